@@ -1,0 +1,52 @@
+package mgx
+
+import (
+	"crypto/rand"
+	"encoding/binary"
+	"time"
+)
+
+// Identifiers are a short prefix that says what they name, an underscore and a
+// ULID (https://github.com/ulid/spec): 26 characters that sort by creation time.
+type (
+	WorkspaceID string // ws_…   a tenant; DefaultWorkspace on a single-user machine
+	ProjectID   string // proj_… one code base and its settings
+	TaskID      string // task_… what a person wants
+	RunID       string // run_…  one attempt at a task
+	ExecutionID string // exec_… the engine's instance of a workflow
+	AgentID     string // agent_… one conversation of one role within a run
+	EventID     string // evt_…  also the idempotency key of an append
+	SignalID    string // sig_…  also the idempotency key of a signal
+	StreamID    string // the id of what the events are about: a run, a task, a workspace
+)
+
+// DefaultWorkspace is the tenant of a machine that has only one.
+const DefaultWorkspace WorkspaceID = "ws_default"
+
+// NewID returns prefix, an underscore and a fresh ULID.
+func NewID[T ~string](prefix string) T {
+	var b [16]byte
+	ms := uint64(time.Now().UnixMilli())
+	binary.BigEndian.PutUint64(b[:8], ms<<16)
+	rand.Read(b[6:]) // never fails: crypto/rand
+	return T(prefix + "_" + crockford(b))
+}
+
+func NewTaskID() TaskID           { return NewID[TaskID]("task") }
+func NewRunID() RunID             { return NewID[RunID]("run") }
+func NewExecutionID() ExecutionID { return NewID[ExecutionID]("exec") }
+func NewEventID() EventID         { return NewID[EventID]("evt") }
+func NewSignalID() SignalID       { return NewID[SignalID]("sig") }
+
+// crockford writes 128 bits as 26 characters of Crockford's base 32.
+func crockford(b [16]byte) string {
+	const alphabet = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"
+	hi, lo := binary.BigEndian.Uint64(b[:8]), binary.BigEndian.Uint64(b[8:])
+	var out [26]byte
+	for i := len(out) - 1; i >= 0; i-- {
+		out[i] = alphabet[lo&31]
+		lo = lo>>5 | hi<<59
+		hi >>= 5
+	}
+	return string(out[:])
+}

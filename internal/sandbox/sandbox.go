@@ -1,0 +1,129 @@
+// Package sandbox is the contract between MGX and whatever confines the
+// programs that agents run.
+//
+// A [Driver] opens a [Box]: one workspace directory and what may be seen around
+// it. Every command in a box starts from the same walls: it sees an allow-listed
+// read-only system, the workspace at /workspace, the mounts of its spec and
+// nothing else of the host; no network; no environment, descriptors or terminal
+// of ours; limits on processes, memory, files and time; and when it ends or its
+// deadline comes, every process it started is dead before Run returns. Only the
+// driver "off" promises none of that, and says so by its level.
+//
+// No field that a model can influence weakens a wall: models choose the words
+// of a command and a time-out below the maximum, nothing else.
+package sandbox
+
+import (
+	"context"
+	"io"
+	"time"
+)
+
+// Level says how strong the walls of a box are, weakest first.
+type Level string
+
+const (
+	LevelOff   Level = "off"   // none: the user typed --sandbox=off
+	LevelBasic Level = "basic" // namespaces, read-only root, no network, no capabilities, rlimits
+	LevelFull  Level = "full"  // basic with seccomp, Landlock and cgroups
+)
+
+// Workspace is where the run's files are inside every box that can mount.
+const Workspace = "/workspace"
+
+// Mode is how a mount may be used.
+type Mode string
+
+const (
+	ReadOnly  Mode = "ro"
+	ReadWrite Mode = "rw"
+	// Overlay shows Host, and keeps what is written in the box's own state
+	// directory: a warm cache that the host's copy never learns about.
+	Overlay Mode = "overlay"
+)
+
+// Mount shows a host directory or file at a path inside the box. A mount whose
+// host path does not exist is an error of Open.
+type Mount struct {
+	Host  string
+	Guest string
+	Mode  Mode
+}
+
+// Limits bound one command. Zero fields take the driver's defaults.
+type Limits struct {
+	Memory    int64 // bytes of address space per process
+	Processes int   // processes and threads at once
+	FileSize  int64 // bytes of any one file written
+	OpenFiles int
+	CPU       time.Duration // per process
+	Tmp       int64         // bytes in /tmp and the home directory
+}
+
+// Spec describes a box.
+type Spec struct {
+	ID     string  // names the box in events, usually the run
+	Work   string  // host directory shown read-write at Workspace
+	State  string  // host directory for the box's own data (overlay layers); created if absent
+	Mounts []Mount // around the workspace, later ones over earlier ones; may lie inside it
+	Env    []string
+	Limits Limits
+}
+
+// Command is one program to run in a box.
+type Command struct {
+	Args     []string // Args[0] is looked up in the box's PATH
+	Dir      string   // guest path; Workspace when empty
+	Env      []string // added to the box's
+	Stdin    io.Reader
+	Stdout   io.Writer // written by one goroutine at a time; may be the same as Stderr
+	Stderr   io.Writer
+	Timeout  time.Duration // required; then the whole tree is killed
+	ReadOnly bool          // the workspace is mounted read-only for this command
+	Mounts   []Mount       // for this command only; replaces those of the spec at the same Guest
+}
+
+// Result is how a command ended. A command that could not be started at all is
+// an error of Run instead.
+type Result struct {
+	ExitCode int // as the shell counts: 128+n when killed by signal n
+	TimedOut bool
+	Duration time.Duration
+}
+
+// Box confines commands. Its methods may be called from several goroutines.
+type Box interface {
+	// Run runs one command to its end. The error is non-nil only when the
+	// command could not be run as asked (no such program is exit code 127, not an
+	// error) or when ctx ended, after the tree was killed.
+	Run(ctx context.Context, cmd Command) (Result, error)
+	// Path translates a guest path to what a command in this box must use for
+	// it: the same path, except in boxes that cannot mount.
+	Path(guest string) string
+	Level() Level
+	// Close removes what Open made, not the workspace and not the state.
+	Close() error
+}
+
+// Driver opens boxes of one kind.
+type Driver interface {
+	Name() string
+	// Probe tries what the driver needs, by doing it, and reports.
+	Probe(ctx context.Context) Report
+	// Open refuses with kind config when the machine cannot give the driver's level.
+	Open(ctx context.Context, spec Spec) (Box, error)
+}
+
+// Report is what a probe found.
+type Report struct {
+	Driver string  `json:"driver"`
+	Level  Level   `json:"level"` // reached; empty when the driver cannot run here
+	Checks []Check `json:"checks"`
+}
+
+// Check is one thing a probe tried.
+type Check struct {
+	Name   string `json:"name"`
+	OK     bool   `json:"ok"`
+	Detail string `json:"detail,omitempty"` // what was found, or what is missing and how to get it
+}

@@ -1,0 +1,79 @@
+// Package tool holds the tools that agents call: a name, a JSON schema, an
+// effect class, prose for the model, and a function.
+//
+// Tools that touch files do so through the workspace's [os.Root], so no path
+// and no link leads out of it; tools that run programs do so in the workspace's
+// sandbox box. A tool never panics on what a model sends: bad arguments come
+// back as a result that tells the model what to do instead. Output is bounded
+// and free of terminal control sequences.
+package tool
+
+import (
+	"context"
+	"encoding/json"
+	"os"
+	"time"
+
+	"mgx/internal/sandbox"
+)
+
+// Effect is the worst a tool can do, for policy to decide on.
+type Effect string
+
+const (
+	Read    Effect = "read"
+	Write   Effect = "write"
+	Execute Effect = "execute"
+	Network Effect = "network"
+	Deliver Effect = "deliver"
+	Control Effect = "control" // speaks to the agent's loop only: plan, note, ask, finish
+)
+
+// Spec describes a tool.
+type Spec struct {
+	Name        string
+	Description string          // from the .md beside the code
+	Schema      json.RawMessage // of an object; arguments are validated against it before Call
+	Effect      Effect
+}
+
+// Tool is something an agent can call.
+type Tool interface {
+	Spec() Spec
+	// Call does it. Arguments are valid against the schema. The error is for
+	// failures that are not the model's business (ctx ended, the sandbox could
+	// not start); everything the model should hear is in the Result.
+	Call(ctx context.Context, ws *Workspace, args json.RawMessage) (Result, error)
+}
+
+// Workspace is where tools act.
+type Workspace struct {
+	Root     *os.Root    // the run's files
+	Box      sandbox.Box // the same files, for programs
+	ReadOnly bool        // plan mode: programs get a read-only mount, and writing tools refuse
+	Outputs  *os.Root    // where whole outputs are kept when the model gets a cut one; seen in the box at OutputsDir
+	// Watch, if set, receives the output of programs as it comes, for people to
+	// see. It must not block.
+	Watch func([]byte)
+}
+
+// OutputsDir is where a box shows the kept outputs, read-only.
+const OutputsDir = "/outputs"
+
+// Result is what the model is told.
+type Result struct {
+	Text     string
+	Status   Status
+	ExitCode *int
+	Duration time.Duration
+}
+
+// Status is how a call ended; the values are those of tool.result.
+type Status string
+
+const (
+	Success  Status = "success"
+	Failure  Status = "error"
+	TimedOut Status = "timeout"
+	Denied   Status = "denied"
+)

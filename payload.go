@@ -1,0 +1,306 @@
+package mgx
+
+import "time"
+
+// The payloads of the events that a run produces. Field names are the contract;
+// the JSON Schemas in internal/event/schemas describe the same shapes.
+
+// TaskInfo is what a person wants, as the events and the run row carry it.
+type TaskInfo struct {
+	ID          TaskID   `json:"id"`
+	Title       string   `json:"title"` // 1-255 characters, one line
+	Description string   `json:"description"`
+	Type        TaskType `json:"type,omitempty"`
+	Priority    string   `json:"priority,omitempty"` // low, medium, high, critical
+}
+
+// TaskType sorts tasks by what kind of work they are.
+type TaskType string
+
+const (
+	TypeQuestion       TaskType = "question"
+	TypeCodeGeneration TaskType = "code_generation"
+	TypeBugFix         TaskType = "bug_fix"
+	TypeRefactoring    TaskType = "refactoring"
+	TypeTesting        TaskType = "testing"
+	TypeDocumentation  TaskType = "documentation"
+)
+
+type TaskCreatedData struct {
+	Task   TaskInfo `json:"task"`
+	UserID string   `json:"user_id"`
+	Source string   `json:"source"` // cli, api, console, fork
+}
+
+type TaskStartedData struct {
+	Attempt int `json:"attempt"`
+}
+
+type TaskCompletedData struct {
+	DurationMS int64      `json:"duration_ms"`
+	Tokens     Usage      `json:"tokens"`
+	CostUSD    Money      `json:"cost_usd"`
+	Result     TaskResult `json:"result"`
+	Retries    int        `json:"retries"`
+}
+
+// TaskResult says what came out of a task that reached its goal.
+type TaskResult struct {
+	Kind      string `json:"kind"` // delivered, answered, nothing_to_do
+	Answer    string `json:"answer,omitempty"`
+	Branch    string `json:"branch,omitempty"`
+	Commit    string `json:"commit,omitempty"`
+	Files     int    `json:"files"`
+	Additions int    `json:"additions"`
+	Deletions int    `json:"deletions"`
+	Checks    int    `json:"checks"`
+}
+
+// TaskErrorData ends a run that did not reach its goal. What was delivered all
+// the same, such as a branch with failing checks, is in the run row.
+type TaskErrorData struct {
+	ErrorType        string   `json:"error_type"` // timeout, llm_error, tool_error, validation_error, quota_exceeded, authentication_error, permission_error, goal_not_reached, internal_error
+	Kind             Kind     `json:"kind"`
+	Code             string   `json:"code"`
+	Message          string   `json:"message"`
+	RetryCount       int      `json:"retry_count"`
+	MaxRetries       int      `json:"max_retries"`
+	Fatal            bool     `json:"fatal"`
+	LastStep         string   `json:"last_step,omitempty"`
+	SuggestedActions []string `json:"suggested_actions,omitempty"`
+}
+
+type TaskCancelledData struct {
+	Reason string `json:"reason"`
+	By     string `json:"by"`
+}
+
+// RunCreatedData opens a run's stream.
+type RunCreatedData struct {
+	Task     TaskInfo    `json:"task"`
+	Repo     RepoInfo    `json:"repo"`
+	Settings RunSettings `json:"settings"`
+	Workflow string      `json:"workflow"`
+	ForkOf   RunID       `json:"fork_of,omitempty"`
+	ForkAt   int64       `json:"fork_at,omitempty"` // sequence in the forked run's stream
+}
+
+// RepoInfo names the repository a run works on. The zero value means none.
+type RepoInfo struct {
+	Path   string `json:"path,omitempty"`   // absolute path of the user's checkout
+	Head   string `json:"head,omitempty"`   // full commit id the run starts from
+	Branch string `json:"branch,omitempty"` // empty when HEAD is detached
+	Dirty  bool   `json:"dirty,omitempty"`  // the checkout had uncommitted changes
+}
+
+// RunSettings are the limits and choices a run was started with.
+type RunSettings struct {
+	Model        string        `json:"model"`                // provider/model
+	Approve      string        `json:"approve"`              // auto, ask, never
+	Plan         bool          `json:"plan,omitempty"`       // always plan, whatever the size
+	Budget       *Money        `json:"budget_usd,omitempty"` // nil: no cap
+	MaxTurns     int           `json:"max_turns"`            // model turns in the whole run
+	MaxTokens    int64         `json:"max_tokens,omitempty"` // in and out, whole run; 0: no limit
+	Timeout      time.Duration `json:"timeout_ns"`           // wall time of the whole run while it works
+	Checks       []string      `json:"checks,omitempty"`     // from --check; empty: found from the repository
+	Branch       string        `json:"branch,omitempty"`     // from --branch; empty: mgx/<slug>/run-<n>
+	Sandbox      string        `json:"sandbox"`              // the level asked for: auto, or off when the user typed it
+	IncludeDirty bool          `json:"include_dirty,omitempty"`
+}
+
+// Phases of the team workflow, in order.
+const (
+	PhasePrepare   = "prepare"
+	PhaseTriage    = "triage"
+	PhasePlan      = "plan"
+	PhaseApproval  = "approval"
+	PhaseImplement = "implement"
+	PhaseCheck     = "check"
+	PhaseReview    = "review"
+	PhaseDeliver   = "deliver"
+)
+
+type PhaseData struct {
+	Phase string `json:"phase"`
+	Note  string `json:"note,omitempty"`
+}
+
+// Plan is what the planner proposes and the person approves.
+type Plan struct {
+	Goal   string     `json:"goal"`
+	Steps  []PlanStep `json:"steps"`
+	Files  []string   `json:"files,omitempty"`
+	Risks  []string   `json:"risks,omitempty"`
+	Verify []string   `json:"verify,omitempty"` // how to check that the goal is reached
+}
+
+type PlanStep struct {
+	Text   string `json:"text"`
+	Status string `json:"status"` // todo, doing, done, dropped
+}
+
+type PlanUpdatedData struct {
+	Plan Plan   `json:"plan"`
+	Hash string `json:"hash"` // sha256 of the plan's goal, steps' texts and files: what an approval binds
+}
+
+type CheckpointData struct {
+	Tree string `json:"tree"` // git tree id of the run's files
+	Step string `json:"step"` // the step after which they were so
+}
+
+type ChecksData struct {
+	Round  string        `json:"round"` // baseline, or 1, 2, …
+	Passed bool          `json:"passed"`
+	Checks []CheckResult `json:"checks"`
+}
+
+type CheckResult struct {
+	Name       string `json:"name"`
+	Command    string `json:"command"`
+	Status     string `json:"status"` // passed, failed, timeout, denied, error
+	ExitCode   int    `json:"exit_code"`
+	DurationMS int64  `json:"duration_ms"`
+	Output     string `json:"output,omitempty"` // tail, bounded
+}
+
+type ReviewData struct {
+	Round    int       `json:"round"`
+	Verdict  string    `json:"verdict"` // approve, revise
+	Summary  string    `json:"summary"`
+	Findings []Finding `json:"findings"`
+}
+
+// Finding is one thing a reviewer holds against a change. P0 and P1 block.
+type Finding struct {
+	Title    string `json:"title"`
+	Body     string `json:"body"`
+	Priority string `json:"priority"` // P0, P1, P2, P3
+	File     string `json:"file,omitempty"`
+	Line     int    `json:"line,omitempty"`
+}
+
+type AnsweredData struct {
+	Answer string `json:"answer"`
+}
+
+type DeliveredData struct {
+	Branch    string   `json:"branch"`
+	Commit    string   `json:"commit"`
+	Base      string   `json:"base"`
+	Commits   int      `json:"commits"`
+	Files     int      `json:"files"`
+	Additions int      `json:"additions"`
+	Deletions int      `json:"deletions"`
+	Stat      []string `json:"stat,omitempty"` // "path | +a -d", bounded
+}
+
+type NotedData struct {
+	Level string `json:"level"` // info, warning
+	Text  string `json:"text"`
+}
+
+type AgentMessageData struct {
+	Role         string   `json:"role"`       // system, user, assistant, tool
+	AgentRole    string   `json:"agent_role"` // implementer, reviewer, …
+	Conversation string   `json:"conversation"`
+	Index        int      `json:"index"`
+	Text         string   `json:"text"`
+	ToolCalls    []string `json:"tool_calls,omitempty"` // names
+	Tokens       *Usage   `json:"tokens,omitempty"`
+}
+
+type ToolCallData struct {
+	CallID       string `json:"call_id"`
+	Name         string `json:"name"`
+	Effect       string `json:"effect"`    // read, write, execute, network, deliver
+	Arguments    string `json:"arguments"` // JSON text as the model sent it, redacted, bounded
+	Summary      string `json:"summary"`   // the one argument that matters
+	AgentRole    string `json:"agent_role"`
+	SandboxID    string `json:"sandbox_id,omitempty"`
+	SandboxLevel string `json:"sandbox_level"`
+	TimeoutMS    int64  `json:"timeout_ms,omitempty"`
+}
+
+type ToolResultData struct {
+	CallID     string `json:"call_id"`
+	Name       string `json:"name"`
+	Status     string `json:"status"` // success, error, timeout, denied
+	DurationMS int64  `json:"duration_ms"`
+	Output     string `json:"output"` // bounded
+	ExitCode   *int   `json:"exit_code,omitempty"`
+	Tree       string `json:"tree,omitempty"` // checkpoint after the call, where files could change
+}
+
+type LLMCallData struct {
+	Provider     string `json:"provider"`
+	Model        string `json:"model"`
+	AgentRole    string `json:"agent_role"`
+	Usage        Usage  `json:"usage"`
+	CostUSD      Money  `json:"cost_usd"`
+	PriceKnown   bool   `json:"price_known"`
+	PriceVersion string `json:"price_version,omitempty"`
+	DurationMS   int64  `json:"duration_ms"`
+	FirstTokenMS int64  `json:"first_token_ms"`
+	Finish       string `json:"finish"`
+	Attempts     int    `json:"attempts"`
+	Step         string `json:"step"`
+}
+
+type ProviderErrorData struct {
+	Provider   string `json:"provider"`
+	Model      string `json:"model"`
+	ErrorType  string `json:"error_type"` // timeout, rate_limit, authentication, quota_exceeded, connection_error, invalid_request, overloaded, bad_response
+	Message    string `json:"message"`
+	RetryCount int    `json:"retry_count"`
+	Retrying   bool   `json:"retrying"`
+}
+
+type WorkflowStartedData struct {
+	Workflow string `json:"workflow"`
+	Trigger  string `json:"trigger"` // manual, scheduled, webhook, api
+}
+
+type StepStartedData struct {
+	Step    string   `json:"step"`
+	Kind    StepKind `json:"kind"`
+	Attempt int      `json:"attempt"`
+}
+
+type StepCompletedData struct {
+	Step       string   `json:"step"`
+	Kind       StepKind `json:"kind"`
+	Order      int64    `json:"order"`
+	Status     string   `json:"status"` // done, failed
+	Attempts   int      `json:"attempts"`
+	DurationMS int64    `json:"duration_ms"`
+	Error      string   `json:"error,omitempty"`
+}
+
+type WaitingData struct {
+	For   string     `json:"for"` // the signal, or "timer"
+	Until *time.Time `json:"until,omitempty"`
+}
+
+type ResumedData struct {
+	Reason string `json:"reason"` // signal, timer, takeover
+}
+
+type WorkflowCompletedData struct {
+	Status string `json:"status"` // done, failed, cancelled
+	Steps  int64  `json:"steps"`
+}
+
+type ApprovalRequestedData struct {
+	ApprovalID string `json:"approval_id"` // also the name of the signal that decides it
+	Effect     string `json:"effect"`      // what happens on yes, in words
+	Hash       string `json:"hash"`        // sha256 of exactly what is proposed
+}
+
+type ApprovalDecidedData struct {
+	ApprovalID string `json:"approval_id"`
+	Approved   bool   `json:"approved"`
+	By         string `json:"by"` // an id, or "policy" when no person was asked
+	Reason     string `json:"reason,omitempty"`
+	Hash       string `json:"hash"`
+}
