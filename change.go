@@ -147,3 +147,21 @@ type Settlement struct {
 	Amount Money
 	Usage  Usage
 }
+
+// Committed is what a store made of a change.
+type Committed struct {
+	Events []Event      // as stored: numbered
+	Steps  []StepRecord // as stored: ordered
+}
+
+// ClaimRequest asks for the lease of one due execution: ready or waiting with a
+// WakeAt that has come, or with a signal it awaits, or asked to cancel; and
+// either unleased, or with an expired lease, or with an owner that is not alive.
+type ClaimRequest struct {
+	Owner string
+	TTL   time.Duration
+	Now   time.Time
+	Only  ExecutionID             // if set, claim this one or nothing
+	Run   RunID                   // if set, claim only executions of this run
+	Alive func(owner string) bool // nil: owners count as alive until their lease expires
+}
