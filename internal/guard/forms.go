@@ -1,0 +1,75 @@
+package guard
+
+import (
+	"bytes"
+	"encoding/base64"
+	"encoding/json"
+	"net/url"
+	"slices"
+	"strconv"
+	"strings"
+)
+
+// forms lists the spellings of a secret that programs write: as it is, escaped
+// for JSON (once, and twice for JSON inside JSON) and for Go's %q, escaped for
+// the parts of a URL, and in base64. Spellings that are part of the mask itself
+// are left out, since hiding those cannot end.
+func forms(secret string) []string {
+	all := []string{secret, goEscape(secret)}
+	for _, html := range []bool{true, false} {
+		once := jsonEscape(secret, html)
+		all = append(all, once, jsonEscape(once, html))
+	}
+	for _, u := range []string{url.QueryEscape(secret), url.PathEscape(secret), url.User(secret).String()} {
+		all = append(all, u, lowerHex(u))
+	}
+	all = append(all, base64Forms(secret)...)
+	slices.Sort(all)
+	all = slices.Compact(all)
+	return slices.DeleteFunc(all, func(f string) bool {
+		return len(f) < MinSecret || strings.Contains(`"`+Mask+`"`, f)
+	})
+}
+
+func goEscape(s string) string {
+	q := strconv.Quote(s)
+	return q[1 : len(q)-1]
+}
+
+func jsonEscape(s string, html bool) string {
+	var b bytes.Buffer
+	enc := json.NewEncoder(&b)
+	enc.SetEscapeHTML(html)
+	enc.Encode(s) // never fails for a string
+	q := bytes.TrimSuffix(b.Bytes(), []byte("\n"))
+	return string(q[1 : len(q)-1])
+}
+
+// lowerHex turns %2F into %2f, as some encoders write it.
+func lowerHex(s string) string {
+	b := []byte(s)
+	for i := 0; i+2 < len(b); i++ {
+		if b[i] == '%' {
+			copy(b[i+1:], bytes.ToLower(b[i+1:i+3]))
+		}
+	}
+	return string(b)
+}
+
+// base64Forms gives the characters that stand for the secret inside the base64
+// of any text that holds it. They depend on how many bytes come before it,
+// modulo three; those shared with the bytes around it are left out.
+func base64Forms(secret string) []string {
+	var all []string
+	for before, shared := range []int{0, 2, 3} {
+		padded := append(make([]byte, before), secret...)
+		for _, enc := range []*base64.Encoding{base64.RawStdEncoding, base64.RawURLEncoding} {
+			s := enc.EncodeToString(padded)
+			if len(padded)%3 != 0 {
+				s = s[:len(s)-1]
+			}
+			all = append(all, s[shared:])
+		}
+	}
+	return all
+}

@@ -1,0 +1,189 @@
+package guard
+
+import (
+	"bytes"
+	"cmp"
+	"slices"
+	"strings"
+	"sync"
+	"sync/atomic"
+)
+
+// Mask is what stands where a secret was.
+const Mask = "[redacted]"
+
+// MinSecret is the length in bytes below which a value is not taken for a
+// secret: hiding "test" or "1234" everywhere would hide the text instead.
+const MinSecret = 8
+
+// Redactor hides exact secrets. The zero value knows none; all methods may be
+// called at the same time.
+type Redactor struct {
+	adding sync.Mutex // held while a new set is built
+	known  atomic.Pointer[needles]
+}
+
+// NewRedactor returns a Redactor that knows these secrets.
+func NewRedactor(secrets ...string) *Redactor {
+	r := new(Redactor)
+	r.add(secrets)
+	return r
+}
+
+// Add makes the redactor know one more secret. Values shorter than [MinSecret]
+// bytes are ignored.
+func (r *Redactor) Add(secret string) { r.add([]string{secret}) }
+
+func (r *Redactor) add(secrets []string) {
+	r.adding.Lock()
+	defer r.adding.Unlock()
+	var all []string
+	if n := r.known.Load(); n != nil {
+		all = n.all
+	}
+	for _, s := range secrets {
+		if len(s) >= MinSecret {
+			all = append(slices.Clip(all), forms(s)...)
+		}
+	}
+	if len(all) > 0 {
+		r.known.Store(newNeedles(all))
+	}
+}
+
+// String returns s without its secrets. If s is a JSON object, array or string,
+// so is the result, and the strings in it are looked at as they read, however
+// escaped; a number that holds a secret becomes 0.
+func (r *Redactor) String(s string) string {
+	n := r.known.Load()
+	if n == nil {
+		return s
+	}
+	return n.redact(s)
+}
+
+// Bytes is [Redactor.String] for bytes. It never writes to b, and returns b
+// itself when there is nothing to hide.
+func (r *Redactor) Bytes(b []byte) []byte {
+	s := string(b)
+	out := r.String(s)
+	if out == s {
+		return b
+	}
+	return []byte(out)
+}
+
+// needles is an immutable set of strings to look for, arranged so that one pass
+// over a text finds them all: a bit per possible pair of first bytes passes over
+// nearly every position, and a map by the first MinSecret bytes decides the rest.
+type needles struct {
+	all   []string
+	pairs [1 << 16 / 64]uint64
+	heads map[[MinSecret]byte][]string // longest first
+}
+
+func newNeedles(all []string) *needles {
+	slices.SortFunc(all, func(a, b string) int {
+		return cmp.Or(cmp.Compare(len(b), len(a)), strings.Compare(a, b))
+	})
+	n := &needles{all: slices.Compact(all), heads: map[[MinSecret]byte][]string{}}
+	for _, s := range n.all {
+		p := pair(s)
+		n.pairs[p/64] |= 1 << (p % 64)
+		head := [MinSecret]byte([]byte(s[:MinSecret]))
+		n.heads[head] = append(n.heads[head], s)
+	}
+	return n
+}
+
+func pair(s string) uint16 { return uint16(s[0])<<8 | uint16(s[1]) }
+
+// at returns the length of the longest needle that s starts with, or 0.
+func (n *needles) at(s string) int {
+	if p := pair(s); n.pairs[p/64]&(1<<(p%64)) == 0 {
+		return 0
+	}
+	for _, needle := range n.heads[[MinSecret]byte([]byte(s[:MinSecret]))] {
+		if strings.HasPrefix(s, needle) {
+			return len(needle)
+		}
+	}
+	return 0
+}
+
+// found reports whether any needle is in s.
+func (n *needles) found(s string) bool {
+	for i := 0; i+MinSecret <= len(s); i++ {
+		if n.at(s[i:]) > 0 {
+			return true
+		}
+	}
+	return false
+}
+
+// span is a piece of a text, from start up to and not including end.
+type span struct{ start, end int }
+
+// spans returns where needles are in s, overlapping ones joined.
+func (n *needles) spans(s string) []span {
+	var all []span
+	for i := 0; i+MinSecret <= len(s); i++ {
+		if l := n.at(s[i:]); l > 0 {
+			all = join(all, span{i, i + l})
+		}
+	}
+	return all
+}
+
+// join appends next to spans sorted by start, or widens the last one if they overlap.
+func join(all []span, next span) []span {
+	if last := len(all) - 1; last >= 0 && next.start < all[last].end {
+		all[last].end = max(all[last].end, next.end)
+		return all
+	}
+	return append(all, next)
+}
+
+// text hides the needles in plain text. Masks can join what was apart into a
+// needle again, so it repeats; a needle that touches a mask swallows it, hence
+// each round leaves fewer bytes that are not masks, and the loop ends.
+func (n *needles) text(s string) string {
+	for {
+		found := n.spans(s)
+		if len(found) == 0 {
+			return s
+		}
+		s = replace(s, swallowMasks(s, found))
+	}
+}
+
+// swallowMasks widens spans over the masks that they touch.
+func swallowMasks(s string, found []span) []span {
+	if !strings.Contains(s, Mask) {
+		return found
+	}
+	var wide []span
+	for _, f := range found {
+		if i := strings.LastIndex(s[:min(len(s), f.start+len(Mask)-1)], Mask); i >= 0 && i+len(Mask) > f.start {
+			f.start = min(f.start, i)
+		}
+		from := max(0, f.end-len(Mask)+1)
+		if i := strings.Index(s[from:], Mask); i >= 0 && from+i < f.end {
+			f.end = max(f.end, from+i+len(Mask))
+		}
+		wide = join(wide, f)
+	}
+	return wide
+}
+
+func replace(s string, found []span) string {
+	var b bytes.Buffer
+	from := 0
+	for _, f := range found {
+		b.WriteString(s[from:f.start])
+		b.WriteString(Mask)
+		from = f.end
+	}
+	b.WriteString(s[from:])
+	return b.String()
+}
