@@ -111,7 +111,14 @@ type Chunk struct {
 	Thinking string // delta of readable thinking
 	ToolName string // a tool call began
 	Usage    *mgx.Usage
+	Restart  bool      // from the Router only: forget what this call showed so far, it is tried again
 	Response *Response // set on the last chunk only
+}
+
+// IsContent reports whether the chunk carries part of an answer. A chunk without
+// any says only that the provider is alive.
+func (c Chunk) IsContent() bool {
+	return c.Text != "" || c.Thinking != "" || c.ToolName != "" || c.Response != nil
 }
 
 // Provider serves models at one endpoint in one dialect.

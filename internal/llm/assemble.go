@@ -1,0 +1,108 @@
+package llm
+
+import (
+	"fmt"
+	"strings"
+)
+
+// MaxContent bounds what one answer may hold, in bytes of text, thinking and
+// tool arguments. No model's longest answer comes near it.
+const MaxContent = 8 << 20
+
+// Calls puts tool calls together from the pieces in which they are streamed.
+// Pieces of several calls may be interleaved.
+type Calls struct {
+	list  []*callBuilder
+	taken map[string]bool
+}
+
+type callBuilder struct {
+	key, id, name string
+	args          strings.Builder
+}
+
+// NewCalls starts an assembly whose ids will differ from each other and from
+// those that req already uses.
+func NewCalls(req *Request) *Calls {
+	c := &Calls{taken: map[string]bool{}}
+	if req == nil {
+		return c
+	}
+	for _, m := range req.Messages {
+		for _, p := range m.Parts {
+			if p.Call != nil {
+				c.taken[p.Call.ID] = true
+			}
+		}
+	}
+	return c
+}
+
+// Len is the number of calls begun.
+func (c *Calls) Len() int { return len(c.list) }
+
+// Begin starts a call that later pieces name by key. The key may be reused: the
+// latest call of that key then gets the pieces.
+func (c *Calls) Begin(key, id, name string) error {
+	const most = 1000
+	if len(c.list) == most {
+		return fmt.Errorf("more than %d tool calls in one answer: %w", most, ErrTooLarge)
+	}
+	c.list = append(c.list, &callBuilder{key: key, id: id, name: name})
+	return nil
+}
+
+// find returns the latest call of a key, or nil.
+func (c *Calls) find(key string) *callBuilder {
+	for i := len(c.list) - 1; i >= 0; i-- {
+		if c.list[i].key == key {
+			return c.list[i]
+		}
+	}
+	return nil
+}
+
+// Piece adds what one delta says about the call at key, beginning it when it is
+// new: unknown key, or an id and a name where the call at key has another id
+// (some servers give all calls one index). It reports whether a call began.
+func (c *Calls) Piece(key, id, name, args string) (began bool, err error) {
+	call := c.find(key)
+	if call == nil || (id != "" && name != "" && call.id != "" && call.id != id) {
+		if err := c.Begin(key, id, name); err != nil {
+			return false, err
+		}
+		call, began = c.list[len(c.list)-1], true
+	}
+	if call.id == "" {
+		call.id = id
+	}
+	if call.name == "" {
+		call.name = name
+	}
+	call.args.WriteString(args)
+	return began, nil
+}
+
+// Last is the key of the call begun last; empty when there is none.
+func (c *Calls) Last() string {
+	if len(c.list) == 0 {
+		return ""
+	}
+	return c.list[len(c.list)-1].key
+}
+
+// Finish returns the calls in the order in which they began, with ids that are
+// present and unique. An id made here is nine letters and digits, the only
+// form that Mistral takes and every other provider takes too.
+func (c *Calls) Finish() []ToolCall {
+	calls := make([]ToolCall, 0, len(c.list))
+	for _, b := range c.list {
+		id := b.id
+		for n := len(c.taken); id == "" || c.taken[id]; n++ {
+			id = fmt.Sprintf("call%05d", n%100000)
+		}
+		c.taken[id] = true
+		calls = append(calls, ToolCall{ID: id, Name: b.name, Args: b.args.String()})
+	}
+	return calls
+}
