@@ -1,0 +1,218 @@
+package store
+
+import (
+	"context"
+	"encoding/json"
+	"slices"
+	"time"
+
+	"mgx"
+)
+
+// Commit applies a change in one transaction, or nothing of it. It returns what
+// was stored: events with their numbers, those already stored included, and
+// steps with their order. An error is the first part's, in the order of the
+// fields, that failed.
+func (s *Store) Commit(ctx context.Context, c mgx.Change) (mgx.Committed, error) {
+	c, err := s.normal(c)
+	if err != nil {
+		return mgx.Committed{}, err
+	}
+	var out mgx.Committed
+	err = s.write(ctx, func(t *tx) error {
+		out, err = t.apply(c)
+		return err
+	})
+	if err != nil {
+		return mgx.Committed{}, err
+	}
+	return out, nil
+}
+
+func (t *tx) apply(c mgx.Change) (out mgx.Committed, err error) {
+	if err = t.holds(c.Lease); err != nil {
+		return out, err
+	}
+	if err = each(c.Expect, t.expect); err != nil {
+		return out, err
+	}
+	if err = each(c.Create, t.create); err != nil {
+		return out, err
+	}
+	if out.Events, err = collect(c.Events, t.append); err != nil {
+		return out, err
+	}
+	if c.Reserve != nil {
+		if err = t.reserve(*c.Reserve); err != nil {
+			return out, err
+		}
+	}
+	if err = each(c.Settle, t.settle); err != nil {
+		return out, err
+	}
+	if out.Steps, err = collect(c.Steps, t.record); err != nil {
+		return out, err
+	}
+	if err = each(c.Signals, t.signal); err != nil {
+		return out, err
+	}
+	if err = each(c.Consume, t.consume); err != nil {
+		return out, err
+	}
+	if c.Update != nil {
+		if err = t.update(*c.Update); err != nil {
+			return out, err
+		}
+	}
+	if c.Cancel != nil {
+		err = t.cancel(*c.Cancel)
+	}
+	return out, err
+}
+
+func each[T any](list []T, f func(T) error) error {
+	for _, v := range list {
+		if err := f(v); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func collect[T any](list []T, f func(T) (T, error)) ([]T, error) {
+	if len(list) == 0 {
+		return nil, nil
+	}
+	out := make([]T, len(list))
+	for i, v := range list {
+		var err error
+		if out[i], err = f(v); err != nil {
+			return nil, err
+		}
+	}
+	return out, nil
+}
+
+// normal returns a copy of the change that is ready to be stored: redacted,
+// checked, with times in UTC microseconds. The caller's values stay as they are.
+func (s *Store) normal(c mgx.Change) (_ mgx.Change, err error) {
+	if c.Events, err = collect(c.Events, s.normalEvent); err != nil {
+		return c, err
+	}
+	if c.Create, err = collect(c.Create, s.normalExecution); err != nil {
+		return c, err
+	}
+	if c.Steps, err = collect(c.Steps, s.normalStep); err != nil {
+		return c, err
+	}
+	if c.Signals, err = collect(c.Signals, s.normalSignal); err != nil {
+		return c, err
+	}
+	if c.Update != nil {
+		u := *c.Update
+		if u.Result, err = s.redact(u.Result); err != nil {
+			return c, err
+		}
+		if u.Failure, err = s.redactFailure(u.Failure); err != nil {
+			return c, err
+		}
+		c.Update = &u
+	}
+	return c, nil
+}
+
+func (s *Store) normalEvent(e mgx.Event) (_ mgx.Event, err error) {
+	if e.ID == "" || e.Type == "" || e.Stream == "" || e.Workspace == "" {
+		return e, mgx.Errorf(mgx.KindInternal, "bad_event", "an event needs an id, a type, a stream and a workspace; got %q %q %q %q", e.ID, e.Type, e.Stream, e.Workspace)
+	}
+	e.Time = utc(e.Time)
+	if e.Data, err = s.redact(e.Data); err != nil {
+		return e, err
+	}
+	if len(e.Data) == 0 {
+		return e, mgx.Errorf(mgx.KindInternal, "bad_event", "event %s (%s) has no data", e.ID, e.Type)
+	}
+	if s.opts.Check != nil {
+		err = s.opts.Check(&e)
+	}
+	return e, err
+}
+
+func (s *Store) normalExecution(e mgx.Execution) (_ mgx.Execution, err error) {
+	if e.Execution == "" || e.Workspace == "" || e.Workflow == "" {
+		return e, mgx.Errorf(mgx.KindInternal, "bad_execution", "an execution needs an id, a workspace and a workflow; got %q %q %q", e.Execution, e.Workspace, e.Workflow)
+	}
+	e.CreatedAt = utc(e.CreatedAt)
+	e.UpdatedAt = e.CreatedAt
+	if e.Status == "" {
+		e.Status = mgx.ExecReady
+	}
+	e.WakeAt = due(e.Status, e.WakeAt, e.CreatedAt)
+	e.Awaits = slices.Clone(e.Awaits)
+	if e.Input, err = s.redact(e.Input); err != nil {
+		return e, err
+	}
+	if e.Result, err = s.redact(e.Result); err != nil {
+		return e, err
+	}
+	e.Failure, err = s.redactFailure(e.Failure)
+	return e, err
+}
+
+func (s *Store) normalStep(r mgx.StepRecord) (_ mgx.StepRecord, err error) {
+	r.RecordedAt = utc(r.RecordedAt)
+	if !r.StartedAt.IsZero() {
+		r.StartedAt = utc(r.StartedAt)
+	}
+	if r.Output, err = s.redact(r.Output); err != nil {
+		return r, err
+	}
+	r.Failure, err = s.redactFailure(r.Failure)
+	return r, err
+}
+
+func (s *Store) normalSignal(g mgx.Signal) (_ mgx.Signal, err error) {
+	if g.ID == "" || g.Name == "" {
+		return g, mgx.Errorf(mgx.KindInternal, "bad_signal", "a signal needs an id and a name; got %q %q", g.ID, g.Name)
+	}
+	g.SentAt = utc(g.SentAt)
+	g.Payload, err = s.redact(g.Payload)
+	return g, err
+}
+
+// redact takes secrets out of JSON and makes sure that JSON is left.
+func (s *Store) redact(raw json.RawMessage) (json.RawMessage, error) {
+	if len(raw) == 0 {
+		return nil, nil
+	}
+	if s.opts.Redact != nil {
+		raw = s.opts.Redact(raw)
+	}
+	if !json.Valid(raw) {
+		return nil, mgx.Errorf(mgx.KindInternal, "bad_json", "a value to be stored is not JSON after redaction")
+	}
+	return raw, nil
+}
+
+func (s *Store) redactFailure(f *mgx.Error) (*mgx.Error, error) {
+	if f == nil || s.opts.Redact == nil {
+		return f, nil
+	}
+	raw, err := s.redact(json.RawMessage(mustJSON(f)))
+	if err != nil {
+		return nil, err
+	}
+	var clean mgx.Error
+	if err := json.Unmarshal(raw, &clean); err != nil {
+		return nil, badRow("failure", err)
+	}
+	return &clean, nil
+}
+
+// utc is a time as rows keep it; the zero time becomes now.
+func utc(t time.Time) time.Time {
+	if t.IsZero() {
+		return mgx.Now()
+	}
+	return t.UTC().Truncate(time.Microsecond)
+}

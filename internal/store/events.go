@@ -1,0 +1,226 @@
+package store
+
+import (
+	"context"
+	"encoding/json"
+	"iter"
+	"strings"
+	"time"
+
+	"mgx"
+)
+
+const runPrefix = "run_" // of the streams that are folded into a run's row
+
+const eventColumns = `position, id, workspace, stream, sequence, type, version, time, project, task, run, agent, execution, correlation, causation, traceparent, data`
+
+// expect refuses unless a stream stands where the caller believes.
+func (t *tx) expect(v mgx.StreamVersion) error {
+	h, err := t.head(v.Stream)
+	if err != nil {
+		return err
+	}
+	if h.sequence != v.Version {
+		return mgx.Errorf(mgx.KindInternal, mgx.CodeConflict, "stream %s is at %d, not at %d: somebody else has appended; read it again", v.Stream, h.sequence, v.Version)
+	}
+	return nil
+}
+
+// append numbers and stores one event and folds it. An event that is stored
+// already is returned as it is.
+func (t *tx) append(e mgx.Event) (mgx.Event, error) {
+	if err := t.end(); err != nil {
+		return e, err
+	}
+	h, err := t.head(e.Stream)
+	if err != nil {
+		return e, err
+	}
+	e.Sequence, e.Position = h.sequence+1, t.log.position+1
+	stored, err := t.exec(`INSERT INTO events (`+eventColumns+`) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17) ON CONFLICT (id) DO NOTHING`,
+		e.Position, string(e.ID), string(e.Workspace), string(e.Stream), e.Sequence, string(e.Type), e.Version, e.Time.UnixMicro(),
+		string(e.Project), string(e.Task), string(e.Run), string(e.Agent), string(e.Execution), e.Correlation, string(e.Causation), e.Traceparent, string(e.Data))
+	if err != nil {
+		return e, err
+	}
+	if stored == 0 {
+		return t.event(e.ID)
+	}
+	if h.sequence > 0 && h.workspace != e.Workspace {
+		return e, mgx.Errorf(mgx.KindInternal, "wrong_workspace", "stream %s belongs to another workspace than event %s", e.Stream, e.ID)
+	}
+	next := head{sequence: e.Sequence, workspace: e.Workspace}
+	if strings.HasPrefix(string(e.Stream), runPrefix) {
+		if next.run, err = fold(h.run, e); err != nil {
+			return e, err
+		}
+		next.unsaved = true
+	}
+	t.log.set(e.Stream, next)
+	t.log.position = e.Position
+	if e.Type == mgx.TaskCreated {
+		err = t.createTask(e)
+	}
+	return e, err
+}
+
+func fold(before *mgx.Run, e mgx.Event) (*mgx.Run, error) {
+	var run mgx.Run
+	switch {
+	case before != nil:
+		run = *before
+	case e.Type != mgx.RunCreated:
+		return nil, mgx.Errorf(mgx.KindInternal, "run_not_created", "stream %s of a run begins with %s instead of %s", e.Stream, e.Type, mgx.RunCreated)
+	}
+	run, err := run.Apply(e)
+	return &run, err
+}
+
+// end makes sure that the log's last position is known.
+func (t *tx) end() error {
+	if t.log.position >= 0 {
+		return nil
+	}
+	_, err := t.row(`SELECT COALESCE(MAX(position), 0) FROM events`, nil, &t.log.position)
+	t.log.savedPosition = t.log.position
+	return err
+}
+
+// head returns where a stream stands, from memory or from the file.
+func (t *tx) head(id mgx.StreamID) (head, error) {
+	if h, ok := t.log.heads[id]; ok {
+		return h, nil
+	}
+	var h head
+	found, err := t.row(`SELECT sequence, workspace FROM events WHERE stream = $1 ORDER BY sequence DESC LIMIT 1`, []any{string(id)}, &h.sequence, &h.workspace)
+	if err == nil && found && strings.HasPrefix(string(id), runPrefix) {
+		h.run, err = t.run(mgx.RunID(id))
+	}
+	if err == nil {
+		t.log.heads[id] = h
+	}
+	return h, err
+}
+
+func (t *tx) event(id mgx.EventID) (mgx.Event, error) {
+	s, err := t.stmt(`SELECT ` + eventColumns + ` FROM events WHERE id = $1`)
+	if err != nil {
+		return mgx.Event{}, err
+	}
+	return scanEvent(s.QueryRow(string(id)))
+}
+
+func (t *tx) createTask(e mgx.Event) error {
+	var d mgx.TaskCreatedData
+	if err := e.Decode(&d); err != nil {
+		return err
+	}
+	_, err := t.exec(`INSERT INTO tasks (id, workspace, data, created_at) VALUES ($1, $2, $3, $4) ON CONFLICT (id) DO NOTHING`,
+		string(d.Task.ID), string(e.Workspace), mustJSON(d.Task), e.Time.UnixMicro())
+	return err
+}
+
+func scanEvent(row scanner) (e mgx.Event, err error) {
+	var at int64
+	var data string
+	err = row.Scan(&e.Position, &e.ID, &e.Workspace, &e.Stream, &e.Sequence, &e.Type, &e.Version, &at,
+		&e.Project, &e.Task, &e.Run, &e.Agent, &e.Execution, &e.Correlation, &e.Causation, &e.Traceparent, &data)
+	e.Time, e.Data = time.UnixMicro(at).UTC(), json.RawMessage(data)
+	return e, err
+}
+
+// EventQuery selects events. Every field that is set narrows the answer.
+type EventQuery struct {
+	Workspace     mgx.WorkspaceID
+	Stream        mgx.StreamID
+	Run           mgx.RunID
+	AfterPosition int64
+	AfterSequence int64    // of Stream
+	Types         []string // any of these; * stands for any text: "task.*"
+	Limit         int      // at most MaxEvents, which is also what 0 means
+}
+
+// Events returns matching events in position order. An answer holds at most
+// MaxEvents events and 64 MB of data: whoever wants all of a longer list asks
+// again after the last position until an answer is empty, or uses EachEvent.
+func (s *Store) Events(ctx context.Context, q EventQuery) ([]mgx.Event, error) {
+	w, err := q.where()
+	if err != nil {
+		return nil, err
+	}
+	query := `SELECT ` + eventColumns + ` FROM events` + w.String() + ` ORDER BY position LIMIT ` + w.arg(bounded(q.Limit, MaxEvents))
+	rows, err := s.reads.QueryContext(ctx, query, w.args...)
+	if err != nil {
+		return nil, explain(s.path, err)
+	}
+	defer rows.Close()
+	var all []mgx.Event
+	for size := 0; size < maxPage && rows.Next(); {
+		e, err := scanEvent(rows)
+		if err != nil {
+			return nil, explain(s.path, err)
+		}
+		all = append(all, e)
+		size += len(e.Data)
+	}
+	return all, explain(s.path, rows.Err())
+}
+
+func (q EventQuery) where() (*where, error) {
+	w := &where{}
+	if q.Workspace != "" {
+		w.is("workspace =", string(q.Workspace))
+	}
+	if q.Stream != "" {
+		w.is("stream =", string(q.Stream))
+	}
+	if q.Run != "" {
+		w.is("run =", string(q.Run))
+	}
+	if q.AfterPosition > 0 {
+		w.is("position >", q.AfterPosition)
+	}
+	if q.AfterSequence > 0 {
+		w.is("sequence >", q.AfterSequence)
+	}
+	return w, w.globs("type", q.Types)
+}
+
+// EachEvent yields every event that matches now, in position order, reading a
+// page at a time; q.Limit is the size of a page. It stops after the first error.
+func (s *Store) EachEvent(ctx context.Context, q EventQuery) iter.Seq2[mgx.Event, error] {
+	if q.Limit <= 0 {
+		q.Limit = 500
+	}
+	return func(yield func(mgx.Event, error) bool) {
+		for {
+			page, err := s.Events(ctx, q)
+			if err != nil {
+				yield(mgx.Event{}, err)
+				return
+			}
+			if len(page) == 0 {
+				return
+			}
+			for _, e := range page {
+				if !yield(e, nil) {
+					return
+				}
+				q.AfterPosition = e.Position
+			}
+		}
+	}
+}
+
+// EventsAfter is Events for readers that do not import this package: those of
+// one workspace after a position, of one stream and one run if given.
+func (s *Store) EventsAfter(ctx context.Context, ws mgx.WorkspaceID, stream mgx.StreamID, run mgx.RunID, types []string, position int64, limit int) ([]mgx.Event, error) {
+	return s.Events(ctx, EventQuery{Workspace: ws, Stream: stream, Run: run, Types: types, AfterPosition: position, Limit: limit})
+}
+
+// Head returns the position of the log's last event; 0: there is none.
+func (s *Store) Head(ctx context.Context) (int64, error) {
+	var p int64
+	err := s.reads.QueryRowContext(ctx, `SELECT COALESCE(MAX(position), 0) FROM events`).Scan(&p)
+	return p, explain(s.path, err)
+}

@@ -1,0 +1,199 @@
+package store
+
+import (
+	"context"
+	"database/sql"
+	"runtime"
+	"sync"
+	"sync/atomic"
+
+	"mgx"
+)
+
+// writer owns the one connection that writes. What is handed to do is collected
+// by a single goroutine into transactions: group commit.
+type writer struct {
+	db   *sql.DB
+	conn *sql.Conn
+	tx   *tx
+
+	committed func() // called after each commit that changed something
+
+	closing sync.RWMutex // held for reading while a job is handed over
+	closed  bool
+	queue   chan *job
+	done    chan struct{} // closed when the goroutine has ended
+}
+
+// job is one unit of writing. Whoever swaps its state first decides: the writer
+// takes it, or the caller whose context ended withdraws it.
+type job struct {
+	run   func(*tx) error
+	state atomic.Int32
+	reply chan error
+}
+
+const (
+	jobQueued = iota
+	jobTaken
+	jobWithdrawn
+)
+
+func openWriter(ctx context.Context, path string) (*writer, error) {
+	db, err := sql.Open("sqlite", dsn(path, "mode=rw"))
+	if err != nil {
+		return nil, err
+	}
+	db.SetMaxOpenConns(1)
+	conn, err := db.Conn(ctx)
+	if err != nil {
+		db.Close()
+		return nil, err
+	}
+	w := &writer{db: db, conn: conn, queue: make(chan *job, queueLen), done: make(chan struct{})}
+	if err := w.prepare(ctx, path); err != nil {
+		conn.Close()
+		db.Close()
+		return nil, err
+	}
+	w.tx = newTx(conn)
+	return w, nil
+}
+
+// prepare looks before it touches: a foreign or newer file is not even switched
+// to another journal mode.
+func (w *writer) prepare(ctx context.Context, path string) error {
+	have, err := schemaVersion(ctx, w.conn)
+	if err != nil {
+		return err
+	}
+	if err := checkVersion(path, have, false); err != nil {
+		return err
+	}
+	if err := w.useLog(ctx); err != nil {
+		return err
+	}
+	return migrate(ctx, w.conn, path)
+}
+
+// useLog switches to write-ahead logging, which the file remembers. The switch
+// is a write, so it is only asked for where it is needed.
+func (w *writer) useLog(ctx context.Context) error {
+	var mode string
+	if err := w.conn.QueryRowContext(ctx, `PRAGMA journal_mode`).Scan(&mode); err != nil {
+		return err
+	}
+	if mode != "wal" {
+		if err := w.conn.QueryRowContext(ctx, `PRAGMA journal_mode = WAL`).Scan(&mode); err != nil {
+			return err
+		}
+	}
+	if mode != "wal" {
+		return mgx.Errorf(mgx.KindConfig, codeUnusable, "the file system does not support the database's write-ahead log; choose a local directory with --data")
+	}
+	var size int64
+	return w.conn.QueryRowContext(ctx, `PRAGMA journal_size_limit = `+itoa(walKept)).Scan(&size)
+}
+
+func (w *writer) start() {
+	go func() {
+		defer close(w.done)
+		for first := range w.queue {
+			w.commit(w.collect(first))
+		}
+	}()
+}
+
+// do hands f to the writer and waits for its outcome.
+func (w *writer) do(ctx context.Context, f func(*tx) error) error {
+	if err := ctx.Err(); err != nil {
+		return err
+	}
+	j := &job{run: f, reply: make(chan error, 1)}
+	if err := w.hand(ctx, j); err != nil {
+		return err
+	}
+	select {
+	case err := <-j.reply:
+		return err
+	case <-ctx.Done():
+		if j.state.CompareAndSwap(jobQueued, jobWithdrawn) {
+			return ctx.Err()
+		}
+		return <-j.reply
+	}
+}
+
+func (w *writer) hand(ctx context.Context, j *job) error {
+	w.closing.RLock()
+	defer w.closing.RUnlock()
+	if w.closed {
+		return mgx.Errorf(mgx.KindInternal, codeClosed, "the store is closed")
+	}
+	select {
+	case w.queue <- j:
+		return nil
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+}
+
+// collect takes what else is queued. Callers that were just answered are about
+// to queue their next change, so it lets them run before it looks again; a lone
+// writer pays a few hundred nanoseconds for that, many share an fsync.
+func (w *writer) collect(first *job) []*job {
+	batch := []*job{first}
+	for idle := 0; len(batch) < batchLen && idle < 3; {
+		select {
+		case j, open := <-w.queue:
+			if !open {
+				return batch
+			}
+			batch, idle = append(batch, j), 0
+		default:
+			runtime.Gosched()
+			idle++
+		}
+	}
+	return batch
+}
+
+// commit applies a batch and answers every job in it exactly once.
+func (w *writer) commit(batch []*job) {
+	taken := batch[:0]
+	for _, j := range batch {
+		if j.state.CompareAndSwap(jobQueued, jobTaken) {
+			taken = append(taken, j)
+		}
+	}
+	if len(taken) == 0 {
+		return
+	}
+	outcome, wrote := w.tx.group(taken)
+	if wrote {
+		w.committed()
+	}
+	for i, j := range taken {
+		j.reply <- outcome[i]
+	}
+}
+
+func (w *writer) close() error {
+	w.closing.Lock()
+	if w.closed {
+		w.closing.Unlock()
+		return nil
+	}
+	w.closed = true
+	close(w.queue)
+	w.closing.Unlock()
+	if w.committed != nil { // started
+		<-w.done
+	}
+	w.tx.close()
+	err := w.conn.Close()
+	if e := w.db.Close(); err == nil {
+		err = e
+	}
+	return err
+}
