@@ -158,7 +158,7 @@ type ChecksData struct {
 type CheckResult struct {
 	Name       string `json:"name"`
 	Command    string `json:"command"`
-	Status     string `json:"status"` // passed, failed, timeout, denied, error
+	Status     string `json:"status"` // passed, failed, timeout, unavailable (a program it needs is not there)
 	ExitCode   int    `json:"exit_code"`
 	DurationMS int64  `json:"duration_ms"`
 	Output     string `json:"output,omitempty"` // tail, bounded
