@@ -1,0 +1,197 @@
+//go:build amd64 || arm64 || riscv64
+
+package native
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"io"
+	"os"
+	"slices"
+	"syscall"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"mgx"
+	"mgx/internal/sandbox"
+	"mgx/internal/sandbox/internal/stdio"
+)
+
+// drainGrace is how long a writer may take for what is left in the pipes after
+// the last process is gone.
+const drainGrace = 5 * time.Second
+
+type box struct {
+	spec     sandbox.Spec
+	base     plan
+	limits   sandbox.Limits
+	overlays chan struct{} // held by the command that has the overlays mounted
+}
+
+func (b *box) Path(guest string) string { return guest }
+func (b *box) Level() sandbox.Level     { return sandbox.LevelBasic }
+func (b *box) Close() error             { return nil } // nothing outlives a command
+
+func (b *box) Run(ctx context.Context, cmd sandbox.Command) (sandbox.Result, error) {
+	if len(cmd.Args) == 0 || cmd.Timeout <= 0 {
+		return sandbox.Result{}, mgx.Errorf(mgx.KindUsage, "bad_command", "a command needs arguments and a time-out")
+	}
+	p, err := b.plan(cmd)
+	if err != nil {
+		return sandbox.Result{}, err
+	}
+	if slices.ContainsFunc(p.Mounts, func(m mount) bool { return m.Kind == overlay }) {
+		select {
+		case b.overlays <- struct{}{}:
+			defer func() { <-b.overlays }()
+		case <-ctx.Done():
+			return sandbox.Result{}, mgx.AsError(context.Cause(ctx))
+		}
+	}
+	return run(ctx, p, cmd)
+}
+
+// run starts an init for the plan and waits until it, and with it everything in
+// its namespaces, is dead.
+func run(ctx context.Context, p plan, cmd sandbox.Command) (sandbox.Result, error) {
+	if err := ctx.Err(); err != nil {
+		return sandbox.Result{}, mgx.AsError(err)
+	}
+	begin := time.Now()
+	streams, err := stdio.Open(cmd.Stdin, cmd.Stdout, cmd.Stderr)
+	if err != nil {
+		return sandbox.Result{}, startError(err)
+	}
+	in, err := start(streams)
+	if err != nil {
+		streams.Abort()
+		return sandbox.Result{}, startError(err)
+	}
+	streams.Start()
+
+	ended := in.watch(ctx, cmd.Timeout)
+	failed := in.instruct(p)
+	code, err := in.wait()
+	timedOut := ended()
+	stuck := streams.Wait(drainGrace)
+	result := sandbox.Result{ExitCode: code, TimedOut: timedOut, Duration: time.Since(begin)}
+	switch {
+	case ctx.Err() != nil:
+		return result, mgx.AsError(context.Cause(ctx))
+	case timedOut:
+		return result, nil
+	case err != nil:
+		return result, startError(err)
+	case failed != nil:
+		return sandbox.Result{}, failed
+	case stuck != nil:
+		return result, startError(stuck)
+	}
+	return result, nil
+}
+
+// initProcess is a running init, seen from outside.
+type initProcess struct {
+	process *os.Process
+	plan    *os.File // its life hangs on this
+	status  *os.File
+}
+
+func start(streams *stdio.Streams) (*initProcess, error) {
+	planR, planW, err := os.Pipe()
+	if err != nil {
+		return nil, err
+	}
+	defer planR.Close()
+	statusR, statusW, err := os.Pipe()
+	if err != nil {
+		planW.Close()
+		return nil, err
+	}
+	defer statusW.Close()
+	process, err := os.StartProcess("/proc/self/exe", []string{initName}, &os.ProcAttr{
+		Dir:   "/",
+		Env:   helperEnv(2),
+		Files: append(slices.Clone(streams.Child()), planR, statusW),
+		Sys:   namespaces(),
+	})
+	if err != nil {
+		planW.Close()
+		statusR.Close()
+		return nil, err
+	}
+	return &initProcess{process, planW, statusR}, nil
+}
+
+// namespaces makes the init the first process of new ones, as an unprivileged
+// user there with the capabilities to build the box.
+func namespaces() *syscall.SysProcAttr {
+	return &syscall.SysProcAttr{
+		Cloneflags: unix.CLONE_NEWUSER | unix.CLONE_NEWNS | unix.CLONE_NEWPID | unix.CLONE_NEWNET |
+			unix.CLONE_NEWIPC | unix.CLONE_NEWUTS | unix.CLONE_NEWCGROUP,
+		UidMappings: []syscall.SysProcIDMap{{ContainerID: insideID, HostID: os.Geteuid(), Size: 1}},
+		GidMappings: []syscall.SysProcIDMap{{ContainerID: insideID, HostID: os.Getegid(), Size: 1}},
+		AmbientCaps: setupCaps,
+		Setsid:      true,
+	}
+}
+
+// instruct hands over the plan and waits until the command runs, or returns why
+// it does not.
+func (in *initProcess) instruct(p plan) error {
+	writeErr := json.NewEncoder(in.plan).Encode(p)
+	said, _ := io.ReadAll(io.LimitReader(in.status, 1<<16))
+	in.status.Close()
+	if len(said) > 0 {
+		var f failure
+		if err := json.Unmarshal(said, &f); err != nil {
+			return startError(err)
+		}
+		return f.err()
+	}
+	if writeErr != nil && !errors.Is(writeErr, unix.EPIPE) {
+		return startError(writeErr)
+	}
+	return nil
+}
+
+// watch kills the init at the deadline or when ctx ends. The returned function
+// ends the watch and says whether the deadline did it.
+func (in *initProcess) watch(ctx context.Context, timeout time.Duration) (ended func() (timedOut bool)) {
+	over := make(chan struct{})
+	result := make(chan bool, 1)
+	go func() {
+		timer := time.NewTimer(timeout)
+		defer timer.Stop()
+		select {
+		case <-over:
+			result <- false
+			return
+		case <-ctx.Done():
+			result <- false
+		case <-timer.C:
+			result <- true
+		}
+		in.process.Kill()
+	}()
+	return func() bool {
+		close(over)
+		return <-result
+	}
+}
+
+// wait returns the init's exit code once all of its pid namespace is dead.
+func (in *initProcess) wait() (code int, err error) {
+	defer in.plan.Close()
+	state, err := in.process.Wait()
+	if err != nil {
+		return 0, err
+	}
+	status := state.Sys().(syscall.WaitStatus)
+	if status.Signaled() {
+		return 128 + int(status.Signal()), nil
+	}
+	return status.ExitStatus(), nil
+}

@@ -1,0 +1,21 @@
+// Package native confines commands with the kernel's own means, and needs
+// nothing installed: the running binary starts itself again as the first
+// process of new user, mount, pid, network, ipc, uts and cgroup namespaces.
+//
+// That process, the init of the box, opens the allow-listed parts of the host,
+// pivots into an empty read-only tmpfs, hangs them there, gives up every
+// capability, and forks the command with resource limits and no_new_privs. It
+// then only reaps. Whatever way a command ends, its init ends, and the kernel
+// kills everything that is left in the pid namespace: daemons and new sessions
+// included. The init also ends when the process that started it does, because
+// it holds the reading end of a pipe that only that process can write.
+//
+// Nothing runs between commands, and every command has a fresh /tmp and home.
+// Commands of one box may run side by side, except that those which share an
+// overlay take turns: the kernel allows one writer of an overlay.
+//
+// What this level does not do: filter system calls, bound the memory of all
+// processes together, or bound the disk used in the workspace.
+//
+// [Main] must be the first call of every main and TestMain that opens boxes.
+package native

@@ -1,0 +1,243 @@
+//go:build amd64 || arm64 || riscv64
+
+package native
+
+import (
+	"os"
+	"path"
+	"path/filepath"
+	"slices"
+	"strconv"
+	"strings"
+
+	"mgx"
+	"mgx/internal/sandbox"
+)
+
+const (
+	homeDir = "/home/mgx"
+	tmpDir  = "/tmp"
+)
+
+// systemDirs are shown whole and read-only: the programs and libraries of the
+// host. Where the host has a link, the box has the same link.
+var systemDirs = []string{"/usr", "/bin", "/sbin", "/lib", "/lib32", "/lib64", "/libx32", "/nix/store", "/gnu/store"}
+
+// systemFiles are the parts of /etc that programs need to run. /etc as a whole
+// holds secrets and is never shown.
+var systemFiles = []string{
+	"/etc/alternatives",
+	"/etc/ca-certificates",
+	"/etc/crypto-policies",
+	"/etc/debian_version",
+	"/etc/fonts",
+	"/etc/java-11-openjdk", "/etc/java-17-openjdk", "/etc/java-21-openjdk", "/etc/java-25-openjdk",
+	"/etc/ld.so.cache",
+	"/etc/localtime",
+	"/etc/lsb-release",
+	"/etc/magic", "/etc/mime.types",
+	"/etc/os-release",
+	"/etc/pki/ca-trust/extracted", "/etc/pki/java", "/etc/pki/tls/certs",
+	"/etc/protocols", "/etc/services",
+	"/etc/ssl/certs", "/etc/ssl/openssl.cnf",
+	"/etc/timezone",
+}
+
+// etc is what the box has instead of the host's.
+var etc = []file{
+	{"/etc/passwd", "root:x:0:0:root:/:/usr/sbin/nologin\nmgx:x:1000:1000:mgx:" + homeDir + ":/bin/sh\nnobody:x:65534:65534:nobody:/:/usr/sbin/nologin\n"},
+	{"/etc/group", "root:x:0:\nmgx:x:1000:\nnogroup:x:65534:\n"},
+	{"/etc/hosts", "127.0.0.1 localhost mgx\n::1 localhost\n"},
+	{"/etc/hostname", "mgx\n"},
+	{"/etc/nsswitch.conf", "passwd: files\ngroup: files\nhosts: files dns\nservices: files\nprotocols: files\n"},
+	{"/etc/resolv.conf", "# no network\n"},
+}
+
+var devices = []string{"/dev/null", "/dev/zero", "/dev/full", "/dev/random", "/dev/urandom"}
+
+// masked entries of /proc tell of the host, not of the box. All of /proc is
+// read-only besides.
+var masked = []string{
+	"/proc/acpi", "/proc/bus", "/proc/fs", "/proc/irq", "/proc/scsi", "/proc/driver",
+	"/proc/config.gz", "/proc/iomem", "/proc/ioports", "/proc/kallsyms", "/proc/kcore", "/proc/key-users",
+	"/proc/keys", "/proc/kmsg", "/proc/kpagecgroup", "/proc/kpagecount", "/proc/kpageflags", "/proc/modules",
+	"/proc/sched_debug", "/proc/slabinfo", "/proc/sysrq-trigger", "/proc/timer_list", "/proc/vmallocinfo",
+}
+
+// system is the part of a plan that is the same for every command of a machine.
+func system() plan {
+	p := plan{
+		Dirs: []dir{
+			{"/etc", 0o755}, {"/dev", 0o755}, {"/dev/shm", 0o755}, {"/proc", 0o755}, {"/home", 0o755}, {homeDir, 0o755},
+			{tmpDir, 0o755}, {"/run", 0o755}, {"/var", 0o755}, {sandbox.Workspace, 0o755},
+		},
+		Files: etc,
+		Links: []link{
+			{"/dev/fd", "/proc/self/fd"}, {"/dev/stdin", "/proc/self/fd/0"},
+			{"/dev/stdout", "/proc/self/fd/1"}, {"/dev/stderr", "/proc/self/fd/2"},
+			{"/etc/mtab", "/proc/self/mounts"}, {"/var/tmp", tmpDir}, {"/var/run", "/run"},
+		},
+		Mounts: []mount{{Kind: proc, Target: "/proc"}},
+	}
+	for _, name := range masked {
+		p.mask(name)
+	}
+	for _, name := range devices {
+		p.Mounts = append(p.Mounts, mount{Kind: device, Source: name, Target: name, Make: makeFile})
+	}
+	for _, name := range slices.Concat(systemDirs, systemFiles) {
+		p.show(name)
+	}
+	return p
+}
+
+func (p *plan) mask(name string) {
+	switch info, err := os.Stat(name); {
+	case err != nil:
+	case info.IsDir():
+		p.Mounts = append(p.Mounts, mount{Kind: tmpfs, Target: name, Size: 4096, Inodes: 1, Mode: "0555"})
+	default:
+		// A device on a mount without devices: opening it is refused.
+		p.Mounts = append(p.Mounts, mount{Kind: bind, Source: os.DevNull, Target: name, ReadOnly: true})
+	}
+}
+
+// show adds a part of the host at its own path, if the host has it.
+func (p *plan) show(name string) {
+	info, err := os.Lstat(name)
+	if err != nil {
+		return
+	}
+	if info.Mode()&os.ModeSymlink != 0 {
+		if to, err := os.Readlink(name); err == nil && (path.Dir(name) == "/" || strings.HasPrefix(to, "/usr/") || strings.HasPrefix(to, "../usr/")) {
+			p.Links = append(p.Links, link{name, to})
+			return
+		}
+	}
+	p.Mounts = append(p.Mounts, mount{Kind: bind, Source: name, Target: name, Make: makeFor(info), ReadOnly: true})
+}
+
+func makeFor(info os.FileInfo) making {
+	if info.IsDir() {
+		return makeDir
+	}
+	return makeFile
+}
+
+// plan is what the init of one command is told.
+func (b *box) plan(cmd sandbox.Command) (plan, error) {
+	p := b.base
+	p.Limits = b.limits
+	p.Args = cmd.Args
+	p.Env = sandbox.Environ(homeDir, tmpDir, b.spec.Env, cmd.Env)
+	p.Dir = cmd.Dir
+	if p.Dir == "" {
+		p.Dir = sandbox.Workspace
+	}
+	p.Mounts = slices.Clone(p.Mounts)
+	for _, m := range []mount{
+		{Target: tmpDir, Mode: "1777", Size: b.limits.Tmp},
+		{Target: homeDir, Mode: "0700", Size: b.limits.Tmp},
+		{Target: "/dev/shm", Mode: "1777", Size: min(b.limits.Tmp, 64<<20)},
+	} {
+		m.Kind, m.Inodes = tmpfs, inodes(m.Size)
+		p.Mounts = append(p.Mounts, m)
+	}
+	p.Mounts = append(p.Mounts, mount{Kind: bind, Source: b.spec.Work, Target: sandbox.Workspace, ReadOnly: cmd.ReadOnly})
+	for _, m := range merge(b.spec.Mounts, cmd.Mounts) {
+		planned, err := b.mount(m)
+		if err != nil {
+			return plan{}, err
+		}
+		p.Mounts = append(p.Mounts, planned)
+	}
+	p.pointMounts()
+	return p, nil
+}
+
+// inodes allows one file for every 16 KB of a tmpfs.
+func inodes(size int64) int64 { return max(size/16384, 64) }
+
+// merge lets the mounts of a command replace those of the box at the same path.
+func merge(box, command []sandbox.Mount) []sandbox.Mount {
+	var out []sandbox.Mount
+	for _, m := range box {
+		replaced := func(c sandbox.Mount) bool { return path.Clean(c.Guest) == path.Clean(m.Guest) }
+		if !slices.ContainsFunc(command, replaced) {
+			out = append(out, m)
+		}
+	}
+	return append(out, command...)
+}
+
+// mount checks one mount of a spec and says how it is done.
+func (b *box) mount(m sandbox.Mount) (mount, error) {
+	info, err := checkMount(m)
+	if err != nil {
+		return mount{}, err
+	}
+	out := mount{Kind: bind, Source: m.Host, Target: path.Clean(m.Guest), Make: makeFor(info), ReadOnly: m.Mode != sandbox.ReadWrite}
+	if m.Mode != sandbox.Overlay {
+		return out, nil
+	}
+	if !info.IsDir() {
+		return mount{}, mgx.Errorf(mgx.KindUsage, "bad_mount", "only a directory can be an overlay, and %s is none", m.Host)
+	}
+	out.Kind, out.ReadOnly = overlay, false
+	out.Upper, out.Work, err = b.layers(m)
+	return out, err
+}
+
+func checkMount(m sandbox.Mount) (os.FileInfo, error) {
+	guest := path.Clean(m.Guest)
+	switch {
+	case !path.IsAbs(guest), guest == "/", within(guest, "/proc"), within(guest, "/dev"), within(guest, "/etc"):
+		return nil, mgx.Errorf(mgx.KindUsage, "bad_mount", "nothing can be mounted at %q in a sandbox", m.Guest)
+	case !filepath.IsAbs(m.Host):
+		return nil, mgx.Errorf(mgx.KindUsage, "bad_mount", "the host path %q of a mount must be absolute", m.Host)
+	case !slices.Contains([]sandbox.Mode{sandbox.ReadOnly, sandbox.ReadWrite, sandbox.Overlay}, m.Mode):
+		return nil, mgx.Errorf(mgx.KindUsage, "bad_mount", "%q is not a way to mount; use ro, rw or overlay", m.Mode)
+	}
+	info, err := os.Stat(m.Host)
+	if err != nil {
+		return nil, mgx.Errorf(mgx.KindUsage, "bad_mount", "%s cannot be mounted: %w", m.Host, err)
+	}
+	return info, nil
+}
+
+// layers returns the directories that keep what is written over an overlay. The
+// same guest path finds the same layers again in the next command.
+func (b *box) layers(m sandbox.Mount) (upper, work string, err error) {
+	if b.spec.State == "" {
+		return "", "", mgx.Errorf(mgx.KindUsage, "bad_mount", "an overlay at %s needs a state directory in the spec of the sandbox", m.Guest)
+	}
+	base := filepath.Join(b.spec.State, "overlay", strings.ReplaceAll(path.Clean(m.Guest), "/", "%"))
+	upper, work = filepath.Join(base, "upper"), filepath.Join(base, "work")
+	for _, d := range []string{upper, work} {
+		if err := os.MkdirAll(d, 0o700); err != nil {
+			return "", "", mgx.Errorf(mgx.KindConfig, "sandbox_state", "the sandbox cannot keep its state in %s: %w", b.spec.State, err)
+		}
+	}
+	return upper, work, nil
+}
+
+// pointMounts lets mount points be made only where they lie in a tmpfs of the
+// box: making one below another mount would write on the host.
+func (p *plan) pointMounts() {
+	for i := range p.Mounts {
+		for _, over := range p.Mounts[:i] {
+			if within(p.Mounts[i].Target, over.Target) && over.Kind != tmpfs {
+				p.Mounts[i].Make = makeNothing
+			}
+		}
+	}
+}
+
+// within reports whether name is dir or lies below it.
+func within(name, dir string) bool {
+	return name == dir || strings.HasPrefix(name, strings.TrimSuffix(dir, "/")+"/")
+}
+
+func helperEnv(processes int) []string {
+	return []string{"GOGC=off", "GOMAXPROCS=" + strconv.Itoa(processes)}
+}
