@@ -1,0 +1,84 @@
+package config
+
+import (
+	"log/slog"
+	"path/filepath"
+	"time"
+
+	"mgx"
+)
+
+// Config is every setting, validated.
+type Config struct {
+	Data      string        // directory of the database, clones and artifacts
+	Database  string        // SQLite file; empty: the one in Data
+	Model     string        // provider/model; empty: the first provider found in the environment
+	Approve   string        // auto, ask, never
+	Budget    *mgx.Money    // per run; nil: no cap
+	MaxTurns  int           // model turns per run
+	Timeout   time.Duration // of a run while it works
+	Sandbox   string        // auto, off
+	LogFormat string        // text, json
+	LogLevel  slog.Level
+
+	sources map[string]string // by setting
+}
+
+// Load settles the configuration. Flags holds what was typed, by flag name
+// without dashes; names that are no setting are ignored.
+func Load(getenv func(string) string, flags map[string]string) (*Config, error) {
+	home := getenv("HOME")
+	path := xdg(getenv, home, "XDG_CONFIG_HOME", ".config", "config.json")
+	file, err := readFile(path)
+	if err != nil {
+		return nil, err
+	}
+	c := &Config{sources: map[string]string{}}
+	for _, s := range settings {
+		from := origin{kind: fromDefault, home: home, label: "default"}
+		value := s.fallback(getenv)
+		if v, ok := flags[s.name]; ok {
+			value, from.kind, from.label = v, fromFlag, "--"+s.name
+		} else if v := getenv(s.env()); v != "" {
+			value, from.kind, from.label = v, fromEnv, s.env()
+		} else if v, ok := file[s.name]; ok {
+			value, from.kind, from.label = v, fromFile, path
+		}
+		if err := s.set(c, value, from); err != nil {
+			return nil, from.refuse(s, err)
+		}
+		c.sources[s.name] = from.label
+	}
+	return c, nil
+}
+
+// Entry is one setting as `mgx config` shows it.
+type Entry struct {
+	Name   string `json:"name"`
+	Env    string `json:"env"`
+	Value  string `json:"value"`
+	Source string `json:"source"` // --flag, variable, path of the file, or "default"
+	Help   string `json:"help"`
+}
+
+// Dump lists every setting in a fixed order. Values pass through redact.
+func (c *Config) Dump(redact func(string) string) []Entry {
+	entries := make([]Entry, len(settings))
+	for i, s := range settings {
+		entries[i] = Entry{s.name, s.env(), redact(s.show(c)), c.sources[s.name], s.help}
+	}
+	return entries
+}
+
+// xdg returns a path of ours below one of the user's base directories
+// (https://specifications.freedesktop.org/basedir-spec/: relative values of the
+// variable are ignored), or "" when there is no home.
+func xdg(getenv func(string) string, home, variable, fallback, name string) string {
+	if base := getenv(variable); filepath.IsAbs(base) {
+		return filepath.Join(base, "mgx", name)
+	}
+	if !filepath.IsAbs(home) {
+		return ""
+	}
+	return filepath.Join(home, fallback, "mgx", name)
+}

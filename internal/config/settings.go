@@ -1,0 +1,227 @@
+package config
+
+import (
+	"errors"
+	"fmt"
+	"path/filepath"
+	"regexp"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"mgx"
+)
+
+// setting is one thing that can be configured.
+type setting struct {
+	name     string // of the flag and in the file
+	help     string
+	fallback func(getenv func(string) string) string
+	set      func(*Config, string, origin) error // validates
+	show     func(*Config) string
+}
+
+func (s setting) env() string {
+	return "MGX_" + strings.ToUpper(strings.ReplaceAll(s.name, "-", "_"))
+}
+
+// settings lists them all, in the order of `mgx config`.
+var settings = []setting{
+	{
+		"data", "directory that keeps the database, the clones of runs and their outputs",
+		func(getenv func(string) string) string {
+			return xdg(getenv, getenv("HOME"), "XDG_DATA_HOME", ".local/share", "")
+		},
+		func(c *Config, v string, from origin) (err error) { c.Data, err = from.path(v); return err },
+		func(c *Config) string { return c.Data },
+	},
+	{
+		"database", "SQLite database file; empty: the one in the data directory",
+		always(""), setDatabase,
+		func(c *Config) string { return c.Database },
+	},
+	{
+		"model", "model to use, as provider/model; empty: the first provider found in the environment",
+		always(""), setModel,
+		func(c *Config) string { return c.Model },
+	},
+	oneOf("approve", "who approves plans: auto (policy), ask (a person), never (nothing is approved)",
+		func(c *Config) *string { return &c.Approve }, "ask", "auto", "never"),
+	{
+		"budget", "most that one run may spend, in US dollars; none: no cap",
+		always("none"), setBudget, showBudget,
+	},
+	{
+		"max-turns", "most model turns in one run",
+		always("200"),
+		func(c *Config, v string, _ origin) (err error) {
+			if c.MaxTurns, err = strconv.Atoi(v); err != nil || c.MaxTurns < 1 || c.MaxTurns > 10_000 {
+				err = errors.New("it must be a whole number from 1 to 10000")
+			}
+			return err
+		},
+		func(c *Config) string { return strconv.Itoa(c.MaxTurns) },
+	},
+	{
+		"timeout", "longest that one run may work, such as 90s, 45m or 2h",
+		always("2h"),
+		func(c *Config, v string, _ origin) (err error) {
+			if c.Timeout, err = time.ParseDuration(v); err != nil || c.Timeout < time.Second || c.Timeout > 30*24*time.Hour {
+				err = errors.New("it must be a duration from 1s to 720h, such as 90s, 45m or 2h")
+			}
+			return err
+		},
+		func(c *Config) string { return c.Timeout.String() },
+	},
+	{
+		"sandbox", "walls around tools: auto (the strongest this machine has), or off (only as a flag)",
+		always("auto"), setSandbox,
+		func(c *Config) string { return c.Sandbox },
+	},
+	oneOf("log-format", "how log lines on stderr look: text, json",
+		func(c *Config) *string { return &c.LogFormat }, "text", "json"),
+	{
+		"log-level", "least level of the log on stderr: debug, info, warn, error",
+		always("warn"),
+		func(c *Config, v string, _ origin) error {
+			if !slices.Contains([]string{"debug", "info", "warn", "error"}, v) {
+				return errors.New("it must be debug, info, warn or error")
+			}
+			return c.LogLevel.UnmarshalText([]byte(v))
+		},
+		func(c *Config) string { return strings.ToLower(c.LogLevel.String()) },
+	},
+}
+
+func always(v string) func(func(string) string) string {
+	return func(func(string) string) string { return v }
+}
+
+// oneOf is a setting that takes one of a few words, by default the first.
+func oneOf(name, help string, field func(*Config) *string, words ...string) setting {
+	return setting{
+		name, help, always(words[0]),
+		func(c *Config, v string, _ origin) error {
+			if !slices.Contains(words, v) {
+				return fmt.Errorf("it must be one of %s", strings.Join(words, ", "))
+			}
+			*field(c) = v
+			return nil
+		},
+		func(c *Config) string { return *field(c) },
+	}
+}
+
+// scheme matches what makes a database more than a file name to some driver.
+var scheme = regexp.MustCompile(`^[A-Za-z][A-Za-z0-9+.-]*:`)
+
+func setDatabase(c *Config, v string, from origin) (err error) {
+	if scheme.MatchString(v) || strings.Contains(v, "?") {
+		return errors.New("this version keeps its data in SQLite only, so it must be the path of a database file, or empty")
+	}
+	if v != "" {
+		c.Database, err = from.path(v)
+	}
+	return err
+}
+
+var modelName = regexp.MustCompile(`^[a-z0-9_.-]+/[[:graph:]]+$`)
+
+func setModel(c *Config, v string, _ origin) error {
+	if v != "" && (!modelName.MatchString(v) || len(v) > 200) {
+		return errors.New("it must read provider/model, such as openai/gpt-5 or anthropic/claude-sonnet-4-5")
+	}
+	c.Model = v
+	return nil
+}
+
+func setBudget(c *Config, v string, _ origin) error {
+	if v == "none" || v == "" {
+		c.Budget = nil
+		return nil
+	}
+	m, err := mgx.ParseMoney(v)
+	if err != nil || m == 0 {
+		return errors.New("it must be an amount of US dollars above 0, such as 2.50, or none")
+	}
+	c.Budget = &m
+	return nil
+}
+
+func showBudget(c *Config) string {
+	if c.Budget == nil {
+		return "none"
+	}
+	return strconv.FormatFloat(c.Budget.Dollars(), 'f', -1, 64)
+}
+
+// setSandbox lets only a person at the command line take the walls away.
+func setSandbox(c *Config, v string, from origin) error {
+	if v != "auto" && v != "off" {
+		return errors.New("it must be auto or off")
+	}
+	if v == "off" && from.kind != fromFlag {
+		return errors.New("off is accepted only when it is typed as --sandbox=off")
+	}
+	c.Sandbox = v
+	return nil
+}
+
+func known(name string) bool { return slices.Contains(names(), name) }
+
+func names() []string {
+	all := make([]string, len(settings))
+	for i, s := range settings {
+		all[i] = s.name
+	}
+	return all
+}
+
+// origin is where a value was found.
+type origin struct {
+	kind  int
+	label string // as shown to people
+	home  string
+}
+
+const (
+	fromDefault = iota
+	fromFlag
+	fromEnv
+	fromFile
+)
+
+// path makes a path absolute. ~/ is the home directory, since only a shell
+// would have expanded it; a relative path in the file has no directory to be
+// relative to.
+func (o origin) path(v string) (string, error) {
+	switch {
+	case v == "" && o.kind == fromDefault:
+		return "", errors.New("HOME is not set, so it must be given")
+	case v == "" || strings.ContainsRune(v, 0):
+		return "", errors.New("it must be a path")
+	}
+	if rest, ok := strings.CutPrefix(v, "~/"); ok && filepath.IsAbs(o.home) {
+		return filepath.Join(o.home, rest), nil
+	}
+	if o.kind == fromFile && !filepath.IsAbs(v) {
+		return "", errors.New("a path in the file must be absolute or begin with ~/")
+	}
+	return filepath.Abs(v)
+}
+
+// refuse says which setting from where is wrong. The value is not repeated: it
+// may be a misplaced secret.
+func (o origin) refuse(s setting, why error) error {
+	kind, where := mgx.KindConfig, o.label
+	switch o.kind {
+	case fromFlag:
+		kind = mgx.KindUsage
+	case fromFile:
+		where = fmt.Sprintf("%q in %s", s.name, o.label)
+	case fromDefault:
+		where = "--" + s.name
+	}
+	return mgx.Errorf(kind, "bad_setting", "%s: %w", where, why)
+}
