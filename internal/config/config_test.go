@@ -97,7 +97,11 @@ func TestXDG(t *testing.T) {
 	if c, err := m.load(nil); err != nil || c.Data != "/xdg/mgx" {
 		t.Errorf("got %v, %v", c, err)
 	}
-	m.env["HOME"] = ""
+	m.env["XDG_DATA_HOME"] = "relative"
+	if c, err := m.load(nil); err != nil || c.Data != m.home+"/.local/share/mgx" {
+		t.Errorf("a relative base is not ignored: %v, %v", c, err)
+	}
+	m.env["XDG_DATA_HOME"], m.env["HOME"] = "/xdg", ""
 	if c, err := m.load(nil); err != nil || c.Data != "/xdg/mgx" {
 		t.Errorf("without HOME: got %v, %v", c, err)
 	}
