@@ -1,6 +1,7 @@
 package llm
 
 import (
+	"cmp"
 	"fmt"
 	"strings"
 )
@@ -41,46 +42,45 @@ func NewCalls(req *Request) *Calls {
 // Len is the number of calls begun.
 func (c *Calls) Len() int { return len(c.list) }
 
-// Begin starts a call that later pieces name by key. The key may be reused: the
-// latest call of that key then gets the pieces.
-func (c *Calls) Begin(key, id, name string) error {
-	const most = 1000
-	if len(c.list) == most {
-		return fmt.Errorf("more than %d tool calls in one answer: %w", most, ErrTooLarge)
-	}
-	c.list = append(c.list, &callBuilder{key: key, id: id, name: name})
-	return nil
-}
-
-// find returns the latest call of a key, or nil.
-func (c *Calls) find(key string) *callBuilder {
+// find returns the position of the latest call of a key, or -1.
+func (c *Calls) find(key string) int {
 	for i := len(c.list) - 1; i >= 0; i-- {
 		if c.list[i].key == key {
-			return c.list[i]
+			return i
 		}
 	}
-	return nil
+	return -1
 }
 
 // Piece adds what one delta says about the call at key, beginning it when it is
 // new: unknown key, or an id and a name where the call at key has another id
-// (some servers give all calls one index). It reports whether a call began.
-func (c *Calls) Piece(key, id, name, args string) (began bool, err error) {
-	call := c.find(key)
-	if call == nil || (id != "" && name != "" && call.id != "" && call.id != id) {
-		if err := c.Begin(key, id, name); err != nil {
-			return false, err
+// (some servers give all calls one index). It returns the position of the call
+// in what Finish will return, and whether it began here.
+func (c *Calls) Piece(key, id, name, args string) (position int, began bool, err error) {
+	i := c.find(key)
+	if i < 0 || (id != "" && name != "" && c.list[i].id != "" && c.list[i].id != id) {
+		if err := c.begin(key); err != nil {
+			return 0, false, err
 		}
-		call, began = c.list[len(c.list)-1], true
+		i, began = len(c.list)-1, true
 	}
-	if call.id == "" {
-		call.id = id
-	}
-	if call.name == "" {
-		call.name = name
-	}
+	call := c.list[i]
+	call.id = cmp.Or(call.id, id)
+	call.name = cmp.Or(call.name, name)
 	call.args.WriteString(args)
-	return began, nil
+	return i, began, nil
+}
+
+// Add appends to the arguments of the call at a position that Piece returned.
+func (c *Calls) Add(position int, args string) { c.list[position].args.WriteString(args) }
+
+func (c *Calls) begin(key string) error {
+	const most = 1000
+	if len(c.list) == most {
+		return fmt.Errorf("more than %d tool calls in one answer: %w", most, ErrTooLarge)
+	}
+	c.list = append(c.list, &callBuilder{key: key})
+	return nil
 }
 
 // Last is the key of the call begun last; empty when there is none.

@@ -1,6 +1,7 @@
 package llm
 
 import (
+	"bufio"
 	"bytes"
 	"cmp"
 	"context"
@@ -8,6 +9,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"iter"
 	"net"
 	"net/http"
 	"net/url"
@@ -94,9 +96,9 @@ func secretsOf(baseURL string, header http.Header) []string {
 
 // Answer is an accepted call: status 200 and a body to read.
 type Answer struct {
-	Body   io.Reader // bounded; reading past the bound is ErrTooLarge
-	Stream bool      // an event stream; otherwise one JSON document
-	Close  func() error
+	Close func() error
+
+	body *bufio.Reader // bounded; reading past the bound is ErrTooLarge
 
 	endpoint  *Endpoint
 	model     string
@@ -132,11 +134,18 @@ func (e *Endpoint) do(req *http.Request, model string) (*Answer, error) {
 		defer resp.Body.Close()
 		return nil, e.refused(resp, model)
 	}
-	body := &boundedReader{in: resp.Body, left: maxWire}
-	return &Answer{
-		Body: body, Stream: strings.Contains(resp.Header.Get("Content-Type"), "event-stream"), Close: resp.Body.Close,
-		endpoint: e, model: model, requestID: requestID(resp.Header),
-	}, nil
+	answer := &Answer{
+		body:  bufio.NewReaderSize(&boundedReader{in: resp.Body, left: maxWire}, 16<<10),
+		Close: resp.Body.Close, endpoint: e, model: model, requestID: requestID(resp.Header),
+	}
+	if strings.Contains(resp.Header.Get("Content-Type"), "html") {
+		defer resp.Body.Close()
+		return nil, &CallError{
+			Provider: e.Provider, Model: model, Status: resp.StatusCode, Fault: FaultRequest, KeySetting: e.KeySetting,
+			Message: "it answered with a web page instead of a model's answer; check the base URL",
+		}
+	}
+	return answer, nil
 }
 
 // unreachable explains an error of the transport: there was no answer.
@@ -189,14 +198,30 @@ func requestID(h http.Header) string {
 	return Clean(cmp.Or(h.Get("X-Request-Id"), h.Get("Request-Id")))
 }
 
+// IsDocument waits for the answer to begin and reports whether it is one JSON
+// document instead of an event stream, whatever the headers call it: some
+// servers ignore that a stream was asked for.
+func (a *Answer) IsDocument() bool {
+	for {
+		next, err := a.body.Peek(1)
+		if err != nil {
+			return false // reading will say why
+		}
+		if next[0] > ' ' {
+			return next[0] == '{' || next[0] == '['
+		}
+		a.body.ReadByte() // space that neither form minds
+	}
+}
+
 // Events reads the answer as an event stream.
-func (a *Answer) Events() func(func(SSE, error) bool) {
-	return ReadSSE(a.Body, maxEvent)
+func (a *Answer) Events() iter.Seq2[SSE, error] {
+	return ReadSSE(a.body, maxEvent)
 }
 
 // ReadJSON reads the answer as one document.
 func (a *Answer) ReadJSON() ([]byte, error) {
-	data, err := io.ReadAll(io.LimitReader(a.Body, maxJSON+1))
+	data, err := io.ReadAll(io.LimitReader(a.body, maxJSON+1))
 	if err == nil && len(data) > maxJSON {
 		err = fmt.Errorf("an answer of more than %d bytes: %w", maxJSON, ErrTooLarge)
 	}
