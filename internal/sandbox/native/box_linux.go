@@ -113,7 +113,7 @@ func start(streams *stdio.Streams) (*initProcess, error) {
 	defer statusW.Close()
 	process, err := os.StartProcess("/proc/self/exe", []string{initName}, &os.ProcAttr{
 		Dir:   "/",
-		Env:   helperEnv(2),
+		Env:   initEnv,
 		Files: append(slices.Clone(streams.Child()), planR, statusW),
 		Sys:   namespaces(),
 	})

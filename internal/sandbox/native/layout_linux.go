@@ -7,7 +7,6 @@ import (
 	"path"
 	"path/filepath"
 	"slices"
-	"strconv"
 	"strings"
 
 	"mgx"
@@ -29,18 +28,14 @@ var systemFiles = []string{
 	"/etc/alternatives",
 	"/etc/ca-certificates",
 	"/etc/crypto-policies",
-	"/etc/debian_version",
 	"/etc/fonts",
 	"/etc/java-11-openjdk", "/etc/java-17-openjdk", "/etc/java-21-openjdk", "/etc/java-25-openjdk",
 	"/etc/ld.so.cache",
 	"/etc/localtime",
-	"/etc/lsb-release",
-	"/etc/magic", "/etc/mime.types",
 	"/etc/os-release",
 	"/etc/pki/ca-trust/extracted", "/etc/pki/java", "/etc/pki/tls/certs",
 	"/etc/protocols", "/etc/services",
 	"/etc/ssl/certs", "/etc/ssl/openssl.cnf",
-	"/etc/timezone",
 }
 
 // etc is what the box has instead of the host's.
@@ -67,17 +62,14 @@ var masked = []string{
 // system is the part of a plan that is the same for every command of a machine.
 func system() plan {
 	p := plan{
-		Dirs: []dir{
-			{"/etc", 0o755}, {"/dev", 0o755}, {"/dev/shm", 0o755}, {"/proc", 0o755}, {"/home", 0o755}, {homeDir, 0o755},
-			{tmpDir, 0o755}, {"/run", 0o755}, {"/var", 0o755}, {sandbox.Workspace, 0o755},
-		},
+		Dirs:  []string{"/etc", "/dev", "/home", "/run", "/var"},
 		Files: etc,
 		Links: []link{
 			{"/dev/fd", "/proc/self/fd"}, {"/dev/stdin", "/proc/self/fd/0"},
 			{"/dev/stdout", "/proc/self/fd/1"}, {"/dev/stderr", "/proc/self/fd/2"},
 			{"/etc/mtab", "/proc/self/mounts"}, {"/var/tmp", tmpDir}, {"/var/run", "/run"},
 		},
-		Mounts: []mount{{Kind: proc, Target: "/proc"}},
+		Mounts: []mount{{Kind: proc, Target: "/proc", Make: makeDir}},
 	}
 	for _, name := range masked {
 		p.mask(name)
@@ -95,7 +87,7 @@ func (p *plan) mask(name string) {
 	switch info, err := os.Stat(name); {
 	case err != nil:
 	case info.IsDir():
-		p.Mounts = append(p.Mounts, mount{Kind: tmpfs, Target: name, Size: 4096, Inodes: 1, Mode: "0555"})
+		p.Mounts = append(p.Mounts, mount{Kind: tmpfs, Target: name, Size: 4096, Inodes: 1, Mode: "0555", ReadOnly: true})
 	default:
 		// A device on a mount without devices: opening it is refused.
 		p.Mounts = append(p.Mounts, mount{Kind: bind, Source: os.DevNull, Target: name, ReadOnly: true})
@@ -135,15 +127,16 @@ func (b *box) plan(cmd sandbox.Command) (plan, error) {
 		p.Dir = sandbox.Workspace
 	}
 	p.Mounts = slices.Clone(p.Mounts)
+	p.Mounts[0].Processes = b.limits.Processes // of /proc
 	for _, m := range []mount{
 		{Target: tmpDir, Mode: "1777", Size: b.limits.Tmp},
 		{Target: homeDir, Mode: "0700", Size: b.limits.Tmp},
 		{Target: "/dev/shm", Mode: "1777", Size: min(b.limits.Tmp, 64<<20)},
 	} {
-		m.Kind, m.Inodes = tmpfs, inodes(m.Size)
+		m.Kind, m.Inodes, m.Make = tmpfs, inodes(m.Size), makeDir
 		p.Mounts = append(p.Mounts, m)
 	}
-	p.Mounts = append(p.Mounts, mount{Kind: bind, Source: b.spec.Work, Target: sandbox.Workspace, ReadOnly: cmd.ReadOnly})
+	p.Mounts = append(p.Mounts, mount{Kind: bind, Source: b.spec.Work, Target: sandbox.Workspace, Make: makeDir, ReadOnly: cmd.ReadOnly})
 	for _, m := range merge(b.spec.Mounts, cmd.Mounts) {
 		planned, err := b.mount(m)
 		if err != nil {
@@ -238,6 +231,7 @@ func within(name, dir string) bool {
 	return name == dir || strings.HasPrefix(name, strings.TrimSuffix(dir, "/")+"/")
 }
 
-func helperEnv(processes int) []string {
-	return []string{"GOGC=off", "GOMAXPROCS=" + strconv.Itoa(processes)}
-}
+// initEnv is the environment of an init. It lives too briefly to collect
+// garbage, and with one processor the runtime would start a thread at every
+// system call that takes longer than some microseconds.
+var initEnv = []string{"GOGC=off", "GOMAXPROCS=2"}

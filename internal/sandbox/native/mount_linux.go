@@ -24,12 +24,12 @@ func (m mount) detach() (fd int, err error) {
 	case device:
 		return openTree(m.Source, unix.MOUNT_ATTR_NOSUID|unix.MOUNT_ATTR_NOEXEC|unix.MOUNT_ATTR_RDONLY)
 	case tmpfs:
-		return newFS("tmpfs", unix.MOUNT_ATTR_NOSUID|unix.MOUNT_ATTR_NODEV,
+		return newFS("tmpfs", unix.MOUNT_ATTR_NOSUID|unix.MOUNT_ATTR_NODEV|m.readOnly(),
 			[2]string{"size", strconv.FormatInt(m.Size, 10)},
 			[2]string{"nr_inodes", strconv.FormatInt(m.Inodes, 10)},
 			[2]string{"mode", m.Mode})
 	case proc:
-		return newFS("proc", unix.MOUNT_ATTR_NOSUID|unix.MOUNT_ATTR_NODEV|unix.MOUNT_ATTR_NOEXEC|unix.MOUNT_ATTR_RDONLY)
+		return m.detachProc()
 	case overlay:
 		return m.detachOverlay()
 	}
@@ -72,8 +72,23 @@ func (m mount) detachOverlay() (int, error) {
 	return newFS("overlay", unix.MOUNT_ATTR_NOSUID|unix.MOUNT_ATTR_NODEV, options...)
 }
 
+// detachProc makes a /proc of the new pid namespace, which the command cannot
+// write: much of it belongs to whoever is root outside, and MGX may run as root.
+func (m mount) detachProc() (int, error) {
+	fd, err := newFS("proc", unix.MOUNT_ATTR_NOSUID|unix.MOUNT_ATTR_NODEV|unix.MOUNT_ATTR_NOEXEC)
+	if err != nil {
+		return -1, err
+	}
+	if m.Processes > 0 {
+		// Best effort: ordinary users are bound by RLIMIT_NPROC, and the probe
+		// says when root is not bound.
+		boundPIDs(fd, m.Processes)
+	}
+	return fd, unix.MountSetattr(fd, "", unix.AT_EMPTY_PATH, &unix.MountAttr{Attr_set: unix.MOUNT_ATTR_RDONLY})
+}
+
 // newFS makes a file system; options without a value are flags.
-func newFS(name string, attrs int, options ...[2]string) (int, error) {
+func newFS(name string, attrs uint64, options ...[2]string) (int, error) {
 	fs, err := unix.Fsopen(name, unix.FSOPEN_CLOEXEC)
 	if err != nil {
 		return -1, fmt.Errorf("fsopen %s: %w", name, err)
@@ -92,7 +107,7 @@ func newFS(name string, attrs int, options ...[2]string) (int, error) {
 	if err := unix.FsconfigCreate(fs); err != nil {
 		return -1, fmt.Errorf("new %s: %w", name, err)
 	}
-	fd, err := unix.Fsmount(fs, unix.FSMOUNT_CLOEXEC, attrs)
+	fd, err := unix.Fsmount(fs, unix.FSMOUNT_CLOEXEC, int(attrs))
 	if err != nil {
 		return -1, fmt.Errorf("fsmount %s: %w", name, err)
 	}
@@ -105,37 +120,55 @@ func (m mount) attach(fd int) error {
 	if err := m.makePoint(); err != nil {
 		return err
 	}
-	point, err := unix.Openat2(unix.AT_FDCWD, m.Target, &unix.OpenHow{
-		Flags: unix.O_PATH | unix.O_CLOEXEC,
-		// A link planted in the workspace must not choose where we mount.
-		Resolve: unix.RESOLVE_NO_SYMLINKS,
-	})
-	if err != nil {
-		return &os.PathError{Op: "mount point", Path: m.Target, Err: err}
+	var err error
+	if m.Make == makeNothing {
+		err = m.attachInHost(fd)
+	} else {
+		err = unix.MoveMount(fd, "", unix.AT_FDCWD, m.Target, unix.MOVE_MOUNT_F_EMPTY_PATH)
 	}
-	defer unix.Close(point)
-	err = unix.MoveMount(fd, "", point, "", unix.MOVE_MOUNT_F_EMPTY_PATH|unix.MOVE_MOUNT_T_EMPTY_PATH)
 	if err != nil {
-		return &os.PathError{Op: "move_mount", Path: m.Target, Err: err}
+		return &os.PathError{Op: "mount on", Path: m.Target, Err: err}
 	}
 	return nil
 }
 
+// attachInHost hangs fd where the mount point lies in files of the host, which
+// agents may have written: a link planted there must not choose the place.
+func (m mount) attachInHost(fd int) error {
+	point, err := unix.Openat2(unix.AT_FDCWD, m.Target, &unix.OpenHow{
+		Flags:   unix.O_PATH | unix.O_CLOEXEC,
+		Resolve: unix.RESOLVE_NO_SYMLINKS,
+	})
+	if err != nil {
+		return err
+	}
+	defer unix.Close(point)
+	return unix.MoveMount(fd, "", point, "", unix.MOVE_MOUNT_F_EMPTY_PATH|unix.MOVE_MOUNT_T_EMPTY_PATH)
+}
+
+// makePoint makes the mount point in a tmpfs of ours.
 func (m mount) makePoint() error {
-	switch m.Make {
-	case makeDir:
-		return os.MkdirAll(m.Target, 0o755)
-	case makeFile:
+	if m.Make == makeNothing {
+		return nil
+	}
+	err := m.makeLast()
+	if err == unix.ENOENT {
 		if err := os.MkdirAll(path.Dir(m.Target), 0o755); err != nil {
 			return err
 		}
-		f, err := os.OpenFile(m.Target, os.O_CREATE|os.O_WRONLY|unix.O_NOFOLLOW, 0o644)
-		if err != nil {
-			return err
-		}
-		return f.Close()
+		err = m.makeLast()
+	}
+	if err != nil && err != unix.EEXIST {
+		return &os.PathError{Op: "make", Path: m.Target, Err: err}
 	}
 	return nil
+}
+
+func (m mount) makeLast() error {
+	if m.Make == makeDir {
+		return unix.Mkdir(m.Target, 0o755)
+	}
+	return unix.Mknod(m.Target, unix.S_IFREG|0o644, 0)
 }
 
 // enterRoot makes an empty tmpfs the root, and lets go of the old one.
@@ -183,18 +216,18 @@ func (p plan) detachAll() ([]int, error) {
 // fill makes the tree of the root and attaches every mount.
 func (p plan) fill(fds []int) error {
 	for _, d := range p.Dirs {
-		if err := os.Mkdir(d.Path, os.FileMode(d.Mode)); err != nil {
-			return err
+		if err := unix.Mkdir(d, 0o755); err != nil {
+			return &os.PathError{Op: "mkdir", Path: d, Err: err}
 		}
 	}
 	for _, l := range p.Links {
-		if err := os.Symlink(l.To, l.Path); err != nil {
-			return err
+		if err := unix.Symlink(l.To, l.Path); err != nil {
+			return &os.PathError{Op: "symlink", Path: l.Path, Err: err}
 		}
 	}
 	for _, f := range p.Files {
-		if err := os.WriteFile(f.Path, []byte(f.Text), 0o444); err != nil {
-			return err
+		if err := f.write(); err != nil {
+			return &os.PathError{Op: "write", Path: f.Path, Err: err}
 		}
 	}
 	for i, m := range p.Mounts {
@@ -203,6 +236,16 @@ func (p plan) fill(fds []int) error {
 		}
 	}
 	return nil
+}
+
+func (f file) write() error {
+	fd, err := unix.Open(f.Path, unix.O_CREAT|unix.O_EXCL|unix.O_WRONLY|unix.O_CLOEXEC, 0o444)
+	if err != nil {
+		return err
+	}
+	defer unix.Close(fd)
+	_, err = unix.Write(fd, []byte(f.Text))
+	return err
 }
 
 func errnoOf(err error) int {

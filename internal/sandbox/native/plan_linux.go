@@ -9,38 +9,35 @@ import (
 // plan is all that an init is told. The parent has checked and resolved
 // everything in it; the init only obeys.
 type plan struct {
-	Dirs   []dir
+	Dirs   []string // with Files and Links the root, a tmpfs of ours
 	Files  []file
 	Links  []link
-	Mounts []mount
+	Mounts []mount // in order, once the root is there
 	Args   []string
 	Env    []string
 	Dir    string
 	Limits sandbox.Limits
 }
 
-// Parts of the root, a tmpfs of ours. They are made before anything is mounted.
 type (
-	dir struct {
-		Path string
-		Mode uint32
-	}
 	file struct{ Path, Text string }
 	link struct{ Path, To string }
 )
 
-// mount is one thing mounted in the root.
+// mount is one thing mounted in the root. Most fields are empty in most mounts,
+// and every init has to parse all of them: omitempty halves the time.
 type mount struct {
-	Kind     kind
-	Source   string // on the host; for an overlay its lower layer
-	Target   string // in the box
-	Make     making // what to make at Target first; only where Target lies in a tmpfs of ours
-	ReadOnly bool
-	Upper    string // overlay
-	Work     string
-	Size     int64  // tmpfs, bytes
-	Inodes   int64  // tmpfs
-	Mode     string // tmpfs, octal
+	Kind      kind
+	Source    string `json:",omitempty"` // on the host; for an overlay its lower layer
+	Target    string // in the box
+	Make      making `json:",omitempty"` // the mount point, when it lies in a tmpfs of ours; else it must exist
+	ReadOnly  bool   `json:",omitempty"`
+	Upper     string `json:",omitempty"` // overlay
+	Work      string `json:",omitempty"`
+	Size      int64  `json:",omitempty"` // tmpfs, bytes
+	Inodes    int64  `json:",omitempty"`
+	Mode      string `json:",omitempty"` // octal
+	Processes int    `json:",omitempty"` // proc: how many there can be
 }
 
 type kind string
