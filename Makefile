@@ -1,0 +1,47 @@
+# Two commands matter: `go run ./cmd/mgx demo` and `make test`.
+# The rest is for those who change MGX; see CONTRIBUTING.md.
+
+SHELL := bash
+.SHELLFLAGS := -euo pipefail -c
+MAKEFLAGS += --no-print-directory
+
+# A checkout may belong to somebody else (containers, CI); git then refuses to
+# tell go what was built, and go refuses to build. `make build` asks git itself.
+export GOFLAGS := $(GOFLAGS) -buildvcs=false
+
+TOOL := go tool -modfile=tools/go.mod
+VERSION ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo dev)
+
+PKG ?= ./...
+FUZZTIME ?= 30s
+BENCH ?= .
+BENCHTIME ?= 200ms
+TESTFLAGS ?=
+
+.NOTPARALLEL:
+.PHONY: help test check build demo bench fuzz need
+
+help: ## list the targets
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-6s %s\n", $$1, $$2 }' Makefile
+
+test: need check ## install what is missing, check, run every test with the race detector
+	@$(TOOL) gotestsum --format pkgname --format-hide-empty-pkg -- -race -shuffle=on -timeout=15m $(TESTFLAGS) $(PKG)
+
+check: ## formatting, vet, staticcheck, go fix, go.mod
+	@scripts/check.sh
+
+build: ## the static binary, bin/mgx
+	CGO_ENABLED=0 go build -trimpath -ldflags '-s -w -X main.version=$(VERSION)' -o bin/mgx ./cmd/mgx
+
+demo: ## the main job on a sample repository, with a scripted model
+	@go run ./cmd/mgx demo
+
+bench: ## every benchmark (BENCH, BENCHTIME, PKG), with the conditions it ran under
+	@scripts/conditions.sh
+	@go test -run='^$$' -bench='$(BENCH)' -benchtime=$(BENCHTIME) -benchmem $(PKG) | { grep -v -e '^PASS$$' -e 'no test files' || true; }
+
+fuzz: ## every fuzz target for FUZZTIME each
+	@scripts/fuzz.sh $(FUZZTIME) $(PKG)
+
+need:
+	@scripts/need.sh

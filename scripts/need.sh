@@ -1,0 +1,43 @@
+#!/usr/bin/env bash
+# Installs the programs that building and testing need and this machine lacks:
+# with apt, as root or through sudo. Prints nothing when there is nothing to do.
+set -euo pipefail
+
+if ! command -v go >/dev/null; then
+  echo "Go is missing: install Go 1.26 or later from https://go.dev/dl/ and put it on PATH." >&2
+  exit 1
+fi
+
+# program:package. The race detector links with a C compiler.
+needs=(make:make git:git rg:ripgrep gcc:gcc)
+packages=()
+for need in "${needs[@]}"; do
+  command -v "${need%%:*}" >/dev/null || packages+=("${need##*:}")
+done
+if command -v gcc >/dev/null && ! echo '#include <stdlib.h>' | gcc -E - >/dev/null 2>&1; then
+  packages+=(libc6-dev)
+elif ! command -v gcc >/dev/null; then
+  packages+=(libc6-dev)
+fi
+[ ${#packages[@]} -gt 0 ] || exit 0
+
+as_root=()
+if [ "$(id -u)" != 0 ]; then
+  as_root=(sudo -n)
+fi
+if ! command -v apt-get >/dev/null || ! "${as_root[@]}" true 2>/dev/null; then
+  echo "These packages are missing and cannot be installed from here: ${packages[*]}" >&2
+  echo "Install them as an administrator (Debian: apt-get install ${packages[*]}) and try again." >&2
+  exit 1
+fi
+
+echo "installing ${packages[*]}"
+log=$(mktemp)
+trap 'rm -f "$log"' EXIT
+apt() {
+  "${as_root[@]}" env DEBIAN_FRONTEND=noninteractive apt-get -q -y \
+    -o Acquire::Retries=3 -o DPkg::Lock::Timeout=120 "$@" </dev/null >"$log" 2>&1 ||
+    { cat "$log" >&2; exit 1; }
+}
+apt update
+apt install --no-install-recommends "${packages[@]}"
