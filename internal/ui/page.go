@@ -12,7 +12,9 @@ type page struct {
 }
 
 // say adds a line.
-func (p *page) say(spans ...span) { p.lines = append(p.lines, p.line(spans...)) }
+func (p *page) say(spans ...span) {
+	p.lines = append(p.lines, strings.TrimRight(p.line(spans...), " "))
+}
 
 // gap adds an empty line.
 func (p *page) gap() { p.lines = append(p.lines, "") }

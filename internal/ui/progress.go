@@ -129,6 +129,7 @@ func (p *Progress) Close() error {
 	close(p.stop)
 	p.screen.clear(p.width())
 	p.screen.live = false
+	p.story.width = p.width()
 	lines := append(cleanLines(string(p.half)), p.story.abandoned()...)
 	p.half = nil
 	p.print(lines)
@@ -178,8 +179,8 @@ func (p *Progress) frame() {
 		return
 	}
 	// One column stays free: writing the last one would wrap.
-	p.story.width = p.width() - 1
-	p.screen.draw(p.story.now(now.Sub(p.begun), p.tail.text()), now, p.width())
+	width := p.width()
+	p.screen.draw(p.story.now(width-1, now.Sub(p.begun), p.tail.text()), now, width)
 }
 
 // deltas keeps the end of the text that is streaming in.

@@ -38,8 +38,19 @@ func runHead(r mgx.Run, now time.Time) []span {
 		{text: m.shape + " " + pad(m.word, 9) + " ", tint: m.tint},
 		{text: pad(clean(string(r.ID)), 30)},
 		{text: "  " + pad(Ago(r.CreatedAt, now), 10), tint: dim},
-		{text: "  " + pad(costOf(r), 8)},
+		{text: "  " + pad(shortCost(r), 9)},
 	}
+}
+
+// shortCost is costOf for a column.
+func shortCost(r mgx.Run) string {
+	switch {
+	case r.CostUnknown && r.Cost == 0 && !isScripted(r.Settings.Model):
+		return "unknown"
+	case r.CostUnknown && r.Cost > 0:
+		return "≥ " + r.Cost.String()
+	}
+	return r.Cost.String()
 }
 
 func runRest(r mgx.Run) []span {

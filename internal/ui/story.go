@@ -310,38 +310,29 @@ func (s *story) abandoned() []string {
 const spinner = "⠋⠙⠹⠸⠼⠴⠦⠧⠇⠏"
 
 // now is the live line: what is going on, for how long, at what cost.
-func (s *story) now(elapsed time.Duration, saying string) string {
+func (s *story) now(width int, elapsed time.Duration, saying string) string {
 	frames := []rune(spinner)
 	s.frame = (s.frame + 1) % len(frames)
-	end := fmt.Sprintf("  %s · %s tokens · %s", Duration(elapsed.Truncate(100*time.Millisecond)), Tokens(s.run.Usage.Total()), s.run.Cost)
-	doing, tint := s.doing(saying)
+	line := style{color: s.color, width: width}
 	lead := string(frames[s.frame]) + " " + title(s.run.Phase) + "  "
-	room := s.width - columns(clean(lead)) - columns(end)
-	return s.line(span{text: lead, tint: blue}, span{text: cutFrontIf(saying != "" && len(s.calls) == 0, doing, room), tint: tint, flex: true},
-		span{text: end, tint: dim})
+	end := fmt.Sprintf("  %s · %s tokens · %s", Duration(elapsed), Tokens(s.run.Usage.Total()), s.run.Cost)
+	return line.line(span{text: lead, tint: blue}, s.doing(saying, width-columns(clean(lead))-columns(end)), span{text: end, tint: dim})
 }
 
-// doing is what runs at the moment: tools, else what the model says.
-func (s *story) doing(saying string) (string, tint) {
+// doing is what runs at the moment: tools, else the end of what the model says.
+func (s *story) doing(saying string, room int) span {
 	if n := len(s.calls); n > 0 {
 		last := s.calls[n-1]
 		text := last.Name + " " + firstLine(last.Summary)
 		if n > 1 {
 			text = fmt.Sprintf("%s and %d more", text, n-1)
 		}
-		return clean(text), none
+		return span{text: text, flex: true}
 	}
 	if saying = strings.TrimSpace(clean(saying)); saying != "" {
-		return saying, dim
+		return span{text: cutFront(saying, room), tint: dim, flex: true}
 	}
-	return "thinking", dim
-}
-
-func cutFrontIf(yes bool, text string, width int) string {
-	if yes {
-		return cutFront(text, width)
-	}
-	return text
+	return span{text: "thinking", tint: dim, flex: true}
 }
 
 // title writes a phase as a heading.

@@ -131,7 +131,7 @@ func (s *summary) spent(o SummaryOptions) {
 	s.row("work", span{text: work})
 	s.row("tokens", span{text: tokensOf(r.Usage)})
 	cost := costOf(r)
-	if r.CostUnknown {
+	if r.CostUnknown && !isScripted(r.Settings.Model) {
 		cost += ": " + r.Settings.Model + " has no known price"
 	}
 	if o.Unsettled > 0 {

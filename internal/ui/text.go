@@ -177,7 +177,7 @@ func pad(s string, width int) string {
 func wrap(text string, width, limit int) []string {
 	var out []string
 	for _, para := range cleanLines(text) {
-		out = append(out, wrapLine(para, max(width, 2))...)
+		out = append(out, wrapLine(para, max(width, 2), limit)...)
 		if len(out) > limit {
 			return append(out[:limit-1:limit-1], "…")
 		}
@@ -185,14 +185,17 @@ func wrap(text string, width, limit int) []string {
 	return out
 }
 
-func wrapLine(s string, width int) []string {
-	var out []string
-	for columns(s) > width {
+// wrapLine wraps one line. It gives up after limit lines and one more.
+func wrapLine(s string, width, limit int) (out []string) {
+	for len(out) <= limit {
 		at := breakAt(s, width)
 		out = append(out, strings.TrimRight(s[:at], " "))
+		if at == len(s) {
+			break
+		}
 		s = strings.TrimLeft(s[at:], " ")
 	}
-	return append(out, s)
+	return out
 }
 
 // breakAt is where to break s so that the first part fits: after the last space
