@@ -28,4 +28,15 @@
 // Read clocks, random numbers, files or environment outside a step; start
 // goroutines except by [Parallel]; recover from panics that are not its own
 // (sleeping unwinds by a private panic).
+//
+// # How it fits together
+//
+// [Engine.Drive] and [Engine.Serve] claim due executions (drive.go) and work on
+// each in a claim (claim.go, lease.go): one call of the function under one lease.
+// The function sees the claim through a [Context]. Every call it makes looks in
+// the journal first (journal.go); only what has no record there is done and
+// recorded (step.go, wait.go, child.go, version.go, parallel.go). A function is
+// left early by one private panic, for a reason that the claim's context carries
+// as its cause (unwind.go). [Engine.Replay] is a claim without a lease: it looks,
+// and never does (replay.go).
 package workflow
