@@ -1,0 +1,243 @@
+package git
+
+import (
+	"context"
+	"strings"
+	"unicode"
+)
+
+// Checkpoint stores the run's files and returns their tree. Files that git
+// ignores are not in it.
+func (c *Clone) Checkpoint(ctx context.Context) (tree string, err error) {
+	end, err := c.begin()
+	if err != nil {
+		return "", err
+	}
+	defer end()
+	return insist(c, func() (string, error) { return c.checkpoint(ctx) })
+}
+
+func (c *Clone) checkpoint(ctx context.Context) (string, error) {
+	ch, err := c.changed(ctx)
+	if err != nil {
+		return "", err
+	}
+	if c.tree != "" && ch.none() {
+		return c.tree, nil
+	}
+	c.tree = ""
+	tree, err := c.store(ctx, ch)
+	if err == nil {
+		err = needIDs(tree)
+	}
+	c.tree = tree
+	return tree, err
+}
+
+// changes is how the files differ from the checkpoint index.
+type changes struct {
+	put, gone []string
+}
+
+func (ch changes) none() bool { return len(ch.put)+len(ch.gone) == 0 }
+
+// Refreshing first spares the next checkpoint from reading files again of which
+// only the time changed. A submodule counts only as present or absent: looking
+// into one would run git with a configuration that an agent wrote.
+const changedScript = `
+git update-index -q --refresh
+git diff-files -z --raw --no-renames --ignore-submodules=dirty || exit
+printf '\0'
+git ls-files -z --others --exclude-standard`
+
+func (c *Clone) changed(ctx context.Context) (changes, error) {
+	out, err := c.run(ctx, command{
+		script: changedScript, access: stores, index: checkpointIndex, limit: maxList, doing: "list the changed files",
+	})
+	if err != nil {
+		return changes{}, err
+	}
+	tracked, others := splitChanged(out)
+	ch := parseTracked(tracked)
+	for _, name := range others {
+		if dir, nested := strings.CutSuffix(name, "/"); nested {
+			names, err := c.nested(ctx, dir, 1)
+			if err != nil {
+				return ch, err
+			}
+			others := storableOnly(names)
+			ch.put = append(ch.put, others...)
+		} else if storable(name) {
+			ch.put = append(ch.put, name)
+		}
+	}
+	return ch, nil
+}
+
+// splitChanged separates the two NUL-terminated lists, which an empty record
+// divides.
+func splitChanged(out string) (tracked, others []string) {
+	records := strings.Split(out, "\x00")
+	for i, r := range records {
+		if r == "" {
+			rest := records[i+1:]
+			if n := len(rest); n > 0 && rest[n-1] == "" {
+				rest = rest[:n-1]
+			}
+			return records[:i], rest
+		}
+	}
+	return records, nil
+}
+
+// parseTracked reads pairs of ":oldmode newmode oldid newid status" and a path.
+func parseTracked(records []string) changes {
+	var ch changes
+	for i := 0; i+1 < len(records); i += 2 {
+		fields := strings.Fields(strings.TrimPrefix(records[i], ":"))
+		switch {
+		case len(fields) != 5:
+		case fields[4] == "D":
+			ch.gone = append(ch.gone, records[i+1])
+		case fields[1] != "160000":
+			ch.put = append(ch.put, records[i+1])
+		}
+	}
+	return ch
+}
+
+const (
+	maxNesting = 8 // repositories within repositories that are followed
+
+	nestedScript = `
+dir=$(cat)
+GIT_WORK_TREE="$GIT_WORK_TREE/$dir" git ls-files -z --others --exclude-standard`
+)
+
+// nested lists the files of a repository that was made inside the run's files.
+// Git itself would store a link to a commit that nobody has.
+func (c *Clone) nested(ctx context.Context, dir string, depth int) ([]string, error) {
+	if depth > maxNesting {
+		return nil, nil
+	}
+	// The slash keeps a newline at the end of the name from being cut.
+	out, err := c.run(ctx, command{
+		script: nestedScript, stdin: strings.NewReader(dir + "/"), index: "mgx.none", limit: maxList,
+		doing: "list the files of a repository inside the run's files",
+	})
+	if err != nil {
+		return nil, err
+	}
+	var names []string
+	for name := range strings.SplitSeq(strings.TrimSuffix(out, "\x00"), "\x00") {
+		inner, deeper := strings.CutSuffix(name, "/")
+		switch {
+		case name == "":
+		case deeper:
+			more, err := c.nested(ctx, dir+"/"+inner, depth+1)
+			if err != nil {
+				return nil, err
+			}
+			names = append(names, more...)
+		default:
+			names = append(names, dir+"/"+name)
+		}
+	}
+	if depth > 1 || len(names) == 0 {
+		return names, nil
+	}
+	return c.notIgnored(ctx, names)
+}
+
+// notIgnored drops what the ignore files above a nested repository name.
+func (c *Clone) notIgnored(ctx context.Context, names []string) ([]string, error) {
+	out, err := c.run(ctx, command{
+		args: []string{"check-ignore", "-z", "--stdin"}, stdin: strings.NewReader(strings.Join(names, "\x00") + "\x00"),
+		index: "mgx.none", limit: maxList, doing: "see which files are ignored",
+	})
+	if err != nil && exitCode(err) != 1 { // 1: none is
+		return nil, err
+	}
+	ignored := map[string]bool{}
+	for name := range strings.SplitSeq(out, "\x00") {
+		ignored[name] = true
+	}
+	var kept []string
+	for _, name := range names {
+		if !ignored[name] {
+			kept = append(kept, name)
+		}
+	}
+	return kept, nil
+}
+
+const storeScript = `
+git update-index -z --force-remove --stdin <"$GIT_DIR/mgx.gone" &&
+git update-index -z --add --replace --remove --stdin &&
+tree=$(git write-tree) &&
+git update-ref "refs/mgx/checkpoints/$tree" "$tree" &&
+printf %s "$tree"`
+
+// store brings the checkpoint index up to date and writes its tree. What is
+// gone goes first, so that a directory can take the place of a file.
+func (c *Clone) store(ctx context.Context, ch changes) (string, error) {
+	if err := replaceFile(c.file("mgx.gone"), list(ch.gone)); err != nil {
+		return "", err
+	}
+	return c.run(ctx, command{
+		script: storeScript, stdin: strings.NewReader(list(ch.put)), access: stores, index: checkpointIndex,
+		doing: "store the files",
+	})
+}
+
+// list terminates each name with a NUL.
+func list(names []string) string {
+	if len(names) == 0 {
+		return ""
+	}
+	return strings.Join(names, "\x00") + "\x00"
+}
+
+func storableOnly(names []string) []string {
+	kept := names[:0]
+	for _, name := range names {
+		if storable(name) {
+			kept = append(kept, name)
+		}
+	}
+	return kept
+}
+
+// storable reports whether no part of the path is .git on some file system that
+// people check repositories out on: git refuses to store or to fetch those.
+func storable(name string) bool {
+	for part := range strings.SplitSeq(name, "/") {
+		if dotGit(part) {
+			return false
+		}
+	}
+	return true
+}
+
+// dotGit follows git's is_ntfs_dotgit and is_hfs_dotgit: case, the short name
+// git~1, streams, trailing dots and spaces, and code points that HFS+ ignores.
+func dotGit(part string) bool {
+	for piece := range strings.SplitSeq(part, `\`) {
+		piece = strings.Map(func(r rune) rune {
+			if ignoredByHFS(r) {
+				return -1
+			}
+			return unicode.ToLower(r)
+		}, piece)
+		piece, _, _ = strings.Cut(piece, ":")
+		piece = strings.TrimRight(piece, ". ")
+		if piece == ".git" || piece == "git~1" {
+			return true
+		}
+	}
+	return false
+}
+
+func ignoredByHFS(r rune) bool {
+	return r >= 0x200c && r <= 0x200f || r >= 0x202a && r <= 0x202e || r >= 0x206a && r <= 0x206f || r == 0xfeff
+}

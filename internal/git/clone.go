@@ -1,0 +1,192 @@
+package git
+
+import (
+	"context"
+	"errors"
+	"io"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"strings"
+	"sync"
+	"time"
+
+	"mgx"
+	"mgx/internal/sandbox"
+)
+
+// Clone is a run's repository. Its methods may be called from several
+// goroutines and wait for one another; while one writes, no command of an agent
+// may be running in the box. A process that was killed in a method leaves
+// nothing that the next one trips over.
+type Clone struct {
+	box    sandbox.Box
+	runDir string
+	src    *Source
+
+	mu     sync.Mutex
+	opened bool
+	tree   string // that the checkpoint index stands for; empty: not known
+}
+
+// New returns the clone in a run directory that [Layout] made and whose box
+// shows [Mounts]. It touches nothing.
+func New(box sandbox.Box, runDir string, src *Source) *Clone {
+	return &Clone{box: box, runDir: runDir, src: src}
+}
+
+func (c *Clone) git() string             { return gitDir(c.runDir) }
+func (c *Clone) file(name string) string { return filepath.Join(gitDir(c.runDir), name) }
+
+// access is what a git command in the box may write.
+type access int
+
+const (
+	reads  access = iota // nothing
+	stores               // the git directory
+	writes               // the files, too
+)
+
+// command is one git command, or a script of them, in the run's box.
+type command struct {
+	args    []string
+	script  string // for sh, with args as its arguments; instead of git with args
+	access  access
+	index   string // name of the index file; git's own when empty
+	env     []string
+	stdin   io.Reader
+	limit   int  // bytes of output
+	cut     bool // more output is cut instead of being an error
+	over    *int64
+	timeout time.Duration
+	doing   string // completes "git could not …"
+}
+
+// run runs it, with the git directory and its files named outright.
+func (c *Clone) run(ctx context.Context, r command) (string, error) {
+	argv := append([]string{"git"}, r.args...)
+	if r.script != "" {
+		argv = append([]string{"sh", "-c", r.script, "sh"}, r.args...)
+	}
+	env := append(base(), "GIT_DIR="+c.box.Path(guestGit), "GIT_WORK_TREE="+c.box.Path(sandbox.Workspace))
+	if r.index != "" {
+		env = append(env, "GIT_INDEX_FILE="+c.box.Path(guestGit+"/"+r.index))
+	}
+	if r.timeout == 0 {
+		r.timeout = long
+	}
+	if r.limit == 0 {
+		r.limit = maxText
+	}
+	out, said := &capped{max: r.limit}, &capped{max: maxSaid}
+	cmd := sandbox.Command{
+		Args: argv, Env: append(env, r.env...), Stdin: r.stdin, Stdout: out, Stderr: said,
+		Timeout: r.timeout, ReadOnly: r.access != writes,
+	}
+	if r.access != reads {
+		cmd.Mounts = []sandbox.Mount{{Host: c.git(), Guest: guestGit, Mode: sandbox.ReadWrite}}
+	}
+	result, err := c.box.Run(ctx, cmd)
+	switch {
+	case err != nil:
+		return "", err
+	case result.TimedOut:
+		return "", mgx.Errorf(mgx.KindStopped, mgx.CodeTimedOut, "git took longer than %v to %s", r.timeout, r.doing)
+	case result.ExitCode == 127:
+		return "", mgx.Errorf(mgx.KindConfig, "git_missing", "git was not found in the sandbox; install it under /usr or /usr/local")
+	case result.ExitCode != 0:
+		return out.String(), explain(&failed{args: r.args, code: result.ExitCode, said: said.String()}, r.doing)
+	}
+	if r.over != nil {
+		*r.over = out.over
+	}
+	if !r.cut {
+		err = out.tooMuch(r.doing)
+	}
+	return out.String(), err
+}
+
+// begin takes the clone for one method. The first time in a process it brings
+// the git directory in line with this box and with where the user's objects are
+// today, and clears away what a killed process left.
+func (c *Clone) begin() (end func(), err error) {
+	c.mu.Lock()
+	if c.opened {
+		return c.mu.Unlock, nil
+	}
+	if err := c.open(); err != nil {
+		c.mu.Unlock()
+		return nil, err
+	}
+	c.opened = true
+	return c.mu.Unlock, nil
+}
+
+func (c *Clone) open() error {
+	if !exists(c.file("config")) {
+		if err := skeleton(c.git(), c.branch(), c.src); err != nil {
+			return err
+		}
+	}
+	objects := make([]string, len(c.src.Objects))
+	for i, m := range Mounts(c.runDir, c.src)[1:] {
+		objects[i] = c.box.Path(m.Guest)
+	}
+	if err := borrow(c.git(), objects); err != nil {
+		return err
+	}
+	if err := c.point(); err != nil {
+		return err
+	}
+	return c.tidy()
+}
+
+// branch is the name of the clone's only branch.
+func (c *Clone) branch() string {
+	if c.src.Branch == "" {
+		return "main"
+	}
+	return c.src.Branch
+}
+
+// point makes .git a pointer to the git directory in boxes that cannot mount it
+// there.
+func (c *Clone) point() error {
+	if c.box.Path(guestGit) == guestGit {
+		return nil
+	}
+	root, err := os.OpenRoot(workDir(c.runDir))
+	if err != nil {
+		return onDisk(err)
+	}
+	defer root.Close()
+	if err := root.RemoveAll(".git"); err != nil {
+		return onDisk(err)
+	}
+	return onDisk(root.WriteFile(".git", []byte("gitdir: "+c.git()+"\n"), 0o600))
+}
+
+// tidy removes the locks and scratch repositories that a killed process left.
+// The run has one owner, so nobody holds them.
+func (c *Clone) tidy() error {
+	left, err := filepath.Glob(filepath.Join(globQuote(c.runDir), scratchPrefix+"*"))
+	for _, name := range left {
+		err = errors.Join(err, os.RemoveAll(name))
+	}
+	if err != nil {
+		return onDisk(err)
+	}
+	return onDisk(filepath.WalkDir(c.git(), func(name string, d fs.DirEntry, err error) error {
+		switch {
+		case err != nil:
+			return err
+		case d.IsDir() && strings.HasPrefix(d.Name(), scratchPrefix):
+			return errors.Join(os.RemoveAll(name), fs.SkipDir)
+		case d.IsDir() && d.Name() == "objects":
+			return fs.SkipDir
+		case !d.IsDir() && strings.HasSuffix(name, ".lock"):
+			return os.Remove(name)
+		}
+		return nil
+	}))
+}

@@ -1,0 +1,356 @@
+package git
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"strings"
+
+	"mgx"
+)
+
+// Source is the user's repository, as far as a run must know it.
+type Source struct {
+	mgx.RepoInfo
+	GitDir       string   // of this work tree: differs from CommonDir in a linked one
+	CommonDir    string   // what all its work trees share
+	Objects      []string // object directories, its own first, then all it borrows from
+	ObjectFormat string   // sha1 or sha256
+	Shallow      []byte   // the boundary of a shallow clone; empty otherwise
+	Submodules   bool     // HEAD has a .gitmodules; they stay empty directories in a run
+	LFS          bool     // HEAD's .gitattributes names LFS; its files are pointers in a run
+
+	ignore  []byte   // what the user ignores beside .gitignore files
+	convert []string // settings that say how files look in the user's work tree
+	filters []string // settings that switch the user's filters off
+}
+
+const maxSide = 1 << 20 // bytes of the small files beside a repository's objects
+
+// Inspect looks at the repository that contains dir. It changes nothing, not
+// even the index's cached times, and runs nothing that the repository names.
+func Inspect(ctx context.Context, dir string) (*Source, error) {
+	src, err := locate(ctx, dir)
+	if err != nil {
+		return nil, err
+	}
+	if err := src.readHead(ctx); err != nil {
+		return nil, err
+	}
+	if src.Dirty, err = src.dirty(ctx); err != nil {
+		return nil, err
+	}
+	return src, src.complete(ctx)
+}
+
+// Reopen finds the repository of a run that has begun: everything as it is
+// today, except that the run keeps the head and branch it started from.
+func Reopen(ctx context.Context, repo mgx.RepoInfo) (*Source, error) {
+	src, err := locate(ctx, repo.Path)
+	if err != nil {
+		return nil, err
+	}
+	src.RepoInfo = repo
+	if err := needIDs(repo.Head); err != nil {
+		return nil, err
+	}
+	if _, err := src.git(ctx, "cat-file", "-e", repo.Head+"^{commit}"); err != nil {
+		return nil, mgx.Errorf(mgx.KindUsage, "unreadable_repository", "the commit %.12s that the run started from is no longer in %s", repo.Head, repo.Path)
+	}
+	return src, nil
+}
+
+// locate finds the parts of the repository.
+func locate(ctx context.Context, dir string) (*Source, error) {
+	abs, err := filepath.Abs(dir)
+	if err != nil {
+		return nil, mgx.Errorf(mgx.KindUsage, "not_a_directory", "%s cannot be found: %w", dir, err)
+	}
+	if err := checkDirectory(abs); err != nil {
+		return nil, err
+	}
+	ask := finder{ctx, abs}
+	src := &Source{}
+	if err := ask.kind(src); err != nil {
+		return nil, err
+	}
+	for _, p := range []struct {
+		into *string
+		flag string
+	}{{&src.Path, "--show-toplevel"}, {&src.GitDir, "--absolute-git-dir"}, {&src.CommonDir, "--git-common-dir"}} {
+		out, err := ask.git("rev-parse", "--path-format=absolute", p.flag)
+		if err != nil {
+			return nil, ask.explain(err)
+		}
+		*p.into = strings.TrimSuffix(string(out), "\n")
+	}
+	if err := ask.settings(src); err != nil {
+		return nil, err
+	}
+	return src, src.readFiles()
+}
+
+func checkDirectory(dir string) error {
+	info, err := os.Stat(dir)
+	switch {
+	case errors.Is(err, fs.ErrPermission):
+		return mgx.Errorf(mgx.KindUsage, "unreadable_repository", "%s may not be read by this user", dir)
+	case err != nil:
+		return mgx.Errorf(mgx.KindUsage, "not_a_directory", "%s does not exist; give the directory of a git repository", dir)
+	case !info.IsDir():
+		return mgx.Errorf(mgx.KindUsage, "not_a_directory", "%s is a file; give the directory of a git repository", dir)
+	}
+	return nil
+}
+
+// finder asks git where a repository is. It alone reads the user's own
+// configuration, which says which repositories of other people to trust and what
+// to ignore; none of its questions runs anything that configuration names.
+type finder struct {
+	ctx context.Context
+	dir string
+}
+
+func (f finder) git(args ...string) ([]byte, error) {
+	env := []string{"LC_ALL=C", "GIT_OPTIONAL_LOCKS=0", "GIT_TERMINAL_PROMPT=0", "GIT_PAGER=cat"}
+	for _, name := range []string{"HOME", "XDG_CONFIG_HOME", "SUDO_UID", "GIT_CONFIG_GLOBAL", "GIT_CONFIG_SYSTEM", "GIT_CONFIG_NOSYSTEM"} {
+		if v, ok := os.LookupEnv(name); ok {
+			env = append(env, name+"="+v)
+		}
+	}
+	return hostCommand{dir: f.dir, env: env, args: args}.run(f.ctx)
+}
+
+// kind refuses what is not a repository with files, and learns its format.
+func (f finder) kind(src *Source) error {
+	out, err := f.git("rev-parse", "--is-bare-repository", "--is-inside-work-tree", "--show-object-format")
+	if err != nil {
+		return f.explain(err)
+	}
+	said := strings.Fields(string(out))
+	switch {
+	case len(said) != 3:
+		return mgx.Errorf(mgx.KindConfig, "git_too_old", "this git is too old; install git 2.32 or later")
+	case said[0] == "true":
+		return mgx.Errorf(mgx.KindUsage, "bare_repository", "%s is a bare repository, which has no files to work on; give a clone of it", f.dir)
+	case said[1] == "false":
+		return mgx.Errorf(mgx.KindUsage, "not_a_repository", "%s is inside a git directory; give the directory with the files", f.dir)
+	}
+	src.ObjectFormat = said[2]
+	return nil
+}
+
+func (f finder) explain(err error) error {
+	said := saidBy(err)
+	switch {
+	case said == "":
+		return err
+	case strings.Contains(said, "dubious ownership") || strings.Contains(said, "unsafe repository"):
+		return mgx.Errorf(mgx.KindUsage, "unsafe_repository",
+			"%s belongs to another user, and git refuses it; if you trust what is in it, run: git config --global --add safe.directory %s", f.dir, owned(said, f.dir))
+	case strings.Contains(said, "not a git repository") && !f.traces():
+		return mgx.Errorf(mgx.KindUsage, "not_a_repository", "%s is not in a git repository; run git init and commit what is there, or give another directory", f.dir)
+	}
+	return mgx.Errorf(mgx.KindUsage, "unreadable_repository", "git cannot read the repository at %s: %s", f.dir, sentence(said))
+}
+
+// owned is the directory that git's advice names.
+func owned(said, dir string) string {
+	const advice = "--add safe.directory "
+	if _, after, ok := strings.Cut(said, advice); ok {
+		line, _, _ := strings.Cut(after, "\n")
+		return sentence(line)
+	}
+	return dir
+}
+
+// traces reports whether dir or a directory above has a .git: then there is a
+// repository, and it is broken.
+func (f finder) traces() bool {
+	for dir := f.dir; ; dir = filepath.Dir(dir) {
+		if exists(filepath.Join(dir, ".git")) {
+			return true
+		}
+		if dir == filepath.Dir(dir) {
+			return false
+		}
+	}
+}
+
+// settings reads what of the user's configuration matters to a run.
+func (f finder) settings(src *Source) error {
+	out, err := f.git("config", "-z", "--get-regexp",
+		`^(core\.(autocrlf|eol|filemode|symlinks|ignorecase)|filter\..*\.(clean|smudge|process|required))$`)
+	if err != nil && exitCode(err) != 1 { // 1: there is none
+		return f.explain(err)
+	}
+	for entry := range bytes.SplitSeq(out, []byte{0}) {
+		key, value, valued := strings.Cut(string(entry), "\n")
+		switch {
+		case strings.HasPrefix(key, "filter."):
+			src.filters = append(src.filters, key, off(key))
+		case strings.HasPrefix(key, "core."):
+			if !valued {
+				value = "true"
+			}
+			src.convert = append(src.convert, key, value)
+		}
+	}
+	return f.ignores(src)
+}
+
+// off is the value that switches a filter setting off.
+func off(key string) string {
+	if strings.HasSuffix(key, ".required") {
+		return "false"
+	}
+	return ""
+}
+
+// ignores gathers what the user ignores outside of the repository's files. A run
+// ignores the same. What comes later wins, so the repository's own comes last.
+func (f finder) ignores(src *Source) error {
+	out, err := f.git("config", "--type=path", "--get", "core.excludesFile")
+	if err != nil && exitCode(err) != 1 {
+		return f.explain(err)
+	}
+	global := strings.TrimSuffix(string(out), "\n")
+	if global == "" {
+		global = defaultIgnore()
+	}
+	for _, name := range []string{global, filepath.Join(src.CommonDir, "info", "exclude")} {
+		if text, err := readSide(name); err == nil && len(text) > 0 {
+			src.ignore = append(append(src.ignore, text...), '\n')
+		}
+	}
+	return nil
+}
+
+func defaultIgnore() string {
+	home := os.Getenv("XDG_CONFIG_HOME")
+	if home == "" {
+		home = filepath.Join(os.Getenv("HOME"), ".config")
+	}
+	return filepath.Join(home, "git", "ignore")
+}
+
+// readSide reads a small file that may be absent.
+func readSide(name string) ([]byte, error) {
+	info, err := os.Stat(name) // before opening: a FIFO would never open
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, nil
+	}
+	if err != nil {
+		return nil, err
+	}
+	if !info.Mode().IsRegular() {
+		return nil, fmt.Errorf("%s is not a regular file", name)
+	}
+	f, err := os.Open(name)
+	if err != nil {
+		return nil, err
+	}
+	defer f.Close()
+	text, err := io.ReadAll(io.LimitReader(f, maxSide+1))
+	if err == nil && len(text) > maxSide {
+		return nil, fmt.Errorf("%s is larger than %d bytes", name, maxSide)
+	}
+	return text, err
+}
+
+// readFiles reads what git has no question for.
+func (s *Source) readFiles() error {
+	var err error
+	if s.Shallow, err = readSide(filepath.Join(s.CommonDir, "shallow")); err == nil {
+		s.Objects, err = objectDirs(filepath.Join(s.CommonDir, "objects"))
+	}
+	if err != nil {
+		return mgx.Errorf(mgx.KindUsage, "unreadable_repository", "the repository at %s cannot be read: %w", s.Path, err)
+	}
+	return nil
+}
+
+// git asks a question about the user's repository. It must not be one that
+// writes; see [Deliver] for the only commands that do.
+func (s *Source) git(ctx context.Context, args ...string) ([]byte, error) {
+	return hostCommand{dir: s.Path, env: s.env(), limit: maxList, doing: "read the repository", args: args}.run(ctx)
+}
+
+// env names the repository outright, so that git neither searches nor asks
+// again whom it belongs to.
+func (s *Source) env() []string {
+	env := base(s.filters...)
+	return append(env, "GIT_DIR="+s.GitDir, "GIT_WORK_TREE="+s.Path)
+}
+
+func (s *Source) readHead(ctx context.Context) error {
+	branch, err := s.git(ctx, "symbolic-ref", "-q", "HEAD")
+	if err != nil && exitCode(err) != 1 { // 1: detached
+		return s.unreadable(err)
+	}
+	ref := strings.TrimSuffix(string(branch), "\n")
+	s.Branch = strings.TrimPrefix(ref, "refs/heads/")
+	head, err := s.git(ctx, "rev-parse", "--verify", "-q", "HEAD")
+	if exitCode(err) == 1 && ref != "" && !exists(filepath.Join(s.CommonDir, ref)) {
+		return mgx.Errorf(mgx.KindUsage, "no_commits", "the repository at %s has no commits on %s yet; commit something first", s.Path, s.Branch)
+	}
+	if err != nil {
+		return s.unreadable(err)
+	}
+	s.Head = strings.TrimSpace(string(head))
+	if _, err := s.git(ctx, "cat-file", "-e", s.Head+"^{tree}"); err != nil {
+		return s.unreadable(err)
+	}
+	return s.readTop(ctx)
+}
+
+func (s *Source) unreadable(err error) error {
+	if saidBy(err) == "" && exitCode(err) < 0 {
+		return err
+	}
+	return mgx.Errorf(mgx.KindUsage, "unreadable_repository", "git cannot read HEAD of the repository at %s (%s); git fsck there says what is damaged", s.Path, sentence(saidBy(err)))
+}
+
+// readTop looks at the files in the top directory that say what a run leaves out.
+func (s *Source) readTop(ctx context.Context) error {
+	_, err := s.git(ctx, "cat-file", "-e", s.Head+":.gitmodules")
+	s.Submodules = err == nil
+	text, err := s.git(ctx, "cat-file", "blob", s.Head+":.gitattributes")
+	s.LFS = err == nil && bytes.Contains(text, []byte("filter=lfs"))
+	return ctx.Err()
+}
+
+// dirty reports whether anything differs from HEAD. Files behind a filter that
+// is off may count when only their time changed.
+func (s *Source) dirty(ctx context.Context) (bool, error) {
+	out, err := hostCommand{dir: s.Path, env: s.env(), limit: 1, cut: true, args: []string{
+		"status", "--porcelain", "-z", "--untracked-files=normal", "--ignore-submodules=dirty", "--no-renames",
+	}}.run(ctx)
+	if err != nil {
+		return false, s.unreadable(err)
+	}
+	return len(out) > 0, nil
+}
+
+// complete refuses a partial clone that lacks objects of HEAD's files: a run has
+// no network to fetch them from.
+func (s *Source) complete(ctx context.Context) error {
+	out, err := s.git(ctx, "config", "--name-only", "--get-regexp", `^(remote\..*\.promisor|extensions\.partialclone)$`)
+	if err != nil || len(out) == 0 {
+		return ctx.Err()
+	}
+	out, err = s.git(ctx, "rev-list", "--objects", "--no-object-names", "--missing=print", "--max-count=1", s.Head)
+	if err != nil {
+		return s.unreadable(err)
+	}
+	if i := bytes.IndexByte(out, '?'); i >= 0 {
+		return mgx.Errorf(mgx.KindUsage, "partial_clone",
+			"%s is a partial clone that lacks some files of HEAD, and a run has no network to fetch them; run git -C %s fetch --refetch --no-filter once, then try again", s.Path, s.Path)
+	}
+	return nil
+}
