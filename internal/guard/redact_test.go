@@ -9,8 +9,9 @@ import (
 	"sync"
 	"testing"
 
-	"mgx/internal/guard"
 	"pgregory.net/rapid"
+
+	"mgx/internal/guard"
 )
 
 const awkward = "p@ss\"w/o\\rd <&> +=%\nend" // needs escaping everywhere
