@@ -21,7 +21,7 @@ func serve(t *testing.T, s *llmtest.Server) llm.Provider {
 
 func TestConforms(t *testing.T) {
 	t.Parallel()
-	suite.Run(t, func(t *testing.T, script *llmtest.Script) llm.Provider {
-		return serve(t, &llmtest.Server{Provider: llmtest.New(script)})
+	suite.Run(t, func(t *testing.T, script llmtest.Script) llm.Provider {
+		return serve(t, &llmtest.Server{Provider: llmtest.NewScripted(script)})
 	})
 }

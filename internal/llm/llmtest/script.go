@@ -74,26 +74,26 @@ func (t Turn) finish() llm.Finish {
 }
 
 // ParseScript reads a script from JSON and refuses fields it does not know.
-func ParseScript(data []byte) (*Script, error) {
-	s := &Script{}
-	if err := strictJSON(data, s); err != nil {
-		return nil, mgx.Errorf(mgx.KindUsage, "bad_script", "the script of the model does not decode: %w", err)
+func ParseScript(data []byte) (Script, error) {
+	var s Script
+	if err := strictJSON(data, &s); err != nil {
+		return Script{}, mgx.Errorf(mgx.KindUsage, "bad_script", "the script of the model does not decode: %w", err)
 	}
 	if len(s.Roles) == 0 {
-		return nil, mgx.Errorf(mgx.KindUsage, "bad_script", "the script of the model has no roles")
+		return Script{}, mgx.Errorf(mgx.KindUsage, "bad_script", "the script of the model has no roles")
 	}
 	return s, nil
 }
 
 // LoadScript reads a script from a file.
-func LoadScript(path string) (*Script, error) {
+func LoadScript(path string) (Script, error) {
 	data, err := os.ReadFile(path)
 	if err != nil {
-		return nil, mgx.Errorf(mgx.KindUsage, "bad_script", "the script of the model cannot be read: %w", err)
+		return Script{}, mgx.Errorf(mgx.KindUsage, "bad_script", "the script of the model cannot be read: %w", err)
 	}
 	s, err := ParseScript(data)
 	if err != nil {
-		return nil, fmt.Errorf("%s: %w", path, err)
+		return Script{}, fmt.Errorf("%s: %w", path, err)
 	}
 	return s, nil
 }

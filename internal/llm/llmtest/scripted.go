@@ -24,14 +24,14 @@ const Name = "scripted"
 // on the request alone, its conversation and how many answers it already holds,
 // so a run that crashed goes on in another process where it was.
 type Scripted struct {
-	script *Script
+	script Script
 
 	mu     sync.Mutex
 	failed map[string]int // by role and turn: how often Error struck
 }
 
-// New returns a provider that follows the script.
-func New(script *Script) *Scripted {
+// NewScripted returns a provider that follows the script.
+func NewScripted(script Script) *Scripted {
 	return &Scripted{script: script, failed: map[string]int{}}
 }
 

@@ -10,5 +10,5 @@ import (
 
 func TestScriptedConforms(t *testing.T) {
 	t.Parallel()
-	suite.Run(t, func(_ *testing.T, s *llmtest.Script) llm.Provider { return llmtest.New(s) })
+	suite.Run(t, func(_ *testing.T, s llmtest.Script) llm.Provider { return llmtest.NewScripted(s) })
 }

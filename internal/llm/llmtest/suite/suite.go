@@ -18,12 +18,12 @@ const Model = "suite-model"
 
 // Factory returns a provider whose model Model follows the script. Requests of
 // the suite say "role: NAME" in the system prompt, for providers behind a wire.
-type Factory func(t *testing.T, script *llmtest.Script) llm.Provider
+type Factory func(t *testing.T, script llmtest.Script) llm.Provider
 
 // script holds what the suite lets the model say.
-func script() *llmtest.Script {
+func script() llmtest.Script {
 	call := func(name, args string) llmtest.Call { return llmtest.Call{Name: name, Args: json.RawMessage(args)} }
-	s := &llmtest.Script{
+	s := llmtest.Script{
 		Models: []string{Model, "other-model"},
 		Roles: map[string][]llmtest.Turn{
 			"talker":  {{Text: "Hello, wörld — 你好, this is a longer answer in several pieces. <&>\n"}},
