@@ -36,4 +36,3 @@ func Section(w io.Writer, title string, rows []Row) error {
 // Text makes a text of any origin safe to print: no control sequences, nothing
 // invisible; its lines stay lines.
 func Text(s string) string { return strings.Join(cleanLines(s), "\n") }
-
