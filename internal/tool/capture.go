@@ -1,0 +1,156 @@
+package tool
+
+import (
+	"crypto/rand"
+	"fmt"
+	"os"
+	"path"
+	"slices"
+	"strings"
+	"sync"
+)
+
+const (
+	maxOutput   = 30_000    // bytes of output a model gets: half from the start, half from the end
+	maxKept     = 50 << 20  // bytes of one kept output
+	maxKeptAll  = 512 << 20 // bytes of all kept outputs; the oldest go
+	shellPrefix = "shell-"
+)
+
+// capture takes the output of a program as it comes: cleaned, its start and end
+// for the model, all of it in a file when that is more.
+type capture struct {
+	mu    sync.Mutex
+	ws    *Workspace
+	clean cleaner
+
+	head  strings.Builder // the first half, or all while there is no tail
+	tail  []byte          // what came after
+	size  int64
+	lines int64
+
+	file  *os.File
+	name  string
+	saved int64
+	lost  error // why not all of it is in the file
+}
+
+func newCapture(ws *Workspace) *capture {
+	c := &capture{ws: ws}
+	c.clean.to = c.add
+	return c
+}
+
+// Write never fails: a program must not notice that its output is not wanted.
+func (c *capture) Write(p []byte) (int, error) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.clean.write(p)
+	if c.ws.Watch != nil {
+		if shown := Clean(string(p)); shown != "" {
+			c.ws.Watch([]byte(shown))
+		}
+	}
+	return len(p), nil
+}
+
+// add takes a piece of clean output.
+func (c *capture) add(s string) {
+	c.size += int64(len(s))
+	c.lines += int64(strings.Count(s, "\n"))
+	if c.file == nil && c.lost == nil && c.size > maxOutput {
+		c.open()
+	}
+	c.save(s)
+	if room := maxOutput/2 - c.head.Len(); room >= len(s) && len(c.tail) == 0 {
+		c.head.WriteString(s)
+		return
+	}
+	c.tail = append(c.tail, s...)
+	if len(c.tail) > 2*maxOutput {
+		c.tail = slices.Delete(c.tail, 0, len(c.tail)-maxOutput)
+	}
+}
+
+// open starts the file with what came so far, which is all still here.
+func (c *capture) open() {
+	if c.ws.Outputs == nil {
+		c.lost = os.ErrInvalid
+		return
+	}
+	makeRoom(c.ws.Outputs, maxKept, maxKeptAll)
+	c.name = shellPrefix + strings.ToLower(rand.Text()[:10]) + ".txt"
+	c.file, c.lost = c.ws.Outputs.OpenFile(c.name, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o644)
+	c.save(c.head.String() + string(c.tail))
+}
+
+func (c *capture) save(s string) {
+	if c.file == nil || c.lost != nil || c.saved >= maxKept {
+		return
+	}
+	s = s[:min(int64(len(s)), maxKept-c.saved)]
+	n, err := c.file.WriteString(s)
+	c.saved += int64(n)
+	c.lost = err
+}
+
+// captured is an output as a model gets it.
+type captured struct{ text string }
+
+func (c *capture) close() captured {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.clean.close()
+	if c.file != nil {
+		if err := c.file.Close(); c.lost == nil {
+			c.lost = err
+		}
+	}
+	if c.size <= maxOutput {
+		return captured{c.head.String() + string(c.tail)}
+	}
+	head, tail := c.head.String(), string(c.tail)
+	if room := maxOutput - len(head); len(tail) > room {
+		tail = strings.ToValidUTF8(tail[len(tail)-room:], "")
+	}
+	gone := c.size - int64(len(head)+len(tail))
+	dropped := c.lines - int64(strings.Count(head, "\n")+strings.Count(tail, "\n"))
+	return captured{fmt.Sprintf("%s\n… %d characters (%d lines) left out; %s …\n%s", strings.TrimSuffix(head, "\n"), gone, dropped, c.where(), tail)}
+}
+
+// where says where the whole output is.
+func (c *capture) where() string {
+	at := path.Join(OutputsDir, c.name)
+	switch {
+	case c.file == nil:
+		return "the whole output could not be kept"
+	case c.lost != nil:
+		return fmt.Sprintf("its first %s are in %s, the rest could not be kept", size(c.saved), at)
+	case c.saved < c.size:
+		return fmt.Sprintf("the first %s are in %s: use read or grep on it", size(c.saved), at)
+	}
+	return fmt.Sprintf("the whole output is in %s: use read or grep on it", at)
+}
+
+// makeRoom removes the oldest kept outputs until more bytes fit below limit.
+func makeRoom(root *os.Root, more, limit int64) {
+	dir := place{root, ".", true}
+	entries, _ := children(dir)
+	var infos []os.FileInfo
+	total := more
+	for _, e := range entries {
+		if info, err := e.Info(); err == nil && strings.HasPrefix(e.Name(), shellPrefix) {
+			infos = append(infos, info)
+			total += info.Size()
+		}
+	}
+	slices.SortFunc(infos, func(a, b os.FileInfo) int { return a.ModTime().Compare(b.ModTime()) })
+	for _, info := range infos {
+		if total <= limit {
+			return
+		}
+		if root.Remove(info.Name()) == nil {
+			total -= info.Size()
+		}
+	}
+}

@@ -1,0 +1,115 @@
+package tool
+
+import (
+	"context"
+	"fmt"
+	"path"
+	"strings"
+	"time"
+
+	"mgx/internal/sandbox"
+)
+
+type shellArgs struct {
+	Command string `json:"command"`
+	Timeout int    `json:"timeout"` // seconds
+	Workdir string `json:"workdir"`
+}
+
+const (
+	defaultTimeout = 120 * time.Second
+	maxTimeout     = 600 * time.Second
+	maxCommand     = 120_000 // bytes; the system takes one argument of up to 128 KB
+)
+
+// shell runs a command in the workspace's box.
+func shell(ctx context.Context, ws *Workspace, a shellArgs) (Result, error) {
+	cmd, err := shellCommand(ws, a)
+	if err != nil {
+		return Result{}, err
+	}
+	out := newCapture(ws)
+	cmd.Stdout, cmd.Stderr = out, out
+	ended, err := ws.Box.Run(ctx, cmd)
+	kept := out.close()
+	if err != nil {
+		return Result{}, err
+	}
+	return tellShell(a.Command, cmd.Timeout, ended, kept), nil
+}
+
+func shellCommand(ws *Workspace, a shellArgs) (sandbox.Command, error) {
+	var none sandbox.Command
+	switch {
+	case strings.TrimSpace(a.Command) == "":
+		return none, failf("The command is empty.")
+	case strings.ContainsRune(a.Command, 0):
+		return none, failf("The command contains a NUL character, which no shell takes.")
+	case len(a.Command) > maxCommand:
+		return none, failf("The command has %s; write long input to a file with the write tool and use that.", size(int64(len(a.Command))))
+	}
+	dir, err := ws.at(a.Workdir)
+	if err != nil {
+		return none, err
+	}
+	if dir.kept {
+		return none, failf("workdir must be in the workspace.")
+	}
+	if err := directory(dir); err != nil {
+		return none, err
+	}
+	return sandbox.Command{
+		Args:     []string{"sh", "-c", bestShell, "sh", a.Command},
+		Dir:      path.Join(sandbox.Workspace, dir.name),
+		Env:      unattended,
+		Timeout:  timeout(a.Timeout),
+		ReadOnly: ws.ReadOnly,
+	}, nil
+}
+
+// bestShell runs its first argument in bash where there is one.
+const bestShell = `exec "$(command -v bash || echo sh)" -c "$1"`
+
+// unattended tells programs that nobody is there to answer or to page through
+// what they print.
+var unattended = []string{
+	"CI=1", "TERM=dumb", "NO_COLOR=1", "PAGER=cat", "GIT_PAGER=cat", "MANPAGER=cat", "GIT_TERMINAL_PROMPT=0",
+	"GIT_EDITOR=true", "EDITOR=true", "VISUAL=true", "DEBIAN_FRONTEND=noninteractive", "PYTHONUNBUFFERED=1",
+}
+
+func timeout(seconds int) time.Duration {
+	switch {
+	case seconds <= 0:
+		return defaultTimeout
+	case seconds > int(maxTimeout/time.Second):
+		return maxTimeout
+	}
+	return time.Duration(seconds) * time.Second
+}
+
+// tellShell is what the model hears: the output, how it ended, and what may help.
+func tellShell(command string, limit time.Duration, ended sandbox.Result, out captured) Result {
+	var b strings.Builder
+	b.WriteString(out.text)
+	switch {
+	case out.text == "":
+		b.WriteString("(no output)\n")
+	case !strings.HasSuffix(out.text, "\n"):
+		b.WriteString("\n")
+	}
+	if ended.TimedOut {
+		fmt.Fprintf(&b, "[timed out after %s: the command and all it had started were stopped]\n%s", limit, timeoutHint(command, out.text))
+		return Result{Text: b.String(), Status: TimedOut}
+	}
+	fmt.Fprintf(&b, "[exit code %d, %s]", ended.ExitCode, seconds(ended.Duration))
+	for _, hint := range exitHints(ended.ExitCode, out.text) {
+		b.WriteString("\n" + hint)
+	}
+	status := Success
+	if ended.ExitCode != 0 {
+		status = Failure
+	}
+	return Result{Text: b.String(), Status: status, ExitCode: &ended.ExitCode}
+}
+
+func seconds(d time.Duration) string { return fmt.Sprintf("%.1f s", d.Seconds()) }

@@ -1,0 +1,60 @@
+package tool
+
+import (
+	"fmt"
+	"regexp"
+	"strings"
+)
+
+// timeoutHint says what a time-out probably means. A command that was stopped
+// has neither passed nor failed.
+func timeoutHint(command, output string) string {
+	const neither = "This says nothing about whether a test passes or fails. "
+	switch {
+	case servers.MatchString(command):
+		return neither + "The command looks like a server or watcher, which never ends by itself. Start it in the background and use it in the same command, such as: timeout 30 CMD >/tmp/log 2>&1 & sleep 2; curl …; kill $!"
+	case interactive.MatchString(command) || prompt.MatchString(lastLine(output)):
+		return neither + "The command looks as if it waited for an answer. Nobody can type here: use flags that make it non-interactive (-y, --yes, --no-edit, -m), or give it input with a pipe."
+	}
+	return neither + "Narrow the command (one package, one test), or give it more time with timeout (up to 600 seconds)."
+}
+
+var (
+	servers     = regexp.MustCompile(`(?i)\b(npm|pnpm|yarn|bun)\s+(run\s+)?(start|dev|serve|watch)\b|http\.server\b|\brunserver\b|\b(flask|rails|hugo|jekyll|ng|mkdocs)\s+(run|s|serve|server)\b|\b(uvicorn|gunicorn|nodemon|webpack-dev-server|live-server|http-server|redis-server|vite|caddy|nginx)\b|--watch\b|\btail\s+(-\w+\s+)*-[fF]|\bdocker[ -]compose\s+up\b|\bserve\b`)
+	interactive = regexp.MustCompile(`(^|[;&|]\s*)(vim?|nano|emacs|less|more|top|htop|ssh|psql|mysql|sqlite3|python3?|node|irb|bc|ftp|passwd|su|cat|read)\s*($|[;&|])|\bgit\s+(rebase\s+(-\w+\s+)*-i|add\s+-[ip])\b|\bnpm\s+init\s*$|\bread\s+-p\b`)
+	prompt      = regexp.MustCompile(`(?i)(\[y/n\]|\(y/n\)|\(yes/no[^)]*\)|password[^:]*:|passphrase[^:]*:|press (any key|enter)[^\n]*|\?|>>>|continue\s*[:?])\s*$`)
+)
+
+func lastLine(s string) string {
+	s = strings.TrimRight(s, "\n")
+	return s[strings.LastIndexByte(s, '\n')+1:]
+}
+
+// exitHints explains ends that are easily taken for something else.
+func exitHints(code int, output string) []string {
+	var hints []string
+	switch {
+	case code == 137 || code != 0 && killed.MatchString(output):
+		hints = append(hints, "The process was killed, most likely for using too much memory, which is limited here; it is not the result of a test. Do less at once (fewer parallel jobs, one package).")
+	case code == 126:
+		hints = append(hints, "Exit code 126: it was found but cannot be executed (permissions, or not a program).")
+	case code == notFound:
+		hints = append(hints, "Exit code 127: a command was not found. Nothing can be installed from the network; use what is there.")
+	case code > 128 && code < 128+65:
+		hints = append(hints, fmt.Sprintf("The process was ended by signal %d%s.", code-128, signals[code-128]))
+	}
+	if code != 0 && offline.MatchString(output) {
+		hints = append(hints, "There is no network in the sandbox, so nothing can be fetched.")
+	}
+	return hints
+}
+
+var (
+	killed  = regexp.MustCompile(`(?m)signal: killed|^Killed$|Out of memory|out of memory|Cannot allocate memory`)
+	offline = regexp.MustCompile(`Could not resolve host|Temporary failure in name resolution|[Nn]etwork is unreachable|EAI_AGAIN|ENETUNREACH|no such host|server misbehaving`)
+)
+
+var signals = map[int]string{
+	4: " (illegal instruction)", 6: " (abort)", 8: " (arithmetic error)", 11: " (segmentation fault)",
+	13: " (broken pipe)", 15: " (terminated)", 24: " (CPU time limit)", 25: " (file size limit)", 31: " (forbidden system call)",
+}
