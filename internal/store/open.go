@@ -84,7 +84,7 @@ func openReaders(ctx context.Context, path, mode string, o Options) (*Store, err
 		return nil, explain(path, err)
 	}
 	w := &watcher{next: make(chan struct{}), conn: conn}
-	return &Store{path: path, opts: o, reads: db, watch: w}, nil
+	return &Store{path: path, mode: mode, opts: o, reads: db, watch: w}, nil
 }
 
 // openReadOnly opens what is there. On a disk that cannot be written SQLite

@@ -82,7 +82,7 @@ func (s *Store) FindRun(ctx context.Context, ws mgx.WorkspaceID, part string) (m
 	runs, err := list(ctx, s, scanRun, `SELECT state FROM runs WHERE workspace = $1
 		AND (UPPER(id) = $2 || $3 OR UPPER(id) LIKE $2 || $4 ESCAPE '\' OR UPPER(id) LIKE $5 ESCAPE '\')
 		ORDER BY UPPER(id) = $2 || $3 DESC, id DESC LIMIT 6`,
-		string(ws), strings.ToUpper(runPrefix), part, likePattern(strings.ReplaceAll(part, "*", ""))+"%", "%"+likePattern(strings.ReplaceAll(part, "*", "")))
+		string(ws), strings.ToUpper(runPrefix), part, likeText(part)+"%", "%"+likeText(part))
 	switch {
 	case err != nil:
 		return mgx.Run{}, err

@@ -40,6 +40,7 @@ type Options struct {
 // many processes at once, each with its own Store.
 type Store struct {
 	path  string
+	mode  string // how readers open it
 	opts  Options
 	reads *sql.DB
 	watch *watcher
@@ -59,11 +60,11 @@ func Open(ctx context.Context, path string, o Options) (*Store, error) {
 	}
 	w, err := openWriter(ctx, path)
 	if err != nil {
-		return nil, explain(path, err)
+		return nil, err
 	}
 	s, err := openReaders(ctx, path, "mode=rw", o)
 	if err != nil {
-		w.close()
+		w.release()
 		return nil, err
 	}
 	s.writes = w

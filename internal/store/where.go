@@ -57,8 +57,12 @@ func (w *where) globs(column string, globs []string) error {
 	return nil
 }
 
-func likePattern(glob string) string {
-	return strings.NewReplacer(`\`, `\\`, `%`, `\%`, `_`, `\_`, `*`, `%`).Replace(glob)
+// likePattern turns a glob into a pattern of LIKE with \ as escape.
+func likePattern(glob string) string { return strings.ReplaceAll(likeText(glob), "*", "%") }
+
+// likeText is a pattern that matches just this text.
+func likeText(s string) string {
+	return strings.NewReplacer(`\`, `\\`, `%`, `\%`, `_`, `\_`).Replace(s)
 }
 
 func (w *where) String() string {

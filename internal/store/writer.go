@@ -42,21 +42,18 @@ const (
 func openWriter(ctx context.Context, path string) (*writer, error) {
 	db, err := sql.Open("sqlite", dsn(path, "mode=rw"))
 	if err != nil {
-		return nil, err
+		return nil, explain(path, err)
 	}
 	db.SetMaxOpenConns(1)
-	conn, err := db.Conn(ctx)
+	w := &writer{db: db, queue: make(chan *job, queueLen), done: make(chan struct{})}
+	if w.conn, err = db.Conn(ctx); err == nil {
+		err = w.prepare(ctx, path)
+	}
 	if err != nil {
-		db.Close()
-		return nil, err
+		w.release()
+		return nil, explain(path, err)
 	}
-	w := &writer{db: db, conn: conn, queue: make(chan *job, queueLen), done: make(chan struct{})}
-	if err := w.prepare(ctx, path); err != nil {
-		conn.Close()
-		db.Close()
-		return nil, err
-	}
-	w.tx = newTx(conn)
+	w.tx = newTx(w.conn)
 	return w, nil
 }
 
@@ -178,20 +175,28 @@ func (w *writer) commit(batch []*job) {
 	}
 }
 
+// close answers everything that was handed over, then releases the file.
 func (w *writer) close() error {
 	w.closing.Lock()
-	if w.closed {
-		w.closing.Unlock()
+	was := w.closed
+	w.closed = true
+	if !was {
+		close(w.queue)
+	}
+	w.closing.Unlock()
+	<-w.done
+	if was {
 		return nil
 	}
-	w.closed = true
-	close(w.queue)
-	w.closing.Unlock()
-	if w.committed != nil { // started
-		<-w.done
-	}
 	w.tx.close()
-	err := w.conn.Close()
+	return w.release()
+}
+
+func (w *writer) release() error {
+	var err error
+	if w.conn != nil {
+		err = w.conn.Close()
+	}
 	if e := w.db.Close(); err == nil {
 		err = e
 	}
