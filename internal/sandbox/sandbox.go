@@ -39,7 +39,11 @@ const (
 	ReadWrite Mode = "rw"
 	// Overlay shows Host, and keeps what is written in the box's own state
 	// directory: a warm cache that the host's copy never learns about.
+	// Where the machine cannot, Host is shown read-only.
 	Overlay Mode = "overlay"
+	// Cache is an overlay of things that can be made again: where the machine
+	// cannot overlay, or Host is empty, it starts empty. It is kept all the same.
+	Cache Mode = "cache"
 )
 
 // Mount shows a host directory or file at a path inside the box. A mount whose

@@ -16,6 +16,7 @@ import (
 
 	"mgx"
 	"mgx/internal/sandbox"
+	"mgx/internal/sandbox/internal/shell"
 	"mgx/internal/sandbox/internal/stdio"
 )
 
@@ -24,10 +25,11 @@ import (
 const drainGrace = 5 * time.Second
 
 type box struct {
-	spec     sandbox.Spec
-	base     plan
-	limits   sandbox.Limits
-	overlays chan struct{} // held by the command that has the overlays mounted
+	spec      sandbox.Spec
+	base      plan
+	limits    sandbox.Limits
+	noOverlay bool          // the machine cannot, where this box keeps its state
+	overlays  chan struct{} // held by the command that has the overlays mounted
 }
 
 func (b *box) Path(guest string) string { return guest }
@@ -42,12 +44,12 @@ func (b *box) Run(ctx context.Context, cmd sandbox.Command) (sandbox.Result, err
 	if err != nil {
 		return sandbox.Result{}, err
 	}
-	if slices.ContainsFunc(p.Mounts, func(m mount) bool { return m.Kind == overlay }) {
+	if p.hasOverlay() {
 		select {
 		case b.overlays <- struct{}{}:
 			defer func() { <-b.overlays }()
 		case <-ctx.Done():
-			return sandbox.Result{}, mgx.AsError(context.Cause(ctx))
+			return sandbox.Result{}, stopped(ctx)
 		}
 	}
 	return run(ctx, p, cmd)
@@ -56,40 +58,49 @@ func (b *box) Run(ctx context.Context, cmd sandbox.Command) (sandbox.Result, err
 // run starts an init for the plan and waits until it, and with it everything in
 // its namespaces, is dead.
 func run(ctx context.Context, p plan, cmd sandbox.Command) (sandbox.Result, error) {
-	if err := ctx.Err(); err != nil {
-		return sandbox.Result{}, mgx.AsError(err)
+	if ctx.Err() != nil {
+		return sandbox.Result{}, stopped(ctx)
 	}
 	begin := time.Now()
 	streams, err := stdio.Open(cmd.Stdin, cmd.Stdout, cmd.Stderr)
 	if err != nil {
-		return sandbox.Result{}, startError(err)
+		return sandbox.Result{}, unavailable("pipes", err)
 	}
 	in, err := start(streams)
 	if err != nil {
 		streams.Abort()
-		return sandbox.Result{}, startError(err)
+		return sandbox.Result{}, unavailable("namespaces", err)
 	}
 	streams.Start()
 
 	ended := in.watch(ctx, cmd.Timeout)
 	failed := in.instruct(p)
-	code, err := in.wait()
-	timedOut := ended()
+	code, waitErr := in.wait()
+	why := ended()
+	if code != shell.Killed+int(unix.SIGKILL) {
+		why = byItself // the kill came too late
+	}
 	stuck := streams.Wait(drainGrace)
-	result := sandbox.Result{ExitCode: code, TimedOut: timedOut, Duration: time.Since(begin)}
+	result := sandbox.Result{ExitCode: code, TimedOut: why == byDeadline, Duration: time.Since(begin)}
 	switch {
-	case ctx.Err() != nil:
-		return result, mgx.AsError(context.Cause(ctx))
-	case timedOut:
-		return result, nil
-	case err != nil:
-		return result, startError(err)
-	case failed != nil:
+	case why == byContext:
+		return result, stopped(ctx)
+	case waitErr != nil:
+		return result, mgx.Errorf(mgx.KindInternal, "sandbox_broken", "the sandboxed command was lost: %w", waitErr)
+	case why == byItself && failed != nil:
 		return sandbox.Result{}, failed
 	case stuck != nil:
-		return result, startError(stuck)
+		return result, mgx.Errorf(mgx.KindInternal, "output_stuck", "the output of a command was not read in time: %w", stuck)
 	}
 	return result, nil
+}
+
+// stopped is the error of a ctx that ended.
+func stopped(ctx context.Context) error {
+	if e, ok := errors.AsType[*mgx.Error](context.Cause(ctx)); ok {
+		return e
+	}
+	return mgx.AsError(ctx.Err())
 }
 
 // initProcess is a running init, seen from outside.
@@ -141,42 +152,47 @@ func namespaces() *syscall.SysProcAttr {
 // instruct hands over the plan and waits until the command runs, or returns why
 // it does not.
 func (in *initProcess) instruct(p plan) error {
+	defer in.status.Close()
 	writeErr := json.NewEncoder(in.plan).Encode(p)
-	said, _ := io.ReadAll(io.LimitReader(in.status, 1<<16))
-	in.status.Close()
-	if len(said) > 0 {
-		var f failure
-		if err := json.Unmarshal(said, &f); err != nil {
-			return startError(err)
-		}
-		return f.err()
+	said, readErr := io.ReadAll(io.LimitReader(in.status, 1<<16))
+	var f failure
+	if err := json.Unmarshal(said, &f); err != nil {
+		return unavailable("init", errors.Join(errors.New("it ended without a word"), writeErr, readErr))
 	}
-	if writeErr != nil && !errors.Is(writeErr, unix.EPIPE) {
-		return startError(writeErr)
-	}
-	return nil
+	return f.err()
 }
 
+// why says what ended a command.
+type why int
+
+const (
+	byItself why = iota
+	byContext
+	byDeadline
+)
+
 // watch kills the init at the deadline or when ctx ends. The returned function
-// ends the watch and says whether the deadline did it.
-func (in *initProcess) watch(ctx context.Context, timeout time.Duration) (ended func() (timedOut bool)) {
+// ends the watch and says what it did.
+func (in *initProcess) watch(ctx context.Context, timeout time.Duration) (ended func() why) {
 	over := make(chan struct{})
-	result := make(chan bool, 1)
+	result := make(chan why, 1)
 	go func() {
 		timer := time.NewTimer(timeout)
 		defer timer.Stop()
+		reason := byItself
 		select {
 		case <-over:
-			result <- false
-			return
 		case <-ctx.Done():
-			result <- false
+			reason = byContext
 		case <-timer.C:
-			result <- true
+			reason = byDeadline
 		}
-		in.process.Kill()
+		if reason != byItself {
+			in.process.Kill()
+		}
+		result <- reason
 	}()
-	return func() bool {
+	return func() why {
 		close(over)
 		return <-result
 	}
@@ -191,7 +207,7 @@ func (in *initProcess) wait() (code int, err error) {
 	}
 	status := state.Sys().(syscall.WaitStatus)
 	if status.Signaled() {
-		return 128 + int(status.Signal()), nil
+		return shell.Killed + int(status.Signal()), nil
 	}
 	return status.ExitStatus(), nil
 }

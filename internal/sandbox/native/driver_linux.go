@@ -4,6 +4,7 @@ package native
 
 import (
 	"context"
+	"errors"
 	"os"
 	"path/filepath"
 	"sync"
@@ -23,32 +24,36 @@ var defaults = sandbox.Limits{
 }
 
 type driver struct {
-	system func() plan
-	usable func() error
+	system func() plan  // what every box shows of this machine; read once
+	usable func() error // whether it can run a box at all; tried once
 }
 
 // New returns the driver.
 func New() sandbox.Driver {
 	d := &driver{system: sync.OnceValue(system)}
-	d.usable = sync.OnceValue(d.try)
+	d.usable = sync.OnceValue(func() error { return d.try(context.Background()) })
 	return d
 }
 
 func (*driver) Name() string { return "native" }
 
-// Open tries once per driver whether the machine can do it.
 func (d *driver) Open(ctx context.Context, spec sandbox.Spec) (sandbox.Box, error) {
-	if err := d.usable(); err != nil {
-		return nil, err
-	}
 	b, err := d.box(spec)
 	if err != nil {
 		return nil, err
 	}
-	if _, err := b.plan(sandbox.Command{Args: []string{"true"}}); err != nil {
+	if err := d.usable(); err != nil {
 		return nil, err
 	}
-	return b, nil
+	p, err := b.plan(sandbox.Command{Args: []string{"true"}})
+	if err != nil || !p.hasOverlay() {
+		return b, err
+	}
+	err = b.try(ctx)
+	if e, ok := errors.AsType[initError](err); ok && e.Stage == stageOverlay {
+		b.noOverlay, err = true, nil
+	}
+	return b, err
 }
 
 func (d *driver) box(spec sandbox.Spec) (*box, error) {
@@ -57,6 +62,25 @@ func (d *driver) box(spec sandbox.Spec) (*box, error) {
 		return nil, mgx.Errorf(mgx.KindUsage, "bad_workspace", "the workspace %q of a sandbox must be an existing directory with an absolute path", spec.Work)
 	}
 	return &box{spec: spec, base: d.system(), limits: orDefault(spec.Limits), overlays: make(chan struct{}, 1)}, nil
+}
+
+// try runs true in a box.
+func (d *driver) try(ctx context.Context) error {
+	dir, err := os.MkdirTemp("", "mgx-probe-")
+	if err != nil {
+		return mgx.Errorf(mgx.KindConfig, "sandbox_unavailable", "the sandbox cannot be tried: %w", err)
+	}
+	defer os.RemoveAll(dir)
+	b, err := d.box(sandbox.Spec{ID: "probe", Work: dir})
+	if err != nil {
+		return err
+	}
+	return b.try(ctx)
+}
+
+func (b *box) try(ctx context.Context) error {
+	_, err := b.Run(ctx, sandbox.Command{Args: []string{"true"}, Timeout: 10 * time.Second})
+	return err
 }
 
 func orDefault(l sandbox.Limits) sandbox.Limits {
@@ -77,19 +101,4 @@ func orDefault(l sandbox.Limits) sandbox.Limits {
 	fill((*int64)(&l.CPU), int64(defaults.CPU))
 	fill(&l.Tmp, defaults.Tmp)
 	return l
-}
-
-// try runs /bin/true in a box.
-func (d *driver) try() error {
-	work, err := os.MkdirTemp("", "mgx-probe-")
-	if err != nil {
-		return mgx.Errorf(mgx.KindConfig, "sandbox_unavailable", "the sandbox cannot be tried: %w", err)
-	}
-	defer os.RemoveAll(work)
-	b, err := d.box(sandbox.Spec{ID: "probe", Work: work})
-	if err != nil {
-		return err
-	}
-	_, err = b.Run(context.Background(), sandbox.Command{Args: []string{"true"}, Timeout: 10 * time.Second})
-	return err
 }

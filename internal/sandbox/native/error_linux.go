@@ -12,12 +12,10 @@ import (
 	"mgx"
 )
 
-// startError says why no sandboxed process could be started.
-func startError(err error) error {
-	return unavailable("start", err)
-}
-
 func (f failure) err() error {
+	if f == (failure{}) {
+		return nil
+	}
 	if f.Usage {
 		return mgx.Errorf(mgx.KindUsage, "bad_command", "the command cannot run as asked: %s", f.Text)
 	}

@@ -7,6 +7,8 @@ import (
 	"unsafe"
 
 	"golang.org/x/sys/unix"
+
+	"mgx/internal/sandbox/internal/shell"
 )
 
 // program is a command in the form the kernel takes it, so that nothing has to
@@ -25,7 +27,7 @@ type rlimit struct {
 }
 
 func newProgram(path string, args, env []string, limits []rlimit) (*program, error) {
-	p := &program{limits: limits, failed: []byte("mgx: " + args[0] + ": cannot be executed\n")}
+	p := &program{limits: limits, failed: []byte(shell.Complaint(args[0], shell.NotExecutable))}
 	var err error
 	if p.path, err = unix.BytePtrFromString(path); err != nil {
 		return nil, err
@@ -68,19 +70,19 @@ func (p *program) start() (pid int, errno syscall.Errno) {
 	for i := range p.limits {
 		l := &p.limits[i]
 		if _, _, e := syscall.RawSyscall6(unix.SYS_PRLIMIT64, 0, l.resource, uintptr(unsafe.Pointer(&l.value)), 0, 0, 0); e != 0 {
-			p.exit(126)
+			p.exit(shell.NotExecutable)
 		}
 	}
 	if _, _, e := syscall.RawSyscall(unix.SYS_CLOSE_RANGE, 3, ^uintptr(0)>>32, 0); e != 0 {
-		p.exit(126)
+		p.exit(shell.NotExecutable)
 	}
 	syscall.RawSyscall6(unix.SYS_RT_SIGPROCMASK, unix.SIG_SETMASK, uintptr(unsafe.Pointer(&none)), 0, 8, 0, 0)
 	_, _, e = syscall.RawSyscall(unix.SYS_EXECVE, uintptr(unsafe.Pointer(p.path)),
 		uintptr(unsafe.Pointer(&p.argv[0])), uintptr(unsafe.Pointer(&p.envv[0])))
 	if e == syscall.ENOENT {
-		p.exit(127)
+		p.exit(shell.NotFound)
 	}
-	p.exit(126)
+	p.exit(shell.NotExecutable)
 	return 0, 0
 }
 

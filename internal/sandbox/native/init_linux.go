@@ -9,13 +9,13 @@ import (
 	"io"
 	"os"
 	"os/signal"
-	"path"
 	"runtime"
-	"strings"
 	"syscall"
 	"unsafe"
 
 	"golang.org/x/sys/unix"
+
+	"mgx/internal/sandbox/internal/shell"
 )
 
 // initName is the argv[0] that makes this binary an init. It is no secret: a
@@ -80,22 +80,36 @@ func dieWithParent() {
 	for {
 		n, err := unix.Read(planFD, make([]byte, 1))
 		if err != unix.EINTR && n <= 0 {
-			os.Exit(128 + int(unix.SIGKILL))
+			os.Exit(shell.Killed + int(unix.SIGKILL))
 		}
 	}
 }
 
 // report tells the parent why there is no command.
 func report(stage string, err error) int {
-	f := failure{Stage: stage, Text: err.Error(), Errno: errnoOf(err)}
-	_, f.Usage = errors.AsType[usageError](err)
-	if b, err := json.Marshal(f); err == nil {
-		unix.Write(statusFD, b)
+	f := failure{Stage: stage, Text: err.Error()}
+	if errno, ok := errors.AsType[unix.Errno](err); ok {
+		f.Errno = int(errno)
 	}
+	_, f.Usage = errors.AsType[usageError](err)
+	if _, ok := errors.AsType[overlayError](err); ok {
+		f.Stage = stageOverlay
+	}
+	tell(f)
 	return 125
 }
 
+// tell writes one failure, or an empty one when the command was started.
+func tell(f failure) {
+	if b, err := json.Marshal(f); err == nil {
+		unix.Write(statusFD, b)
+	}
+}
+
+// usageError is the command's fault, not the machine's.
 type usageError struct{ error }
+
+func (e usageError) Unwrap() error { return e.error }
 
 // build makes this process's namespaces the box of the plan.
 func (p plan) build() (stage string, err error) {
@@ -125,12 +139,13 @@ func (p plan) build() (stage string, err error) {
 
 // run executes the command and returns its exit code as a shell counts.
 func (p plan) run() int {
-	if err := os.Chdir(p.Dir); err != nil {
-		return report("directory", usageError{err})
+	if err := unix.Chdir(p.Dir); err != nil {
+		return report("directory", usageError{&os.PathError{Op: "enter", Path: p.Dir, Err: err}})
 	}
-	file, code := lookPath(p.Args[0], p.Env)
+	file, code := shell.Find(p.Dir, p.Args[0], p.Env)
 	if code != 0 {
-		say(p.Args[0] + map[int]string{126: ": permission denied", 127: ": command not found"}[code])
+		unix.Write(2, []byte(shell.Complaint(p.Args[0], code)))
+		tell(failure{})
 		return code
 	}
 	prog, err := newProgram(file, p.Args, p.Env, rlimits(p.Limits))
@@ -154,6 +169,7 @@ func release() {
 			unix.Dup3(null, fd, unix.O_CLOEXEC)
 		}
 	}
+	tell(failure{})
 	unix.Close(statusFD)
 }
 
@@ -167,50 +183,9 @@ func reap(command int) int {
 		case err != nil:
 			return 125
 		case pid == command && status.Signaled():
-			return 128 + int(status.Signal())
+			return shell.Killed + int(status.Signal())
 		case pid == command && status.Exited():
 			return status.ExitStatus()
 		}
 	}
-}
-
-func say(text string) { os.Stderr.WriteString("mgx: " + text + "\n") }
-
-// lookPath finds a program as a shell does: code 127 when there is none, 126
-// when what is there cannot be executed.
-func lookPath(name string, env []string) (file string, code int) {
-	if strings.Contains(name, "/") {
-		return name, executable(name)
-	}
-	code = 127
-	for _, dir := range strings.Split(pathOf(env), ":") {
-		file := path.Join("/", dir, name)
-		switch executable(file) {
-		case 0:
-			return file, 0
-		case 126:
-			code = 126
-		}
-	}
-	return "", code
-}
-
-func executable(file string) (code int) {
-	info, err := os.Stat(file)
-	switch {
-	case err != nil:
-		return 127
-	case info.IsDir(), unix.Access(file, unix.X_OK) != nil:
-		return 126
-	}
-	return 0
-}
-
-func pathOf(env []string) string {
-	for _, kv := range env {
-		if v, ok := strings.CutPrefix(kv, "PATH="); ok {
-			return v
-		}
-	}
-	return ""
 }

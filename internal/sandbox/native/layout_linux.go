@@ -3,6 +3,7 @@
 package native
 
 import (
+	"net/url"
 	"os"
 	"path"
 	"path/filepath"
@@ -29,7 +30,6 @@ var systemFiles = []string{
 	"/etc/ca-certificates",
 	"/etc/crypto-policies",
 	"/etc/fonts",
-	"/etc/java-11-openjdk", "/etc/java-17-openjdk", "/etc/java-21-openjdk", "/etc/java-25-openjdk",
 	"/etc/ld.so.cache",
 	"/etc/localtime",
 	"/etc/os-release",
@@ -77,7 +77,8 @@ func system() plan {
 	for _, name := range devices {
 		p.Mounts = append(p.Mounts, mount{Kind: device, Source: name, Target: name, Make: makeFile})
 	}
-	for _, name := range slices.Concat(systemDirs, systemFiles) {
+	javas, _ := filepath.Glob("/etc/java-*-openjdk") // Debian's JDKs link into it
+	for _, name := range slices.Concat(systemDirs, systemFiles, javas) {
 		p.show(name)
 	}
 	return p
@@ -169,31 +170,49 @@ func (b *box) mount(m sandbox.Mount) (mount, error) {
 	if err != nil {
 		return mount{}, err
 	}
-	out := mount{Kind: bind, Source: m.Host, Target: path.Clean(m.Guest), Make: makeFor(info), ReadOnly: m.Mode != sandbox.ReadWrite}
-	if m.Mode != sandbox.Overlay {
+	out := mount{Kind: bind, Source: m.Host, Target: path.Clean(m.Guest), Make: makeDir, ReadOnly: m.Mode != sandbox.ReadWrite}
+	if info != nil {
+		out.Make = makeFor(info)
+	}
+	if m.Mode != sandbox.Cache && (m.Mode != sandbox.Overlay || b.noOverlay) {
 		return out, nil
 	}
-	if !info.IsDir() {
-		return mount{}, mgx.Errorf(mgx.KindUsage, "bad_mount", "only a directory can be an overlay, and %s is none", m.Host)
+	upper, work, err := b.layers(m)
+	if err != nil {
+		return mount{}, err
 	}
-	out.Kind, out.ReadOnly = overlay, false
-	out.Upper, out.Work, err = b.layers(m)
-	return out, err
+	if m.Host == "" || b.noOverlay {
+		out.Source, out.ReadOnly = upper, false
+		return out, nil
+	}
+	out.Kind, out.Upper, out.Work, out.ReadOnly = overlay, upper, work, false
+	return out, nil
 }
 
+// checkMount returns what is at the host path, or nil for a cache without one.
 func checkMount(m sandbox.Mount) (os.FileInfo, error) {
+	bad := func(format string, args ...any) (os.FileInfo, error) {
+		return nil, mgx.Errorf(mgx.KindUsage, "bad_mount", format, args...)
+	}
 	guest := path.Clean(m.Guest)
+	layered := m.Mode == sandbox.Overlay || m.Mode == sandbox.Cache
 	switch {
-	case !path.IsAbs(guest), guest == "/", within(guest, "/proc"), within(guest, "/dev"), within(guest, "/etc"):
-		return nil, mgx.Errorf(mgx.KindUsage, "bad_mount", "nothing can be mounted at %q in a sandbox", m.Guest)
+	case !path.IsAbs(guest), guest == "/", guest == sandbox.Workspace,
+		within(guest, "/proc"), within(guest, "/dev"), within(guest, "/etc"):
+		return bad("nothing can be mounted at %q in a sandbox", m.Guest)
+	case !layered && m.Mode != sandbox.ReadOnly && m.Mode != sandbox.ReadWrite:
+		return bad("%q is not a way to mount; use ro, rw, overlay or cache", m.Mode)
+	case m.Mode == sandbox.Cache && m.Host == "":
+		return nil, nil
 	case !filepath.IsAbs(m.Host):
-		return nil, mgx.Errorf(mgx.KindUsage, "bad_mount", "the host path %q of a mount must be absolute", m.Host)
-	case !slices.Contains([]sandbox.Mode{sandbox.ReadOnly, sandbox.ReadWrite, sandbox.Overlay}, m.Mode):
-		return nil, mgx.Errorf(mgx.KindUsage, "bad_mount", "%q is not a way to mount; use ro, rw or overlay", m.Mode)
+		return bad("the host path %q of a mount must be absolute", m.Host)
 	}
 	info, err := os.Stat(m.Host)
-	if err != nil {
-		return nil, mgx.Errorf(mgx.KindUsage, "bad_mount", "%s cannot be mounted: %w", m.Host, err)
+	switch {
+	case err != nil:
+		return bad("%s cannot be mounted: %w", m.Host, err)
+	case layered && !info.IsDir():
+		return bad("only a directory can be an overlay, and %s is none", m.Host)
 	}
 	return info, nil
 }
@@ -204,7 +223,7 @@ func (b *box) layers(m sandbox.Mount) (upper, work string, err error) {
 	if b.spec.State == "" {
 		return "", "", mgx.Errorf(mgx.KindUsage, "bad_mount", "an overlay at %s needs a state directory in the spec of the sandbox", m.Guest)
 	}
-	base := filepath.Join(b.spec.State, "overlay", strings.ReplaceAll(path.Clean(m.Guest), "/", "%"))
+	base := filepath.Join(b.spec.State, "overlay", url.PathEscape(path.Clean(m.Guest)))
 	upper, work = filepath.Join(base, "upper"), filepath.Join(base, "work")
 	for _, d := range []string{upper, work} {
 		if err := os.MkdirAll(d, 0o700); err != nil {

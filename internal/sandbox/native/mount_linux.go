@@ -3,7 +3,6 @@
 package native
 
 import (
-	"errors"
 	"fmt"
 	"os"
 	"path"
@@ -68,8 +67,12 @@ func (m mount) detachOverlay() (int, error) {
 		defer unix.Close(fd)
 		options[i][1] = "/proc/self/fd/" + strconv.Itoa(fd)
 	}
-	options = append(options, [2]string{"userxattr"})
-	return newFS("overlay", unix.MOUNT_ATTR_NOSUID|unix.MOUNT_ATTR_NODEV, options...)
+	options = append(options, [2]string{"index", "off"}, [2]string{"userxattr"})
+	fd, err := newFS("overlay", unix.MOUNT_ATTR_NOSUID|unix.MOUNT_ATTR_NODEV, options...)
+	if err != nil {
+		return -1, overlayError{err}
+	}
+	return fd, nil
 }
 
 // detachProc makes a /proc of the new pid namespace, which the command cannot
@@ -79,11 +82,11 @@ func (m mount) detachProc() (int, error) {
 	if err != nil {
 		return -1, err
 	}
-	if m.Processes > 0 {
-		// Best effort: ordinary users are bound by RLIMIT_NPROC, and the probe
-		// says when root is not bound.
-		boundPIDs(fd, m.Processes)
-	}
+	// Both are best effort, and the probe says when they do not hold: ordinary
+	// users are bound by RLIMIT_NPROC, and capabilities in namespaces of one's
+	// own reach nothing of the box.
+	boundPIDs(fd, m.Processes)
+	forbidUserNamespaces(fd)
 	return fd, unix.MountSetattr(fd, "", unix.AT_EMPTY_PATH, &unix.MountAttr{Attr_set: unix.MOUNT_ATTR_RDONLY})
 }
 
@@ -246,11 +249,4 @@ func (f file) write() error {
 	defer unix.Close(fd)
 	_, err = unix.Write(fd, []byte(f.Text))
 	return err
-}
-
-func errnoOf(err error) int {
-	if e, ok := errors.AsType[unix.Errno](err); ok {
-		return int(e)
-	}
-	return 0
 }

@@ -3,6 +3,8 @@
 package native
 
 import (
+	"slices"
+
 	"mgx/internal/sandbox"
 )
 
@@ -17,6 +19,10 @@ type plan struct {
 	Env    []string
 	Dir    string
 	Limits sandbox.Limits
+}
+
+func (p plan) hasOverlay() bool {
+	return slices.ContainsFunc(p.Mounts, func(m mount) bool { return m.Kind == overlay })
 }
 
 type (
@@ -58,10 +64,19 @@ const (
 	makeFile    making = "file"
 )
 
-// failure is what an init reports when it could not do as told.
+// failure is what an init reports when it could not do as told. An empty one
+// says that it did.
 type failure struct {
-	Stage string `json:"stage"`
-	Text  string `json:"text"`
+	Stage string `json:"stage,omitempty"`
+	Text  string `json:"text,omitempty"`
 	Errno int    `json:"errno,omitempty"`
 	Usage bool   `json:"usage,omitempty"` // the command asked for something that is not there
 }
+
+// stageOverlay is the one stage that a box can do without.
+const stageOverlay = "overlay"
+
+// overlayError is an overlay that could not be mounted.
+type overlayError struct{ error }
+
+func (e overlayError) Unwrap() error { return e.error }

@@ -23,7 +23,7 @@ const insideID = 1000
 // the command first.
 var setupCaps = []uintptr{
 	unix.CAP_CHOWN, unix.CAP_DAC_OVERRIDE, unix.CAP_FOWNER, unix.CAP_FSETID,
-	unix.CAP_SETPCAP, unix.CAP_NET_ADMIN, unix.CAP_SYS_ADMIN,
+	unix.CAP_SETPCAP, unix.CAP_NET_ADMIN, unix.CAP_SYS_ADMIN, unix.CAP_SYS_RESOURCE,
 }
 
 // dropPrivileges leaves this thread, and what it forks, without any capability
@@ -100,12 +100,23 @@ const reservedPIDs = 300
 // RLIMIT_NPROC does not hold. Kernels before 6.14 have one pid_max for all, and
 // refuse.
 func boundPIDs(procFD, processes int) error {
-	fd, err := unix.Openat(procFD, "sys/kernel/pid_max", unix.O_WRONLY|unix.O_CLOEXEC, 0)
+	return writeAt(procFD, "sys/kernel/pid_max", strconv.Itoa(reservedPIDs+max(processes, 2)))
+}
+
+// forbidUserNamespaces denies the command namespaces of its own, and with them
+// the parts of the kernel that only their capabilities open. The setting counts
+// for the user namespace of the box.
+func forbidUserNamespaces(procFD int) error {
+	return writeAt(procFD, "sys/user/max_user_namespaces", "0")
+}
+
+func writeAt(dir int, name, text string) error {
+	fd, err := unix.Openat(dir, name, unix.O_WRONLY|unix.O_CLOEXEC, 0)
 	if err != nil {
 		return err
 	}
 	defer unix.Close(fd)
-	_, err = unix.Write(fd, strconv.AppendInt(nil, int64(reservedPIDs+max(processes, 2)), 10))
+	_, err = unix.Write(fd, []byte(text))
 	return err
 }
 

@@ -11,7 +11,7 @@ import (
 // Probe tries each piece by doing it.
 func (d *driver) Probe(ctx context.Context) sandbox.Report {
 	r := sandbox.Report{Driver: d.Name()}
-	if err := d.try(); err != nil {
+	if err := d.try(ctx); err != nil {
 		r.Checks = append(r.Checks, sandbox.Check{Name: "namespaces", Detail: err.Error()})
 		return r
 	}
