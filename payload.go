@@ -106,6 +106,7 @@ type RunSettings struct {
 	Branch       string        `json:"branch,omitempty"`     // from --branch; empty: mgx/<slug>/run-<n>
 	Sandbox      string        `json:"sandbox"`              // the level asked for: auto, or off when the user typed it
 	IncludeDirty bool          `json:"include_dirty,omitempty"`
+	Price        string        `json:"price,omitempty"` // "IN,OUT" dollars per million tokens, from --price
 }
 
 // Phases of the team workflow, in order.

@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"log/slog"
+	"slices"
 	"sync"
 	"time"
 
@@ -112,6 +113,12 @@ func Register[I, O any](e *Engine, name string, fn func(*Context, I) (O, error),
 // and, within a run, workflow.started after them. Execution, Workspace and
 // Workflow must be set; an id that exists is refused with mgx.CodeConflict.
 func (e *Engine) Start(ctx context.Context, x mgx.Execution, events ...mgx.Event) error {
+	return e.StartFrom(ctx, x, nil, events...)
+}
+
+// StartFrom is Start with a journal taken over from another execution of the same
+// workflow: what it records is not done again.
+func (e *Engine) StartFrom(ctx context.Context, x mgx.Execution, journal []mgx.StepRecord, events ...mgx.Event) error {
 	if x.Execution == "" || x.Workspace == "" {
 		return mgx.Errorf(mgx.KindInternal, "bad_execution", "an execution needs an id and a workspace")
 	}
@@ -119,7 +126,11 @@ func (e *Engine) Start(ctx context.Context, x mgx.Execution, events ...mgx.Event
 		return unknownWorkflow(x.Workflow)
 	}
 	x, started := begun(x)
-	_, err := e.store.Commit(ctx, mgx.Change{Create: []mgx.Execution{x}, Events: append(events, started...)})
+	taken := slices.Clone(journal)
+	for i := range taken {
+		taken[i].Execution = x.Execution
+	}
+	_, err := e.store.Commit(ctx, mgx.Change{Create: []mgx.Execution{x}, Events: append(events, started...), Steps: taken})
 	return err
 }
 

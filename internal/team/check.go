@@ -1,0 +1,66 @@
+package team
+
+import (
+	"strings"
+	"time"
+
+	"mgx"
+	"mgx/internal/sandbox"
+	"mgx/internal/tool"
+	"mgx/internal/workflow"
+)
+
+// runCheck runs one check in the sandbox. Its verdict is the exit code; a program
+// that is not there is no verdict on the change.
+func runCheck(s *workflow.StepContext, site *Site, c Check) (mgx.CheckResult, error) {
+	out := &tail{max: 16 << 10}
+	start := time.Now()
+	res, err := site.Box.Run(s, sandbox.Command{
+		Args: []string{"sh", "-c", c.Command}, Stdout: out, Stderr: out, Timeout: checkTimeout,
+		Env: []string{"CI=1"},
+	})
+	if err != nil {
+		return mgx.CheckResult{}, err
+	}
+	r := mgx.CheckResult{
+		Name: c.Name, Command: c.Command, Status: "passed", ExitCode: res.ExitCode,
+		DurationMS: time.Since(start).Milliseconds(), Output: tool.Clean(out.String()),
+	}
+	switch {
+	case res.TimedOut:
+		r.Status = "timeout"
+	case res.ExitCode == 127:
+		r.Status = "unavailable"
+	case res.ExitCode != 0:
+		r.Status = "failed"
+	}
+	return r, nil
+}
+
+// tail keeps the end of what is written to it, where tools put their verdict.
+type tail struct {
+	max int
+	buf []byte
+	cut bool
+}
+
+func (t *tail) Write(p []byte) (int, error) {
+	t.buf = append(t.buf, p...)
+	if over := len(t.buf) - 2*t.max; over > 0 {
+		t.buf, t.cut = append(t.buf[:0], t.buf[len(t.buf)-t.max:]...), true
+	}
+	return len(p), nil
+}
+
+func (t *tail) String() string {
+	b := t.buf
+	cut := t.cut
+	if len(b) > t.max {
+		b, cut = b[len(b)-t.max:], true
+	}
+	s := strings.ToValidUTF8(string(b), "\uFFFD")
+	if cut {
+		return "[… earlier output left out]\n" + s
+	}
+	return s
+}

@@ -1,0 +1,86 @@
+// Package team is the built-in software team: the workflow that turns a task in
+// words into a tested, reviewed commit, and the roles that work in it.
+//
+// The workflow is prepare, triage, plan and approval where size or settings ask
+// for them, implement, check and heal, review and revise, deliver. Every model
+// turn, tool call and check is a step of package workflow; after each one that
+// can change files the step's record names the git tree of the run's files, so
+// that a process which takes over puts the files back as they were and goes on.
+//
+// A goal is reached only when the repository's checks pass and an independent
+// reviewer holds nothing blocking against the change, or when a question is
+// answered. Anything else ends the run with an error that says what is missing;
+// a change that exists by then is still delivered, so no work is lost.
+package team
+
+import (
+	"context"
+	"time"
+
+	"mgx"
+	"mgx/internal/git"
+	"mgx/internal/llm"
+	"mgx/internal/sandbox"
+	"mgx/internal/tool"
+	"mgx/internal/workflow"
+)
+
+// WorkflowName is the registered name of the team's workflow.
+const WorkflowName = "team"
+
+// Model makes model calls; *llm.Router is one.
+type Model interface {
+	Call(ctx context.Context, req *llm.Request, acct llm.Account, watch func(llm.Chunk)) (*llm.Result, error)
+}
+
+// Site is where a run's files are.
+type Site struct {
+	Source *git.Source
+	Clone  *git.Clone
+	Box    sandbox.Box
+	Files  tool.Workspace // ReadOnly is set by each use
+}
+
+// Deps is what the workflow needs from the outside.
+type Deps struct {
+	Model  Model
+	Window func(model string) int // tokens the model can see
+	// Open opens the site of a run, making its directories if they are not there.
+	Open func(ctx context.Context, run mgx.RunID, repo mgx.RepoInfo, settings mgx.RunSettings) (*Site, error)
+	Run  func(ctx context.Context, id mgx.RunID) (mgx.Run, error)
+	// Deltas, if set, receives what models and programs say as they say it. It
+	// must not block.
+	Deltas func(run mgx.RunID, d Delta)
+}
+
+// Delta is something for watchers only: it is never stored.
+type Delta struct {
+	Agent string
+	Text  string // of the model
+	Tool  string // output of a program
+}
+
+// Input starts the workflow. It names no run, so that a fork can start from the
+// same journal.
+type Input struct {
+	Task     mgx.TaskInfo    `json:"task"`
+	Repo     mgx.RepoInfo    `json:"repo"`
+	Settings mgx.RunSettings `json:"settings"`
+}
+
+// Register adds the team workflow to an engine.
+func Register(e *workflow.Engine, deps Deps) {
+	workflow.Register(e, WorkflowName, func(c *workflow.Context, in Input) (mgx.TaskResult, error) {
+		r := &run{c: c, deps: deps, in: in}
+		c.BeforeLive(r.open)
+		defer r.close()
+		return r.work()
+	}, workflow.OnEnd(deps.ended))
+}
+
+// Limits of the workflow that no setting changes.
+const (
+	maxHeals     = 3
+	maxRevisions = 2
+	checkTimeout = 10 * time.Minute
+)

@@ -1,0 +1,344 @@
+package team
+
+import (
+	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"strings"
+	"time"
+
+	"mgx"
+	"mgx/internal/agent"
+	"mgx/internal/llm"
+	"mgx/internal/tool"
+	"mgx/internal/workflow"
+)
+
+// host journals an agent's turns and calls as steps of the run's workflow.
+type host struct {
+	c        *workflow.Context
+	r        *run
+	readOnly bool
+}
+
+// turnInput is what a turn decides: everything that the model will read. The
+// model's name is not part of it, so that a fork can continue with another.
+type turnInput struct {
+	System   string        `json:"system"`
+	Messages []llm.Message `json:"messages"`
+	Tools    []string      `json:"tools"`
+}
+
+func (h host) Turn(step string, req *llm.Request) (*llm.Response, error) {
+	if err := h.r.mayTurn(); err != nil {
+		return nil, err
+	}
+	in := turnInput{System: req.System, Messages: req.Messages}
+	for _, t := range req.Tools {
+		in.Tools = append(in.Tools, t.Name)
+	}
+	resp, err := workflow.Step(h.c, step, in, func(s *workflow.StepContext) (*llm.Response, error) {
+		return h.call(s, req)
+	})
+	if err != nil {
+		return nil, err
+	}
+	h.r.countTurn(resp.Usage)
+	return resp, nil
+}
+
+// call makes the model call of a turn and emits what came of it.
+func (h host) call(s *workflow.StepContext, req *llm.Request) (*llm.Response, error) {
+	acct := &account{step: s, cap: h.r.in.Settings.Budget}
+	res, err := h.r.deps.Model.Call(s, req, acct, func(c llm.Chunk) {
+		h.r.watch(s.Scope().Run, Delta{Agent: req.AgentRole, Text: c.Text})
+	})
+	if res != nil {
+		for _, e := range res.Errors {
+			s.Emit(h.event(s, req, mgx.LLMProviderError, e))
+		}
+	}
+	if err != nil {
+		return nil, err
+	}
+	res.Settlement.ID = acct.full(res.Settlement.ID)
+	s.Settle(res.Settlement)
+	usage := res.Response.Usage
+	s.Emit(
+		h.event(s, req, mgx.LLMCallCompleted, mgx.LLMCallData{
+			Provider: res.Response.Provider, Model: res.Response.Model, AgentRole: req.AgentRole,
+			Usage: usage, CostUSD: res.Cost, PriceKnown: res.PriceKnown, PriceVersion: res.PriceVersion,
+			DurationMS: res.Duration.Milliseconds(), FirstTokenMS: res.FirstToken.Milliseconds(),
+			Finish: string(res.Response.Finish), Attempts: res.Attempts, Step: s.Name(),
+		}),
+		h.event(s, req, mgx.AgentMessage, message(req, res.Response)),
+	)
+	return res.Response, nil
+}
+
+func (h host) event(s *workflow.StepContext, req *llm.Request, typ mgx.EventType, data any) mgx.Event {
+	e := s.Scope().Event(typ, data)
+	e.Agent = mgx.AgentID("agent_" + req.Conversation)
+	return e
+}
+
+func message(req *llm.Request, resp *llm.Response) mgx.AgentMessageData {
+	m := mgx.AgentMessageData{
+		Role: string(llm.Assistant), AgentRole: req.AgentRole, Conversation: req.Conversation,
+		Index: len(req.Messages), Tokens: &resp.Usage,
+	}
+	for _, p := range resp.Message.Parts {
+		m.Text += p.Text
+		if p.Call != nil {
+			m.ToolCalls = append(m.ToolCalls, p.Call.Name)
+		}
+	}
+	m.Text = bounded(m.Text, 32<<10)
+	return m
+}
+
+// account reserves and settles under ids that no earlier attempt, of this
+// process or of one that died, can have used.
+type account struct {
+	step *workflow.StepContext
+	cap  *mgx.Money
+	nth  map[string]string
+}
+
+func (a *account) Capped() bool { return a.cap != nil }
+
+func (a *account) Reserve(id string, amount mgx.Money, note string) error {
+	if a.nth == nil {
+		a.nth = map[string]string{}
+	}
+	a.nth[id] = mgx.NewID[string]("rsv")
+	return a.step.Reserve(a.nth[id], amount, a.cap, a.step.Name()+": "+note)
+}
+
+func (a *account) SettleNow(s mgx.Settlement) error {
+	s.ID = a.full(s.ID)
+	return a.step.SettleNow(s)
+}
+
+func (a *account) full(id string) string { return a.nth[id] }
+
+// callInput is what a tool call decides.
+type callInput struct {
+	Name   string          `json:"name"`
+	Args   json.RawMessage `json:"args"`
+	Denied string          `json:"denied,omitempty"`
+}
+
+func (h host) Call(step string, call agent.Call) (agent.Outcome, error) {
+	in := callInput{Name: call.Name, Args: call.Args, Denied: call.Denied}
+	out, err := workflow.Step(h.c, step, in, func(s *workflow.StepContext) (agent.Outcome, error) {
+		return h.runTool(s, call)
+	}, workflow.Before(func() []mgx.Event {
+		return []mgx.Event{h.c.Scope().Event(mgx.ToolCalled, h.called(call))}
+	}))
+	if err == nil && out.Tree != "" {
+		h.r.tree = out.Tree
+	}
+	return out, err
+}
+
+func (h host) called(call agent.Call) mgx.ToolCallData {
+	d := mgx.ToolCallData{
+		CallID: call.ID, Name: call.Name, Effect: "none", AgentRole: call.Role,
+		Arguments: bounded(string(call.Args), 64<<10), Summary: tool.Summary(call.Name, call.Args),
+		SandboxLevel: string(h.r.site.Box.Level()), SandboxID: string(h.c.Scope().Run),
+	}
+	if call.Tool != nil {
+		d.Effect = string(call.Tool.Spec().Effect)
+	}
+	return d
+}
+
+func (h host) runTool(s *workflow.StepContext, call agent.Call) (agent.Outcome, error) {
+	var out agent.Outcome
+	start := time.Now()
+	if call.Denied != "" {
+		out.Result = tool.Result{Status: tool.Denied, Text: call.Denied}
+	} else {
+		ws := h.r.site.Files
+		ws.ReadOnly = h.readOnly
+		ws.Watch = func(b []byte) { h.r.watch(s.Scope().Run, Delta{Agent: call.Role, Tool: string(b)}) }
+		var err error
+		if out.Result, err = call.Tool.Call(s, &ws, call.Args); err != nil {
+			return out, err
+		}
+		if effect := call.Tool.Spec().Effect; !h.readOnly && (effect == tool.Write || effect == tool.Execute) {
+			if out.Tree, err = h.r.site.Clone.Checkpoint(s); err != nil {
+				return out, err
+			}
+		}
+	}
+	out.Result.Duration = time.Since(start)
+	s.Emit(s.Scope().Event(mgx.ToolReturned, mgx.ToolResultData{
+		CallID: call.ID, Name: call.Name, Status: string(out.Result.Status), DurationMS: out.Result.Duration.Milliseconds(),
+		Output: bounded(out.Result.Text, 64<<10), ExitCode: out.Result.ExitCode, Tree: out.Tree,
+	}))
+	return out, nil
+}
+
+func (h host) Each(n int, fn func(i int, h agent.Host) error) error {
+	branches := make([]func(*workflow.Context) error, n)
+	for i := range n {
+		branches[i] = func(c *workflow.Context) error {
+			mine := h
+			mine.c = c
+			return fn(i, mine)
+		}
+	}
+	return workflow.Parallel(h.c, branches...)
+}
+
+const nobody = "Nobody can be asked in this run. Decide yourself, choose what is easiest to undo, and say what you assumed when you finish."
+
+func (h host) Ask(step, question string) (string, error) {
+	if h.r.in.Settings.Approve != "ask" {
+		return nobody, nil
+	}
+	d, err := h.r.decide(h.c, step, QuestionPrefix+bounded(question, 4000), hash(question))
+	if err != nil {
+		return "", err
+	}
+	if !d.Approved && d.Reason == "" {
+		return nobody, nil
+	}
+	return d.Reason, nil
+}
+
+func (h host) Plan(step string, plan mgx.Plan) error { return h.r.publishPlan(h.c, step, plan) }
+
+func (h host) Warn(step, text string) error {
+	return workflow.Record(h.c, step, h.c.Scope().Event(mgx.RunNoted, mgx.NotedData{Level: "warning", Text: bounded(text, 4000)}))
+}
+
+// Decision is the payload of the signal that answers an approval or a question.
+type Decision struct {
+	Approved bool   `json:"approved"`
+	By       string `json:"by"`
+	Reason   string `json:"reason"` // why not, or the answer to a question
+	Hash     string `json:"hash"`   // of what was proposed when the person decided
+}
+
+// decide asks a person and waits, holding nothing, for the decision. One that
+// was made on something else than what is proposed is refused.
+func (r *run) decide(c *workflow.Context, step, effect, hash string) (Decision, error) {
+	id := "decision/" + step
+	err := workflow.Record(c, step+"/request", c.Scope().Event(mgx.ApprovalRequested, mgx.ApprovalRequestedData{ApprovalID: id, Effect: effect, Hash: hash}))
+	if err != nil {
+		return Decision{}, err
+	}
+	d, err := workflow.Await[Decision](c, id, 0)
+	if err != nil {
+		return d, err
+	}
+	if d.Hash != hash {
+		d = Decision{By: d.By, Hash: hash, Reason: "the decision was made on something other than what is proposed now"}
+	}
+	return d, r.decided(c, step, id, d)
+}
+
+func (r *run) decided(c *workflow.Context, step, id string, d Decision) error {
+	return workflow.Record(c, step+"/decided", c.Scope().Event(mgx.ApprovalDecided, mgx.ApprovalDecidedData{
+		ApprovalID: id, Approved: d.Approved, By: d.By, Reason: d.Reason, Hash: d.Hash}))
+}
+
+func (r *run) publishPlan(c *workflow.Context, step string, plan mgx.Plan) error {
+	return workflow.Record(c, step, c.Scope().Event(mgx.RunPlanUpdated, mgx.PlanUpdatedData{Plan: plan, Hash: planHash(plan)}))
+}
+
+// planHash covers what an approval is about: goal, steps and files, not progress.
+func planHash(p mgx.Plan) string {
+	parts := append([]string{p.Goal}, p.Files...)
+	for _, s := range p.Steps {
+		parts = append(parts, s.Text)
+	}
+	return hash(parts...)
+}
+
+func hash(parts ...string) string {
+	h := sha256.New()
+	for _, p := range parts {
+		fmt.Fprintf(h, "%d\x00%s", len(p), p)
+	}
+	return "sha256:" + hex.EncodeToString(h.Sum(nil))
+}
+
+// bounded cuts a text for an event, saying so.
+func bounded(s string, max int) string {
+	s = strings.ToValidUTF8(s, "\uFFFD")
+	if len(s) <= max {
+		return s
+	}
+	return strings.ToValidUTF8(s[:max], "") + fmt.Sprintf("\n[… %d bytes more]", len(s)-max)
+}
+
+// ended makes the events that close a run's stream together with its execution.
+func (d Deps) ended(ctx context.Context, x mgx.Execution) ([]mgx.Event, error) {
+	row, err := d.Run(ctx, x.Run)
+	if err != nil {
+		return nil, err
+	}
+	elapsed := mgx.Now().Sub(row.CreatedAt)
+	switch {
+	case x.Status == mgx.ExecDone:
+		var result mgx.TaskResult
+		if err := json.Unmarshal(x.Result, &result); err != nil {
+			return nil, err
+		}
+		return []mgx.Event{x.Event(mgx.TaskCompleted, mgx.TaskCompletedData{
+			DurationMS: elapsed.Milliseconds(), Tokens: row.Usage, CostUSD: row.Cost, Result: result})}, nil
+	case x.Failure == nil:
+		return nil, errors.New("an execution that is not done has no failure")
+	case x.Failure.Code == mgx.CodeCancelled:
+		return []mgx.Event{x.Event(mgx.TaskCancelled, mgx.TaskCancelledData{Reason: x.CancelWhy, By: "user"})}, nil
+	}
+	f := x.Failure
+	return []mgx.Event{x.Event(mgx.TaskFailed, mgx.TaskErrorData{
+		ErrorType: errorType(f), Kind: f.Kind, Code: f.Code, Message: bounded(f.Message, 4000), Fatal: true,
+		LastStep: row.Phase, SuggestedActions: suggestions(f)})}, nil
+}
+
+func errorType(f *mgx.Error) string {
+	switch f.Kind {
+	case mgx.KindGoal:
+		return "goal_not_reached"
+	case mgx.KindProvider:
+		if strings.Contains(f.Code, "auth") {
+			return "authentication_error"
+		}
+		return "llm_error"
+	case mgx.KindBudget:
+		return "quota_exceeded"
+	case mgx.KindRefused:
+		return "permission_error"
+	case mgx.KindStopped:
+		return "timeout"
+	case mgx.KindUsage, mgx.KindConfig:
+		return "validation_error"
+	}
+	return "internal_error"
+}
+
+func suggestions(f *mgx.Error) []string {
+	switch {
+	case f.Code == "checks_failed":
+		return []string{"look at the branch and the failing output with mgx show and mgx diff", "fork the run with another model"}
+	case f.Kind == mgx.KindBudget:
+		return []string{"fork the run with a larger --budget"}
+	case f.Code == "turn_limit":
+		return []string{"fork the run with a larger --max-turns"}
+	case f.Kind == mgx.KindProvider:
+		return []string{"check the provider with mgx models, then fork the run at its last event"}
+	}
+	return nil
+}
+
+// QuestionPrefix begins the effect of a decision that is an answer in words.
+const QuestionPrefix = "answer a question: "

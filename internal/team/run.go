@@ -1,0 +1,246 @@
+package team
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"slices"
+	"strings"
+	"sync"
+
+	"mgx"
+	"mgx/internal/agent"
+	"mgx/internal/tool"
+	"mgx/internal/workflow"
+)
+
+// run is one pass of the workflow function over its journal. What it holds is
+// either the input or follows from recorded steps, so that a replay arrives at
+// the same.
+type run struct {
+	c    *workflow.Context
+	deps Deps
+	in   Input
+	prep prepared
+	tree string // the files as the last recorded step left them
+
+	mu    sync.Mutex
+	turns int
+	usage mgx.Usage
+
+	site *Site // only when steps really run
+}
+
+// open prepares this process to do work on the run's files: they become what the
+// last recorded step left, whatever a crash interrupted.
+func (r *run) open(ctx context.Context) error {
+	if r.site != nil || r.in.Repo.Path == "" {
+		return nil
+	}
+	site, err := r.deps.Open(ctx, r.c.Scope().Run, r.in.Repo, r.in.Settings)
+	if err != nil {
+		return err
+	}
+	r.site = site
+	if r.tree != "" {
+		return site.Clone.Restore(ctx, r.tree)
+	}
+	return nil
+}
+
+func (r *run) close() {
+	if r.site != nil {
+		r.site.Box.Close()
+	}
+}
+
+func (r *run) watch(id mgx.RunID, d Delta) {
+	if r.deps.Deltas != nil {
+		r.deps.Deltas(id, d)
+	}
+}
+
+// mayTurn holds the run to its limits on turns and tokens.
+func (r *run) mayTurn() error {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	s := r.in.Settings
+	if s.MaxTurns > 0 && r.turns >= s.MaxTurns {
+		return mgx.Errorf(mgx.KindGoal, "turn_limit", "the run used its %d model turns without reaching the goal; raise --max-turns or make the task smaller", s.MaxTurns)
+	}
+	if s.MaxTokens > 0 && r.usage.Total() >= s.MaxTokens {
+		return mgx.Errorf(mgx.KindBudget, "token_limit", "the run used %d tokens, which is its limit", r.usage.Total())
+	}
+	return nil
+}
+
+// spent reports whether the run as a whole may make no further turn.
+func (r *run) spent() bool { return r.mayTurn() != nil }
+
+func (r *run) countTurn(u mgx.Usage) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.turns++
+	r.usage = r.usage.Add(u)
+}
+
+func (r *run) phase(name, note string) error {
+	return workflow.Record(r.c, "phase/"+name, r.c.Scope().Event(mgx.RunPhaseChanged, mgx.PhaseData{Phase: phaseOf(name), Note: note}))
+}
+
+// phaseOf takes the round off a phase's step name: "check-2" is phase check.
+func phaseOf(name string) string {
+	phase, _, _ := strings.Cut(name, "-")
+	return phase
+}
+
+func (r *run) warn(step, format string, args ...any) error {
+	return host{c: r.c, r: r}.Warn("note/"+step, fmt.Sprintf(format, args...))
+}
+
+// work is the story of a task.
+func (r *run) work() (mgx.TaskResult, error) {
+	var none mgx.TaskResult
+	if err := r.prepare(); err != nil {
+		return none, err
+	}
+	t, err := r.triage()
+	if err != nil {
+		return none, err
+	}
+	if t.Kind == "question" {
+		return r.answer()
+	}
+	plan, err := r.plan(t)
+	if err != nil {
+		return none, err
+	}
+	return r.change(t, plan)
+}
+
+// cast is a conversation to open: who, under which name, with what to do.
+type cast struct {
+	role, name string
+	opening    string
+	finish     tool.Spec
+	readOnly   bool
+	plan       *mgx.Plan
+	accept     func(args json.RawMessage, plan *mgx.Plan) string
+}
+
+// agent opens a conversation in a role.
+func (r *run) agent(a cast) (*agent.Conversation, error) {
+	role, ok := r.prep.Roles[a.role]
+	if !ok {
+		return nil, mgx.Errorf(mgx.KindInternal, "unknown_role", "there is no role %q", a.role)
+	}
+	tools, controls, forbidden, err := role.gear()
+	if err != nil {
+		return nil, err
+	}
+	return agent.New(host{c: r.c, r: r, readOnly: a.readOnly}, agent.Spec{
+		Role: a.role, Conversation: a.name, Model: r.in.Settings.Model,
+		System: role.Instructions, Opening: a.opening, Plan: a.plan, Accept: a.accept,
+		Tools: tools, Controls: controls, Forbidden: forbidden, Finish: a.finish,
+		MaxTurns: role.Turns, MaxOutput: maxOutput, Window: r.prep.Window,
+	}), nil
+}
+
+const maxOutput = 8192 // tokens of one answer
+
+// finished runs a conversation and reads what it finished with.
+func finished[T any](c *agent.Conversation) (T, error) {
+	var out T
+	args, err := c.Run()
+	if err != nil {
+		return out, err
+	}
+	if err := json.Unmarshal(args, &out); err != nil {
+		return out, mgx.Errorf(mgx.KindInternal, "bad_finish", "the finish call does not decode: %w", err)
+	}
+	return out, nil
+}
+
+// triage sorts the task. A model that cannot sort it leaves a medium change.
+func (r *run) triage() (triaged, error) {
+	if err := r.phase(mgx.PhaseTriage, ""); err != nil {
+		return triaged{}, err
+	}
+	c, err := r.agent(cast{role: "triage", name: "triage", opening: r.opening("", "Sort this task."), finish: triageFinish, readOnly: true})
+	if err != nil {
+		return triaged{}, err
+	}
+	t, err := finished[triaged](c)
+	if mgx.IsCode(err, "turn_limit") && !r.spent() {
+		return triaged{Kind: "change", Type: mgx.TypeCodeGeneration, Size: "M", Title: r.in.Task.Title}, nil
+	}
+	if err != nil {
+		return triaged{}, err
+	}
+	return t, nil
+}
+
+// large reports whether a size asks for a plan and an approval.
+func large(size string) bool { return slices.Contains([]string{"M", "L", "XL"}, size) }
+
+// plan explores and plans, and has the plan approved, where size or settings ask
+// for it. Without that the plan is nil.
+func (r *run) plan(t triaged) (*mgx.Plan, error) {
+	if !large(t.Size) && !r.in.Settings.Plan {
+		return nil, nil
+	}
+	if err := r.phase(mgx.PhasePlan, "size "+t.Size); err != nil {
+		return nil, err
+	}
+	c, err := r.agent(cast{role: "planner", name: "planner", opening: r.opening("", "Plan this task."), finish: planFinish, readOnly: true})
+	if err != nil {
+		return nil, err
+	}
+	p, err := finished[planned](c)
+	if err != nil {
+		return nil, err
+	}
+	plan := p.plan()
+	if err := r.publishPlan(r.c, "plan/proposed", plan); err != nil {
+		return nil, err
+	}
+	return &plan, r.approve(plan)
+}
+
+// approve has the plan decided: by policy, by a person, or not at all.
+func (r *run) approve(plan mgx.Plan) error {
+	if err := r.phase(mgx.PhaseApproval, r.in.Settings.Approve); err != nil {
+		return err
+	}
+	hash := planHash(plan)
+	switch r.in.Settings.Approve {
+	case "ask":
+		d, err := r.decide(r.c, "plan", "implement the plan: "+bounded(plan.Goal, 1000), hash)
+		if err != nil {
+			return err
+		}
+		if !d.Approved {
+			return mgx.Errorf(mgx.KindRefused, "plan_rejected", "the plan was rejected by %s: %s", d.By, d.Reason)
+		}
+		return nil
+	case "never":
+		return mgx.Errorf(mgx.KindRefused, "approval_missing", "the plan needs an approval, and --approve never forbids asking for one; use --approve ask or auto")
+	}
+	return r.decided(r.c, "plan", "decision/plan", Decision{Approved: true, By: "policy", Reason: "--approve auto", Hash: hash})
+}
+
+func (r *run) answer() (mgx.TaskResult, error) {
+	if err := r.phase(mgx.PhaseImplement, "answering a question"); err != nil {
+		return mgx.TaskResult{}, err
+	}
+	c, err := r.agent(cast{role: "answerer", name: "answerer", opening: r.opening("", "Answer this question."), finish: answerFinish, readOnly: true})
+	if err != nil {
+		return mgx.TaskResult{}, err
+	}
+	a, err := finished[struct{ Answer string }](c)
+	if err != nil {
+		return mgx.TaskResult{}, err
+	}
+	err = workflow.Record(r.c, "answered", r.c.Scope().Event(mgx.RunAnswered, mgx.AnsweredData{Answer: a.Answer}))
+	return mgx.TaskResult{Kind: "answered", Answer: a.Answer}, err
+}
