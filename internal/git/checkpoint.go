@@ -149,11 +149,13 @@ func (c *Clone) nested(ctx context.Context, dir string, depth int) ([]string, er
 	return c.notIgnored(ctx, names)
 }
 
-// notIgnored drops what the ignore files above a nested repository name.
+// notIgnored drops what the ignore files above a nested repository name. This
+// command alone cannot be told that paths are literal, so "./" keeps a colon from
+// leading one.
 func (c *Clone) notIgnored(ctx context.Context, names []string) ([]string, error) {
 	out, err := c.run(ctx, command{
-		args: []string{"check-ignore", "-z", "--stdin"}, stdin: strings.NewReader(strings.Join(names, "\x00") + "\x00"),
-		index: "mgx.none", limit: maxList, doing: "see which files are ignored",
+		args: []string{"check-ignore", "-z", "--stdin"}, stdin: strings.NewReader("./" + strings.Join(names, "\x00./") + "\x00"),
+		env: []string{"GIT_LITERAL_PATHSPECS=0"}, index: "mgx.none", limit: maxList, doing: "see which files are ignored",
 	})
 	if err != nil && exitCode(err) != 1 { // 1: none is
 		return nil, err
@@ -164,7 +166,7 @@ func (c *Clone) notIgnored(ctx context.Context, names []string) ([]string, error
 	}
 	var kept []string
 	for _, name := range names {
-		if !ignored[name] {
+		if !ignored["./"+name] {
 			kept = append(kept, name)
 		}
 	}

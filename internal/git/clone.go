@@ -3,6 +3,7 @@ package git
 import (
 	"context"
 	"errors"
+	"fmt"
 	"io"
 	"io/fs"
 	"os"
@@ -129,8 +130,8 @@ func (c *Clone) open() error {
 		}
 	}
 	objects := make([]string, len(c.src.Objects))
-	for i, m := range Mounts(c.runDir, c.src)[1:] {
-		objects[i] = c.box.Path(m.Guest)
+	for i := range objects {
+		objects[i] = c.box.Path(fmt.Sprint(guestBorrow, i))
 	}
 	if err := borrow(c.git(), objects); err != nil {
 		return err
@@ -181,7 +182,10 @@ func (c *Clone) tidy() error {
 		case err != nil:
 			return err
 		case d.IsDir() && strings.HasPrefix(d.Name(), scratchPrefix):
-			return errors.Join(os.RemoveAll(name), fs.SkipDir)
+			if err := os.RemoveAll(name); err != nil {
+				return err
+			}
+			return fs.SkipDir
 		case d.IsDir() && d.Name() == "objects":
 			return fs.SkipDir
 		case !d.IsDir() && strings.HasSuffix(name, ".lock"):

@@ -16,6 +16,7 @@
 //	git/      the git directory, at /workspace/.git
 //	outputs/  whole outputs of tools, for others to mount
 //	state/    for the box itself
+//	empty     a file that hides others in the box
 //
 // # Promises
 //

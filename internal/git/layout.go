@@ -16,6 +16,10 @@ import (
 func workDir(runDir string) string { return filepath.Join(runDir, "work") }
 func gitDir(runDir string) string  { return filepath.Join(runDir, "git") }
 
+// emptyFile hides the alternates files of borrowed directories, whose paths are
+// the host's: all of the chain is listed in the run's own.
+func emptyFile(runDir string) string { return filepath.Join(runDir, "empty") }
+
 // Where the box shows them.
 const (
 	guestGit    = sandbox.Workspace + "/.git"
@@ -40,6 +44,9 @@ func Layout(runDir string) error {
 			return onDisk(err)
 		}
 	}
+	if err := os.WriteFile(emptyFile(runDir), nil, 0o600); err != nil {
+		return onDisk(err)
+	}
 	point := filepath.Join(workDir(runDir), ".git")
 	if info, err := os.Lstat(point); err == nil && !info.IsDir() { // left by a box that cannot mount
 		if err := os.Remove(point); err != nil {
@@ -54,7 +61,11 @@ func Layout(runDir string) error {
 func Mounts(runDir string, src *Source) []sandbox.Mount {
 	mounts := []sandbox.Mount{{Host: gitDir(runDir), Guest: guestGit, Mode: sandbox.ReadOnly}}
 	for i, dir := range src.Objects {
-		mounts = append(mounts, sandbox.Mount{Host: dir, Guest: fmt.Sprint(guestBorrow, i), Mode: sandbox.ReadOnly})
+		guest := fmt.Sprint(guestBorrow, i)
+		mounts = append(mounts, sandbox.Mount{Host: dir, Guest: guest, Mode: sandbox.ReadOnly})
+		if exists(filepath.Join(dir, "info", "alternates")) {
+			mounts = append(mounts, sandbox.Mount{Host: emptyFile(runDir), Guest: guest + "/info/alternates", Mode: sandbox.ReadOnly})
+		}
 	}
 	return mounts
 }

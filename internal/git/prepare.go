@@ -106,6 +106,9 @@ func (c *Clone) makeReadable() error {
 }
 
 func openUp(root *os.Root, dir string) error {
+	if err := allow(root, dir, 0o700); err != nil {
+		return err
+	}
 	d, err := root.Open(dir)
 	if err != nil {
 		return err
@@ -117,26 +120,27 @@ func openUp(root *os.Root, dir string) error {
 	}
 	for _, e := range entries {
 		name := filepath.Join(dir, e.Name())
-		info, err := e.Info()
-		if err != nil || name == ".git" {
-			continue
+		switch {
+		case name == ".git":
+		case e.IsDir():
+			err = openUp(root, name)
+		case e.Type().IsRegular():
+			err = allow(root, name, 0o600)
 		}
-		need := os.FileMode(0o600)
-		if e.IsDir() {
-			need = 0o700
-		}
-		if (e.IsDir() || e.Type().IsRegular()) && info.Mode().Perm()&need != need {
-			if err := root.Chmod(name, info.Mode().Perm()|need); err != nil {
-				return err
-			}
-		}
-		if e.IsDir() {
-			if err := openUp(root, name); err != nil {
-				return err
-			}
+		if err != nil {
+			return err
 		}
 	}
 	return nil
+}
+
+// allow gives the owner the permissions in need.
+func allow(root *os.Root, name string, need os.FileMode) error {
+	info, err := root.Lstat(name)
+	if err != nil || info.Mode().Perm()&need == need {
+		return err
+	}
+	return root.Chmod(name, info.Mode().Perm()|need)
 }
 
 // denied reports whether git failed for want of a permission on a file.

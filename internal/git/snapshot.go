@@ -278,8 +278,11 @@ func moveObjects(from, to string) error {
 			return err
 		}
 		rel, err := filepath.Rel(from, name)
-		if err != nil || rel == "info" {
-			return errors.Join(err, fs.SkipDir)
+		if err != nil {
+			return err
+		}
+		if rel == "info" {
+			return fs.SkipDir
 		}
 		target := filepath.Join(to, rel)
 		if d.IsDir() {
