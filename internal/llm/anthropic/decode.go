@@ -17,6 +17,7 @@ type wireEvent struct {
 	ContentBlock json.RawMessage `json:"content_block"` // content_block_start
 	Delta        wireDelta       `json:"delta"`
 	Usage        *wireUsage      `json:"usage"` // message_delta
+	Error        json.RawMessage `json:"error"`
 }
 
 type wireMessage struct {
@@ -119,6 +120,9 @@ func (d *decoder) add(data []byte) (llm.Chunk, error) {
 	if err := json.Unmarshal(data, &in); err != nil {
 		return llm.Chunk{}, llm.BadAnswer("an event of the answer is not what Messages promise: %w", err)
 	}
+	if len(in.Error) > 0 && string(in.Error) != "null" { // whatever its type
+		return llm.Chunk{}, llm.StreamError(data)
+	}
 	switch in.Type {
 	case "message_start":
 		return d.start(in.Message)
@@ -136,7 +140,7 @@ func (d *decoder) add(data []byte) (llm.Chunk, error) {
 	case "message_stop":
 		d.stopped = true
 	case "error":
-		return llm.Chunk{}, llm.StreamError(data)
+		return llm.Chunk{}, llm.StreamError(data) // without saying more
 	}
 	return llm.Chunk{}, nil // ping, and events that are yet to be invented
 }

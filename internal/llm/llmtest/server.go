@@ -293,9 +293,9 @@ func (o *sender) strike(f frame) bool {
 		o.write("event: error\ndata: " + o.fault.Body + "\n\n")
 		return false
 	case Endless:
-		return o.forever(o.wire.delta(llm.Chunk{Text: strings.Repeat("again and again ", 64)}, "")[0].text(0))
+		return o.forever(o.wire.delta(llm.Chunk{Text: strings.Repeat("again and again ", 1024)}, "")[0].text(0))
 	case EndlessComments:
-		return o.forever(": still here\n\n")
+		return o.forever(strings.Repeat(": still here\n\n", 5000))
 	case Huge:
 		return o.forever(o.wire.delta(llm.Chunk{Text: strings.Repeat("x", 50<<20)}, "")[0].text(0))
 	}

@@ -133,7 +133,7 @@ func (p *provider) decode(answer *llm.Answer, req *llm.Request, yield func(llm.C
 			return nil, err
 		}
 		chunk, err := d.add(data)
-		if err != nil || !yield(chunk, nil) {
+		if err != nil || !d.show(chunk, yield) {
 			return nil, err
 		}
 		return d.finish()
@@ -151,11 +151,25 @@ func (p *provider) decode(answer *llm.Answer, req *llm.Request, yield func(llm.C
 				return nil, err
 			}
 		}
-		if !yield(chunk, nil) {
+		if !d.show(chunk, yield) {
 			return nil, nil
 		}
 	}
 	return d.finish()
+}
+
+// show yields a chunk, and one more for each further call that began in its event.
+func (d *decoder) show(chunk llm.Chunk, yield func(llm.Chunk, error) bool) bool {
+	if !yield(chunk, nil) {
+		return false
+	}
+	for _, name := range d.alsoBegan {
+		if !yield(llm.Chunk{ToolName: name}, nil) {
+			return false
+		}
+	}
+	d.alsoBegan = d.alsoBegan[:0]
+	return true
 }
 
 // decoder puts an answer together.
@@ -172,6 +186,8 @@ type decoder struct {
 	extra    map[int]json.RawMessage // by position of the call
 	usage    *mgx.Usage
 	size     int
+
+	alsoBegan []string // names of calls that began in the latest event, after the first
 }
 
 func newDecoder(p *provider, req *llm.Request) *decoder {
@@ -252,8 +268,11 @@ func (d *decoder) call(in *callDelta, out *llm.Chunk) error {
 	if err != nil {
 		return err
 	}
-	if began {
+	switch {
+	case began && out.ToolName == "":
 		out.ToolName = in.Function.Name
+	case began:
+		d.alsoBegan = append(d.alsoBegan, in.Function.Name)
 	}
 	if len(in.ExtraContent) > 0 {
 		if d.extra == nil {

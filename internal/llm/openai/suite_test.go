@@ -10,18 +10,20 @@ import (
 	"mgx/internal/llm/openai"
 )
 
-const testKey = "sk-test-0123456789"
-
-func serve(t *testing.T, s *llmtest.Server) llm.Provider {
-	s.Key = testKey
-	http := httptest.NewServer(s)
-	t.Cleanup(http.Close)
-	return openai.New(openai.Options{Name: "compat", BaseURL: http.URL, APIKey: testKey, KeySetting: "COMPAT_API_KEY"})
+func connect(baseURL, key string) llm.Provider {
+	return openai.New(openai.Options{Name: "tested", BaseURL: baseURL, APIKey: key, KeySetting: "TESTED_API_KEY"})
 }
 
 func TestConforms(t *testing.T) {
 	t.Parallel()
 	suite.Run(t, func(t *testing.T, script llmtest.Script) llm.Provider {
-		return serve(t, &llmtest.Server{Provider: llmtest.NewScripted(script)})
+		server := httptest.NewServer(&llmtest.Server{Provider: llmtest.NewScripted(script), Key: suite.Key})
+		t.Cleanup(server.Close)
+		return connect(server.URL, suite.Key)
 	})
+}
+
+func TestFaults(t *testing.T) {
+	t.Parallel()
+	suite.RunFaults(t, connect)
 }
