@@ -1,0 +1,114 @@
+package store_test
+
+import (
+	"bytes"
+	"encoding/json"
+	"errors"
+	"strings"
+	"testing"
+
+	"mgx"
+	"mgx/internal/event"
+	"mgx/internal/store"
+)
+
+func TestCheckedBeforeStored(t *testing.T) {
+	t.Parallel()
+	r, err := event.NewRegistry()
+	if err != nil {
+		t.Fatal(err)
+	}
+	s := open(t, place(t), store.Options{Check: r.Check})
+	sc := begin(t, s)
+	mine := note(sc, "x")
+	out := commit(t, s, mgx.Change{Events: []mgx.Event{mine}})
+	if out.Events[0].Version != "1.0.0" || mine.Version != "" {
+		t.Errorf("stored version %q, the caller's %q", out.Events[0].Version, mine.Version)
+	}
+	wrong := sc.Event(mgx.RunNoted, map[string]any{"level": "shouted"})
+	if _, err := s.Commit(t.Context(), mgx.Change{Events: []mgx.Event{note(sc, "y"), wrong}}); !mgx.IsCode(err, event.CodeBadEvent) {
+		t.Errorf("got %v", err)
+	}
+	if n, _ := s.Head(t.Context()); n != 2 {
+		t.Errorf("head %d, want 2", n)
+	}
+}
+
+// Secrets are gone from everything that is stored, and the caller's values are
+// as they were.
+func TestRedactedBeforeStored(t *testing.T) {
+	t.Parallel()
+	redact := func(b []byte) []byte { return bytes.ReplaceAll(b, []byte("s3cret"), []byte("***")) }
+	path := place(t)
+	s := open(t, path, store.Options{Redact: redact})
+	sc := begin(t, s)
+	secret := json.RawMessage(`"s3cret"`)
+	failure := mgx.Errorf(mgx.KindGoal, "c", "said s3cret")
+	child := newScope()
+	c := mgx.Change{
+		Create:  []mgx.Execution{{Scope: child, Workflow: "w", Input: secret}},
+		Events:  []mgx.Event{note(sc, "s3cret")},
+		Steps:   []mgx.StepRecord{{Execution: sc.Execution, Name: "a", Output: secret, Failure: failure}},
+		Signals: []mgx.Signal{{ID: mgx.NewSignalID(), Execution: sc.Execution, Name: "n", Payload: secret}},
+		Update:  &mgx.ExecutionUpdate{Execution: sc.Execution, Status: mgx.ExecFailed, Result: secret, Failure: failure},
+	}
+	commit(t, s, c)
+	if string(secret) != `"s3cret"` || failure.Message != "said s3cret" || c.Update.Failure != failure || !strings.Contains(string(c.Events[0].Data), "s3cret") {
+		t.Error("the caller's values were changed")
+	}
+	journal, _ := s.Journal(t.Context(), sc.Execution)
+	signals, _ := s.Signals(t.Context(), sc.Execution, "n")
+	e, _ := s.Execution(t.Context(), sc.Execution)
+	made, _ := s.Execution(t.Context(), child.Execution)
+	stored, _ := s.Events(t.Context(), store.EventQuery{Run: sc.Run})
+	all, err := json.Marshal([]any{journal, signals, e, made, stored})
+	if err != nil || bytes.Contains(all, []byte("s3cret")) || bytes.Count(all, []byte("***")) != 7 {
+		t.Errorf("stored %s %v", all, err)
+	}
+}
+
+func TestRedactionMustKeepJSON(t *testing.T) {
+	t.Parallel()
+	s := open(t, place(t), store.Options{Redact: func(b []byte) []byte { return b[:len(b)-1] }})
+	if _, err := s.Commit(t.Context(), mgx.Change{Events: []mgx.Event{note(newScope(), "x")}}); !mgx.IsCode(err, "bad_json") {
+		t.Errorf("got %v", err)
+	}
+}
+
+func TestMalformedChanges(t *testing.T) {
+	t.Parallel()
+	s := open(t, place(t), store.Options{})
+	sc := begin(t, s)
+	spoil := func(f func(*mgx.Event)) mgx.Change {
+		e := note(sc, "x")
+		f(&e)
+		return mgx.Change{Events: []mgx.Event{e}}
+	}
+	for name, c := range map[string]struct {
+		change mgx.Change
+		code   string
+	}{
+		"no id":          {spoil(func(e *mgx.Event) { e.ID = "" }), "bad_event"},
+		"no type":        {spoil(func(e *mgx.Event) { e.Type = "" }), "bad_event"},
+		"no stream":      {spoil(func(e *mgx.Event) { e.Stream = "" }), "bad_event"},
+		"no workspace":   {spoil(func(e *mgx.Event) { e.Workspace = "" }), "bad_event"},
+		"no data":        {spoil(func(e *mgx.Event) { e.Data = nil }), "bad_event"},
+		"broken data":    {spoil(func(e *mgx.Event) { e.Data = []byte("{") }), "bad_json"},
+		"execution":      {mgx.Change{Create: []mgx.Execution{{}}}, "bad_execution"},
+		"signal":         {mgx.Change{Signals: []mgx.Signal{{}}}, "bad_signal"},
+		"reservation":    {mgx.Change{Reserve: &mgx.Reservation{}}, "bad_reservation"},
+		"settlement":     {mgx.Change{Settle: []mgx.Settlement{{Amount: -1}}}, "bad_settlement"},
+		"broken output":  {mgx.Change{Steps: []mgx.StepRecord{{Output: []byte("{")}}}, "bad_json"},
+		"broken payload": {mgx.Change{Signals: []mgx.Signal{{ID: "sig_1", Name: "n", Payload: []byte("{")}}}, "bad_json"},
+	} {
+		if _, err := s.Commit(t.Context(), c.change); !mgx.IsCode(err, c.code) {
+			t.Errorf("%s: got %v, want code %s", name, err, c.code)
+		}
+	}
+	if _, err := s.Commit(t.Context(), mgx.Change{}); err != nil {
+		t.Errorf("an empty change: %v", err)
+	}
+	if err := errors.Join(s.Verify(t.Context())); err != nil {
+		t.Error(err)
+	}
+}
