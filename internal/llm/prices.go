@@ -59,7 +59,12 @@ func (p Price) Cost(u mgx.Usage) mgx.Money {
 // prompt is cached.
 func (p Price) Bound(prompt, completion int64) mgx.Money {
 	r := p.at(prompt)
-	return sum(charge(prompt, max(r.Input, r.Cached, r.CacheWrite)), charge(completion, r.Output))
+	dearest := max(r.Input, r.Cached, r.CacheWrite)
+	var rounding mgx.Money // Cost rounds up the three parts of a prompt, not their sum
+	if dearest > 0 && prompt > 0 {
+		rounding = 2
+	}
+	return sum(charge(prompt, dearest), charge(completion, r.Output), rounding)
 }
 
 func (p Price) at(prompt int64) Rates {
@@ -185,7 +190,7 @@ func parsePrices(data []byte) (*Prices, error) {
 }
 
 // Lookup returns the price of a model: the user's, else zero for a free
-// provider, else that of the longest pattern that matches. Patterns name
+// provider, else that of its very name or the longest pattern that matches. Patterns name
 // models and their dated snapshots, never versions to come: a new model is
 // unknown until the list knows it.
 func (p *Prices) Lookup(provider, model string) (Price, bool) {
@@ -207,6 +212,9 @@ func (p *Prices) Lookup(provider, model string) (Price, bool) {
 func (p *Prices) listed(name string) (price Price, known bool) {
 	longest := -1
 	for _, e := range p.entries {
+		if e.pattern == name {
+			return e.price, true
+		}
 		if ok, _ := path.Match(e.pattern, name); ok && len(e.pattern) > longest {
 			price, known, longest = e.price, true, len(e.pattern)
 		}
