@@ -25,8 +25,10 @@ type claim struct {
 	offline  bool // a replay: nothing is run or written
 	log      *slog.Logger
 
-	recording chan struct{} // held around each record's commit, so that its order is known
-	restoring chan struct{} // held while hooks run
+	before    <-chan struct{} // closed when an earlier claim here has ended; nil: there is none
+	done      chan struct{}   // closed when this one has
+	recording chan struct{}   // held around each record's commit, so that its order is known
+	restoring chan struct{}   // held while hooks run
 
 	mu       sync.Mutex
 	journal  *journal
@@ -47,8 +49,10 @@ func (e *Engine) newClaim(ctx context.Context, x mgx.Execution) *claim {
 		engine: e, workflow: e.workflows[x.Workflow], x: x, ctx: ctx, cancel: cancel,
 		lease:     mgx.Lease{Execution: x.Execution, Owner: e.options.Owner, Term: x.Term},
 		log:       e.options.Log.With("workspace", x.Workspace, "task", x.Task, "run", x.Run, "execution", x.Execution),
+		done:      make(chan struct{}),
 		recording: make(chan struct{}, 1),
 		restoring: make(chan struct{}, 1),
+		journal:   newJournal(nil),
 		used:      map[string]bool{},
 		active:    1,
 		waits:     map[*wait]struct{}{},
@@ -61,24 +65,30 @@ func (e *Engine) work(ctx context.Context, x mgx.Execution) error {
 	c := e.newClaim(ctx, x)
 	defer context.AfterFunc(ctx, func() { c.stop(&stop{fate: released}) })()
 	defer c.cancel(nil)
-	e.enlist(c)
-	defer e.dismiss(c)
+	defer e.enlist(c)()
 	defer c.keepLease()()
 	result, why := c.run()
 	return c.finish(result, why)
 }
 
-func (e *Engine) enlist(c *claim) {
+// enlist makes a claim the one that Cancel reaches, until the function it
+// returns is called. An earlier claim of the same execution in this process has
+// lost its lease; the new one begins when that one's step has returned.
+func (e *Engine) enlist(c *claim) (dismiss func()) {
 	e.mu.Lock()
 	defer e.mu.Unlock()
+	if before := e.claims[c.x.Execution]; before != nil {
+		before.stop(&stop{fate: lost})
+		c.before = before.done
+	}
 	e.claims[c.x.Execution] = c
-}
-
-func (e *Engine) dismiss(c *claim) {
-	e.mu.Lock()
-	defer e.mu.Unlock()
-	if e.claims[c.x.Execution] == c { // not yet replaced by a later claim
-		delete(e.claims, c.x.Execution)
+	return func() {
+		e.mu.Lock()
+		defer e.mu.Unlock()
+		close(c.done)
+		if e.claims[c.x.Execution] == c {
+			delete(e.claims, c.x.Execution)
+		}
 	}
 }
 
@@ -97,6 +107,13 @@ func (c *claim) run() (json.RawMessage, *stop) {
 // begin does what comes before the function: it settles executions that are not
 // to run at all, reads the journal and says that work goes on.
 func (c *claim) begin() *stop {
+	if c.before != nil {
+		select {
+		case <-c.before:
+		case <-c.ctx.Done():
+			return c.cause()
+		}
+	}
 	switch {
 	case c.workflow.call == nil:
 		return &stop{fate: released, err: unknownWorkflow(c.x.Workflow)}
@@ -117,7 +134,7 @@ func (c *claim) begin() *stop {
 }
 
 func (c *claim) load() bool {
-	records, err := c.engine.store.Journal(c.ctx, c.x.Execution)
+	records, err := c.engine.store.Journal(context.WithoutCancel(c.ctx), c.x.Execution)
 	if err != nil {
 		c.stop(&stop{fate: released, err: err})
 		return false
@@ -425,9 +442,6 @@ func (c *claim) orRelease(err error) error {
 // cancelChildren stops the children of an execution that ends without waiting
 // for them.
 func (c *claim) cancelChildren(why *stop) {
-	if c.journal == nil {
-		return
-	}
 	for _, id := range c.journal.openChildren() {
 		if err := c.engine.Cancel(context.WithoutCancel(c.ctx), id, "the parent ended: "+why.failure.Message); err != nil {
 			c.log.Error("a child could not be cancelled", "child", id, "error", err)

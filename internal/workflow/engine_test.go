@@ -255,9 +255,13 @@ func TestMisuseEndsTheExecution(t *testing.T) {
 		"bad_step_name": func(c *workflow.Context, _ int) (int, error) {
 			return workflow.Step(c, strings.Repeat("x", 300), nil, say(&calls, 1))
 		},
-		"bad_input":        func(c *workflow.Context, _ int) (int, error) { return workflow.Step(c, "s", func() {}, say(&calls, 1)) },
-		"bad_output":       func(c *workflow.Context, _ int) (int, error) { return 0, second(workflow.Step(c, "s", 1, say(&calls, func() {}))) },
-		"output_too_large": func(c *workflow.Context, _ int) (int, error) { return 0, second(workflow.Step(c, "s", 1, say(&calls, strings.Repeat("x", 9<<20)))) },
+		"bad_input": func(c *workflow.Context, _ int) (int, error) { return workflow.Step(c, "s", func() {}, say(&calls, 1)) },
+		"bad_output": func(c *workflow.Context, _ int) (int, error) {
+			return 0, second(workflow.Step(c, "s", 1, say(&calls, func() {})))
+		},
+		"output_too_large": func(c *workflow.Context, _ int) (int, error) {
+			return 0, second(workflow.Step(c, "s", 1, say(&calls, strings.Repeat("x", 9<<20))))
+		},
 	} {
 		t.Run(code, func(t *testing.T) {
 			t.Parallel()
@@ -425,7 +429,10 @@ func TestParallelReturnsTheFirstErrorByOrder(t *testing.T) {
 	workflow.Register(b.engine, "main", func(c *workflow.Context, _ int) (int, error) {
 		return 0, workflow.Parallel(c,
 			func(c *workflow.Context) error { <-gate; return mgx.Errorf(mgx.KindGoal, "first", "first") },
-			func(c *workflow.Context) error { defer close(gate); return mgx.Errorf(mgx.KindGoal, "second", "second") })
+			func(c *workflow.Context) error {
+				defer close(gate)
+				return mgx.Errorf(mgx.KindGoal, "second", "second")
+			})
 	})
 	b.start(0)
 	wantFailed(t, b.drive(), mgx.ExecFailed, "first")
