@@ -136,9 +136,6 @@ func (c *Clone) open() error {
 	if err := borrow(c.git(), objects); err != nil {
 		return err
 	}
-	if err := c.point(); err != nil {
-		return err
-	}
 	return c.tidy()
 }
 
@@ -148,23 +145,6 @@ func (c *Clone) branch() string {
 		return "main"
 	}
 	return c.src.Branch
-}
-
-// point makes .git a pointer to the git directory in boxes that cannot mount it
-// there.
-func (c *Clone) point() error {
-	if c.box.Path(guestGit) == guestGit {
-		return nil
-	}
-	root, err := os.OpenRoot(workDir(c.runDir))
-	if err != nil {
-		return onDisk(err)
-	}
-	defer root.Close()
-	if err := root.RemoveAll(".git"); err != nil {
-		return onDisk(err)
-	}
-	return onDisk(root.WriteFile(".git", []byte("gitdir: "+c.git()+"\n"), 0o600))
 }
 
 // tidy removes the locks and scratch repositories that a killed process left.
