@@ -31,7 +31,7 @@ type made struct {
 
 func newView(work, home, tmp string) *view {
 	return &view{home: home, tmp: tmp, places: map[string]string{
-		sandbox.Workspace: work, "/home/mgx": home, "/tmp": tmp,
+		sandbox.Workspace: work, homeDir: home, "/tmp": tmp,
 	}}
 }
 
@@ -52,6 +52,10 @@ func (v *view) lookup(guest string) string {
 		}
 	}
 }
+
+const homeDir = "/home/mgx"
+
+func within(guest, dir string) bool { return guest == dir || strings.HasPrefix(guest, dir+"/") }
 
 func (v *view) add(mounts []sandbox.Mount) error {
 	v.mu.Lock()
@@ -77,7 +81,7 @@ func (v *view) addOne(m sandbox.Mount) error {
 	}
 	at := v.lookup(guest)
 	v.places[guest] = m.Host
-	if at == guest || at == m.Host {
+	if at == m.Host || !within(guest, sandbox.Workspace) && !within(guest, homeDir) {
 		return nil // not in a directory of ours: only Path can tell
 	}
 	if err := v.link(at, m.Host); err != nil {
