@@ -1,0 +1,314 @@
+package sandboxtest
+
+import (
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"mgx/internal/sandbox"
+)
+
+// wallTests are the walls that need a box of their own or a look from outside.
+var wallTests = []struct {
+	name string
+	test func(*testing.T, sandbox.Driver)
+}{
+	{"the guest paths are true", guestPaths},
+	{"a read-only workspace", readOnlyWorkspace},
+	{"a read-only directory in a writable workspace", readOnlyInside},
+	{"a mount point that is a link", linkedMountPoint},
+	{"mounts that a box refuses", refusedMounts},
+	{"overlay", overlayKeeps},
+	{"overlay side by side", overlaySideBySide},
+	{"cache without a host directory", emptyCache},
+	{"orphans of another session die at the end", orphans},
+	{"orphans of another session die at the deadline", orphansAtDeadline},
+	{"the command cannot end its init", initSurvives},
+	{"own loopback works", ownLoopback},
+	{"inherited descriptors", descriptors},
+	{"file size", fileSize},
+	{"space in /tmp and home", tmpSpace},
+	{"files in /tmp", tmpInodes},
+	{"/tmp is fresh", tmpFresh},
+	{"processes", processes},
+	{"open files", openFiles},
+	{"memory of a process", memory},
+	{"processor time", processorTime},
+	{"output flood until the deadline", flood},
+}
+
+func guestPaths(t *testing.T, d sandbox.Driver) {
+	w := open(t, d, nil)
+	for _, p := range []string{sandbox.Workspace, "/tmp", "/outputs/x"} {
+		equal(t, "path", w.box.Path(p), p)
+	}
+	equal(t, "home", w.ok("cd; pwd"), "/home/mgx")
+	equal(t, "user", w.ok("id -un; id -gn"), "mgx\nmgx")
+}
+
+func readOnlyWorkspace(t *testing.T, d sandbox.Driver) {
+	w := open(t, d, nil)
+	w.write("file", "kept")
+	for _, script := range []string{
+		"echo x >new", "echo x >file", "rm file", "mv file other", "mkdir dir", "ln file other", "ln -s file other",
+		"chmod 777 file", "touch file", "mkfifo pipe", "echo x >/proc/self/cwd/new", "echo x >>file",
+	} {
+		o := w.run(sandbox.Command{Args: []string{"sh", "-c", script}, ReadOnly: true})
+		if o.ExitCode == 0 || !strings.Contains(o.err, "Read-only file system") {
+			t.Errorf("%s: %d %s", script, o.ExitCode, o.err)
+		}
+	}
+	entries, err := os.ReadDir(w.work)
+	must(t, err)
+	equal(t, "entries", len(entries), 1)
+	equal(t, "file", w.read("file"), "kept")
+	w.ok("echo x >new") // and writable again for the next
+}
+
+func readOnlyInside(t *testing.T, d sandbox.Driver) {
+	w := open(t, d, func(w *world) {
+		must(t, os.Mkdir(filepath.Join(w.work, ".git"), 0o755))
+		gitdir := filepath.Join(w.outside, "git")
+		must(t, os.MkdirAll(filepath.Join(gitdir, "hooks"), 0o755))
+		must(t, os.WriteFile(filepath.Join(gitdir, "config"), []byte("[core]\n"), 0o644))
+		w.spec.Mounts = append(w.spec.Mounts, sandbox.Mount{Host: gitdir, Guest: sandbox.Workspace + "/.git", Mode: sandbox.ReadOnly})
+	})
+	for _, script := range []string{
+		"echo x >.git/config", "echo x >.git/hooks/pre-commit", "rm -r .git", "mv .git gone", "rmdir .git",
+		"mv .git/config .git/other", "ln -sf /tmp .git/hooks", "chmod 777 .git/config", "mkdir t && mv -T t .git",
+	} {
+		if o := w.sh(script); o.ExitCode == 0 {
+			t.Errorf("%s got through", script)
+		}
+	}
+	equal(t, "config", w.ok("cat .git/config"), "[core]")
+	entries, err := os.ReadDir(filepath.Join(w.work, ".git"))
+	must(t, err)
+	equal(t, "entries of the mount point", len(entries), 0)
+	w.ok("echo x >beside")
+}
+
+// linkedMountPoint plants a link where a later command mounts.
+func linkedMountPoint(t *testing.T, d sandbox.Driver) {
+	w := open(t, d, func(w *world) {
+		must(t, os.Mkdir(filepath.Join(w.work, "point"), 0o755))
+		w.spec.Mounts = append(w.spec.Mounts, sandbox.Mount{Host: w.outside, Guest: sandbox.Workspace + "/point", Mode: sandbox.ReadOnly})
+	})
+	equal(t, "mounted", w.ok("cat point/secret"), secretText)
+	must(t, os.Remove(filepath.Join(w.work, "point")))
+	must(t, os.Symlink("/tmp", filepath.Join(w.work, "point")))
+	if r, err := w.box.Run(t.Context(), sandbox.Command{Args: []string{"true"}, Timeout: patience}); err == nil {
+		t.Errorf("ran with exit code %d", r.ExitCode)
+	}
+}
+
+func refusedMounts(t *testing.T, d sandbox.Driver) {
+	w := open(t, d, nil)
+	for _, m := range []sandbox.Mount{
+		{Host: w.outside, Guest: "/", Mode: sandbox.ReadOnly},
+		{Host: w.outside, Guest: "relative", Mode: sandbox.ReadOnly},
+		{Host: w.outside, Guest: "/proc/x", Mode: sandbox.ReadOnly},
+		{Host: w.outside, Guest: "/tmp/../proc", Mode: sandbox.ReadOnly},
+		{Host: w.outside, Guest: "/dev/x", Mode: sandbox.ReadOnly},
+		{Host: w.outside, Guest: "/etc", Mode: sandbox.ReadOnly},
+		{Host: w.outside, Guest: sandbox.Workspace, Mode: sandbox.ReadWrite},
+		{Host: "relative", Guest: "/x", Mode: sandbox.ReadOnly},
+		{Host: "", Guest: "/x", Mode: sandbox.ReadOnly},
+		{Host: w.outside, Guest: "/x", Mode: ""},
+		{Host: w.secret, Guest: "/x", Mode: sandbox.Overlay},
+	} {
+		if _, err := w.box.Run(t.Context(), sandbox.Command{Args: []string{"true"}, Timeout: patience, Mounts: []sandbox.Mount{m}}); err == nil {
+			t.Errorf("%+v was mounted", m)
+		}
+	}
+}
+
+func overlayKeeps(t *testing.T, d sandbox.Driver) {
+	var lower string
+	w := open(t, d, func(w *world) {
+		lower = filepath.Join(w.outside, "a:lower,dir")
+		must(t, os.MkdirAll(filepath.Join(lower, "sub"), 0o555))
+		for _, name := range []string{"changed", "deleted", "sub/kept"} {
+			must(t, os.WriteFile(filepath.Join(lower, name), []byte("lower\n"), 0o644))
+		}
+		w.spec.Mounts = append(w.spec.Mounts, sandbox.Mount{Host: lower, Guest: "/home/mgx/.cache/things", Mode: sandbox.Overlay})
+	})
+	w.ok("cd ~/.cache/things && echo upper >>changed && rm deleted && echo upper >new && mkdir made && echo x >made/file")
+	equal(t, "seen by the next command", w.ok("cd ~/.cache/things && cat changed new sub/kept made/file && ls"),
+		"lower\nupper\nupper\nlower\nx\nchanged\nmade\nnew\nsub")
+	entries, err := os.ReadDir(lower)
+	must(t, err)
+	equal(t, "entries below", len(entries), 3)
+	b, err := os.ReadFile(filepath.Join(lower, "changed"))
+	must(t, err)
+	equal(t, "file below", string(b), "lower\n")
+
+	again, err := d.Open(t.Context(), w.spec)
+	must(t, err)
+	defer again.Close()
+	w.box = again
+	equal(t, "seen by the next box", w.ok("cat ~/.cache/things/new"), "upper")
+}
+
+func overlaySideBySide(t *testing.T, d sandbox.Driver) {
+	w := open(t, d, func(w *world) {
+		w.spec.Mounts = append(w.spec.Mounts, sandbox.Mount{Host: w.outside, Guest: "/cache", Mode: sandbox.Overlay})
+	})
+	var all sync.WaitGroup
+	for i := range 8 {
+		all.Go(func() { w.ok(fmt.Sprintf("echo %d >/cache/file%d && echo x >>/cache/secret", i, i)) })
+	}
+	all.Wait()
+	equal(t, "files", w.ok("ls /cache | wc -l | tr -d ' '"), "9")
+	equal(t, "appended", w.ok("grep -c '' /cache/secret"), "8")
+}
+
+func emptyCache(t *testing.T, d sandbox.Driver) {
+	w := open(t, d, func(w *world) {
+		w.spec.Mounts = append(w.spec.Mounts, sandbox.Mount{Guest: "/cache", Mode: sandbox.Cache})
+	})
+	equal(t, "empty", w.ok("ls /cache; echo kept >/cache/file"), "")
+	equal(t, "kept", w.ok("cat /cache/file"), "kept")
+}
+
+// escapee is a script that leaves a process of another session behind, which
+// holds the fifo.
+const escapee = "setsid sh -c 'trap \"\" TERM INT HUP; sleep 1000 & wait' >/dev/null 2>&1 & "
+
+func orphans(t *testing.T, d sandbox.Driver) {
+	w := open(t, d, nil)
+	script, gone := w.alive()
+	o := w.sh(script + escapee + "echo done")
+	equal(t, "output", o.out, "done\n")
+	equal(t, "all dead", gone(), true)
+	inTime(t, o)
+}
+
+func orphansAtDeadline(t *testing.T, d sandbox.Driver) {
+	w := open(t, d, nil)
+	script, gone := w.alive()
+	o := w.run(sandbox.Command{Args: []string{"sh", "-c", script + escapee + "sleep 1000"}, Timeout: 300 * time.Millisecond})
+	equal(t, "timed out", o.TimedOut, true)
+	equal(t, "all dead", gone(), true)
+	inTime(t, o)
+}
+
+func initSurvives(t *testing.T, d sandbox.Driver) {
+	w := open(t, d, nil)
+	o := w.sh("for s in 1 2 3 6 9 10 12 13 14 15 19 20 23; do kill -$s 1; done; (exit 3) & (sleep 0.01; exit 4) & echo alive; exit 7")
+	equal(t, "exit code", o.ExitCode, 7)
+	equal(t, "output", o.out, "alive\n")
+}
+
+func ownLoopback(t *testing.T, d sandbox.Driver) {
+	w := open(t, d, nil)
+	if o := w.attack(t, []string{"loopback"}); o.ExitCode != fellCode {
+		t.Errorf("%d %s%s", o.ExitCode, o.out, o.err)
+	}
+}
+
+func descriptors(t *testing.T, d sandbox.Driver) {
+	w := open(t, d, nil)
+	f, err := os.Open(w.secret)
+	must(t, err)
+	defer f.Close()
+	for _, at := range []int{50, 51, 200} { // without close-on-exec
+		must(t, unix.Dup3(int(f.Fd()), at, 0))
+		defer unix.Close(at)
+	}
+	if o := w.attack(t, []string{"descriptors"}); o.ExitCode != heldCode {
+		t.Errorf("%d %s%s", o.ExitCode, o.out, o.err)
+	}
+}
+
+func fileSize(t *testing.T, d sandbox.Driver) {
+	w := open(t, d, func(w *world) { w.spec.Limits.FileSize = 1 << 20 })
+	o := w.attack(t, []string{"fill", "big", fmt.Sprint(8 << 20)})
+	equal(t, "exit code", o.ExitCode, heldCode)
+	info, err := os.Stat(filepath.Join(w.work, "big"))
+	must(t, err)
+	equal(t, "size", info.Size(), 1<<20)
+	equal(t, "killed by", w.sh("head -c 4000000 /dev/zero >other").ExitCode, 128+int(unix.SIGXFSZ))
+}
+
+func tmpSpace(t *testing.T, d sandbox.Driver) {
+	w := open(t, d, func(w *world) { w.spec.Limits.Tmp = 4 << 20 })
+	for _, name := range []string{"/tmp/big", "/home/mgx/big", "/dev/shm/big"} {
+		o := w.attack(t, []string{"fill", name, fmt.Sprint(16 << 20)})
+		if o.ExitCode != heldCode || !strings.Contains(o.out, "no space left") {
+			t.Errorf("%s: %d %s", name, o.ExitCode, o.out)
+		}
+	}
+}
+
+func tmpInodes(t *testing.T, d sandbox.Driver) {
+	w := open(t, d, func(w *world) { w.spec.Limits.Tmp = 4 << 20 })
+	o := w.attack(t, []string{"inodes", "/tmp", "10000"})
+	equal(t, "exit code", o.ExitCode, heldCode)
+}
+
+func tmpFresh(t *testing.T, d sandbox.Driver) {
+	w := open(t, d, nil)
+	w.ok("echo x >/tmp/left; echo x >~/left")
+	equal(t, "left", w.ok("ls -A /tmp ~"), "/home/mgx:\n\n/tmp:")
+}
+
+// processes allows what the kernel never counts: pids below 300 do not come
+// back into use, so that many more may live in the pid namespace of root.
+func processes(t *testing.T, d sandbox.Driver) {
+	for _, c := range d.Probe(t.Context()).Checks {
+		if c.Name == "processes" && !c.OK {
+			t.Skip(c.Detail)
+		}
+	}
+	w := open(t, d, func(w *world) { w.spec.Limits.Processes = 64 })
+	o := w.attack(t, []string{"fork", "400"})
+	equal(t, "exit code", o.ExitCode, heldCode)
+	o = w.run(sandbox.Command{Args: []string{"sh", "-c", "bomb() { bomb | bomb & }; bomb; sleep 1000"}, Timeout: time.Second})
+	if !o.TimedOut && o.ExitCode == 0 {
+		t.Errorf("%+v", o)
+	}
+	equal(t, "afterwards", w.ok("echo fine"), "fine")
+}
+
+func openFiles(t *testing.T, d sandbox.Driver) {
+	w := open(t, d, func(w *world) { w.spec.Limits.OpenFiles = 64 })
+	o := w.attack(t, []string{"files", "64"})
+	equal(t, "exit code", o.ExitCode, heldCode)
+}
+
+func memory(t *testing.T, d sandbox.Driver) {
+	const limit = 64 << 30 // of addresses; a Go program with race detector needs many
+	w := open(t, d, func(w *world) { w.spec.Limits.Memory = limit })
+	if o := w.attack(t, []string{"memory", fmt.Sprint(limit)}); o.ExitCode == fellCode {
+		t.Errorf("%d bytes were had", limit)
+	}
+	equal(t, "limit", w.ok("ulimit -v"), fmt.Sprint(limit>>10))
+}
+
+func processorTime(t *testing.T, d sandbox.Driver) {
+	w := open(t, d, func(w *world) { w.spec.Limits.CPU = time.Second })
+	o := w.sh("while :; do :; done")
+	if o.ExitCode != 128+int(unix.SIGXCPU) && o.ExitCode != 137 {
+		t.Errorf("exit code %d", o.ExitCode)
+	}
+	inTime(t, o)
+}
+
+func flood(t *testing.T, d sandbox.Driver) {
+	w := open(t, d, nil)
+	var n int
+	count := writerFunc(func(p []byte) (int, error) { n += len(p); return len(p), nil })
+	o := w.run(sandbox.Command{Args: []string{"sh", "-c", "yes & yes >&2 & while :; do :; done"}, Stdout: count, Stderr: count, Timeout: 300 * time.Millisecond})
+	equal(t, "timed out", o.TimedOut, true)
+	if n == 0 {
+		t.Error("nothing came out")
+	}
+	inTime(t, o)
+}

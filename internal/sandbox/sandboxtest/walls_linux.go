@@ -1,0 +1,299 @@
+package sandboxtest
+
+import (
+	"fmt"
+	"net"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"mgx/internal/sandbox"
+)
+
+// host is what an attack is aimed at, beside the world's files.
+type host struct {
+	*world
+	victim   int // a process with a secret in its environment
+	tcp      string
+	tcp6     string // empty where the machine has no IPv6
+	udp      string
+	socket   string // of a unix listener outside of the box
+	abstract string
+}
+
+// attackCase is one attack and where it aims. Those with teeth do no harm when
+// they get through, and do without walls.
+type attackCase struct {
+	name  string
+	args  func(h *host) []string
+	teeth bool
+}
+
+// Walls attacks a driver of level basic or better: every attack must fail, and
+// the host must be unharmed.
+func Walls(t *testing.T, d sandbox.Driver) {
+	h := openHost(t, d)
+	for _, c := range attackCases {
+		t.Run(c.name, func(t *testing.T) {
+			args := c.args(h)
+			if args == nil {
+				t.Skip("there is nothing to aim at on this machine")
+			}
+			o := h.attack(t, args)
+			if o.ExitCode != heldCode {
+				t.Errorf("%v: exit code %d\n%s%s", args, o.ExitCode, o.out, o.err)
+			}
+			t.Log(strings.TrimSpace(o.out))
+		})
+	}
+	h.unharmed(t)
+	for _, c := range wallTests {
+		t.Run(c.name, func(t *testing.T) { c.test(t, d) })
+	}
+}
+
+// Teeth shows that attacks work where there are no walls.
+func Teeth(t *testing.T, d sandbox.Driver) {
+	for _, c := range attackCases {
+		if !c.teeth {
+			continue
+		}
+		t.Run(c.name, func(t *testing.T) {
+			h := openHost(t, d)
+			args := c.args(h)
+			if args == nil {
+				t.Skip("there is nothing to aim at on this machine")
+			}
+			o := h.attack(t, args)
+			if o.ExitCode != fellCode {
+				t.Errorf("%v: exit code %d\n%s%s", args, o.ExitCode, o.out, o.err)
+			}
+		})
+	}
+}
+
+func (w *world) attack(t *testing.T, args []string) outcome {
+	t.Helper()
+	inner := *w
+	inner.t = t
+	return inner.run(sandbox.Command{
+		Args: append([]string{w.box.Path(attacker)}, args...),
+		Env:  []string{attackerEnv + "=1"},
+	})
+}
+
+func openHost(t *testing.T, d sandbox.Driver) *host {
+	h := &host{world: open(t, d, func(w *world) {
+		must(t, os.Symlink(w.secret, filepath.Join(w.work, "absolute")))
+		must(t, os.Symlink("../outside/secret", filepath.Join(w.work, "relative")))
+		must(t, os.Symlink(filepath.Join(w.outside, "dangling"), filepath.Join(w.work, "dangling")))
+		must(t, os.Symlink(w.outside, filepath.Join(w.work, "directory")))
+	})}
+	victim := exec.Command("sleep", "1000")
+	victim.Env = []string{"SECRET=" + secretText}
+	must(t, victim.Start())
+	t.Cleanup(func() { victim.Process.Kill(); victim.Wait() })
+	h.victim = victim.Process.Pid
+
+	h.tcp = serve(t, "tcp", "127.0.0.1:0")
+	if l, err := net.Listen("tcp", "[::1]:0"); err == nil {
+		l.Close()
+		h.tcp6 = serve(t, "tcp", "[::1]:0")
+	}
+	h.socket = serve(t, "unix", filepath.Join(h.outside, "socket"))
+	h.abstract = serve(t, "unix", fmt.Sprintf("@mgx-test-%d-%d", os.Getpid(), h.victim))
+	h.udp = serveUDP(t)
+	return h
+}
+
+func serve(t *testing.T, network, address string) string {
+	t.Helper()
+	l, err := net.Listen(network, address)
+	must(t, err)
+	t.Cleanup(func() { l.Close() })
+	return l.Addr().String()
+}
+
+func serveUDP(t *testing.T) string {
+	c, err := net.ListenPacket("udp", "127.0.0.1:0")
+	must(t, err)
+	t.Cleanup(func() { c.Close() })
+	go func() {
+		b := make([]byte, 64)
+		for {
+			n, from, err := c.ReadFrom(b)
+			if err != nil {
+				return
+			}
+			c.WriteTo(b[:n], from)
+		}
+	}()
+	return c.LocalAddr().String()
+}
+
+// unharmed checks that the host is as it was.
+func (h *host) unharmed(t *testing.T) {
+	t.Helper()
+	if err := unix.Kill(h.victim, 0); err != nil {
+		t.Errorf("the host's process: %v", err)
+	}
+	entries, err := os.ReadDir(h.outside)
+	must(t, err)
+	for _, e := range entries {
+		if e.Name() != "secret" && e.Name() != "socket" {
+			t.Errorf("%s appeared outside", e.Name())
+		}
+	}
+	b, err := os.ReadFile(h.secret)
+	must(t, err)
+	equal(t, "the secret", string(b), secretText)
+	for _, name := range []string{"/usr/mgx-attacked", "/etc/mgx-attacked", "/mgx-attacked"} {
+		if _, err := os.Stat(name); err == nil {
+			t.Errorf("%s was written", name)
+		}
+	}
+}
+
+func aim(args ...string) func(*host) []string { return func(*host) []string { return args } }
+
+// existing aims at a path of the host, if there is one.
+func existing(attack, name string) func(*host) []string {
+	return func(*host) []string {
+		if _, err := os.Lstat(name); err != nil {
+			return nil
+		}
+		return []string{attack, name}
+	}
+}
+
+func atVictim(attack string) func(*host) []string {
+	return func(h *host) []string { return []string{attack, fmt.Sprint(h.victim)} }
+}
+
+var attackCases = []attackCase{
+	{"read outside", func(h *host) []string { return []string{"read", h.secret} }, true},
+	{"read by ..", func(h *host) []string { return []string{"read", strings.Repeat("../", 30) + h.secret} }, true},
+	{"read by an absolute link", aim("read", "absolute"), true},
+	{"read by a relative link", aim("read", "relative"), true},
+	{"read by a linked directory", aim("read", "directory/secret"), true},
+	{"read by the root of init", func(h *host) []string { return []string{"read", "/proc/1/root" + h.secret} }, false},
+	{"read by the directory of init", func(h *host) []string { return []string{"read", "/proc/1/cwd" + h.secret} }, false},
+	{"write outside", func(h *host) []string { return []string{"write", filepath.Join(h.outside, "new")} }, true},
+	{"write by a dangling link", aim("write", "dangling"), true},
+	{"write by a linked directory", aim("write", "directory/new"), true},
+	{"hard link from outside", func(h *host) []string { return []string{"link", h.secret} }, true},
+	{"hard link from the system", aim("link", "/usr/bin/env"), false},
+	{"rename to outside", func(h *host) []string { return []string{"rename", filepath.Join(h.outside, "moved")} }, true},
+	{"rename to the root", aim("rename", "/mgx-attacked"), false},
+	{"write to /", aim("write", "/mgx-attacked"), false},
+	{"write to /usr", aim("write", "/usr/mgx-attacked"), false},
+	{"write to /etc", aim("write", "/etc/mgx-attacked"), false},
+	{"write to /dev", aim("write", "/dev/mgx-attacked"), false},
+	{"write to /proc", aim("write", "/proc/self/oom_score_adj"), false},
+	{"change /dev/null", aim("chmod", "/dev/null"), false},
+	{"change a program", aim("chmod", "/usr/bin/env"), false},
+	{"/etc/shadow", existing("openread", "/etc/shadow"), false},
+	{"/etc/ssh", existing("listing", "/etc/ssh"), true},
+	{"/root", aim("listing", "/root"), false},
+	{"/home", aim("listing", "/home", "mgx"), false},
+	{"what is in /", aim("listing", "/", "attacker", "bin", "dev", "etc", "home", "lib", "lib32", "lib64", "libx32", "nix", "gnu", "proc", "run", "sbin", "tmp", "usr", "var", "workspace"), false},
+	{"what is in /dev", aim("listing", "/dev", "fd", "full", "null", "random", "shm", "stderr", "stdin", "stdout", "urandom", "zero"), false},
+	{"what is in /sys", aim("listing", "/sys"), true},
+	{"what is in /run", aim("listing", "/run"), false},
+	{"docker.sock", aim("dial", "unix", "/var/run/docker.sock"), false},
+
+	{"environment of others", aim("environ"), true},
+	{"memory of init", aim("readmem", "1"), false},
+	{"root of init", aim("rootof", "1"), false},
+	{"program of init", aim("openread", "/proc/1/exe"), false},
+	{"own program", aim("openwrite", "/proc/self/exe"), false},
+	{"core_pattern", aim("openwrite", "/proc/sys/kernel/core_pattern"), false},
+	{"sysctl", aim("openwrite", "/proc/sys/kernel/hostname"), false},
+	{"pid_max", aim("openwrite", "/proc/sys/kernel/pid_max"), false},
+	{"namespaces allowed", aim("openwrite", "/proc/sys/user/max_user_namespaces"), false},
+	{"sysrq", aim("openwrite", "/proc/sysrq-trigger"), false},
+	{"kallsyms", aim("openread", "/proc/kallsyms"), false},
+	{"kcore", aim("openread", "/proc/kcore"), false},
+	{"kmsg", aim("openread", "/proc/kmsg"), false},
+	{"kernel pages", aim("openread", "/proc/kpageflags"), false},
+	{"keys", aim("openread", "/proc/keys"), false},
+	{"disk", aim("openread", "/dev/vda"), false},
+	{"kvm", aim("openread", "/dev/kvm"), false},
+	{"mem", aim("openread", "/dev/mem"), false},
+	{"release_agent", aim("openwrite", "/sys/fs/cgroup/release_agent"), false},
+	{"terminal", aim("tty"), false},
+	{"mknod in /tmp", aim("mknod"), false},
+	{"mknod in the workspace", aim("mknodws"), false},
+
+	{"signal the host", atVictim("signal"), true},
+	{"ptrace the host", atVictim("ptrace"), true},
+	{"ptrace init", aim("ptrace", "1"), false},
+	{"read the host's memory", atVictim("processvm"), true},
+	{"read init's memory", aim("processvm", "1"), false},
+	{"pidfd_getfd of the host", atVictim("pidfd"), true},
+	{"pidfd_getfd of init", aim("pidfd", "1"), false},
+
+	{"TCP to the host's loopback", func(h *host) []string { return []string{"dial", "tcp", h.tcp} }, true},
+	{"TCP to the host's IPv6 loopback", func(h *host) []string {
+		if h.tcp6 == "" {
+			return nil
+		}
+		return []string{"dial", "tcp", h.tcp6}
+	}, true},
+	{"UDP to the host's loopback", func(h *host) []string { return []string{"echo", h.udp} }, true},
+	{"abstract socket of the host", func(h *host) []string { return []string{"dial", "unix", h.abstract} }, true},
+	{"socket file of the host", func(h *host) []string { return []string{"dial", "unix", h.socket} }, true},
+	{"metadata address", aim("dial", "tcp", "169.254.169.254:80"), false},
+	{"IPv4-mapped metadata address", aim("dial", "tcp", "[::ffff:169.254.169.254]:80"), false},
+	{"a public address", aim("dial", "tcp", "1.1.1.1:443"), false},
+	{"DNS", aim("resolve"), false},
+	{"DNS by UDP", aim("echo", "8.8.8.8:53"), false},
+	{"interfaces", aim("links"), false},
+	{"AF_PACKET", aim("packet"), false},
+	{"raw IP", aim("rawip"), false},
+
+	{"mount", aim("mount"), false},
+	{"bind mount", aim("bind"), false},
+	{"remount", aim("remount"), false},
+	{"mount_setattr", aim("setattr"), false},
+	{"umount /proc/keys", aim("umount", "/proc/keys"), false},
+	{"umount the workspace", aim("umount", "/workspace"), false},
+	{"umount /", aim("umount", "/"), false},
+	{"open_tree", aim("opentree"), false},
+	{"fsopen", aim("fsopen"), false},
+	{"pivot_root", aim("pivot"), false},
+	{"chroot", aim("chroot"), false},
+	{"clone user namespace", aim("cloneuser"), false},
+	{"unshare mounts", aim("mountns"), false},
+	{"unshare pids", aim("pidns"), false},
+	{"setns", aim("setns"), false},
+
+	{"capabilities", aim("capabilities"), false},
+	{"capset", aim("capset"), false},
+	{"setuid", aim("setuid"), false},
+	{"setgroups", aim("setgroups"), false},
+	{"no_new_privs", aim("newprivs"), true},
+	{"nosuid and nodev", aim("nosuid"), false},
+	{"host name", aim("hostname"), false},
+	{"clock", aim("clock"), false},
+	{"open_by_handle_at", aim("handle"), false},
+	{"bpf", aim("bpf"), false},
+	{"modules", aim("module"), false},
+	{"reboot", aim("reboot"), false},
+	{"swapoff", aim("swapoff"), false},
+	{"core files", aim("core"), false},
+	{"lift limits", aim("limitup"), false},
+}
+
+// inTime fails when something hung that a wall should have ended.
+func inTime(t *testing.T, o outcome) {
+	t.Helper()
+	if o.Duration > patience/2 {
+		t.Errorf("took %v", o.Duration.Round(time.Millisecond))
+	}
+}
