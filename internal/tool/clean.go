@@ -82,7 +82,7 @@ func cut(line string, n int) string {
 }
 
 const (
-	maxLine    = 64 << 10 // a longer line of output is passed on in pieces
+	maxLine    = 64 << 10 // a longer line of output is passed on in pieces of about this
 	maxControl = 4 << 10  // a longer control string is no control string
 )
 
@@ -115,6 +115,10 @@ func (c *cleaner) write(p []byte) {
 		c.pending = nil
 	}
 	for len(p) > 0 {
+		if n := c.run(p); n > 0 {
+			p = p[n:]
+			continue
+		}
 		if !utf8.FullRune(p) {
 			c.pending = append([]byte(nil), p...)
 			return
@@ -122,6 +126,32 @@ func (c *cleaner) write(p []byte) {
 		r, n := utf8.DecodeRune(p)
 		p = p[n:]
 		c.step(r)
+	}
+}
+
+// run takes the printable ASCII that p begins with, which is most of all output,
+// at once.
+func (c *cleaner) run(p []byte) int {
+	if c.state != ground {
+		return 0
+	}
+	n := 0
+	for n < len(p) && n < maxLine && (p[n] >= ' ' && p[n] < 0x7f || p[n] == '\t') {
+		n++
+	}
+	if n > 0 {
+		c.draw(p[:n])
+	}
+	return n
+}
+
+// draw adds text to the line, over what a carriage return went back to.
+func (c *cleaner) draw(p []byte) {
+	if c.over {
+		c.line, c.over = c.line[:0], false
+	}
+	if c.line = append(c.line, p...); len(c.line) >= maxLine {
+		c.flush()
 	}
 }
 
@@ -227,12 +257,7 @@ func (c *cleaner) plain(r rune) {
 		c.state = str
 	case r != '\t' && unicode.IsControl(r), hidden(r):
 	default:
-		if c.over {
-			c.line, c.over = c.line[:0], false
-		}
-		if c.line = utf8.AppendRune(c.line, r); len(c.line) >= maxLine {
-			c.flush()
-		}
+		c.draw(utf8.AppendRune(nil, r))
 	}
 }
 

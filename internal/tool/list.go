@@ -69,6 +69,7 @@ func grow(ctx context.Context, top *node, depth int) error {
 			}
 			continue
 		}
+		entries = directoriesFirst(entries)
 		for i, e := range entries {
 			if left == 0 {
 				n.note = fmt.Sprintf("… %d more", len(entries)-i)
@@ -83,6 +84,18 @@ func grow(ctx context.Context, top *node, depth int) error {
 		}
 	}
 	return nil
+}
+
+func directoriesFirst(entries []fs.DirEntry) []fs.DirEntry {
+	var dirs, files []fs.DirEntry
+	for _, e := range entries {
+		if e.IsDir() {
+			dirs = append(dirs, e)
+		} else {
+			files = append(files, e)
+		}
+	}
+	return append(dirs, files...)
 }
 
 func leaf(parent *node, e fs.DirEntry) *node {

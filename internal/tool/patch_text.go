@@ -242,15 +242,18 @@ func (t *target) replace(at int, h hunk, lines []hunkLine) {
 	t.reachedEnd = at == len(t.lines)
 }
 
-// ending is how an added line ends: as the patch says, else as the line of the
-// file before it, else after it.
+// ending is how an added line ends: as the patch says, else as the lines of the
+// file before it, else as those after.
 func (t *target) ending(said string, at int) string {
-	switch {
-	case said != "":
+	if said != "" {
 		return said
-	case at > 0 && t.lines[at-1].eol != "":
-		return t.lines[at-1].eol
-	case at < len(t.lines) && t.lines[at].eol != "":
+	}
+	for i := at - 1; i >= 0; i-- { // two steps at most: only the last line is open
+		if t.lines[i].eol != "" {
+			return t.lines[i].eol
+		}
+	}
+	if at < len(t.lines) && t.lines[at].eol != "" {
 		return t.lines[at].eol
 	}
 	return "\n"
@@ -277,7 +280,7 @@ func (t *target) finish(hunks []hunk) string {
 		case last && !closed:
 			out[i].eol = ""
 		case out[i].eol == "":
-			out[i].eol = t.ending("", max(len(t.lines)-1, 0))
+			out[i].eol = t.ending("", len(t.lines))
 		}
 	}
 	return joinLines(out)

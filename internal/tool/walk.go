@@ -26,8 +26,7 @@ var bulky = map[string]bool{
 
 func skipped(dir string) bool { return inRepository(dir) || bulky[dir] }
 
-// children are the entries of a directory, directories first, then by name; at
-// most maxChildren of them.
+// children are the entries of a directory by name, at most maxChildren of them.
 func children(p place) ([]fs.DirEntry, error) {
 	f, err := p.root.Open(p.name)
 	if err != nil {
@@ -38,15 +37,7 @@ func children(p place) ([]fs.DirEntry, error) {
 	if err == io.EOF {
 		err = nil
 	}
-	slices.SortFunc(entries, func(a, b fs.DirEntry) int {
-		if a.IsDir() != b.IsDir() {
-			if a.IsDir() {
-				return -1
-			}
-			return 1
-		}
-		return cmp.Compare(a.Name(), b.Name())
-	})
+	slices.SortFunc(entries, func(a, b fs.DirEntry) int { return cmp.Compare(a.Name(), b.Name()) })
 	return entries, err
 }
 
