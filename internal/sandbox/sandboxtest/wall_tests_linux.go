@@ -133,15 +133,20 @@ func overlayKeeps(t *testing.T, d sandbox.Driver) {
 	var lower string
 	w := open(t, d, func(w *world) {
 		lower = filepath.Join(w.outside, "a:lower,dir")
-		must(t, os.MkdirAll(filepath.Join(lower, "sub"), 0o555))
+		must(t, os.MkdirAll(filepath.Join(lower, "sub"), 0o755))
 		for _, name := range []string{"changed", "deleted", "sub/kept"} {
 			must(t, os.WriteFile(filepath.Join(lower, name), []byte("lower\n"), 0o644))
 		}
+		must(t, os.Chmod(filepath.Join(lower, "sub"), 0o555))
+		t.Cleanup(func() {
+			must(t, os.Chmod(filepath.Join(lower, "sub"), 0o755))
+			must(t, sandbox.RemoveState(w.state))
+		})
 		w.spec.Mounts = append(w.spec.Mounts, sandbox.Mount{Host: lower, Guest: "/home/mgx/.cache/things", Mode: sandbox.Overlay})
 	})
-	w.ok("cd ~/.cache/things && echo upper >>changed && rm deleted && echo upper >new && mkdir made && echo x >made/file")
+	w.ok("cd ~/.cache/things && echo upper >>changed && rm deleted && echo upper >new && chmod 755 sub && echo upper >>sub/kept && chmod 555 sub && mkdir made && echo x >made/file")
 	equal(t, "seen by the next command", w.ok("cd ~/.cache/things && cat changed new sub/kept made/file && ls"),
-		"lower\nupper\nupper\nlower\nx\nchanged\nmade\nnew\nsub")
+		"lower\nupper\nupper\nlower\nupper\nx\nchanged\nmade\nnew\nsub")
 	entries, err := os.ReadDir(lower)
 	must(t, err)
 	equal(t, "entries below", len(entries), 3)
