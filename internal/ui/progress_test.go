@@ -95,6 +95,16 @@ func TestSandboxOffIsAWarning(t *testing.T) {
 	}
 }
 
+func TestProgramThatFailedIsShownSo(t *testing.T) {
+	t.Parallel()
+	out := plainProgress(Options{}, event(mgx.ToolReturned, mgx.ToolResultData{Name: "shell", Status: "success", ExitCode: ptr(3), Output: "why"}),
+		event(mgx.ToolReturned, mgx.ToolResultData{Name: "shell", Status: "success", ExitCode: ptr(0), Output: "fine"}),
+		event(mgx.ToolReturned, mgx.ToolResultData{Name: "shell", Status: "timeout", DurationMS: 1000}))
+	if want := "  ✕ shell    exit 3 · 0 ms\n      why\n  ✓ shell    0 ms\n  ✕ shell    timed out · 1.0 s\n"; out != want {
+		t.Errorf("got %q, want %q", out, want)
+	}
+}
+
 func TestCloseNamesCallsWithoutResult(t *testing.T) {
 	t.Parallel()
 	out := plainProgress(Options{}, event(mgx.ToolCalled, mgx.ToolCallData{CallID: "a", Name: "shell", Summary: "sleep 99"}))
@@ -146,15 +156,13 @@ func live(t *testing.T, width int, f func(*Progress, *vt)) *vt {
 
 // locked lets a test look at the terminal while frames are drawn.
 type locked struct {
-	mu     sync.Mutex
-	w      io.Writer
-	writes int
+	mu sync.Mutex
+	w  io.Writer
 }
 
 func (l *locked) Write(b []byte) (int, error) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	l.writes++
 	return l.w.Write(b)
 }
 
@@ -209,18 +217,17 @@ func TestLiveLineKeepsTheEndOfLongText(t *testing.T) {
 func TestLiveLineIsDrawnTwelveTimesASecondAtMost(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
-		out := &locked{w: io.Discard}
-		p := New(out, Options{Live: On, Width: 80})
+		var out bytes.Buffer
+		p := New(&locked{w: &out}, Options{Live: On, Width: 80})
 		for range 10_000 {
 			p.Delta("x")
-			p.Event(event(mgx.ToolCalled, mgx.ToolCallData{CallID: "a", Name: "read"})) // prints nothing
+			p.Event(event(mgx.RunNoted, mgx.NotedData{Level: "info", Text: "note"}))
 			time.Sleep(time.Millisecond)
 		}
-		synctest.Wait()
-		if out.writes < 100 || out.writes > 121 {
-			t.Errorf("%d writes in 10 s, want about 120", out.writes)
-		}
 		p.Close()
+		if n := strings.Count(out.String(), " tokens · "); n < 100 || n > 121 {
+			t.Errorf("drawn %d times in 10 s, want about 120", n)
+		}
 	})
 }
 
@@ -323,20 +330,29 @@ func TestConcurrentUse(t *testing.T) {
 
 func TestDeltaDoesNotWaitForTheTerminal(t *testing.T) {
 	t.Parallel()
-	synctest.Test(t, func(t *testing.T) {
-		stuck := make(chan struct{})
-		p := New(blocked{stuck}, Options{Width: 80})
-		go p.Event(event(mgx.RunNoted, mgx.NotedData{Level: "info", Text: "x"}))
-		synctest.Wait() // the event is being written, and stays so
-		p.Delta("goes on")
-		close(stuck)
-		p.Close()
-	})
+	stuck := blocked{make(chan struct{}), make(chan struct{})}
+	p := New(stuck, Options{Width: 80})
+	go p.Event(event(mgx.RunNoted, mgx.NotedData{Level: "info", Text: "x"}))
+	<-stuck.entered
+	said := make(chan struct{})
+	go func() { p.Delta("goes on"); close(said) }()
+	select {
+	case <-said:
+	case <-time.After(5 * time.Second):
+		t.Error("Delta waits for the terminal")
+	}
+	close(stuck.until)
+	p.Close()
 }
 
-type blocked struct{ until chan struct{} }
+// blocked is a terminal that takes nothing until it is told to.
+type blocked struct{ entered, until chan struct{} }
 
-func (b blocked) Write(p []byte) (int, error) { <-b.until; return len(p), nil }
+func (b blocked) Write(p []byte) (int, error) {
+	close(b.entered)
+	<-b.until
+	return len(p), nil
+}
 
 func TestSeedContinuesTheTotals(t *testing.T) {
 	t.Parallel()

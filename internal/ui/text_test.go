@@ -32,6 +32,7 @@ func TestClean(t *testing.T) {
 		{"not UTF-8", "a\xff\xfeb", "a\ufffd\ufffdb"},
 		{"raw C1 byte", "a\x9b31mb", "a\ufffd31mb"},
 		{"many marks", "e" + strings.Repeat("\u0301", 50), "e\u0301\u0301"},
+		{"marks on many letters", "e\u0301e\u0301e\u0301e\u0301", "e\u0301e\u0301e\u0301e\u0301"},
 		{"other scripts", "日本語 naïve ✓", "日本語 naïve ✓"},
 	}
 	for _, tt := range tests {

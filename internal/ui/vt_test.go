@@ -13,7 +13,6 @@ type vt struct {
 	rows     [][]rune
 	row, col int
 	fault    string
-	cleared  int // how often the row of the cursor was erased
 }
 
 func newVT(width int) *vt { return &vt{width: width, rows: make([][]rune, 1)} }
@@ -43,11 +42,9 @@ func (t *vt) control(s string) string {
 	case 'm':
 	case 'K':
 		t.rows[t.row] = t.rows[t.row][:min(t.col, len(t.rows[t.row]))]
-		t.cleared++
 	case 'J':
 		t.rows = t.rows[:t.row+1]
 		t.rows[t.row] = t.rows[t.row][:min(t.col, len(t.rows[t.row]))]
-		t.cleared++
 	case 'A':
 		t.row = max(0, t.row-n)
 	default:
@@ -59,6 +56,9 @@ func (t *vt) control(s string) string {
 func (t *vt) rune(r rune) {
 	switch {
 	case r == '\r':
+		if t.col >= t.width {
+			t.fault = "a full row that goes on: some terminals have wrapped by now"
+		}
 		t.col = 0
 	case r == '\n':
 		t.row, t.col = t.row+1, 0
