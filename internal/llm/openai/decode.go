@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"strconv"
 	"strings"
+	"unicode/utf8"
 
 	"mgx"
 	"mgx/internal/llm"
@@ -20,10 +21,10 @@ type chatChunk struct {
 }
 
 type chatChoice struct {
-	Index        int       `json:"index"`
-	Delta        chatDelta `json:"delta"`
-	Message      chatDelta `json:"message"`
-	FinishReason string    `json:"finish_reason"`
+	Index        int        `json:"index"`
+	Delta        chatDelta  `json:"delta"`
+	Message      *chatDelta `json:"message"`
+	FinishReason string     `json:"finish_reason"`
 }
 
 type chatDelta struct {
@@ -60,7 +61,7 @@ type content struct{ text, thinking string }
 
 func (c *content) UnmarshalJSON(b []byte) error {
 	if len(b) == 0 || b[0] != '[' {
-		return json.Unmarshal(b, &c.text)
+		return unquote(b, &c.text)
 	}
 	var blocks []struct {
 		Text     string  `json:"text"`
@@ -84,7 +85,17 @@ func (a *arguments) UnmarshalJSON(b []byte) error {
 		*a = arguments(b)
 		return nil
 	}
-	return json.Unmarshal(b, (*string)(a))
+	return unquote(b, (*string)(a))
+}
+
+// unquote is json.Unmarshal into a string, without its cost for a text that
+// needs no unescaping, as most pieces of a stream.
+func unquote(b []byte, into *string) error {
+	if n := len(b); n >= 2 && b[0] == '"' && bytes.IndexByte(b, '\\') < 0 && utf8.Valid(b) {
+		*into = string(b[1 : n-1])
+		return nil
+	}
+	return json.Unmarshal(b, into)
 }
 
 type chatUsage struct {
@@ -207,14 +218,17 @@ func (d *decoder) add(data []byte) (llm.Chunk, error) {
 		d.model = in.Model
 	}
 	var out llm.Chunk
-	for _, choice := range in.Choices {
+	for i := range in.Choices {
+		choice := &in.Choices[i]
 		if choice.Index != 0 {
 			continue // we ask for one
 		}
-		for _, delta := range []*chatDelta{&choice.Delta, &choice.Message} {
-			if err := d.delta(delta, &out); err != nil {
-				return llm.Chunk{}, err
-			}
+		delta := &choice.Delta
+		if choice.Message != nil {
+			delta = choice.Message
+		}
+		if err := d.delta(delta, &out); err != nil {
+			return llm.Chunk{}, err
 		}
 		if choice.FinishReason != "" {
 			d.finished = choice.FinishReason
