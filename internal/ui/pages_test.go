@@ -95,10 +95,10 @@ func TestOutcomeInWords(t *testing.T) {
 		{mgx.Run{Status: mgx.RunCancelled, Failure: &mgx.TaskErrorData{Code: mgx.CodeTimedOut, Message: "after 1 h"}}, "⊘ Timed out: after 1 h"},
 		{mgx.Run{Status: mgx.RunCancelled, Failure: &mgx.TaskErrorData{Code: mgx.CodeCancelled, Message: "stop"}}, "⊘ Cancelled: stop"},
 		{mgx.Run{Status: mgx.RunWaiting, Waiting: "plan-1", Approval: &mgx.Approval{ID: "plan-1", Effect: "change 2 files"}}, "◆ Waiting for your approval: change 2 files"},
-		{mgx.Run{Status: mgx.RunWaiting, Waiting: "answer-1"}, "◆ Waiting for answer-1"},
-		{mgx.Run{Status: mgx.RunRunning, Phase: mgx.PhaseCheck}, "◔ Interrupted in phase check: mgx resume goes on from there"},
+		{mgx.Run{Status: mgx.RunWaiting, Waiting: "answer-1"}, "◆ Waiting: for answer-1"},
+		{mgx.Run{Status: mgx.RunRunning, Phase: mgx.PhaseCheck}, "◔ Not ended: in phase check"},
 		{mgx.Run{Status: mgx.RunQueued}, "○ Queued"},
-		{mgx.Run{Status: "new_status"}, "? Interrupted"},
+		{mgx.Run{Status: "new_status"}, "? new_status ─"},
 	}
 	for _, tt := range tests {
 		t.Run(tt.want, func(t *testing.T) {
@@ -114,7 +114,8 @@ func TestOutcomeInWords(t *testing.T) {
 func TestSummaryTellsLongReasonsWhole(t *testing.T) {
 	t.Parallel()
 	run := mgx.Run{Status: mgx.RunFailed, Failure: &mgx.TaskErrorData{Message: strings.Repeat("many words ", 20) + "at last"}}
-	contains(t, summaryOf(t, run, SummaryOptions{}), "at last")
+	out := summaryOf(t, run, SummaryOptions{})
+	contains(t, out, "╭─ ✕ Failed ──", "│ many words", "at last\n")
 }
 
 func TestSummaryBoundsTheStat(t *testing.T) {

@@ -144,7 +144,7 @@ func TestWriteKeepsLinesWhole(t *testing.T) {
 func live(t *testing.T, width int, f func(*Progress, *vt)) *vt {
 	term := newVT(width)
 	synctest.Test(t, func(t *testing.T) {
-		p := New(&locked{w: term}, Options{Live: On, Color: On, Width: width})
+		p := New(term, Options{Live: On, Color: On, Width: width})
 		f(p, term)
 		p.Close()
 	})
@@ -152,18 +152,6 @@ func live(t *testing.T, width int, f func(*Progress, *vt)) *vt {
 		t.Errorf("terminal got %s", term.fault)
 	}
 	return term
-}
-
-// locked lets a test look at the terminal while frames are drawn.
-type locked struct {
-	mu sync.Mutex
-	w  io.Writer
-}
-
-func (l *locked) Write(b []byte) (int, error) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.w.Write(b)
 }
 
 func TestLiveLineShowsWhatRunsAndIsGoneAfterClose(t *testing.T) {
@@ -208,7 +196,7 @@ func TestLiveLineKeepsTheEndOfLongText(t *testing.T) {
 		p.Delta(strings.Repeat("word ", 400) + "the very end")
 		time.Sleep(2 * frameTime)
 		synctest.Wait()
-		if got := term.screen(); !strings.Contains(got, "…") || !strings.Contains(got, "very end") || len(term.rows) != 1 {
+		if got := term.screen(); !strings.Contains(got, "…") || !strings.Contains(got, "very end") || strings.Contains(got, "\n") {
 			t.Errorf("live line %q", got)
 		}
 	})
@@ -218,15 +206,15 @@ func TestLiveLineIsDrawnTwelveTimesASecondAtMost(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		var out bytes.Buffer
-		p := New(&locked{w: &out}, Options{Live: On, Width: 80})
-		for range 10_000 {
+		p := New(&out, Options{Live: On, Width: 80})
+		for range 3000 {
 			p.Delta("x")
 			p.Event(event(mgx.RunNoted, mgx.NotedData{Level: "info", Text: "note"}))
 			time.Sleep(time.Millisecond)
 		}
 		p.Close()
-		if n := strings.Count(out.String(), " tokens · "); n < 100 || n > 121 {
-			t.Errorf("drawn %d times in 10 s, want about 120", n)
+		if n := strings.Count(out.String(), " tokens · "); n < 30 || n > 37 {
+			t.Errorf("drawn %d times in 3 s, want about 36", n)
 		}
 	})
 }

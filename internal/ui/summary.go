@@ -43,13 +43,16 @@ type summary struct {
 }
 
 func (s *summary) outcome() {
-	m, words := runMark(s.run.Status), Outcome(s.run)
-	s.gap()
-	s.say(span{text: "╭─ ", tint: dim}, m.icon(), span{text: " " + firstLine(words) + " ", tint: m.tint, flex: true},
-		span{text: strings.Repeat("─", max(0, s.width-6-columns(firstLine(words)))), tint: dim, flex: true})
-	if rest := wrap(words, s.width-4, 12); columns(firstLine(words)) > s.width-6 || len(rest) > 1 {
-		s.rows("", rest...)
+	m := runMark(s.run.Status)
+	word, why := outcome(s.run)
+	head, rest := join(word, clean(why)), []string(nil)
+	if columns(head) > s.width-8 || strings.Contains(why, "\n") {
+		head, rest = word, wrap(why, s.width-4, 12)
 	}
+	s.gap()
+	s.say(span{text: "╭─ ", tint: dim}, m.icon(), span{text: " " + head + " ", tint: m.tint, flex: true},
+		span{text: strings.Repeat("─", max(0, s.width-6-columns(head))), tint: dim, flex: true})
+	s.rows("", rest...)
 	if s.run.Failure != nil {
 		for _, a := range s.run.Failure.SuggestedActions {
 			s.rows("", wrap("→ "+a, s.width-4, 4)...)
@@ -165,42 +168,47 @@ func (s *summary) next(commands []string) {
 }
 
 // Outcome says in words how a run ended, or where it stands.
-func Outcome(r mgx.Run) string {
+func Outcome(r mgx.Run) string { return join(outcome(r)) }
+
+// outcome is Outcome in two parts: what, and why or how.
+func outcome(r mgx.Run) (word, why string) {
 	switch r.Status {
 	case mgx.RunDone:
-		return doneWords(r)
+		return "Done", doneWords(r)
 	case mgx.RunFailed:
-		return "Failed: " + r.Err().Message
+		return "Failed", r.Err().Message
 	case mgx.RunRefused:
-		return "Refused: " + r.Err().Message
+		return "Refused", r.Err().Message
 	case mgx.RunCancelled:
 		if r.Failure != nil && r.Failure.Code == mgx.CodeTimedOut {
-			return "Timed out: " + r.Failure.Message
+			return "Timed out", r.Failure.Message
 		}
-		return "Cancelled" + because(cmp.Or(r.Reason, failureText(r)))
+		return "Cancelled", cmp.Or(r.Reason, failureText(r))
 	case mgx.RunWaiting:
 		return waitingWords(r)
 	case mgx.RunQueued:
-		return "Queued: no work was done yet"
+		return "Queued", "no work was done yet"
+	case mgx.RunRunning:
+		return "Not ended", "in phase " + cmp.Or(r.Phase, mgx.PhasePrepare)
 	}
-	return "Interrupted in phase " + cmp.Or(r.Phase, "prepare") + ": mgx resume goes on from there"
+	return string(r.Status), ""
 }
 
 func doneWords(r mgx.Run) string {
 	switch {
 	case r.Delivered != nil:
-		return "Done: delivered on " + r.Delivered.Branch
+		return "delivered on " + r.Delivered.Branch
 	case r.Answer != "":
-		return "Done: answered"
+		return "answered"
 	}
-	return "Done: nothing had to be changed"
+	return "nothing had to be changed"
 }
 
-func waitingWords(r mgx.Run) string {
+func waitingWords(r mgx.Run) (word, why string) {
 	if a := r.Approval; a != nil && !a.Decided {
-		return "Waiting for your approval: " + a.Effect
+		return "Waiting for your approval", a.Effect
 	}
-	return "Waiting for " + r.Waiting
+	return "Waiting", "for " + r.Waiting
 }
 
 func failureText(r mgx.Run) string {

@@ -3,12 +3,14 @@ package ui
 import (
 	"strconv"
 	"strings"
+	"sync"
 	"unicode/utf8"
 )
 
 // vt is a small terminal: it wraps at its width and knows \r, \n, ESC[K, ESC[J,
 // ESC[nA and ESC[…m. Anything else that is not printable is a fault.
 type vt struct {
+	mu       sync.Mutex
 	width    int
 	rows     [][]rune
 	row, col int
@@ -18,6 +20,8 @@ type vt struct {
 func newVT(width int) *vt { return &vt{width: width, rows: make([][]rune, 1)} }
 
 func (t *vt) Write(b []byte) (int, error) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
 	s := string(b)
 	for s != "" {
 		if strings.HasPrefix(s, "\x1b[") {
@@ -96,6 +100,8 @@ func (t *vt) put(r rune) {
 
 // screen is what can be read, without the spaces at the ends of lines.
 func (t *vt) screen() string {
+	t.mu.Lock()
+	defer t.mu.Unlock()
 	var lines []string
 	for _, r := range t.rows {
 		lines = append(lines, strings.TrimRight(strings.ReplaceAll(string(r), "\x00", ""), " "))

@@ -73,7 +73,7 @@ var priorityTints = map[string]tint{"P0": red, "P1": red, "P2": yellow}
 
 // roleTints gives the roles that talk most a colour of their own.
 var roleTints = map[string]tint{
-	"explorer": cyan, "planner": violet, "implementer": blue, "fixer": yellow, "reviewer": green,
+	"triage": cyan, "planner": violet, "implementer": blue, "reviewer": green, "answerer": cyan,
 }
 
 // tailLines is how much of a failed tool's or check's output is shown.
