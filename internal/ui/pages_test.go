@@ -94,7 +94,7 @@ func TestOutcomeInWords(t *testing.T) {
 		{mgx.Run{Status: mgx.RunCancelled, Reason: "Ctrl-C"}, "⊘ Cancelled: Ctrl-C"},
 		{mgx.Run{Status: mgx.RunCancelled, Failure: &mgx.TaskErrorData{Code: mgx.CodeTimedOut, Message: "after 1 h"}}, "⊘ Timed out: after 1 h"},
 		{mgx.Run{Status: mgx.RunCancelled, Failure: &mgx.TaskErrorData{Code: mgx.CodeCancelled, Message: "stop"}}, "⊘ Cancelled: stop"},
-		{mgx.Run{Status: mgx.RunWaiting, Waiting: "plan-1", Approval: &mgx.Approval{ID: "plan-1", Effect: "change 2 files"}}, "◆ Waiting for your approval: change 2 files"},
+		{mgx.Run{Status: mgx.RunWaiting, Waiting: "plan-1", Approval: &mgx.Approval{ID: "plan-1", Effect: "change 2 files"}}, "◆ Waiting for your decision: change 2 files"},
 		{mgx.Run{Status: mgx.RunWaiting, Waiting: "answer-1"}, "◆ Waiting: for answer-1"},
 		{mgx.Run{Status: mgx.RunRunning, Phase: mgx.PhaseCheck}, "◔ Not ended: in phase check"},
 		{mgx.Run{Status: mgx.RunQueued}, "○ Queued"},
@@ -269,5 +269,26 @@ func TestErrorShowsTheMessageAlone(t *testing.T) {
 				t.Errorf("got %q, want %q", out.String(), tt.want)
 			}
 		})
+	}
+}
+
+func TestSection(t *testing.T) {
+	t.Parallel()
+	var out bytes.Buffer
+	Section(&out, "native: level basic", []Row{
+		{Name: "user namespaces", Text: "as it should be"},
+		{Name: "overlay", Text: strings.Repeat("needs a newer kernel ", 6) + "\x1b[2J", Bad: true},
+	})
+	want := "native: level basic\n  ok   user namespaces        as it should be\n  FAIL overlay                " +
+		strings.TrimRight(strings.Repeat("needs a newer kernel ", 6), " ") + "\n"
+	if out.String() != want {
+		t.Errorf("got %q, want %q", out.String(), want)
+	}
+}
+
+func TestTextKeepsItsLines(t *testing.T) {
+	t.Parallel()
+	if got := Text("\none\x1b[31m\n\n\ttwo\r\n"); got != "one\n\n    two" {
+		t.Errorf("got %q", got)
 	}
 }

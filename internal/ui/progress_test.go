@@ -36,7 +36,7 @@ func TestProgressTellsTheRun(t *testing.T) {
 		"✕ Checks before any change: failed\n    ✓ vet: go vet ./...  0.9 s\n    ✕ test: go test ./...  exit 1 · 3.1 s\n      three\n      four\n      FAIL\n",
 		"planner  Two causes, four files.\n",
 		"Plan: GET /healthz answers 200\n    1 ○ Fix the limiter\n    2 ○ Add the handler\n      risk: the limiter wraps every route\n",
-		"◆ Approval asked: change 2 files as planned\n  ✓ Approved by policy: --approve auto\n",
+		"◆ Decision needed: change 2 files as planned\n  ✓ Approved by policy: --approve auto\n",
 		"tools run in a sandbox: basic\n",
 		"✓ grep   Limiter  12 ms\n  ✓ read   server.go  2 ms\n",
 		"Plan: 1 of 2 steps done, now: Add the handler\n",

@@ -211,7 +211,7 @@ func planState(p mgx.Plan) (done int, doing string) {
 
 func (s *story) approvalRequested(d mgx.ApprovalRequestedData) {
 	s.run.Approval = &mgx.Approval{ID: d.ApprovalID, Effect: d.Effect, Hash: d.Hash}
-	s.say(span{text: "  ◆ Approval asked: ", tint: strong}, span{text: firstLine(d.Effect)})
+	s.say(span{text: "  ◆ Decision needed: ", tint: strong}, span{text: firstLine(d.Effect)})
 }
 
 func (s *story) approvalDecided(d mgx.ApprovalDecidedData) {
@@ -239,8 +239,9 @@ func (s *story) review(d mgx.ReviewData) {
 	}
 }
 
-func (s *story) answered(d mgx.AnsweredData) {
-	s.text("  ", d.Answer, 200, none)
+// answered does not tell the answer: that is the command's result.
+func (s *story) answered(mgx.AnsweredData) {
+	s.say(span{text: "  "}, outcomeMark("passed").icon(), span{text: " Answered"})
 }
 
 func (s *story) delivered(d mgx.DeliveredData) {

@@ -24,11 +24,10 @@ type SummaryOptions struct {
 const statLines = 10
 
 // Summary prints the box at the end of a run: how it ended, what came out of it
-// and what it took, then what to do next.
+// and what it took, then what to do next. The answer to a question is not in it.
 func Summary(w io.Writer, run mgx.Run, o SummaryOptions) error {
 	s := summary{page: page{style: styleOf(w, o.Color, o.Width)}, run: run}
 	s.outcome()
-	s.answer()
 	s.product()
 	s.judged()
 	s.spent(o)
@@ -77,14 +76,6 @@ func (s *summary) rows(name string, lines ...string) {
 			name = " "
 		}
 	}
-}
-
-func (s *summary) answer() {
-	if s.run.Answer == "" {
-		return
-	}
-	s.rows("", wrap(s.run.Answer, s.width-4, 200)...)
-	s.row("")
 }
 
 func (s *summary) product() {
@@ -206,7 +197,7 @@ func doneWords(r mgx.Run) string {
 
 func waitingWords(r mgx.Run) (word, why string) {
 	if a := r.Approval; a != nil && !a.Decided {
-		return "Waiting for your approval", a.Effect
+		return "Waiting for your decision", a.Effect
 	}
 	return "Waiting", "for " + r.Waiting
 }
