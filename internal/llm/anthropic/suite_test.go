@@ -27,3 +27,8 @@ func TestFaults(t *testing.T) {
 	t.Parallel()
 	suite.RunFaults(t, connect)
 }
+
+func TestRouter(t *testing.T) {
+	t.Parallel()
+	suite.RunRouter(t, connect)
+}
