@@ -42,6 +42,7 @@ func initMain() int {
 	if err := unix.CloseRange(statusFD+1, ^uint(0)>>32, 0); err != nil {
 		return report("close inherited descriptors", err)
 	}
+	unix.Prctl(unix.PR_SET_NAME, uintptr(unsafe.Pointer(&[]byte("mgx-init\x00")[0])), 0, 0, 0) // else "exe"
 	p, err := readPlan()
 	if err != nil {
 		return report("plan", err)

@@ -1,3 +1,5 @@
+//go:build linux
+
 package native_test
 
 import (
@@ -11,6 +13,7 @@ import (
 func TestMain(m *testing.M) {
 	native.Main()
 	sandboxtest.Main()
+	playRole()
 	os.Exit(m.Run())
 }
 

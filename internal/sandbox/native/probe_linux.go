@@ -3,19 +3,133 @@
 package native
 
 import (
+	"bytes"
 	"context"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"regexp"
+	"strings"
+	"time"
 
 	"mgx/internal/sandbox"
 )
 
-// Probe tries each piece by doing it.
+// Probe runs a command in a box and looks at what it got. A piece that keeps a
+// box from starting is the first check that failed; those after it were not
+// reached.
 func (d *driver) Probe(ctx context.Context) sandbox.Report {
 	r := sandbox.Report{Driver: d.Name()}
-	if err := d.try(ctx); err != nil {
-		r.Checks = append(r.Checks, sandbox.Check{Name: "namespaces", Detail: err.Error()})
+	dir, err := os.MkdirTemp("", "mgx-probe-")
+	if err != nil {
+		r.Checks = []sandbox.Check{{Name: "temporary directory", Detail: err.Error()}}
+		return r
+	}
+	defer os.RemoveAll(dir)
+	seen, err := d.look(ctx, dir)
+	if err != nil {
+		r.Checks = failedChecks(err)
 		return r
 	}
 	r.Level = sandbox.LevelBasic
-	r.Checks = append(r.Checks, sandbox.Check{Name: "namespaces", OK: true})
+	for _, p := range pieces {
+		r.Checks = append(r.Checks, p.check(seen))
+	}
+	r.Checks = append(r.Checks, processCheck(seen), d.probeOverlay(ctx, dir))
 	return r
+}
+
+// look returns what a command in a box sees of its walls.
+func (d *driver) look(ctx context.Context, dir string) (string, error) {
+	b, err := d.box(sandbox.Spec{ID: "probe", Work: dir})
+	if err != nil {
+		return "", err
+	}
+	var out bytes.Buffer
+	_, err = b.Run(ctx, sandbox.Command{
+		Args: []string{"cat", "/proc/self/status", "/proc/1/status", "/proc/self/limits", "/proc/self/mounts", "/proc/net/dev",
+			"/proc/sys/kernel/pid_max", "/proc/sys/user/max_user_namespaces"},
+		Stdout: &out, Timeout: 10 * time.Second,
+	})
+	return out.String(), err
+}
+
+// piece is a part of the walls: the stages that build it, and what shows that it
+// stands.
+type piece struct {
+	name    string
+	stages  []string
+	stands  *regexp.Regexp // nil: it stands when the stages passed
+	without string         // what it means when it does not
+}
+
+var pieces = []piece{
+	{"user namespace", []string{"pipes", "namespaces", "init", "plan", "close inherited descriptors"}, regexp.MustCompile(`(?m)^Uid:\t1000\t`), "commands run as another user than expected"},
+	{"mounts", []string{"private mounts", "oom score", "mounts", "pivot", "root", "seal"}, regexp.MustCompile(`(?m)^\S+ / tmpfs ro,`), "the root of the box is not a read-only tmpfs"},
+	{"pid namespace", nil, regexp.MustCompile(`(?m)^Name:\tmgx-init\n`), "the first process is not the box's"},
+	{"network namespace", []string{"network"}, regexp.MustCompile(`(?m)\A(?:.*\n)*Inter-.*\n.*\n +lo:.*\n\d`), "there are other interfaces than the loopback"},
+	{"capabilities", []string{"host name", "keyring", "privileges"}, regexp.MustCompile(`(?m)^CapInh:\t0+\nCapPrm:\t0+\nCapEff:\t0+\nCapBnd:\t0+\nCapAmb:\t0+\nNoNewPrivs:\t1\n`), "commands keep capabilities"},
+	{"limits", []string{"directory", "command", "fork"}, regexp.MustCompile(`(?m)^Max core file size +0 +0 `), "resource limits are not set"},
+	{"nested namespaces", nil, regexp.MustCompile(`\n0\n\z`), "commands may make user namespaces of their own; what they gain there does not reach the box"},
+}
+
+func (p piece) check(seen string) sandbox.Check {
+	c := sandbox.Check{Name: p.name, OK: p.stands.MatchString(seen)}
+	if !c.OK {
+		c.Detail = p.without
+	}
+	return c
+}
+
+// failedChecks says which pieces stood before err.
+func failedChecks(err error) (checks []sandbox.Check) {
+	stage := "namespaces"
+	if e, ok := errors.AsType[initError](err); ok {
+		stage = e.Stage
+	}
+	for _, p := range pieces {
+		for _, s := range p.stages {
+			if s == stage {
+				return append(checks, sandbox.Check{Name: p.name, Detail: err.Error()})
+			}
+		}
+		if p.stages != nil {
+			checks = append(checks, sandbox.Check{Name: p.name, OK: true})
+		}
+	}
+	return append(checks, sandbox.Check{Name: stage, Detail: err.Error()})
+}
+
+// processCheck is whether the number of processes is bounded: by RLIMIT_NPROC,
+// which root is exempt from, or by the pids of the namespace.
+func processCheck(seen string) sandbox.Check {
+	c := sandbox.Check{Name: "processes"}
+	bounded := strings.Contains(seen, fmt.Sprintf("\n%d\n", reservedPIDs+defaults.Processes))
+	c.OK = bounded || os.Geteuid() != 0
+	if !c.OK {
+		c.Detail = "the number of processes is not bounded: MGX runs as root, whom limits exempt, and the kernel is older than 6.14; run MGX as an ordinary user"
+	}
+	return c
+}
+
+// probeOverlay tries an overlay where temporary files are; the state of a run may
+// lie on another file system, so opening a box tries again.
+func (d *driver) probeOverlay(ctx context.Context, dir string) sandbox.Check {
+	c := sandbox.Check{Name: "overlay"}
+	lower := filepath.Join(dir, "lower")
+	if err := os.Mkdir(lower, 0o755); err != nil {
+		c.Detail = err.Error()
+		return c
+	}
+	b, err := d.box(sandbox.Spec{ID: "probe", Work: dir, State: filepath.Join(dir, "state"), Mounts: []sandbox.Mount{
+		{Host: lower, Guest: "/overlay", Mode: sandbox.Overlay},
+	}})
+	if err == nil {
+		err = b.try(ctx)
+	}
+	if c.OK = err == nil; !c.OK {
+		c.Detail = "caches of toolchains are shown read-only or start empty: " + err.Error()
+	}
+	return c
 }
