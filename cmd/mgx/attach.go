@@ -1,0 +1,241 @@
+package main
+
+import (
+	"bufio"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"strings"
+	"sync/atomic"
+	"time"
+
+	"golang.org/x/term"
+
+	"mgx"
+	"mgx/internal/event"
+	"mgx/internal/team"
+	"mgx/internal/ui"
+)
+
+// attach works on a run in this process and shows its progress until it ends or
+// waits for a person who is not here.
+func (c *cli) attach(ctx context.Context, n *node, run mgx.Run) error {
+	start := time.Now()
+	watch := c.watch(ctx, n, run)
+	err := c.drive(ctx, n, run, watch)
+	watch.drain(n, run.ID)
+	after, readErr := n.store.Run(context.WithoutCancel(ctx), run.Workspace, run.ID)
+	if readErr != nil {
+		return errors.Join(err, readErr)
+	}
+	if err != nil && ctx.Err() == nil {
+		return err
+	}
+	return c.conclude(ctx, n, after, time.Since(start))
+}
+
+// drive works on the run, putting what it waits for to the person at the
+// terminal, if there is one.
+func (c *cli) drive(ctx context.Context, n *node, run mgx.Run, watch *watcher) error {
+	for {
+		if _, err := n.engine.Drive(ctx, run.ID, run.Execution); err != nil {
+			return err
+		}
+		now, err := n.store.Run(ctx, run.Workspace, run.ID)
+		if err != nil {
+			return err
+		}
+		if now.Status != mgx.RunWaiting || !c.terminal() || now.Approval == nil || now.Approval.Decided {
+			return nil
+		}
+		watch.drain(n, run.ID)
+		decided, err := c.prompt(ctx, n, now, watch)
+		if err != nil || !decided {
+			return err
+		}
+	}
+}
+
+// prompt asks the person at the terminal for the decision that a run waits for.
+// It reports whether one was made.
+func (c *cli) prompt(ctx context.Context, n *node, run mgx.Run, watch *watcher) (bool, error) {
+	release := watch.hold()
+	defer release()
+	question, isQuestion := strings.CutPrefix(run.Approval.Effect, team.QuestionPrefix)
+	if isQuestion {
+		fmt.Fprintf(c.err, "\n%s\nAnswer (empty: let the agent decide): ", ui.Text(question))
+	} else {
+		fmt.Fprintf(c.err, "\nApprove? %s\n[y]es, [l]ater, or no and why: ", ui.Text(run.Approval.Effect))
+	}
+	line, err := readLine(ctx, c.in)
+	if err != nil {
+		return false, nil // the run keeps waiting; conclude says how to go on
+	}
+	answer := strings.TrimSpace(line)
+	switch low := strings.ToLower(answer); {
+	case isQuestion:
+		return true, n.app.Decide(ctx, run, answer != "", answer)
+	case low == "y" || low == "yes":
+		return true, n.app.Decide(ctx, run, true, "")
+	case low == "" || low == "l" || low == "later":
+		return false, nil
+	case low == "n" || low == "no":
+		return true, n.app.Decide(ctx, run, false, "no reason given")
+	default:
+		return true, n.app.Decide(ctx, run, false, answer)
+	}
+}
+
+// readLine reads a line unless ctx ends first.
+func readLine(ctx context.Context, in io.Reader) (string, error) {
+	type result struct {
+		line string
+		err  error
+	}
+	got := make(chan result, 1)
+	go func() {
+		line, err := bufio.NewReader(in).ReadString('\n')
+		got <- result{line, err}
+	}()
+	select {
+	case r := <-got:
+		return r.line, r.err
+	case <-ctx.Done():
+		return "", ctx.Err()
+	}
+}
+
+// watcher shows a run's events as they come: progress for people on stderr, or
+// envelopes on stdout with --json.
+type watcher struct {
+	progress *ui.Progress // nil with --json
+	out      io.Writer
+	seen     atomic.Int64 // sequence shown last
+	stop     context.CancelFunc
+	done     chan struct{}
+}
+
+func (c *cli) watch(ctx context.Context, n *node, run mgx.Run) *watcher {
+	ctx, stop := context.WithCancel(context.WithoutCancel(ctx))
+	w := &watcher{out: c.out, stop: stop, done: make(chan struct{})}
+	if !c.json {
+		w.progress = ui.New(c.err, ui.Options{})
+		n.deltas = func(_ mgx.RunID, d team.Delta) { w.progress.Delta(d.Text) }
+	}
+	// A resumed run was shown before, by whoever started it.
+	from := int64(0)
+	if run.Status != mgx.RunQueued {
+		from = run.Sequence
+		if w.progress != nil {
+			w.progress.Seed(run)
+		}
+	}
+	w.seen.Store(from)
+	go func() {
+		defer close(w.done)
+		for e, err := range event.Follow(ctx, n.store, event.FollowQuery{Workspace: run.Workspace, Run: run.ID}) {
+			if err != nil {
+				return
+			}
+			if e.Stream == mgx.StreamID(run.ID) && e.Sequence > w.seen.Load() {
+				w.show(e)
+				w.seen.Store(e.Sequence)
+			}
+		}
+	}()
+	return w
+}
+
+func (w *watcher) show(e mgx.Event) {
+	if w.progress != nil {
+		w.progress.Event(e)
+		return
+	}
+	line, err := json.Marshal(e)
+	if err == nil {
+		fmt.Fprintf(w.out, "%s\n", line)
+	}
+}
+
+// hold keeps the progress from writing while something else does.
+func (w *watcher) hold() (release func()) {
+	if w.progress == nil {
+		return func() {}
+	}
+	return w.progress.Hold()
+}
+
+// drain waits until everything that has happened is shown.
+func (w *watcher) drain(n *node, id mgx.RunID) {
+	run, err := n.store.Run(context.Background(), mgx.DefaultWorkspace, id)
+	for err == nil && w.seen.Load() < run.Sequence {
+		select {
+		case <-w.done:
+			return
+		case <-time.After(2 * time.Millisecond):
+		}
+	}
+}
+
+func (w *watcher) close() {
+	w.stop()
+	<-w.done
+	if w.progress != nil {
+		w.progress.Close()
+	}
+}
+
+// conclude says how a run stands and turns that into the command's exit.
+func (c *cli) conclude(ctx context.Context, n *node, run mgx.Run, elapsed time.Duration) error {
+	_, unsettled, err := n.store.Spent(context.WithoutCancel(ctx), run.ID)
+	if err != nil {
+		return err
+	}
+	if !c.json {
+		ui.Summary(c.err, run, ui.SummaryOptions{Elapsed: elapsed, Unsettled: unsettled, Next: next(run)})
+		if run.Status == mgx.RunDone && run.Answer != "" {
+			fmt.Fprintln(c.out, ui.Text(run.Answer))
+		}
+	}
+	e := run.Err()
+	if ctx.Err() != nil && !run.Status.Ended() {
+		e = mgx.Errorf(mgx.KindStopped, "interrupted", "interrupted; go on with: mgx resume %s", run.ID)
+	}
+	if e == nil {
+		return nil
+	}
+	return &saidError{e}
+}
+
+// next are the commands worth trying on a run as it stands.
+func next(run mgx.Run) []string {
+	id := string(run.ID)
+	switch {
+	case run.Status == mgx.RunWaiting && run.Approval != nil && strings.HasPrefix(run.Approval.Effect, team.QuestionPrefix):
+		return []string{"mgx approve " + id + ` --answer "…"`, "mgx resume " + id}
+	case run.Status == mgx.RunWaiting:
+		return []string{"mgx show " + id, "mgx approve " + id, "mgx approve " + id + ` --reject "why"`, "mgx resume " + id}
+	case !run.Status.Ended():
+		return []string{"mgx resume " + id, "mgx cancel " + id}
+	}
+	list := []string{"mgx show " + id}
+	if run.Tree != "" {
+		list = append(list, "mgx diff "+id)
+	}
+	list = append(list, "mgx events --run "+id, "mgx replay "+id)
+	if run.Status == mgx.RunFailed {
+		list = append(list, fmt.Sprintf("mgx fork %s --at %d", id, forkPoint(run)))
+	}
+	return list
+}
+
+// forkPoint is the last sequence before what ended the run.
+func forkPoint(run mgx.Run) int64 { return max(1, run.Sequence-2) }
+
+func isTerminal(v any) bool {
+	f, ok := v.(*os.File)
+	return ok && term.IsTerminal(int(f.Fd()))
+}

@@ -1,0 +1,60 @@
+/*
+Mgx is a team of AI agents that does software work on your repositories.
+
+	mgx demo                     the main job on a sample repository, no key needed
+	mgx run "TASK" --repo DIR    the main job on yours
+	mgx help                     all commands
+
+# A tour of the code
+
+This is the order in which to read it, from what is stored to what people see.
+
+Package mgx, the root, names the domain: typed identifiers, the events and their
+payloads, money, errors with their kinds, and [mgx.Run], the fold of a run's
+events. [mgx.Change] is everything that becomes true together. Start with doc.go,
+then change.go.
+
+Package internal/event holds the contracts: one JSON Schema for each event type.
+Nothing enters the log without being valid against its contract. Follow reads the
+log from a position and goes on as it grows, without gap or duplicate.
+
+Package internal/store is the only SQL. It applies changes, each whole or not at
+all, in one goroutine that commits many of them at once; it numbers events, folds
+runs, gives out leases and keeps the ledger. The suite in storetest says what any
+database must do.
+
+Package internal/workflow runs ordinary Go functions durably. Read doc.go for the
+promises, step.go for the heart: find the record of a step, or do it and record it
+with its events.
+
+Package internal/llm is the path of one model call: reserve, call, retry, settle.
+Its sub-packages speak the wire dialects; llmtest has the scripted model of the
+demo, and the faults that tests inject.
+
+Package internal/sandbox says what confines the programs that agents run; native
+does it with Linux namespaces, by running this same binary again as a helper
+([native.Main] is the first thing that main does).
+
+Package internal/git makes the clone that a run works in and brings its result
+back as data.
+
+Package internal/tool holds the tools: each a Go file beside the words that
+describe it to models.
+
+Package internal/agent is one agent's loop: a pure function of what its host
+returns, which is why it can be journaled and replayed.
+
+Package internal/team is the story of a task as a workflow: prepare, triage, plan,
+approve, implement, check, review, deliver. Read run.go and change.go; host.go ties
+the agent's loop to the workflow's steps. The roles are Markdown files in roles/.
+
+Package internal/app holds the use cases, whoever asks.
+
+This package is the command line: one file for each group of commands, wire.go
+builds everything, attach.go shows a run while this process works on it.
+
+Package internal/ui is how runs look on a terminal. Packages config, telemetry and
+guard keep settings, log lines and secrets in order. The import table in
+arch_test.go at the root holds all of this to its layers.
+*/
+package main

@@ -1,0 +1,154 @@
+package main
+
+import (
+	"context"
+	"os"
+	"os/exec"
+	"runtime"
+	"strings"
+
+	"github.com/spf13/cobra"
+
+	"mgx"
+	"mgx/internal/sandbox"
+	"mgx/internal/ui"
+)
+
+func (c *cli) doctorCommand() *cobra.Command {
+	return &cobra.Command{
+		Use:   "doctor",
+		Short: "Try what MGX needs on this machine, and say what is missing",
+		Args:  noArgs,
+		RunE:  func(cmd *cobra.Command, _ []string) error { return c.doctor(cmd.Context()) },
+	}
+}
+
+// doctor tries each thing a run needs. Its exit is 3 when a run could not work.
+func (c *cli) doctor(ctx context.Context) error {
+	reports := []sandbox.Report{c.doctorHost(ctx)} // the host first, then the default driver
+	for _, d := range drivers() {
+		reports = append(reports, d.Probe(ctx))
+	}
+	reports = append(reports, c.doctorToolchains(), c.doctorModels())
+	if c.json {
+		if err := printJSON(c, reports...); err != nil {
+			return err
+		}
+	} else {
+		for _, r := range reports {
+			c.report(r)
+		}
+	}
+	if host, native := reports[0], reports[1]; !allOK(host) || native.Level == "" || native.Level == sandbox.LevelOff {
+		return mgx.Errorf(mgx.KindConfig, "not_ready", "this machine lacks something that runs need; see the lines marked above")
+	}
+	return nil
+}
+
+func (c *cli) report(r sandbox.Report) {
+	title := r.Driver
+	if r.Level != "" {
+		title += ": level " + string(r.Level)
+	}
+	var rows []ui.Row
+	for _, check := range r.Checks {
+		rows = append(rows, ui.Row{Name: check.Name, Text: orElse(check.Detail, "as it should be"), Bad: !check.OK})
+	}
+	ui.Section(c.out, title, rows)
+}
+
+func allOK(r sandbox.Report) bool {
+	for _, check := range r.Checks {
+		if !check.OK {
+			return false
+		}
+	}
+	return true
+}
+
+func (c *cli) doctorHost(ctx context.Context) sandbox.Report {
+	r := sandbox.Report{Driver: "host"}
+	add := func(name string, err error, detail string) {
+		check := sandbox.Check{Name: name, OK: err == nil, Detail: detail}
+		if err != nil {
+			check.Detail = mgx.AsError(err).Message
+		}
+		r.Checks = append(r.Checks, check)
+	}
+	out, err := exec.CommandContext(ctx, "git", "--version").Output()
+	if err != nil {
+		err = mgx.Errorf(mgx.KindConfig, "git_missing", "git is not on the PATH; install it, for example with: apt-get install git")
+	}
+	add("git", err, strings.TrimSpace(string(out)))
+	n, err := c.openAny(ctx)
+	if err == nil {
+		defer n.close()
+		err = n.store.Verify(ctx)
+	}
+	add("data directory and log", err, c.cfg.Data)
+	add("platform", nil, runtime.GOOS+"/"+runtime.GOARCH)
+	return r
+}
+
+func (c *cli) doctorToolchains() sandbox.Report {
+	_, _, found := sandbox.Toolchains(os.Getenv, os.Getenv("HOME"))
+	r := sandbox.Report{Driver: "toolchains in the sandbox"}
+	for _, t := range found {
+		r.Checks = append(r.Checks, sandbox.Check{Name: t.Name, OK: true, Detail: orElse(t.Version, t.Path)})
+	}
+	return r
+}
+
+func (c *cli) doctorModels() sandbox.Report {
+	m := newModels(c.getenv)
+	r := sandbox.Report{Driver: "models"}
+	for _, p := range m.found {
+		r.Checks = append(r.Checks, sandbox.Check{Name: p.Name(), OK: true, Detail: "configured; try it with: mgx models"})
+	}
+	if len(m.found) == 0 {
+		r.Checks = append(r.Checks, sandbox.Check{Name: "provider", Detail: "none found; set one of " + strings.Join(m.lookedFor, ", ") + ". mgx demo needs none"})
+	}
+	return r
+}
+
+func (c *cli) configCommand() *cobra.Command {
+	return &cobra.Command{
+		Use:   "config",
+		Short: "Show every setting, its value and where it comes from",
+		Args:  noArgs,
+		RunE: func(*cobra.Command, []string) error {
+			entries := c.cfg.Dump(redactor().String)
+			if c.json {
+				return printJSON(c, entries...)
+			}
+			for _, e := range entries {
+				c.printf("%-12s %-28s %s\n", e.Name, ui.Text(e.Value), e.Source)
+			}
+			return nil
+		},
+	}
+}
+
+func (c *cli) modelsCommand() *cobra.Command {
+	return &cobra.Command{
+		Use:   "models",
+		Short: "List the models that can be reached, with window and price",
+		Args:  noArgs,
+		RunE:  func(cmd *cobra.Command, _ []string) error { return c.listModels(cmd.Context()) },
+	}
+}
+
+func (c *cli) versionCommand() *cobra.Command {
+	return &cobra.Command{
+		Use:   "version",
+		Short: "Print the version",
+		Args:  noArgs,
+		RunE: func(*cobra.Command, []string) error {
+			if c.json {
+				return printJSON(c, map[string]string{"version": version, "go": runtime.Version(), "platform": runtime.GOOS + "/" + runtime.GOARCH})
+			}
+			c.printf("mgx %s (%s, %s/%s)\n", version, runtime.Version(), runtime.GOOS, runtime.GOARCH)
+			return nil
+		},
+	}
+}

@@ -1,0 +1,176 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+
+	"github.com/spf13/cobra"
+
+	"mgx"
+	"mgx/internal/store"
+)
+
+func (c *cli) resumeCommand() *cobra.Command {
+	return &cobra.Command{
+		Use:   "resume [RUN]",
+		Short: "Go on with a run that was interrupted or has its decision; without RUN: with every one",
+		Args:  optionalArg("a run"),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			n, err := c.openAny(cmd.Context())
+			if err != nil {
+				return err
+			}
+			defer n.close()
+			if len(args) == 1 {
+				run, err := n.find(cmd.Context(), args[0])
+				if err != nil {
+					return err
+				}
+				return c.resume(cmd.Context(), n, run)
+			}
+			return c.resumeAll(cmd.Context(), n)
+		},
+	}
+}
+
+func (c *cli) resume(ctx context.Context, n *node, run mgx.Run) error {
+	if run.Status.Ended() {
+		return usage("already_ended", "run %s has ended already: %s; see: mgx show %s", run.ID, run.Status, run.ID)
+	}
+	if err := n.models.use(run.Settings); err != nil {
+		return err
+	}
+	return c.attach(ctx, n, run)
+}
+
+// resumeAll goes on with every run that is not ended and not at work elsewhere.
+// Its exit is that of the first run that did not reach its goal.
+func (c *cli) resumeAll(ctx context.Context, n *node) error {
+	runs, err := n.store.Runs(ctx, store.RunQuery{Workspace: mgx.DefaultWorkspace, Statuses: []mgx.RunStatus{mgx.RunQueued, mgx.RunRunning, mgx.RunWaiting}, Limit: 1000})
+	if err != nil {
+		return err
+	}
+	var first error
+	done := 0
+	for _, run := range runs {
+		if run.Status == mgx.RunWaiting && !c.due(ctx, n, run) {
+			fmt.Fprintf(c.err, "%s waits for a decision; see: mgx show %s\n", run.ID, run.ID)
+			continue
+		}
+		err := c.resume(ctx, n, run)
+		if mgx.IsCode(err, "run_busy") {
+			fmt.Fprintf(c.err, "%s is at work in another process\n", run.ID)
+			continue
+		}
+		done++
+		if first == nil {
+			first = err
+		}
+		if ctx.Err() != nil {
+			break
+		}
+	}
+	if done == 0 && first == nil && !c.json {
+		fmt.Fprintln(c.err, "Nothing to resume.")
+	}
+	return first
+}
+
+// due reports whether a waiting run has what it waits for.
+func (c *cli) due(ctx context.Context, n *node, run mgx.Run) bool {
+	if run.Approval == nil {
+		return true
+	}
+	signals, err := n.store.Signals(ctx, run.Execution, run.Approval.ID)
+	return err != nil || len(signals) > 0
+}
+
+func (c *cli) cancelCommand() *cobra.Command {
+	var why string
+	cmd := &cobra.Command{
+		Use:   "cancel RUN",
+		Short: "Stop a run for good",
+		Args:  oneArg("a run"),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			return c.withRun(cmd.Context(), args[0], func(ctx context.Context, n *node, run mgx.Run) error {
+				return c.cancel(ctx, n, run, why)
+			})
+		},
+	}
+	cmd.Flags().StringVar(&why, "reason", "cancelled by the user", "`why`, for the record")
+	return cmd
+}
+
+func (c *cli) cancel(ctx context.Context, n *node, run mgx.Run, why string) error {
+	if err := n.app.Cancel(ctx, run, why); err != nil {
+		return err
+	}
+	// Nobody may be at work on it: then this process brings it to its end.
+	_, err := n.engine.Drive(ctx, run.ID, run.Execution)
+	if mgx.IsCode(err, "run_busy") {
+		fmt.Fprintf(c.err, "%s is at work in another process, which stops it within a second.\n", run.ID)
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	fmt.Fprintf(c.err, "%s is cancelled. Its files and its log are kept.\n", run.ID)
+	return nil
+}
+
+func (c *cli) approveCommand() *cobra.Command {
+	var reject, answer string
+	cmd := &cobra.Command{
+		Use:   "approve RUN",
+		Short: "Decide what a run waits for",
+		Long: `Decide what a run waits for: approve its plan, reject it, or answer its question. The
+decision counts only for exactly what mgx show displays. mgx resume goes on.`,
+		Args: oneArg("a run"),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			rejected, answered := cmd.Flags().Changed("reject"), cmd.Flags().Changed("answer")
+			if rejected && answered {
+				return usage("bad_flag", "--reject and --answer exclude each other")
+			}
+			return c.withRun(cmd.Context(), args[0], func(ctx context.Context, n *node, run mgx.Run) error {
+				return c.decide(ctx, n, run, !rejected, orElse(reject, answer))
+			})
+		},
+	}
+	cmd.Flags().StringVar(&reject, "reject", "", "reject it, and say `why`")
+	cmd.Flags().StringVar(&answer, "answer", "", "answer its question with `text`")
+	return cmd
+}
+
+func (c *cli) decide(ctx context.Context, n *node, run mgx.Run, approved bool, words string) error {
+	if err := n.app.Decide(ctx, run, approved, words); err != nil {
+		return err
+	}
+	verb := "Approved"
+	if !approved {
+		verb = "Rejected"
+	}
+	fmt.Fprintf(c.err, "%s. Go on with: mgx resume %s\n", verb, run.ID)
+	return nil
+}
+
+// withRun opens the store and finds a run for a command that calls no model.
+func (c *cli) withRun(ctx context.Context, name string, f func(context.Context, *node, mgx.Run) error) (err error) {
+	n, err := c.openAny(ctx)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, n.close()) }()
+	run, err := n.find(ctx, name)
+	if err != nil {
+		return err
+	}
+	return f(ctx, n, run)
+}
+
+func orElse(s, other string) string {
+	if s == "" {
+		return other
+	}
+	return s
+}

@@ -1,0 +1,122 @@
+package main
+
+import (
+	"errors"
+	"io"
+	"os"
+	"strings"
+
+	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
+
+	"mgx"
+	"mgx/internal/config"
+)
+
+// cli is one command line at work: where it reads and writes, and its settings.
+type cli struct {
+	in       io.Reader
+	out, err io.Writer
+	getenv   func(string) string
+
+	json bool
+	cfg  *config.Config
+}
+
+// command builds the whole command tree; each subcommand has a file of its own.
+func (c *cli) command() *cobra.Command {
+	root := &cobra.Command{
+		Use:   "mgx",
+		Short: "A team of AI agents that does software work on your repositories",
+		Long: `MGX takes a task in words and a git repository. A team of agents plans, works in a
+sandbox, runs the repository's checks, reviews its own work and delivers a branch.
+Start with: mgx demo`,
+		Args:              noArgs,
+		SilenceUsage:      true,
+		SilenceErrors:     true,
+		PersistentPreRunE: func(cmd *cobra.Command, _ []string) error { return c.configure(cmd) },
+		RunE:              func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
+	}
+	root.SetOut(c.out)
+	root.SetErr(c.err)
+	root.SetFlagErrorFunc(func(cmd *cobra.Command, err error) error {
+		return usage("bad_flag", "%s; see: %s --help", err, cmd.CommandPath())
+	})
+	flags := root.PersistentFlags()
+	flags.String("data", "", "data `directory` (default: the XDG data directory)")
+	flags.String("database", "", "SQLite `file` (default: mgx.db in the data directory)")
+	flags.String("log-format", "text", "log lines as `text or json`")
+	flags.String("log-level", "warn", "least `level` of log lines: debug, info, warn, error")
+	flags.BoolVar(&c.json, "json", false, "results as JSON on stdout, one object a line")
+	root.CompletionOptions.HiddenDefaultCmd = true
+	root.AddCommand(
+		c.demoCommand(), c.runCommand(), c.resumeCommand(), c.cancelCommand(), c.approveCommand(),
+		c.runsCommand(), c.showCommand(), c.diffCommand(), c.eventsCommand(), c.replayCommand(), c.forkCommand(),
+		c.doctorCommand(), c.configCommand(), c.modelsCommand(), c.versionCommand(),
+	)
+	return root
+}
+
+// configure settles the configuration before any command runs.
+func (c *cli) configure(cmd *cobra.Command) error {
+	typed := map[string]string{}
+	cmd.Flags().Visit(func(f *pflag.Flag) { typed[f.Name] = f.Value.String() })
+	cfg, err := config.Load(c.getenv, typed)
+	if err != nil {
+		return err
+	}
+	c.cfg = cfg
+	return nil
+}
+
+// noArgs, oneArg: as cobra's, with an error of ours.
+func noArgs(cmd *cobra.Command, args []string) error {
+	if len(args) == 0 {
+		return nil
+	}
+	if cmd.HasSubCommands() {
+		hint := ""
+		if near := cmd.SuggestionsFor(args[0]); len(near) > 0 {
+			hint = "; did you mean " + strings.Join(near, " or ") + "?"
+		}
+		return usage("unknown_command", "there is no command %q%s; see: %s --help", args[0], hint, cmd.CommandPath())
+	}
+	return usage("bad_arguments", "%s takes no arguments; got %q", cmd.CommandPath(), args)
+}
+
+func oneArg(what string) cobra.PositionalArgs {
+	return func(cmd *cobra.Command, args []string) error {
+		if len(args) == 1 {
+			return nil
+		}
+		return usage("bad_arguments", "%s takes one argument, %s; got %d", cmd.CommandPath(), what, len(args))
+	}
+}
+
+func optionalArg(what string) cobra.PositionalArgs {
+	return func(cmd *cobra.Command, args []string) error {
+		if len(args) <= 1 {
+			return nil
+		}
+		return usage("bad_arguments", "%s takes at most one argument, %s; got %d", cmd.CommandPath(), what, len(args))
+	}
+}
+
+// terminal reports whether a person is at both ends of this command.
+func (c *cli) terminal() bool {
+	return !c.json && isTerminal(c.in) && isTerminal(c.err)
+}
+
+func workingDir(dir string) (string, error) {
+	if dir != "" {
+		return dir, nil
+	}
+	wd, err := os.Getwd()
+	if errors.Is(err, os.ErrNotExist) {
+		return "", usage("not_a_directory", "the working directory no longer exists; change to another or use --repo")
+	}
+	if err != nil {
+		return "", mgx.Errorf(mgx.KindConfig, "no_working_directory", "the working directory cannot be read: %w", err)
+	}
+	return wd, nil
+}

@@ -1,0 +1,115 @@
+package main
+
+import (
+	"context"
+	"strings"
+
+	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
+
+	"mgx"
+	"mgx/internal/app"
+	"mgx/internal/git"
+)
+
+// runFlags are the choices of a run beyond those that are settings.
+type runFlags struct {
+	repo         string
+	plan         bool
+	branch       string
+	checks       []string
+	maxTokens    int64
+	includeDirty bool
+	price        string
+}
+
+func (f *runFlags) add(flags *pflag.FlagSet) {
+	flags.BoolVar(&f.plan, "plan", false, "plan first, whatever the size of the task")
+	flags.StringVar(&f.branch, "branch", "", "`name` of the branch to deliver (default mgx/<slug>/run-<n>)")
+	flags.StringArrayVar(&f.checks, "check", nil, "`command` that must succeed; may be given several times (default: found from the repository's files)")
+	flags.Int64Var(&f.maxTokens, "max-tokens", 0, "most tokens in and out, in the whole run (0: no limit)")
+	flags.StringVar(&f.price, "price", "", "`IN,OUT` in dollars per million tokens, for models that MGX has no price for")
+	addLimits(flags)
+}
+
+// addLimits adds the flags that are settings too. Their defaults are the
+// configuration's; see package config.
+func addLimits(flags *pflag.FlagSet) {
+	flags.String("model", "", "`provider/model` (default: the first provider found in the environment)")
+	flags.String("approve", "ask", "who approves plans: `auto, ask or never`")
+	flags.String("budget", "none", "most that the run may spend, in `dollars`")
+	flags.String("max-turns", "200", "most model turns")
+	flags.String("timeout", "2h", "longest that the run may work, such as 45m")
+	flags.String("sandbox", "auto", "walls around tools: `auto or off`")
+}
+
+func (c *cli) runCommand() *cobra.Command {
+	var f runFlags
+	cmd := &cobra.Command{
+		Use:   `run "TASK"`,
+		Short: "Have a task done on a repository",
+		Long: `Have a task done on a git repository. The work happens in a clone of its own; your
+checkout is never touched. The result is a new branch.
+
+Exit codes: 0 done; 1 goal not reached; 2 usage; 3 configuration; 4 provider;
+5 budget; 6 refused or approval missing; 7 timed out or cancelled; 70 internal.`,
+		Example: `  mgx run "add a /healthz endpoint with a test"
+  mgx run "why does the parser allocate so much?" --repo ../parser
+  mgx run "port the tests to table form" --plan --approve ask --budget 2`,
+		Args: oneArg("the task in quotes"),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			return c.run(cmd.Context(), args[0], f, cmd.Flags().Changed("approve"))
+		},
+	}
+	cmd.Flags().StringVar(&f.repo, "repo", "", "the repository's `directory` (default: the current one)")
+	cmd.Flags().BoolVar(&f.includeDirty, "include-dirty", false, "take the checkout's uncommitted changes along")
+	f.add(cmd.Flags())
+	return cmd
+}
+
+func (c *cli) run(ctx context.Context, text string, f runFlags, approveTyped bool) error {
+	if strings.TrimSpace(text) == "" {
+		return usage("empty_task", `the task is empty; say what you want, for example: mgx run "add a /healthz endpoint with a test"`)
+	}
+	dir, err := workingDir(f.repo)
+	if err != nil {
+		return err
+	}
+	src, err := git.Inspect(ctx, dir)
+	if err != nil {
+		return err
+	}
+	if f.branch != "" {
+		if err := git.ValidBranch(f.branch); err != nil {
+			return err
+		}
+	}
+	m := newModels(c.getenv)
+	model, err := m.choose(ctx, c.cfg.Model)
+	if err != nil {
+		return err
+	}
+	n, err := c.open(ctx, m)
+	if err != nil {
+		return err
+	}
+	defer n.close()
+	settings := c.settings(f)
+	settings.Model = model
+	if err := n.models.use(settings); err != nil {
+		return err
+	}
+	settings.Plan = f.plan || approveTyped && c.cfg.Approve == "ask"
+	run, err := n.app.StartRun(ctx, app.NewRun{Text: text, Repo: src.RepoInfo, Settings: settings, Source: "cli"})
+	if err != nil {
+		return err
+	}
+	return c.attach(ctx, n, run)
+}
+
+func (c *cli) settings(f runFlags) mgx.RunSettings {
+	return mgx.RunSettings{
+		Approve: c.cfg.Approve, Budget: c.cfg.Budget, MaxTurns: c.cfg.MaxTurns, Timeout: c.cfg.Timeout,
+		Sandbox: c.cfg.Sandbox, Branch: f.branch, Checks: f.checks, MaxTokens: f.maxTokens, IncludeDirty: f.includeDirty, Price: f.price,
+	}
+}

@@ -1,0 +1,309 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"mgx"
+	"mgx/internal/event"
+	"mgx/internal/git"
+	"mgx/internal/store"
+	"mgx/internal/ui"
+)
+
+func (c *cli) runsCommand() *cobra.Command {
+	var limit int
+	cmd := &cobra.Command{
+		Use:   "runs",
+		Short: "List runs, newest first",
+		Args:  noArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			if limit < 1 || limit > 10_000 {
+				return usage("bad_limit", "--limit takes 1 to 10000, not %d", limit)
+			}
+			n, err := c.openAny(cmd.Context())
+			if err != nil {
+				return err
+			}
+			defer n.close()
+			runs, err := n.store.Runs(cmd.Context(), store.RunQuery{Workspace: mgx.DefaultWorkspace, Limit: limit})
+			if err != nil {
+				return err
+			}
+			if c.json {
+				return printJSON(c, runs...)
+			}
+			if len(runs) == 0 {
+				fmt.Fprintln(c.err, "No runs yet. Start with: mgx demo")
+				return nil
+			}
+			return ui.RunsTable(c.out, runs, time.Now())
+		},
+	}
+	cmd.Flags().IntVar(&limit, "limit", 50, "at most `N` runs")
+	return cmd
+}
+
+func printJSON[T any](c *cli, values ...T) error {
+	enc := json.NewEncoder(c.out)
+	enc.SetEscapeHTML(false)
+	for _, v := range values {
+		if err := enc.Encode(v); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (c *cli) showCommand() *cobra.Command {
+	return &cobra.Command{
+		Use:   "show RUN",
+		Short: "Everything about a run",
+		Args:  oneArg("a run"),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			return c.withRun(cmd.Context(), args[0], func(ctx context.Context, n *node, run mgx.Run) error {
+				if c.json {
+					return printJSON(c, run)
+				}
+				steps, err := n.store.Journal(ctx, run.Execution)
+				if err != nil {
+					return err
+				}
+				return ui.Show(c.out, run, steps)
+			})
+		},
+	}
+}
+
+func (c *cli) diffCommand() *cobra.Command {
+	var stat bool
+	cmd := &cobra.Command{
+		Use:   "diff RUN",
+		Short: "What a run changed, delivered or not",
+		Args:  oneArg("a run"),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			return c.withRun(cmd.Context(), args[0], func(ctx context.Context, n *node, run mgx.Run) error {
+				return c.diff(ctx, n, run, stat)
+			})
+		},
+	}
+	cmd.Flags().BoolVar(&stat, "stat", false, "only which files, and how much")
+	return cmd
+}
+
+func (c *cli) diff(ctx context.Context, n *node, run mgx.Run, stat bool) error {
+	base, to := run.Repo.Head, orElse(run.Commit, run.Tree)
+	if run.Delivered != nil {
+		base = run.Delivered.Base
+	}
+	if to == "" {
+		fmt.Fprintf(c.err, "%s has changed nothing.\n", run.ID)
+		return nil
+	}
+	site, err := n.site(ctx, run.ID, run.Repo, run.Settings)
+	if err != nil {
+		return err
+	}
+	defer site.Box.Close()
+	text, err := site.Clone.Diff(ctx, base, to, git.DiffOptions{Stat: stat, MaxBytes: 8 << 20})
+	if err != nil {
+		return err
+	}
+	if text == "" {
+		fmt.Fprintf(c.err, "%s has changed nothing.\n", run.ID)
+		return nil
+	}
+	return ui.Diff(c.out, text, ui.Auto)
+}
+
+func (c *cli) eventsCommand() *cobra.Command {
+	var follow bool
+	var run, glob string
+	var since int64
+	cmd := &cobra.Command{
+		Use:   "events",
+		Short: "Print the event log, one envelope a line",
+		Args:  noArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			ctx := cmd.Context()
+			if since < 0 {
+				return usage("bad_position", "--since takes a position of 0 or more, not %d", since)
+			}
+			n, err := c.openAny(ctx)
+			if err != nil {
+				return err
+			}
+			defer n.close()
+			q := event.FollowQuery{Workspace: mgx.DefaultWorkspace, After: since}
+			if glob != "" {
+				q.Types = []string{glob}
+			}
+			if run != "" {
+				found, err := n.find(ctx, run)
+				if err != nil {
+					return err
+				}
+				q.Run = found.ID
+			}
+			return c.events(ctx, n, q, follow)
+		},
+	}
+	cmd.Flags().BoolVar(&follow, "follow", false, "go on as events happen, until interrupted")
+	cmd.Flags().StringVar(&run, "run", "", "only events of this `run`")
+	cmd.Flags().Int64Var(&since, "since", 0, "only events after this `position`")
+	cmd.Flags().StringVar(&glob, "type", "", "only types that match this `glob`, such as 'tool.*'")
+	return cmd
+}
+
+// events prints what is in the log now, and with follow what comes.
+func (c *cli) events(ctx context.Context, n *node, q event.FollowQuery, follow bool) error {
+	head, err := n.store.Head(ctx)
+	if err != nil {
+		return err
+	}
+	for {
+		page, err := n.store.EventsAfter(ctx, q.Workspace, q.Stream, q.Run, q.Types, q.After, 500)
+		if err != nil {
+			return err
+		}
+		for _, e := range page {
+			if e.Position > head && !follow {
+				return nil
+			}
+			if err := c.printEvent(e); err != nil {
+				return err
+			}
+			q.After = e.Position
+		}
+		if len(page) == 0 {
+			break
+		}
+	}
+	if !follow {
+		return nil
+	}
+	for e, err := range event.Follow(ctx, n.store, q) {
+		if err != nil {
+			return ignoreInterrupt(ctx, err)
+		}
+		if err := c.printEvent(e); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (c *cli) printEvent(e mgx.Event) error {
+	if c.json {
+		return printJSON(c, e)
+	}
+	_, err := fmt.Fprintln(c.out, ui.EventLine(e))
+	return err
+}
+
+// ignoreInterrupt makes the way a person ends a command that never ends a good
+// end.
+func ignoreInterrupt(ctx context.Context, err error) error {
+	if ctx.Err() != nil {
+		return nil
+	}
+	return err
+}
+
+func (c *cli) replayCommand() *cobra.Command {
+	return &cobra.Command{
+		Use:   "replay RUN",
+		Short: "Run a run's workflow code again, offline, against its journal",
+		Long: `Runs the run's workflow code again from its journal, offline: no model is called, no
+tool runs and nothing is written. It says whether every decision came out the same, and
+exits with 1 and the first difference if not.`,
+		Args: oneArg("a run"),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			return c.withRun(cmd.Context(), args[0], c.replay)
+		},
+	}
+}
+
+func (c *cli) replay(ctx context.Context, n *node, run mgx.Run) error {
+	start := time.Now()
+	report, err := n.engine.Replay(ctx, run.Execution)
+	if err != nil {
+		return err
+	}
+	if c.json {
+		if err := printJSON(c, report); err != nil {
+			return err
+		}
+	}
+	if !report.Identical {
+		return mgx.Errorf(mgx.KindGoal, "replay_differs", "the replay differs at step %s", report.Difference.Step)
+	}
+	if !c.json {
+		fmt.Fprintf(c.out, "Identical: %d recorded steps asked for again and decided the same, in %s.\n", report.Steps, ui.Duration(time.Since(start)))
+	}
+	return nil
+}
+
+func (c *cli) forkCommand() *cobra.Command {
+	var at int64
+	var f runFlags
+	cmd := &cobra.Command{
+		Use:   "fork RUN --at SEQ",
+		Short: "Start a new run from a moment of another",
+		Long: `Starts a new run from another's journal up to an event of it (see mgx events --run RUN):
+what was done by then is not done again, and the files are as they were. Flags given here
+hold from there on; all others stay as they were.`,
+		Args: oneArg("a run"),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			return c.withRun(cmd.Context(), args[0], func(ctx context.Context, n *node, run mgx.Run) error {
+				if !cmd.Flags().Changed("at") {
+					return usage("bad_sequence", "say where to fork with --at SEQ; the events are in: mgx events --run %s", run.ID)
+				}
+				return c.fork(ctx, n, run, at, func(s *mgx.RunSettings) { c.override(cmd, s, f) })
+			})
+		},
+	}
+	cmd.Flags().Int64Var(&at, "at", 0, "`sequence` of the last event to take over")
+	f.add(cmd.Flags())
+	return cmd
+}
+
+// override applies the flags that were typed to settings taken over.
+func (c *cli) override(cmd *cobra.Command, s *mgx.RunSettings, f runFlags) {
+	now := c.settings(f)
+	for name, set := range map[string]func(){
+		"model":      func() { s.Model = c.cfg.Model },
+		"approve":    func() { s.Approve = now.Approve },
+		"budget":     func() { s.Budget = now.Budget },
+		"max-turns":  func() { s.MaxTurns = now.MaxTurns },
+		"timeout":    func() { s.Timeout = now.Timeout },
+		"sandbox":    func() { s.Sandbox = now.Sandbox },
+		"plan":       func() { s.Plan = f.plan },
+		"branch":     func() { s.Branch = now.Branch },
+		"check":      func() { s.Checks = now.Checks },
+		"max-tokens": func() { s.MaxTokens = now.MaxTokens },
+		"price":      func() { s.Price = now.Price },
+	} {
+		if cmd.Flags().Changed(name) {
+			set()
+		}
+	}
+}
+
+func (c *cli) fork(ctx context.Context, n *node, from mgx.Run, at int64, change func(*mgx.RunSettings)) error {
+	settings := from.Settings
+	change(&settings)
+	if err := n.models.use(settings); err != nil {
+		return err
+	}
+	run, err := n.app.Fork(ctx, from, at, change)
+	if err != nil {
+		return err
+	}
+	fmt.Fprintf(c.err, "%s is a fork of %s at %d.\n", run.ID, from.ID, at)
+	return c.attach(ctx, n, run)
+}

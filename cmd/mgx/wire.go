@@ -1,0 +1,150 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"io/fs"
+	"log/slog"
+	"os"
+	"path/filepath"
+	"syscall"
+
+	"mgx"
+	"mgx/internal/app"
+	"mgx/internal/event"
+	"mgx/internal/git"
+	"mgx/internal/guard"
+	"mgx/internal/sandbox"
+	"mgx/internal/sandbox/native"
+	"mgx/internal/sandbox/off"
+	"mgx/internal/store"
+	"mgx/internal/team"
+	"mgx/internal/telemetry"
+	"mgx/internal/tool"
+	"mgx/internal/workflow"
+)
+
+// node is everything a command works with, built in one place.
+type node struct {
+	app    *app.App
+	store  *store.Store
+	engine *workflow.Engine
+	owner  *owner
+	data   string
+	log    *slog.Logger
+	redact *guard.Redactor
+	models *models
+	deltas func(mgx.RunID, team.Delta) // may be set before work begins
+}
+
+// openAny opens a node for a command that may call whatever model a run names.
+func (c *cli) openAny(ctx context.Context) (*node, error) {
+	return c.open(ctx, newModels(c.getenv))
+}
+
+// redactor knows the secrets of this process's environment.
+func redactor() *guard.Redactor { return guard.NewRedactor(guard.SecretsFromEnv(os.Environ())...) }
+
+// open builds a node on the data directory of the configuration.
+func (c *cli) open(ctx context.Context, m *models) (*node, error) {
+	n := &node{data: c.cfg.Data, models: m, redact: redactor()}
+	n.log = telemetry.NewLogger(c.err, telemetry.Options{Format: c.cfg.LogFormat, Level: c.cfg.LogLevel, Redact: n.redact.String})
+	if err := os.MkdirAll(n.data, 0o700); err != nil {
+		return nil, dataError(n.data, err)
+	}
+	contracts, err := event.NewRegistry()
+	if err != nil {
+		return nil, err
+	}
+	path := c.cfg.Database
+	if path == "" {
+		path = filepath.Join(n.data, "mgx.db")
+	}
+	if n.store, err = store.Open(ctx, path, store.Options{Check: contracts.Check, Redact: n.redact.Bytes}); err != nil {
+		return nil, err
+	}
+	if n.owner, err = newOwner(n.data); err != nil {
+		n.store.Close()
+		return nil, dataError(n.data, err)
+	}
+	n.engine = workflow.New(n.store, workflow.Options{Owner: n.owner.id, Alive: n.owner.alive, Log: n.log})
+	team.Register(n.engine, team.Deps{
+		Model:  n.models,
+		Window: n.models.window,
+		Open:   n.site,
+		Run: func(ctx context.Context, id mgx.RunID) (mgx.Run, error) {
+			return n.store.Run(ctx, mgx.DefaultWorkspace, id)
+		},
+		Deltas: func(id mgx.RunID, d team.Delta) {
+			if n.deltas != nil {
+				n.deltas(id, d)
+			}
+		},
+	})
+	n.app = &app.App{
+		Workspace: mgx.DefaultWorkspace, Actor: "user_local", Store: n.store, Engine: n.engine,
+		CopyFiles: func(from, to mgx.RunID) error { return git.CopyRun(n.runDir(from), n.runDir(to)) },
+	}
+	return n, nil
+}
+
+func (n *node) close() error {
+	n.owner.close()
+	return n.store.Close()
+}
+
+func dataError(dir string, err error) error {
+	if errors.Is(err, fs.ErrPermission) || errors.Is(err, syscall.EROFS) {
+		return mgx.Errorf(mgx.KindConfig, store.CodeReadOnly, "the data directory %s cannot be written; make it writable or choose another with --data: %w", dir, err)
+	}
+	return mgx.Errorf(mgx.KindConfig, "data_unusable", "the data directory %s cannot be used; choose another with --data: %w", dir, err)
+}
+
+func (n *node) runDir(id mgx.RunID) string { return filepath.Join(n.data, "runs", string(id)) }
+
+// site opens the files of a run in the sandbox that its settings ask for.
+func (n *node) site(ctx context.Context, id mgx.RunID, repo mgx.RepoInfo, settings mgx.RunSettings) (*team.Site, error) {
+	src, err := git.Reopen(ctx, repo)
+	if err != nil {
+		return nil, err
+	}
+	dir := n.runDir(id)
+	if err := git.Layout(dir); err != nil {
+		return nil, dataError(n.data, err)
+	}
+	tools, env, _ := sandbox.Toolchains(os.Getenv, os.Getenv("HOME"))
+	mounts := append(tools, git.Mounts(dir, src)...)
+	mounts = append(mounts, sandbox.Mount{Host: filepath.Join(dir, "outputs"), Guest: tool.OutputsDir, Mode: sandbox.ReadOnly})
+	box, err := driver(settings.Sandbox).Open(ctx, sandbox.Spec{
+		ID: string(id), Work: filepath.Join(dir, "work"), State: filepath.Join(dir, "state"), Mounts: mounts, Env: env,
+	})
+	if err != nil {
+		return nil, err
+	}
+	site := &team.Site{Source: src, Clone: git.New(box, dir, src), Box: box, Files: tool.Workspace{Box: box}}
+	if site.Files.Root, err = os.OpenRoot(filepath.Join(dir, "work")); err == nil {
+		site.Files.Outputs, err = os.OpenRoot(filepath.Join(dir, "outputs"))
+	}
+	if err != nil {
+		box.Close()
+		return nil, dataError(n.data, err)
+	}
+	return site, nil
+}
+
+// drivers lists every sandbox there is, strongest first.
+func drivers() []sandbox.Driver { return []sandbox.Driver{native.New(), off.New()} }
+
+// driver is the sandbox for a --sandbox value. There is no falling back: walls
+// that are not there must have been typed away.
+func driver(setting string) sandbox.Driver {
+	if setting == "off" {
+		return off.New()
+	}
+	return native.New()
+}
+
+// find returns the run that a person means by a whole id or a part of it.
+func (n *node) find(ctx context.Context, name string) (mgx.Run, error) {
+	return n.store.FindRun(ctx, mgx.DefaultWorkspace, name)
+}
