@@ -19,8 +19,6 @@ func numbered(events ...mgx.Event) []mgx.Event {
 
 func event(typ mgx.EventType, payload any) mgx.Event { return testScope.Event(typ, payload) }
 
-func ptr[T any](v T) *T { return &v }
-
 // wholeRun is a run as the team workflow tells it.
 func wholeRun() []mgx.Event {
 	plan := mgx.Plan{
@@ -36,7 +34,7 @@ func wholeRun() []mgx.Event {
 		event(mgx.RunCreated, mgx.RunCreatedData{
 			Task:     mgx.TaskInfo{ID: "task_1", Title: "add a /healthz endpoint", Description: "add a /healthz endpoint with a test\n\nand more"},
 			Repo:     mgx.RepoInfo{Path: "/home/ada/greeter", Head: "0123456789abcdef", Branch: "main", Dirty: true},
-			Settings: mgx.RunSettings{Model: "openai/gpt-5", Approve: "auto", Budget: ptr(2 * mgx.USD), MaxTurns: 60, Timeout: time.Hour, Sandbox: "auto"},
+			Settings: mgx.RunSettings{Model: "openai/gpt-5", Approve: "auto", Budget: new(2 * mgx.USD), MaxTurns: 60, Timeout: time.Hour, Sandbox: "auto"},
 		}),
 		event(mgx.TaskStarted, mgx.TaskStartedData{Attempt: 1}),
 		event(mgx.RunPhaseChanged, mgx.PhaseData{Phase: mgx.PhasePrepare}),
@@ -59,7 +57,7 @@ func wholeRun() []mgx.Event {
 		event(mgx.ToolReturned, mgx.ToolResultData{CallID: "a", Name: "read", Status: "success", DurationMS: 2, Output: "package main"}),
 		event(mgx.RunPlanUpdated, mgx.PlanUpdatedData{Plan: moved, Hash: "h1"}),
 		event(mgx.ToolCalled, mgx.ToolCallData{CallID: "c", Name: "shell", Summary: "go test ./...\necho done", SandboxLevel: "basic"}),
-		event(mgx.ToolReturned, mgx.ToolResultData{CallID: "c", Name: "shell", Status: "error", DurationMS: 61000, Output: "l1\nl2\nl3\nl4\nl5\n", ExitCode: ptr(2)}),
+		event(mgx.ToolReturned, mgx.ToolResultData{CallID: "c", Name: "shell", Status: "error", DurationMS: 61000, Output: "l1\nl2\nl3\nl4\nl5\n", ExitCode: new(2)}),
 		event(mgx.ToolCalled, mgx.ToolCallData{CallID: "d", Name: "write", Summary: "../evil", SandboxLevel: "basic"}),
 		event(mgx.ToolReturned, mgx.ToolResultData{CallID: "d", Name: "write", Status: "denied", Output: "policy forbids it"}),
 		event(mgx.LLMProviderError, mgx.ProviderErrorData{Provider: "openai", Model: "gpt-5", ErrorType: "rate_limit", Message: "slow down", RetryCount: 0, Retrying: true}),

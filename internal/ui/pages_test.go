@@ -228,7 +228,7 @@ func TestEventLine(t *testing.T) {
 	}
 	for want, e := range map[string]mgx.Event{
 		"shell go test":                event(mgx.ToolCalled, mgx.ToolCallData{Name: "shell", Summary: "go test"}),
-		"shell error in 1.0 s, exit 1": event(mgx.ToolReturned, mgx.ToolResultData{Name: "shell", Status: "error", DurationMS: 1000, ExitCode: ptr(1)}),
+		"shell error in 1.0 s, exit 1": event(mgx.ToolReturned, mgx.ToolResultData{Name: "shell", Status: "error", DurationMS: 1000, ExitCode: new(1)}),
 		"baseline: 0 of 1 passed":      event(mgx.RunChecksCompleted, mgx.ChecksData{Round: "baseline", Checks: make([]mgx.CheckResult, 1)}),
 		"turn-1 failed in 40 ms: why":  event(mgx.WorkflowStepCompleted, mgx.StepCompletedData{Step: "turn-1", Status: "failed", DurationMS: 40, Error: "why"}),
 		"(does not decode)":            {Type: mgx.RunNoted, Data: []byte(`[]`)},

@@ -97,8 +97,8 @@ func TestSandboxOffIsAWarning(t *testing.T) {
 
 func TestProgramThatFailedIsShownSo(t *testing.T) {
 	t.Parallel()
-	out := plainProgress(Options{}, event(mgx.ToolReturned, mgx.ToolResultData{Name: "shell", Status: "success", ExitCode: ptr(3), Output: "why"}),
-		event(mgx.ToolReturned, mgx.ToolResultData{Name: "shell", Status: "success", ExitCode: ptr(0), Output: "fine"}),
+	out := plainProgress(Options{}, event(mgx.ToolReturned, mgx.ToolResultData{Name: "shell", Status: "success", ExitCode: new(3), Output: "why"}),
+		event(mgx.ToolReturned, mgx.ToolResultData{Name: "shell", Status: "success", ExitCode: new(0), Output: "fine"}),
 		event(mgx.ToolReturned, mgx.ToolResultData{Name: "shell", Status: "timeout", DurationMS: 1000}))
 	if want := "  ✕ shell    exit 3 · 0 ms\n      why\n  ✓ shell    0 ms\n  ✕ shell    timed out · 1.0 s\n"; out != want {
 		t.Errorf("got %q, want %q", out, want)

@@ -154,7 +154,7 @@ func hostile(s string) []mgx.Event {
 		event(mgx.ApprovalRequested, mgx.ApprovalRequestedData{ApprovalID: s, Effect: s, Hash: s}),
 		event(mgx.ApprovalDecided, mgx.ApprovalDecidedData{ApprovalID: s, By: s, Reason: s, Hash: s}),
 		event(mgx.ToolCalled, mgx.ToolCallData{CallID: "1", Name: s, Summary: s, SandboxLevel: s}),
-		event(mgx.ToolReturned, mgx.ToolResultData{CallID: "1", Name: s, Status: "error", Output: s, ExitCode: ptr(1)}),
+		event(mgx.ToolReturned, mgx.ToolResultData{CallID: "1", Name: s, Status: "error", Output: s, ExitCode: new(1)}),
 		event(mgx.ToolCalled, mgx.ToolCallData{CallID: "2", Name: s, Summary: s}),
 		event(mgx.LLMCallCompleted, mgx.LLMCallData{Provider: s, Model: s}),
 		event(mgx.LLMProviderError, mgx.ProviderErrorData{Provider: s, Model: s, ErrorType: s, Message: s}),
