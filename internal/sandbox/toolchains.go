@@ -138,6 +138,14 @@ func (f *finder) show(host string) bool {
 	return true
 }
 
+// place mounts part of the host read-only at another path.
+func (f *finder) place(host, guest string) {
+	if f.mayShow(host) {
+		f.mounts = append(f.mounts, Mount{Host: host, Guest: guest, Mode: ReadOnly})
+		f.mask(host, guest)
+	}
+}
+
 // warm lays an overlay of the host's cache over guest.
 func (f *finder) warm(host, guest string) bool { return f.layer(host, guest, Overlay) }
 

@@ -132,9 +132,9 @@ func findRust(f *finder) {
 	cargo, rustup := f.dir("CARGO_HOME", f.below(".cargo")), f.dir("RUSTUP_HOME", f.below(".rustup"))
 	if bin := filepath.Join(cargo, "bin"); within(at, bin) { // programs there ask rustup which toolchain they are
 		f.show(bin)
-		f.show(filepath.Join(rustup, "toolchains"))
-		f.show(filepath.Join(rustup, "settings.toml"))
-		f.set("RUSTUP_HOME=" + rustup)
+		// Rustup also writes beside them, so they are shown in the box's home.
+		f.place(filepath.Join(rustup, "toolchains"), guestHome+"/.rustup/toolchains")
+		f.place(filepath.Join(rustup, "settings.toml"), guestHome+"/.rustup/settings.toml")
 	}
 	if !f.visible(file) && !f.show(parent(file)) || !f.reach(at, file) {
 		return

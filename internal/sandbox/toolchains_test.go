@@ -164,7 +164,7 @@ func TestToolchains(t *testing.T) {
 		"~/.pyenv":                               sandbox.ReadOnly,
 		"/home/mgx/.cache/pip":                   sandbox.Overlay,
 		"~/.cargo/bin":                           sandbox.ReadOnly,
-		"~/.rustup/toolchains":                   sandbox.ReadOnly,
+		"/home/mgx/.rustup/toolchains":           sandbox.ReadOnly,
 		"/home/mgx/.cargo/registry":              sandbox.Overlay,
 		"~/.sdkman/candidates/java/21":           sandbox.ReadOnly,
 		"/home/mgx/.m2/repository":               sandbox.Overlay,
