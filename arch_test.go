@@ -61,7 +61,7 @@ var mayImport = map[string][]string{
 	"internal/git":             {"internal/sandbox"},
 	"internal/blob":            {},
 	"internal/store":           {},
-	"internal/store/storetest": {},
+	"internal/store/storetest": {"internal/store"},
 	"internal/telemetry":       {},
 }
 

@@ -105,6 +105,6 @@ type Scope struct {
 func (s Scope) Event(typ EventType, payload any) Event {
 	e := NewEvent(typ, payload)
 	e.Workspace, e.Task, e.Run, e.Execution = s.Workspace, s.Task, s.Run, s.Execution
-	e.Stream = StreamID(s.Run)
+	e.Stream, e.Traceparent = StreamID(s.Run), s.Run.Traceparent()
 	return e
 }

@@ -3,6 +3,8 @@ package mgx
 import (
 	"crypto/rand"
 	"encoding/binary"
+	"fmt"
+	"strings"
 	"time"
 )
 
@@ -38,13 +40,42 @@ func NewExecutionID() ExecutionID { return NewID[ExecutionID]("exec") }
 func NewEventID() EventID         { return NewID[EventID]("evt") }
 func NewSignalID() SignalID       { return NewID[SignalID]("sig") }
 
+const ulidAlphabet = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"
+
+// Traceparent is the W3C trace context (https://www.w3.org/TR/trace-context/) of
+// everything that a run does: the 128 bits of its ULID are the trace id, and
+// their random half is the id of the run's root span. It is empty for a run id
+// that is not ours.
+func (id RunID) Traceparent() string {
+	_, ulid, _ := strings.Cut(string(id), "_")
+	if len(ulid) != 26 {
+		return ""
+	}
+	var hi, lo uint64
+	for _, c := range ulid {
+		n := strings.IndexRune(ulidAlphabet, c)
+		if n < 0 {
+			return ""
+		}
+		hi, lo = hi<<5|lo>>59, lo<<5|uint64(n)
+	}
+	return fmt.Sprintf("00-%016x%016x-%016x-01", hi, lo, lo)
+}
+
+// TraceID is the trace id of the run: 32 hexadecimal digits, or empty.
+func (id RunID) TraceID() string {
+	if _, rest, ok := strings.Cut(id.Traceparent(), "-"); ok {
+		return rest[:32]
+	}
+	return ""
+}
+
 // crockford writes 128 bits as 26 characters of Crockford's base 32.
 func crockford(b [16]byte) string {
-	const alphabet = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"
 	hi, lo := binary.BigEndian.Uint64(b[:8]), binary.BigEndian.Uint64(b[8:])
 	var out [26]byte
 	for i := len(out) - 1; i >= 0; i-- {
-		out[i] = alphabet[lo&31]
+		out[i] = ulidAlphabet[lo&31]
 		lo = lo>>5 | hi<<59
 		hi >>= 5
 	}

@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"slices"
 	"strings"
 	"sync/atomic"
 	"time"
@@ -25,8 +26,10 @@ import (
 func (c *cli) attach(ctx context.Context, n *node, run mgx.Run) error {
 	start := time.Now()
 	watch := c.watch(ctx, n, run)
+	defer watch.close(n, c.err)
 	err := c.drive(ctx, n, run, watch)
 	watch.drain(n, run.ID)
+	watch.close(n, c.err)
 	after, readErr := n.store.Run(context.WithoutCancel(ctx), run.Workspace, run.ID)
 	if readErr != nil {
 		return errors.Join(err, readErr)
@@ -123,6 +126,7 @@ func (c *cli) watch(ctx context.Context, n *node, run mgx.Run) *watcher {
 	w := &watcher{out: c.out, stop: stop, done: make(chan struct{})}
 	if !c.json {
 		w.progress = ui.New(c.err, ui.Options{})
+		n.logTo.set(w.progress)
 		n.deltas = func(_ mgx.RunID, d team.Delta) { w.progress.Delta(d.Text) }
 	}
 	// A resumed run was shown before, by whoever started it.
@@ -180,10 +184,12 @@ func (w *watcher) drain(n *node, id mgx.RunID) {
 	}
 }
 
-func (w *watcher) close() {
+// close ends the display; calling it again does nothing.
+func (w *watcher) close(n *node, stderr io.Writer) {
 	w.stop()
 	<-w.done
 	if w.progress != nil {
+		n.logTo.set(stderr)
 		w.progress.Close()
 	}
 }
@@ -195,7 +201,15 @@ func (c *cli) conclude(ctx context.Context, n *node, run mgx.Run, elapsed time.D
 		return err
 	}
 	if !c.json {
-		ui.Summary(c.err, run, ui.SummaryOptions{Elapsed: elapsed, Unsettled: unsettled, Next: next(run)})
+		try := next(run)
+		if run.Status == mgx.RunFailed {
+			at, err := forkPoint(context.WithoutCancel(ctx), n, run)
+			if err != nil {
+				return err
+			}
+			try = append(try, fmt.Sprintf("mgx fork %s --at %d", run.ID, at))
+		}
+		ui.Summary(c.err, run, ui.SummaryOptions{Elapsed: elapsed, Unsettled: unsettled, Next: try})
 		if run.Status == mgx.RunDone && run.Answer != "" {
 			fmt.Fprintln(c.out, ui.Text(run.Answer))
 		}
@@ -226,14 +240,23 @@ func next(run mgx.Run) []string {
 		list = append(list, "mgx diff "+id)
 	}
 	list = append(list, "mgx events --run "+id, "mgx replay "+id)
-	if run.Status == mgx.RunFailed {
-		list = append(list, fmt.Sprintf("mgx fork %s --at %d", id, forkPoint(run)))
-	}
 	return list
 }
 
-// forkPoint is the last sequence before what ended the run.
-func forkPoint(run mgx.Run) int64 { return max(1, run.Sequence-2) }
+// forkPoint is the sequence from which a run that failed can be tried again: that
+// of its last step with a result.
+func forkPoint(ctx context.Context, n *node, run mgx.Run) (int64, error) {
+	journal, err := n.store.Journal(ctx, run.Execution)
+	if err != nil {
+		return 0, err
+	}
+	for _, rec := range slices.Backward(journal) {
+		if rec.Failure == nil {
+			return rec.Sequence, nil
+		}
+	}
+	return 1, nil
+}
 
 func isTerminal(v any) bool {
 	f, ok := v.(*os.File)

@@ -10,6 +10,7 @@ import (
 	"mgx"
 	"mgx/internal/llm"
 	"mgx/internal/llm/llmtest"
+	"mgx/internal/team"
 	"mgx/internal/ui"
 )
 
@@ -79,16 +80,21 @@ const (
 	localWindow  = 32_000
 )
 
-// window is how many tokens a model can see.
-func (m *models) window(model string) int {
+// limits are what a model can take and give.
+func (m *models) limits(model string) team.Limits {
 	provider, name, _ := strings.Cut(model, "/")
-	if p, ok := m.prices.Lookup(provider, name); ok && p.ContextWindow > 0 {
-		return p.ContextWindow
+	price, _ := m.prices.Lookup(provider, name)
+	l := team.Limits{Window: price.ContextWindow, Output: price.MaxOutput}
+	if l.Window == 0 {
+		l.Window = hostedWindow
+		if slices.ContainsFunc(m.found, func(f found) bool { return f.Name() == provider && f.Local }) {
+			l.Window = localWindow
+		}
 	}
-	if slices.ContainsFunc(m.found, func(f found) bool { return f.Name() == provider && f.Local }) {
-		return localWindow
+	if l.Output == 0 {
+		l.Output = l.Window / 4
 	}
-	return hostedWindow
+	return l
 }
 
 // listModels asks every provider that was found what it serves.
@@ -121,7 +127,7 @@ func (c *cli) printModel(m *models, f found, info llm.ModelInfo) {
 	name := f.Name() + "/" + info.ID
 	price, known := m.prices.Lookup(f.Name(), info.ID)
 	if c.json {
-		row := map[string]any{"model": name, "context_window": m.window(name), "price_known": known}
+		row := map[string]any{"model": name, "context_window": m.limits(name).Window, "price_known": known}
 		if known {
 			row["input_usd_per_million"], row["output_usd_per_million"] = price.Input, price.Output
 		}
@@ -134,5 +140,5 @@ func (c *cli) printModel(m *models, f found, info llm.ModelInfo) {
 	} else if known {
 		cost = fmt.Sprintf("%s in, %s out per million tokens", price.Input, price.Output)
 	}
-	c.printf("%-48s %8s  %s\n", ui.Text(name), ui.Tokens(int64(m.window(name))), cost)
+	c.printf("%-48s %8s  %s\n", ui.Text(name), ui.Tokens(int64(m.limits(name).Window)), cost)
 }

@@ -3,10 +3,12 @@ package main
 import (
 	"context"
 	"errors"
+	"io"
 	"io/fs"
 	"log/slog"
 	"os"
 	"path/filepath"
+	"sync/atomic"
 	"syscall"
 
 	"mgx"
@@ -32,6 +34,7 @@ type node struct {
 	owner  *owner
 	data   string
 	log    *slog.Logger
+	logTo  redirect
 	redact *guard.Redactor
 	models *models
 	deltas func(mgx.RunID, team.Delta) // may be set before work begins
@@ -48,7 +51,8 @@ func redactor() *guard.Redactor { return guard.NewRedactor(guard.SecretsFromEnv(
 // open builds a node on the data directory of the configuration.
 func (c *cli) open(ctx context.Context, m *models) (*node, error) {
 	n := &node{data: c.cfg.Data, models: m, redact: redactor()}
-	n.log = telemetry.NewLogger(c.err, telemetry.Options{Format: c.cfg.LogFormat, Level: c.cfg.LogLevel, Redact: n.redact.String})
+	n.logTo.set(c.err)
+	n.log = telemetry.NewLogger(&n.logTo, telemetry.Options{Format: c.cfg.LogFormat, Level: c.cfg.LogLevel, Redact: n.redact.String})
 	if err := os.MkdirAll(n.data, 0o700); err != nil {
 		return nil, dataError(n.data, err)
 	}
@@ -70,7 +74,8 @@ func (c *cli) open(ctx context.Context, m *models) (*node, error) {
 	n.engine = workflow.New(n.store, workflow.Options{Owner: n.owner.id, Alive: n.owner.alive, Log: n.log})
 	team.Register(n.engine, team.Deps{
 		Model:  n.models,
-		Window: n.models.window,
+		Limits: n.models.limits,
+		Log:    n.log,
 		Open:   n.site,
 		Run: func(ctx context.Context, id mgx.RunID) (mgx.Run, error) {
 			return n.store.Run(ctx, mgx.DefaultWorkspace, id)
@@ -148,3 +153,11 @@ func driver(setting string) sandbox.Driver {
 func (n *node) find(ctx context.Context, name string) (mgx.Run, error) {
 	return n.store.FindRun(ctx, mgx.DefaultWorkspace, name)
 }
+
+// redirect is where log lines go: stderr, or the progress display while there is
+// one, so that the two do not mix.
+type redirect struct{ to atomic.Pointer[io.Writer] }
+
+func (r *redirect) set(w io.Writer) { r.to.Store(&w) }
+
+func (r *redirect) Write(b []byte) (int, error) { return (*r.to.Load()).Write(b) }

@@ -15,6 +15,7 @@ package team
 
 import (
 	"context"
+	"log/slog"
 	"time"
 
 	"mgx"
@@ -44,13 +45,20 @@ type Site struct {
 // Deps is what the workflow needs from the outside.
 type Deps struct {
 	Model  Model
-	Window func(model string) int // tokens the model can see
+	Limits func(model string) Limits
+	Log    *slog.Logger
 	// Open opens the site of a run, making its directories if they are not there.
 	Open func(ctx context.Context, run mgx.RunID, repo mgx.RepoInfo, settings mgx.RunSettings) (*Site, error)
 	Run  func(ctx context.Context, id mgx.RunID) (mgx.Run, error)
 	// Deltas, if set, receives what models and programs say as they say it. It
 	// must not block.
 	Deltas func(run mgx.RunID, d Delta)
+}
+
+// Limits are what a model can take and give, in tokens.
+type Limits struct {
+	Window int `json:"window"` // prompt and answer together
+	Output int `json:"output"` // of one answer
 }
 
 // Delta is something for watchers only: it is never stored.
@@ -82,5 +90,6 @@ func Register(e *workflow.Engine, deps Deps) {
 const (
 	maxHeals     = 3
 	maxRevisions = 2
+	maxOutput    = 8192 // tokens of one answer, where the model gives that many
 	checkTimeout = 10 * time.Minute
 )

@@ -7,6 +7,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"log/slog"
 	"strings"
 	"time"
 
@@ -62,8 +63,11 @@ func (h host) call(s *workflow.StepContext, req *llm.Request) (*llm.Response, er
 		}
 	}
 	if err != nil {
+		h.log(s, req.Conversation).WarnContext(s, "model call failed", "model", req.Model, "attempts", attempts(res), "error", err)
 		return nil, err
 	}
+	h.log(s, req.Conversation).InfoContext(s, "model call", "model", req.Model, "duration", res.Duration,
+		"prompt", res.Response.Usage.Prompt, "completion", res.Response.Usage.Completion, "cost", res.Cost.String(), "finish", res.Response.Finish)
 	res.Settlement.ID = acct.full(res.Settlement.ID)
 	s.Settle(res.Settlement)
 	usage := res.Response.Usage
@@ -79,9 +83,25 @@ func (h host) call(s *workflow.StepContext, req *llm.Request) (*llm.Response, er
 	return res.Response, nil
 }
 
+func attempts(res *llm.Result) int {
+	if res == nil {
+		return 0
+	}
+	return res.Attempts
+}
+
+// log is the run's log with the ids of one step of one agent.
+func (h host) log(s *workflow.StepContext, agent string) *slog.Logger {
+	scope := s.Scope()
+	return h.r.deps.Log.With("workspace_id", scope.Workspace, "task_id", scope.Task, "run_id", scope.Run,
+		"step", s.Name(), "agent_id", agentID(agent), "trace_id", scope.Run.TraceID())
+}
+
+func agentID(conversation string) mgx.AgentID { return mgx.AgentID("agent_" + conversation) }
+
 func (h host) event(s *workflow.StepContext, req *llm.Request, typ mgx.EventType, data any) mgx.Event {
 	e := s.Scope().Event(typ, data)
-	e.Agent = mgx.AgentID("agent_" + req.Conversation)
+	e.Agent = agentID(req.Conversation)
 	return e
 }
 
@@ -177,6 +197,7 @@ func (h host) runTool(s *workflow.StepContext, call agent.Call) (agent.Outcome, 
 		}
 	}
 	out.Result.Duration = time.Since(start)
+	h.log(s, call.Role).InfoContext(s, "tool call", "tool", call.Name, "status", out.Result.Status, "duration", out.Result.Duration)
 	s.Emit(s.Scope().Event(mgx.ToolReturned, mgx.ToolResultData{
 		CallID: call.ID, Name: call.Name, Status: string(out.Result.Status), DurationMS: out.Result.Duration.Milliseconds(),
 		Output: bounded(out.Result.Text, 64<<10), ExitCode: out.Result.ExitCode, Tree: out.Tree,

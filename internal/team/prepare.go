@@ -19,7 +19,7 @@ type prepared struct {
 	Base     string          `json:"base"` // commit the change is made on
 	Tree     string          `json:"tree"`
 	Date     string          `json:"date"`
-	Window   int             `json:"window"`
+	Limits   Limits          `json:"limits"`
 	Rules    string          `json:"rules"`    // AGENTS.md, bounded
 	Overview string          `json:"overview"` // top of the tree, state of git
 	Checks   []Check         `json:"checks"`
@@ -48,7 +48,7 @@ func (r *run) prepare() error {
 }
 
 func (r *run) makeReady(s *workflow.StepContext) (prepared, error) {
-	p := prepared{Date: mgx.Now().Format("2006-01-02"), Base: r.in.Repo.Head, Window: r.deps.Window(r.in.Settings.Model)}
+	p := prepared{Date: mgx.Now().Format("2006-01-02"), Base: r.in.Repo.Head, Limits: r.deps.Limits(r.in.Settings.Model)}
 	clone := r.site.Clone
 	if err := clone.Prepare(s); err != nil {
 		return p, err

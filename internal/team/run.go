@@ -142,11 +142,9 @@ func (r *run) agent(a cast) (*agent.Conversation, error) {
 		Role: a.role, Conversation: a.name, Model: r.in.Settings.Model,
 		System: role.Instructions, Opening: a.opening, Plan: a.plan, Accept: a.accept,
 		Tools: tools, Controls: controls, Forbidden: forbidden, Finish: a.finish,
-		MaxTurns: role.Turns, MaxOutput: maxOutput, Window: r.prep.Window,
+		MaxTurns: role.Turns, MaxOutput: min(maxOutput, r.prep.Limits.Output), Window: r.prep.Limits.Window,
 	}), nil
 }
-
-const maxOutput = 8192 // tokens of one answer
 
 // finished runs a conversation and reads what it finished with.
 func finished[T any](c *agent.Conversation) (T, error) {

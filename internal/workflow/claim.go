@@ -48,7 +48,7 @@ func (e *Engine) newClaim(ctx context.Context, x mgx.Execution) *claim {
 	return &claim{
 		engine: e, workflow: e.workflows[x.Workflow], x: x, ctx: ctx, cancel: cancel,
 		lease:     mgx.Lease{Execution: x.Execution, Owner: e.options.Owner, Term: x.Term},
-		log:       e.options.Log.With("workspace", x.Workspace, "task", x.Task, "run", x.Run, "execution", x.Execution),
+		log:       e.options.Log.With("workspace_id", x.Workspace, "task_id", x.Task, "run_id", x.Run, "execution_id", x.Execution, "trace_id", x.Run.TraceID()),
 		done:      make(chan struct{}),
 		recording: make(chan struct{}, 1),
 		restoring: make(chan struct{}, 1),

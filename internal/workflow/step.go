@@ -46,16 +46,20 @@ func Step[T any](c *Context, name string, input any, fn func(*StepContext) (T, e
 	return result[T](c, r)
 }
 
-// Record commits events once. It is a step without work: the events count as
-// its input by their types only, since their ids and times differ each time.
+// Record commits events once. It is a step without work: what the events say is
+// its input, without their ids and times, which differ each time.
 func Record(c *Context, name string, events ...mgx.Event) error {
-	types := make([]mgx.EventType, len(events))
+	type said struct {
+		Type mgx.EventType   `json:"type"`
+		Data json.RawMessage `json:"data"`
+	}
+	input := make([]said, len(events))
 	for i, e := range events {
-		types[i] = e.Type
+		input[i] = said{e.Type, e.Data}
 	}
 	defer c.enter()()
 	name = c.name(name)
-	sum := c.digest(mgx.StepWork, name, types)
+	sum := c.digest(mgx.StepWork, name, input)
 	r := c.find(name, mgx.StepWork, sum)
 	if r == nil {
 		r = c.claim.record(mgx.StepRecord{Name: name, Kind: mgx.StepWork, Input: sum, Attempts: 1, StartedAt: mgx.Now()}, mgx.Change{Events: events})
