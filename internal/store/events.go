@@ -120,13 +120,19 @@ func (t *tx) createTask(e mgx.Event) error {
 	return err
 }
 
-func scanEvent(row scanner) (e mgx.Event, err error) {
-	var at int64
-	var data string
-	err = row.Scan(&e.Position, &e.ID, &e.Workspace, &e.Stream, &e.Sequence, &e.Type, &e.Version, &at,
-		&e.Project, &e.Task, &e.Run, &e.Agent, &e.Execution, &e.Correlation, &e.Causation, &e.Traceparent, &data)
-	e.Time, e.Data = time.UnixMicro(at).UTC(), json.RawMessage(data)
-	return e, err
+// scanEvent reads into plain strings, which database/sql does without
+// reflection: catching up on a log is mostly this.
+func scanEvent(row scanner) (mgx.Event, error) {
+	var position, sequence, at int64
+	var id, workspace, stream, typ, version, project, task, run, agent, execution, correlation, causation, trace, data string
+	err := row.Scan(&position, &id, &workspace, &stream, &sequence, &typ, &version, &at,
+		&project, &task, &run, &agent, &execution, &correlation, &causation, &trace, &data)
+	return mgx.Event{
+		ID: mgx.EventID(id), Type: mgx.EventType(typ), Version: version, Time: time.UnixMicro(at).UTC(), Workspace: mgx.WorkspaceID(workspace),
+		Project: mgx.ProjectID(project), Task: mgx.TaskID(task), Run: mgx.RunID(run), Agent: mgx.AgentID(agent), Execution: mgx.ExecutionID(execution),
+		Correlation: correlation, Causation: mgx.EventID(causation), Traceparent: trace,
+		Stream: mgx.StreamID(stream), Sequence: sequence, Position: position, Data: json.RawMessage(data),
+	}, err
 }
 
 // EventQuery selects events. Every field that is set narrows the answer.

@@ -20,7 +20,6 @@ CREATE TABLE events (
 );
 CREATE UNIQUE INDEX events_id ON events (id);
 CREATE UNIQUE INDEX events_stream ON events (stream, sequence);
-CREATE INDEX events_workspace ON events (workspace, position);
 CREATE INDEX events_run ON events (run, position) WHERE run <> '';
 
 -- What people want, as task.created said it.
