@@ -1,0 +1,218 @@
+package event_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"path/filepath"
+	"slices"
+	"sync"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"mgx"
+	"mgx/internal/event"
+	"mgx/internal/store"
+)
+
+func open(t testing.TB, path string) *store.Store {
+	t.Helper()
+	s, err := store.Open(context.Background(), path, store.Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { s.Close() })
+	return s
+}
+
+func begin(t testing.TB, s *store.Store) mgx.Scope {
+	t.Helper()
+	sc := mgx.Scope{Workspace: mgx.DefaultWorkspace, Run: mgx.NewRunID()}
+	commit(t, s, sc.Event(mgx.RunCreated, mgx.RunCreatedData{}))
+	return sc
+}
+
+func commit(t testing.TB, s *store.Store, events ...mgx.Event) {
+	t.Helper()
+	if _, err := s.Commit(context.Background(), mgx.Change{Events: events}); err != nil {
+		t.Error(err)
+	}
+}
+
+func note(sc mgx.Scope, text string) mgx.Event {
+	return sc.Event(mgx.RunNoted, mgx.NotedData{Level: "info", Text: text})
+}
+
+func ends(e mgx.Event) bool { return e.Type == mgx.TaskCompleted }
+
+// Writers in two processes; each follower sees every event once, in order,
+// wherever it starts.
+func TestFollowMissesNothing(t *testing.T) {
+	t.Parallel()
+	const writers, rounds = 6, 40
+	path := filepath.Join(t.TempDir(), "mgx.db")
+	a, b := open(t, path), open(t, path)
+	sc := begin(t, a)
+	last := int64(1 + 2*writers*rounds + 1)
+
+	var followers sync.WaitGroup
+	for _, after := range []int64{0, 1, 100} {
+		for _, s := range []*store.Store{a, b} {
+			followers.Go(func() {
+				want := after
+				for e, err := range event.Follow(t.Context(), s, event.FollowQuery{Workspace: sc.Workspace, After: after, Until: ends}) {
+					if want++; err != nil || e.Position != want {
+						t.Errorf("after %d: got position %d %v, want %d", after, e.Position, err, want)
+						return
+					}
+				}
+				if want != last {
+					t.Errorf("after %d: ended at %d, want %d", after, want, last)
+				}
+			})
+		}
+	}
+	var wg sync.WaitGroup
+	for _, s := range []*store.Store{a, b} {
+		for range writers {
+			wg.Go(func() {
+				for i := range rounds {
+					commit(t, s, note(sc, fmt.Sprint(i)))
+				}
+			})
+		}
+	}
+	wg.Wait()
+	commit(t, b, sc.Event(mgx.TaskCompleted, mgx.TaskCompletedData{}))
+	followers.Wait()
+}
+
+func TestFollowFilters(t *testing.T) {
+	t.Parallel()
+	s := open(t, filepath.Join(t.TempDir(), "mgx.db"))
+	a, b := begin(t, s), begin(t, s)
+	commit(t, s, note(a, "1"), note(b, "2"), a.Event(mgx.ToolCalled, mgx.ToolCallData{}), note(a, "3"))
+	commit(t, s, a.Event(mgx.TaskCompleted, mgx.TaskCompletedData{}), b.Event(mgx.TaskCompleted, mgx.TaskCompletedData{}))
+	for name, c := range map[string]struct {
+		q    event.FollowQuery
+		want []int64
+	}{
+		"run":    {event.FollowQuery{Run: b.Run}, []int64{2, 4, 8}},
+		"stream": {event.FollowQuery{Stream: mgx.StreamID(a.Run)}, []int64{1, 3, 5, 6, 7}},
+		"types":  {event.FollowQuery{Run: a.Run, Types: []string{"tool.*", "task.*"}}, []int64{5, 7}},
+		"after":  {event.FollowQuery{Run: a.Run, After: 5}, []int64{6, 7}},
+	} {
+		c.q.Workspace, c.q.Until = mgx.DefaultWorkspace, ends
+		var got []int64
+		for e, err := range event.Follow(t.Context(), s, c.q) {
+			if err != nil {
+				t.Fatal(err)
+			}
+			got = append(got, e.Position)
+		}
+		if !slices.Equal(got, c.want) {
+			t.Errorf("%s: got %v, want %v", name, got, c.want)
+		}
+	}
+}
+
+// A commit of this process is seen at once, one of another process at the next
+// poll, and an idle log costs nothing but polls.
+func TestFollowDelay(t *testing.T) {
+	t.Parallel()
+	path := filepath.Join(t.TempDir(), "mgx.db")
+	synctest.Test(t, func(t *testing.T) {
+		own, other := open(t, path), open(t, path)
+		sc := begin(t, own)
+		seen := make(chan time.Time)
+		ctx, stop := context.WithCancel(t.Context())
+		ended := make(chan error, 1)
+		go func() {
+			for _, err := range event.Follow(ctx, own, event.FollowQuery{Workspace: sc.Workspace}) {
+				if err != nil {
+					ended <- err
+					return
+				}
+				seen <- time.Now()
+			}
+		}()
+		<-seen
+		time.Sleep(time.Hour + time.Millisecond)
+		for name, c := range map[string]struct {
+			s    *store.Store
+			most time.Duration
+		}{"own": {own, 0}, "other": {other, 200 * time.Millisecond}} {
+			start := time.Now()
+			go commit(t, c.s, note(sc, name))
+			if took := (<-seen).Sub(start); took > c.most {
+				t.Errorf("%s: seen after %v", name, took)
+			}
+		}
+		stop()
+		if err := <-ended; !errors.Is(err, context.Canceled) {
+			t.Errorf("ended with %v", err)
+		}
+	})
+}
+
+// The loop may be left at any time, and what follows goes on from there.
+func TestFollowResumes(t *testing.T) {
+	t.Parallel()
+	s := open(t, filepath.Join(t.TempDir(), "mgx.db"))
+	sc := begin(t, s)
+	for i := range 20 {
+		commit(t, s, note(sc, fmt.Sprint(i)))
+	}
+	var got []int64
+	for after := int64(0); after < 21; {
+		for e, err := range event.Follow(t.Context(), s, event.FollowQuery{Workspace: sc.Workspace, After: after}) {
+			if err != nil {
+				t.Fatal(err)
+			}
+			got, after = append(got, e.Position), e.Position
+			if after%4 == 0 || after == 21 {
+				break
+			}
+		}
+	}
+	for i, p := range got {
+		if p != int64(i+1) {
+			t.Fatalf("got %v", got)
+		}
+	}
+}
+
+// broken is a source whose reads fail.
+type broken struct {
+	*store.Store
+	err error
+}
+
+func (b broken) EventsAfter(context.Context, mgx.WorkspaceID, mgx.StreamID, mgx.RunID, []string, int64, int) ([]mgx.Event, error) {
+	return nil, b.err
+}
+
+func TestFollowReportsErrors(t *testing.T) {
+	t.Parallel()
+	s := open(t, filepath.Join(t.TempDir(), "mgx.db"))
+	sc := begin(t, s)
+	cause := errors.New("the disk is gone")
+	for name, c := range map[string]struct {
+		src  event.Source
+		q    event.FollowQuery
+		want func(error) bool
+	}{
+		"source":       {broken{s, cause}, event.FollowQuery{Workspace: sc.Workspace}, func(err error) bool { return errors.Is(err, cause) }},
+		"no workspace": {s, event.FollowQuery{}, func(err error) bool { return mgx.IsCode(err, "no_workspace") }},
+		"filters":      {s, event.FollowQuery{Workspace: sc.Workspace, Types: make([]string, 99)}, func(err error) bool { return mgx.IsCode(err, "too_many_filters") }},
+	} {
+		var errs []error
+		for _, err := range event.Follow(t.Context(), c.src, c.q) {
+			errs = append(errs, err)
+		}
+		if len(errs) != 1 || !c.want(errs[0]) {
+			t.Errorf("%s: got %v", name, errs)
+		}
+	}
+}
