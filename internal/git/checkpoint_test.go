@@ -193,6 +193,27 @@ func TestCommitMovesHead(t *testing.T) {
 	}
 }
 
+// A change within the second of the checkout, that keeps the size, shows in no
+// time that git compares.
+func TestChangeThatLeavesNoTrace(t *testing.T) {
+	t.Parallel()
+	r := newRepo(t)
+	r.write("README.md", "HELLO\n")
+	run := newRun(t, r.dir)
+	if _, err := run.Snapshot(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	if err := run.Prepare(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	for _, text := range []string{"HELLO\n", "World\n", "world\n"} {
+		write(t, run.work("README.md"), text)
+		if got := run.sh("git show " + run.checkpoint() + ":README.md"); got != strings.TrimSpace(text) {
+			t.Errorf("the checkpoint has %q, want %q", got, text)
+		}
+	}
+}
+
 // A random walk through file operations and checkpoints: every checkpoint can be
 // restored exactly, and two checkpoints are equal only when the files are.
 func TestRestoreProperty(t *testing.T) {

@@ -36,7 +36,10 @@ func CopyRun(fromDir, toDir string) error {
 	if err := rewind(half); err != nil {
 		return onDisk(err)
 	}
-	return onDisk(os.Rename(half, to)) // over the empty one
+	if err := os.Remove(to); err != nil { // it is empty
+		return onDisk(err)
+	}
+	return onDisk(os.Rename(half, to))
 }
 
 // notCopied belongs to the files of one run, or to one command.

@@ -23,6 +23,13 @@ import (
 
 func TestMain(m *testing.M) {
 	native.Main()
+	if spec := os.Getenv(lifeName); spec != "" {
+		if err := live(spec); err != nil {
+			fmt.Fprintln(os.Stderr, err)
+			os.Exit(1)
+		}
+		os.Exit(0)
+	}
 	home, err := os.MkdirTemp("", "mgx-git-test-")
 	if err != nil {
 		panic(err)

@@ -55,11 +55,7 @@ func (c *Clone) start() string {
 // prepared notes that the checkout is whole. Checkpoints start from its index,
 // which knows the times of all files.
 func (c *Clone) prepared() error {
-	index, err := os.ReadFile(c.file("index"))
-	if err != nil {
-		return onDisk(err)
-	}
-	if err := replaceFile(c.file(checkpointIndex), string(index)); err != nil {
+	if err := copyIfThere(c.file("index"), c.file(checkpointIndex)); err != nil {
 		return err
 	}
 	c.tree = ""

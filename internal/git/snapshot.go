@@ -10,6 +10,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"time"
 
 	"mgx"
 )
@@ -137,6 +138,8 @@ func globQuote(s string) string {
 	return strings.NewReplacer(`\`, `\\`, `*`, `\*`, `?`, `\?`, `[`, `\[`).Replace(s)
 }
 
+// copyIfThere copies a file with its time: git compares an index's own time with
+// those in it to know which files may have changed unseen.
 func copyIfThere(from, to string) error {
 	in, err := os.Open(from)
 	if errors.Is(err, fs.ErrNotExist) {
@@ -146,7 +149,14 @@ func copyIfThere(from, to string) error {
 		return mgx.Errorf(mgx.KindUsage, "unreadable_repository", "%s cannot be read: %w", from, err)
 	}
 	defer in.Close()
-	return copyTo(in, to, 0o600)
+	info, err := in.Stat()
+	if err != nil {
+		return onDisk(err)
+	}
+	if err := copyTo(in, to, 0o600); err != nil {
+		return err
+	}
+	return onDisk(os.Chtimes(to, time.Time{}, info.ModTime()))
 }
 
 func copyTo(in io.Reader, to string, mode os.FileMode) error {
