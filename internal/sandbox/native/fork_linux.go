@@ -39,8 +39,22 @@ func newProgram(path string, args, env []string, limits []rlimit) (*program, err
 	return p, err
 }
 
-// sigaction is struct kernel_sigaction, zero: the default.
-type sigaction [4]uint64
+// defaultSignals gives every signal its default meaning. For the first process
+// of a pid namespace that is to be ignored, so the command cannot disturb its
+// init; and the command inherits nothing that was ignored by whoever started us.
+func defaultSignals() error {
+	var initial [4]uint64 // struct kernel_sigaction
+	for s := unix.Signal(1); s <= 64; s++ {
+		if s == unix.SIGKILL || s == unix.SIGSTOP {
+			continue
+		}
+		_, _, errno := syscall.RawSyscall6(unix.SYS_RT_SIGACTION, uintptr(s), uintptr(unsafe.Pointer(&initial)), 0, 8, 0, 0)
+		if errno != 0 {
+			return errno
+		}
+	}
+	return nil
+}
 
 // start forks and executes the program on this thread, with the thread's
 // credentials. os.StartProcess cannot set resource limits, and limits on the
@@ -54,7 +68,7 @@ type sigaction [4]uint64
 //go:noinline
 func (p *program) start() (pid int, errno syscall.Errno) {
 	var none, all uint64 = 0, ^uint64(0)
-	// A handler of the runtime must not run in the child.
+	// No signal may interrupt the child before it is another program.
 	syscall.RawSyscall6(unix.SYS_RT_SIGPROCMASK, unix.SIG_SETMASK, uintptr(unsafe.Pointer(&all)), 0, 8, 0, 0)
 	r, _, e := syscall.RawSyscall6(unix.SYS_CLONE, uintptr(unix.SIGCHLD), 0, 0, 0, 0, 0)
 	if e != 0 || r != 0 {
@@ -62,10 +76,6 @@ func (p *program) start() (pid int, errno syscall.Errno) {
 		return int(r), e
 	}
 
-	var initial sigaction
-	for s := uintptr(1); s <= 64; s++ { // ignored ones would stay ignored across exec
-		syscall.RawSyscall6(unix.SYS_RT_SIGACTION, s, uintptr(unsafe.Pointer(&initial)), 0, 8, 0, 0)
-	}
 	syscall.RawSyscall(unix.SYS_SETSID, 0, 0, 0)
 	for i := range p.limits {
 		l := &p.limits[i]

@@ -8,7 +8,6 @@ import (
 	"errors"
 	"io"
 	"os"
-	"os/signal"
 	"runtime"
 	"syscall"
 	"unsafe"
@@ -47,8 +46,6 @@ func initMain() int {
 	if err != nil {
 		return report("plan", err)
 	}
-	go dieWithParent()
-
 	if stage, err := p.build(); err != nil {
 		return report(stage, err)
 	}
@@ -100,12 +97,14 @@ func report(stage string, err error) int {
 	return 125
 }
 
-// tell writes one failure, or an empty one when the command was started.
 func tell(f failure) {
 	if b, err := json.Marshal(f); err == nil {
 		unix.Write(statusFD, b)
 	}
 }
+
+// tellStarted reports that nothing failed, as an empty failure.
+func tellStarted() { unix.Write(statusFD, []byte("{}")) }
 
 // usageError is the command's fault, not the machine's.
 type usageError struct{ error }
@@ -146,19 +145,22 @@ func (p plan) run() int {
 	file, code := shell.Find(p.Dir, p.Args[0], p.Env)
 	if code != 0 {
 		unix.Write(2, []byte(shell.Complaint(p.Args[0], code)))
-		tell(failure{})
+		tellStarted()
 		return code
 	}
 	prog, err := newProgram(file, p.Args, p.Env, rlimits(p.Limits))
 	if err != nil {
 		return report("command", usageError{err})
 	}
-	signal.Notify(make(chan os.Signal, 1)) // the command may signal its init; nothing comes of it
+	if err := defaultSignals(); err != nil {
+		return report("signals", err)
+	}
 	pid, errno := prog.start()
 	if errno != 0 {
 		return report("fork", errno)
 	}
 	release()
+	go dieWithParent()
 	return reap(pid)
 }
 
@@ -170,7 +172,7 @@ func release() {
 			unix.Dup3(null, fd, unix.O_CLOEXEC)
 		}
 	}
-	tell(failure{})
+	tellStarted()
 	unix.Close(statusFD)
 }
 

@@ -27,7 +27,6 @@ var systemDirs = []string{"/usr", "/bin", "/sbin", "/lib", "/lib32", "/lib64", "
 // holds secrets and is never shown.
 var systemFiles = []string{
 	"/etc/alternatives",
-	"/etc/ca-certificates",
 	"/etc/crypto-policies",
 	"/etc/fonts",
 	"/etc/ld.so.cache",
@@ -50,13 +49,13 @@ var etc = []file{
 
 var devices = []string{"/dev/null", "/dev/zero", "/dev/full", "/dev/random", "/dev/urandom"}
 
-// masked entries of /proc tell of the host, not of the box. All of /proc is
-// read-only besides.
+// masked entries of /proc tell of the host, not of the box, and the kernel gives
+// them to whoever is the right user, which MGX may be, without a capability. All
+// of /proc is read-only besides.
 var masked = []string{
-	"/proc/acpi", "/proc/bus", "/proc/fs", "/proc/irq", "/proc/scsi", "/proc/driver",
-	"/proc/config.gz", "/proc/iomem", "/proc/ioports", "/proc/kallsyms", "/proc/kcore", "/proc/key-users",
-	"/proc/keys", "/proc/kmsg", "/proc/kpagecgroup", "/proc/kpagecount", "/proc/kpageflags", "/proc/modules",
-	"/proc/sched_debug", "/proc/slabinfo", "/proc/sysrq-trigger", "/proc/timer_list", "/proc/vmallocinfo",
+	"/proc/acpi", "/proc/scsi",
+	"/proc/kcore", "/proc/key-users", "/proc/keys", "/proc/kpagecgroup", "/proc/kpagecount", "/proc/kpageflags",
+	"/proc/latency_stats", "/proc/sched_debug", "/proc/slabinfo", "/proc/timer_list", "/proc/vmallocinfo",
 }
 
 // system is the part of a plan that is the same for every command of a machine.
@@ -84,15 +83,19 @@ func system() plan {
 	return p
 }
 
+// mask hides what this process could open itself; commands can do no more.
 func (p *plan) mask(name string) {
-	switch info, err := os.Stat(name); {
-	case err != nil:
-	case info.IsDir():
-		p.Mounts = append(p.Mounts, mount{Kind: tmpfs, Target: name, Size: 4096, Inodes: 1, Mode: "0555", ReadOnly: true})
-	default:
-		// A device on a mount without devices: opening it is refused.
-		p.Mounts = append(p.Mounts, mount{Kind: bind, Source: os.DevNull, Target: name, ReadOnly: true})
+	f, err := os.Open(name)
+	if err != nil {
+		return
 	}
+	defer f.Close()
+	if info, err := f.Stat(); err == nil && info.IsDir() {
+		p.Mounts = append(p.Mounts, mount{Kind: tmpfs, Target: name, Size: 4096, Inodes: 1, Mode: "0555", ReadOnly: true})
+		return
+	}
+	// A device on a mount without devices: opening it is refused.
+	p.Mounts = append(p.Mounts, mount{Kind: bind, Source: os.DevNull, Target: name, ReadOnly: true})
 }
 
 // show adds a part of the host at its own path, if the host has it.

@@ -58,6 +58,7 @@ var attacks = map[string]func(args []string) error{
 	"move":   func(a []string) error { return os.Rename(a[0], a[0]+".moved") },
 	"chmod":  func(a []string) error { return os.Chmod(a[0], 0o777) },
 
+	"kallsyms":  kernelAddresses,
 	"environ":   environOfOthers,
 	"readmem":   func(a []string) error { return opens("/proc/"+a[0]+"/mem", os.O_RDONLY) },
 	"rootof":    func(a []string) error { _, err := os.ReadDir("/proc/" + a[0] + "/root/"); return err },
@@ -177,6 +178,20 @@ func environOfOthers([]string) error {
 		}
 	}
 	return fmt.Errorf("no secret in the environment of %d processes", len(names))
+}
+
+// kernelAddresses is through when a symbol of the kernel has an address.
+func kernelAddresses([]string) error {
+	b, err := os.ReadFile("/proc/kallsyms")
+	if err != nil {
+		return err
+	}
+	for line := range strings.Lines(string(b)) {
+		if strings.Trim(strings.Fields(line)[0], "0") != "" {
+			return nil
+		}
+	}
+	return errors.New("all addresses are zero")
 }
 
 func readProcess(pid int) error {

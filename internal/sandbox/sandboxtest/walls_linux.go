@@ -217,7 +217,7 @@ var attackCases = []attackCase{
 	{"pid_max", aim("openwrite", "/proc/sys/kernel/pid_max"), false},
 	{"namespaces allowed", aim("openwrite", "/proc/sys/user/max_user_namespaces"), false},
 	{"sysrq", aim("openwrite", "/proc/sysrq-trigger"), false},
-	{"kallsyms", aim("openread", "/proc/kallsyms"), false},
+	{"kallsyms", aim("kallsyms"), false},
 	{"kcore", aim("openread", "/proc/kcore"), false},
 	{"kmsg", aim("openread", "/proc/kmsg"), false},
 	{"kernel pages", aim("openread", "/proc/kpageflags"), false},
