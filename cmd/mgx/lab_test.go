@@ -73,7 +73,8 @@ const labScript = `{
    {"text": "A first try.", "calls": [{"name": "edit", "args": {"path": "greet.sh", "old_string": "echo bye", "new_string": "echo hallo"}}]},
    {"text": "And a file.", "calls": [{"name": "shell", "args": {"command": "echo made >> made.txt; sh check.sh"}}]},
    {"text": "Repairing it.", "calls": [{"name": "edit", "args": {"path": "greet.sh", "old_string": "echo hallo", "new_string": "echo hello"}}, {"name": "shell", "args": {"command": "sh check.sh"}}]},
-   {"calls": [{"name": "finish", "args": {"status": "done", "subject": "Say hello", "body": "Because.", "summary": "It says hello."}}]}],
+   {"calls": [{"name": "update_plan", "args": {"steps": [{"text": "change greet.sh", "status": "done"}]}},
+    {"name": "finish", "args": {"status": "done", "subject": "Say hello", "body": "Because.", "summary": "It says hello."}}]}],
   "reviewer": [
    {"calls": [{"name": "shell", "args": {"command": "cat greet.sh made.txt"}}]},
    {"calls": [{"name": "finish", "args": {"verdict": "approve", "summary": "Fine.", "findings": []}}]}],

@@ -166,15 +166,20 @@ func (h host) Call(step string, call agent.Call) (agent.Outcome, error) {
 }
 
 func (h host) called(call agent.Call) mgx.ToolCallData {
-	d := mgx.ToolCallData{
-		CallID: call.ID, Name: call.Name, Effect: "none", AgentRole: call.Role,
+	return mgx.ToolCallData{
+		CallID: call.ID, Name: call.Name, Effect: effectOf(call.Name), AgentRole: call.Role,
 		Arguments: bounded(string(call.Args), 64<<10), Summary: tool.Summary(call.Name, call.Args),
 		SandboxLevel: string(h.r.site.Box.Level()), SandboxID: string(h.c.Scope().Run),
 	}
-	if call.Tool != nil {
-		d.Effect = string(call.Tool.Spec().Effect)
+}
+
+// effectOf is the effect of a built-in tool, also of one that is refused.
+func effectOf(name string) string {
+	tools, err := tool.ByName([]string{name})
+	if err != nil {
+		return ""
 	}
-	return d
+	return string(tools[0].Spec().Effect)
 }
 
 func (h host) runTool(s *workflow.StepContext, call agent.Call) (agent.Outcome, error) {
