@@ -131,6 +131,10 @@ func TestCost(t *testing.T) {
 			t.Errorf("%+v costs %d, want %d", c.usage, got, want)
 		}
 	}
+	tiny := Price{Rates: Rates{Input: 1, Cached: 1, CacheWrite: 1}}
+	if cost, bound := tiny.Cost(mgx.Usage{Prompt: 3, Cached: 1, CacheWrite: 1}), tiny.Bound(3, 0); cost != 3 || cost > bound {
+		t.Errorf("three roundings: cost %d, bound %d", cost, bound)
+	}
 	huge := Price{Rates: Rates{Input: math.MaxInt64, Output: math.MaxInt64}}
 	if got := huge.Cost(mgx.Usage{Prompt: math.MaxInt64, Completion: math.MaxInt64}); got != math.MaxInt64 {
 		t.Errorf("overflow: %d", got)

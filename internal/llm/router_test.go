@@ -346,7 +346,10 @@ func TestCallerEndsCall(t *testing.T) {
 			if !errors.Is(err, context.Canceled) || mgx.AsError(err).Kind != mgx.KindStopped || p.attempts != 1 {
 				t.Errorf("%s: %v after %d attempts", name, err, p.attempts)
 			}
-			if res == nil || len(acct.open) > 0 {
+			if ours := len(res.Errors) == 0; ours != (name == "while streaming") {
+				t.Errorf("%s: blames the provider: %+v", name, res.Errors)
+			}
+			if len(acct.open) > 0 {
 				t.Errorf("%s: a reservation stays open: %+v", name, acct)
 			}
 		}

@@ -295,7 +295,7 @@ func (o *sender) strike(f frame) bool {
 	case Endless:
 		return o.forever(o.wire.delta(llm.Chunk{Text: strings.Repeat("again and again ", 1024)}, "")[0].text(0))
 	case EndlessComments:
-		return o.forever(strings.Repeat(": still here\n\n", 5000))
+		return o.forever(strings.Repeat(": still here"+strings.Repeat(".", 4000)+"\n\n", 16))
 	case Huge:
 		return o.forever(o.wire.delta(llm.Chunk{Text: strings.Repeat("x", 50<<20)}, "")[0].text(0))
 	}

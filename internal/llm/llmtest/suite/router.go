@@ -32,6 +32,7 @@ func RunRouter(t *testing.T, connect Connect) {
 		{"overloaded in the stream", llmtest.Fault{Kind: llmtest.StreamError, After: 4, Body: `{"error":{"type":"overloaded_error","message":"x"}}`}, "overloaded", true},
 	} {
 		t.Run(c.name, func(t *testing.T) {
+			t.Parallel()
 			s := &llmtest.Server{Provider: llmtest.NewScripted(script()), Key: Key}
 			s.Faults = func(n int, _ *http.Request) *llmtest.Fault {
 				if n > 1 {
@@ -45,7 +46,7 @@ func RunRouter(t *testing.T, connect Connect) {
 			router := llm.NewRouter(llm.Options{
 				Providers: []llm.Provider{p},
 				Prices:    (*llm.Prices)(nil).WithUser(llm.Rates{Input: mgx.USD, Output: mgx.USD}),
-				Timeouts:  llm.Timeouts{FirstByte: 300 * time.Millisecond, Idle: 300 * time.Millisecond},
+				Timeouts:  patience(c.fault),
 				Jitter:    func(time.Duration) time.Duration { return 0 },
 			})
 			req := request("talker")
@@ -81,6 +82,14 @@ func RunRouter(t *testing.T, connect Connect) {
 			}
 		})
 	}
+}
+
+// patience is short only where a server stalls: a busy machine is no fault.
+func patience(f llmtest.Fault) llm.Timeouts {
+	if f.Kind == llmtest.Stall || f.Kind == llmtest.StallFirst {
+		return llm.Timeouts{FirstByte: time.Second, Idle: time.Second}
+	}
+	return llm.Timeouts{}
 }
 
 // account remembers what is reserved and not settled.
