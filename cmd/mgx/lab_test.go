@@ -175,6 +175,16 @@ func (l *lab) must(args ...string) string {
 // an event. It reports whether it was killed.
 func (l *lab) killAt(when func(n int, e mgx.Event) bool, args ...string) (seen int, killed bool) {
 	l.t.Helper()
+	seen, killed, code, stderr := l.follow(when, args...)
+	if code != 0 && !killed {
+		l.t.Fatalf("mgx %q: exit %d\n%s", args, code, stderr)
+	}
+	return seen, killed
+}
+
+// follow is killAt for commands that may fail.
+func (l *lab) follow(when func(n int, e mgx.Event) bool, args ...string) (seen int, killed bool, code int, stderr string) {
+	l.t.Helper()
 	cmd := l.mgx(append(args, "--json")...)
 	var errs bytes.Buffer
 	cmd.Stderr = &errs
@@ -197,10 +207,10 @@ func (l *lab) killAt(when func(n int, e mgx.Event) bool, args ...string) (seen i
 			cmd.Process.Kill()
 		}
 	}
-	if err := cmd.Wait(); err != nil && !killed {
-		l.t.Fatalf("mgx %q: %v\n%s", args, err, errs.String())
+	if err := cmd.Wait(); err != nil && cmd.ProcessState == nil {
+		l.t.Fatal(err)
 	}
-	return seen, killed
+	return seen, killed, cmd.ProcessState.ExitCode(), errs.String()
 }
 
 func (l *lab) store() *store.Store {
@@ -239,6 +249,11 @@ func (l *lab) fingerprint() string {
 		}
 		info, err := d.Info()
 		if err != nil {
+			return err
+		}
+		if d.Type() == fs.ModeSymlink {
+			to, err := os.Readlink(path)
+			fmt.Fprintf(h, "%s -> %s\n", rel, to)
 			return err
 		}
 		data, err := os.ReadFile(path)

@@ -94,8 +94,10 @@ func explain(err error, doing string) error {
 	if !ok {
 		return err
 	}
-	if strings.Contains(f.said, "No space left on device") || strings.Contains(f.said, "Disk quota exceeded") {
-		return diskFull(syscall.ENOSPC)
+	for _, sign := range []string{"No space left on device", "Disk quota exceeded", "unable to write file"} { // the last is all that checkout says
+		if strings.Contains(f.said, sign) {
+			return diskFull(syscall.ENOSPC)
+		}
 	}
 	e := mgx.Errorf(mgx.KindInternal, "git_failed", "git could not %s: %s", doing, sentence(f.said))
 	e.Err = f
