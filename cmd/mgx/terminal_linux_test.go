@@ -1,0 +1,94 @@
+package main
+
+import (
+	"bytes"
+	"fmt"
+	"io"
+	"os"
+	"strings"
+	"syscall"
+	"testing"
+
+	"golang.org/x/sys/unix"
+
+	"mgx"
+)
+
+// atTerminal runs mgx with a terminal on standard input and standard error, at
+// which the words are typed, and returns what the screen got and the exit code.
+func (l *lab) atTerminal(typed string, args ...string) (screen string, code int) {
+	l.t.Helper()
+	master, err := os.OpenFile("/dev/ptmx", os.O_RDWR|unix.O_NOCTTY, 0)
+	if err != nil {
+		l.t.Skipf("this machine gives out no terminals: %v", err)
+	}
+	defer master.Close()
+	n, err := unix.IoctlGetInt(int(master.Fd()), unix.TIOCGPTN)
+	if err == nil {
+		err = unix.IoctlSetPointerInt(int(master.Fd()), unix.TIOCSPTLCK, 0)
+	}
+	if err != nil {
+		l.t.Fatal(err)
+	}
+	slave, err := os.OpenFile(fmt.Sprintf("/dev/pts/%d", n), os.O_RDWR|unix.O_NOCTTY, 0)
+	if err != nil {
+		l.t.Fatal(err)
+	}
+	cmd := l.mgx(args...)
+	cmd.Env = append(cmd.Env, "TERM=xterm")
+	cmd.Stdin, cmd.Stderr = slave, slave
+	cmd.SysProcAttr = &syscall.SysProcAttr{Setsid: true}
+	if err := cmd.Start(); err != nil {
+		l.t.Fatal(err)
+	}
+	slave.Close()
+	if _, err := io.WriteString(master, typed); err != nil {
+		l.t.Fatal(err)
+	}
+	var got bytes.Buffer
+	io.Copy(&got, master) // ends with EIO when the process has gone
+	cmd.Wait()
+	return got.String(), cmd.ProcessState.ExitCode()
+}
+
+func TestAtATerminalThePersonIsAsked(t *testing.T) {
+	t.Parallel()
+	ask := append([]string{}, append(labRun, "--approve", "ask")...)
+	for typed, want := range map[string]struct {
+		code   int
+		status mgx.RunStatus
+		reason string
+	}{
+		"y\n":                {0, mgx.RunDone, ""},
+		"too much at once\n": {6, mgx.RunRefused, "too much at once"},
+		"later\n":            {6, mgx.RunWaiting, ""},
+		"\x04":               {6, mgx.RunWaiting, ""}, // end of input
+	} {
+		t.Run(fmt.Sprintf("%q", typed), func(t *testing.T) {
+			t.Parallel()
+			l := newLab(t, labScript)
+			screen, code := l.atTerminal(typed, ask...)
+			run := l.only(l.store())
+			if code != want.code || run.Status != want.status {
+				t.Fatalf("exit %d, run %s\n%s", code, run.Status, screen)
+			}
+			if !strings.Contains(screen, "Approve?") || !strings.Contains(screen, "change greet.sh") {
+				t.Errorf("the plan was not put to the person:\n%s", screen)
+			}
+			if want.reason != "" && (run.Approval == nil || run.Approval.Reason != want.reason) {
+				t.Errorf("the reason is not kept: %+v", run.Approval)
+			}
+		})
+	}
+}
+
+// TestNoTerminalNoPrompt has the same run without one: it must not even print
+// the question.
+func TestNoTerminalNoPrompt(t *testing.T) {
+	t.Parallel()
+	l := newLab(t, labScript)
+	_, stderr, code := l.run(append(labRun, "--approve", "ask")...)
+	if code != 6 || strings.Contains(stderr, "Approve?") {
+		t.Errorf("exit %d\n%s", code, stderr)
+	}
+}
