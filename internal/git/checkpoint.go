@@ -2,6 +2,9 @@ package git
 
 import (
 	"context"
+	"os"
+	"path"
+	"slices"
 	"strings"
 	"unicode"
 )
@@ -37,74 +40,99 @@ func (c *Clone) checkpoint(ctx context.Context) (string, error) {
 // changes is how the files differ from the checkpoint index.
 type changes struct {
 	put, gone []string
+	inside    []string // repositories that are not submodules
 }
 
 func (ch changes) none() bool { return len(ch.put)+len(ch.gone) == 0 }
 
-// Refreshing first spares the next checkpoint from reading files again of which
-// only the time changed. A submodule counts only as present or absent: looking
-// into one would run git with a configuration that an agent wrote.
-const changedScript = `
-git update-index -q --refresh
-git diff-files -z --raw --no-renames --ignore-submodules=dirty || exit
-printf '\0'
-git ls-files -z --others --exclude-standard`
-
+// changed asks git status, which is the fastest look at all files, and lets it
+// write what it learned to the index. Of a submodule only the directory counts:
+// looking into one would run git with a configuration that an agent wrote.
 func (c *Clone) changed(ctx context.Context) (changes, error) {
 	out, err := c.run(ctx, command{
-		script: changedScript, access: stores, index: checkpointIndex, limit: maxList, doing: "list the changed files",
+		args:   []string{"status", "--porcelain=v2", "-z", "--untracked-files=all", "--ignore-submodules=dirty", "--no-renames"},
+		access: stores, index: checkpointIndex, env: []string{"GIT_OPTIONAL_LOCKS=1"}, limit: maxList, doing: "list the changed files",
 	})
 	if err != nil {
 		return changes{}, err
 	}
-	tracked, others := splitChanged(out)
-	ch := parseTracked(tracked)
-	for _, name := range others {
-		if dir, nested := strings.CutSuffix(name, "/"); nested {
-			names, err := c.nested(ctx, dir, 1)
-			if err != nil {
-				return ch, err
-			}
-			others := storableOnly(names)
-			ch.put = append(ch.put, others...)
-		} else if storable(name) {
-			ch.put = append(ch.put, name)
-		}
+	ch := parseStatus(out)
+	if err := c.unborn(&ch); err != nil {
+		return ch, err
 	}
+	for _, dir := range ch.inside {
+		names, err := c.nested(ctx, dir, 1)
+		if err != nil {
+			return ch, err
+		}
+		ch.put = append(ch.put, names...)
+	}
+	ch.put = slices.DeleteFunc(ch.put, func(name string) bool { return !storable(name) })
 	return ch, nil
 }
 
-// splitChanged separates the two NUL-terminated lists, which an empty record
-// divides.
-func splitChanged(out string) (tracked, others []string) {
-	records := strings.Split(out, "\x00")
-	for i, r := range records {
-		if r == "" {
-			rest := records[i+1:]
-			if n := len(rest); n > 0 && rest[n-1] == "" {
-				rest = rest[:n-1]
-			}
-			return records[:i], rest
+// unborn finds repositories without a commit in the place of files: git status
+// says only that the files are gone.
+func (c *Clone) unborn(ch *changes) error {
+	if len(ch.gone) == 0 {
+		return nil
+	}
+	root, err := os.OpenRoot(workDir(c.runDir))
+	if err != nil {
+		return onDisk(err)
+	}
+	defer root.Close()
+	for _, name := range ch.gone {
+		if !slices.Contains(ch.inside, name) && isDirectory(root, name) && isThere(root, name+"/.git") {
+			ch.inside = append(ch.inside, name)
 		}
 	}
-	return records, nil
+	return nil
 }
 
-// parseTracked reads pairs of ":oldmode newmode oldid newid status" and a path.
-func parseTracked(records []string) changes {
+func isThere(root *os.Root, name string) bool {
+	_, err := root.Lstat(name)
+	return err == nil
+}
+
+// isDirectory reports whether every part of the path is a directory, not a link.
+func isDirectory(root *os.Root, name string) bool {
+	for ; name != "."; name = path.Dir(name) {
+		if info, err := root.Lstat(name); err != nil || !info.IsDir() {
+			return false
+		}
+	}
+	return true
+}
+
+// parseStatus reads git status --porcelain=v2 -z: "1 XY sub mH mI mW hH hI path"
+// of a tracked file, where Y tells the file from the index, and mI and mW are the
+// modes there;
+// "? path" of an untracked file or, with a slash at its end, a repository.
+func parseStatus(out string) changes {
 	var ch changes
-	for i := 0; i+1 < len(records); i += 2 {
-		fields := strings.Fields(strings.TrimPrefix(records[i], ":"))
+	for record := range strings.SplitSeq(out, "\x00") {
+		name, untracked := strings.CutPrefix(record, "? ")
+		dir, inside := strings.CutSuffix(name, "/")
+		fields := strings.SplitN(record, " ", 9)
 		switch {
-		case len(fields) != 5:
-		case fields[4] == "D":
-			ch.gone = append(ch.gone, records[i+1])
-		case fields[1] != "160000":
-			ch.put = append(ch.put, records[i+1])
+		case untracked && inside:
+			ch.inside = append(ch.inside, dir)
+		case untracked:
+			ch.put = append(ch.put, name)
+		case len(fields) != 9 || fields[0] != "1" || len(fields[1]) != 2 || fields[1][1] == '.':
+		case fields[1][1] == 'D':
+			ch.gone = append(ch.gone, fields[8])
+		case fields[5] != gitlink:
+			ch.put = append(ch.put, fields[8])
+		case fields[4] != gitlink: // a repository in the place of a file
+			ch.gone, ch.inside = append(ch.gone, fields[8]), append(ch.inside, fields[8])
 		}
 	}
 	return ch
 }
+
+const gitlink = "160000" // the mode of a submodule
 
 const (
 	maxNesting = 8 // repositories within repositories that are followed
@@ -174,7 +202,7 @@ func (c *Clone) notIgnored(ctx context.Context, names []string) ([]string, error
 }
 
 const storeScript = `
-git update-index -z --force-remove --stdin <"$GIT_DIR/mgx.gone" &&
+{ [ ! -s "$GIT_DIR/mgx.gone" ] || git update-index -z --force-remove --stdin <"$GIT_DIR/mgx.gone"; } &&
 git update-index -z --add --replace --remove --stdin &&
 tree=$(git write-tree) &&
 git update-ref "refs/mgx/checkpoints/$tree" "$tree" &&
@@ -198,16 +226,6 @@ func list(names []string) string {
 		return ""
 	}
 	return strings.Join(names, "\x00") + "\x00"
-}
-
-func storableOnly(names []string) []string {
-	kept := names[:0]
-	for _, name := range names {
-		if storable(name) {
-			kept = append(kept, name)
-		}
-	}
-	return kept
 }
 
 // storable reports whether no part of the path is .git on some file system that

@@ -109,6 +109,24 @@ git add three; git -c user.name=a -c user.email=a@b commit -qm x`)
 	}
 }
 
+// Repositories in the place of a tracked file, with a commit and without.
+func TestRepositoryInPlaceOfAFile(t *testing.T) {
+	t.Parallel()
+	run := prepared(t, newRepo(t).dir)
+	start := run.checkpoint()
+	run.sh(`
+rm README.md link; git init -q README.md; git init -q link; echo 1 > README.md/one; echo 2 > link/two
+cd README.md; git add one; git -c user.name=a -c user.email=a@b commit -qm x`)
+	tree := run.checkpoint()
+	if got := run.sh("git diff-tree -r --no-renames --name-status " + start + " " + tree); got != "D\tREADME.md\nA\tREADME.md/one\nD\tlink\nA\tlink/two" {
+		t.Errorf("changed %q", got)
+	}
+	run.restore(start)
+	if again := run.checkpoint(); again != start {
+		t.Errorf("restored to %s, want %s", again, start)
+	}
+}
+
 func TestUnreadableFilesAreKept(t *testing.T) {
 	t.Parallel()
 	run := prepared(t, newRepo(t).dir)

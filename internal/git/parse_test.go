@@ -24,14 +24,14 @@ func FuzzParseChanges(f *testing.F) {
 }
 
 func FuzzChangedList(f *testing.F) {
-	f.Add(":100644 000000 a b D\x00gone\x00:100644 160000 a b M\x00sub\x00:100644 100644 a b M\x00x\x00\x00new\x00dir/\x00")
-	f.Add("\x00")
+	f.Add("1 .M N... 100644 100644 100644 a a x y\x001 .D N... 100644 100644 000000 a a gone\x001 .M SC.. 160000 160000 160000 a a sub\x00? new\x00? dir/\x00")
+	f.Add(":100644 000000 a b D\x00gone\x00:100644 160000 a b M\x00sub\x00:100644 100644 a b M\x00x\x00")
 	f.Add("")
 	f.Fuzz(func(t *testing.T, out string) {
-		tracked, others := splitChanged(out)
-		ch := parseTracked(tracked)
-		if n := strings.Count(out, "\x00") + 1; len(ch.put)+len(ch.gone)+len(others) > n {
-			t.Errorf("%q gave more names than records", out)
+		for _, ch := range []changes{parseStatus(out), parseTracked(out)} {
+			if n := strings.Count(out, "\x00") + 1; len(ch.put)+len(ch.gone)+len(ch.inside) > n {
+				t.Errorf("%q gave more names than records", out)
+			}
 		}
 	})
 }

@@ -174,20 +174,9 @@ func copyTo(in io.Reader, to string, mode os.FileMode) error {
 // addChanged brings the copied index in line with the work tree, and returns the
 // message of the commit.
 func (s *scratch) addChanged(ctx context.Context) (message string, err error) {
-	tracked, err := s.git(ctx, "compare the work tree", nil, "diff-files", "-z", "--raw", "--no-renames", "--ignore-submodules=dirty")
+	ch, err := s.changed(ctx)
 	if err != nil {
 		return "", err
-	}
-	others, err := s.git(ctx, "list new files", nil, "ls-files", "-z", "--others", "--exclude-standard")
-	if err != nil {
-		return "", err
-	}
-	records, _ := splitChanged(tracked)
-	ch := parseTracked(records)
-	for name := range strings.SplitSeq(others, "\x00") {
-		if name != "" && !strings.HasSuffix(name, "/") && storable(name) {
-			ch.put = append(ch.put, name)
-		}
 	}
 	filtered, err := s.filtered(ctx, ch.put)
 	if err != nil {
@@ -212,6 +201,42 @@ func (s *scratch) addChanged(ctx context.Context) (message string, err error) {
 		err = mgx.Errorf(mgx.KindUsage, "unreadable_file", "a changed file of the work tree cannot be read: %s", sentence(saidBy(err)))
 	}
 	return snapshotMessage(left), err
+}
+
+func (s *scratch) changed(ctx context.Context) (changes, error) {
+	tracked, err := s.git(ctx, "compare the work tree", nil, "diff-files", "-z", "--raw", "--no-renames", "--ignore-submodules=dirty")
+	if err != nil {
+		return changes{}, err
+	}
+	others, err := s.git(ctx, "list new files", nil, "ls-files", "-z", "--others", "--exclude-standard")
+	if err != nil {
+		return changes{}, err
+	}
+	ch := parseTracked(tracked)
+	for name := range strings.SplitSeq(others, "\x00") {
+		if name != "" && !strings.HasSuffix(name, "/") && storable(name) {
+			ch.put = append(ch.put, name)
+		}
+	}
+	return ch, nil
+}
+
+// parseTracked reads diff-files -z --raw: ":oldmode newmode oldid newid status"
+// and a path, in turn. Unmerged files come twice.
+func parseTracked(out string) changes {
+	var ch changes
+	r := records{rest: out}
+	for r.rest != "" {
+		fields, name := strings.Fields(strings.TrimPrefix(r.next(), ":")), r.next()
+		switch {
+		case len(fields) != 5:
+		case fields[4] == "D":
+			ch.gone = append(ch.gone, name)
+		case fields[1] != gitlink || fields[0] == gitlink:
+			ch.put = append(ch.put, name)
+		}
+	}
+	return ch
 }
 
 // filtered says which of the files are behind a filter.
