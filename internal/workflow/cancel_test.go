@@ -101,25 +101,61 @@ func TestCancel(t *testing.T) {
 	}
 }
 
-// A parent that ends by its deadline takes its children with it.
-func TestDeadlineEndsChildren(t *testing.T) {
+// A parent that ends without waiting for its children takes them with it.
+func TestParentsEndEndsChildren(t *testing.T) {
+	t.Parallel()
+	for code, other := range map[string]func(c *workflow.Context) error{
+		mgx.CodeTimedOut: func(c *workflow.Context) error { return second(workflow.Step(c, "hang", nil, hang)) },
+		"panic": func(c *workflow.Context) error {
+			workflow.Sleep(c, "nap", time.Second)
+			panic("boom")
+		},
+	} {
+		t.Run(code, func(t *testing.T) {
+			t.Parallel()
+			synctest.Test(t, func(t *testing.T) {
+				b := newBench(t)
+				defer b.store.Close()
+				workflow.Register(b.engine, "hanging", func(c *workflow.Context, _ int) (int, error) { return workflow.Step(c, "hang", nil, hang) })
+				workflow.Register(b.engine, "main", func(c *workflow.Context, _ int) (int, error) {
+					return 0, workflow.Parallel(c, other,
+						func(c *workflow.Context) error { return second(workflow.Child[int, int](c, "kid", "hanging", 1)) })
+				})
+				b.startAs(b.engine, 0, time.Now().Add(time.Minute))
+				x := b.drive()
+				wantFailed(t, x, mgx.ExecFailed, code)
+				if took := time.Since(x.CreatedAt); code == "panic" && took > 10*time.Second {
+					t.Errorf("the child held up the end for %s", took)
+				}
+				for _, e := range b.executions() {
+					if !e.Status.Ended() {
+						t.Errorf("execution of %s is %s, want ended", e.Workflow, e.Status)
+					}
+				}
+			})
+		})
+	}
+}
+
+// The clock of a parent that only waits stands still; the child has its own.
+func TestChildHasTheParentsDeadline(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		b := newBench(t)
 		defer b.store.Close()
 		workflow.Register(b.engine, "hanging", func(c *workflow.Context, _ int) (int, error) { return workflow.Step(c, "hang", nil, hang) })
-		workflow.Register(b.engine, "main", func(c *workflow.Context, _ int) (int, error) {
-			return 0, workflow.Parallel(c,
-				func(c *workflow.Context) error { return second(workflow.Step(c, "hang", nil, hang)) },
-				func(c *workflow.Context) error { return second(workflow.Child[int, int](c, "kid", "hanging", 1)) })
+		workflow.Register(b.engine, "main", func(c *workflow.Context, _ int) (string, error) {
+			_, err := workflow.Child[int, int](c, "kid", "hanging", 1)
+			return mgx.AsError(err).Code, nil
 		})
 		b.startAs(b.engine, 0, time.Now().Add(time.Minute))
-		wantFailed(t, b.drive(), mgx.ExecFailed, mgx.CodeTimedOut)
-		for _, e := range b.executions() {
-			if !e.Status.Ended() {
-				t.Errorf("execution of %s is %s, want ended", e.Workflow, e.Status)
-			}
+		ctx, stop := context.WithTimeout(t.Context(), time.Hour)
+		defer stop()
+		x, err := b.engine.Drive(ctx, b.run, b.root)
+		if err != nil {
+			t.Fatal(err)
 		}
+		wantDone(t, x, `"timed_out"`)
 	})
 }
 

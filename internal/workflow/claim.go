@@ -108,11 +108,10 @@ func (c *claim) run() (json.RawMessage, *stop) {
 // to run at all, reads the journal and says that work goes on.
 func (c *claim) begin() *stop {
 	if c.before != nil {
-		select {
-		case <-c.before:
-		case <-c.ctx.Done():
-			return c.cause()
-		}
+		<-c.before
+	}
+	if why := c.cause(); why != nil {
+		return why
 	}
 	switch {
 	case c.workflow.call == nil:

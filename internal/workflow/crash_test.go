@@ -294,9 +294,13 @@ func TestFrozenProcessIsFenced(t *testing.T) {
 				}
 				time.Sleep(time.Second)
 			}
+			before := len(b.events())
 			close(s.free)
 			if err := <-done; err != nil && !mgx.IsCode(err, "run_busy") {
 				t.Errorf("the frozen process: %v", err)
+			}
+			if after := len(b.events()); after != before {
+				t.Errorf("frozen at commit %d, the process added %d events afterwards", k, after-before)
 			}
 			wantDone(t, x, everythingResult)
 			b.wantWhole()
@@ -308,17 +312,27 @@ func TestFrozenProcessIsFenced(t *testing.T) {
 	}
 }
 
-// deaf is a store that takes no heartbeats, and gives one claim.
+// deaf is a store that takes no heartbeats, and gives a number of claims.
 type deaf struct {
 	*store.Store
-	claimed atomic.Bool
+	claims atomic.Int64
+}
+
+func newDeaf(s *store.Store, claims int64) *deaf {
+	d := &deaf{Store: s}
+	d.claims.Store(claims)
+	return d
 }
 
 func (d *deaf) Claim(ctx context.Context, r mgx.ClaimRequest) (mgx.Execution, bool, error) {
-	if d.claimed.Swap(true) {
+	if d.claims.Load() == 0 {
 		return mgx.Execution{}, false, nil
 	}
-	return d.Store.Claim(ctx, r)
+	x, found, err := d.Store.Claim(ctx, r)
+	if found {
+		d.claims.Add(-1)
+	}
+	return x, found, err
 }
 
 func (*deaf) Heartbeat(context.Context, mgx.Lease, time.Time) (string, error) {
@@ -340,6 +354,7 @@ func TestWorkerWithoutHeartbeatsGivesUp(t *testing.T) {
 					return func(c *workflow.Context, _ int) (string, error) {
 						return workflow.Step(c, "slow", nil, func(s *workflow.StepContext) (string, error) {
 							if who == "second" {
+								time.Sleep(time.Minute)
 								return who, nil
 							}
 							if obedient {
@@ -352,14 +367,14 @@ func TestWorkerWithoutHeartbeatsGivesUp(t *testing.T) {
 						})
 					}
 				}
-				first := workflow.New(&deaf{Store: b.store}, workflow.Options{Owner: "first"})
+				first := workflow.New(newDeaf(b.store, 1), workflow.Options{Owner: "first"})
 				second := workflow.New(b.store, workflow.Options{Owner: "second"})
 				workflow.Register(first, "main", slow("first"))
 				workflow.Register(second, "main", slow("second"))
 				b.startAs(second, 0, time.Time{})
 				begin := time.Now()
-				done := make(chan struct{})
-				go func() { defer close(done); first.Drive(t.Context(), b.run, b.root) }()
+				done := make(chan error, 1)
+				go func() { _, err := first.Drive(t.Context(), b.run, b.root); done <- err }()
 				synctest.Wait()
 				time.Sleep(14 * time.Second)
 				if _, err := second.Drive(t.Context(), b.run, b.root); !mgx.IsCode(err, "run_busy") || !strings.Contains(err.Error(), "first") {
@@ -367,9 +382,11 @@ func TestWorkerWithoutHeartbeatsGivesUp(t *testing.T) {
 				}
 				time.Sleep(2 * time.Second)
 				x := b.driveBy(second)
-				<-done
 				wantDone(t, x, `"second"`)
-				if obedient && (cause.Load() != "workflow: the lease was lost" || time.Since(begin) > time.Minute) {
+				if err := <-done; obedient && !mgx.IsCode(err, "run_busy") {
+					t.Errorf("first drive: %v, want run_busy", err)
+				}
+				if obedient && (cause.Load() != "workflow: the lease was lost" || time.Since(begin) > 2*time.Minute) {
 					t.Errorf("the step's context ended because of %v after %s", cause.Load(), time.Since(begin))
 				}
 				if n := len(b.journal()); n != 1 {
@@ -378,6 +395,34 @@ func TestWorkerWithoutHeartbeatsGivesUp(t *testing.T) {
 			})
 		})
 	}
+}
+
+// A process that claims anew what it has lost waits for its own step to return.
+func TestLostClaimAndNewOneNeverOverlap(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		b := newBench(t)
+		defer b.store.Close()
+		var inside, overlaps, calls atomic.Int64
+		e := workflow.New(newDeaf(b.store, 100), workflow.Options{Owner: "deaf"})
+		workflow.Register(e, "main", func(c *workflow.Context, _ int) (int64, error) {
+			return workflow.Step(c, "stubborn", nil, func(*workflow.StepContext) (int64, error) {
+				if inside.Add(1) > 1 {
+					overlaps.Add(1)
+				}
+				defer inside.Add(-1)
+				if calls.Add(1) == 1 {
+					time.Sleep(time.Minute)
+				}
+				return calls.Load(), nil
+			})
+		})
+		b.startAs(e, 0, time.Time{})
+		wantDone(t, b.driveBy(e), `2`)
+		if overlaps.Load() > 0 {
+			t.Error("the step ran twice at the same time")
+		}
+	})
 }
 
 // Two processes drive one run at the same time.
