@@ -3,6 +3,7 @@ package tool
 import (
 	"encoding/json"
 	"errors"
+	"path/filepath"
 	"strings"
 	"testing"
 	"time"
@@ -16,7 +17,7 @@ import (
 var sample = Spec{Name: "sample", Schema: json.RawMessage(`{
 	"type": "object", "additionalProperties": false, "required": ["text"],
 	"properties": {
-		"text": {"type": "string"}, "count": {"type": "integer", "minimum": 1}, "ratio": {"type": "number"}, "on": {"type": "boolean"},
+		"text": {"type": "string"}, "count": {"type": "integer", "minimum": 1}, "ratio": {"type": "number", "minimum": 0}, "on": {"type": "boolean"},
 		"names": {"type": "array", "items": {"type": "string"}},
 		"sub": {"type": "object", "additionalProperties": false, "required": ["n"], "properties": {"n": {"type": "integer"}}},
 		"subs": {"type": "array", "items": {"type": "object", "required": ["n"], "properties": {"n": {"type": "integer"}}}},
@@ -44,6 +45,7 @@ func TestParseArgsRepairs(t *testing.T) {
 		{"stringified number", `{"text":"a","count":"7","ratio":"0.5"}`, `{"count":7,"ratio":0.5,"text":"a"}`},
 		{"whole float", `{"text":"a","count":7.0}`, `{"count":7,"text":"a"}`},
 		{"exponent", `{"text":"a","count":1e2}`, `{"count":100,"text":"a"}`},
+		{"number without exponent", `{"text":"a","ratio":1.5e3}`, `{"ratio":1500,"text":"a"}`},
 		{"stringified bool", `{"text":"a","on":"True"}`, `{"on":true,"text":"a"}`},
 		{"stringified list", `{"text":"a","names":"[\"x\",\"y\"]"}`, `{"names":["x","y"],"text":"a"}`},
 		{"one for a list", `{"text":"a","names":"x"}`, `{"names":["x"],"text":"a"}`},
@@ -112,7 +114,9 @@ func TestParseArgsRefuses(t *testing.T) {
 
 func TestParseArgsBadSchema(t *testing.T) {
 	t.Parallel()
-	for _, schema := range []string{``, `[]`, `{"type": 7}`, `{"$ref": "file:///etc/passwd"}`, `{"$ref": "http://localhost/x"}`} {
+	other := filepath.Join(t.TempDir(), "schema.json")
+	writeFile(t, other, `{"type": "object"}`)
+	for _, schema := range []string{`{"$ref": "file://` + other + `"}`, ``, `[]`, `{"type": 7}`, `{"$ref": "file:///etc/passwd"}`, `{"$ref": "http://localhost/x"}`} {
 		if _, err := ParseArgs(Spec{Name: "x", Schema: json.RawMessage(schema)}, `{}`); !mgx.IsCode(err, "bad_schema") {
 			t.Errorf("%s: %v", schema, err)
 		}

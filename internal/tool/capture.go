@@ -85,7 +85,7 @@ func (c *capture) open() {
 }
 
 func (c *capture) save(s string) {
-	if c.file == nil || c.lost != nil || c.saved >= maxKept {
+	if c.file == nil || c.lost != nil {
 		return
 	}
 	s = s[:min(int64(len(s)), maxKept-c.saved)]

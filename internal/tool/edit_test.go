@@ -25,6 +25,7 @@ func TestSubstitute(t *testing.T) {
 		{"final newline removed on purpose", "a\nb\n", "b\n", "b", "a\nb"},
 		{"final newline added on purpose", "a\nb", "b", "b\n", "a\nb\n"},
 		{"last line removed", "a\nb", "\nb", "", "a"},
+		{"last line emptied", "\nb", "b\n", " ", "\n"},
 		{"everything removed", "a\n", "a\n", "", ""},
 		{"other indentation", "\tif x {\n\t\treturn\n\t}\n", "if x {\n\treturn\n}\n", "if y {\n\treturn 1\n}\n", "\tif y {\n\t\treturn 1\n\t}\n"},
 		{"spaces for tabs", "\tif x {\n\t\treturn\n\t}\n", "    if x {\n        return\n    }", "    if x {\n        for {\n            f()\n        }\n    }", "\tif x {\n\t\tfor {\n\t\t\tf()\n\t\t}\n\t}\n"},
@@ -90,7 +91,7 @@ func TestSubstituteRefuses(t *testing.T) {
 func TestEdit(t *testing.T) {
 	t.Parallel()
 	ws := workspace(t, map[string]string{"a.go": bom + lineNumbers(30), "empty": "", "bin": "a\x00b", "latin": "caf\xe9 old\n", "twice": "x\nx\n"})
-	if err := ws.Root.Chmod("a.go", 0o751); err != nil {
+	if err := ws.Root.Chmod("a.go", 0o775); err != nil {
 		t.Fatal(err)
 	}
 	res := call(t, ws, "edit", fields{"path": "a.go", "old_string": "line 10\nline 11\n", "new_string": "line ten\n"})
@@ -101,7 +102,7 @@ func TestEdit(t *testing.T) {
 	if got := content(t, ws, "a.go"); !strings.HasPrefix(got, bom+"line 1\n") || !strings.HasSuffix(got, "line 9\nline ten\nline 12\n"+strings.TrimPrefix(lineNumbers(30), lineNumbers(12))) {
 		t.Errorf("the file is %q", got)
 	}
-	if info, err := ws.Root.Stat("a.go"); err != nil || info.Mode().Perm() != 0o751 {
+	if info, err := ws.Root.Stat("a.go"); err != nil || info.Mode().Perm() != 0o775 {
 		t.Errorf("mode %v, %v", info.Mode(), err)
 	}
 	want(t, call(t, ws, "edit", fields{"path": "twice", "old_string": "x", "new_string": "y", "replace_all": true}), Success, "2 replacements")
@@ -237,6 +238,9 @@ func FuzzEdit(f *testing.F) {
 		}
 		if first := got.at[0].start; first > 0 && body[:min(first, len(body))] != got.text[:min(first, len(got.text), len(body))] {
 			t.Fatalf("bytes before the match changed: %q became %q", body, got.text)
+		}
+		if tail := strings.TrimRight(got.text[got.at[len(got.at)-1].end:], "\r\n"); !strings.HasSuffix(strings.TrimRight(body, "\r\n"), tail) {
+			t.Fatalf("bytes after the match changed: %q became %q", body, got.text)
 		}
 		got.report(place{name: "f"})
 	})

@@ -13,8 +13,6 @@ import (
 
 var errNoRipgrep = errors.New("no ripgrep in the box")
 
-const notFound = 127 // exit code of a program that is not there
-
 // ripgrep runs rg in the box and collects its matches. It is stopped as soon as
 // there are enough.
 func ripgrep(ctx context.Context, ws *Workspace, p place, a grepArgs, s *search) error {
@@ -39,8 +37,8 @@ func ripgrep(ctx context.Context, ws *Workspace, p place, a grepArgs, s *search)
 		return nil
 	case err != nil:
 		return err
-	case res.ExitCode == notFound, res.ExitCode > 1 && s.matches == 0:
-		return errNoRipgrep // an rg that cannot do it is as good as none
+	case res.ExitCode > 1 && s.matches == 0:
+		return errNoRipgrep // 127: it is not there; one that cannot do it is as good as none
 	}
 	return nil
 }

@@ -71,7 +71,7 @@ func eolAt(s string, pos int) string {
 }
 
 // lineAt is the number, from 1, of the line that holds a position.
-func lineAt(s string, pos int) int { return strings.Count(s[:min(pos, len(s))], "\n") + 1 }
+func lineAt(s string, pos int) int { return strings.Count(s[:pos], "\n") + 1 }
 
 const (
 	maxShown     = 2000 // bytes of a line that read shows

@@ -59,6 +59,7 @@ func TestApplyPatch(t *testing.T) {
 		{"unified diff", map[string]string{"a": "1\n2\n3\n"}, "--- a/a\n+++ b/a\n@@ -1,3 +1,3 @@\n 1\n-2\n+two\n 3\n", map[string]string{"a": "1\ntwo\n3\n"}},
 		{"diff with times", map[string]string{"x y": "1\n"}, "--- x y\t2024-01-01 00:00:00\n+++ x y\t2024-01-01\n@@ -1 +1 @@\n-1\n+2\n", map[string]string{"x y": "2\n"}},
 		{"diff with wrong counts", map[string]string{"a": "1\n2\n3\n", "b": "1\n"}, "--- a/a\n+++ b/a\n@@ -1,9 +1,7 @@\n 1\n-2\n+two\n 3\n--- a/b\n+++ b/b\n@@ -1,1 +1,5 @@\n-1\n+2\n", map[string]string{"a": "1\ntwo\n3\n", "b": "2\n"}},
+		{"diff with too small counts", map[string]string{"a": "1\n2\n3\n"}, "--- a/a\n+++ b/a\n@@ -1,1 +1,1 @@\n 1\n-2\n+two\n 3\n", map[string]string{"a": "1\ntwo\n3\n"}},
 		{"diff that looks like headers", map[string]string{"a": "-- x\n1\n"}, "--- a/a\n+++ b/a\n@@ -1,2 +1,2 @@\n--- x\n+++ y\n 1\n", map[string]string{"a": "++ y\n1\n"}},
 		{"diff places by line number", map[string]string{"a": "x\nx\nx\n"}, "--- a/a\n+++ b/a\n@@ -2,1 +2,1 @@\n-x\n+y\n", map[string]string{"a": "x\ny\nx\n"}},
 		{"diff inserts without context", map[string]string{"a": "1\n2\n"}, "--- a/a\n+++ b/a\n@@ -1,0 +2,1 @@\n+new\n", map[string]string{"a": "1\nnew\n2\n"}},

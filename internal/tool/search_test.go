@@ -1,12 +1,15 @@
 package tool
 
 import (
+	"context"
 	"fmt"
 	"os"
 	"path/filepath"
 	"strings"
 	"testing"
 	"time"
+
+	"mgx/internal/sandbox"
 )
 
 func TestList(t *testing.T) {
@@ -172,8 +175,18 @@ func TestGrepWithRipgrep(t *testing.T) {
 	grepped(t, ws)
 }
 
+// bareBox has no programs.
+type bareBox struct{ sandbox.Box }
+
+func (bareBox) Run(context.Context, sandbox.Command) (sandbox.Result, error) {
+	return sandbox.Result{ExitCode: 127}, nil
+}
+
+func (bareBox) Path(guest string) string { return guest }
+
 func TestGrepWithoutRipgrepInTheBox(t *testing.T) {
 	t.Parallel()
-	ws := boxed(t, haystack(t))
+	ws := haystack(t)
+	ws.Box = bareBox{}
 	want(t, call(t, ws, "grep", fields{"pattern": "needle three"}), Success, "sub/b.txt:1:needle three\n(1 match)")
 }

@@ -38,7 +38,7 @@ func exitHints(code int, output string) []string {
 		hints = append(hints, "The process was killed, most likely for using too much memory, which is limited here; it is not the result of a test. Do less at once (fewer parallel jobs, one package).")
 	case code == 126:
 		hints = append(hints, "Exit code 126: it was found but cannot be executed (permissions, or not a program).")
-	case code == notFound:
+	case code == 127:
 		hints = append(hints, "Exit code 127: a command was not found. Nothing can be installed from the network; use what is there.")
 	case code > 128 && code < 128+65:
 		hints = append(hints, fmt.Sprintf("The process was ended by signal %d%s.", code-128, signals[code-128]))

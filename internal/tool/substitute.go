@@ -48,7 +48,7 @@ func substitute(body, old, new string, all bool) (substitution, error) {
 		}
 		s := apply(body, apart(hits))
 		s.note = way.note
-		s.text = keepFinalNewline(s.text, body, old, new)
+		s.keepFinalNewline(body, old, new)
 		if s.text == body {
 			return s, errors.New("old_string and new_string differ only in white space that the file keeps, so nothing would change.")
 		}
@@ -183,20 +183,23 @@ func apply(body string, hits []hit) substitution {
 	return substitution{text: b.String(), at: at}
 }
 
-// keepFinalNewline gives text a newline at its end, or none, as before has it,
-// unless it is that newline which the model changes.
-func keepFinalNewline(text, before, old, new string) string {
-	if text == "" || before == "" || strings.TrimRight(old, "\r\n") == strings.TrimRight(new, "\r\n") {
-		return text
+// keepFinalNewline gives the text a newline at its end, or none, as before has
+// it, unless it is that newline which the model changes. What it takes away is
+// only ever part of the new text.
+func (s *substitution) keepFinalNewline(before, old, new string) {
+	if s.text == "" || before == "" || strings.TrimRight(old, "\r\n") == strings.TrimRight(new, "\r\n") {
+		return
 	}
-	had, has := strings.HasSuffix(before, "\n"), strings.HasSuffix(text, "\n")
+	last := &s.at[len(s.at)-1]
+	had, has := strings.HasSuffix(before, "\n"), strings.HasSuffix(s.text, "\n")
 	switch {
 	case had && !has:
-		return text + eolAt(before, len(before))
-	case !had && has:
-		return strings.TrimSuffix(strings.TrimSuffix(text, "\n"), "\r")
+		s.text += eolAt(before, len(before))
+	case !had && has && last.end == len(s.text):
+		inserted := strings.TrimSuffix(strings.TrimSuffix(s.text[last.start:], "\n"), "\r")
+		last.end = last.start + len(inserted)
+		s.text = s.text[:last.end]
 	}
-	return text
 }
 
 func ambiguous(body string, hits []hit, allowed bool) error {
