@@ -156,6 +156,74 @@ func TestFollowDelay(t *testing.T) {
 	})
 }
 
+// Events that do not match are passed over, and never the one behind them.
+func TestFollowFiltersLive(t *testing.T) {
+	t.Parallel()
+	path := filepath.Join(t.TempDir(), "mgx.db")
+	synctest.Test(t, func(t *testing.T) {
+		s := open(t, path)
+		sc := begin(t, s)
+		var got []int64
+		go func() {
+			for e, err := range event.Follow(t.Context(), s, event.FollowQuery{Workspace: sc.Workspace, Types: []string{"tool.call"}}) {
+				if err == nil {
+					got = append(got, e.Position)
+				}
+			}
+		}()
+		for range 3 {
+			commit(t, s, note(sc, "passed over"))
+			time.Sleep(time.Second)
+			commit(t, s, sc.Event(mgx.ToolCalled, mgx.ToolCallData{}))
+			time.Sleep(time.Second)
+		}
+		synctest.Wait()
+		if !slices.Equal(got, []int64{3, 5, 7}) {
+			t.Errorf("got %v", got)
+		}
+	})
+}
+
+// meddled is a source in which something happens after its head was read.
+type meddled struct {
+	*store.Store
+	meddle func()
+}
+
+func (m *meddled) Head(ctx context.Context) (int64, error) {
+	head, err := m.Store.Head(ctx)
+	if f := m.meddle; f != nil {
+		m.meddle = nil
+		f()
+	}
+	return head, err
+}
+
+// A commit between reading and waiting is not slept through, whoever makes it.
+func TestFollowCommitWhileReading(t *testing.T) {
+	t.Parallel()
+	for name, most := range map[string]time.Duration{"own": 0, "other": 200 * time.Millisecond} {
+		path := filepath.Join(t.TempDir(), "mgx.db")
+		synctest.Test(t, func(t *testing.T) {
+			own := open(t, path)
+			by := map[string]*store.Store{"own": own, "other": open(t, path)}[name]
+			sc := begin(t, own)
+			src := &meddled{own, func() { commit(t, by, sc.Event(mgx.TaskCompleted, mgx.TaskCompletedData{})) }}
+			ctx, stop := context.WithTimeout(t.Context(), time.Hour)
+			defer stop()
+			start := time.Now()
+			for _, err := range event.Follow(ctx, src, event.FollowQuery{Workspace: sc.Workspace, Until: ends}) {
+				if err != nil {
+					t.Errorf("%s: %v", name, err)
+				}
+			}
+			if took := time.Since(start); took > most {
+				t.Errorf("%s: seen after %v", name, took)
+			}
+		})
+	}
+}
+
 // The loop may be left at any time, and what follows goes on from there.
 func TestFollowResumes(t *testing.T) {
 	t.Parallel()

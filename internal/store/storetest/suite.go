@@ -73,6 +73,7 @@ func Run(t *testing.T, create func(testing.TB) Opener) {
 		"CapNeverExceeded":      capNeverExceeded,
 		"SettleOnce":            settleOnce,
 		"ContextEnds":           contextEnds,
+		"Withdrawn":             withdrawn,
 		"CloseAnswers":          closeAnswers,
 		"Changed":               changed,
 		"TwoHandles":            twoHandles,
