@@ -184,19 +184,19 @@ func TestFollowFiltersLive(t *testing.T) {
 	})
 }
 
-// meddled is a source in which something happens after its head was read.
+// meddled is a source in which something happens after a page was read.
 type meddled struct {
 	*store.Store
 	meddle func()
 }
 
-func (m *meddled) Head(ctx context.Context) (int64, error) {
-	head, err := m.Store.Head(ctx)
+func (m *meddled) EventsAfter(ctx context.Context, ws mgx.WorkspaceID, stream mgx.StreamID, run mgx.RunID, types []string, position int64, limit int) ([]mgx.Event, error) {
+	page, err := m.Store.EventsAfter(ctx, ws, stream, run, types, position, limit)
 	if f := m.meddle; f != nil {
 		m.meddle = nil
 		f()
 	}
-	return head, err
+	return page, err
 }
 
 // A commit between reading and waiting is not slept through, whoever makes it.
