@@ -56,7 +56,7 @@ type Mount struct {
 
 // Limits bound one command. Zero fields take the driver's defaults.
 type Limits struct {
-	Memory    int64 // bytes of address space per process
+	Memory    int64 // bytes of address space per process; by default none
 	Processes int   // processes and threads at once
 	FileSize  int64 // bytes of any one file written
 	OpenFiles int

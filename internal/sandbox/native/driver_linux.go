@@ -14,7 +14,9 @@ import (
 	"mgx/internal/sandbox"
 )
 
-// Default limits of one command.
+// Default limits of one command. Memory has none: the race detector, the JVM and
+// V8 reserve far more addresses than they use. When memory runs out, the kernel
+// takes commands before it takes MGX.
 var defaults = sandbox.Limits{
 	Processes: 1024,
 	FileSize:  8 << 30,

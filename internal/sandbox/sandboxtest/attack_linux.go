@@ -17,30 +17,49 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// Main runs an attack and never returns, if this process was started to be the
+// Main attacks and never returns, if this process was started to be the
 // attacker.
 func Main() {
 	if len(os.Args) < 2 || os.Getenv(attackerEnv) == "" {
 		return
 	}
-	attack, known := attacks[os.Args[1]]
-	if !known {
-		fmt.Println("no such attack:", os.Args[1])
-		os.Exit(2)
+	for _, a := range split(os.Args[1:]) {
+		fmt.Println(result(a))
 	}
-	if err := attack(os.Args[2:]); err != nil {
-		fmt.Println("held:", err)
-		os.Exit(heldCode)
-	}
-	fmt.Println("fell")
-	os.Exit(fellCode)
+	os.Exit(0)
 }
 
 const (
 	attackerEnv = "MGX_SANDBOXTEST_ATTACKER"
-	heldCode    = 10
-	fellCode    = 20
+	separator   = "--" // between the attacks of one command line
+	held        = "held: "
+	fell        = "fell"
 )
+
+func split(args []string) (attacks [][]string) {
+	attacks = [][]string{nil}
+	for _, a := range args {
+		if a == separator {
+			attacks = append(attacks, nil)
+			continue
+		}
+		last := &attacks[len(attacks)-1]
+		*last = append(*last, a)
+	}
+	return attacks
+}
+
+// result is one line.
+func result(args []string) string {
+	attack, known := attacks[args[0]]
+	if !known {
+		return "no such attack"
+	}
+	if err := attack(args[1:]); err != nil {
+		return held + strings.ReplaceAll(err.Error(), "\n", "; ")
+	}
+	return fell
+}
 
 // attacks each return nil when they got through the wall.
 var attacks = map[string]func(args []string) error{

@@ -81,7 +81,6 @@ func mountsWithoutNosuid([]string) error {
 		f := strings.Fields(line)
 		options := strings.Split(f[5], ",")
 		if !slices.Contains(options, "nosuid") || !slices.Contains(options, "nodev") && !strings.HasPrefix(f[4], "/dev/") {
-			fmt.Print(line)
 			return nil
 		}
 		n++
@@ -125,7 +124,6 @@ func inheritedDescriptors([]string) error {
 		if slices.Contains([]string{"0", "1", "2"}, filepath.Base(name)) || strings.HasPrefix(to, "anon_inode:") || strings.HasSuffix(to, "/max_user_namespaces") {
 			continue
 		}
-		fmt.Println(name, to)
 		if !strings.HasPrefix(to, "/proc/") && !strings.HasPrefix(to, "/sys/") {
 			return nil
 		}
@@ -140,7 +138,6 @@ func unexpectedIn(dir string, expected []string) error {
 	}
 	for _, e := range entries {
 		if !slices.Contains(expected, e.Name()) {
-			fmt.Println("unexpected:", e.Name())
 			return nil
 		}
 	}

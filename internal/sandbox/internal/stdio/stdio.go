@@ -40,6 +40,11 @@ func (s *Streams) open(in io.Reader, out, err io.Writer) (e error) {
 	if s.child[0], e = s.input(in); e != nil {
 		return e
 	}
+	if out != nil && err != nil && !(comparable(out) && comparable(err)) {
+		// They may be the same, and nobody can tell.
+		var turns sync.Mutex
+		out, err = inTurns{out, &turns}, inTurns{err, &turns}
+	}
 	if s.child[1], e = s.output(out); e != nil {
 		return e
 	}
@@ -51,10 +56,22 @@ func (s *Streams) open(in io.Reader, out, err io.Writer) (e error) {
 	return e
 }
 
-// same reports whether both are the same writer; values that cannot be compared
-// are not.
-func same(a, b io.Writer) bool {
-	return a != nil && b != nil && reflect.TypeOf(a).Comparable() && a == b
+func same(out, err io.Writer) bool {
+	return out != nil && err != nil && comparable(out) && comparable(err) && out == err
+}
+
+func comparable(w io.Writer) bool { return reflect.ValueOf(w).Comparable() }
+
+// inTurns lets one of several writers write at a time.
+type inTurns struct {
+	io.Writer
+	turns *sync.Mutex
+}
+
+func (w inTurns) Write(p []byte) (int, error) {
+	w.turns.Lock()
+	defer w.turns.Unlock()
+	return w.Writer.Write(p)
 }
 
 func (s *Streams) input(in io.Reader) (*os.File, error) {
