@@ -96,6 +96,7 @@ func stream(t *rapid.T) []Event {
 			return ToolResultData{Status: rapid.SampledFrom([]string{"success", "denied"}).Draw(t, "status")}
 		},
 		LLMCallCompleted:      func() any { return LLMCallData{Usage: Usage{Prompt: 3}, CostUSD: 7, PriceKnown: true} },
+		LLMProviderError:      func() any { return ProviderErrorData{Provider: "p", CostUSD: 5} },
 		WorkflowStepCompleted: func() any { return StepCompletedData{Step: "s"} },
 		ApprovalRequested:     func() any { return ApprovalRequestedData{ApprovalID: "a", Hash: "h"} },
 		ApprovalDecided:       func() any { return ApprovalDecidedData{ApprovalID: "a", Approved: rapid.Bool().Draw(t, "yes")} },

@@ -255,6 +255,7 @@ type ProviderErrorData struct {
 	Message    string `json:"message"`
 	RetryCount int    `json:"retry_count"`
 	Retrying   bool   `json:"retrying"`
+	CostUSD    Money  `json:"cost_usd"` // the most that the failed attempt can have cost
 }
 
 type WorkflowStartedData struct {

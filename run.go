@@ -132,6 +132,7 @@ var runFolds = map[EventType]func(*Run, Event) error{
 		r.Cost += d.CostUSD
 		r.CostUnknown = r.CostUnknown || !d.PriceKnown
 	}),
+	LLMProviderError:      folded(func(r *Run, _ Event, d ProviderErrorData) { r.Cost += d.CostUSD }),
 	WorkflowStepCompleted: folded(func(r *Run, _ Event, _ StepCompletedData) { r.Steps++ }),
 	ApprovalRequested: folded(func(r *Run, _ Event, d ApprovalRequestedData) {
 		r.Approval = &Approval{ID: d.ApprovalID, Effect: d.Effect, Hash: d.Hash}

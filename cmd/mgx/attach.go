@@ -127,7 +127,12 @@ func (c *cli) watch(ctx context.Context, n *node, run mgx.Run) *watcher {
 	if !c.json {
 		w.progress = ui.New(c.err, ui.Options{})
 		n.logTo.set(w.progress)
-		n.deltas = func(_ mgx.RunID, d team.Delta) { w.progress.Delta(d.Text) }
+		n.deltas = func(_ mgx.RunID, d team.Delta) {
+			if d.Again {
+				w.progress.Delta("\n")
+			}
+			w.progress.Delta(d.Text)
+		}
 	}
 	// A resumed run was shown before, by whoever started it.
 	from := int64(0)

@@ -117,9 +117,12 @@ func boundary(history []llm.Message) int {
 	return end
 }
 
+// mask elides long tool results, and drops the thinking that belongs to them:
+// some providers bind it to every word before it.
 func mask(history []llm.Message, end int) []llm.Message {
 	out := slices.Clone(history)
 	for i := 1; i < end; i++ {
+		out[i].Parts = slices.DeleteFunc(slices.Clone(out[i].Parts), func(p llm.Part) bool { return p.Opaque != nil })
 		if out[i].Role != llm.Tool {
 			continue
 		}

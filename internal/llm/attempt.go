@@ -168,14 +168,15 @@ func (c *call) succeed(id string, s *seen) error {
 // settleFailed settles an attempt that failed at nothing when the provider
 // never took the call on, else at the most that it can have cost.
 func (c *call) settleFailed(id string, s *seen, failure *CallError) error {
-	if c.acct == nil {
-		return nil
-	}
 	var used mgx.Usage
 	if failure == nil || failure.InStream || s.content {
 		used = c.failedUsage(s, failure)
 	}
-	return c.acct.SettleNow(mgx.Settlement{ID: id, Amount: c.price.Bound(used.Prompt, used.Completion), Usage: used})
+	c.lost = c.price.Bound(used.Prompt, used.Completion)
+	if c.acct == nil {
+		return nil
+	}
+	return c.acct.SettleNow(mgx.Settlement{ID: id, Amount: c.lost, Usage: used})
 }
 
 // failedUsage bounds what a broken answer used. A provider that says that it

@@ -170,6 +170,7 @@ func (r *Router) resolve(name string) (Provider, string, error) {
 
 // call is one Call under way.
 type call struct {
+	lost        mgx.Money // settled for the latest failed attempt
 	router      *Router
 	provider    Provider
 	req         *Request // with the model as the provider names it
@@ -205,7 +206,7 @@ func (c *call) run(ctx context.Context) error {
 func (c *call) note(failure *CallError, again bool) {
 	c.result.Errors = append(c.result.Errors, mgx.ProviderErrorData{
 		Provider: c.provider.Name(), Model: c.req.Model, ErrorType: failure.Fault.eventType(),
-		Message: failure.Message, RetryCount: c.result.Attempts - 1, Retrying: again,
+		Message: failure.Message, RetryCount: c.result.Attempts - 1, Retrying: again, CostUSD: c.lost,
 	})
 	c.router.Log.Warn("model call failed", "provider", c.provider.Name(), "model", c.req.Model,
 		"fault", string(failure.Fault), "status", failure.Status, "request_id", failure.RequestID,

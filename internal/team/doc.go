@@ -65,6 +65,7 @@ type Limits struct {
 type Delta struct {
 	Agent string
 	Text  string // of the model
+	Again bool   // the model starts over: what it said in this turn is void
 	Tool  string // output of a program
 }
 

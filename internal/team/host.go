@@ -55,7 +55,7 @@ func (h host) Turn(step string, req *llm.Request) (*llm.Response, error) {
 func (h host) call(s *workflow.StepContext, req *llm.Request) (*llm.Response, error) {
 	acct := &account{step: s, cap: h.r.in.Settings.Budget}
 	res, err := h.r.deps.Model.Call(s, req, acct, func(c llm.Chunk) {
-		h.r.watch(s.Scope().Run, Delta{Agent: req.AgentRole, Text: c.Text})
+		h.r.watch(s.Scope().Run, Delta{Agent: req.AgentRole, Text: c.Text, Again: c.Restart})
 	})
 	if res != nil {
 		for _, e := range res.Errors {

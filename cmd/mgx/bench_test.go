@@ -1,0 +1,95 @@
+package main
+
+import (
+	"bytes"
+	"encoding/json"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"syscall"
+	"testing"
+	"time"
+
+	"mgx"
+)
+
+// BenchmarkVersion starts the process that does least, beside /bin/true. The
+// program is built first: a test binary starts slower.
+func BenchmarkVersion(b *testing.B) {
+	program := build(b)
+	spawn := func(name string, args ...string) time.Duration {
+		start := time.Now()
+		if err := exec.Command(name, args...).Run(); err != nil {
+			b.Fatal(err)
+		}
+		return time.Since(start)
+	}
+	var ours, theirs time.Duration
+	for b.Loop() {
+		ours += spawn(program, "version")
+		theirs += spawn("/bin/true")
+	}
+	b.ReportMetric(float64(ours.Microseconds())/1000/float64(b.N), "ms/version")
+	b.ReportMetric(float64(theirs.Microseconds())/1000/float64(b.N), "ms/true")
+}
+
+// BenchmarkDemo runs the demo and reports what the platform itself took: the
+// whole time less that of the sample's own commands, which are the checks and
+// the shell calls.
+func BenchmarkDemo(b *testing.B) {
+	program := build(b)
+	home := b.TempDir()
+	cache := goEnv("GOCACHE")
+	var whole, theirs time.Duration
+	var peak int64
+	for b.Loop() {
+		cmd := exec.Command(program, "demo", "--json")
+		cmd.Env = append(os.Environ(), "HOME="+home, "GOCACHE="+cache, "GOMODCACHE="+goEnv("GOMODCACHE"))
+		var out bytes.Buffer
+		cmd.Stdout = &out
+		start := time.Now()
+		if err := cmd.Run(); err != nil {
+			b.Fatal(err)
+		}
+		whole += time.Since(start)
+		theirs += commandTime(b, out.Bytes())
+		peak = max(peak, cmd.ProcessState.SysUsage().(*syscall.Rusage).Maxrss)
+	}
+	own := (whole - theirs).Seconds() * 1000 / float64(b.N)
+	b.ReportMetric(own, "own-ms/demo")
+	b.ReportMetric(theirs.Seconds()*1000/float64(b.N), "checks-ms/demo")
+	b.ReportMetric(float64(peak)/1024, "MB-peak")
+}
+
+// commandTime sums up what the sample's own commands took, by the log.
+func commandTime(b *testing.B, log []byte) time.Duration {
+	var ms int64
+	for line := range bytes.Lines(log) {
+		var e mgx.Event
+		if err := json.Unmarshal(line, &e); err != nil {
+			b.Fatal(err)
+		}
+		switch e.Type {
+		case mgx.RunChecksCompleted:
+			var d mgx.ChecksData
+			e.Decode(&d)
+			for _, c := range d.Checks {
+				ms += c.DurationMS
+			}
+		case mgx.ToolReturned:
+			var d mgx.ToolResultData
+			if e.Decode(&d); d.Name == "shell" {
+				ms += d.DurationMS
+			}
+		}
+	}
+	return time.Duration(ms) * time.Millisecond
+}
+
+func build(b *testing.B) string {
+	program := filepath.Join(b.TempDir(), "mgx")
+	if out, err := exec.Command("go", "build", "-trimpath", "-o", program, ".").CombinedOutput(); err != nil {
+		b.Fatalf("%v\n%s", err, out)
+	}
+	return program
+}
