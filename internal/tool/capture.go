@@ -8,12 +8,14 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"unicode/utf8"
 )
 
 const (
 	maxOutput   = 30_000    // bytes of output a model gets: half from the start, half from the end
 	maxKept     = 50 << 20  // bytes of one kept output
 	maxKeptAll  = 512 << 20 // bytes of all kept outputs; the oldest go
+	maxRagged   = 500       // bytes given up to cut between lines
 	shellPrefix = "shell-"
 )
 
@@ -23,6 +25,7 @@ type capture struct {
 	mu    sync.Mutex
 	ws    *Workspace
 	clean cleaner
+	watch cleaner // passes on what it has at once
 
 	head  strings.Builder // the first half, or all while there is no tail
 	tail  []byte          // what came after
@@ -38,6 +41,7 @@ type capture struct {
 func newCapture(ws *Workspace) *capture {
 	c := &capture{ws: ws}
 	c.clean.to = c.add
+	c.watch.to = func(s string) { ws.Watch([]byte(s)) }
 	return c
 }
 
@@ -47,9 +51,8 @@ func (c *capture) Write(p []byte) (int, error) {
 	defer c.mu.Unlock()
 	c.clean.write(p)
 	if c.ws.Watch != nil {
-		if shown := Clean(string(p)); shown != "" {
-			c.ws.Watch([]byte(shown))
-		}
+		c.watch.write(p)
+		c.watch.flush()
 	}
 	return len(p), nil
 }
@@ -62,9 +65,10 @@ func (c *capture) add(s string) {
 		c.open()
 	}
 	c.save(s)
-	if room := maxOutput/2 - c.head.Len(); room >= len(s) && len(c.tail) == 0 {
-		c.head.WriteString(s)
-		return
+	if len(c.tail) == 0 {
+		n := upTo(s, maxOutput/2-c.head.Len())
+		c.head.WriteString(s[:n])
+		s = s[n:]
 	}
 	c.tail = append(c.tail, s...)
 	if len(c.tail) > 2*maxOutput {
@@ -101,6 +105,9 @@ func (c *capture) close() captured {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.clean.close()
+	if c.ws.Watch != nil {
+		c.watch.close()
+	}
 	if c.file != nil {
 		if err := c.file.Close(); c.lost == nil {
 			c.lost = err
@@ -109,13 +116,29 @@ func (c *capture) close() captured {
 	if c.size <= maxOutput {
 		return captured{c.head.String() + string(c.tail)}
 	}
-	head, tail := c.head.String(), string(c.tail)
-	if room := maxOutput - len(head); len(tail) > room {
-		tail = strings.ToValidUTF8(tail[len(tail)-room:], "")
+	head := c.head.String()
+	tail := strings.ToValidUTF8(string(c.tail[max(len(c.tail)-maxOutput/2, 0):]), "")
+	if i := strings.LastIndexByte(head, '\n'); i >= len(head)-maxRagged {
+		head = head[:i+1]
+	}
+	if i := strings.IndexByte(tail, '\n'); i >= 0 && i < maxRagged {
+		tail = tail[i+1:]
 	}
 	gone := c.size - int64(len(head)+len(tail))
 	dropped := c.lines - int64(strings.Count(head, "\n")+strings.Count(tail, "\n"))
 	return captured{fmt.Sprintf("%s\n… %d characters (%d lines) left out; %s …\n%s", strings.TrimSuffix(head, "\n"), gone, dropped, c.where(), tail)}
+}
+
+// upTo is where to cut a string so that at most n bytes and whole characters
+// are before.
+func upTo(s string, n int) int {
+	if n >= len(s) {
+		return len(s)
+	}
+	for n > 0 && !utf8.RuneStart(s[n]) {
+		n--
+	}
+	return n
 }
 
 // where says where the whole output is.

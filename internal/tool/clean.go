@@ -75,10 +75,7 @@ func cut(line string, n int) string {
 	if len(line) <= n {
 		return line
 	}
-	for n > 0 && !utf8.RuneStart(line[n]) {
-		n--
-	}
-	return line[:n] + "…"
+	return line[:upTo(line, n)] + "…"
 }
 
 const (
@@ -96,6 +93,7 @@ type cleaner struct {
 	control []byte // text of an unfinished control string
 	line    []byte
 	over    bool // a carriage return came: the next character starts the line anew
+	begun   bool // a part of the line was passed on already
 }
 
 type state uint8
@@ -136,7 +134,7 @@ func (c *cleaner) run(p []byte) int {
 		return 0
 	}
 	n := 0
-	for n < len(p) && n < maxLine && (p[n] >= ' ' && p[n] < 0x7f || p[n] == '\t') {
+	for n < len(p) && n < maxLine-len(c.line) && (p[n] >= ' ' && p[n] < 0x7f || p[n] == '\t') {
 		n++
 	}
 	if n > 0 {
@@ -148,7 +146,9 @@ func (c *cleaner) run(p []byte) int {
 // draw adds text to the line, over what a carriage return went back to.
 func (c *cleaner) draw(p []byte) {
 	if c.over {
-		c.line, c.over = c.line[:0], false
+		if c.line, c.over = c.line[:0], false; c.begun {
+			c.line = append(c.line, '\n')
+		}
 	}
 	if c.line = append(c.line, p...); len(c.line) >= maxLine {
 		c.flush()
@@ -262,7 +262,8 @@ func (c *cleaner) plain(r rune) {
 }
 
 func (c *cleaner) flush() {
-	if len(c.line) > 0 {
+	if n := len(c.line); n > 0 {
+		c.begun = c.line[n-1] != '\n'
 		c.to(string(c.line))
 		c.line = c.line[:0]
 	}

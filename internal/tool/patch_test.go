@@ -96,6 +96,7 @@ func TestApplyPatchIsAllOrNothing(t *testing.T) {
 		{"ambiguous", begin("*** Update File: b", "-x", "+y"), []string{"occur 2 times", "lines 1 and 3", "@@"}},
 		{"wrong order", begin("*** Update File: a", "-3", "+three", "@@", "-1", "+one"), []string{"hunk 2", "order of the file"}},
 		{"anchor missing", begin("*** Update File: a", "@@ class X", "-1", "+one"), []string{`"class X"`, "not in the file"}},
+		{"not after the anchor", begin("*** Update File: a", "@@ 1", "-zwei", "+x"), []string{"After the @@ line, line 1", "   2\t2\n   3\t3"}},
 		{"nothing to change", begin("*** Update File: a", " 1", " 2"), []string{"changes nothing"}},
 		{"no hunks", begin("*** Update File: a"), []string{"no lines to change"}},
 		{"no operation", begin(), []string{"changes no file"}},

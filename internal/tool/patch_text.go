@@ -113,7 +113,7 @@ func (t *target) apply(h hunk) error {
 		t.replace(at, h, lines)
 		return nil
 	}
-	return t.unfit(h, old)
+	return t.unfit(h, old, from)
 }
 
 // find returns where old stands at or after from. After an anchor the anchor
@@ -287,7 +287,7 @@ func (t *target) finish(hunks []hunk) string {
 }
 
 // unfit explains why a hunk's lines were not found.
-func (t *target) unfit(h hunk, old []string) error {
+func (t *target) unfit(h hunk, old []string, from int) error {
 	var b strings.Builder
 	fmt.Fprintf(&b, "its lines are not in the file%s.", t.after())
 	if len(occurrences(texts(t.lines[:t.next]), old, 1)) > 0 {
@@ -297,6 +297,8 @@ func (t *target) unfit(h hunk, old []string) error {
 	if w, ok := nearest(texts(t.lines), old); ok {
 		b.WriteString(" The lines that come closest (≠ differs; → is a tab, · a space):\n" + w.String())
 		b.WriteString("Make the hunk's kept and removed lines equal to these.")
+	} else if len(h.anchors) > 0 {
+		fmt.Fprintf(&b, " After the @@ line, line %d, the file has:\n%s", from, numbered(t.lines, from+1, from+len(old)+snippetRange))
 	} else {
 		b.WriteString(" Nothing in the file is like them; read it again.")
 	}

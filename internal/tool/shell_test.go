@@ -140,14 +140,28 @@ func TestCapture(t *testing.T) {
 	if entries, _ := children(place{ws.Outputs, ".", true}); len(entries) != 0 {
 		t.Error("output that fits was kept")
 	}
-	line := strings.Repeat("é", 100_000)
+	line := "start " + strings.Repeat("é", 100_000) + " end"
 	got := wrote(ws, line)
+	if !strings.HasPrefix(got, "start é") || !strings.HasSuffix(got, "é end") {
+		t.Errorf("an end is missing: %.40q", got)
+	}
 	if len(got) > maxOutput+300 || !strings.Contains(got, "left out") || strings.Contains(got, "\uFFFD") {
 		t.Errorf("%d bytes: %.80q", len(got), got)
 	}
 	ws.Outputs = nil
 	if got := wrote(ws, line); !strings.Contains(got, "could not be kept") {
 		t.Errorf("%.80q", got)
+	}
+}
+
+func TestWatchInPieces(t *testing.T) {
+	t.Parallel()
+	ws := workspace(t, nil)
+	var seen []string
+	ws.Watch = func(b []byte) { seen = append(seen, string(b)) }
+	wrote(ws, "one", " two\n", "10%\r", "20%\r", "\x1b[3", "1m30%\n", "\xe2\x82", "\xac", "no end")
+	if got := strings.Join(seen, "|"); got != "one| two\n|10%|\n20%|\n30%\n|€|no end" {
+		t.Errorf("watched %q", got)
 	}
 }
 
