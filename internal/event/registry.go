@@ -80,6 +80,20 @@ func (r *Registry) Types() []Type {
 	return all
 }
 
+// Schema returns the published schema of a version of a type, and whether there
+// is one. The empty version is the one that is written now.
+func (r *Registry) Schema(typ mgx.EventType, version string) ([]byte, bool) {
+	c, known := r.contracts[typ]
+	if !known {
+		return nil, false
+	}
+	t, err := c.read()
+	if err != nil || version != "" && version != t.Version {
+		return nil, false
+	}
+	return c.raw, true
+}
+
 func newContract(typ mgx.EventType, raw []byte) *contract {
 	c := &contract{typ: typ, raw: raw}
 	c.read = sync.OnceValues(c.describe)
