@@ -19,7 +19,7 @@ BENCHTIME ?= 200ms
 TESTFLAGS ?=
 
 .NOTPARALLEL:
-.PHONY: help test check build demo bench fuzz need
+.PHONY: help test check build demo bench fuzz kill need
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-6s %s\n", $$1, $$2 }' Makefile
@@ -42,6 +42,9 @@ bench: ## every benchmark (BENCH, BENCHTIME, PKG), with the conditions it ran un
 
 fuzz: ## every fuzz target for FUZZTIME each
 	@scripts/fuzz.sh $(FUZZTIME) $(PKG)
+
+kill: ## kill -9 a run at every one of its events, and resume it (make test does a sample)
+	@MGX_KILL=all go test -count=1 -timeout=30m -run 'Killed|TwoProcesses' ./cmd/mgx
 
 need:
 	@scripts/need.sh

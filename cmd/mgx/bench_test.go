@@ -3,10 +3,11 @@ package main
 import (
 	"bytes"
 	"encoding/json"
+	"fmt"
 	"os"
 	"os/exec"
 	"path/filepath"
-	"syscall"
+	"strings"
 	"testing"
 	"time"
 
@@ -48,17 +49,40 @@ func BenchmarkDemo(b *testing.B) {
 		var out bytes.Buffer
 		cmd.Stdout = &out
 		start := time.Now()
-		if err := cmd.Run(); err != nil {
+		if err := cmd.Start(); err != nil {
+			b.Fatal(err)
+		}
+		seen := make(chan int64)
+		go watchPeak(cmd.Process.Pid, seen)
+		if err := cmd.Wait(); err != nil {
 			b.Fatal(err)
 		}
 		whole += time.Since(start)
 		theirs += commandTime(b, out.Bytes())
-		peak = max(peak, cmd.ProcessState.SysUsage().(*syscall.Rusage).Maxrss)
+		peak = max(peak, <-seen)
 	}
 	own := (whole - theirs).Seconds() * 1000 / float64(b.N)
 	b.ReportMetric(own, "own-ms/demo")
 	b.ReportMetric(theirs.Seconds()*1000/float64(b.N), "checks-ms/demo")
 	b.ReportMetric(float64(peak)/1024, "MB-peak")
+}
+
+// watchPeak reads the most memory that a process has held, in KB, until the
+// process has gone. (What wait reports includes the compilers of the checks.)
+func watchPeak(pid int, seen chan<- int64) {
+	var peak int64
+	for {
+		status, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", pid))
+		_, rest, found := strings.Cut(string(status), "VmHWM:")
+		if err != nil || !found {
+			break
+		}
+		var kb int64
+		fmt.Sscan(rest, &kb)
+		peak = max(peak, kb)
+		time.Sleep(5 * time.Millisecond)
+	}
+	seen <- peak
 }
 
 // commandTime sums up what the sample's own commands took, by the log.
