@@ -112,7 +112,7 @@ func everything(e *workflow.Engine, f *effects) {
 		}
 		err = workflow.Parallel(c,
 			func(c *workflow.Context) (err error) {
-				if err = workflow.Sleep(c, "nap", time.Hour); err != nil {
+				if err = workflow.Sleep(c, "nap", time.Minute); err != nil {
 					return err
 				}
 				out[1], err = step(c, "rested")
