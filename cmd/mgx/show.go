@@ -254,7 +254,8 @@ func (c *cli) forkCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "fork RUN --at SEQ",
 		Short: "Start a new run from a moment of another",
-		Long: `Starts a new run from another's journal up to an event of it (see mgx events --run RUN):
+		Long: `Starts a new run from another's journal up to an event of it, named by the number that
+mgx events --run RUN shows after the #:
 what was done by then is not done again, and the files are as they were. Flags given here
 hold from there on; all others stay as they were.`,
 		Args: oneArg("a run"),

@@ -8,10 +8,11 @@ import (
 	"mgx"
 )
 
-// EventLine is an event as one line for people: its place in the log, when it
-// was, its type and what matters of it. It is safe to show and not cut.
+// EventLine is an event as one line for people: its place in the log, when it was,
+// its stream and after # its sequence there, its type and what matters of it. It
+// is safe to show and not cut.
 func EventLine(e mgx.Event) string {
-	line := fmt.Sprintf("%6d  %s  %s  %-27s", e.Position, e.Time.UTC().Format("2006-01-02 15:04:05Z"), e.Stream, e.Type)
+	line := fmt.Sprintf("%6d  %s  %s#%-4d  %-27s", e.Position, e.Time.UTC().Format("2006-01-02 15:04:05Z"), e.Stream, e.Sequence, e.Type)
 	return strings.TrimRight(clean(line+" "+describe(e)), " ")
 }
 
