@@ -1,3 +1,5 @@
+//go:build unix
+
 // Package sandboxtest is the suite that every sandbox driver runs.
 //
 // [Contract] holds what the interface promises of all drivers. [Walls] attacks a
