@@ -58,8 +58,9 @@ const (
 	ToolCalled   EventType = "tool.call"
 	ToolReturned EventType = "tool.result"
 
-	LLMCallCompleted EventType = "llm.call.completed"
-	LLMProviderError EventType = "llm.provider.error"
+	LLMCallCompleted    EventType = "llm.call.completed"
+	LLMProviderError    EventType = "llm.provider.error"
+	LLMProviderFallback EventType = "llm.provider.fallback"
 
 	WorkflowStarted       EventType = "workflow.started"
 	WorkflowStepStarted   EventType = "workflow.step.started"
@@ -69,6 +70,18 @@ const (
 	WorkflowCompleted     EventType = "workflow.completed"
 	ApprovalRequested     EventType = "workflow.approval.requested"
 	ApprovalDecided       EventType = "workflow.approval.decided"
+
+	ArtifactCreated EventType = "artifact.created"
+	ArtifactUpdated EventType = "artifact.updated"
+
+	ResourceWarning  EventType = "system.resource.warning"
+	ResourceCritical EventType = "system.resource.critical"
+
+	SuspiciousActivity EventType = "security.suspicious_activity"
+	BreachDetected     EventType = "security.breach_detected"
+
+	BillingThresholdReached EventType = "billing.threshold.reached"
+	BillingUsageAlert       EventType = "billing.usage_alert"
 )
 
 // NewEvent builds an event of the given type whose data is payload as JSON.

@@ -2,16 +2,24 @@ package mgx
 
 import "time"
 
-// The payloads of the events that a run produces. Field names are the contract;
+// The payloads of the events. Field names are the contract;
 // the JSON Schemas in internal/event/schemas describe the same shapes.
 
 // TaskInfo is what a person wants, as the events and the run row carry it.
 type TaskInfo struct {
-	ID          TaskID   `json:"id"`
-	Title       string   `json:"title"` // 1-255 characters, one line
-	Description string   `json:"description"`
-	Type        TaskType `json:"type,omitempty"`
-	Priority    string   `json:"priority,omitempty"` // low, medium, high, critical
+	ID          TaskID         `json:"id"`
+	Title       string         `json:"title"` // 1-255 characters, one line
+	Description string         `json:"description"`
+	Type        TaskType       `json:"type,omitempty"`
+	Priority    string         `json:"priority,omitempty"` // low, medium, high, critical
+	Estimates   *TaskEstimates `json:"estimates,omitempty"`
+}
+
+// TaskEstimates is what a task was thought to take when it was created.
+type TaskEstimates struct {
+	DurationMS int64 `json:"duration_ms,omitempty"`
+	Tokens     int64 `json:"tokens,omitempty"`
+	CostUSD    Money `json:"cost_usd,omitempty"`
 }
 
 // TaskType sorts tasks by what kind of work they are.
@@ -46,14 +54,23 @@ type TaskCompletedData struct {
 
 // TaskResult says what came out of a task that reached its goal.
 type TaskResult struct {
-	Kind      string `json:"kind"` // delivered, answered, nothing_to_do
-	Answer    string `json:"answer,omitempty"`
-	Branch    string `json:"branch,omitempty"`
-	Commit    string `json:"commit,omitempty"`
-	Files     int    `json:"files"`
-	Additions int    `json:"additions"`
-	Deletions int    `json:"deletions"`
-	Checks    int    `json:"checks"`
+	Kind      string      `json:"kind"` // delivered, answered, nothing_to_do
+	Answer    string      `json:"answer,omitempty"`
+	Branch    string      `json:"branch,omitempty"`
+	Commit    string      `json:"commit,omitempty"`
+	Files     int         `json:"files"`
+	Additions int         `json:"additions"`
+	Deletions int         `json:"deletions"`
+	Checks    int         `json:"checks"`
+	Artifacts []string    `json:"artifacts,omitempty"` // ids
+	Tests     *TestCounts `json:"tests,omitempty"`     // nil: the checks do not tell single tests apart
+}
+
+// TestCounts counts the single tests within checks.
+type TestCounts struct {
+	Passed  int `json:"passed"`
+	Failed  int `json:"failed"`
+	Skipped int `json:"skipped"`
 }
 
 // TaskErrorData ends a run that did not reach its goal. What was delivered all
@@ -66,6 +83,7 @@ type TaskErrorData struct {
 	RetryCount       int      `json:"retry_count"`
 	MaxRetries       int      `json:"max_retries"`
 	Fatal            bool     `json:"fatal"`
+	Fallback         bool     `json:"fallback_triggered,omitempty"` // another model was tried before giving up
 	LastStep         string   `json:"last_step,omitempty"`
 	SuggestedActions []string `json:"suggested_actions,omitempty"`
 }
@@ -255,18 +273,22 @@ type ProviderErrorData struct {
 	Message    string `json:"message"`
 	RetryCount int    `json:"retry_count"`
 	Retrying   bool   `json:"retrying"`
-	CostUSD    Money  `json:"cost_usd"` // the most that the failed attempt can have cost
+	CostUSD    Money  `json:"cost_usd"`           // the most that the failed attempt can have cost
+	Fallback   string `json:"fallback,omitempty"` // provider/model that is tried next
 }
 
 type WorkflowStartedData struct {
 	Workflow string `json:"workflow"`
 	Trigger  string `json:"trigger"` // manual, scheduled, webhook, api
+
+	Inputs map[string]string `json:"inputs,omitempty"` // by name: JSON text, redacted and bounded
 }
 
 type StepStartedData struct {
 	Step    string   `json:"step"`
 	Kind    StepKind `json:"kind"`
 	Attempt int      `json:"attempt"`
+	Order   int64    `json:"order,omitempty"` // 0: not known yet
 }
 
 type StepCompletedData struct {
@@ -291,6 +313,10 @@ type ResumedData struct {
 type WorkflowCompletedData struct {
 	Status string `json:"status"` // done, failed, cancelled
 	Steps  int64  `json:"steps"`
+
+	FailedSteps int64 `json:"failed_steps,omitempty"`
+	Retries     int64 `json:"retries,omitempty"`
+	DurationMS  int64 `json:"duration_ms,omitempty"`
 }
 
 type ApprovalRequestedData struct {
@@ -305,4 +331,106 @@ type ApprovalDecidedData struct {
 	By         string `json:"by"` // an id, or "policy" when no person was asked
 	Reason     string `json:"reason,omitempty"`
 	Hash       string `json:"hash"`
+}
+
+// ProviderFallbackData says that calls go to another model than was asked for.
+type ProviderFallbackData struct {
+	From      string     `json:"from"`   // provider/model
+	To        string     `json:"to"`     // provider/model
+	Reason    string     `json:"reason"` // rate_limit, error_rate, cost, performance
+	AgentRole string     `json:"agent_role,omitempty"`
+	Step      string     `json:"step,omitempty"`
+	Message   string     `json:"message,omitempty"`
+	Until     *time.Time `json:"until,omitempty"` // nil: the first model is tried again at the next call
+}
+
+type ArtifactCreatedData struct {
+	ArtifactID string `json:"artifact_id"`
+	Name       string `json:"name"`
+	Kind       string `json:"kind"` // file, patch, report, log, image, archive, payload
+	MediaType  string `json:"media_type"`
+	Size       int64  `json:"size"`   // bytes
+	Digest     string `json:"digest"` // sha256:…
+	Step       string `json:"step,omitempty"`
+}
+
+// ArtifactUpdatedData says that a name stands for other bytes now.
+type ArtifactUpdatedData struct {
+	ArtifactID     string `json:"artifact_id"`
+	Name           string `json:"name"`
+	Kind           string `json:"kind"`
+	MediaType      string `json:"media_type"`
+	Size           int64  `json:"size"`
+	Digest         string `json:"digest"`
+	PreviousDigest string `json:"previous_digest"`
+	Revision       int    `json:"revision"` // from 2; the creation was 1
+	Step           string `json:"step,omitempty"`
+}
+
+// ResourceData says that a node runs short of something, or is out of it.
+type ResourceData struct {
+	Resource  string     `json:"resource"` // memory, cpu, disk, queue
+	Value     float64    `json:"value"`
+	Threshold float64    `json:"threshold"`
+	Unit      string     `json:"unit"` // bytes, percent, items
+	Advice    string     `json:"advice"`
+	Node      string     `json:"node,omitempty"`
+	Where     string     `json:"where,omitempty"`
+	Since     *time.Time `json:"since,omitempty"`
+}
+
+// ResourceCriticalData also says what is refused until it is better.
+type ResourceCriticalData struct {
+	ResourceData
+	Refused string `json:"refused,omitempty"`
+}
+
+// SuspicionData says what an honest user, token, run or agent rarely does.
+type SuspicionData struct {
+	Severity string `json:"severity"` // low, medium, high, critical
+	Actor    string `json:"actor"`    // an id; empty: nobody was identified
+	Address  string `json:"address,omitempty"`
+	What     string `json:"what"`
+	Detail   string `json:"detail"`
+	Blocked  bool   `json:"blocked"`
+	Count    int64  `json:"count,omitempty"`
+	Target   string `json:"target,omitempty"` // id of what it was aimed at
+}
+
+// BreachData says that a protection was broken.
+type BreachData struct {
+	SuspicionData
+	Affected []string `json:"affected,omitempty"` // ids
+	Actions  []string `json:"actions,omitempty"`  // what was done about it already
+	Advice   string   `json:"advice"`
+}
+
+// ThresholdReachedData says that what was spent has reached a set threshold.
+type ThresholdReachedData struct {
+	ThresholdType string           `json:"threshold_type"` // daily, monthly, absolute
+	Scope         string           `json:"scope"`          // workspace, project, task, run, user
+	ScopeID       string           `json:"scope_id"`
+	UsageUSD      Money            `json:"usage_usd"`
+	ThresholdUSD  Money            `json:"threshold_usd"`
+	Percentage    float64          `json:"percentage"` // of the limit
+	Level         string           `json:"level"`      // info, warning, critical
+	LimitUSD      *Money           `json:"limit_usd,omitempty"`
+	ByProvider    map[string]Money `json:"by_provider,omitempty"`
+	ProjectionUSD *Money           `json:"projection_usd,omitempty"`
+	PeriodStart   *time.Time       `json:"period_start,omitempty"`
+	PeriodEnd     *time.Time       `json:"period_end,omitempty"`
+}
+
+// UsageAlertData says that what was spent is out of the ordinary.
+type UsageAlertData struct {
+	ThresholdType string           `json:"threshold_type"`
+	Scope         string           `json:"scope"`
+	ScopeID       string           `json:"scope_id"`
+	UsageUSD      Money            `json:"usage_usd"`
+	Level         string           `json:"level"`
+	Message       string           `json:"message"`
+	ThresholdUSD  *Money           `json:"threshold_usd,omitempty"`
+	Percentage    float64          `json:"percentage,omitempty"`
+	ByProvider    map[string]Money `json:"by_provider,omitempty"`
+	ProjectionUSD *Money           `json:"projection_usd,omitempty"`
 }

@@ -42,7 +42,7 @@ var (
 func (r *Registry) Check(e *mgx.Event) error {
 	c, known := r.contracts[e.Type]
 	if !known {
-		return mgx.Errorf(mgx.KindInternal, CodeUnknownType, "there is no contract for events of type %q", clip(string(e.Type)))
+		return unknownType(e.Type)
 	}
 	if err := checkEnvelope(*e); err != nil {
 		return bad(e, err)
@@ -50,13 +50,17 @@ func (r *Registry) Check(e *mgx.Event) error {
 	if err := checkSize(*e); err != nil {
 		return err
 	}
-	if err := c.checkVersion(e); err != nil {
+	if err := c.current.checkVersion(e); err != nil {
 		return err
 	}
-	return c.checkData(e)
+	return c.current.checkData(e)
 }
 
-func (c *contract) checkVersion(e *mgx.Event) error {
+func unknownType(typ mgx.EventType) error {
+	return mgx.Errorf(mgx.KindInternal, CodeUnknownType, "there is no contract for events of type %q; the types are in docs/reference/events.md", clip(string(typ)))
+}
+
+func (c *release) checkVersion(e *mgx.Event) error {
 	t, err := c.read()
 	if err != nil {
 		return bad(e, err)
@@ -70,7 +74,10 @@ func (c *contract) checkVersion(e *mgx.Event) error {
 	return nil
 }
 
-func (c *contract) checkData(e *mgx.Event) error {
+func (c *release) checkData(e *mgx.Event) error {
+	if err := checkText(e.Data); err != nil {
+		return bad(e, err)
+	}
 	schema, err := c.schema()
 	if err != nil {
 		return bad(e, err)

@@ -1,10 +1,11 @@
 package event
 
 import (
+	"bytes"
 	"encoding/json"
 	"go/ast"
 	"go/parser"
-	"go/token"
+	gotoken "go/token"
 	"maps"
 	"reflect"
 	"regexp"
@@ -32,6 +33,10 @@ var payloads = map[mgx.EventType]any{
 	mgx.WorkflowStarted: mgx.WorkflowStartedData{}, mgx.WorkflowStepStarted: mgx.StepStartedData{}, mgx.WorkflowStepCompleted: mgx.StepCompletedData{},
 	mgx.WorkflowWaiting: mgx.WaitingData{}, mgx.WorkflowResumed: mgx.ResumedData{}, mgx.WorkflowCompleted: mgx.WorkflowCompletedData{},
 	mgx.ApprovalRequested: mgx.ApprovalRequestedData{}, mgx.ApprovalDecided: mgx.ApprovalDecidedData{},
+	mgx.LLMProviderFallback: mgx.ProviderFallbackData{}, mgx.ArtifactCreated: mgx.ArtifactCreatedData{}, mgx.ArtifactUpdated: mgx.ArtifactUpdatedData{},
+	mgx.ResourceWarning: mgx.ResourceData{}, mgx.ResourceCritical: mgx.ResourceCriticalData{},
+	mgx.SuspiciousActivity: mgx.SuspicionData{}, mgx.BreachDetected: mgx.BreachData{},
+	mgx.BillingThresholdReached: mgx.ThresholdReachedData{}, mgx.BillingUsageAlert: mgx.UsageAlertData{},
 }
 
 func registry(t testing.TB) *Registry {
@@ -46,7 +51,7 @@ func registry(t testing.TB) *Registry {
 // declaredTypes reads the constants of the domain package's source, so that a
 // type without a contract cannot be forgotten.
 func declaredTypes(t *testing.T) []mgx.EventType {
-	file, err := parser.ParseFile(token.NewFileSet(), "../../event.go", nil, 0)
+	file, err := parser.ParseFile(gotoken.NewFileSet(), "../../event.go", nil, 0)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -83,7 +88,7 @@ func TestContractsAreComplete(t *testing.T) {
 	t.Parallel()
 	semver := regexp.MustCompile(`^\d+\.\d+\.\d+$`)
 	for _, typ := range registry(t).Types() {
-		if !semver.MatchString(typ.Version) || typ.Title == "" || typ.Description == "" || typ.Category == "" || typ.Delivery != "at_least_once" || len(typ.Examples) == 0 {
+		if !semver.MatchString(typ.Version) || typ.Title == "" || typ.Description == "" || typ.Category == "" || typ.Owner == "" || typ.Delivery != "at_least_once" || len(typ.Examples) == 0 {
 			t.Errorf("%s: something is missing: %+v", typ.Type, typ)
 		}
 		if typ.Retention < 30*24*time.Hour {
@@ -158,14 +163,14 @@ func TestZeroPayloadsHaveTheRightShape(t *testing.T) {
 	t.Parallel()
 	r := registry(t)
 	for typ, payload := range payloads {
-		schema, err := r.contracts[typ].schema()
+		schema, err := r.contracts[typ].current.schema()
 		if err != nil {
 			t.Fatal(err)
 		}
 		err = schema.Validate(decoded(t, payload))
 		for _, leaf := range leaves(err) {
 			switch leaf.ErrorKind.(type) {
-			case *kind.Enum, *kind.Pattern, *kind.MinLength:
+			case *kind.Enum, *kind.Pattern, *kind.MinLength, *kind.Minimum:
 			default:
 				t.Errorf("%s: %v", typ, leaf)
 			}
@@ -181,7 +186,7 @@ func TestFilledPayloadsKeepTheirContract(t *testing.T) {
 	for typ, payload := range payloads {
 		v := reflect.New(reflect.TypeOf(payload)).Elem()
 		var root map[string]any
-		json.Unmarshal(r.contracts[typ].raw, &root)
+		json.Unmarshal(r.contracts[typ].current.raw, &root)
 		fill(t, v, root, root, string(typ))
 		data, err := json.Marshal(v.Interface())
 		if err != nil {
@@ -239,6 +244,13 @@ func fill(t *testing.T, v reflect.Value, schema, root map[string]any, path strin
 	case v.Kind() == reflect.Slice:
 		v.Set(reflect.MakeSlice(v.Type(), 1, 1))
 		fill(t, v.Index(0), schema["items"].(map[string]any), root, path+"[]")
+	case v.Kind() == reflect.Map:
+		v.Set(reflect.MakeMap(v.Type()))
+		one := reflect.New(v.Type().Elem()).Elem()
+		fill(t, one, schema["additionalProperties"].(map[string]any), root, path+"{}")
+		v.SetMapIndex(reflect.ValueOf("a name"), one)
+	case v.CanFloat():
+		v.SetFloat(1.5)
 	case v.Kind() == reflect.String:
 		v.SetString(allowedString(schema))
 	case v.CanInt():
@@ -254,8 +266,14 @@ func allowedString(schema map[string]any) string {
 	if choices, ok := schema["enum"].([]any); ok {
 		return choices[0].(string)
 	}
-	if schema["pattern"] != nil && strings.HasPrefix(schema["pattern"].(string), "^task_") {
+	pattern, _ := schema["pattern"].(string)
+	switch {
+	case strings.HasPrefix(pattern, "^task_"):
 		return string(mgx.NewTaskID())
+	case strings.HasPrefix(pattern, "^art_"):
+		return mgx.NewID[string]("art")
+	case strings.HasPrefix(pattern, "^sha256:"):
+		return "sha256:" + strings.Repeat("0a", 32)
 	}
 	return "some words"
 }
@@ -263,8 +281,11 @@ func allowedString(schema map[string]any) string {
 func fillFields(t *testing.T, v reflect.Value, schema, root map[string]any, path string) {
 	props, _ := schema["properties"].(map[string]any)
 	seen := map[string]bool{}
-	for i := range v.NumField() {
-		name, options, _ := strings.Cut(v.Type().Field(i).Tag.Get("json"), ",")
+	for _, field := range reflect.VisibleFields(v.Type()) {
+		if field.Anonymous {
+			continue
+		}
+		name, options, _ := strings.Cut(field.Tag.Get("json"), ",")
 		prop, ok := props[name].(map[string]any)
 		if !ok {
 			t.Errorf("%s: the contract has no property %q", path, name)
@@ -275,7 +296,7 @@ func fillFields(t *testing.T, v reflect.Value, schema, root map[string]any, path
 		if optional := strings.Contains(options, "omit"); optional == required {
 			t.Errorf("%s: %s is required=%v in the contract and optional=%v in Go", path, name, required, optional)
 		}
-		fill(t, v.Field(i), prop, root, path+"."+name)
+		fill(t, v.FieldByIndex(field.Index), prop, root, path+"."+name)
 	}
 	for name := range props {
 		if !seen[name] {
@@ -323,6 +344,14 @@ func TestCheckRefuses(t *testing.T) {
 		"not in the enum":   {func(e *mgx.Event) { e.Data = json.RawMessage(`{"level":"loud","text":"x"}`) }, CodeBadEvent},
 		"not JSON":          {func(e *mgx.Event) { e.Data = json.RawMessage(`{"level"`) }, CodeBadEvent},
 		"two values":        {func(e *mgx.Event) { e.Data = json.RawMessage(`{"level":"info","text":"x"} {}`) }, CodeBadEvent},
+		"invalid UTF-8":     {func(e *mgx.Event) { e.Data = text(1, "\xff") }, CodeBadEvent},
+		"half a pair":       {func(e *mgx.Event) { e.Data = text(1, `\ud83d`) }, CodeBadEvent},
+		"second half":       {func(e *mgx.Event) { e.Data = text(1, `\udE00`) }, CodeBadEvent},
+		"NaN":               {func(e *mgx.Event) { e.Data = json.RawMessage(`{"level":"info","text":NaN}`) }, CodeBadEvent},
+		"key twice":         {func(e *mgx.Event) { e.Data = json.RawMessage(`{"level":"info","text":"x","text":"y"}`) }, CodeBadEvent},
+		"key twice, spelt":  {func(e *mgx.Event) { e.Data = json.RawMessage(`{"level":"info","text":"x","\u0074ext":"y"}`) }, CodeBadEvent},
+		"deep":              {func(e *mgx.Event) { e.Data = nested(maxDepth + 1) }, CodeBadEvent},
+		"endlessly deep":    {func(e *mgx.Event) { e.Data = json.RawMessage(strings.Repeat("[", 100_000)) }, CodeBadEvent},
 		"no data":           {func(e *mgx.Event) { e.Data = nil }, CodeBadEvent},
 		"too large":         {func(e *mgx.Event) { e.Data = text(mgx.MaxEventSize, "a") }, CodeTooLarge},
 		"large when quoted": {func(e *mgx.Event) { e.Data = text(mgx.MaxEventSize/3, "<") }, CodeTooLarge},
@@ -335,8 +364,57 @@ func TestCheckRefuses(t *testing.T) {
 	}
 }
 
+// nested is an object, n levels deep itself included, with the deepest first.
+func nested(n int) json.RawMessage {
+	return json.RawMessage(strings.Repeat(`{"deep":`, n-1) + `{}` + strings.Repeat(`}`, n-1))
+}
+
 func text(n int, char string) json.RawMessage {
 	return json.RawMessage(`{"level":"info","text":"` + strings.Repeat(char, n) + `"}`)
+}
+
+func TestCheckTextAccepts(t *testing.T) {
+	t.Parallel()
+	for _, ok := range []string{
+		`{"a":1,"b":{"a":1},"c":[{"a":1},{"a":2}]}`, `{"a":"a","b":"a"}`, `["a","a"]`, `{"a":"\ud83d\uDE00\u00e9\\\"","b":"\\"}`,
+		string(nested(maxDepth)), `{"A":1,"a":2}`, ` { "x" : [ "x" , "x" ] } `, `"a"`, ``,
+	} {
+		if err := checkText([]byte(ok)); err != nil {
+			t.Errorf("%s: %v", ok, err)
+		}
+	}
+}
+
+// It ends on any bytes; and what a parser accepts and it too has no key twice:
+// written and read again, it is as long as before.
+func FuzzCheckText(f *testing.F) {
+	for _, seed := range []string{`{"a":[1,{"b":"\ud83d\ude00"}]}`, `{"a":1,"\u0061":2}`, `}{"`, `{"\`, `{,"a"`, `[{"a"`, `{"a":{"a":"\""}}`} {
+		f.Add([]byte(seed))
+	}
+	f.Fuzz(func(t *testing.T, data []byte) {
+		if checkText(data) != nil || !json.Valid(data) {
+			return
+		}
+		var v any
+		if json.Unmarshal(data, &v) != nil {
+			return // a number beyond a float
+		}
+		again, err := json.Marshal(v)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if read, kept := tokens(data), tokens(again); read != kept {
+			t.Errorf("%s: %d tokens, written again %d", data, read, kept)
+		}
+	})
+}
+
+func tokens(data []byte) (n int) {
+	for d := json.NewDecoder(bytes.NewReader(data)); ; n++ {
+		if _, err := d.Token(); err != nil {
+			return n
+		}
+	}
 }
 
 func TestCheckAcceptsLargeEvents(t *testing.T) {
@@ -353,7 +431,7 @@ func TestCheckAcceptsLargeEvents(t *testing.T) {
 func TestPublishedSchemasAreOpen(t *testing.T) {
 	t.Parallel()
 	for _, typ := range registry(t).Types() {
-		if strings.Contains(string(typ.Schema), "additionalProperties") {
+		if strings.Contains(string(typ.Schema), `"additionalProperties": false`) {
 			t.Errorf("%s closes an object: consumers would refuse the next minor version", typ.Type)
 		}
 	}
