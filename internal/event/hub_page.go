@@ -1,0 +1,70 @@
+package event
+
+import "context"
+
+// PageRequest asks for a part of what a subscriber would get.
+type PageRequest struct {
+	Actor    string
+	Channels []Channel
+	Types    []string
+	Resume   string // token of the page before
+	After    *int64 // instead: the position to begin after
+	Limit    int    // most events; at most 500, 100 when 0
+}
+
+// Page is a part of the log, in position order.
+type Page struct {
+	Records []*Record
+	Resume  string // goes on after this page, here or in a subscription
+	More    bool   // there was more when the page was read
+}
+
+const (
+	maxListed   = 500
+	maxScan     = 20_000  // events looked at for one page
+	pageBytes   = 4 << 20 // of records in one page
+	usualListed = 100
+)
+
+// Page reads a part of the log. It looks at a bounded part of it, so a page may
+// be empty and still have More.
+func (h *Hub) Page(ctx context.Context, r PageRequest) (Page, error) {
+	f, err := h.grant(ctx, r.Actor, r.Channels, r.Types)
+	if err != nil {
+		return Page{}, err
+	}
+	if r.Resume == "" && r.After == nil {
+		r.After = new(int64)
+	}
+	at, err := h.begin(ctx, f, r.Resume, r.After)
+	if err != nil {
+		return Page{}, err
+	}
+	limit := min(r.Limit, maxListed)
+	if limit <= 0 {
+		limit = usualListed
+	}
+	var p Page
+	size, step := 0, batchEvents
+	head, first := h.last.Load(), at
+	for at < head && len(p.Records) < limit && size < pageBytes && at-first < maxScan {
+		list, end, err := h.read(ctx, f, at, head, &step)
+		if err != nil {
+			return Page{}, err
+		}
+		if over := len(p.Records) + len(list) - limit; over > 0 {
+			list = list[:len(list)-over]
+			end = list[len(list)-1].Event.Position
+		}
+		for _, r := range list {
+			if err := r.encode(); err != nil {
+				return Page{}, err
+			}
+			size += r.size()
+		}
+		p.Records, at = append(p.Records, list...), end
+	}
+	p.More = at < head
+	p.Resume = token{epoch: h.epoch, position: at, filter: f.hash}.sign(h.o.Key)
+	return p, nil
+}
