@@ -170,10 +170,10 @@ func (w *work) runChecks(round string) (mgx.ChecksData, error) {
 	for i, c := range w.prep.Checks {
 		res, err := workflow.Step(w.c, fmt.Sprintf("check/%s/%d", round, i+1), []string{c.Command, w.tree}, func(s *workflow.StepContext) (mgx.CheckResult, error) {
 			res, err := runCheck(s, w.site, c)
-			if err != nil {
-				return res, err
+			if err == nil && i == len(w.prep.Checks)-1 {
+				err = w.site.Clone.Restore(s, w.tree)
 			}
-			return res, w.site.Clone.Restore(s, w.tree)
+			return res, err
 		})
 		if err != nil {
 			return data, err
