@@ -17,9 +17,9 @@ const (
 )
 
 const bundleScript = `
-git update-ref refs/mgx/result "$2" &&
-rm -f "$GIT_DIR/mgx.bundle" &&
-git bundle create -q "$GIT_DIR/mgx.bundle" refs/mgx/result "^$1"`
+git update-ref ` + resultRef + ` "$2" &&
+rm -f "$GIT_DIR/` + bundleName + `" &&
+git bundle create -q "$GIT_DIR/` + bundleName + `" ` + resultRef + ` "^$1"`
 
 // Bundle writes what commit has and base has not into a bundle, and returns its
 // path on the host. Base must be a commit that the user's repository has: the

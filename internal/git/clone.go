@@ -147,7 +147,7 @@ func (c *Clone) branch() string {
 	return c.src.Branch
 }
 
-// tidy removes the locks and scratch repositories that a killed process left.
+// tidy removes the locks, half files and scratch repositories that a killed process left.
 // The run has one owner, so nobody holds them.
 func (c *Clone) tidy() error {
 	left, err := filepath.Glob(filepath.Join(globQuote(c.runDir), scratchPrefix+"*"))
@@ -168,7 +168,7 @@ func (c *Clone) tidy() error {
 			return fs.SkipDir
 		case d.IsDir() && d.Name() == "objects":
 			return fs.SkipDir
-		case !d.IsDir() && strings.HasSuffix(name, ".lock"):
+		case !d.IsDir() && (strings.HasSuffix(name, ".lock") || strings.HasSuffix(name, unfinished)):
 			return os.Remove(name)
 		}
 		return nil

@@ -58,7 +58,7 @@ func copyGitDir(from, to string, objects bool) error {
 			return skip(d)
 		case d.IsDir():
 			return os.MkdirAll(target, 0o700)
-		case !d.Type().IsRegular(), strings.HasSuffix(rel, ".lock"), strings.HasPrefix(d.Name(), "tmp_"), strings.HasSuffix(rel, ".mgx-new"):
+		case !d.Type().IsRegular(), strings.HasSuffix(rel, ".lock"), strings.HasPrefix(d.Name(), "tmp_"), strings.HasSuffix(rel, unfinished):
 			return nil
 		case objects && os.Link(name, target) == nil:
 			return nil

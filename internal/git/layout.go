@@ -133,9 +133,11 @@ func borrow(dir string, objects []string) error {
 	return replaceFile(filepath.Join(dir, "objects", "info", "alternates"), list.String())
 }
 
+const unfinished = ".mgx-new" // ends the name of a file that is being written
+
 // replaceFile writes a small file whole or not at all.
 func replaceFile(name, text string) error {
-	tmp := name + ".mgx-new"
+	tmp := name + unfinished
 	if err := os.WriteFile(tmp, []byte(text), 0o600); err != nil {
 		return onDisk(err)
 	}

@@ -31,7 +31,7 @@ func (c *Clone) Prepare(ctx context.Context) error {
 }
 
 const checkoutScript = `
-git update-ref refs/mgx/start "$1" &&
+git update-ref ` + startRef + ` "$1" &&
 git update-ref HEAD "$1" &&
 git read-tree --reset -u "$1"`
 

@@ -35,10 +35,7 @@ func (c *Clone) Snapshot(ctx context.Context) (commit string, err error) {
 	if err != nil {
 		return "", err
 	}
-	if err := os.MkdirAll(filepath.Dir(c.file(startRef)), 0o700); err != nil {
-		return "", onDisk(err)
-	}
-	if err := replaceFile(c.file(startRef), commit+"\n"); err != nil {
+	if err := c.keep(startRef, commit); err != nil {
 		return "", err
 	}
 	if !exists(c.file(preparedMark)) {
