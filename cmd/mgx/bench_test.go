@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"os"
 	"os/exec"
-	"path/filepath"
 	"strings"
 	"testing"
 	"time"
@@ -14,10 +13,9 @@ import (
 	"mgx"
 )
 
-// BenchmarkVersion starts the process that does least, beside /bin/true. The
-// program is built first: a test binary starts slower.
+// BenchmarkVersion starts the process that does least, beside /bin/true.
 func BenchmarkVersion(b *testing.B) {
-	program := build(b)
+	bin := program(b)
 	spawn := func(name string, args ...string) time.Duration {
 		start := time.Now()
 		if err := exec.Command(name, args...).Run(); err != nil {
@@ -27,7 +25,7 @@ func BenchmarkVersion(b *testing.B) {
 	}
 	var ours, theirs time.Duration
 	for b.Loop() {
-		ours += spawn(program, "version")
+		ours += spawn(bin, "version")
 		theirs += spawn("/bin/true")
 	}
 	b.ReportMetric(float64(ours.Microseconds())/1000/float64(b.N), "ms/version")
@@ -38,13 +36,13 @@ func BenchmarkVersion(b *testing.B) {
 // whole time less that of the sample's own commands, which are the checks and
 // the shell calls.
 func BenchmarkDemo(b *testing.B) {
-	program := build(b)
+	bin := program(b)
 	home := b.TempDir()
 	cache := goEnv("GOCACHE")
 	var whole, theirs time.Duration
 	var peak int64
 	for b.Loop() {
-		cmd := exec.Command(program, "demo", "--json")
+		cmd := exec.Command(bin, "demo", "--json")
 		cmd.Env = append(os.Environ(), "HOME="+home, "GOCACHE="+cache, "GOMODCACHE="+goEnv("GOMODCACHE"))
 		var out bytes.Buffer
 		cmd.Stdout = &out
@@ -108,12 +106,4 @@ func commandTime(b *testing.B, log []byte) time.Duration {
 		}
 	}
 	return time.Duration(ms) * time.Millisecond
-}
-
-func build(b *testing.B) string {
-	program := filepath.Join(b.TempDir(), "mgx")
-	if out, err := exec.Command("go", "build", "-trimpath", "-o", program, ".").CombinedOutput(); err != nil {
-		b.Fatalf("%v\n%s", err, out)
-	}
-	return program
 }

@@ -139,8 +139,7 @@ func (l *lab) git(args ...string) string {
 
 // mgx prepares a process.
 func (l *lab) mgx(args ...string) *exec.Cmd {
-	cmd := exec.CommandContext(l.t.Context(), os.Args[0], args...)
-	cmd.Args[0] = "mgx" // what testscript's Main goes by
+	cmd := exec.CommandContext(l.t.Context(), program(l.t), args...)
 	cmd.Env, cmd.Dir = l.env, l.repo
 	return cmd
 }
