@@ -1,0 +1,151 @@
+package store
+
+import (
+	"context"
+	"database/sql"
+	"time"
+
+	"mgx"
+)
+
+// MaxWebhooks bounds the endpoints of one workspace.
+const MaxWebhooks = 100
+
+const webhookColumns = `id, workspace, url, description, types, channels, enabled, disabled_why, failing_since, position, owner, lease_until, term, created_at, updated_at,
+	(SELECT COUNT(*) FROM webhook_deliveries d WHERE d.webhook = webhooks.id AND d.status = 'pending'),
+	(SELECT COUNT(*) FROM webhook_deliveries d WHERE d.webhook = webhooks.id AND d.status = 'dead')`
+
+// CreateWebhook stores an endpoint with the secret it signs with. A negative
+// Cursor means that only events from now on are sent.
+func (s *Store) CreateWebhook(ctx context.Context, w mgx.Webhook, secret string) error {
+	if w.ID == "" || w.Workspace == "" || w.URL == "" || secret == "" {
+		return mgx.Errorf(mgx.KindInternal, "bad_webhook", "a webhook needs an id, a workspace, an address and a secret")
+	}
+	if w.Cursor < 0 {
+		var err error
+		if w.Cursor, err = s.Head(ctx); err != nil {
+			return err
+		}
+	}
+	return s.write(ctx, func(t *tx) error {
+		var n int
+		if _, err := t.row(`SELECT COUNT(*) FROM webhooks WHERE workspace = $1`, []any{string(w.Workspace)}, &n); err != nil {
+			return err
+		}
+		if n >= MaxWebhooks {
+			return mgx.Errorf(mgx.KindUsage, "too_many_webhooks", "the workspace has its %d webhooks; remove one first", MaxWebhooks)
+		}
+		now := micros(t.now)
+		_, err := t.exec(`INSERT INTO webhooks (id, workspace, url, description, types, channels, enabled, disabled_why, failing_since, position, owner, lease_until, term, created_at, updated_at)
+			VALUES ($1, $2, $3, $4, $5, $6, 1, '', NULL, $7, '', NULL, 0, $8, $9)`,
+			string(w.ID), string(w.Workspace), w.URL, w.Description, names(w.Types), names(w.Channels), w.Cursor, now, now)
+		if err != nil {
+			return err
+		}
+		return t.addSecret(w.ID, secret)
+	})
+}
+
+// Webhook returns one endpoint of a workspace.
+func (s *Store) Webhook(ctx context.Context, ws mgx.WorkspaceID, id mgx.WebhookID) (mgx.Webhook, error) {
+	w, found, err := get(ctx, s, scanWebhook, `SELECT `+webhookColumns+` FROM webhooks WHERE workspace = $1 AND id = $2`, string(ws), string(id))
+	if err == nil && !found {
+		err = noWebhook(id)
+	}
+	return w, err
+}
+
+// Webhooks lists the endpoints of a workspace, oldest first.
+func (s *Store) Webhooks(ctx context.Context, ws mgx.WorkspaceID) ([]mgx.Webhook, error) {
+	return list(ctx, s, scanWebhook, `SELECT `+webhookColumns+` FROM webhooks WHERE workspace = $1 ORDER BY id`, string(ws))
+}
+
+// UpdateWebhook replaces the address, the description and the filters of an
+// endpoint. What has become a delivery already stays one.
+func (s *Store) UpdateWebhook(ctx context.Context, w mgx.Webhook) error {
+	return s.write(ctx, func(t *tx) error {
+		n, err := t.exec(`UPDATE webhooks SET url = $1, description = $2, types = $3, channels = $4, updated_at = $5 WHERE workspace = $6 AND id = $7`,
+			w.URL, w.Description, names(w.Types), names(w.Channels), micros(t.now), string(w.Workspace), string(w.ID))
+		return orNoWebhook(w.ID, n, err)
+	})
+}
+
+// EnableWebhook makes an endpoint go on where it stopped, or, with skip, from
+// now on: what happened meanwhile is then never sent, and what was left to make
+// is given up.
+func (s *Store) EnableWebhook(ctx context.Context, ws mgx.WorkspaceID, id mgx.WebhookID, skip bool) error {
+	head, err := s.Head(ctx)
+	if err != nil {
+		return err
+	}
+	return s.write(ctx, func(t *tx) error {
+		n, err := t.exec(`UPDATE webhooks SET enabled = 1, disabled_why = '', failing_since = NULL, updated_at = $1 WHERE workspace = $2 AND id = $3`,
+			micros(t.now), string(ws), string(id))
+		if err = orNoWebhook(id, n, err); err != nil || !skip {
+			return err
+		}
+		if _, err := t.exec(`UPDATE webhooks SET position = $1 WHERE id = $2 AND position < $1`, head, string(id)); err != nil {
+			return err
+		}
+		_, err = t.exec(`UPDATE webhook_deliveries SET status = 'dead', next_at = NULL, last_error = 'skipped', updated_at = $1 WHERE webhook = $2 AND status = 'pending'`,
+			micros(t.now), string(id))
+		return err
+	})
+}
+
+// DisableWebhook stops deliveries until the endpoint is enabled again.
+func (s *Store) DisableWebhook(ctx context.Context, ws mgx.WorkspaceID, id mgx.WebhookID, why string) error {
+	return s.write(ctx, func(t *tx) error {
+		n, err := t.exec(`UPDATE webhooks SET enabled = 0, disabled_why = $1, updated_at = $2 WHERE workspace = $3 AND id = $4`,
+			why, micros(t.now), string(ws), string(id))
+		return orNoWebhook(id, n, err)
+	})
+}
+
+// RemoveWebhook deletes an endpoint with its secrets and everything about its
+// deliveries.
+func (s *Store) RemoveWebhook(ctx context.Context, ws mgx.WorkspaceID, id mgx.WebhookID) error {
+	return s.write(ctx, func(t *tx) error {
+		// The update holds the row, so that no delivery is added meanwhile.
+		n, err := t.exec(`UPDATE webhooks SET enabled = 0 WHERE workspace = $1 AND id = $2`, string(ws), string(id))
+		if err = orNoWebhook(id, n, err); err != nil {
+			return err
+		}
+		for _, table := range []string{"webhook_attempts", "webhook_deliveries", "webhook_secrets"} {
+			if _, err := t.exec(`DELETE FROM `+table+` WHERE webhook = $1`, string(id)); err != nil {
+				return err
+			}
+		}
+		_, err = t.exec(`DELETE FROM webhooks WHERE id = $1`, string(id))
+		return err
+	})
+}
+
+func noWebhook(id mgx.WebhookID) error {
+	return mgx.Errorf(mgx.KindUsage, mgx.CodeNotFound, "there is no webhook %s; see: mgx webhooks", id)
+}
+
+func orNoWebhook(id mgx.WebhookID, n int64, err error) error {
+	if err == nil && n == 0 {
+		err = noWebhook(id)
+	}
+	return err
+}
+
+func scanWebhook(row scanner) (w mgx.Webhook, err error) {
+	var types, channels sql.NullString
+	var failing, until sql.NullInt64
+	var enabled, created, updated int64
+	err = row.Scan(&w.ID, &w.Workspace, &w.URL, &w.Description, &types, &channels, &enabled, &w.DisabledWhy, &failing, &w.Cursor,
+		&w.Lease.Owner, &until, &w.Lease.Term, &created, &updated, &w.Pending, &w.Dead)
+	if err != nil {
+		return w, err
+	}
+	w.Enabled, w.FailingSince = enabled == 1, fromMicros(failing)
+	w.Lease.Webhook, w.Lease.Until = w.ID, fromMicros(until)
+	w.CreatedAt, w.UpdatedAt = time.UnixMicro(created).UTC(), time.UnixMicro(updated).UTC()
+	if w.Types, err = fromNames(types); err == nil {
+		w.Channels, err = fromNames(channels)
+	}
+	return w, err
+}

@@ -1,0 +1,86 @@
+package mgx
+
+import "time"
+
+// WebhookID names an endpoint that events are sent to: whk_…
+type WebhookID string
+
+func NewWebhookID() WebhookID { return NewID[WebhookID]("whk") }
+
+// Webhook is an address outside to which the events of one workspace are sent.
+// Its secrets are not part of it: they are shown once and never read back.
+type Webhook struct {
+	ID          WebhookID   `json:"id"`
+	Workspace   WorkspaceID `json:"workspace_id"`
+	URL         string      `json:"url"`
+	Description string      `json:"description,omitempty"`
+	Types       []string    `json:"types,omitempty"`    // globs of event types; none: every type
+	Channels    []string    `json:"channels,omitempty"` // as a subscriber names them; none: all of the workspace
+	Enabled     bool        `json:"enabled"`
+	DisabledWhy string      `json:"disabled_why,omitempty"`
+	// FailingSince is when the first of the attempts failed of which none has
+	// succeeded since; zero: the last one succeeded.
+	FailingSince time.Time `json:"failing_since,omitzero"`
+	Cursor       int64     `json:"cursor"` // position up to which the log has become deliveries
+	CreatedAt    time.Time `json:"created_at"`
+	UpdatedAt    time.Time `json:"updated_at"`
+
+	Pending int64 `json:"pending"` // deliveries that are left to make
+	Dead    int64 `json:"dead"`    // dead letters
+
+	Lease WebhookLease `json:"-"` // as it stands, held or not
+}
+
+// WebhookLease is the right to deliver to one endpoint until it expires or a
+// later term is given out.
+type WebhookLease struct {
+	Webhook WebhookID
+	Owner   string // empty: nobody's
+	Term    int64  // raised at every claim
+	Until   time.Time
+}
+
+// DeliveryStatus is where a delivery stands.
+type DeliveryStatus string
+
+const (
+	DeliveryPending   DeliveryStatus = "pending"
+	DeliveryDelivered DeliveryStatus = "delivered"
+	DeliveryDead      DeliveryStatus = "dead" // every attempt failed; kept until somebody retries it
+)
+
+// WebhookDelivery is one event on its way to one endpoint. The event's id names
+// it, and is the webhook-id of every attempt.
+type WebhookDelivery struct {
+	Webhook  WebhookID      `json:"webhook_id"`
+	Event    EventID        `json:"event_id"`
+	Type     EventType      `json:"event_type"`
+	Stream   StreamID       `json:"stream"`
+	Position int64          `json:"position"`
+	Status   DeliveryStatus `json:"status"`
+	Attempts int            `json:"attempts"` // since it was made or retried by hand
+	// NextAt is when the next attempt is due; zero: never, or not before the
+	// event that precedes it in its stream is done with.
+	NextAt    time.Time `json:"next_at,omitzero"`
+	LastError string    `json:"last_error,omitempty"`
+	CreatedAt time.Time `json:"created_at"`
+	UpdatedAt time.Time `json:"updated_at"`
+}
+
+// WebhookAttempt is what came of sending one delivery once.
+type WebhookAttempt struct {
+	Event    EventID       `json:"event_id"`
+	At       time.Time     `json:"at"`
+	Duration time.Duration `json:"duration_ns"`
+	Status   int           `json:"status,omitempty"`   // of HTTP; 0: there was no answer
+	Error    string        `json:"error,omitempty"`    // why it counts as failed; empty: it succeeded
+	Response string        `json:"response,omitempty"` // the beginning of the answer's body
+	NextAt   time.Time     `json:"next_at,omitzero"`   // when the next attempt was planned for
+}
+
+// WebhookOutcome is what follows from an attempt, recorded together with it.
+type WebhookOutcome struct {
+	Attempt WebhookAttempt
+	Status  DeliveryStatus // the delivery's from now on; pending: due at Attempt.NextAt
+	Disable string         // disables the endpoint, for this reason
+}
