@@ -51,7 +51,7 @@ func (ch changes) none() bool { return len(ch.put)+len(ch.gone) == 0 }
 func (c *Clone) changed(ctx context.Context) (changes, error) {
 	out, err := c.run(ctx, command{
 		args:   []string{"status", "--porcelain=v2", "-z", "--untracked-files=all", "--ignore-submodules=dirty", "--no-renames"},
-		access: stores, index: checkpointIndex, env: []string{"GIT_OPTIONAL_LOCKS=1"}, limit: maxList, doing: "list the changed files",
+		access: stores, index: checkpointIndex, env: []string{"GIT_OPTIONAL_LOCKS=1"}, limit: maxList, all: true, doing: "list the changed files",
 	})
 	if err != nil {
 		return changes{}, err
@@ -151,7 +151,7 @@ func (c *Clone) nested(ctx context.Context, dir string, depth int) ([]string, er
 	// The slash keeps a newline at the end of the name from being cut.
 	out, err := c.run(ctx, command{
 		script: nestedScript, stdin: strings.NewReader(dir + "/"), index: "mgx.none", limit: maxList,
-		doing: "list the files of a repository inside the run's files",
+		all: true, doing: "list the files of a repository inside the run's files",
 	})
 	if err != nil {
 		return nil, err

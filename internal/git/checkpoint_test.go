@@ -138,6 +138,8 @@ func TestUnreadableFilesAreKept(t *testing.T) {
 	}
 	run.sh("chmod 500 p/q p .; chmod 0 dir")
 	run.restore(start)
+	run.sh("chmod 0 .")
+	run.restore(start)
 	if got := run.checkpoint(); got != start {
 		t.Errorf("restored to %s, want %s", got, start)
 	}
@@ -243,6 +245,9 @@ func TestRestoreProperty(t *testing.T) {
 	run := prepared(t, r.dir)
 	names := rapid.SampledFrom([]string{"a", "b", "a/b", "a/b/c", "dir/a.go", "dir", "README.md", "x y", "n\nl", "\xff", "run.sh", "deep/e/f/g"})
 	rapid.Check(t, func(t *rapid.T) {
+		if err := run.Restore(run.t.Context(), run.src.Head); err != nil {
+			t.Fatal(err)
+		}
 		trees := map[string]map[string]string{}
 		save := func() {
 			tree, err := run.Checkpoint(run.t.Context())
@@ -287,7 +292,7 @@ func operate(t *rapid.T, name string) {
 		os.RemoveAll(name)
 		os.Symlink(rapid.SampledFrom([]string{"dir", "a", "/nowhere", "."}).Draw(t, "target"), name)
 	case 3:
-		os.Chmod(name, os.FileMode(rapid.SampledFrom([]int{0o644, 0o755}).Draw(t, "mode")))
+		os.Chmod(name, os.FileMode(rapid.SampledFrom([]int{0o644, 0o755, 0, 0o400}).Draw(t, "mode")))
 	default:
 		os.MkdirAll(filepath.Dir(name), 0o755)
 		os.WriteFile(name, []byte(rapid.StringN(0, 3, -1).Draw(t, "text")), 0o644)

@@ -58,6 +58,7 @@ type command struct {
 	stdin   io.Reader
 	limit   int  // bytes of output
 	cut     bool // more output is cut instead of being an error
+	all     bool // a file that could not be looked at is an error
 	over    *int64
 	timeout time.Duration
 	doing   string // completes "git could not …"
@@ -95,7 +96,7 @@ func (c *Clone) run(ctx context.Context, r command) (string, error) {
 		return "", mgx.Errorf(mgx.KindStopped, mgx.CodeTimedOut, "git took longer than %v to %s", r.timeout, r.doing)
 	case result.ExitCode == 127:
 		return "", mgx.Errorf(mgx.KindConfig, "git_missing", "git was not found in the sandbox; install it under /usr or /usr/local")
-	case result.ExitCode != 0:
+	case result.ExitCode != 0 || r.all && refused(said.String()):
 		return out.String(), explain(&failed{args: r.args, code: result.ExitCode, said: said.String()}, r.doing)
 	}
 	if r.over != nil {

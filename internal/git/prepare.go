@@ -101,6 +101,15 @@ func (c *Clone) makeReadable() error {
 	return onDisk(openUp(root, "."))
 }
 
+func (c *Clone) makeEnterable() error {
+	root, err := os.OpenRoot(workDir(c.runDir))
+	if err != nil {
+		return onDisk(err)
+	}
+	defer root.Close()
+	return onDisk(allow(root, ".", 0o700))
+}
+
 func openUp(root *os.Root, dir string) error {
 	if err := allow(root, dir, 0o700); err != nil {
 		return err
@@ -141,13 +150,20 @@ func allow(root *os.Root, name string, need os.FileMode) error {
 
 // denied reports whether git failed for want of a permission on a file.
 func denied(err error) bool {
-	return err != nil && (strings.Contains(saidBy(err), "ermission denied") || strings.Contains(saidBy(err), "unable to unlink"))
+	return err != nil && refused(saidBy(err))
+}
+
+func refused(said string) bool {
+	return strings.Contains(said, "ermission denied") || strings.Contains(said, "unable to unlink")
 }
 
 // insist tries again with the files made readable when permissions were in the
-// way.
-func insist[T any](c *Clone, do func() (T, error)) (T, error) {
-	out, err := do()
+// way. Without those of the top directory no command can even start.
+func insist[T any](c *Clone, do func() (T, error)) (out T, err error) {
+	if err := c.makeEnterable(); err != nil {
+		return out, err
+	}
+	out, err = do()
 	if !denied(err) {
 		return out, err
 	}
