@@ -27,13 +27,14 @@ var mayImport = map[string][]string{
 	"client":          {},
 	"internal/config": {},
 	"internal/app":    {"internal/access", "internal/event", "internal/workflow", "internal/team"},
-	"internal/api":    {"internal/app"},
+	"internal/api":    {"internal/app", "internal/event"},
 	"internal/web":    {"internal/app"},
 	"internal/ui":     {},
 	"internal/access": {},
 
-	"internal/event":    {},
-	"internal/workflow": {"internal/event"},
+	"internal/event":               {},
+	"internal/event/cmd/contracts": {"internal/event"},
+	"internal/workflow":            {"internal/event"},
 	"internal/team": {
 		"internal/workflow", "internal/agent", "internal/git",
 		"internal/event", "internal/llm", "internal/tool", "internal/sandbox", "internal/guard",

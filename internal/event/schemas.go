@@ -19,6 +19,8 @@ import (
 	"mgx"
 )
 
+//go:generate go run ./cmd/contracts ../..
+
 //go:embed schemas
 var embedded embed.FS
 

@@ -1,0 +1,118 @@
+package event
+
+// frame is one message of the WebSocket sub-protocol.
+type frame struct {
+	title, summary string
+	client         bool // sent by the client
+	fields         []field
+	example        object
+}
+
+// field is one property of a frame, besides its type.
+type field struct {
+	name     string
+	required bool
+	schema   object
+}
+
+func stringSchema(words string) object { return object{"type": "string", "description": words} }
+func integerSchema(words string) object {
+	return object{"type": "integer", "minimum": 0, "description": words}
+}
+
+func stringsSchema(words string) object {
+	return object{"type": "array", "items": object{"type": "string"}, "description": words}
+}
+
+var (
+	subscription = field{"id", true, stringSchema("The subscription, as the client named it.")}
+	resumeToken  = field{"token", true, stringSchema("What to resume with after this.")}
+)
+
+// frames lists the messages of the sub-protocol events.v1+json by type.
+func frames() map[string]frame {
+	return map[string]frame{
+		"subscribe": {
+			title: "Subscribe", summary: "Asks for events, from the resume token on, after a position, or from now on.", client: true,
+			fields: []field{
+				{"id", true, stringSchema("Name of the subscription, unique in the connection.")},
+				{"channels", false, stringsSchema("What to hear of; absent: all. Several widen.")},
+				{"filter", false, stringsSchema("Globs of event types, such as task.*; absent: every type.")},
+				{"resume", false, stringSchema("Token of the last event that was dealt with.")},
+				{"after", false, integerSchema("Instead: position of the last event that was dealt with; 0 for all there is.")},
+				{"versions", false, stringSchema("Versions to read, such as tool.result@1; others are read in their latest.")},
+				{"live", false, object{"type": "boolean", "description": "Also token deltas and live tool output, at most once."}},
+			},
+			example: object{"type": "subscribe", "id": "s1", "channels": []any{"run:run_01J9ZK3V5T8QWXYZABCDEF0123"}, "filter": []any{"task.*", "tool.*"}},
+		},
+		"unsubscribe": {
+			title: "Unsubscribe", summary: "Ends a subscription.", client: true,
+			fields: []field{subscription}, example: object{"type": "unsubscribe", "id": "s1"},
+		},
+		"ack": {
+			title: "Acknowledge", summary: "Says up to which position everything was dealt with.", client: true,
+			fields:  []field{subscription, {"position", true, integerSchema("That position.")}},
+			example: object{"type": "ack", "id": "s1", "position": 4211},
+		},
+		"ping": {title: "Ping", summary: "Asks for a pong.", client: true, example: object{"type": "ping"}},
+		"pong": {title: "Pong", summary: "Answers a ping.", example: object{"type": "pong"}},
+		"subscribed": {
+			title: "Subscribed", summary: "The subscription begins.",
+			fields: []field{
+				subscription,
+				{"epoch", true, stringSchema("Names the log; positions of another epoch mean nothing here.")},
+				{"position", true, integerSchema("Position after which it begins.")},
+				resumeToken,
+			},
+			example: object{"type": "subscribed", "id": "s1", "epoch": "01J9ZK3V5T8Q", "position": 4210, "token": "AQ…"},
+		},
+		"event": {
+			title: "Event", summary: "One event. Positions only grow within a subscription.",
+			fields:  []field{subscription, resumeToken, {"event", true, object{"$ref": "#/components/schemas/envelope/schema"}}},
+			example: object{"type": "event", "id": "s1", "token": "AQ…", "event": exampleEvent(Type{Type: "run.noted", Version: "1.0.0", Category: "run"}, []byte(`{"level":"info","text":"x"}`))},
+		},
+		"checkpoint": {
+			title: "Checkpoint", summary: "Nothing that matches is left up to this position. Sent every 10 seconds when nothing else is.",
+			fields:  []field{subscription, {"position", true, integerSchema("That position.")}, resumeToken},
+			example: object{"type": "checkpoint", "id": "s1", "position": 5000, "token": "AQ…"},
+		},
+		"lagging": {
+			title: "Lagging", summary: "The client is slower than the log grows; nothing is lost, events are read from the log.",
+			fields:  []field{subscription, {"position", true, integerSchema("Position that was delivered last.")}, {"head", true, integerSchema("Position of the last event of the log.")}},
+			example: object{"type": "lagging", "id": "s1", "position": 4211, "head": 9000},
+		},
+		"reset": {
+			title: "Reset", summary: "The position cannot be resumed from; the subscription has ended, and the client chooses where to begin anew.",
+			fields: []field{
+				subscription,
+				{"reason", true, object{"type": "string", "description": "Why.", "enum": []any{ResetToken, ResetFilter, ResetEpoch, ResetTooOld, ResetAhead}}},
+				{"earliest", true, integerSchema("Position of the first event that can be read.")},
+				{"head", true, integerSchema("Position of the last event of the log.")},
+			},
+			example: object{"type": "reset", "id": "s1", "reason": ResetEpoch, "earliest": 1, "head": 12},
+		},
+		"error": {
+			title: "Error", summary: "Something was refused: a problem by RFC 9457.",
+			fields: []field{
+				{"id", false, stringSchema("The subscription that was refused; absent: the frame as a whole.")},
+				{"error", true, object{"type": "object", "description": "The problem.", "required": []any{"title", "status", "code"}, "properties": object{
+					"type": stringSchema("URI of the sort of problem."), "title": stringSchema("The sort of problem, in words."), "status": integerSchema("HTTP status."),
+					"detail": stringSchema("What happened and what to do."), "code": stringSchema("Stable code, snake case."),
+				}}},
+			},
+			example: object{"type": "error", "id": "s1", "error": object{"title": "Forbidden", "status": 403, "code": CodeChannelRefused, "detail": "You may not see this channel."}},
+		},
+	}
+}
+
+func (f frame) schema() object {
+	props := object{"type": object{"type": "string", "const": f.example["type"], "description": "Which frame this is."}}
+	required := []any{"type"}
+	for _, one := range f.fields {
+		props[one.name] = one.schema
+		if one.required {
+			required = append(required, one.name)
+		}
+	}
+	return object{"type": "object", "required": required, "properties": props}
+}
