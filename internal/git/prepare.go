@@ -102,12 +102,11 @@ func (c *Clone) makeReadable() error {
 }
 
 func (c *Clone) makeEnterable() error {
-	root, err := os.OpenRoot(workDir(c.runDir))
-	if err != nil {
-		return onDisk(err)
+	info, err := os.Lstat(workDir(c.runDir))
+	if err == nil && info.Mode().Perm()&0o700 != 0o700 {
+		err = os.Chmod(workDir(c.runDir), info.Mode().Perm()|0o700)
 	}
-	defer root.Close()
-	return onDisk(allow(root, ".", 0o700))
+	return onDisk(err)
 }
 
 func openUp(root *os.Root, dir string) error {
