@@ -63,6 +63,7 @@ var mayImport = map[string][]string{
 	"internal/blob":            {},
 	"internal/store":           {},
 	"internal/store/storetest": {"internal/store"},
+	"internal/store/pgtest":    {},
 	"internal/telemetry":       {},
 }
 

@@ -23,6 +23,7 @@ type HubOptions struct {
 	Epoch     string    // required: names this log; another after its database is replaced
 	Key       []byte    // required: signs resume tokens; at least 16 bytes
 	Authorize Authorize // required
+	Contracts *Registry // reads events in the version a subscriber asks for; nil: as they are stored
 	Log       *slog.Logger
 
 	QueueEvents  int           // most events waiting for one subscriber; 1024

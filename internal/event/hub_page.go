@@ -10,13 +10,15 @@ type PageRequest struct {
 	Resume   string // token of the page before
 	After    *int64 // instead: the position to begin after
 	Limit    int    // most events; at most 500, 100 when 0
+	Versions string // as in SubscribeRequest
+	Reader   string
 }
 
 // Page is a part of the log, in position order.
 type Page struct {
-	Records []*Record
-	Resume  string // goes on after this page, here or in a subscription
-	More    bool   // there was more when the page was read
+	Events [][]byte // envelopes; shared, so not to be changed
+	Resume string   // goes on after this page, here or in a subscription
+	More   bool     // there was more when the page was read
 }
 
 const (
@@ -30,6 +32,10 @@ const (
 // be empty and still have More.
 func (h *Hub) Page(ctx context.Context, r PageRequest) (Page, error) {
 	f, err := h.grant(ctx, r.Actor, r.Channels, r.Types)
+	if err != nil {
+		return Page{}, err
+	}
+	reader, err := h.reader(r.Reader, r.Versions)
 	if err != nil {
 		return Page{}, err
 	}
@@ -47,22 +53,23 @@ func (h *Hub) Page(ctx context.Context, r PageRequest) (Page, error) {
 	var p Page
 	size, step := 0, batchEvents
 	head, first := h.last.Load(), at
-	for at < head && len(p.Records) < limit && size < pageBytes && at-first < maxScan {
+	for at < head && len(p.Events) < limit && size < pageBytes && at-first < maxScan {
 		list, end, err := h.read(ctx, f, at, head, &step)
 		if err != nil {
 			return Page{}, err
 		}
-		if over := len(p.Records) + len(list) - limit; over > 0 {
+		if over := len(p.Events) + len(list) - limit; over > 0 {
 			list = list[:len(list)-over]
 			end = list[len(list)-1].Event.Position
 		}
-		for _, r := range list {
-			if err := r.encode(); err != nil {
+		for _, rec := range list {
+			text, err := rec.in(reader)
+			if err != nil {
 				return Page{}, err
 			}
-			size += r.size()
+			p.Events, size = append(p.Events, text), size+len(text)
 		}
-		p.Records, at = append(p.Records, list...), end
+		at = end
 	}
 	p.More = at < head
 	p.Resume = token{epoch: h.epoch, position: at, filter: f.hash}.sign(h.o.Key)

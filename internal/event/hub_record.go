@@ -13,10 +13,17 @@ import (
 type Record struct {
 	Event mgx.Event
 
-	once  sync.Once
-	json  []byte
-	err   error
 	token atomic.Pointer[signed]
+
+	mu    sync.Mutex
+	forms []form
+}
+
+// form is a record in one version of its type: the JSON is made once for all who
+// read that version.
+type form struct {
+	version string
+	json    []byte
 }
 
 // signed is the resume token after a record for one filter. Most of those who
@@ -36,19 +43,33 @@ func records(page []mgx.Event) []*Record {
 	return out
 }
 
-// JSON returns the envelope. The caller may not change it.
-func (r *Record) JSON() []byte {
-	r.encode()
-	return r.json
-}
-
-func (r *Record) encode() error {
-	r.once.Do(func() {
-		if r.json, r.err = json.Marshal(r.Event); r.err != nil {
-			r.err = mgx.Errorf(mgx.KindInternal, CodeBadEvent, "event %d in the log is not JSON; run mgx verify: %w", r.Event.Position, r.err)
+// in returns the envelope as a reader reads it; without a reader, and where a
+// newer MGX wrote a type that this one does not know, as it is stored. The caller
+// may not change it.
+func (r *Record) in(read *Reader) ([]byte, error) {
+	e := r.Event
+	if read != nil {
+		changed, err := read.Read(e)
+		switch {
+		case err == nil:
+			e = changed
+		case !mgx.IsCode(err, CodeUnknownType):
+			return nil, err
 		}
-	})
-	return r.err
+	}
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	for _, f := range r.forms {
+		if f.version == e.Version {
+			return f.json, nil
+		}
+	}
+	text, err := json.Marshal(e)
+	if err != nil {
+		return nil, mgx.Errorf(mgx.KindInternal, CodeBadEvent, "event %d in the log is not JSON; run mgx verify: %w", e.Position, err)
+	}
+	r.forms = append(r.forms, form{e.Version, text})
+	return text, nil
 }
 
 // size is what a record costs in memory, about.

@@ -17,6 +17,9 @@ type SubscribeRequest struct {
 	Resume   string   // token of the last event that was got
 	After    *int64   // instead: the position to begin after, 0 for all there is
 	Live     bool     // also live frames of these channels
+	Versions string   // pins such as "tool.result@1", see Registry.Reader; empty: the latest of every type
+	Reader   string   // an id under which reads of old versions are counted
+	Stalled  func()   // called when the subscriber has made no progress and Next cannot tell it
 	// With neither Resume nor After it begins after what is there now.
 }
 
@@ -35,6 +38,7 @@ type Delivery struct {
 	Kind     DeliveryKind
 	Position int64
 	Record   *Record
+	JSON     []byte // the envelope, in the version asked for; shared, so not to be changed
 	Head     int64
 	Live     Live
 	Missed   int64
@@ -47,12 +51,14 @@ const (
 	firstPage   = 64
 )
 
-// Subscription is one subscriber's place in the log. Next and Close are called
-// by one goroutine, the rest by any.
+// Subscription is one subscriber's place in the log. Next, RecordToken and Close
+// are called by one goroutine, the rest by any.
 type Subscription struct {
 	hub    *Hub
 	filter *filter
+	reader *Reader
 	live   bool
+	stuck  func()
 	wake   chan struct{} // holds a token when there may be something new
 	done   chan struct{} // closed when it has failed
 	cursor atomic.Int64  // position up to which everything was delivered or passed over
@@ -89,8 +95,12 @@ func (h *Hub) Subscribe(ctx context.Context, r SubscribeRequest) (*Subscription,
 	if err != nil {
 		return nil, err
 	}
+	reader, err := h.reader(r.Reader, r.Versions)
+	if err != nil {
+		return nil, err
+	}
 	s := &Subscription{
-		hub: h, filter: f, live: r.Live, wake: make(chan struct{}, 1), done: make(chan struct{}),
+		hub: h, filter: f, reader: reader, live: r.Live, stuck: r.Stalled, wake: make(chan struct{}, 1), done: make(chan struct{}),
 		reading: true, page: firstPage, told: start, toldAt: time.Now(),
 	}
 	s.cursor.Store(start)
@@ -115,6 +125,14 @@ func (h *Hub) grant(ctx context.Context, actor string, channels []Channel, types
 		}
 	}
 	return newFilter(granted, types)
+}
+
+// reader reads events in the versions that somebody pins.
+func (h *Hub) reader(who, pins string) (*Reader, error) {
+	if h.o.Contracts == nil {
+		return nil, nil
+	}
+	return h.o.Contracts.Reader(who, pins)
 }
 
 // Done is closed when the subscription has failed, also while the subscriber
@@ -149,11 +167,16 @@ func (s *Subscription) RecordToken(r *Record) string {
 	return text
 }
 
+// Cancel ends the subscription from outside: Next returns CodeCancelled.
+func (s *Subscription) Cancel() {
+	s.fail(mgx.Errorf(mgx.KindStopped, mgx.CodeCancelled, "the subscription was closed"))
+}
+
 // Close gives up the subscription.
 func (s *Subscription) Close() {
 	s.hub.remove(s)
 	s.rest()
-	s.fail(mgx.Errorf(mgx.KindStopped, mgx.CodeCancelled, "the subscription was closed"))
+	s.Cancel()
 }
 
 // Next waits for what comes next and returns it, never nothing without an error.
@@ -186,13 +209,18 @@ func (s *Subscription) Next(ctx context.Context) ([]Delivery, error) {
 // work starts the clock on the subscriber, rest stops it.
 func (s *Subscription) work() {
 	if s.stall == nil {
-		s.stall = time.AfterFunc(s.hub.o.SlowAfter, func() {
-			s.hub.counts.tooSlow.Add(1)
-			s.fail(mgx.Errorf(mgx.KindStopped, CodeTooSlow, "the subscriber made no progress for %s; connect again and resume", s.hub.o.SlowAfter))
-		})
+		s.stall = time.AfterFunc(s.hub.o.SlowAfter, s.stalled)
 		return
 	}
 	s.stall.Reset(s.hub.o.SlowAfter)
+}
+
+func (s *Subscription) stalled() {
+	s.hub.counts.tooSlow.Add(1)
+	s.fail(mgx.Errorf(mgx.KindStopped, CodeTooSlow, "the subscriber made no progress for %s; connect again and resume", s.hub.o.SlowAfter))
+	if s.stuck != nil {
+		s.stuck()
+	}
 }
 
 func (s *Subscription) rest() {
@@ -280,10 +308,11 @@ func (s *Subscription) deliver(batch []*Record) error {
 		if p <= s.cursor.Load() {
 			continue
 		}
-		if err := r.encode(); err != nil {
+		text, err := r.in(s.reader)
+		if err != nil {
 			return err
 		}
-		s.out = append(s.out, Delivery{Kind: DeliverEvent, Position: p, Record: r})
+		s.out = append(s.out, Delivery{Kind: DeliverEvent, Position: p, Record: r, JSON: text})
 		s.cursor.Store(p)
 		s.tell(p)
 		s.hub.counts.deliveries.Add(1)

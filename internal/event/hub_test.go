@@ -2,6 +2,7 @@ package event_test
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"math/rand/v2"
@@ -356,8 +357,8 @@ func TestHubChannels(t *testing.T) {
 		{[]string{"all", "workspace:ws_other"}, 0, event.CodeChannelRefused},
 	} {
 		p, err := h.Page(t.Context(), event.PageRequest{Channels: channels(t, c.channels...)})
-		if c.code != "" && !mgx.IsCode(err, c.code) || c.code == "" && (err != nil || len(p.Records) != c.want) {
-			t.Errorf("%v: got %d %v", c.channels, len(p.Records), err)
+		if c.code != "" && !mgx.IsCode(err, c.code) || c.code == "" && (err != nil || len(p.Events) != c.want) {
+			t.Errorf("%v: got %d %v", c.channels, len(p.Events), err)
 		}
 	}
 	// An authoriser that forgets to say which workspace lets nobody in.
@@ -382,8 +383,12 @@ func TestHubPages(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		for _, rec := range p.Records {
-			got = append(got, rec.Event.Position)
+		for _, text := range p.Events {
+			var e mgx.Event
+			if err := json.Unmarshal(text, &e); err != nil {
+				t.Fatal(err)
+			}
+			got = append(got, e.Position)
 		}
 		r.Resume, r.After = p.Resume, nil
 		if !p.More {

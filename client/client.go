@@ -1,0 +1,164 @@
+package client
+
+import (
+	"context"
+	"encoding/json"
+	"io"
+	"net/http"
+	"net/url"
+	"strconv"
+	"strings"
+	"time"
+
+	"mgx"
+)
+
+// Codes of errors that the server did not name.
+const (
+	CodeUnreachable = "server_unreachable"
+	CodeBadServer   = "bad_server" // it answers, but not as MGX does
+)
+
+const (
+	maxAnswer  = 64 << 20 // bytes of one answer
+	answerWait = 30 * time.Second
+)
+
+// Client calls one server. It is safe for use by many goroutines.
+type Client struct {
+	base  *url.URL
+	token string
+	http  *http.Client
+}
+
+// New returns a client of the server at an address such as
+// http://127.0.0.1:7780, with the token that `mgx serve` names.
+func New(baseURL, token string) (*Client, error) {
+	base, err := url.Parse(strings.TrimRight(baseURL, "/"))
+	if err != nil || base.Host == "" || base.Scheme != "http" && base.Scheme != "https" || base.RawQuery != "" || base.User != nil {
+		return nil, mgx.Errorf(mgx.KindUsage, "bad_server_url", "%q is not the address of a server; it looks like http://127.0.0.1:7780", baseURL)
+	}
+	return &Client{base: base, token: token, http: &http.Client{
+		// A token is for the server it was given for.
+		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
+	}}, nil
+}
+
+// EventQuery selects a part of the log. Every field that is set narrows.
+type EventQuery struct {
+	Channels []string // all, run:ID, task:*, …; none: all
+	Types    []string // globs such as tool.*
+	After    int64    // the position to begin after
+	Limit    int      // most events in a page; the server's choice when 0
+	Page     string   // NextPage of the page before, instead of After
+}
+
+// EventPage is a part of the log, in order.
+type EventPage struct {
+	Events   []mgx.Event `json:"events"`
+	NextPage string      `json:"next_page_token"` // empty at the end
+	Resume   string      `json:"resume"`          // for StreamOptions, to go on from here
+}
+
+// Events returns a page of the log. A page may be empty and still have a next.
+func (c *Client) Events(ctx context.Context, q EventQuery) (EventPage, error) {
+	v := url.Values{"channel": q.Channels, "type": q.Types}
+	switch {
+	case q.Page != "":
+		v.Set("page_token", q.Page)
+	case q.After > 0:
+		v.Set("after", strconv.FormatInt(q.After, 10))
+	}
+	if q.Limit > 0 {
+		v.Set("limit", strconv.Itoa(q.Limit))
+	}
+	var page EventPage
+	return page, c.get(ctx, "/api/v1/events", v, &page)
+}
+
+func (c *Client) get(ctx context.Context, path string, q url.Values, into any) error {
+	ctx, stop := context.WithTimeout(ctx, answerWait)
+	defer stop()
+	r, err := http.NewRequestWithContext(ctx, http.MethodGet, c.url(path, q), nil)
+	if err != nil {
+		return mgx.Errorf(mgx.KindUsage, "bad_server_url", "the request cannot be made: %w", err)
+	}
+	r.Header = c.header()
+	resp, err := c.http.Do(r)
+	if err != nil {
+		return c.unreachable(ctx, err)
+	}
+	defer resp.Body.Close()
+	body, err := io.ReadAll(io.LimitReader(resp.Body, maxAnswer+1))
+	switch {
+	case err != nil:
+		return c.unreachable(ctx, err)
+	case len(body) > maxAnswer:
+		return mgx.Errorf(mgx.KindInternal, CodeBadServer, "the answer of %s is larger than %d bytes", c.base.Host, maxAnswer)
+	case resp.StatusCode != http.StatusOK:
+		return c.problem(resp.StatusCode, body)
+	}
+	if err := json.Unmarshal(body, into); err != nil {
+		return mgx.Errorf(mgx.KindInternal, CodeBadServer, "the answer of %s is not what this version of mgx understands: %w", c.base.Host, err)
+	}
+	return nil
+}
+
+func (c *Client) url(path string, q url.Values) string {
+	u := c.base.JoinPath(path)
+	u.RawQuery = q.Encode()
+	return u.String()
+}
+
+func (c *Client) header() http.Header {
+	h := http.Header{"User-Agent": {"mgx"}}
+	if c.token != "" {
+		h.Set("Authorization", "Bearer "+c.token)
+	}
+	return h
+}
+
+func (c *Client) unreachable(ctx context.Context, err error) error {
+	switch cause := context.Cause(ctx); cause {
+	case nil, context.DeadlineExceeded:
+	case context.Canceled:
+		return cause
+	default:
+		err = cause
+	}
+	return mgx.Errorf(mgx.KindConfig, CodeUnreachable, "the server at %s cannot be reached; is mgx serve running there? (%w)", c.base.Host, err)
+}
+
+// problem turns a body of RFC 9457 into an error.
+func (c *Client) problem(status int, body []byte) error {
+	var p problem
+	if json.Unmarshal(body, &p) != nil || p.Code == "" {
+		return mgx.Errorf(mgx.KindInternal, CodeBadServer, "the server at %s answered with status %d and no reason that mgx knows; is it an MGX server?", c.base.Host, status)
+	}
+	return p.err()
+}
+
+type problem struct {
+	Status   int    `json:"status"`
+	Code     string `json:"code"`
+	Detail   string `json:"detail"`
+	Reason   string `json:"reason"`
+	Earliest int64  `json:"earliest"`
+	Head     int64  `json:"head"`
+}
+
+func (p problem) err() error {
+	if p.Reason != "" {
+		return &ResetError{Reason: p.Reason, Earliest: p.Earliest, Head: p.Head}
+	}
+	kind := mgx.KindInternal
+	switch {
+	case p.Status == http.StatusUnauthorized, p.Status == http.StatusForbidden:
+		kind = mgx.KindRefused
+	case p.Status == http.StatusServiceUnavailable:
+		kind = mgx.KindConfig
+	case p.Status >= 400 && p.Status < 500:
+		kind = mgx.KindUsage
+	}
+	return mgx.Errorf(kind, p.Code, "%s", p.Detail)
+}

@@ -1,0 +1,121 @@
+package api
+
+import (
+	"encoding/json"
+	"errors"
+	"net/http"
+
+	"mgx"
+	"mgx/internal/event"
+)
+
+// Codes of this package's own problems.
+const (
+	codeUnauthenticated = "unauthenticated"
+	codeHost            = "bad_host"
+	codeOrigin          = "bad_origin"
+	codeMethod          = "method_not_allowed"
+	codeQuery           = "bad_query"
+	codeFrame           = "bad_frame"
+	codeSubprotocol     = "bad_subprotocol"
+	codeFull            = "too_many_connections"
+	codeReset           = "reset"
+)
+
+// problem is a body of RFC 9457. Code is stable; the fields of event.Reset are
+// there when a position cannot be resumed from.
+type problem struct {
+	Type   string `json:"type"`
+	Title  string `json:"title"`
+	Status int    `json:"status"`
+	Detail string `json:"detail"`
+	Code   string `json:"code"`
+	*event.Reset
+}
+
+// statuses of codes that are not those of their kind.
+var statuses = map[string]int{
+	mgx.CodeNotFound:      http.StatusNotFound,
+	mgx.CodeConflict:      http.StatusConflict,
+	codeUnauthenticated:   http.StatusUnauthorized,
+	codeMethod:            http.StatusMethodNotAllowed,
+	codeHost:              http.StatusMisdirectedRequest,
+	event.CodeUnknownType: http.StatusNotFound,
+	event.CodeVersionGone: http.StatusGone,
+	"body_too_large":      http.StatusRequestEntityTooLarge,
+}
+
+func status(e *mgx.Error) int {
+	if s, ok := statuses[e.Code]; ok {
+		return s
+	}
+	switch e.Kind {
+	case mgx.KindUsage:
+		return http.StatusBadRequest
+	case mgx.KindRefused:
+		return http.StatusForbidden
+	case mgx.KindConfig, mgx.KindStopped:
+		return http.StatusServiceUnavailable
+	case mgx.KindProvider:
+		return http.StatusBadGateway
+	case mgx.KindBudget:
+		return http.StatusPaymentRequired
+	}
+	return http.StatusInternalServerError
+}
+
+// problemOf maps an error once, at this edge. What is not ours may name
+// internals, so it is only logged.
+func (s *Server) problemOf(err error) problem {
+	if reset, ok := errors.AsType[*event.Reset](err); ok {
+		return problem{"urn:mgx:problem:" + codeReset, http.StatusText(http.StatusGone), http.StatusGone, reset.Error(), codeReset, reset}
+	}
+	e, ours := errors.AsType[*mgx.Error](err)
+	if _, big := errors.AsType[*http.MaxBytesError](err); big {
+		e, ours = mgx.Errorf(mgx.KindUsage, "body_too_large", "the body is larger than %d bytes", maxBody), true
+	}
+	if !ours {
+		e = mgx.AsError(err)
+		e = &mgx.Error{Kind: e.Kind, Code: e.Code, Message: "an internal error; the server's log tells more", Err: err}
+	}
+	code := status(e)
+	if code >= 500 {
+		s.o.Log.Error("a request failed", "code", e.Code, "error", err)
+	}
+	return problem{"urn:mgx:problem:" + e.Code, http.StatusText(code), code, e.Message, e.Code, nil}
+}
+
+// fail answers with a problem, unless the answer has begun or nobody is there.
+func (s *Server) fail(w *answer, r *http.Request, err error) {
+	if r.Context().Err() != nil {
+		return
+	}
+	if w.begun {
+		s.o.Log.Warn("an answer broke off", "path", r.URL.Path, "error", err)
+		return
+	}
+	p := s.problemOf(err)
+	h := w.Header()
+	h.Set("Content-Type", "application/problem+json")
+	switch p.Status {
+	case http.StatusUnauthorized:
+		h.Set("WWW-Authenticate", `Bearer realm="mgx"`)
+	case http.StatusServiceUnavailable:
+		h.Set("Retry-After", "1")
+	}
+	w.WriteHeader(p.Status)
+	json.NewEncoder(w).Encode(p)
+}
+
+func writeJSON(w http.ResponseWriter, v any) error {
+	w.Header().Set("Content-Type", "application/json")
+	return json.NewEncoder(w).Encode(v)
+}
+
+func full(most int) error {
+	return mgx.Errorf(mgx.KindConfig, codeFull, "the server has its %d streaming connections; try again later", most)
+}
+
+func restarting() error {
+	return mgx.Errorf(mgx.KindStopped, event.CodeRestarting, "the server is restarting; connect again and resume")
+}

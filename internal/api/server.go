@@ -1,0 +1,156 @@
+package api
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"math/rand/v2"
+	"net"
+	"net/http"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"mgx/internal/event"
+)
+
+// Bounds of the server itself; those of streams are in Options.
+const (
+	maxHeader   = 32 << 10 // bytes of a request's headers
+	maxBody     = 1 << 20  // bytes of a request's body
+	headerWait  = 10 * time.Second
+	idleWait    = 2 * time.Minute
+	answerWait  = 30 * time.Second // to write an answer that is no stream
+	drainWait   = 10 * time.Second // for answers and streams to end
+	drainSpread = 500 * time.Millisecond
+)
+
+// Options are what a server works with. Zero sizes and times take the defaults.
+type Options struct {
+	Hub       *event.Hub      // required
+	Contracts *event.Registry // required
+	Token     string          // required: bearer token of the one local user
+	Actor     string          // that user's id
+	Checks    []Check         // of /health/ready
+	Hosts     []string        // host names besides those of the loopback interface
+	Log       *slog.Logger
+
+	Connections   int           // most WebSocket and SSE connections at once; 4096
+	Subscriptions int           // most in one WebSocket connection; 32
+	PingEvery     time.Duration // WebSocket; 30 s
+	PongWait      time.Duration // after which a WebSocket peer counts as gone; 45 s
+	Comment       time.Duration // how often SSE says that it is alive; 15 s
+	CloseWait     time.Duration // for a stalled peer to take its close frame; 5 s
+}
+
+// Server answers requests. It is an http.Handler; Serve runs it on a listener.
+type Server struct {
+	o        Options
+	handler  http.Handler
+	token    [32]byte // digest
+	draining context.Context
+	drain    context.CancelFunc
+	streams  streams
+	health   health
+}
+
+// New returns a server. It panics when a required option is missing.
+func New(o Options) *Server {
+	if o.Hub == nil || o.Contracts == nil || o.Token == "" {
+		panic("api: a server needs a hub, contracts and a token")
+	}
+	def(&o.Connections, 4096)
+	def(&o.Subscriptions, 32)
+	def(&o.PingEvery, 30*time.Second)
+	def(&o.PongWait, 45*time.Second)
+	def(&o.Comment, 15*time.Second)
+	def(&o.CloseWait, 5*time.Second)
+	if o.Log == nil {
+		o.Log = slog.New(slog.DiscardHandler)
+	}
+	s := &Server{o: o, token: digest(o.Token), health: health{checks: o.Checks}}
+	s.streams.most = o.Connections
+	s.draining, s.drain = context.WithCancel(context.Background())
+	s.handler = s.guard(s.mux())
+	return s
+}
+
+func def[T int | time.Duration](v *T, fallback T) {
+	if *v <= 0 {
+		*v = fallback
+	}
+}
+
+func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) { s.handler.ServeHTTP(w, r) }
+
+// Serve answers requests on a listener until ctx ends, then drains.
+func (s *Server) Serve(ctx context.Context, l net.Listener) error {
+	web := &http.Server{
+		Handler: s, ReadHeaderTimeout: headerWait, IdleTimeout: idleWait, MaxHeaderBytes: maxHeader,
+		ErrorLog: slog.NewLogLogger(s.o.Log.Handler(), slog.LevelDebug),
+	}
+	failed := make(chan error, 1)
+	go func() { failed <- web.Serve(l) }()
+	select {
+	case err := <-failed:
+		s.drain()
+		return err
+	case <-ctx.Done():
+	}
+	s.drain()
+	late, stop := context.WithTimeout(context.WithoutCancel(ctx), drainWait)
+	defer stop()
+	err := web.Shutdown(late)
+	s.streams.wait(late)
+	if errors.Is(err, context.DeadlineExceeded) {
+		err = web.Close()
+	}
+	return err
+}
+
+// streamContext ends with the request, or a random moment after the server has
+// begun to drain.
+func (s *Server) streamContext(parent context.Context) (context.Context, context.CancelFunc) {
+	ctx, cancel := context.WithCancel(parent)
+	stop := context.AfterFunc(s.draining, func() { time.AfterFunc(rand.N(drainSpread), cancel) })
+	return ctx, func() { stop(); cancel() }
+}
+
+// streams counts the connections that stay.
+type streams struct {
+	most int
+	open atomic.Int64
+	all  sync.WaitGroup
+
+	mu     sync.Mutex
+	closed bool
+	named  map[string]*socket // by actor and the name a client gave itself
+}
+
+// enter makes room for one more.
+func (s *streams) enter() (leave func(), err error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.closed {
+		return nil, restarting()
+	}
+	if s.open.Add(1) > int64(s.most) {
+		s.open.Add(-1)
+		return nil, full(s.most)
+	}
+	s.all.Add(1)
+	return func() { s.open.Add(-1); s.all.Done() }, nil
+}
+
+// wait returns when all have left or ctx ends. None enters any more.
+func (s *streams) wait(ctx context.Context) {
+	s.mu.Lock()
+	s.closed = true
+	s.mu.Unlock()
+	done := make(chan struct{})
+	go func() { defer close(done); s.all.Wait() }()
+	select {
+	case <-done:
+	case <-ctx.Done():
+	}
+}
