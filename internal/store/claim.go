@@ -70,23 +70,14 @@ func (s *Store) idle(ctx context.Context, r mgx.ClaimRequest) (bool, error) {
 	query, args := candidates(r)
 	rows, err := s.reads.QueryContext(ctx, query, args...)
 	if err != nil {
-		return false, explain(s.path, err)
+		return false, s.explain(err)
 	}
 	id, err := first(rows, r)
-	return id == "", explain(s.path, err)
+	return id == "", s.explain(err)
 }
 
 func (t *tx) claim(r mgx.ClaimRequest) (e mgx.Execution, found bool, err error) {
-	query, args := candidates(r)
-	s, err := t.stmt(query)
-	if err != nil {
-		return e, false, err
-	}
-	rows, err := s.Query(args...)
-	if err != nil {
-		return e, false, err
-	}
-	id, err := first(rows, r)
+	id, err := t.d.pick(t, r)
 	if err != nil || id == "" {
 		return e, false, err
 	}
@@ -97,6 +88,16 @@ func (t *tx) claim(r mgx.ClaimRequest) (e mgx.Execution, found bool, err error) 
 	_, err = t.exec(`UPDATE executions SET status = $1, deadline = $2, owner = $3, lease_until = $4, term = $5, updated_at = $6 WHERE id = $7`,
 		string(e.Status), micros(e.Deadline), e.Owner, micros(e.LeaseUntil), e.Term, micros(e.UpdatedAt), string(e.Execution))
 	return e, err == nil, err
+}
+
+// pickFirst takes the first candidate that is free; nobody else can meanwhile.
+func pickFirst(t *tx, r mgx.ClaimRequest) (mgx.ExecutionID, error) {
+	query, args := candidates(r)
+	rows, err := t.conn.QueryContext(t.ctx, query, args...)
+	if err != nil {
+		return "", err
+	}
+	return first(rows, r)
 }
 
 // leased is the execution as the claim makes it.

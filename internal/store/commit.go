@@ -21,6 +21,7 @@ func (s *Store) Commit(ctx context.Context, c mgx.Change) (mgx.Committed, error)
 	var out mgx.Committed
 	err = s.write(ctx, func(t *tx) error {
 		out, err = t.apply(c)
+		t.events = out.Events
 		return err
 	})
 	if err != nil {
@@ -30,6 +31,9 @@ func (s *Store) Commit(ctx context.Context, c mgx.Change) (mgx.Committed, error)
 }
 
 func (t *tx) apply(c mgx.Change) (out mgx.Committed, err error) {
+	if err = t.d.lock(t, c); err != nil {
+		return out, err
+	}
 	if err = t.holds(c.Lease); err != nil {
 		return out, err
 	}

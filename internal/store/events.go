@@ -12,7 +12,12 @@ import (
 
 const runPrefix = "run_" // of the streams that are folded into a run's row
 
-const eventColumns = `position, id, workspace, stream, sequence, type, version, time, project, task, run, agent, execution, correlation, causation, traceparent, data`
+// eventColumns are what scanEvent reads, and eventFields all of it that an event
+// brings along.
+const (
+	eventColumns = `position, ` + eventFields
+	eventFields  = `id, workspace, stream, sequence, type, version, time, project, task, run, agent, execution, correlation, causation, traceparent, data`
+)
 
 // expect refuses unless a stream stands where the caller believes.
 func (t *tx) expect(v mgx.StreamVersion) error {
@@ -36,10 +41,18 @@ func (t *tx) append(e mgx.Event) (mgx.Event, error) {
 	if err != nil {
 		return e, err
 	}
-	e.Sequence, e.Position = h.sequence+1, t.log.position+1
-	stored, err := t.exec(`INSERT INTO events (`+eventColumns+`) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17) ON CONFLICT (id) DO NOTHING`,
-		e.Position, string(e.ID), string(e.Workspace), string(e.Stream), e.Sequence, string(e.Type), e.Version, e.Time.UnixMicro(),
-		string(e.Project), string(e.Task), string(e.Run), string(e.Agent), string(e.Execution), e.Correlation, string(e.Causation), e.Traceparent, string(e.Data))
+	e.Sequence, e.Position = h.sequence+1, 0
+	if t.d.numbers {
+		e.Position = t.log.position + 1
+	}
+	args := []any{
+		string(e.ID), string(e.Workspace), string(e.Stream), e.Sequence, string(e.Type), e.Version, e.Time.UnixMicro(), string(e.Project), string(e.Task),
+		string(e.Run), string(e.Agent), string(e.Execution), e.Correlation, string(e.Causation), e.Traceparent, string(e.Data),
+	}
+	if t.d.numbers {
+		args = append(args, e.Position)
+	}
+	stored, err := t.exec(t.d.insertEvent, args...)
 	if err != nil {
 		return e, err
 	}
@@ -57,7 +70,9 @@ func (t *tx) append(e mgx.Event) (mgx.Event, error) {
 		next.unsaved = true
 	}
 	t.log.set(e.Stream, next)
-	t.log.position = e.Position
+	if t.d.numbers {
+		t.log.position = e.Position
+	}
 	if e.Type == mgx.TaskCreated {
 		err = t.createTask(e)
 	}
@@ -78,7 +93,7 @@ func fold(before *mgx.Run, e mgx.Event) (*mgx.Run, error) {
 
 // end makes sure that the log's last position is known.
 func (t *tx) end() error {
-	if t.log.position >= 0 {
+	if t.log.position >= 0 || !t.d.numbers {
 		return nil
 	}
 	_, err := t.row(`SELECT COALESCE(MAX(position), 0) FROM events`, nil, &t.log.position)
@@ -91,9 +106,12 @@ func (t *tx) head(id mgx.StreamID) (head, error) {
 	if h, ok := t.log.heads[id]; ok {
 		return h, nil
 	}
-	var h head
-	found, err := t.row(`SELECT sequence, workspace FROM events WHERE stream = $1 ORDER BY sequence DESC LIMIT 1`, []any{string(id)}, &h.sequence, &h.workspace)
-	if err == nil && found && strings.HasPrefix(string(id), runPrefix) {
+	h, locked := t.log.locked[id]
+	var err error
+	if !locked {
+		_, err = t.row(t.d.head, []any{string(id)}, &h.sequence, &h.workspace)
+	}
+	if err == nil && h.sequence > 0 && strings.HasPrefix(string(id), runPrefix) {
 		h.run, err = t.run(mgx.RunID(id))
 	}
 	if err == nil {
@@ -103,11 +121,7 @@ func (t *tx) head(id mgx.StreamID) (head, error) {
 }
 
 func (t *tx) event(id mgx.EventID) (mgx.Event, error) {
-	s, err := t.stmt(`SELECT ` + eventColumns + ` FROM events WHERE id = $1`)
-	if err != nil {
-		return mgx.Event{}, err
-	}
-	return scanEvent(s.QueryRow(string(id)))
+	return scanEvent(t.conn.QueryRowContext(t.ctx, t.d.findEvent, string(id)))
 }
 
 func (t *tx) createTask(e mgx.Event) error {
@@ -157,19 +171,19 @@ func (s *Store) Events(ctx context.Context, q EventQuery) ([]mgx.Event, error) {
 	query := `SELECT ` + eventColumns + ` FROM events` + w.String() + ` ORDER BY position LIMIT ` + w.arg(bounded(q.Limit, MaxEvents))
 	rows, err := s.reads.QueryContext(ctx, query, w.args...)
 	if err != nil {
-		return nil, explain(s.path, err)
+		return nil, s.explain(err)
 	}
 	defer rows.Close()
 	var all []mgx.Event
 	for size := 0; size < maxPage && rows.Next(); {
 		e, err := scanEvent(rows)
 		if err != nil {
-			return nil, explain(s.path, err)
+			return nil, s.explain(err)
 		}
 		all = append(all, e)
 		size += len(e.Data)
 	}
-	return all, explain(s.path, rows.Err())
+	return all, s.explain(rows.Err())
 }
 
 func (q EventQuery) where() (*where, error) {
@@ -228,5 +242,5 @@ func (s *Store) EventsAfter(ctx context.Context, ws mgx.WorkspaceID, stream mgx.
 func (s *Store) Head(ctx context.Context) (int64, error) {
 	var p int64
 	err := s.reads.QueryRowContext(ctx, `SELECT COALESCE(MAX(position), 0) FROM events`).Scan(&p)
-	return p, explain(s.path, err)
+	return p, s.explain(err)
 }

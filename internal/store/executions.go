@@ -37,11 +37,7 @@ func (t *tx) create(e mgx.Execution) error {
 
 // execution reads a row inside the transaction.
 func (t *tx) execution(id mgx.ExecutionID) (mgx.Execution, error) {
-	s, err := t.stmt(`SELECT ` + executionColumns + ` FROM executions WHERE id = $1`)
-	if err != nil {
-		return mgx.Execution{}, err
-	}
-	e, err := scanExecution(s.QueryRow(string(id)))
+	e, err := scanExecution(t.conn.QueryRowContext(t.ctx, `SELECT `+executionColumns+` FROM executions WHERE id = $1`, string(id)))
 	if err == sql.ErrNoRows {
 		err = noExecution(id)
 	}
@@ -180,5 +176,5 @@ func (s *Store) NextWake(ctx context.Context, run mgx.RunID) (at time.Time, ok b
 	var next sql.NullInt64
 	query := `SELECT MIN(CASE WHEN owner <> '' AND lease_until > wake_at THEN lease_until ELSE wake_at END) FROM executions` + w.String()
 	err = s.reads.QueryRowContext(ctx, query, w.args...).Scan(&next)
-	return fromMicros(next), next.Valid, explain(s.path, err)
+	return fromMicros(next), next.Valid, s.explain(err)
 }

@@ -51,5 +51,5 @@ func (t *tx) settle(g mgx.Settlement) error {
 func (s *Store) Spent(ctx context.Context, run mgx.RunID) (settled, open mgx.Money, err error) {
 	err = s.reads.QueryRowContext(ctx, `SELECT COALESCE(SUM(settled), 0), COALESCE(SUM(CASE WHEN settled IS NULL THEN reserved ELSE 0 END), 0) FROM ledger WHERE run = $1`,
 		string(run)).Scan(&settled, &open)
-	return settled, open, explain(s.path, err)
+	return settled, open, s.explain(err)
 }

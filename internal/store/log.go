@@ -13,6 +13,7 @@ type log struct {
 	version  int64 // the data version it was read at
 	position int64 // of the last event; -1: not read yet
 	heads    map[mgx.StreamID]head
+	locked   map[mgx.StreamID]head // read under a lock for this transaction, without their runs
 
 	unsaved []mgx.StreamID // runs that this transaction may have moved
 
@@ -30,7 +31,7 @@ type head struct {
 }
 
 func newLog() *log {
-	l := &log{saved: map[mgx.StreamID]head{}}
+	l := &log{saved: map[mgx.StreamID]head{}, locked: map[mgx.StreamID]head{}}
 	l.forget()
 	return l
 }

@@ -11,7 +11,7 @@ import (
 	"mgx"
 )
 
-//go:embed migrations/sqlite/*.sql
+//go:embed migrations/*/*.sql
 var migrationFiles embed.FS
 
 // migration is one numbered step of the schema. Once released a file is never
@@ -22,9 +22,10 @@ type migration struct {
 	sql     string
 }
 
-// migrations returns the embedded files in order; their numbers are 1, 2, 3 …
-func migrations() []migration {
-	entries, err := fs.ReadDir(migrationFiles, "migrations/sqlite")
+// migrationsIn returns a folder's files in order; their numbers are 1, 2, 3 …
+func migrationsIn(folder string) []migration {
+	folder = "migrations/" + folder
+	entries, err := fs.ReadDir(migrationFiles, folder)
 	if err != nil {
 		panic("store: embedded migrations: " + err.Error())
 	}
@@ -34,7 +35,7 @@ func migrations() []migration {
 		if n, err := strconv.Atoi(number); err != nil || n != i+1 {
 			panic("store: migration " + e.Name() + " is out of order")
 		}
-		text, _ := migrationFiles.ReadFile("migrations/sqlite/" + e.Name())
+		text, _ := migrationFiles.ReadFile(folder + "/" + e.Name())
 		all[i] = migration{version: i + 1, name: name, sql: string(text)}
 	}
 	return all
@@ -51,9 +52,9 @@ type querier interface {
 }
 
 // schemaVersion reads which migration a database has reached.
-func schemaVersion(ctx context.Context, q querier) (int, error) {
+func (d *dialect) schemaVersion(ctx context.Context, q querier) (int, error) {
 	var ours, tables int
-	err := q.QueryRowContext(ctx, `SELECT COALESCE(SUM(name = 'mgx_schema'), 0), COUNT(*) FROM sqlite_schema WHERE type = 'table'`).Scan(&ours, &tables)
+	err := q.QueryRowContext(ctx, d.schema).Scan(&ours, &tables)
 	switch {
 	case err != nil:
 		return 0, err
@@ -69,8 +70,8 @@ func schemaVersion(ctx context.Context, q querier) (int, error) {
 
 // checkVersion refuses schemas that this program cannot use; when final, also
 // those that would have to be migrated first.
-func checkVersion(path string, have int, final bool) error {
-	want := len(migrations())
+func (d *dialect) checkVersion(path string, have int, final bool) error {
+	want := len(d.migrations)
 	switch {
 	case have == schemaForeign:
 		return mgx.Errorf(mgx.KindConfig, CodeForeign, "%s is a database of another program; it was not changed: choose another directory with --data", path)
@@ -84,18 +85,20 @@ func checkVersion(path string, have int, final bool) error {
 
 // migrate brings the schema up to date in one transaction. Of several processes
 // that try at once one does it and the others find it done.
-func migrate(ctx context.Context, conn *sql.Conn, path string) error {
-	have, err := schemaVersion(ctx, conn)
+func (d *dialect) migrate(ctx context.Context, conn *sql.Conn, path string) error {
+	have, err := d.schemaVersion(ctx, conn)
 	if err != nil {
 		return err
 	}
-	if err := checkVersion(path, have, false); err != nil || have == len(migrations()) {
+	if err := d.checkVersion(path, have, false); err != nil || have == len(d.migrations) {
 		return err
 	}
-	if _, err := conn.ExecContext(ctx, `BEGIN IMMEDIATE`); err != nil {
-		return err
+	for _, begin := range d.begin {
+		if _, err := conn.ExecContext(ctx, begin); err != nil {
+			return err
+		}
 	}
-	if err := runMigrations(ctx, conn, path); err != nil {
+	if err := d.runMigrations(ctx, conn, path); err != nil {
 		conn.ExecContext(context.WithoutCancel(ctx), `ROLLBACK`)
 		return err
 	}
@@ -103,12 +106,12 @@ func migrate(ctx context.Context, conn *sql.Conn, path string) error {
 	return err
 }
 
-func runMigrations(ctx context.Context, conn *sql.Conn, path string) error {
-	have, err := schemaVersion(ctx, conn)
+func (d *dialect) runMigrations(ctx context.Context, conn *sql.Conn, path string) error {
+	have, err := d.schemaVersion(ctx, conn)
 	if err != nil {
 		return err
 	}
-	if err := checkVersion(path, have, false); err != nil {
+	if err := d.checkVersion(path, have, false); err != nil {
 		return err
 	}
 	if have == schemaNone {
@@ -116,7 +119,7 @@ func runMigrations(ctx context.Context, conn *sql.Conn, path string) error {
 			return err
 		}
 	}
-	for _, m := range migrations()[have:] {
+	for _, m := range d.migrations[have:] {
 		if _, err := conn.ExecContext(ctx, m.sql); err != nil {
 			return err
 		}

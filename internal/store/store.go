@@ -3,6 +3,7 @@ package store
 import (
 	"context"
 	"database/sql"
+	"strings"
 	"sync"
 	"time"
 
@@ -32,6 +33,8 @@ type Options struct {
 	// journal outputs, failures, results, inputs and signal payloads. It must
 	// return valid JSON and may not modify its argument. Nil: none.
 	Redact func([]byte) []byte
+	// Now is the clock by which statuses and money change. Nil: mgx.Now.
+	Now func() time.Time
 	// ReadOnly opens an existing database without writing to it.
 	ReadOnly bool
 }
@@ -39,108 +42,99 @@ type Options struct {
 // Store is one open database. It is safe for use by many goroutines, and by
 // many processes at once, each with its own Store.
 type Store struct {
-	path  string
-	mode  string // how readers open it
-	opts  Options
-	reads *sql.DB
-	watch *watcher
-
-	writes *writer // nil when read-only
+	driver
+	dialect *dialect
+	name    string // of the database, for people: a path, or an address without its password
+	opts    Options
+	reads   *sql.DB
 }
 
-// Open opens the database file at path, creates it (0600, in a directory 0700)
-// and brings its schema up to date. Errors are *mgx.Error of kind config with
-// one of the codes in errors.go.
-func Open(ctx context.Context, path string, o Options) (*Store, error) {
-	if o.ReadOnly {
-		return openReadOnly(ctx, path, o)
+// driver is what each database does in its own way.
+type driver interface {
+	// do runs f in a transaction and waits until it is committed. If ctx ends
+	// before f has been picked up, f does not run; afterwards the outcome is
+	// waited for. f may run several times, of which the last one counts.
+	do(ctx context.Context, f func(*tx) error) error
+	changed() <-chan struct{}
+	version(ctx context.Context) (int64, error)
+	backup(ctx context.Context, path string) error
+	explain(err error) error
+	close() error
+}
+
+// Open opens a database and brings its schema up to date. A place that begins
+// with postgres:// or postgresql:// is the address of a PostgreSQL database (15
+// or later; the database itself must exist), anything else the path of a SQLite
+// file, which is created (0600, in a directory 0700). Errors are *mgx.Error of
+// kind config with one of the codes in errors.go.
+func Open(ctx context.Context, place string, o Options) (*Store, error) {
+	if o.Now == nil {
+		o.Now = mgx.Now
 	}
-	if err := prepareFile(path); err != nil {
-		return nil, err
+	if IsPostgres(place) {
+		return openPostgres(ctx, place, o)
 	}
-	w, err := openWriter(ctx, path)
-	if err != nil {
-		return nil, err
-	}
-	s, err := openReaders(ctx, path, "mode=rw", o)
-	if err != nil {
-		w.release()
-		return nil, err
-	}
-	s.writes = w
-	w.committed = s.watch.notify
-	w.start()
-	return s, nil
+	return openSQLite(ctx, place, o)
+}
+
+// IsPostgres reports whether Open would take a place for a PostgreSQL address.
+func IsPostgres(place string) bool {
+	return strings.HasPrefix(place, "postgres://") || strings.HasPrefix(place, "postgresql://")
 }
 
 // Close waits until everything that was queued is committed and answered, then
-// closes the file. Later calls of other methods fail.
+// closes the database. Later calls of other methods fail.
 func (s *Store) Close() error {
-	var err error
-	if s.writes != nil {
-		err = s.writes.close()
-	}
-	s.watch.close()
+	err := s.driver.close()
 	if e := s.reads.Close(); err == nil {
 		err = e
 	}
-	return explain(s.path, err)
+	return s.explain(err)
 }
 
 // Changed returns a channel that is closed at this process's next commit. Get a
 // fresh one before each look at the data, or a commit in between is missed.
-func (s *Store) Changed() <-chan struct{} { return s.watch.changed() }
+func (s *Store) Changed() <-chan struct{} { return s.changed() }
 
 // Version returns a number that differs from its last value when any process
 // has committed in between. It says nothing else and is cheap to poll.
 func (s *Store) Version(ctx context.Context) (int64, error) {
-	v, err := s.watch.version(ctx)
-	return v, explain(s.path, err)
+	v, err := s.version(ctx)
+	return v, s.explain(err)
 }
 
-// write runs f in the writer's next transaction and waits for its commit. If
-// ctx ends before the writer has picked it up, f does not run; afterwards the
-// outcome is waited for and returned.
+// Backup writes a complete, compacted copy of the database, as it is at one
+// moment, to a new file (0600). The database may be in use meanwhile, also by
+// other processes, and is not held up. The file appears under its name only
+// when it is whole and on disk; one that exists is never overwritten. A
+// PostgreSQL server has its own tools for that, and Backup says so.
+func (s *Store) Backup(ctx context.Context, path string) error { return s.backup(ctx, path) }
+
+// write runs f in a transaction of its own and waits for its commit.
 func (s *Store) write(ctx context.Context, f func(*tx) error) error {
-	if s.writes == nil {
-		return readOnly(s.path)
+	if s.opts.ReadOnly {
+		return readOnly(s.name)
 	}
-	return explain(s.path, s.writes.do(ctx, f))
+	return s.explain(s.do(ctx, f))
 }
 
-// watcher tells when the database has changed: by this process through a
-// channel, by any through SQLite's data version, which is only comparable on
-// one connection.
-type watcher struct {
+// beacon is a channel that is closed at each change and then replaced.
+type beacon struct {
 	mu   sync.Mutex
 	next chan struct{}
-
-	read sync.Mutex
-	conn *sql.Conn
 }
 
-func (w *watcher) changed() <-chan struct{} {
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	return w.next
+func newBeacon() *beacon { return &beacon{next: make(chan struct{})} }
+
+func (b *beacon) changed() <-chan struct{} {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.next
 }
 
-func (w *watcher) notify() {
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	close(w.next)
-	w.next = make(chan struct{})
-}
-
-func (w *watcher) version(ctx context.Context) (v int64, err error) {
-	w.read.Lock()
-	defer w.read.Unlock()
-	err = w.conn.QueryRowContext(ctx, `PRAGMA data_version`).Scan(&v)
-	return v, err
-}
-
-func (w *watcher) close() {
-	w.read.Lock()
-	defer w.read.Unlock()
-	w.conn.Close()
+func (b *beacon) notify() {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	close(b.next)
+	b.next = make(chan struct{})
 }

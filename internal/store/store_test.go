@@ -32,6 +32,8 @@ func open(t testing.TB, path string, o store.Options) *store.Store {
 func TestSQLite(t *testing.T) {
 	storetest.Run(t, func(t testing.TB) storetest.Opener {
 		path := place(t)
-		return func(t testing.TB) storetest.Store { return open(t, path, store.Options{}) }
+		return func(t testing.TB, set ...func(*store.Options)) storetest.Store {
+			return open(t, path, storetest.Options(set))
+		}
 	})
 }

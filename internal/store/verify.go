@@ -14,15 +14,15 @@ import (
 // sound, positions and sequences have no gaps, and every run's row is the fold
 // of its stream. It returns the first thing that does not hold (CodeCorrupt).
 func (s *Store) Verify(ctx context.Context) error {
-	tx, err := s.reads.BeginTx(ctx, &sql.TxOptions{ReadOnly: true})
+	tx, err := s.reads.BeginTx(ctx, &sql.TxOptions{Isolation: s.dialect.snapshot, ReadOnly: true})
 	if err != nil {
-		return explain(s.path, err)
+		return s.explain(err)
 	}
 	defer tx.Rollback()
-	v := verifier{ctx: ctx, tx: tx, path: s.path}
-	for _, check := range []func() error{v.file, v.references, v.positions, v.sequences, v.strayRuns, v.folds} {
-		if err := check(); err != nil {
-			return explain(s.path, err)
+	v := &verifier{ctx: ctx, tx: tx, d: s.dialect, name: s.name}
+	for _, check := range append(s.dialect.checks, checkPositions, checkSequences, checkStrayRuns, checkFolds) {
+		if err := check(v); err != nil {
+			return s.explain(err)
 		}
 	}
 	return nil
@@ -32,14 +32,15 @@ func (s *Store) Verify(ctx context.Context) error {
 type verifier struct {
 	ctx  context.Context
 	tx   *sql.Tx
-	path string
+	d    *dialect
+	name string
 }
 
 func (v *verifier) broken(format string, args ...any) error {
-	return mgx.Errorf(mgx.KindConfig, CodeCorrupt, "%s is inconsistent: %s; restore a backup", v.path, fmt.Sprintf(format, args...))
+	return mgx.Errorf(mgx.KindConfig, CodeCorrupt, "%s is inconsistent: %s; restore a backup", v.name, fmt.Sprintf(format, args...))
 }
 
-func (v *verifier) file() error {
+func checkFile(v *verifier) error {
 	var said string
 	if err := v.tx.QueryRowContext(v.ctx, `PRAGMA quick_check(1)`).Scan(&said); err != nil {
 		return err
@@ -50,7 +51,7 @@ func (v *verifier) file() error {
 	return nil
 }
 
-func (v *verifier) references() error {
+func checkReferences(v *verifier) error {
 	var table, parent string
 	var row, key sql.NullInt64
 	err := v.tx.QueryRowContext(v.ctx, `PRAGMA foreign_key_check`).Scan(&table, &row, &parent, &key)
@@ -63,7 +64,7 @@ func (v *verifier) references() error {
 	return err
 }
 
-func (v *verifier) positions() error {
+func checkPositions(v *verifier) error {
 	var count, last int64
 	if err := v.tx.QueryRowContext(v.ctx, `SELECT COUNT(*), COALESCE(MAX(position), 0) FROM events`).Scan(&count, &last); err != nil {
 		return err
@@ -74,13 +75,13 @@ func (v *verifier) positions() error {
 	return nil
 }
 
-func (v *verifier) sequences() error {
-	return v.none("stream %s has a gap, or more than one workspace", `SELECT stream FROM events GROUP BY stream
+func checkSequences(v *verifier) error {
+	return v.none("stream %s has a gap, or more than one workspace", `SELECT stream FROM `+v.d.allEvents+` GROUP BY stream
 		HAVING MIN(sequence) <> 1 OR MAX(sequence) <> COUNT(*) OR COUNT(DISTINCT workspace) <> 1 LIMIT 1`)
 }
 
-func (v *verifier) strayRuns() error {
-	return v.none("run %s has a row but no events", `SELECT id FROM runs WHERE NOT EXISTS (SELECT 1 FROM events WHERE stream = runs.id) LIMIT 1`)
+func checkStrayRuns(v *verifier) error {
+	return v.none("run %s has a row but no events", `SELECT id FROM runs WHERE id NOT IN (SELECT stream FROM `+v.d.allEvents+`) LIMIT 1`)
 }
 
 // none fails with the first name that a query finds.
@@ -96,22 +97,27 @@ func (v *verifier) none(problem, query string) error {
 	return err
 }
 
-// folds goes through all run streams, one event in memory at a time.
-func (v *verifier) folds() error {
-	rows, err := v.tx.QueryContext(v.ctx, `SELECT `+eventColumns+` FROM events WHERE stream LIKE $1 ESCAPE '\' ORDER BY stream, sequence`, likePattern(runPrefix+"*"))
+// checkFolds goes through all run streams, one event in memory at a time. A run's
+// row comes with the event at which it says that the stream stands.
+func checkFolds(v *verifier) error {
+	rows, err := v.tx.QueryContext(v.ctx, `SELECT e.*, r.state, r.task, r.status, r.workspace FROM (SELECT `+eventColumns+` FROM `+v.d.allEvents+`) e
+		LEFT JOIN runs r ON r.id = e.stream AND r.sequence = e.sequence
+		WHERE e.stream LIKE $1 ESCAPE '\' ORDER BY e.stream, e.sequence`, likePattern(runPrefix+"*"))
 	if err != nil {
 		return err
 	}
 	defer rows.Close()
 	var run *mgx.Run
+	var row runRow
 	var position int64
 	for rows.Next() {
-		e, err := scanEvent(rows)
+		var next runRow
+		e, err := scanEvent(withRun{rows, &next})
 		if err != nil {
 			return err
 		}
 		if e.Sequence == 1 {
-			if err := v.sameRow(run); err != nil {
+			if err := v.sameRow(run, row); err != nil {
 				return err
 			}
 			run, position = nil, 0
@@ -119,7 +125,7 @@ func (v *verifier) folds() error {
 		if e.Position <= position {
 			return v.broken("stream %s is out of order at position %d", e.Stream, e.Position)
 		}
-		position = e.Position
+		position, row = e.Position, next
 		if run, err = fold(run, e); err != nil {
 			return v.broken("event %s does not fold: %v", e.ID, err)
 		}
@@ -127,29 +133,35 @@ func (v *verifier) folds() error {
 	if err := rows.Err(); err != nil {
 		return err
 	}
-	return v.sameRow(run)
+	return v.sameRow(run, row)
+}
+
+// runRow is a run's row: the state and the columns to search by.
+type runRow struct{ state, task, status, workspace sql.NullString }
+
+// withRun scans an event and the run's row beside it.
+type withRun struct {
+	rows *sql.Rows
+	run  *runRow
+}
+
+func (w withRun) Scan(dest ...any) error {
+	return w.rows.Scan(append(dest, &w.run.state, &w.run.task, &w.run.status, &w.run.workspace)...)
 }
 
 // sameRow compares a finished fold with the stored row and its search columns.
-func (v *verifier) sameRow(run *mgx.Run) error {
+func (v *verifier) sameRow(run *mgx.Run, row runRow) error {
 	if run == nil {
 		return nil
 	}
-	var state string
-	var task, status, workspace string
-	var sequence int64
-	err := v.tx.QueryRowContext(v.ctx, `SELECT state, task, status, workspace, sequence FROM runs WHERE id = $1`, string(run.ID)).Scan(&state, &task, &status, &workspace, &sequence)
-	if err == sql.ErrNoRows {
-		return v.broken("run %s has events but no row", run.ID)
-	}
-	if err != nil {
-		return err
+	if !row.state.Valid {
+		return v.broken("run %s has events but no row that stands at the last of them", run.ID)
 	}
 	var stored mgx.Run
-	if err := json.NewDecoder(strings.NewReader(state)).Decode(&stored); err != nil {
+	if err := json.NewDecoder(strings.NewReader(row.state.String)).Decode(&stored); err != nil {
 		return v.broken("the row of run %s does not decode", run.ID)
 	}
-	if mustJSON(stored) != mustJSON(run) || task != string(run.Task.ID) || status != string(run.Status) || workspace != string(run.Workspace) || sequence != run.Sequence {
+	if mustJSON(stored) != mustJSON(run) || row.task.String != string(run.Task.ID) || row.status.String != string(run.Status) || row.workspace.String != string(run.Workspace) {
 		return v.broken("the row of run %s is not the fold of its events", run.ID)
 	}
 	return nil

@@ -87,18 +87,18 @@ type scanner interface{ Scan(dest ...any) error }
 func list[T any](ctx context.Context, s *Store, scan func(scanner) (T, error), query string, args ...any) ([]T, error) {
 	rows, err := s.reads.QueryContext(ctx, query, args...)
 	if err != nil {
-		return nil, explain(s.path, err)
+		return nil, s.explain(err)
 	}
 	defer rows.Close()
 	var all []T
 	for rows.Next() {
 		v, err := scan(rows)
 		if err != nil {
-			return nil, explain(s.path, err)
+			return nil, s.explain(err)
 		}
 		all = append(all, v)
 	}
-	return all, explain(s.path, rows.Err())
+	return all, s.explain(rows.Err())
 }
 
 // get runs a query on the readers that yields at most one row.
@@ -107,5 +107,5 @@ func get[T any](ctx context.Context, s *Store, scan func(scanner) (T, error), qu
 	if err == sql.ErrNoRows {
 		return v, false, nil
 	}
-	return v, err == nil, explain(s.path, err)
+	return v, err == nil, s.explain(err)
 }

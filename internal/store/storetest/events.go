@@ -355,53 +355,6 @@ func contextEnds(t *testing.T, open Opener) {
 	}
 }
 
-// While the writer is busy, a change whose context ends is withdrawn; one that
-// the writer has picked up is carried out, and its caller told so.
-func withdrawn(t *testing.T, open Opener) {
-	s := open(t)
-	sc := begin(t, s)
-	lease(t, s, sc, "dead")
-	busy, release := make(chan struct{}), make(chan struct{})
-	claiming, stopClaim := context.WithCancel(t.Context())
-	asked := 0
-	dead := func(string) bool { // asked once outside and once inside the transaction
-		if asked++; asked == 2 {
-			close(busy)
-			<-release
-		}
-		return false
-	}
-	claimed := make(chan error, 1)
-	go func() {
-		_, ok, err := s.Claim(claiming, mgx.ClaimRequest{Owner: "new", TTL: time.Hour, Now: mgx.Now(), Alive: dead})
-		if err == nil && !ok {
-			err = errors.New("nothing was claimed")
-		}
-		claimed <- err
-	}()
-	<-busy
-	stopClaim() // too late
-
-	ctx, stop := context.WithCancel(t.Context())
-	committed := make(chan error, 1)
-	go func() {
-		_, err := s.Commit(ctx, mgx.Change{Events: []mgx.Event{note(sc, "withdrawn")}})
-		committed <- err
-	}()
-	time.AfterFunc(time.Millisecond, stop)
-	if err := <-committed; !errors.Is(err, context.Canceled) {
-		t.Errorf("the waiting change: %v", err)
-	}
-	close(release)
-	if err := <-claimed; err != nil {
-		t.Errorf("the change that was picked up: %v", err)
-	}
-	commit(t, s, mgx.Change{Events: []mgx.Event{note(sc, "after")}})
-	if got := texts(t, events(t, s, store.EventQuery{Run: sc.Run})); got != "after" {
-		t.Errorf("stored %q", got)
-	}
-}
-
 // What was accepted before Close is committed and answered; later it is refused.
 func closeAnswers(t *testing.T, open Opener) {
 	s, other := open(t), open(t)

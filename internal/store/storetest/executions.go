@@ -8,7 +8,6 @@ import (
 	"slices"
 	"sync"
 	"testing"
-	"testing/synctest"
 	"time"
 
 	"mgx"
@@ -180,51 +179,55 @@ func claimExpired(t *testing.T, open Opener) {
 // The deadline counts working time: parked time and time after a lost lease
 // are added to it.
 func waitingUsesNoTime(t *testing.T, open Opener) {
-	synctest.Test(t, func(t *testing.T) {
-		s := open(t)
-		sc := scope()
-		c := created(sc)
-		deadline := mgx.Now().Add(time.Hour)
-		c.Create[0].Deadline = deadline
-		commit(t, s, c)
-		l := lease(t, s, sc, "a")
-		time.Sleep(10 * time.Minute) // working
-		park(t, s, l, mgx.ExecutionUpdate{Awaits: []string{"go"}})
-		time.Sleep(72 * time.Hour)
-		commit(t, s, mgx.Change{Signals: []mgx.Signal{{ID: mgx.NewSignalID(), Execution: sc.Execution, Name: "go"}}})
-		time.Sleep(time.Hour) // due, nobody there
-
-		e, ok := claim(t, s, mgx.ClaimRequest{Owner: "b", TTL: time.Minute})
-		if want := deadline.Add(73 * time.Hour); !ok || !e.Deadline.Equal(want) || e.Status != mgx.ExecReady {
-			t.Errorf("deadline %v, want %v (%+v)", e.Deadline, want, e)
+	c := newClock()
+	s := open(t, c.set)
+	sc := scope()
+	begun := created(sc)
+	deadline := c.now().Add(time.Hour)
+	begun.Create[0].CreatedAt, begun.Create[0].Deadline = c.now(), deadline
+	commit(t, s, begun)
+	claimed := func(owner string) mgx.Execution {
+		e, ok := claim(t, s, mgx.ClaimRequest{Owner: owner, TTL: time.Minute, Now: c.now()})
+		if !ok || e.Status != mgx.ExecReady {
+			t.Fatalf("%s claimed %v %+v", owner, ok, e)
 		}
-		time.Sleep(time.Minute + 5*time.Hour) // b dies
-		e, _ = claim(t, s, mgx.ClaimRequest{Owner: "c"})
-		if want := deadline.Add(78 * time.Hour); !e.Deadline.Equal(want) {
-			t.Errorf("after a crash: deadline %v, want %v", e.Deadline, want)
-		}
-	})
+		return e
+	}
+	l := &mgx.Lease{Execution: sc.Execution, Owner: "a", Term: claimed("a").Term}
+	c.pass(10 * time.Minute) // working
+	park(t, s, l, mgx.ExecutionUpdate{Awaits: []string{"go"}})
+	c.pass(72 * time.Hour)
+	commit(t, s, mgx.Change{Signals: []mgx.Signal{{ID: mgx.NewSignalID(), Execution: sc.Execution, Name: "go"}}})
+	c.pass(time.Hour) // due, nobody there
+	if e, want := claimed("b"), deadline.Add(73*time.Hour); !e.Deadline.Equal(want) {
+		t.Errorf("deadline %v, want %v (%+v)", e.Deadline, want, e)
+	}
+	c.pass(time.Minute + 5*time.Hour) // b dies
+	if e, want := claimed("c"), deadline.Add(78*time.Hour); !e.Deadline.Equal(want) {
+		t.Errorf("after a crash: deadline %v, want %v", e.Deadline, want)
+	}
 }
 
-// Days pass without holding anything, in a bubble where time is the test's.
+// Days pass without holding anything.
 func sleepForDays(t *testing.T, open Opener) {
-	synctest.Test(t, func(t *testing.T) {
-		s := open(t)
-		sc := begin(t, s)
-		wake := mgx.Now().Add(72 * time.Hour)
-		park(t, s, lease(t, s, sc, "a"), mgx.ExecutionUpdate{WakeAt: wake})
-		if at, ok, err := s.NextWake(t.Context(), sc.Run); err != nil || !ok || !at.Equal(wake) {
-			t.Fatalf("next wake %v %v %v, want %v", at, ok, err, wake)
-		}
-		time.Sleep(72*time.Hour - time.Microsecond)
-		if _, ok := claim(t, s, mgx.ClaimRequest{Owner: "b"}); ok {
-			t.Error("claimed too early")
-		}
-		time.Sleep(time.Microsecond)
-		if e, ok := claim(t, s, mgx.ClaimRequest{Owner: "b"}); !ok || e.Term != 2 {
-			t.Errorf("not claimed in time: %+v", e)
-		}
-	})
+	c := newClock()
+	s := open(t, c.set)
+	sc := begin(t, s)
+	c.pass(time.Hour)
+	l := lease(t, s, sc, "a")
+	wake := c.now().Add(72 * time.Hour)
+	park(t, s, l, mgx.ExecutionUpdate{WakeAt: wake})
+	if at, ok, err := s.NextWake(t.Context(), sc.Run); err != nil || !ok || !at.Equal(wake) {
+		t.Fatalf("next wake %v %v %v, want %v", at, ok, err, wake)
+	}
+	c.pass(72*time.Hour - time.Microsecond)
+	if _, ok := claim(t, s, mgx.ClaimRequest{Owner: "b", Now: c.now()}); ok {
+		t.Error("claimed too early")
+	}
+	c.pass(time.Microsecond)
+	if e, ok := claim(t, s, mgx.ClaimRequest{Owner: "b", Now: c.now()}); !ok || e.Term != 2 {
+		t.Errorf("not claimed in time: %+v", e)
+	}
 }
 
 func nextWake(t *testing.T, open Opener) {

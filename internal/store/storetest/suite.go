@@ -6,6 +6,7 @@ package storetest
 import (
 	"context"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -35,9 +36,39 @@ type Store interface {
 	Close() error
 }
 
-// Opener opens another handle on one database, as another process would. The
-// handle is closed when the test that asked for it ends.
-type Opener func(testing.TB) Store
+// Opener opens another handle on one database, as another process would, with
+// the options set. The handle is closed when the test that asked for it ends.
+type Opener func(t testing.TB, set ...func(*store.Options)) Store
+
+// Options returns what the functions set.
+func Options(set []func(*store.Options)) (o store.Options) {
+	for _, f := range set {
+		f(&o)
+	}
+	return o
+}
+
+// clock is a store's time in the hands of a test: days pass at once.
+type clock struct {
+	mu sync.Mutex
+	at time.Time
+}
+
+func newClock() *clock { return &clock{at: mgx.Now()} }
+
+func (c *clock) now() time.Time {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.at
+}
+
+func (c *clock) pass(d time.Duration) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.at = c.at.Add(d)
+}
+
+func (c *clock) set(o *store.Options) { o.Now = c.now }
 
 // Run runs the suite. create makes a new, empty database.
 func Run(t *testing.T, create func(testing.TB) Opener) {
@@ -73,7 +104,6 @@ func Run(t *testing.T, create func(testing.TB) Opener) {
 		"CapNeverExceeded":      capNeverExceeded,
 		"SettleOnce":            settleOnce,
 		"ContextEnds":           contextEnds,
-		"Withdrawn":             withdrawn,
 		"CloseAnswers":          closeAnswers,
 		"Changed":               changed,
 		"TwoHandles":            twoHandles,

@@ -11,11 +11,8 @@ import (
 	"mgx"
 )
 
-// Backup writes a complete, compacted copy of the database, as it is at one
-// moment, to a new file (0600). The database may be in use meanwhile, also by
-// other processes, and is not held up. The file appears under its name only
-// when it is whole and on disk; one that exists is never overwritten.
-func (s *Store) Backup(ctx context.Context, path string) error {
+// backup is [Store.Backup] for a file.
+func (d *sqliteFile) backup(ctx context.Context, path string) error {
 	if _, err := os.Lstat(path); err == nil {
 		return exists(path)
 	}
@@ -25,7 +22,7 @@ func (s *Store) Backup(ctx context.Context, path string) error {
 	}
 	part.Close()
 	defer os.Remove(part.Name())
-	if err := s.copyTo(ctx, part.Name()); err != nil {
+	if err := d.copyTo(ctx, part.Name()); err != nil {
 		return explain(path, err)
 	}
 	return publish(part.Name(), path)
@@ -33,8 +30,8 @@ func (s *Store) Backup(ctx context.Context, path string) error {
 
 // copyTo runs on a connection of its own: those for reading may not write
 // anywhere, and the writer must not be kept from writing.
-func (s *Store) copyTo(ctx context.Context, path string) error {
-	db, err := sql.Open("sqlite", dsn(s.path, s.mode))
+func (d *sqliteFile) copyTo(ctx context.Context, path string) error {
+	db, err := sql.Open("sqlite", dsn(d.path, d.mode))
 	if err != nil {
 		return err
 	}

@@ -83,8 +83,8 @@ func openReaders(ctx context.Context, path, mode string, o Options) (*Store, err
 		db.Close()
 		return nil, explain(path, err)
 	}
-	w := &watcher{next: make(chan struct{}), conn: conn}
-	return &Store{path: path, mode: mode, opts: o, reads: db, watch: w}, nil
+	d := &sqliteFile{beacon: newBeacon(), path: path, mode: mode, versions: conn}
+	return &Store{driver: d, dialect: &sqliteDialect, name: path, opts: o, reads: db}, nil
 }
 
 // openReadOnly opens what is there. On a disk that cannot be written SQLite
@@ -121,11 +121,11 @@ func openReadOnly(ctx context.Context, path string, o Options) (*Store, error) {
 }
 
 func (s *Store) checkSchema(ctx context.Context) error {
-	v, err := schemaVersion(ctx, s.reads)
+	v, err := s.dialect.schemaVersion(ctx, s.reads)
 	if err != nil {
-		return explain(s.path, err)
+		return s.explain(err)
 	}
-	return checkVersion(s.path, v, true)
+	return s.dialect.checkVersion(s.name, v, true)
 }
 
 func (s *Store) discard() {

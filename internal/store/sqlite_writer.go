@@ -6,6 +6,7 @@ import (
 	"runtime"
 	"sync"
 	"sync/atomic"
+	"time"
 
 	"mgx"
 )
@@ -13,9 +14,10 @@ import (
 // writer owns the one connection that writes. What is handed to do is collected
 // by a single goroutine into transactions: group commit.
 type writer struct {
-	db   *sql.DB
-	conn *sql.Conn
-	tx   *tx
+	db    *sql.DB
+	conn  *sql.Conn
+	stmts *prepared
+	tx    *tx
 
 	committed func() // called after each commit that changed something
 
@@ -39,7 +41,7 @@ const (
 	jobWithdrawn
 )
 
-func openWriter(ctx context.Context, path string) (*writer, error) {
+func openWriter(ctx context.Context, path string, clock func() time.Time) (*writer, error) {
 	db, err := sql.Open("sqlite", dsn(path, "mode=rw"))
 	if err != nil {
 		return nil, explain(path, err)
@@ -53,24 +55,25 @@ func openWriter(ctx context.Context, path string) (*writer, error) {
 		w.release()
 		return nil, explain(path, err)
 	}
-	w.tx = newTx(w.conn)
+	w.stmts = &prepared{conn: w.conn, stmts: map[string]*sql.Stmt{}}
+	w.tx = newTx(w.stmts, clock)
 	return w, nil
 }
 
 // prepare looks before it touches: a foreign or newer file is not even switched
 // to another journal mode.
 func (w *writer) prepare(ctx context.Context, path string) error {
-	have, err := schemaVersion(ctx, w.conn)
+	have, err := sqliteDialect.schemaVersion(ctx, w.conn)
 	if err != nil {
 		return err
 	}
-	if err := checkVersion(path, have, false); err != nil {
+	if err := sqliteDialect.checkVersion(path, have, false); err != nil {
 		return err
 	}
 	if err := w.useLog(ctx); err != nil {
 		return err
 	}
-	return migrate(ctx, w.conn, path)
+	return sqliteDialect.migrate(ctx, w.conn, path)
 }
 
 // useLog switches to write-ahead logging, which the file remembers. The switch
@@ -188,7 +191,7 @@ func (w *writer) close() error {
 	if was {
 		return nil
 	}
-	w.tx.close()
+	w.stmts.close()
 	return w.release()
 }
 

@@ -1,0 +1,155 @@
+package store
+
+import (
+	"context"
+	"sync"
+	"time"
+
+	"mgx"
+)
+
+// numbering lets changes wait for the positions of their events. However many
+// wait, one query answers them all.
+type numbering struct {
+	d    *server
+	wake chan struct{} // the log has grown
+
+	mu      sync.Mutex
+	head    int64 // as far as is known
+	waiting map[*waiter]struct{}
+}
+
+type waiter struct {
+	events []mgx.Event
+	done   chan struct{}
+}
+
+func newNumbering(d *server) *numbering {
+	return &numbering{d: d, wake: make(chan struct{}, 1), waiting: map[*waiter]struct{}{}}
+}
+
+// advance tells that the log has grown to a position.
+func (n *numbering) advance(head int64) {
+	n.mu.Lock()
+	grown := head > n.head
+	n.head = max(n.head, head)
+	n.mu.Unlock()
+	if grown {
+		n.d.notify()
+		signal(n.wake)
+	}
+}
+
+// expect begins to look for the positions of events that are about to be
+// committed: who began later might miss that they are there.
+func (n *numbering) expect(events []mgx.Event) *waiter {
+	w := &waiter{events: events, done: make(chan struct{})}
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	n.waiting[w] = struct{}{}
+	return w
+}
+
+// forget ends looking.
+func (n *numbering) forget(w *waiter) {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	delete(n.waiting, w)
+}
+
+// await waits until the positions of events that were committed are filled in.
+// It gives up after a while, or when ctx ends: they are in the log later then,
+// and have position 0 here.
+func (n *numbering) await(ctx context.Context, w *waiter) {
+	if n.d.leads.Load() {
+		signal(n.d.poke)
+	} else {
+		signal(n.d.hints)
+	}
+	late := time.NewTimer(numberWait)
+	defer late.Stop()
+	select {
+	case <-w.done:
+		return
+	case <-late.C:
+	case <-ctx.Done():
+	}
+	n.forget(w)
+	n.d.notify()
+}
+
+// run answers those who wait.
+func (n *numbering) run(ctx context.Context) {
+	slow := time.NewTicker(sequencerCheck)
+	defer slow.Stop()
+	for {
+		select {
+		case <-n.wake:
+		case <-slow.C:
+		case <-ctx.Done():
+			return
+		}
+		n.answer(ctx)
+	}
+}
+
+type eventKey struct {
+	stream   mgx.StreamID
+	sequence int64
+}
+
+func (n *numbering) answer(ctx context.Context) {
+	streams, sequences := n.wanted()
+	if len(streams) == 0 {
+		return
+	}
+	rows, err := n.d.reads.QueryContext(ctx, `SELECT stream, sequence, position FROM events JOIN unnest($1::text[], $2::bigint[]) AS w(stream, sequence) USING (stream, sequence)`, streams, sequences)
+	if err != nil {
+		return // asked again soon
+	}
+	defer rows.Close()
+	found := map[eventKey]int64{}
+	for rows.Next() {
+		var stream string
+		var sequence, position int64
+		if rows.Scan(&stream, &sequence, &position) != nil {
+			return
+		}
+		found[eventKey{mgx.StreamID(stream), sequence}] = position
+	}
+	n.fill(found)
+}
+
+func (n *numbering) wanted() (streams []string, sequences []int64) {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	for w := range n.waiting {
+		for _, e := range w.events {
+			if e.Position == 0 {
+				streams, sequences = append(streams, string(e.Stream)), append(sequences, e.Sequence)
+			}
+		}
+	}
+	return streams, sequences
+}
+
+func (n *numbering) fill(found map[eventKey]int64) {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	for w := range n.waiting {
+		left := 0
+		for i := range w.events {
+			e := &w.events[i]
+			if e.Position == 0 {
+				e.Position = found[eventKey{e.Stream, e.Sequence}]
+			}
+			if e.Position == 0 {
+				left++
+			}
+		}
+		if left == 0 {
+			delete(n.waiting, w)
+			close(w.done)
+		}
+	}
+}

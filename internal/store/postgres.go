@@ -1,0 +1,338 @@
+package store
+
+import (
+	"context"
+	"database/sql"
+	"errors"
+	"hash/fnv"
+	"math/rand/v2"
+	"net/url"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/stdlib"
+
+	"mgx"
+)
+
+// Bounds of one process on a PostgreSQL server, which serves 100 connections
+// unless told otherwise.
+const (
+	writeConns  = 12               // changes at once; more wait
+	patience    = 5 * time.Second  // how long a change waits for a server that is away
+	doubt       = 30 * time.Second // how long it is asked whether a change was committed
+	retries     = 12               // of a change that collided with others
+	changeTime  = 2 * busyWait     // longest transaction
+	numberWait  = 2 * time.Second  // for the sequencer, before Commit returns without positions
+	oldestPG    = 15               // major version
+	connectWait = 5 * time.Second  // for one connection
+)
+
+// server drives a PostgreSQL database.
+type server struct {
+	*beacon
+	*numbering
+	name   string
+	clock  func() time.Time
+	config *pgx.ConnConfig
+	db     *sql.DB // for writing
+	reads  *sql.DB
+
+	gate   sync.RWMutex // held for reading while a change is under way
+	closed bool
+	stop   context.CancelFunc // ends what runs beside the changes
+	beside sync.WaitGroup
+	leads  atomic.Bool   // the sequencer is in this process
+	poke   chan struct{} // for it: something is in the outbox
+	hints  chan struct{} // for the one in another process
+}
+
+func openPostgres(ctx context.Context, address string, o Options) (*Store, error) {
+	config, err := pgx.ParseConfig(address)
+	if err != nil {
+		return nil, mgx.Errorf(mgx.KindConfig, codeUnusable, "the address of the database cannot be used; it must read postgres://user@host:port/database")
+	}
+	d := &server{beacon: newBeacon(), name: shortAddress(address), clock: o.Now, config: session0(config)}
+	d.numbering = newNumbering(d)
+	d.hints, d.poke = make(chan struct{}, 1), make(chan struct{}, 1)
+	if err := d.prepare(ctx, o.ReadOnly); err != nil {
+		d.closePools()
+		return nil, d.explain(err)
+	}
+	d.start(o.ReadOnly)
+	return &Store{driver: d, dialect: &postgresDialect, name: d.name, opts: o, reads: d.reads}, nil
+}
+
+// shortAddress is an address that may be shown: without password and parameters.
+func shortAddress(address string) string {
+	u, err := url.Parse(address)
+	if err != nil {
+		return "postgres://"
+	}
+	short := url.URL{Scheme: u.Scheme, Host: u.Host, Path: u.Path}
+	if u.User != nil {
+		short.User = url.User(u.User.Username())
+	}
+	return short.String()
+}
+
+// session0 adds what every connection is told.
+func session0(c *pgx.ConnConfig) *pgx.ConnConfig {
+	set := func(name, value string) {
+		if _, given := c.RuntimeParams[name]; !given {
+			c.RuntimeParams[name] = value
+		}
+	}
+	set("application_name", "mgx")
+	set("lock_timeout", itoa(busyWait.Milliseconds()))
+	set("idle_in_transaction_session_timeout", itoa(busyWait.Milliseconds())) // of a process that stalls
+	c.RuntimeParams["default_transaction_isolation"] = "read committed"
+	if c.ConnectTimeout == 0 {
+		c.ConnectTimeout = connectWait
+	}
+	return c
+}
+
+// prepare looks at the server before it touches it, migrates, and opens the pools.
+func (d *server) prepare(ctx context.Context, readOnly bool) error {
+	d.db = stdlib.OpenDB(*d.config)
+	conn, err := d.db.Conn(ctx)
+	if err != nil {
+		return err
+	}
+	defer conn.Close()
+	if err := d.suits(ctx, conn); err != nil {
+		return err
+	}
+	have, err := postgresDialect.schemaVersion(ctx, conn)
+	if err == nil {
+		err = postgresDialect.checkVersion(d.name, have, readOnly)
+	}
+	if err == nil && !readOnly {
+		err = postgresDialect.migrate(ctx, conn, d.name)
+	}
+	if err != nil {
+		return err
+	}
+	d.db.SetMaxOpenConns(writeConns)
+	d.db.SetMaxIdleConns(writeConns)
+	reading := d.config.Copy()
+	reading.RuntimeParams["default_transaction_read_only"] = "on"
+	d.reads = stdlib.OpenDB(*reading)
+	d.reads.SetMaxOpenConns(readConns + 1)
+	d.reads.SetMaxIdleConns(readConns + 1)
+	return nil
+}
+
+// suits refuses servers that are too old, and makes commits durable where the
+// server's default is that they are not.
+func (d *server) suits(ctx context.Context, conn *sql.Conn) error {
+	var version int
+	var sync string
+	err := conn.QueryRowContext(ctx, `SELECT current_setting('server_version_num')::int / 10000, current_setting('synchronous_commit')`).Scan(&version, &sync)
+	if err != nil {
+		return err
+	}
+	if version < oldestPG {
+		return mgx.Errorf(mgx.KindConfig, codeUnusable, "%s is PostgreSQL %d, and %d is the oldest that will do; use a newer server", d.name, version, oldestPG)
+	}
+	if sync == "off" {
+		d.config.RuntimeParams["synchronous_commit"] = "on"
+		d.db.Close()
+		d.db = stdlib.OpenDB(*d.config)
+	}
+	return nil
+}
+
+// start begins what runs beside the changes.
+func (d *server) start(readOnly bool) {
+	ctx, stop := context.WithCancel(context.Background())
+	d.stop = stop
+	d.beside.Go(func() { d.listen(ctx) })
+	if readOnly {
+		return
+	}
+	d.beside.Go(func() { d.sequence(ctx) })
+	d.beside.Go(func() { d.hint(ctx) })
+	d.beside.Go(func() { d.numbering.run(ctx) })
+}
+
+// version condenses which transactions are over: exactly those that a reader
+// who asks now can see.
+func (d *server) version(ctx context.Context) (int64, error) {
+	var snapshot string
+	if err := d.reads.QueryRowContext(ctx, `SELECT pg_current_snapshot()::text`).Scan(&snapshot); err != nil {
+		return 0, err
+	}
+	h := fnv.New64a()
+	h.Write([]byte(snapshot))
+	return int64(h.Sum64()), nil
+}
+
+func (d *server) backup(context.Context, string) error {
+	return mgx.Errorf(mgx.KindUsage, "backup_unsupported", "%s is on a PostgreSQL server: back it up with pg_dump or with the server's own tools", d.name)
+}
+
+// close waits for the changes that are under way.
+func (d *server) close() error {
+	d.gate.Lock()
+	was := d.closed
+	d.closed = true
+	d.gate.Unlock()
+	if was {
+		return nil
+	}
+	d.stop()
+	d.beside.Wait()
+	return d.closePools()
+}
+
+func (d *server) closePools() error {
+	var all []error
+	for _, db := range []*sql.DB{d.db, d.reads} {
+		if db != nil {
+			all = append(all, db.Close())
+		}
+	}
+	return errors.Join(all...)
+}
+
+// attempt is what must be known of a change from one try to the next.
+type attempt struct {
+	receipt string
+	started time.Time
+	tries   int
+	doubt   bool // it may be committed: the connection was lost over the answer
+	wrote   bool
+	numbers *waiter // for those of the last try that reached its commit; nil: it has no events
+}
+
+// do applies f in a transaction of its own. It tries again when the transaction
+// collided with others, and for a while when the server is away.
+func (d *server) do(ctx context.Context, f func(*tx) error) error {
+	d.gate.RLock()
+	defer d.gate.RUnlock()
+	if d.closed {
+		return mgx.Errorf(mgx.KindInternal, codeClosed, "the store is closed")
+	}
+	a := &attempt{receipt: mgx.NewID[string]("rcpt"), started: time.Now()}
+	defer func() { d.forget(a.numbers) }()
+	for {
+		err := d.try(ctx, a, f)
+		if err == nil {
+			break
+		}
+		if !a.doubt {
+			d.forget(a.numbers)
+			a.numbers = nil
+		}
+		if err := d.pause(ctx, a, err); err != nil {
+			return err
+		}
+	}
+	if a.numbers != nil {
+		d.await(ctx, a.numbers)
+	} else if a.wrote {
+		d.notify()
+	}
+	return nil
+}
+
+// pause waits before the next try, or says why there is none.
+func (d *server) pause(ctx context.Context, a *attempt, err error) error {
+	a.tries++
+	away, waited := unavailable(err), time.Since(a.started)
+	var most time.Duration
+	switch {
+	case a.doubt && waited < doubt:
+		ctx, most = context.WithoutCancel(ctx), time.Second
+	case a.doubt:
+		return inDoubt(d.name, err)
+	case away && waited < patience:
+		most = time.Second
+	case collided(err) && a.tries < retries:
+		most = 200 * time.Millisecond
+	default:
+		return err
+	}
+	wait := min(most, 4*time.Millisecond<<min(a.tries, 8))
+	select {
+	case <-time.After(wait/2 + rand.N(wait)):
+		return nil
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+}
+
+// try applies f once. Until it has its locks it can be withdrawn.
+func (d *server) try(ctx context.Context, a *attempt, f func(*tx) error) error {
+	if a.doubt {
+		ctx = context.WithoutCancel(ctx)
+	}
+	ctx, cancel := context.WithTimeout(ctx, changeTime)
+	defer cancel()
+	conn, err := d.db.Conn(ctx)
+	if err != nil {
+		return err
+	}
+	defer conn.Close()
+	if _, err := conn.ExecContext(ctx, `BEGIN`); err != nil {
+		return err
+	}
+	going, end := context.WithTimeout(context.WithoutCancel(ctx), changeTime)
+	defer end()
+	t := &tx{conn: conn, d: &postgresDialect, ctx: going, caller: ctx, log: newLog(), now: d.clock()}
+	err = d.apply(t, a, f)
+	if err != nil {
+		conn.ExecContext(going, `ROLLBACK`) // a connection that cannot is thrown away
+	}
+	return err
+}
+
+func (d *server) apply(t *tx, a *attempt, f func(*tx) error) error {
+	if a.doubt {
+		// Waits for the earlier try, should the server still be at it.
+		first, err := t.exec(`INSERT INTO receipts (id, at) VALUES ($1, `+serverTime+`) ON CONFLICT (id) DO NOTHING`, a.receipt)
+		if err != nil {
+			return err
+		}
+		if first == 0 {
+			a.doubt = false
+			return t.control(`ROLLBACK`)
+		}
+		t.wrote = false
+	}
+	if err := f(t); err != nil {
+		return err
+	}
+	if err := t.save(a); err != nil {
+		return err
+	}
+	if a.wrote = t.wrote; len(t.events) > 0 {
+		a.numbers = d.expect(t.events)
+	}
+	err := t.control(`COMMIT`)
+	a.doubt = err != nil && !refusedCommit(err)
+	return err
+}
+
+// save writes what the change has moved, and the receipt.
+func (t *tx) save(a *attempt) error {
+	if err := t.saveRuns(); err != nil {
+		return err
+	}
+	if err := t.saveStreams(); err != nil {
+		return err
+	}
+	if !t.wrote || a.doubt {
+		return nil
+	}
+	_, err := t.exec(`INSERT INTO receipts (id, at) VALUES ($1, `+serverTime+`)`, a.receipt)
+	return err
+}
+
+// serverTime is the server's clock in microseconds. Leases and ages that several
+// machines must agree on are by this clock.
+const serverTime = `(extract(epoch FROM clock_timestamp()) * 1000000)::bigint`

@@ -1,0 +1,215 @@
+package store
+
+import (
+	"context"
+	"strconv"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+
+	"mgx"
+)
+
+// How the log is numbered on PostgreSQL. Changes put their events into the
+// outbox; one sequencer among all processes moves them into the log, a batch in
+// one transaction, and tells everybody with one NOTIFY.
+//
+// It holds a lease with a term and, on its connection, an advisory lock on that
+// term. When its process dies the server lets go of the lock, and whoever asks
+// next takes over at once; when it stalls or its machine is cut off, the lease
+// runs out. A batch is moved only while the term still stands.
+const (
+	sequencerLease = 6 * time.Second
+	sequencerCheck = 300 * time.Millisecond // how often others look whether it is theirs
+	sequencerIdle  = 2 * time.Second        // how often it renews the lease without work
+	batchRows      = 1000
+)
+
+const takeSequencer = `WITH taken AS (
+		UPDATE sequencer SET owner = $1, term = term + 1, until = ` + serverTime + ` + $2
+		WHERE name = 'log' AND (until < ` + serverTime + ` OR pg_try_advisory_xact_lock(` + lockSpace + `, term::int)) RETURNING term
+	) SELECT term, pg_advisory_lock(` + lockSpace + `, term::int) IS NULL FROM taken`
+
+const moveBatch = `WITH held AS (
+		SELECT position FROM sequencer WHERE name = 'log' AND owner = $1 AND term = $2 FOR UPDATE
+	), batch AS (
+		DELETE FROM outbox WHERE n = ANY (ARRAY(SELECT n FROM outbox WHERE EXISTS (SELECT FROM held) ORDER BY n LIMIT $3)) RETURNING *
+	), moved AS (
+		INSERT INTO events (` + eventColumns + `)
+		SELECT held.position + row_number() OVER (ORDER BY n), ` + eventFields + ` FROM batch, held
+		RETURNING position
+	), head AS (
+		UPDATE sequencer s SET position = s.position + c.moved, until = ` + serverTime + ` + $4
+		FROM (SELECT COUNT(*) AS moved FROM moved) c, held WHERE s.name = 'log' RETURNING s.position, c.moved
+	) SELECT position, moved, CASE WHEN moved > 0 THEN pg_notify('` + eventsChannel + `', position::text) END IS NULL FROM head`
+
+const (
+	eventsChannel = "mgx_events" // the log has grown to this position
+	outboxChannel = "mgx_outbox" // there is something to number
+)
+
+// sequence competes for the sequencer's role and plays it, until ctx ends.
+func (d *server) sequence(ctx context.Context) {
+	s := &sequencer{d: d, owner: mgx.NewID[string]("seq")}
+	for ctx.Err() == nil {
+		s.session(ctx)
+		sleep(ctx, sequencerCheck)
+	}
+}
+
+type sequencer struct {
+	d     *server
+	owner string
+	term  int64
+}
+
+// session works on one connection, until it or the context ends.
+func (s *sequencer) session(ctx context.Context) {
+	conn, err := pgx.ConnectConfig(ctx, s.d.config)
+	if err != nil {
+		return
+	}
+	defer conn.Close(context.WithoutCancel(ctx))
+	for ctx.Err() == nil {
+		leads, err := s.take(ctx, conn)
+		if err == nil && leads {
+			err = s.lead(ctx, conn)
+		}
+		if err != nil {
+			return
+		}
+		sleep(ctx, sequencerCheck)
+	}
+}
+
+func (s *sequencer) take(ctx context.Context, conn *pgx.Conn) (bool, error) {
+	var locked bool
+	err := conn.QueryRow(ctx, takeSequencer, s.owner, sequencerLease.Microseconds()).Scan(&s.term, &locked)
+	if err == pgx.ErrNoRows {
+		return false, nil
+	}
+	return err == nil, err
+}
+
+// lead moves batches for as long as the term stands.
+func (s *sequencer) lead(ctx context.Context, conn *pgx.Conn) error {
+	s.d.leads.Store(true)
+	defer s.d.leads.Store(false)
+	idle := time.NewTicker(sequencerIdle)
+	defer idle.Stop()
+	for {
+		moved, stands, err := s.move(ctx, conn)
+		if err != nil || !stands {
+			return err
+		}
+		if moved > 0 {
+			continue
+		}
+		select {
+		case <-s.d.poke:
+		case <-idle.C:
+		case <-ctx.Done():
+			return ctx.Err()
+		}
+	}
+}
+
+func (s *sequencer) move(ctx context.Context, conn *pgx.Conn) (moved int64, stands bool, err error) {
+	ctx, cancel := context.WithTimeout(ctx, sequencerLease)
+	defer cancel()
+	var head int64
+	var told bool
+	err = conn.QueryRow(ctx, moveBatch, s.owner, s.term, batchRows, sequencerLease.Microseconds()).Scan(&head, &moved, &told)
+	if err == pgx.ErrNoRows {
+		return 0, false, nil
+	}
+	if err == nil {
+		s.d.advance(head)
+	}
+	return moved, err == nil, err
+}
+
+// hint tells the sequencer, wherever it is, that there is something to number:
+// one transaction without data for however many changes were committed since
+// the last. (A NOTIFY in each change would make their commits wait in a row.)
+func (d *server) hint(ctx context.Context) {
+	for {
+		select {
+		case <-d.hints:
+		case <-ctx.Done():
+			return
+		}
+		if _, err := d.db.ExecContext(ctx, `SELECT pg_notify('`+outboxChannel+`', '')`); err != nil {
+			sleep(ctx, sequencerCheck)
+		}
+	}
+}
+
+// listen hears how far the log has grown and what is to be numbered. It asks by
+// itself whenever it has a new connection, or heard nothing for a while.
+func (d *server) listen(ctx context.Context) {
+	for ctx.Err() == nil {
+		d.listenOnce(ctx)
+		if sleep(ctx, sequencerCheck) {
+			d.look(ctx)
+		}
+	}
+}
+
+func (d *server) listenOnce(ctx context.Context) {
+	conn, err := pgx.ConnectConfig(ctx, d.config)
+	if err != nil {
+		return
+	}
+	defer conn.Close(context.WithoutCancel(ctx))
+	if _, err := conn.Exec(ctx, `LISTEN `+eventsChannel+`; LISTEN `+outboxChannel); err != nil {
+		return
+	}
+	d.look(ctx)
+	for {
+		waiting, cancel := context.WithTimeout(ctx, listenQuiet)
+		n, err := conn.WaitForNotification(waiting)
+		quiet := waiting.Err() != nil && ctx.Err() == nil
+		cancel()
+		switch {
+		case quiet:
+			d.look(ctx)
+		case err != nil:
+			return
+		case n.Channel == outboxChannel:
+			signal(d.poke)
+		default:
+			if head, err := strconv.ParseInt(n.Payload, 10, 64); err == nil {
+				d.advance(head)
+			}
+		}
+	}
+}
+
+const listenQuiet = 5 * time.Second
+
+// look asks how far the log has grown, and has the outbox looked at.
+func (d *server) look(ctx context.Context) {
+	var head int64
+	if err := d.reads.QueryRowContext(ctx, `SELECT COALESCE(MAX(position), 0) FROM events`).Scan(&head); err == nil {
+		d.advance(head)
+	}
+	signal(d.poke)
+}
+
+func signal(c chan struct{}) {
+	select {
+	case c <- struct{}{}:
+	default:
+	}
+}
+
+// sleep waits and reports whether ctx still goes on.
+func sleep(ctx context.Context, d time.Duration) bool {
+	select {
+	case <-time.After(d):
+		return true
+	case <-ctx.Done():
+		return false
+	}
+}

@@ -1,0 +1,81 @@
+package store
+
+import (
+	"context"
+	"database/sql"
+	"sync"
+
+	"mgx"
+)
+
+// sqliteFile drives a SQLite file. It tells changes by this process through a
+// beacon, and those by any through SQLite's data version, which is only
+// comparable on one connection.
+type sqliteFile struct {
+	*beacon
+	path   string
+	mode   string  // how readers open it
+	writes *writer // nil when read-only
+
+	versionMu sync.Mutex
+	versions  *sql.Conn
+}
+
+var sqliteDialect = dialect{
+	migrations: migrationsIn("sqlite"),
+	begin:      []string{`BEGIN IMMEDIATE`},
+	schema:     `SELECT COALESCE(SUM(name = 'mgx_schema'), 0), COUNT(*) FROM sqlite_schema WHERE type = 'table'`,
+	insertEvent: `INSERT INTO events (` + eventFields + `, position) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17)
+		ON CONFLICT (id) DO NOTHING`,
+	numbers:   true,
+	findEvent: `SELECT ` + eventColumns + ` FROM events WHERE id = $1`,
+	head:      `SELECT sequence, workspace FROM events WHERE stream = $1 ORDER BY sequence DESC LIMIT 1`,
+	allEvents: `events`,
+	lock:      func(*tx, mgx.Change) error { return nil }, // there is one writer
+	pick:      pickFirst,
+	checks:    []func(*verifier) error{checkFile, checkReferences},
+}
+
+func openSQLite(ctx context.Context, path string, o Options) (*Store, error) {
+	if o.ReadOnly {
+		return openReadOnly(ctx, path, o)
+	}
+	if err := prepareFile(path); err != nil {
+		return nil, err
+	}
+	w, err := openWriter(ctx, path, o.Now)
+	if err != nil {
+		return nil, err
+	}
+	s, err := openReaders(ctx, path, "mode=rw", o)
+	if err != nil {
+		w.release()
+		return nil, err
+	}
+	d := s.driver.(*sqliteFile)
+	d.writes, w.committed = w, d.notify
+	w.start()
+	return s, nil
+}
+
+func (d *sqliteFile) do(ctx context.Context, f func(*tx) error) error { return d.writes.do(ctx, f) }
+
+func (d *sqliteFile) explain(err error) error { return explain(d.path, err) }
+
+func (d *sqliteFile) version(ctx context.Context) (v int64, err error) {
+	d.versionMu.Lock()
+	defer d.versionMu.Unlock()
+	err = d.versions.QueryRowContext(ctx, `PRAGMA data_version`).Scan(&v)
+	return v, err
+}
+
+func (d *sqliteFile) close() error {
+	var err error
+	if d.writes != nil {
+		err = d.writes.close()
+	}
+	d.versionMu.Lock()
+	defer d.versionMu.Unlock()
+	d.versions.Close()
+	return err
+}

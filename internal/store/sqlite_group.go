@@ -1,0 +1,124 @@
+package store
+
+import (
+	"context"
+	"database/sql"
+	"errors"
+	"time"
+
+	"mgx"
+)
+
+// prepared is the writing connection with every statement it has run, prepared.
+type prepared struct {
+	conn  *sql.Conn
+	stmts map[string]*sql.Stmt
+}
+
+func (p *prepared) stmt(ctx context.Context, query string) (*sql.Stmt, error) {
+	if s := p.stmts[query]; s != nil {
+		return s, nil
+	}
+	s, err := p.conn.PrepareContext(ctx, query)
+	if err == nil {
+		p.stmts[query] = s
+	}
+	return s, err
+}
+
+func (p *prepared) ExecContext(ctx context.Context, query string, args ...any) (sql.Result, error) {
+	s, err := p.stmt(ctx, query)
+	if err != nil {
+		return nil, err
+	}
+	return s.ExecContext(ctx, args...)
+}
+
+func (p *prepared) QueryContext(ctx context.Context, query string, args ...any) (*sql.Rows, error) {
+	s, err := p.stmt(ctx, query)
+	if err != nil {
+		return nil, err
+	}
+	return s.QueryContext(ctx, args...)
+}
+
+func (p *prepared) QueryRowContext(ctx context.Context, query string, args ...any) *sql.Row {
+	s, err := p.stmt(ctx, query)
+	if err != nil { // fails again, in the row
+		return p.conn.QueryRowContext(ctx, query, args...)
+	}
+	return s.QueryRowContext(ctx, args...)
+}
+
+func (p *prepared) close() {
+	for _, s := range p.stmts {
+		s.Close()
+	}
+}
+
+func newTx(conn session, clock func() time.Time) *tx {
+	return &tx{clock: clock, conn: conn, d: &sqliteDialect, ctx: context.Background(), caller: context.Background(), log: newLog()}
+}
+
+// group runs the jobs in one transaction and returns an outcome for each. A job
+// that fails is undone alone; a failure of the file fails them all.
+func (t *tx) group(jobs []*job) (outcome []error, wrote bool) {
+	outcome = make([]error, len(jobs))
+	err := t.begin()
+	for i := 0; err == nil && i < len(jobs); i++ {
+		outcome[i], err = t.one(jobs[i].run)
+	}
+	if err == nil {
+		err = t.finish()
+	}
+	if err != nil {
+		t.control(`ROLLBACK`) // fails when SQLite has rolled back by itself
+		t.log.forget()
+		for i := range outcome {
+			outcome[i] = err
+		}
+		return outcome, false
+	}
+	return outcome, t.wrote
+}
+
+func (t *tx) begin() error {
+	t.now, t.wrote = t.clock(), false
+	if err := t.control(`BEGIN IMMEDIATE`); err != nil {
+		return err
+	}
+	// The number changes exactly when somebody else has committed.
+	var v int64
+	if _, err := t.row(`PRAGMA data_version`, nil, &v); err != nil {
+		return err
+	}
+	t.log.valid(v)
+	return nil
+}
+
+func (t *tx) finish() error {
+	if err := t.saveRuns(); err != nil {
+		return err
+	}
+	return t.control(`COMMIT`)
+}
+
+// one runs a job inside a savepoint. The first result is the job's own failure,
+// the second one that ends the whole transaction.
+func (t *tx) one(run func(*tx) error) (failed, broken error) {
+	if err := t.control(`SAVEPOINT change`); err != nil {
+		return nil, err
+	}
+	t.log.mark()
+	err := run(t)
+	if err != nil {
+		if _, own := errors.AsType[*mgx.Error](err); !own && !constraint(err) {
+			return nil, err
+		}
+		t.log.undo()
+		if e := t.control(`ROLLBACK TO change`); e != nil {
+			return nil, e
+		}
+	}
+	return err, t.control(`RELEASE change`)
+}
