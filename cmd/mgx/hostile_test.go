@@ -153,8 +153,10 @@ func TestPassingFaultsAreRetried(t *testing.T) {
 	t.Parallel()
 	l := newLab(t, labScript)
 	faults := []*llmtest.Fault{
-		{Kind: llmtest.ResetMidEvent, After: 1}, {Kind: llmtest.Status, Status: 503, Header: http.Header{"Retry-After": {"0"}}},
-		{Kind: llmtest.NoEnd}, {Kind: llmtest.ResetAtOnce},
+		{Kind: llmtest.ResetMidEvent, After: 1},
+		{Kind: llmtest.Status, Status: 503, Header: http.Header{"Retry-After": {"0"}}},
+		{Kind: llmtest.NoEnd},
+		{Kind: llmtest.ResetAtOnce},
 	}
 	l.server.Faults = func(n int, _ *http.Request) *llmtest.Fault {
 		if n%3 == 0 {

@@ -41,8 +41,11 @@ func TestDiscover(t *testing.T) {
 		{"remote server", []string{"OPENAI_BASE_URL", "https://llm.example/v1", "OPENAI_API_KEY", "k"}, "openai", ""},
 		{"own address spelled out", []string{"OPENAI_BASE_URL", "https://api.openai.com/v1/", "OPENAI_API_KEY", "k"}, "openai", "gpt-5"},
 		{"ollama elsewhere", []string{"OLLAMA_HOST", "gpu.example"}, "ollama+", ""},
-		{"several", []string{"MISTRAL_API_KEY", "k", "OPENROUTER_API_KEY", "k", "TOGETHER_API_KEY", "k", "GEMINI_API_KEY", "k", "ANTHROPIC_API_KEY", "k"},
-			"anthropic gemini mistral together openrouter", "claude-sonnet-5"},
+		{
+			"several",
+			[]string{"MISTRAL_API_KEY", "k", "OPENROUTER_API_KEY", "k", "TOGETHER_API_KEY", "k", "GEMINI_API_KEY", "k", "ANTHROPIC_API_KEY", "k"},
+			"anthropic gemini mistral together openrouter", "claude-sonnet-5",
+		},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			all, lookedFor := discover(environment(c.env...))

@@ -93,8 +93,10 @@ type gadget struct {
 }
 
 func (g gadget) Spec() tool.Spec {
-	return tool.Spec{Name: g.name, Description: "a test tool", Effect: g.effect,
-		Schema: json.RawMessage(`{"type":"object","properties":{"n":{"type":"integer"}},"additionalProperties":false}`)}
+	return tool.Spec{
+		Name: g.name, Description: "a test tool", Effect: g.effect,
+		Schema: json.RawMessage(`{"type":"object","properties":{"n":{"type":"integer"}},"additionalProperties":false}`),
+	}
 }
 
 func (g gadget) Call(_ context.Context, _ *tool.Workspace, args json.RawMessage) (tool.Result, error) {

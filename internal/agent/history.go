@@ -48,8 +48,10 @@ func Repair(in []llm.Message) []llm.Message {
 func answers(calls []llm.ToolCall, have llm.Message) llm.Message {
 	m := llm.Message{Role: llm.Tool}
 	for _, call := range calls {
-		r := &llm.ToolResult{CallID: call.ID, Name: call.Name, IsError: true,
-			Text: "The call was interrupted and its result is unknown. Look before you repeat it."}
+		r := &llm.ToolResult{
+			CallID: call.ID, Name: call.Name, IsError: true,
+			Text: "The call was interrupted and its result is unknown. Look before you repeat it.",
+		}
 		for _, p := range have.Parts {
 			if p.Result != nil && p.Result.CallID == call.ID {
 				r = p.Result

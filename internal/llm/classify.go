@@ -106,10 +106,15 @@ func typeFault(words string) Fault {
 		part  string
 		fault Fault
 	}{
-		{"authentication_error", FaultAuth}, {"permission_error", FaultAuth}, {"invalid_api_key", FaultAuth},
-		{"rate_limit", FaultRate}, {"429", FaultRate},
+		{"authentication_error", FaultAuth},
+		{"permission_error", FaultAuth},
+		{"invalid_api_key", FaultAuth},
+		{"rate_limit", FaultRate},
+		{"429", FaultRate},
 		{"timeout", FaultTimeout},
-		{"invalid_request", FaultRequest}, {"not_found_error", FaultRequest}, {"request_too_large", FaultRequest},
+		{"invalid_request", FaultRequest},
+		{"not_found_error", FaultRequest},
+		{"request_too_large", FaultRequest},
 		{"invalid_prompt", FaultRequest},
 	} {
 		if strings.Contains(words, known.part) {

@@ -102,10 +102,19 @@ func TestRetryAfter(t *testing.T) {
 		value  string
 		want   time.Duration
 	}{
-		{429, "2", 2 * time.Second}, {503, "0.5", 500 * time.Millisecond}, {529, "120", 2 * time.Minute},
-		{200, "2", 0}, {500, "2", 0}, {400, "2", 0}, // others carry it and mean nothing
-		{429, "Fri, 02 Jan 2026 03:04:15 GMT", 10 * time.Second}, {429, "Fri, 02 Jan 2026 03:00:00 GMT", 0},
-		{429, "soon", 0}, {429, "", 0}, {429, "-3", 0}, {429, "NaN", 0}, {429, "1e300", 24 * time.Hour},
+		{429, "2", 2 * time.Second},
+		{503, "0.5", 500 * time.Millisecond},
+		{529, "120", 2 * time.Minute},
+		{200, "2", 0},
+		{500, "2", 0},
+		{400, "2", 0}, // others carry it and mean nothing
+		{429, "Fri, 02 Jan 2026 03:04:15 GMT", 10 * time.Second},
+		{429, "Fri, 02 Jan 2026 03:00:00 GMT", 0},
+		{429, "soon", 0},
+		{429, "", 0},
+		{429, "-3", 0},
+		{429, "NaN", 0},
+		{429, "1e300", 24 * time.Hour},
 	} {
 		h := http.Header{}
 		h.Set("Retry-After", c.value)

@@ -289,7 +289,8 @@ func (w *work) judge(round int) (reviewed, error) {
 		verdict = "revise"
 	}
 	return v, workflow.Record(w.c, fmt.Sprintf("review/%d/result", round), w.c.Scope().Event(mgx.RunReviewCompleted, mgx.ReviewData{
-		Round: round, Verdict: verdict, Summary: v.Summary, Findings: v.Findings}))
+		Round: round, Verdict: verdict, Summary: v.Summary, Findings: v.Findings,
+	}))
 }
 
 func (w *work) forReview(diff string) string {

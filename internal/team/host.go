@@ -272,7 +272,8 @@ func (r *run) decide(c *workflow.Context, step, effect, hash string) (Decision, 
 
 func (r *run) decided(c *workflow.Context, step, id string, d Decision) error {
 	return workflow.Record(c, step+"/decided", c.Scope().Event(mgx.ApprovalDecided, mgx.ApprovalDecidedData{
-		ApprovalID: id, Approved: d.Approved, By: d.By, Reason: d.Reason, Hash: d.Hash}))
+		ApprovalID: id, Approved: d.Approved, By: d.By, Reason: d.Reason, Hash: d.Hash,
+	}))
 }
 
 func (r *run) publishPlan(c *workflow.Context, step string, plan mgx.Plan) error {
@@ -319,7 +320,8 @@ func (d Deps) ended(ctx context.Context, x mgx.Execution) ([]mgx.Event, error) {
 			return nil, err
 		}
 		return []mgx.Event{x.Event(mgx.TaskCompleted, mgx.TaskCompletedData{
-			DurationMS: elapsed.Milliseconds(), Tokens: row.Usage, CostUSD: row.Cost, Result: result})}, nil
+			DurationMS: elapsed.Milliseconds(), Tokens: row.Usage, CostUSD: row.Cost, Result: result,
+		})}, nil
 	case x.Failure == nil:
 		return nil, errors.New("an execution that is not done has no failure")
 	case x.Failure.Code == mgx.CodeCancelled:
@@ -328,7 +330,8 @@ func (d Deps) ended(ctx context.Context, x mgx.Execution) ([]mgx.Event, error) {
 	f := x.Failure
 	return []mgx.Event{x.Event(mgx.TaskFailed, mgx.TaskErrorData{
 		ErrorType: errorType(f), Kind: f.Kind, Code: f.Code, Message: bounded(f.Message, 4000), Fatal: true,
-		LastStep: row.Phase, SuggestedActions: suggestions(f)})}, nil
+		LastStep: row.Phase, SuggestedActions: suggestions(f),
+	})}, nil
 }
 
 func errorType(f *mgx.Error) string {

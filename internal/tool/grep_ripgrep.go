@@ -44,8 +44,10 @@ func ripgrep(ctx context.Context, ws *Workspace, p place, a grepArgs, s *search)
 }
 
 func ripgrepArgs(p place, a grepArgs) []string {
-	args := []string{"rg", "--json", "--no-config", "--hidden", "--crlf", "--sort", "path",
-		"--max-filesize", fmt.Sprint(maxSearched), "--context", fmt.Sprint(a.Context), "--glob", "!.git"}
+	args := []string{
+		"rg", "--json", "--no-config", "--hidden", "--crlf", "--sort", "path",
+		"--max-filesize", fmt.Sprint(maxSearched), "--context", fmt.Sprint(a.Context), "--glob", "!.git",
+	}
 	if a.Include != "" {
 		args = append(args, "--glob", strings.TrimPrefix(a.Include, sandbox.Workspace+"/"))
 	}

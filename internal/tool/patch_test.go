@@ -24,17 +24,32 @@ func TestApplyPatch(t *testing.T) {
 		patch  string
 		after  map[string]string
 	}{
-		{"all operations", map[string]string{"a": "1\n2\n3\n", "old": "x\n", "from": "m\nn\n"},
+		{
+			"all operations",
+			map[string]string{"a": "1\n2\n3\n", "old": "x\n", "from": "m\nn\n"},
 			begin("*** Update File: a", "@@", " 1", "-2", "+two", " 3", "*** Add File: d/new", "+n1", "+", "+n3", "*** Delete File: old", "*** Update File: from", "*** Move to: d/to", "-m", "+M", " n"),
-			map[string]string{"a": "1\ntwo\n3\n", "d/new": "n1\n\nn3\n", "d/to": "M\nn\n"}},
+			map[string]string{"a": "1\ntwo\n3\n", "d/new": "n1\n\nn3\n", "d/to": "M\nn\n"},
+		},
 		{"move only", map[string]string{"a": "1\n"}, begin("*** Update File: a", "*** Move to: b"), map[string]string{"b": "1\n"}},
-		{"several hunks", map[string]string{"a": "1\n2\n3\n4\n5\n6\n"},
-			begin("*** Update File: a", " 1", "-2", " 3", "@@", " 5", "+5b", " 6"), map[string]string{"a": "1\n3\n4\n5\n5b\n6\n"}},
+		{
+			"several hunks",
+			map[string]string{"a": "1\n2\n3\n4\n5\n6\n"},
+			begin("*** Update File: a", " 1", "-2", " 3", "@@", " 5", "+5b", " 6"),
+			map[string]string{"a": "1\n3\n4\n5\n5b\n6\n"},
+		},
 		{"anchor", map[string]string{"a": "f:\n  x\ng:\n  x\n"}, begin("*** Update File: a", "@@ g:", "-  x", "+  y"), map[string]string{"a": "f:\n  x\ng:\n  y\n"}},
-		{"nested anchors", map[string]string{"a": "class A\n def f\n  x\nclass B\n def f\n  x\n"},
-			begin("*** Update File: a", "@@ class B", "@@  def f", "-  x", "+  y"), map[string]string{"a": "class A\n def f\n  x\nclass B\n def f\n  y\n"}},
-		{"anchor is the start of a line", map[string]string{"a": "func f(a int) error {\n\tx\n}\nfunc g() {\n\tx\n}\n"},
-			begin("*** Update File: a", "@@ func g", "-\tx", "+\ty"), map[string]string{"a": "func f(a int) error {\n\tx\n}\nfunc g() {\n\ty\n}\n"}},
+		{
+			"nested anchors",
+			map[string]string{"a": "class A\n def f\n  x\nclass B\n def f\n  x\n"},
+			begin("*** Update File: a", "@@ class B", "@@  def f", "-  x", "+  y"),
+			map[string]string{"a": "class A\n def f\n  x\nclass B\n def f\n  y\n"},
+		},
+		{
+			"anchor is the start of a line",
+			map[string]string{"a": "func f(a int) error {\n\tx\n}\nfunc g() {\n\tx\n}\n"},
+			begin("*** Update File: a", "@@ func g", "-\tx", "+\ty"),
+			map[string]string{"a": "func f(a int) error {\n\tx\n}\nfunc g() {\n\ty\n}\n"},
+		},
 		{"anchor repeated as context", map[string]string{"a": "f:\n x\ng:\n x\n"}, begin("*** Update File: a", "@@ g:", " g:", "- x", "+ y"), map[string]string{"a": "f:\n x\ng:\n y\n"}},
 		{"insertion after an anchor", map[string]string{"a": "1\n2\n"}, begin("*** Update File: a", "@@ 1", "+new"), map[string]string{"a": "1\nnew\n2\n"}},
 		{"insertion at the end", map[string]string{"a": "1\n2"}, begin("*** Update File: a", "@@", "+new"), map[string]string{"a": "1\n2\nnew"}},
@@ -63,12 +78,15 @@ func TestApplyPatch(t *testing.T) {
 		{"diff that looks like headers", map[string]string{"a": "-- x\n1\n"}, "--- a/a\n+++ b/a\n@@ -1,2 +1,2 @@\n--- x\n+++ y\n 1\n", map[string]string{"a": "++ y\n1\n"}},
 		{"diff places by line number", map[string]string{"a": "x\nx\nx\n"}, "--- a/a\n+++ b/a\n@@ -2,1 +2,1 @@\n-x\n+y\n", map[string]string{"a": "x\ny\nx\n"}},
 		{"diff inserts without context", map[string]string{"a": "1\n2\n"}, "--- a/a\n+++ b/a\n@@ -1,0 +2,1 @@\n+new\n", map[string]string{"a": "1\nnew\n2\n"}},
-		{"git's extras", map[string]string{"old name": "1\n2\n3\n", "gone": "x\n", "ä": "1\n"},
+		{
+			"git's extras",
+			map[string]string{"old name": "1\n2\n3\n", "gone": "x\n", "ä": "1\n"},
 			"commit message\n\ndiff --git a/old name b/new name\nsimilarity index 90%\nrename from old name\nrename to new name\n--- a/old name\t\n+++ b/new name\t\n@@ -1,3 +1,3 @@\n 1\n-2\n+two\n 3\n" +
 				"diff --git a/empty b/empty\nnew file mode 100644\nindex 000..111\ndiff --git a/n b/n\nnew file mode 100755\n--- /dev/null\n+++ b/n\n@@ -0,0 +1 @@\n+x\n\\ No newline at end of file\n" +
 				"diff --git a/gone b/gone\ndeleted file mode 100644\n--- a/gone\n+++ /dev/null\n@@ -1 +0,0 @@\n-x\n" +
 				"diff --git \"a/\\303\\244\" \"b/\\303\\244\"\n--- \"a/\\303\\244\"\n+++ \"b/\\303\\244\"\n@@ -1 +1 @@\n-1\n+2\n-- \n2.39.2\n",
-			map[string]string{"new name": "1\ntwo\n3\n", "empty": "", "n": "x", "ä": "2\n"}},
+			map[string]string{"new name": "1\ntwo\n3\n", "empty": "", "n": "x", "ä": "2\n"},
+		},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			ws := workspace(t, c.before)

@@ -223,8 +223,12 @@ func TestHints(t *testing.T) {
 		code         int
 		output, says string
 	}{
-		{137, "", "killed"}, {1, "fork/exec x: signal: killed", "killed"}, {139, "", "segmentation fault"}, {1, "curl: (6) Could not resolve host: x", "no network"},
-		{0, "Killed", ""}, {1, "FAIL", ""},
+		{137, "", "killed"},
+		{1, "fork/exec x: signal: killed", "killed"},
+		{139, "", "segmentation fault"},
+		{1, "curl: (6) Could not resolve host: x", "no network"},
+		{0, "Killed", ""},
+		{1, "FAIL", ""},
 	} {
 		if got := strings.Join(exitHints(c.code, c.output), " "); !strings.Contains(got, c.says) || c.says == "" && got != "" {
 			t.Errorf("%d %q: %q", c.code, c.output, got)

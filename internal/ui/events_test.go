@@ -63,10 +63,12 @@ func wholeRun() []mgx.Event {
 		event(mgx.LLMProviderError, mgx.ProviderErrorData{Provider: "openai", Model: "gpt-5", ErrorType: "rate_limit", Message: "slow down", RetryCount: 0, Retrying: true}),
 		event(mgx.RunPhaseChanged, mgx.PhaseData{Phase: mgx.PhaseReview}),
 		event(mgx.RunReviewCompleted, mgx.ReviewData{Round: 1, Verdict: "revise", Summary: "one thing missed", Findings: []mgx.Finding{
-			{Title: "POST answers 200", Body: "FEATURE.md asks for 405.", Priority: "P1", File: "server.go", Line: 28}}}),
+			{Title: "POST answers 200", Body: "FEATURE.md asks for 405.", Priority: "P1", File: "server.go", Line: 28},
+		}}),
 		event(mgx.RunReviewCompleted, mgx.ReviewData{Round: 2, Verdict: "approve", Summary: "all good"}),
 		event(mgx.RunChecksCompleted, mgx.ChecksData{Round: "2", Passed: true, Checks: []mgx.CheckResult{
-			{Name: "go test ./...", Command: "go test ./...", Status: "passed", DurationMS: 3100}}}),
+			{Name: "go test ./...", Command: "go test ./...", Status: "passed", DurationMS: 3100},
+		}}),
 		event(mgx.RunNoted, mgx.NotedData{Level: "warning", Text: "the checkout had uncommitted changes, which are left out"}),
 		event(mgx.RunNoted, mgx.NotedData{Level: "info", Text: "kept the cache"}),
 		event(mgx.RunPhaseChanged, mgx.PhaseData{Phase: mgx.PhaseDeliver}),

@@ -41,7 +41,8 @@ func contains(t *testing.T, out string, wants ...string) {
 func TestSummaryOfADeliveredRun(t *testing.T) {
 	t.Parallel()
 	out := summaryOf(t, folded(wholeRun()), SummaryOptions{
-		Elapsed: 192 * time.Second, Own: 400 * time.Millisecond, Next: []string{"mgx show run_1", "mgx diff run_1"}})
+		Elapsed: 192 * time.Second, Own: 400 * time.Millisecond, Next: []string{"mgx show run_1", "mgx diff run_1"},
+	})
 	contains(t, out,
 		"╭─ ✓ Done: delivered on mgx/add-healthz/run-1 ──",
 		"│ branch   mgx/add-healthz/run-1\n",

@@ -144,8 +144,10 @@ func FuzzHostileRun(f *testing.F) {
 func hostile(s string) []mgx.Event {
 	plan := mgx.Plan{Goal: s, Steps: []mgx.PlanStep{{Text: s, Status: s}}, Files: []string{s}, Risks: []string{s}, Verify: []string{s}}
 	return numbered(
-		event(mgx.RunCreated, mgx.RunCreatedData{Task: mgx.TaskInfo{Title: s, Description: "d" + s}, Repo: mgx.RepoInfo{Path: s, Head: s, Branch: s},
-			Settings: mgx.RunSettings{Model: s, Approve: s, Sandbox: s, Checks: []string{s}}}),
+		event(mgx.RunCreated, mgx.RunCreatedData{
+			Task: mgx.TaskInfo{Title: s, Description: "d" + s}, Repo: mgx.RepoInfo{Path: s, Head: s, Branch: s},
+			Settings: mgx.RunSettings{Model: s, Approve: s, Sandbox: s, Checks: []string{s}},
+		}),
 		event(mgx.RunPhaseChanged, mgx.PhaseData{Phase: s, Note: s}),
 		event(mgx.AgentMessage, mgx.AgentMessageData{Role: "assistant", AgentRole: s, Text: s, ToolCalls: []string{s}}),
 		event(mgx.AgentMessage, mgx.AgentMessageData{Role: s, Text: s}),

@@ -59,13 +59,17 @@ func (s *stop) Unwrap() error {
 }
 
 func cancelled(why string) *stop {
-	return &stop{fate: ended, status: mgx.ExecCancelled,
-		failure: mgx.Errorf(mgx.KindStopped, mgx.CodeCancelled, "cancelled: %s", why)}
+	return &stop{
+		fate: ended, status: mgx.ExecCancelled,
+		failure: mgx.Errorf(mgx.KindStopped, mgx.CodeCancelled, "cancelled: %s", why),
+	}
 }
 
 func overdue() *stop {
-	return &stop{fate: ended, status: mgx.ExecFailed,
-		failure: mgx.Errorf(mgx.KindStopped, mgx.CodeTimedOut, "the time limit of the whole execution passed")}
+	return &stop{
+		fate: ended, status: mgx.ExecFailed,
+		failure: mgx.Errorf(mgx.KindStopped, mgx.CodeTimedOut, "the time limit of the whole execution passed"),
+	}
 }
 
 func failed(err *mgx.Error) *stop {

@@ -162,10 +162,16 @@ func TestUsage(t *testing.T) {
 		want        mgx.Usage
 		ok          bool
 	}{
-		{"all", `{"prompt_tokens":100,"completion_tokens":30,"total_tokens":130,"prompt_tokens_details":{"cached_tokens":64,"cache_write_tokens":5},"completion_tokens_details":{"reasoning_tokens":20}}`,
-			mgx.Usage{Prompt: 100, Completion: 30, Cached: 64, CacheWrite: 5, Reasoning: 20}, true},
-		{"reasoning outside completion", `{"prompt_tokens":100,"completion_tokens":10,"total_tokens":130,"completion_tokens_details":{"reasoning_tokens":20}}`,
-			mgx.Usage{Prompt: 100, Completion: 30, Reasoning: 20}, true},
+		{
+			"all", `{"prompt_tokens":100,"completion_tokens":30,"total_tokens":130,"prompt_tokens_details":{"cached_tokens":64,"cache_write_tokens":5},"completion_tokens_details":{"reasoning_tokens":20}}`,
+			mgx.Usage{Prompt: 100, Completion: 30, Cached: 64, CacheWrite: 5, Reasoning: 20},
+			true,
+		},
+		{
+			"reasoning outside completion", `{"prompt_tokens":100,"completion_tokens":10,"total_tokens":130,"completion_tokens_details":{"reasoning_tokens":20}}`,
+			mgx.Usage{Prompt: 100, Completion: 30, Reasoning: 20},
+			true,
+		},
 		{"DeepSeek's cache", `{"prompt_tokens":100,"completion_tokens":1,"prompt_cache_hit_tokens":60}`, mgx.Usage{Prompt: 100, Completion: 1, Cached: 60}, true},
 		{"null details", `{"prompt_tokens":7,"completion_tokens":1,"prompt_tokens_details":null,"completion_tokens_details":null}`, mgx.Usage{Prompt: 7, Completion: 1}, true},
 		{"null", `null`, mgx.Usage{}, false},

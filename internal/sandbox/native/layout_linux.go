@@ -64,9 +64,13 @@ func system() plan {
 		Dirs:  []string{"/etc", "/dev", "/home", "/run", "/var"},
 		Files: etc,
 		Links: []link{
-			{"/dev/fd", "/proc/self/fd"}, {"/dev/stdin", "/proc/self/fd/0"},
-			{"/dev/stdout", "/proc/self/fd/1"}, {"/dev/stderr", "/proc/self/fd/2"},
-			{"/etc/mtab", "/proc/self/mounts"}, {"/var/tmp", tmpDir}, {"/var/run", "/run"},
+			{"/dev/fd", "/proc/self/fd"},
+			{"/dev/stdin", "/proc/self/fd/0"},
+			{"/dev/stdout", "/proc/self/fd/1"},
+			{"/dev/stderr", "/proc/self/fd/2"},
+			{"/etc/mtab", "/proc/self/mounts"},
+			{"/var/tmp", tmpDir},
+			{"/var/run", "/run"},
 		},
 		Mounts: []mount{{Kind: proc, Target: "/proc", Make: makeDir}},
 	}

@@ -48,8 +48,10 @@ func (d *driver) look(ctx context.Context, dir string) (string, error) {
 	}
 	var out bytes.Buffer
 	_, err = b.Run(ctx, sandbox.Command{
-		Args: []string{"cat", "/proc/self/status", "/proc/1/status", "/proc/self/limits", "/proc/self/mounts", "/proc/net/dev",
-			"/proc/sys/kernel/pid_max", "/proc/sys/user/max_user_namespaces"},
+		Args: []string{
+			"cat", "/proc/self/status", "/proc/1/status", "/proc/self/limits", "/proc/self/mounts", "/proc/net/dev",
+			"/proc/sys/kernel/pid_max", "/proc/sys/user/max_user_namespaces",
+		},
 		Stdout: &out, Timeout: 10 * time.Second,
 	})
 	return out.String(), err
