@@ -21,6 +21,7 @@ There are three ways:
 
 - **WebSocket** at ` + "`" + socketPath + "`" + `, sub-protocol ` + "`" + socketProtocol + "`" + `. Frames are JSON objects with a ` + "`type`" + `.
 - **Server-sent events** at ` + "`" + streamPath + "`" + `: ` + "`data:`" + ` is the envelope, ` + "`id:`" + ` the token to resume with as ` + "`Last-Event-ID`" + `.
+  Events have no name; ` + "`subscribed`, `checkpoint`, `lagging`, `reset` and `live`" + ` have theirs, with the fields of the frames below.
 - **Webhooks** to addresses that a workspace registers.
 
 A subscription names channels (` + "`all`, `workspace:ID`, `project:ID`, `task:ID`, `run:ID`, `agent:ID`, `workflow:ID`" + `, or ` + "`*`" + ` for the id)
