@@ -139,8 +139,7 @@ func TestModelsThatMisbehave(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			l := newLab(t, labScript)
-			l.server.Faults = func(int, *http.Request) *llmtest.Fault { return c.fault }
+			l := newFaultyLab(t, labScript, func(int, *http.Request) *llmtest.Fault { return c.fault })
 			if _, stderr, code := l.run(labRun...); code != c.exit {
 				t.Errorf("exit %d, want %d\n%s", code, c.exit, stderr)
 			}
@@ -151,19 +150,18 @@ func TestModelsThatMisbehave(t *testing.T) {
 // TestPassingFaultsAreRetried has each third request fail in a way that passes.
 func TestPassingFaultsAreRetried(t *testing.T) {
 	t.Parallel()
-	l := newLab(t, labScript)
 	faults := []*llmtest.Fault{
 		{Kind: llmtest.ResetMidEvent, After: 1},
 		{Kind: llmtest.Status, Status: 503, Header: http.Header{"Retry-After": {"0"}}},
 		{Kind: llmtest.NoEnd},
 		{Kind: llmtest.ResetAtOnce},
 	}
-	l.server.Faults = func(n int, _ *http.Request) *llmtest.Fault {
+	l := newFaultyLab(t, labScript, func(n int, _ *http.Request) *llmtest.Fault {
 		if n%3 == 0 {
 			return faults[n/3%len(faults)]
 		}
 		return nil
-	}
+	})
 	l.must(labRun...)
 	out := l.must("events", "--json", "--type", "llm.provider.error")
 	if n := strings.Count(out, "\n"); n < 2 {

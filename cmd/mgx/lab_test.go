@@ -96,12 +96,18 @@ func identify(req *llm.Request) {
 
 func newLab(t *testing.T, script string) *lab {
 	t.Helper()
+	return newFaultyLab(t, script, nil)
+}
+
+// newFaultyLab has the model server do wrong what faults says.
+func newFaultyLab(t *testing.T, script string, faults func(n int, r *http.Request) *llmtest.Fault) *lab {
+	t.Helper()
 	parsed, err := llmtest.ParseScript([]byte(script))
 	if err != nil {
 		t.Fatal(err)
 	}
 	l := &lab{t: t, home: t.TempDir(), repo: filepath.Join(t.TempDir(), "repo")}
-	l.server = &llmtest.Server{Provider: llmtest.NewScripted(parsed), Key: "sk-lab-0123456789", Identify: identify}
+	l.server = &llmtest.Server{Provider: llmtest.NewScripted(parsed), Key: "sk-lab-0123456789", Identify: identify, Faults: faults}
 	web := httptest.NewServer(l)
 	t.Cleanup(web.Close)
 	l.env = []string{

@@ -1,35 +1,26 @@
 package main
 
 import (
+	"bytes"
 	"os"
 	"os/exec"
 	"path/filepath"
+	"strings"
 	"sync"
 	"testing"
-
-	"github.com/rogpeppe/go-internal/testscript"
 
 	"mgx/internal/sandbox/native"
 )
 
-// TestMain lets the test binary be mgx itself in the scripts, so that their
-// processes run under the race detector when the tests do.
 func TestMain(m *testing.M) {
 	native.Main()
-	testscript.Main(suite{m}, map[string]func(){
-		"mgx": func() { os.Exit(run(os.Args[1:])) },
-	})
+	code := m.Run()
+	os.RemoveAll(built.dir)
+	os.Exit(code)
 }
 
-type suite struct{ *testing.M }
-
-func (s suite) Run() int {
-	defer func() { os.RemoveAll(built.dir) }()
-	return s.M.Run()
-}
-
-// built is the program as users have it. Tests with many processes run this one:
-// under the race detector each command in the sandbox starts ten times slower.
+// built is the program as users have it. Tests with processes run this one: under
+// the race detector each command in the sandbox starts ten times slower.
 var built struct {
 	once sync.Once
 	dir  string
@@ -49,4 +40,26 @@ func program(t testing.TB) string {
 		t.Fatalf("build: %v\n%s", built.err, built.out)
 	}
 	return filepath.Join(built.dir, "mgx")
+}
+
+// TestDemoInProcess is the whole job within this process, so that the race
+// detector sees it.
+func TestDemoInProcess(t *testing.T) {
+	t.Parallel()
+	home := t.TempDir()
+	var out, stderr bytes.Buffer
+	c := &cli{in: strings.NewReader(""), out: &out, err: &stderr, getenv: func(name string) string {
+		if name == "HOME" {
+			return home
+		}
+		return ""
+	}}
+	root := c.command()
+	root.SetArgs([]string{"demo"})
+	if err := root.ExecuteContext(t.Context()); err != nil {
+		t.Fatalf("%v\n%s", err, stderr.String())
+	}
+	if !strings.Contains(stderr.String(), "mgx/add-a-healthz-endpoint/run-1") {
+		t.Errorf("no branch in\n%s", stderr.String())
+	}
 }

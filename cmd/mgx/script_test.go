@@ -20,6 +20,7 @@ import (
 // script.json of the story, or the lab's.
 func TestScripts(t *testing.T) {
 	t.Parallel()
+	program(t)
 	testscript.Run(t, testscript.Params{
 		Dir:                 "testdata/script",
 		RequireExplicitExec: true,
@@ -45,6 +46,7 @@ func setupScript(env *testscript.Env) error {
 	web := httptest.NewServer(&llmtest.Server{Provider: llmtest.NewScripted(parsed), Key: "sk-lab-0123456789", Identify: identify})
 	env.Defer(web.Close)
 	home := filepath.Join(env.WorkDir, "home")
+	env.Setenv("PATH", built.dir+string(os.PathListSeparator)+env.Getenv("PATH"))
 	env.Setenv("HOME", home)
 	env.Setenv("XDG_DATA_HOME", "")
 	env.Setenv("MODEL_SERVER", web.URL+"/v1")
