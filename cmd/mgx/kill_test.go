@@ -3,8 +3,11 @@ package main
 import (
 	"fmt"
 	"os"
+	"path/filepath"
+	"strings"
 	"sync"
 	"testing"
+	"time"
 
 	"mgx"
 )
@@ -76,6 +79,33 @@ func TestKilledInTheMiddleOfAModelStream(t *testing.T) {
 			l.verify(1)
 		})
 	}
+}
+
+// TestKilledInTheMiddleOfATool kills the process when a shell command has done
+// half of its work. The files must be put back before it runs again, or its line
+// would be there twice.
+func TestKilledInTheMiddleOfATool(t *testing.T) {
+	t.Parallel()
+	l := newLab(t, strings.Replace(labScript, "echo made >> made.txt;", "echo made >> made.txt; sleep 1;", 1))
+	_, killed := l.killAt(func(_ int, e mgx.Event) bool {
+		if e.Type != mgx.ToolCalled || !strings.Contains(string(e.Data), "sleep 1") {
+			return false
+		}
+		made := filepath.Join(l.home, ".local/share/mgx/runs", string(e.Run), "work/made.txt")
+		for range 5000 {
+			if text, err := os.ReadFile(made); err == nil && len(text) > 0 {
+				return true
+			}
+			time.Sleep(time.Millisecond)
+		}
+		t.Error("the command did not begin")
+		return true
+	}, labRun...)
+	if !killed {
+		t.Fatal("the command was not seen")
+	}
+	l.resumeKilled()
+	l.verify(1)
 }
 
 // TestKilledAgainAndAgain kills the process at every tenth event, resuming in
