@@ -34,6 +34,7 @@ var mayImport = map[string][]string{
 
 	"internal/event":               {},
 	"internal/event/cmd/contracts": {"internal/event"},
+	"internal/webhook":             {"internal/event"},
 	"internal/workflow":            {"internal/event"},
 	"internal/team": {
 		"internal/workflow", "internal/agent", "internal/git",

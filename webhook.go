@@ -82,5 +82,19 @@ type WebhookAttempt struct {
 type WebhookOutcome struct {
 	Attempt WebhookAttempt
 	Status  DeliveryStatus // the delivery's from now on; pending: due at Attempt.NextAt
+	Unsent  bool           // nothing was sent, so it says nothing about the endpoint
 	Disable string         // disables the endpoint, for this reason
+	// FailingSince limits Disable to endpoints that have been failing since then
+	// or longer; zero: any.
+	FailingSince time.Time
+}
+
+// DeliveryQuery selects deliveries of one endpoint.
+type DeliveryQuery struct {
+	Workspace WorkspaceID // required
+	Webhook   WebhookID   // required
+	Statuses  []DeliveryStatus
+	Failed    bool  // only those whose last attempt failed
+	Before    int64 // a position: only what is before it; 0: all
+	Limit     int   // 0: as many as the store lists at once
 }

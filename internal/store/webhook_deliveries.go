@@ -53,11 +53,11 @@ func (s *Store) DueDeliveries(ctx context.Context, id mgx.WebhookID, now time.Ti
 		string(id), utc(now).UnixMicro(), bounded(limit, MaxListed))
 }
 
-// NextDelivery returns when the next attempt of an endpoint is due; false:
-// nothing is pending.
-func (s *Store) NextDelivery(ctx context.Context, id mgx.WebhookID) (at time.Time, ok bool, err error) {
+// NextDelivery returns when, after a time, the next attempt of an endpoint
+// becomes due; false: none does by itself.
+func (s *Store) NextDelivery(ctx context.Context, id mgx.WebhookID, after time.Time) (at time.Time, ok bool, err error) {
 	next, _, err := get(ctx, s, func(row scanner) (n sql.NullInt64, err error) { return n, row.Scan(&n) },
-		`SELECT MIN(next_at) FROM webhook_deliveries WHERE webhook = $1 AND status = 'pending'`, string(id))
+		`SELECT MIN(next_at) FROM webhook_deliveries WHERE webhook = $1 AND status = 'pending' AND next_at > $2`, string(id), utc(after).UnixMicro())
 	return fromMicros(next), next.Valid, err
 }
 
@@ -69,13 +69,14 @@ func (s *Store) PendingDeliveries(ctx context.Context, id mgx.WebhookID) (n int,
 }
 
 // RecordDelivery records an attempt and what follows from it, if the lease is
-// still held. A delivery that is done with makes the next of its stream due.
-func (s *Store) RecordDelivery(ctx context.Context, l mgx.WebhookLease, o mgx.WebhookOutcome) error {
-	return s.write(ctx, func(t *tx) error {
+// still held. A delivery that is done with makes the next of its stream due. It
+// reports whether the endpoint was disabled by that.
+func (s *Store) RecordDelivery(ctx context.Context, l mgx.WebhookLease, o mgx.WebhookOutcome) (disabled bool, err error) {
+	err = s.write(ctx, func(t *tx) error {
 		if err := t.holdsWebhook(l); err != nil {
 			return err
 		}
-		if err := t.noteHealth(l.Webhook, o); err != nil {
+		if disabled, err = t.noteHealth(l.Webhook, o); err != nil {
 			return err
 		}
 		if err := t.addAttempt(l.Webhook, o.Attempt); err != nil {
@@ -92,20 +93,31 @@ func (s *Store) RecordDelivery(ctx context.Context, l mgx.WebhookLease, o mgx.We
 		}
 		return t.nextOfStream(l.Webhook, o.Attempt.Event)
 	})
+	return disabled && err == nil, err
 }
 
-// noteHealth keeps since when an endpoint has been failing.
-func (t *tx) noteHealth(id mgx.WebhookID, o mgx.WebhookOutcome) (err error) {
+// noteHealth keeps since when an endpoint has been failing, and disables it if
+// that follows.
+func (t *tx) noteHealth(id mgx.WebhookID, o mgx.WebhookOutcome) (disabled bool, err error) {
 	switch {
+	case o.Unsent:
+		return false, nil
 	case o.Attempt.Error == "":
 		_, err = t.exec(`UPDATE webhooks SET failing_since = NULL WHERE id = $1 AND failing_since IS NOT NULL`, string(id))
-	default:
-		_, err = t.exec(`UPDATE webhooks SET failing_since = $1 WHERE id = $2 AND failing_since IS NULL`, micros(utc(o.Attempt.At)), string(id))
+		return false, err
 	}
-	if err == nil && o.Disable != "" {
-		_, err = t.exec(`UPDATE webhooks SET enabled = 0, disabled_why = $1, updated_at = $2 WHERE id = $3 AND enabled = 1`, o.Disable, micros(t.now), string(id))
+	_, err = t.exec(`UPDATE webhooks SET failing_since = $1 WHERE id = $2 AND failing_since IS NULL`, micros(utc(o.Attempt.At)), string(id))
+	if err != nil || o.Disable == "" {
+		return false, err
 	}
-	return err
+	w := &where{args: []any{o.Disable, micros(t.now)}}
+	w.is("id =", string(id))
+	w.is("enabled =", 1)
+	if !o.FailingSince.IsZero() {
+		w.is("failing_since <=", o.FailingSince.UnixMicro())
+	}
+	n, err := t.exec(`UPDATE webhooks SET enabled = 0, disabled_why = $1, updated_at = $2`+w.String(), w.args...)
+	return n > 0, err
 }
 
 func (t *tx) addAttempt(id mgx.WebhookID, a mgx.WebhookAttempt) error {
@@ -148,7 +160,8 @@ func (s *Store) RetryDead(ctx context.Context, ws mgx.WorkspaceID, id mgx.Webhoo
 
 func (s *Store) retry(ctx context.Context, ws mgx.WorkspaceID, id mgx.WebhookID, which, arg string) (n int64, err error) {
 	err = s.write(ctx, func(t *tx) error {
-		held, err := t.exec(`UPDATE webhooks SET term = term WHERE workspace = $1 AND id = $2`, string(ws), string(id))
+		// Whoever delivers looks again at an endpoint that was changed.
+		held, err := t.exec(`UPDATE webhooks SET updated_at = $1 WHERE workspace = $2 AND id = $3`, micros(t.now), string(ws), string(id))
 		if err = orNoWebhook(id, held, err); err != nil {
 			return err
 		}
@@ -166,18 +179,9 @@ func (s *Store) retry(ctx context.Context, ws mgx.WorkspaceID, id mgx.WebhookID,
 	return n, err
 }
 
-// DeliveryQuery selects deliveries of one endpoint.
-type DeliveryQuery struct {
-	Workspace mgx.WorkspaceID // required
-	Webhook   mgx.WebhookID   // required
-	Statuses  []mgx.DeliveryStatus
-	Failed    bool  // only those whose last attempt failed
-	Before    int64 // a position: only what is before it
-	Limit     int   // at most MaxListed, which is also what 0 means
-}
-
-// Deliveries lists an endpoint's deliveries, the newest event first.
-func (s *Store) Deliveries(ctx context.Context, q DeliveryQuery) ([]mgx.WebhookDelivery, error) {
+// Deliveries lists an endpoint's deliveries, the newest event first, at most
+// MaxListed of them.
+func (s *Store) Deliveries(ctx context.Context, q mgx.DeliveryQuery) ([]mgx.WebhookDelivery, error) {
 	if _, err := s.Webhook(ctx, q.Workspace, q.Webhook); err != nil {
 		return nil, err
 	}

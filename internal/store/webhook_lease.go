@@ -8,9 +8,9 @@ import (
 )
 
 // ActiveWebhooks lists every endpoint of every workspace that is enabled, for
-// whoever delivers.
+// whoever delivers. It does not count what is pending and dead.
 func (s *Store) ActiveWebhooks(ctx context.Context) ([]mgx.Webhook, error) {
-	return list(ctx, s, scanWebhook, `SELECT `+webhookColumns+` FROM webhooks WHERE enabled = 1 ORDER BY id LIMIT $1`, MaxListed)
+	return list(ctx, s, scanWebhook, `SELECT `+webhookColumns+`, 0, 0 FROM webhooks WHERE enabled = 1 ORDER BY id LIMIT $1`, MaxListed)
 }
 
 // ClaimWebhook takes the lease of an endpoint that stands as the caller saw it,

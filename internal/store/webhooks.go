@@ -11,7 +11,10 @@ import (
 // MaxWebhooks bounds the endpoints of one workspace.
 const MaxWebhooks = 100
 
-const webhookColumns = `id, workspace, url, description, types, channels, enabled, disabled_why, failing_since, position, owner, lease_until, term, created_at, updated_at,
+const webhookColumns = `id, workspace, url, description, types, channels, enabled, disabled_why, failing_since, position, owner, lease_until, term, created_at, updated_at`
+
+// webhookCounts come after webhookColumns.
+const webhookCounts = `,
 	(SELECT COUNT(*) FROM webhook_deliveries d WHERE d.webhook = webhooks.id AND d.status = 'pending'),
 	(SELECT COUNT(*) FROM webhook_deliveries d WHERE d.webhook = webhooks.id AND d.status = 'dead')`
 
@@ -28,15 +31,15 @@ func (s *Store) CreateWebhook(ctx context.Context, w mgx.Webhook, secret string)
 		}
 	}
 	return s.write(ctx, func(t *tx) error {
-		var n int
-		if _, err := t.row(`SELECT COUNT(*) FROM webhooks WHERE workspace = $1`, []any{string(w.Workspace)}, &n); err != nil {
+		var own, all int
+		if _, err := t.row(`SELECT COUNT(CASE WHEN workspace = $1 THEN 1 END), COUNT(*) FROM webhooks`, []any{string(w.Workspace)}, &own, &all); err != nil {
 			return err
 		}
-		if n >= MaxWebhooks {
-			return mgx.Errorf(mgx.KindUsage, "too_many_webhooks", "the workspace has its %d webhooks; remove one first", MaxWebhooks)
+		if own >= MaxWebhooks || all >= MaxListed {
+			return mgx.Errorf(mgx.KindUsage, "too_many_webhooks", "a workspace has at most %d webhooks, and all workspaces together %d; remove one first", MaxWebhooks, MaxListed)
 		}
 		now := micros(t.now)
-		_, err := t.exec(`INSERT INTO webhooks (id, workspace, url, description, types, channels, enabled, disabled_why, failing_since, position, owner, lease_until, term, created_at, updated_at)
+		_, err := t.exec(`INSERT INTO webhooks (`+webhookColumns+`)
 			VALUES ($1, $2, $3, $4, $5, $6, 1, '', NULL, $7, '', NULL, 0, $8, $9)`,
 			string(w.ID), string(w.Workspace), w.URL, w.Description, names(w.Types), names(w.Channels), w.Cursor, now, now)
 		if err != nil {
@@ -48,7 +51,7 @@ func (s *Store) CreateWebhook(ctx context.Context, w mgx.Webhook, secret string)
 
 // Webhook returns one endpoint of a workspace.
 func (s *Store) Webhook(ctx context.Context, ws mgx.WorkspaceID, id mgx.WebhookID) (mgx.Webhook, error) {
-	w, found, err := get(ctx, s, scanWebhook, `SELECT `+webhookColumns+` FROM webhooks WHERE workspace = $1 AND id = $2`, string(ws), string(id))
+	w, found, err := get(ctx, s, scanWebhook, `SELECT `+webhookColumns+webhookCounts+` FROM webhooks WHERE workspace = $1 AND id = $2`, string(ws), string(id))
 	if err == nil && !found {
 		err = noWebhook(id)
 	}
@@ -57,7 +60,7 @@ func (s *Store) Webhook(ctx context.Context, ws mgx.WorkspaceID, id mgx.WebhookI
 
 // Webhooks lists the endpoints of a workspace, oldest first.
 func (s *Store) Webhooks(ctx context.Context, ws mgx.WorkspaceID) ([]mgx.Webhook, error) {
-	return list(ctx, s, scanWebhook, `SELECT `+webhookColumns+` FROM webhooks WHERE workspace = $1 ORDER BY id`, string(ws))
+	return list(ctx, s, scanWebhook, `SELECT `+webhookColumns+webhookCounts+` FROM webhooks WHERE workspace = $1 ORDER BY id`, string(ws))
 }
 
 // UpdateWebhook replaces the address, the description and the filters of an

@@ -1,0 +1,169 @@
+package webhook
+
+import (
+	"context"
+	"time"
+
+	"mgx"
+)
+
+// Overlap is how long a replaced secret goes on signing.
+const Overlap = 24 * time.Hour
+
+// TestEvent is the type of the message that Test sends. It is in no log.
+const TestEvent mgx.EventType = "webhook.test"
+
+// Endpoints is what people do with the endpoints of one workspace.
+type Endpoints struct {
+	Workspace mgx.WorkspaceID
+	Store     EndpointStore
+	Guard     Guard
+}
+
+// NewEndpoint is what it takes to add an endpoint.
+type NewEndpoint struct {
+	URL         string   `json:"url"`
+	Description string   `json:"description"`
+	Types       []string `json:"types"`
+	Channels    []string `json:"channels"`
+	// Since is the position after which events are sent; nil: those from now on.
+	Since *int64 `json:"since"`
+}
+
+// Add stores an endpoint and returns it with its secret, which is not shown
+// again.
+func (s Endpoints) Add(ctx context.Context, n NewEndpoint) (w mgx.Webhook, secret string, err error) {
+	w = mgx.Webhook{ID: mgx.NewWebhookID(), Workspace: s.Workspace, URL: n.URL, Description: n.Description, Types: n.Types, Channels: n.Channels, Cursor: -1}
+	if n.Since != nil {
+		if w.Cursor = *n.Since; w.Cursor < 0 {
+			return w, "", mgx.Errorf(mgx.KindUsage, "bad_position", "a webhook begins after a position of 0 or more, not %d", w.Cursor)
+		}
+	}
+	if err := s.Guard.checkWebhook(w); err != nil {
+		return w, "", err
+	}
+	secret = NewSecret()
+	if err := s.Store.CreateWebhook(ctx, w, secret); err != nil {
+		return w, "", err
+	}
+	w, err = s.Get(ctx, w.ID)
+	return w, secret, err
+}
+
+func (s Endpoints) List(ctx context.Context) ([]mgx.Webhook, error) {
+	return s.Store.Webhooks(ctx, s.Workspace)
+}
+
+func (s Endpoints) Get(ctx context.Context, id mgx.WebhookID) (mgx.Webhook, error) {
+	return s.Store.Webhook(ctx, s.Workspace, id)
+}
+
+// Change says what to change about an endpoint; nil leaves a thing as it is.
+type Change struct {
+	URL         *string   `json:"url"`
+	Description *string   `json:"description"`
+	Types       *[]string `json:"types"`
+	Channels    *[]string `json:"channels"`
+}
+
+// Update changes an endpoint's settings, for the events that are not deliveries
+// yet.
+func (s Endpoints) Update(ctx context.Context, id mgx.WebhookID, c Change) (mgx.Webhook, error) {
+	w, err := s.Get(ctx, id)
+	if err != nil {
+		return w, err
+	}
+	set(&w.URL, c.URL)
+	set(&w.Description, c.Description)
+	set(&w.Types, c.Types)
+	set(&w.Channels, c.Channels)
+	if err := s.Guard.checkWebhook(w); err != nil {
+		return w, err
+	}
+	if err := s.Store.UpdateWebhook(ctx, w); err != nil {
+		return w, err
+	}
+	return s.Get(ctx, id)
+}
+
+func set[T any](to *T, v *T) {
+	if v != nil {
+		*to = *v
+	}
+}
+
+// Enable makes an endpoint go on: with everything since it stopped, or, with
+// skip, only with what happens from now on.
+func (s Endpoints) Enable(ctx context.Context, id mgx.WebhookID, skip bool) error {
+	return s.Store.EnableWebhook(ctx, s.Workspace, id, skip)
+}
+
+// Disable stops deliveries. The log keeps what happens meanwhile.
+func (s Endpoints) Disable(ctx context.Context, id mgx.WebhookID) error {
+	return s.Store.DisableWebhook(ctx, s.Workspace, id, "disabled by hand")
+}
+
+func (s Endpoints) Remove(ctx context.Context, id mgx.WebhookID) error {
+	return s.Store.RemoveWebhook(ctx, s.Workspace, id)
+}
+
+// Rotate gives an endpoint a new secret, which is not shown again. Messages are
+// signed with the old ones too for [Overlap], or, with revoke, no longer.
+func (s Endpoints) Rotate(ctx context.Context, id mgx.WebhookID, revoke bool) (secret string, err error) {
+	overlap := Overlap
+	if revoke {
+		overlap = 0
+	}
+	secret = NewSecret()
+	if err := s.Store.RotateWebhookSecret(ctx, s.Workspace, id, secret, overlap); err != nil {
+		return "", err
+	}
+	return secret, nil
+}
+
+// Deliveries lists deliveries of an endpoint, the newest event first.
+func (s Endpoints) Deliveries(ctx context.Context, q mgx.DeliveryQuery) ([]mgx.WebhookDelivery, error) {
+	q.Workspace = s.Workspace
+	return s.Store.Deliveries(ctx, q)
+}
+
+// Attempts lists what came of a delivery so far, oldest first.
+func (s Endpoints) Attempts(ctx context.Context, id mgx.WebhookID, e mgx.EventID) ([]mgx.WebhookAttempt, error) {
+	return s.Store.Attempts(ctx, s.Workspace, id, e)
+}
+
+// Retry gives one delivery all its attempts again, the first one now.
+func (s Endpoints) Retry(ctx context.Context, id mgx.WebhookID, e mgx.EventID) error {
+	return s.Store.RetryDelivery(ctx, s.Workspace, id, e)
+}
+
+// RetryDead does that for every dead letter and returns how many there were.
+func (s Endpoints) RetryDead(ctx context.Context, id mgx.WebhookID) (int64, error) {
+	return s.Store.RetryDead(ctx, s.Workspace, id)
+}
+
+// Test sends one message of type [TestEvent] now, also to a disabled endpoint,
+// and returns what came of it. Nothing is recorded.
+func (s Endpoints) Test(ctx context.Context, id mgx.WebhookID) (mgx.WebhookAttempt, error) {
+	w, err := s.Get(ctx, id)
+	if err != nil {
+		return mgx.WebhookAttempt{}, err
+	}
+	secrets, err := s.Store.WebhookSecrets(ctx, id)
+	if err != nil {
+		return mgx.WebhookAttempt{}, err
+	}
+	m, err := envelope(testEvent(w))
+	if err != nil {
+		return mgx.WebhookAttempt{}, err
+	}
+	out := newSender(s.Guard)
+	defer out.close()
+	return out.send(ctx, w.URL, secrets, m).attempt, nil
+}
+
+func testEvent(w mgx.Webhook) mgx.Event {
+	e := mgx.NewEvent(TestEvent, map[string]mgx.WebhookID{"webhook_id": w.ID})
+	e.Version, e.Workspace, e.Stream = "1.0.0", w.Workspace, mgx.StreamID(w.ID)
+	return e
+}
