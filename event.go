@@ -82,6 +82,8 @@ const (
 
 	BillingThresholdReached EventType = "billing.threshold.reached"
 	BillingUsageAlert       EventType = "billing.usage_alert"
+
+	DataErased EventType = "data.erased"
 )
 
 // NewEvent builds an event of the given type whose data is payload as JSON.

@@ -60,7 +60,8 @@ type Run struct {
 	StartedAt time.Time `json:"started_at,omitzero"`
 	EndedAt   time.Time `json:"ended_at,omitzero"`
 	UpdatedAt time.Time `json:"updated_at"`
-	Sequence  int64     `json:"sequence"` // of the last event folded in
+	ErasedAt  time.Time `json:"erased_at,omitzero"` // when its words were erased; see WithoutWords
+	Sequence  int64     `json:"sequence"`           // of the last event folded in
 }
 
 // Approval is a decision asked for or made on one proposed effect.
@@ -145,6 +146,8 @@ var runFolds = map[EventType]func(*Run, Event) error{
 		a.ID, a.Hash, a.Decided, a.Approved, a.By, a.Reason = d.ApprovalID, d.Hash, true, d.Approved, d.By, d.Reason
 		r.Approval = &a
 	}),
+	DataErased: folded(func(r *Run, e Event, _ DataErasedData) { r.ErasedAt = e.Time }),
+
 	TaskCompleted: folded(func(r *Run, e Event, _ TaskCompletedData) { r.end(RunDone, e) }),
 	TaskCancelled: folded(func(r *Run, e Event, d TaskCancelledData) {
 		r.Reason = d.Reason
