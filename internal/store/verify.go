@@ -4,40 +4,82 @@ import (
 	"context"
 	"database/sql"
 	"encoding/json"
+	"errors"
 	"fmt"
+	"slices"
 	"strings"
 
 	"mgx"
 )
 
 // Verify reads the whole database and checks what must always hold: the file is
-// sound, positions and sequences have no gaps, and every run's row is the fold
-// of its stream. It returns the first thing that does not hold (CodeCorrupt).
+// sound, positions and sequences have no gaps but those of events that were
+// removed on purpose, every run's row is the fold of its stream, journals are
+// whole, and money spent is money recorded. It returns the first thing that does
+// not hold (CodeCorrupt).
 func (s *Store) Verify(ctx context.Context) error {
+	_, err := s.verify(ctx, Checks{}, false)
+	return err
+}
+
+// Checks are what Problems looks at besides the database itself.
+type Checks struct {
+	Event func(mgx.Event) error                   // an event of the log, unless it was erased; nil: none
+	Run   func(run mgx.Run, trees []string) error // a run, and the trees of its files that are recorded; nil: none
+}
+
+// maxProblems is how many are listed; there is hardly need for more.
+const maxProblems = 1000
+
+// Problems is Verify that goes on: it returns all that does not hold, a sentence
+// each, at most maxProblems. An error means that the database could not be read
+// to its end; what was found until then is returned with it.
+func (s *Store) Problems(ctx context.Context, c Checks) ([]string, error) {
+	return s.verify(ctx, c, true)
+}
+
+func (s *Store) verify(ctx context.Context, c Checks, all bool) ([]string, error) {
 	tx, err := s.reads.BeginTx(ctx, &sql.TxOptions{Isolation: s.dialect.snapshot, ReadOnly: true})
 	if err != nil {
-		return s.explain(err)
+		return nil, s.explain(err)
 	}
 	defer tx.Rollback()
-	v := &verifier{ctx: ctx, tx: tx, d: s.dialect, name: s.name}
-	for _, check := range append(s.dialect.checks, checkPositions, checkSequences, checkStrayRuns, checkFolds) {
-		if err := check(v); err != nil {
-			return s.explain(err)
+	v := &verifier{ctx: ctx, tx: tx, d: s.dialect, name: s.name, extra: c, all: all}
+	checks := append(slices.Clone(s.dialect.checks), checkPositions, checkSequences, checkBaselines, checkStrayRuns, checkFolds, checkJournals, checkMoney, checkEvents, checkRuns)
+	for _, check := range checks {
+		if err := v.note(check(v)); err != nil {
+			return v.problems, s.explain(err)
 		}
 	}
-	return nil
+	return v.problems, nil
 }
 
 // verifier looks at one moment of the database.
 type verifier struct {
-	ctx  context.Context
-	tx   *sql.Tx
-	d    *dialect
-	name string
+	ctx      context.Context
+	tx       *sql.Tx
+	d        *dialect
+	name     string
+	extra    Checks
+	all      bool // go on after a problem
+	problems []string
 }
 
 func (v *verifier) broken(format string, args ...any) error {
-	return mgx.Errorf(mgx.KindConfig, CodeCorrupt, "%s is inconsistent: %s; restore a backup", v.name, fmt.Sprintf(format, args...))
+	return mgx.Errorf(mgx.KindConfig, CodeCorrupt, "%s is inconsistent: %w; restore a backup", v.name, fmt.Errorf(format, args...))
+}
+
+// note lists a problem, if it is one and there is a list, and returns any other
+// error.
+func (v *verifier) note(err error) error {
+	if !v.all || !mgx.IsCode(err, CodeCorrupt) || len(v.problems) == maxProblems {
+		return err
+	}
+	if cause := errors.Unwrap(err); cause != nil {
+		err = cause
+	}
+	v.problems = append(v.problems, err.Error())
+	return nil
 }
 
 func checkFile(v *verifier) error {
@@ -64,20 +106,34 @@ func checkReferences(v *verifier) error {
 	return err
 }
 
+// checkPositions counts: what was removed is known, and nothing was removed after
+// the last of that.
 func checkPositions(v *verifier) error {
-	var count, last int64
+	var count, last, removed, gone, after int64
 	if err := v.tx.QueryRowContext(v.ctx, `SELECT COUNT(*), COALESCE(MAX(position), 0) FROM events`).Scan(&count, &last); err != nil {
 		return err
 	}
-	if count != last {
-		return v.broken("%d events up to position %d", count, last)
+	if err := v.tx.QueryRowContext(v.ctx, `SELECT COALESCE(SUM(removed), 0), COALESCE(MAX(position), 0) FROM baselines`).Scan(&removed, &gone); err != nil {
+		return err
+	}
+	if err := v.tx.QueryRowContext(v.ctx, `SELECT COUNT(*) FROM events WHERE position > $1`, gone).Scan(&after); err != nil {
+		return err
+	}
+	if count+removed != last || after != last-gone {
+		return v.broken("%d events up to position %d, %d of which were removed", count, last, removed)
 	}
 	return nil
 }
 
 func checkSequences(v *verifier) error {
-	return v.none("stream %s has a gap, or more than one workspace", `SELECT stream FROM `+v.d.allEvents+` GROUP BY stream
-		HAVING MIN(sequence) <> 1 OR MAX(sequence) <> COUNT(*) OR COUNT(DISTINCT workspace) <> 1 LIMIT 1`)
+	return v.none("stream %s has a gap, or more than one workspace", `SELECT e.stream FROM (SELECT stream, workspace, sequence FROM `+v.d.allEvents+`) e
+		LEFT JOIN baselines b ON b.stream = e.stream GROUP BY e.stream, b.sequence, b.removed, b.workspace
+		HAVING MIN(e.sequence) < 1 OR MAX(e.sequence) <> COUNT(*) + COALESCE(b.removed, 0) OR COUNT(DISTINCT e.workspace) <> 1 OR MIN(e.workspace) <> COALESCE(b.workspace, MIN(e.workspace))
+		OR SUM(CASE WHEN e.sequence > COALESCE(b.sequence, 0) THEN 1 ELSE 0 END) <> MAX(e.sequence) - COALESCE(b.sequence, 0) LIMIT 1`)
+}
+
+func checkBaselines(v *verifier) error {
+	return v.none("of stream %s no event is left", `SELECT stream FROM baselines WHERE stream NOT IN (SELECT stream FROM `+v.d.allEvents+`) LIMIT 1`)
 }
 
 func checkStrayRuns(v *verifier) error {
@@ -98,46 +154,98 @@ func (v *verifier) none(problem, query string) error {
 }
 
 // checkFolds goes through all run streams, one event in memory at a time. A run's
-// row comes with the event at which it says that the stream stands.
+// row comes with the event at which it says that the stream stands, and what its
+// fold begins with, when events were removed or erased, with the events there.
 func checkFolds(v *verifier) error {
-	rows, err := v.tx.QueryContext(v.ctx, `SELECT e.*, r.state, r.task, r.status, r.workspace FROM (SELECT `+eventColumns+` FROM `+v.d.allEvents+`) e
-		LEFT JOIN runs r ON r.id = e.stream AND r.sequence = e.sequence
+	rows, err := v.tx.QueryContext(v.ctx, `SELECT e.*, r.state, r.task, r.status, r.workspace, b.sequence,
+		CASE WHEN e.sequence = b.sequence OR e.sequence = b.sequence + 1 THEN b.state END
+		FROM (SELECT `+eventColumns+` FROM `+v.d.allEvents+`) e
+		LEFT JOIN runs r ON r.id = e.stream AND r.sequence = e.sequence LEFT JOIN baselines b ON b.stream = e.stream
 		WHERE e.stream LIKE $1 ESCAPE '\' ORDER BY e.stream, e.sequence`, likePattern(runPrefix+"*"))
 	if err != nil {
 		return err
 	}
 	defer rows.Close()
-	var run *mgx.Run
-	var row runRow
-	var position int64
+	f := folder{v: v}
 	for rows.Next() {
-		var next runRow
-		e, err := scanEvent(withRun{rows, &next})
+		var row runRow
+		e, err := scanEvent(withRun{rows, &row})
 		if err != nil {
 			return err
 		}
-		if e.Sequence == 1 {
-			if err := v.sameRow(run, row); err != nil {
-				return err
-			}
-			run, position = nil, 0
-		}
-		if e.Position <= position {
-			return v.broken("stream %s is out of order at position %d", e.Stream, e.Position)
-		}
-		position, row = e.Position, next
-		if run, err = fold(run, e); err != nil {
-			return v.broken("event %s does not fold: %v", e.ID, err)
+		if err := f.next(e, row); err != nil {
+			return err
 		}
 	}
 	if err := rows.Err(); err != nil {
 		return err
 	}
-	return v.sameRow(run, row)
+	return f.end()
 }
 
-// runRow is a run's row: the state and the columns to search by.
-type runRow struct{ state, task, status, workspace sql.NullString }
+// folder folds one stream after the other.
+type folder struct {
+	v        *verifier
+	stream   mgx.StreamID
+	position int64
+	run      *mgx.Run
+	row      runRow
+	spoilt   bool // a problem of this stream is known
+}
+
+func (f *folder) next(e mgx.Event, row runRow) error {
+	if e.Stream != f.stream {
+		if err := f.end(); err != nil {
+			return err
+		}
+		*f = folder{v: f.v, stream: e.Stream}
+	}
+	if f.spoilt {
+		return nil
+	}
+	if e.Position <= f.position {
+		return f.spoil("stream %s is out of order at position %d", e.Stream, e.Position)
+	}
+	f.position, f.row = e.Position, row
+	if row.base.Valid && f.run == nil && row.baseState.Valid {
+		f.run = new(mgx.Run)
+		if err := json.Unmarshal([]byte(row.baseState.String), f.run); err != nil {
+			return f.spoil("what the fold of run %s begins with does not decode", e.Stream)
+		}
+	}
+	if row.base.Valid && e.Sequence <= row.base.Int64 {
+		return nil // it is in the state already
+	}
+	var err error
+	if f.run, err = fold(f.run, e); err != nil {
+		return f.spoil("event %s does not fold: %v", e.ID, err)
+	}
+	return nil
+}
+
+func (f *folder) spoil(format string, args ...any) error {
+	f.spoilt = true
+	return f.v.note(f.v.broken(format, args...))
+}
+
+func (f *folder) end() error {
+	if f.stream == "" || f.spoilt {
+		return nil
+	}
+	if f.run == nil {
+		return f.v.note(f.v.broken("what the fold of run %s begins with is missing", f.stream))
+	}
+	return f.v.note(f.v.sameRow(f.run, f.row))
+}
+
+// runRow is a run's row, the state and the columns to search by, and where its
+// fold begins.
+type runRow struct {
+	state, task, status, workspace sql.NullString
+
+	base      sql.NullInt64
+	baseState sql.NullString
+}
 
 // withRun scans an event and the run's row beside it.
 type withRun struct {
@@ -146,14 +254,11 @@ type withRun struct {
 }
 
 func (w withRun) Scan(dest ...any) error {
-	return w.rows.Scan(append(dest, &w.run.state, &w.run.task, &w.run.status, &w.run.workspace)...)
+	return w.rows.Scan(append(dest, &w.run.state, &w.run.task, &w.run.status, &w.run.workspace, &w.run.base, &w.run.baseState)...)
 }
 
 // sameRow compares a finished fold with the stored row and its search columns.
 func (v *verifier) sameRow(run *mgx.Run, row runRow) error {
-	if run == nil {
-		return nil
-	}
 	if !row.state.Valid {
 		return v.broken("run %s has events but no row that stands at the last of them", run.ID)
 	}

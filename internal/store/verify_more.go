@@ -1,0 +1,87 @@
+package store
+
+import "mgx"
+
+// checkJournals: the steps of an execution are numbered without a gap.
+func checkJournals(v *verifier) error {
+	return v.none("the journal of execution %s has a gap", `SELECT execution FROM steps GROUP BY execution HAVING MIN(ord) <> 1 OR MAX(ord) <> COUNT(*) LIMIT 1`)
+}
+
+// checkMoney compares what a run's events say was spent with the ledger. That is
+// possible for runs that have ended with nothing left open: an attempt that a
+// crash cut off is reserved in the ledger and unknown to the events.
+func checkMoney(v *verifier) error {
+	rows, err := v.tx.QueryContext(v.ctx, `SELECT r.state, l.settled FROM runs r
+		JOIN (SELECT run, SUM(settled) AS settled FROM ledger GROUP BY run HAVING COUNT(*) = COUNT(settled)) l ON l.run = r.id
+		WHERE r.status IN ($1, $2, $3, $4) ORDER BY r.id`, string(mgx.RunDone), string(mgx.RunFailed), string(mgx.RunRefused), string(mgx.RunCancelled))
+	if err != nil {
+		return err
+	}
+	defer rows.Close()
+	for rows.Next() {
+		var settled mgx.Money
+		run, err := scanRun(withMoney{rows, &settled})
+		if err != nil {
+			return err
+		}
+		if run.Cost > settled {
+			if err := v.note(v.broken("run %s says it has cost %s, and the ledger %s", run.ID, run.Cost, settled)); err != nil {
+				return err
+			}
+		}
+	}
+	return rows.Err()
+}
+
+// withMoney scans a run's state and an amount.
+type withMoney struct {
+	rows    scanner
+	settled *mgx.Money
+}
+
+func (w withMoney) Scan(dest ...any) error { return w.rows.Scan(append(dest, w.settled)...) }
+
+// checkEvents holds every event that was not erased against what the caller knows.
+func checkEvents(v *verifier) error {
+	if v.extra.Event == nil {
+		return nil
+	}
+	rows, err := v.tx.QueryContext(v.ctx, `SELECT `+eventColumns+` FROM events ORDER BY position`)
+	if err != nil {
+		return err
+	}
+	defer rows.Close()
+	for rows.Next() {
+		e, err := scanEvent(rows)
+		if err != nil {
+			return err
+		}
+		if e.Erased() {
+			continue
+		}
+		if bad := v.extra.Event(e); bad != nil {
+			if err := v.note(v.broken("event %s at position %d: %v", e.ID, e.Position, bad)); err != nil {
+				return err
+			}
+		}
+	}
+	return rows.Err()
+}
+
+// checkRuns lets the caller look at what belongs to runs outside of the database.
+func checkRuns(v *verifier) error {
+	if v.extra.Run == nil {
+		return nil
+	}
+	b := backup{ctx: v.ctx, tx: v.tx, dialect: v.d}
+	return b.files(func(f RunFiles) error {
+		trees, err := f.Trees()
+		if err != nil {
+			return err
+		}
+		if bad := v.extra.Run(f.Run, trees); bad != nil {
+			return v.note(v.broken("%w", bad))
+		}
+		return nil
+	})
+}
