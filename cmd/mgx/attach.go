@@ -207,7 +207,7 @@ func (c *cli) conclude(ctx context.Context, n *node, run mgx.Run, elapsed time.D
 	}
 	if !c.json {
 		try := next(run)
-		if run.Status == mgx.RunFailed {
+		if run.Failure != nil && run.Status != mgx.RunRefused {
 			at, err := forkPoint(context.WithoutCancel(ctx), n, run)
 			if err != nil {
 				return err

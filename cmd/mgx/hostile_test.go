@@ -1,7 +1,9 @@
 package main
 
 import (
+	"bufio"
 	"bytes"
+	"encoding/json"
 	"fmt"
 	"net/http"
 	"os"
@@ -268,4 +270,59 @@ func mountTmpfs(t *testing.T, options string) string {
 		t.Fatalf("remount %s: %v\n%s", options, err, out)
 	}
 	return dir
+}
+
+// TestTimeout has a tool outlast the whole run.
+func TestTimeout(t *testing.T) {
+	t.Parallel()
+	l := newLab(t, strings.Replace(labScript, "echo made >> made.txt", "sleep 300", 1))
+	start := time.Now()
+	_, stderr, code := l.run(append(labRun, "--timeout", "4s")...)
+	if code != 7 || !strings.Contains(stderr, "Timed out") || !strings.Contains(stderr, "mgx fork") {
+		t.Errorf("exit %d\n%s", code, stderr)
+	}
+	if took := time.Since(start); took > 60*time.Second {
+		t.Errorf("it took %s", took)
+	}
+	if run := l.only(l.store()); run.Status != mgx.RunCancelled {
+		t.Errorf("the run is %s", run.Status)
+	}
+}
+
+// TestFollow watches the log from another process while a run writes it, and
+// ends with success when it is interrupted.
+func TestFollow(t *testing.T) {
+	t.Parallel()
+	l := newLab(t, labScript)
+	l.must("runs") // makes the log
+	watch := l.mgx("events", "--follow", "--json")
+	out, err := watch.StdoutPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := watch.Start(); err != nil {
+		t.Fatal(err)
+	}
+	l.must(labRun...)
+	lines := bufio.NewScanner(out)
+	lines.Buffer(nil, 2<<20)
+	var last int64
+	for lines.Scan() {
+		var e mgx.Event
+		if err := json.Unmarshal(lines.Bytes(), &e); err != nil {
+			t.Fatal(err)
+		}
+		if e.Position != last+1 {
+			t.Fatalf("position %d follows %d", e.Position, last)
+		}
+		if last = e.Position; e.Type == mgx.TaskCompleted {
+			watch.Process.Signal(os.Interrupt)
+		}
+	}
+	if err := watch.Wait(); err != nil {
+		t.Errorf("interrupted: %v", err)
+	}
+	if run := l.only(l.store()); last < run.Sequence {
+		t.Errorf("only %d events were seen", last)
+	}
 }
