@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"sync"
 	"time"
 
 	"mgx"
@@ -22,10 +23,12 @@ type models struct {
 	lookedFor []string
 	prices    *llm.Prices
 	router    *llm.Router
+	getenv    func(string) string
+	runs      sync.Map // of a run's id: the *models of a run that is not the only one here
 }
 
 func newModels(getenv func(string) string) *models {
-	m := &models{prices: llm.BuiltinPrices()}
+	m := &models{prices: llm.BuiltinPrices(), getenv: getenv}
 	m.found, m.lookedFor = discover(getenv)
 	for _, f := range m.found {
 		if f.Local {
@@ -69,7 +72,26 @@ func (m *models) choose(ctx context.Context, model string) (string, error) {
 	return chooseModel(ctx, model, m.found, m.lookedFor)
 }
 
+// prepare is use for one run of many, whose settings are no business of the
+// others; release forgets it.
+func (m *models) prepare(id mgx.RunID, s mgx.RunSettings) error {
+	own := newModels(m.getenv)
+	if err := own.use(s); err != nil {
+		return err
+	}
+	m.runs.Store(id, own)
+	return nil
+}
+
+func (m *models) release(id mgx.RunID) { m.runs.Delete(id) }
+
+// Call makes the calls of a run with what was made ready for it.
 func (m *models) Call(ctx context.Context, req *llm.Request, acct llm.Account, watch func(llm.Chunk)) (*llm.Result, error) {
+	if step, ok := ctx.(interface{ Scope() mgx.Scope }); ok {
+		if own, ok := m.runs.Load(step.Scope().Run); ok {
+			m = own.(*models)
+		}
+	}
 	return m.router.Call(ctx, req, acct, watch)
 }
 

@@ -51,7 +51,9 @@ Start with: mgx demo`,
 	root.CompletionOptions.HiddenDefaultCmd = true
 	root.AddCommand(
 		c.demoCommand(), c.runCommand(), c.resumeCommand(), c.cancelCommand(), c.approveCommand(),
+		c.serveCommand(),
 		c.runsCommand(), c.showCommand(), c.diffCommand(), c.eventsCommand(), c.replayCommand(), c.forkCommand(),
+		c.backupCommand(), c.restoreCommand(), c.verifyCommand(),
 		c.doctorCommand(), c.configCommand(), c.modelsCommand(), c.versionCommand(),
 	)
 	return root

@@ -122,7 +122,7 @@ func (c *cli) diff(ctx context.Context, n *node, run mgx.Run, stat bool) error {
 
 func (c *cli) eventsCommand() *cobra.Command {
 	var follow bool
-	var run, glob string
+	var run, glob, server, token string
 	var since int64
 	cmd := &cobra.Command{
 		Use:   "events",
@@ -132,6 +132,9 @@ func (c *cli) eventsCommand() *cobra.Command {
 			ctx := cmd.Context()
 			if since < 0 {
 				return usage("bad_position", "--since takes a position of 0 or more, not %d", since)
+			}
+			if server = orElse(server, c.getenv("MGX_SERVER")); server != "" {
+				return c.eventsOf(ctx, server, orElse(token, c.getenv("MGX_TOKEN")), run, glob, since, follow)
 			}
 			n, err := c.openAny(ctx)
 			if err != nil {
@@ -155,6 +158,8 @@ func (c *cli) eventsCommand() *cobra.Command {
 	cmd.Flags().BoolVar(&follow, "follow", false, "go on as events happen, until interrupted")
 	cmd.Flags().StringVar(&run, "run", "", "only events of this `run`")
 	cmd.Flags().Int64Var(&since, "since", 0, "only events after this `position`")
+	cmd.Flags().StringVar(&server, "server", "", "read from the server at this `URL` instead of the data directory")
+	cmd.Flags().StringVar(&token, "token", "", "the server's `token` (default: that of the data directory)")
 	cmd.Flags().StringVar(&glob, "type", "", "only types that match this `glob`, such as 'tool.*'")
 	return cmd
 }

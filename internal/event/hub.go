@@ -112,6 +112,17 @@ func (h *Hub) Epoch() string { return h.o.Epoch }
 // Head is the position of the last event that was read.
 func (h *Hub) Head() int64 { return h.last.Load() }
 
+// Reached waits until the hub has read up to a position.
+func (h *Hub) Reached(ctx context.Context, position int64) error {
+	for h.last.Load() < position {
+		if ctx.Err() != nil {
+			return errors.Join(ctx.Err(), h.Trouble())
+		}
+		sleep(ctx, holeWait)
+	}
+	return nil
+}
+
 // Trouble is what reading the log fails with at present; nil: it works.
 func (h *Hub) Trouble() error {
 	if err := h.trouble.Load(); err != nil {

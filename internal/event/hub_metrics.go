@@ -3,8 +3,8 @@ package event
 import "sync/atomic"
 
 type counters struct {
-	events, deliveries, drops, tooSlow, holes    atomic.Int64
-	fromMemory, fromStore, liveSent, liveDropped atomic.Int64
+	events, deliveries, drops, tooSlow, holes                atomic.Int64
+	unreadable, fromMemory, fromStore, liveSent, liveDropped atomic.Int64
 }
 
 // Metrics are the hub's counters since it began, and its state now.
@@ -19,6 +19,7 @@ type Metrics struct {
 	Drops       int64 // of full queues, after which the subscriber read the log
 	TooSlow     int64 // subscribers let go for making no progress
 	Holes       int64 // looks at the log in which the next position was missing
+	Unreadable  int64 // deliveries as stored, because the version asked for could not be made
 	FromMemory  int64 // pages that subscribers behind got from memory
 	FromStore   int64 // and from the store
 	LiveSent    int64
@@ -29,7 +30,7 @@ type Metrics struct {
 func (h *Hub) Metrics() Metrics {
 	m := Metrics{
 		Head: h.last.Load(), Events: h.counts.events.Load(), Deliveries: h.counts.deliveries.Load(),
-		Drops: h.counts.drops.Load(), TooSlow: h.counts.tooSlow.Load(), Holes: h.counts.holes.Load(),
+		Drops: h.counts.drops.Load(), TooSlow: h.counts.tooSlow.Load(), Holes: h.counts.holes.Load(), Unreadable: h.counts.unreadable.Load(),
 		FromMemory: h.counts.fromMemory.Load(), FromStore: h.counts.fromStore.Load(),
 		LiveSent: h.counts.liveSent.Load(), LiveDropped: h.counts.liveDropped.Load(),
 	}

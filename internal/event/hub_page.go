@@ -63,7 +63,7 @@ func (h *Hub) Page(ctx context.Context, r PageRequest) (Page, error) {
 			end = list[len(list)-1].Event.Position
 		}
 		for _, rec := range list {
-			text, err := rec.in(reader)
+			text, err := h.encode(rec, reader)
 			if err != nil {
 				return Page{}, err
 			}

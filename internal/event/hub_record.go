@@ -43,20 +43,23 @@ func records(page []mgx.Event) []*Record {
 	return out
 }
 
-// in returns the envelope as a reader reads it; without a reader, and where a
-// newer MGX wrote a type that this one does not know, as it is stored. The caller
-// may not change it.
-func (r *Record) in(read *Reader) ([]byte, error) {
-	e := r.Event
+// in returns the envelope as a reader reads it; without a reader it is as it was
+// stored, and so is one that cannot be read in the version asked for (its
+// version says which it is), since nobody could ever get past it otherwise. The
+// caller may not change it.
+func (r *Record) in(read *Reader) (text []byte, asked bool, err error) {
+	e, asked := r.Event, true
 	if read != nil {
-		changed, err := read.Read(e)
-		switch {
-		case err == nil:
-			e = changed
-		case !mgx.IsCode(err, CodeUnknownType):
-			return nil, err
+		if e, err = read.Read(r.Event); err != nil {
+			e, asked = r.Event, false
 		}
 	}
+	text, err = r.form(e)
+	return text, asked, err
+}
+
+// form is the JSON of an event, made once for each version.
+func (r *Record) form(e mgx.Event) ([]byte, error) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	for _, f := range r.forms {

@@ -127,6 +127,15 @@ func (h *Hub) grant(ctx context.Context, actor string, channels []Channel, types
 	return newFilter(granted, types)
 }
 
+// encode is the JSON of a record for a reader.
+func (h *Hub) encode(r *Record, read *Reader) ([]byte, error) {
+	text, asked, err := r.in(read)
+	if !asked {
+		h.counts.unreadable.Add(1)
+	}
+	return text, err
+}
+
 // reader reads events in the versions that somebody pins.
 func (h *Hub) reader(who, pins string) (*Reader, error) {
 	if h.o.Contracts == nil {
@@ -308,7 +317,7 @@ func (s *Subscription) deliver(batch []*Record) error {
 		if p <= s.cursor.Load() {
 			continue
 		}
-		text, err := r.in(s.reader)
+		text, err := s.hub.encode(r, s.reader)
 		if err != nil {
 			return err
 		}

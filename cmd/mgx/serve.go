@@ -1,0 +1,201 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"os"
+	"sync"
+
+	"github.com/spf13/cobra"
+
+	"mgx"
+	"mgx/internal/api"
+	"mgx/internal/event"
+	"mgx/internal/store"
+	"mgx/internal/team"
+)
+
+const (
+	defaultListen  = "127.0.0.1:7780"
+	defaultWorkers = 4
+	leastDisk      = 64 << 20 // bytes free on the disk of the data, below which the server is not ready
+)
+
+func (c *cli) serveCommand() *cobra.Command {
+	var listen string
+	var workers int
+	cmd := &cobra.Command{
+		Use:   "serve",
+		Short: "Serve the API and the event stream, and work on runs",
+		Long: `Serves the API, with the event log as WebSocket, server-sent events and pages, and works
+on runs: on every run of the data directory that is due and that no other process has
+begun and still works on. That is so for runs that were interrupted, and for those that
+got the decision they waited for. A run whose model cannot be called with what the
+environment of the server names is left alone. --workers 0 serves only.
+
+It listens on the loopback interface, and everything but /health needs the token that it
+keeps in the file "token" of the data directory. An interrupt or SIGTERM ends it in good
+order: streams are told to come back, runs stay where they are.`,
+		Args: noArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			if !cmd.Flags().Changed("listen") {
+				listen = orElse(c.getenv("MGX_LISTEN"), listen)
+			}
+			if workers < 0 || workers > 64 {
+				return usage("bad_workers", "--workers takes 0 to 64, not %d", workers)
+			}
+			return c.serve(cmd.Context(), listen, workers)
+		},
+	}
+	cmd.Flags().StringVar(&listen, "listen", defaultListen, "`address` of the loopback interface, with port; port 0: any")
+	cmd.Flags().IntVar(&workers, "workers", defaultWorkers, "work on `N` runs at once")
+	return cmd
+}
+
+func (c *cli) serve(ctx context.Context, listen string, workers int) (err error) {
+	listener, err := listenLoopback(ctx, listen)
+	if err != nil {
+		return err
+	}
+	defer listener.Close()
+	n, err := c.openAny(ctx)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, n.close()) }()
+	s, err := newServer(ctx, n)
+	if err != nil {
+		return err
+	}
+	c.announce(listener.Addr(), s.token)
+
+	// The hub outlives the server, so that what happens while it drains is
+	// delivered.
+	hubContext, stopHub := context.WithCancel(context.WithoutCancel(ctx))
+	var all sync.WaitGroup
+	all.Go(func() { s.hub.Run(hubContext) })
+	defer all.Wait()
+	defer stopHub()
+	var work sync.WaitGroup
+	if workers > 0 {
+		work.Go(func() { newForeman(n, workers).run(ctx) })
+	}
+	defer work.Wait()
+	return s.web.Serve(ctx, listener)
+}
+
+// listenLoopback refuses addresses that others can reach: there is one token, for
+// one person on one machine.
+func listenLoopback(ctx context.Context, address string) (net.Listener, error) {
+	host, port, err := net.SplitHostPort(address)
+	if err != nil {
+		return nil, usage("bad_listen", "--listen takes an address and a port, such as %s, not %q", defaultListen, address)
+	}
+	ip := net.ParseIP(host)
+	if host != "localhost" && (ip == nil || !ip.IsLoopback()) {
+		return nil, mgx.Errorf(mgx.KindConfig, "listen_not_loopback", "this version serves this machine only: --listen takes an address such as %s, not %q", defaultListen, address)
+	}
+	l, err := (&net.ListenConfig{}).Listen(ctx, "tcp", net.JoinHostPort(host, port))
+	if err != nil {
+		return nil, mgx.Errorf(mgx.KindConfig, "cannot_listen", "cannot listen on %s; is another server running? %w", address, err)
+	}
+	return l, nil
+}
+
+// announce says where the server is, and its token when it is new.
+func (c *cli) announce(at net.Addr, t secret) {
+	url := "http://" + at.String()
+	if c.json {
+		printJSON(c, map[string]string{"url": url, "token_file": t.path})
+		return
+	}
+	fmt.Fprintf(c.err, "Serving on %s\n", url)
+	if t.made {
+		fmt.Fprintf(c.err, "Token (shown only now, kept in %s): %s\n", t.path, t.value)
+	} else {
+		fmt.Fprintf(c.err, "The token is in %s\n", t.path)
+	}
+}
+
+// server is what `mgx serve` runs besides the worker.
+type server struct {
+	hub   *event.Hub
+	web   *api.Server
+	token secret
+}
+
+func newServer(ctx context.Context, n *node) (*server, error) {
+	token, err := openSecret(n.data, "token")
+	if err != nil {
+		return nil, err
+	}
+	key, err := openSecret(n.data, "resume.key")
+	if err != nil {
+		return nil, err
+	}
+	epoch, err := n.store.Epoch(ctx)
+	if err != nil {
+		return nil, err
+	}
+	contracts, err := event.NewRegistry()
+	if err != nil {
+		return nil, err
+	}
+	hub := event.NewHub(event.HubOptions{
+		Source: n.store, Epoch: epoch, Key: []byte(key.value), Authorize: event.OneWorkspace(mgx.DefaultWorkspace), Contracts: contracts, Log: n.log,
+	})
+	n.deltas = showLive(hub)
+	web := api.New(api.Options{
+		Hub: hub, Contracts: contracts, Token: token.value, Actor: n.app.Actor, Checks: checks(n.store, hub, n.data), Log: n.log,
+	})
+	return &server{hub: hub, web: web, token: token}, nil
+}
+
+// showLive passes what agents and their programs say on to those who watch.
+func showLive(hub *event.Hub) func(mgx.RunID, team.Delta) {
+	return func(run mgx.RunID, d team.Delta) {
+		hub.Live(event.Live{Workspace: mgx.DefaultWorkspace, Run: run, Agent: d.Agent, Text: d.Text, Again: d.Again, Tool: d.Tool})
+	}
+}
+
+// checks are what /health/ready tries.
+func checks(s *store.Store, hub *event.Hub, dir string) []api.Check {
+	return []api.Check{
+		{Name: "database_read", Run: func(ctx context.Context) error { _, err := s.Head(ctx); return err }},
+		{Name: "database_write", Run: func(ctx context.Context) error { _, err := s.Commit(ctx, mgx.Change{}); return err }},
+		{Name: "event_log", Run: func(ctx context.Context) error { return hubKeepsUp(ctx, s, hub) }},
+		{Name: "disk", Run: func(context.Context) error { return diskHasRoom(dir) }},
+	}
+}
+
+// hubKeepsUp fails when the hub cannot read the log.
+func hubKeepsUp(ctx context.Context, s *store.Store, hub *event.Hub) error {
+	if err := hub.Trouble(); err != nil {
+		return err
+	}
+	head, err := s.Head(ctx)
+	if err == nil && hub.Head() < head {
+		err = hub.Reached(ctx, head)
+	}
+	return err
+}
+
+// diskHasRoom writes to the disk of the data and looks how much is left.
+func diskHasRoom(dir string) error {
+	f, err := os.CreateTemp(dir, "ready-*")
+	if err != nil {
+		return dataError(dir, err)
+	}
+	defer os.Remove(f.Name())
+	_, err = f.Write(make([]byte, 4096))
+	if err = errors.Join(err, f.Sync(), f.Close()); err != nil {
+		return dataError(dir, err)
+	}
+	free, err := freeSpace(dir)
+	if err == nil && free < leastDisk {
+		err = mgx.Errorf(mgx.KindConfig, store.CodeDiskFull, "the disk that holds %s has %d MB left", dir, free>>20)
+	}
+	return err
+}

@@ -1,0 +1,89 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"net/url"
+	"regexp"
+
+	"mgx"
+	"mgx/client"
+)
+
+// eventsOf prints the log of a server, and with follow what comes.
+func (c *cli) eventsOf(ctx context.Context, server, token, run, glob string, since int64, follow bool) error {
+	var channels, types []string
+	if run != "" {
+		if !wholeRun.MatchString(run) {
+			return usage("bad_run", "with --server, --run takes the whole id of a run, not %q", run)
+		}
+		channels = []string{"run:" + run}
+	}
+	if glob != "" {
+		types = []string{glob}
+	}
+	if token == "" && onLoopback(server) {
+		// Another user's server has another token, and then refuses this one.
+		if s, err := openedSecret(c.cfg.Data, "token"); err == nil {
+			token = s.value
+		}
+	}
+	remote, err := client.New(server, token)
+	if err != nil {
+		return err
+	}
+	if !follow {
+		return c.pagesOf(ctx, remote, client.EventQuery{Channels: channels, Types: types, After: since, Limit: 500})
+	}
+	lost := func(err error) {
+		if !c.json {
+			fmt.Fprintf(c.err, "%s; connecting again\n", mgx.AsError(err).Message)
+		}
+	}
+	for e, err := range remote.Stream(ctx, client.StreamOptions{Channels: channels, Types: types, After: &since, Lost: lost}) {
+		if err != nil {
+			return streamError(ctx, err)
+		}
+		if err := c.printEvent(e); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (c *cli) pagesOf(ctx context.Context, remote *client.Client, q client.EventQuery) error {
+	for {
+		page, err := remote.Events(ctx, q)
+		if err != nil {
+			return streamError(ctx, err)
+		}
+		for _, e := range page.Events {
+			if err := c.printEvent(e); err != nil {
+				return err
+			}
+		}
+		if q.Page = page.NextPage; q.Page == "" {
+			return nil
+		}
+	}
+}
+
+func streamError(ctx context.Context, err error) error {
+	if reset, ok := errors.AsType[*client.ResetError](err); ok {
+		return usage("stream_reset", "%s; begin anew with --since %d", reset, max(0, reset.Earliest-1))
+	}
+	return ignoreInterrupt(ctx, err)
+}
+
+var wholeRun = regexp.MustCompile(`^run_[0-9A-Za-z]{26}$`)
+
+func onLoopback(server string) bool {
+	u, err := url.Parse(server)
+	if err != nil {
+		return false
+	}
+	ip := net.ParseIP(u.Hostname())
+	return u.Hostname() == "localhost" || ip != nil && ip.IsLoopback()
+}
