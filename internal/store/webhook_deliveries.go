@@ -116,7 +116,7 @@ func (t *tx) noteHealth(id mgx.WebhookID, o mgx.WebhookOutcome) (disabled bool, 
 	if !o.FailingSince.IsZero() {
 		w.is("failing_since <=", o.FailingSince.UnixMicro())
 	}
-	n, err := t.exec(`UPDATE webhooks SET enabled = 0, disabled_why = $1, updated_at = $2`+w.String(), w.args...)
+	n, err := t.exec(`UPDATE webhooks SET enabled = 0, disabled_why = $1, `+touched("$2")+w.String(), w.args...)
 	return n > 0, err
 }
 
@@ -161,7 +161,7 @@ func (s *Store) RetryDead(ctx context.Context, ws mgx.WorkspaceID, id mgx.Webhoo
 func (s *Store) retry(ctx context.Context, ws mgx.WorkspaceID, id mgx.WebhookID, which, arg string) (n int64, err error) {
 	err = s.write(ctx, func(t *tx) error {
 		// Whoever delivers looks again at an endpoint that was changed.
-		held, err := t.exec(`UPDATE webhooks SET updated_at = $1 WHERE workspace = $2 AND id = $3`, micros(t.now), string(ws), string(id))
+		held, err := t.exec(`UPDATE webhooks SET `+touched("$1")+` WHERE workspace = $2 AND id = $3`, micros(t.now), string(ws), string(id))
 		if err = orNoWebhook(id, held, err); err != nil {
 			return err
 		}

@@ -21,7 +21,7 @@ func (s *Store) WebhookSecrets(ctx context.Context, id mgx.WebhookID) ([]string,
 // as overlap, and are then deleted.
 func (s *Store) RotateWebhookSecret(ctx context.Context, ws mgx.WorkspaceID, id mgx.WebhookID, secret string, overlap time.Duration) error {
 	return s.write(ctx, func(t *tx) error {
-		n, err := t.exec(`UPDATE webhooks SET updated_at = $1 WHERE workspace = $2 AND id = $3`, micros(t.now), string(ws), string(id))
+		n, err := t.exec(`UPDATE webhooks SET `+touched("$1")+` WHERE workspace = $2 AND id = $3`, micros(t.now), string(ws), string(id))
 		if err = orNoWebhook(id, n, err); err != nil {
 			return err
 		}

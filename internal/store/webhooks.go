@@ -67,7 +67,7 @@ func (s *Store) Webhooks(ctx context.Context, ws mgx.WorkspaceID) ([]mgx.Webhook
 // endpoint. What has become a delivery already stays one.
 func (s *Store) UpdateWebhook(ctx context.Context, w mgx.Webhook) error {
 	return s.write(ctx, func(t *tx) error {
-		n, err := t.exec(`UPDATE webhooks SET url = $1, description = $2, types = $3, channels = $4, updated_at = $5 WHERE workspace = $6 AND id = $7`,
+		n, err := t.exec(`UPDATE webhooks SET url = $1, description = $2, types = $3, channels = $4, `+touched("$5")+` WHERE workspace = $6 AND id = $7`,
 			w.URL, w.Description, names(w.Types), names(w.Channels), micros(t.now), string(w.Workspace), string(w.ID))
 		return orNoWebhook(w.ID, n, err)
 	})
@@ -82,7 +82,7 @@ func (s *Store) EnableWebhook(ctx context.Context, ws mgx.WorkspaceID, id mgx.We
 		return err
 	}
 	return s.write(ctx, func(t *tx) error {
-		n, err := t.exec(`UPDATE webhooks SET enabled = 1, disabled_why = '', failing_since = NULL, updated_at = $1 WHERE workspace = $2 AND id = $3`,
+		n, err := t.exec(`UPDATE webhooks SET enabled = 1, disabled_why = '', failing_since = NULL, `+touched("$1")+` WHERE workspace = $2 AND id = $3`,
 			micros(t.now), string(ws), string(id))
 		if err = orNoWebhook(id, n, err); err != nil || !skip {
 			return err
@@ -99,7 +99,7 @@ func (s *Store) EnableWebhook(ctx context.Context, ws mgx.WorkspaceID, id mgx.We
 // DisableWebhook stops deliveries until the endpoint is enabled again.
 func (s *Store) DisableWebhook(ctx context.Context, ws mgx.WorkspaceID, id mgx.WebhookID, why string) error {
 	return s.write(ctx, func(t *tx) error {
-		n, err := t.exec(`UPDATE webhooks SET enabled = 0, disabled_why = $1, updated_at = $2 WHERE workspace = $3 AND id = $4`,
+		n, err := t.exec(`UPDATE webhooks SET enabled = 0, disabled_why = $1, `+touched("$2")+` WHERE workspace = $3 AND id = $4`,
 			why, micros(t.now), string(ws), string(id))
 		return orNoWebhook(id, n, err)
 	})
@@ -122,6 +122,12 @@ func (s *Store) RemoveWebhook(ctx context.Context, ws mgx.WorkspaceID, id mgx.We
 		_, err = t.exec(`DELETE FROM webhooks WHERE id = $1`, string(id))
 		return err
 	})
+}
+
+// touched sets when the settings were changed last, so that it never stands
+// still: whoever delivers looks again at an endpoint for which it moved.
+func touched(now string) string {
+	return `updated_at = CASE WHEN updated_at < ` + now + ` THEN ` + now + ` ELSE updated_at + 1 END`
 }
 
 func noWebhook(id mgx.WebhookID) error {
