@@ -74,7 +74,7 @@ func (r *Registry) at(e mgx.Event, want *release, reader string) (mgx.Event, err
 
 // lead takes the data from one major version to another, one at a time.
 func (r *Registry) lead(e mgx.Event, from int, to version) (mgx.Event, error) {
-	if from == to.major {
+	if from == to.major || e.Erased() {
 		return e, nil
 	}
 	data, err := decodeObject(e.Data)
