@@ -54,7 +54,6 @@ Start with: mgx demo`,
 		c.serveCommand(),
 		c.runsCommand(), c.showCommand(), c.diffCommand(), c.eventsCommand(), c.replayCommand(), c.forkCommand(),
 		c.backupCommand(), c.restoreCommand(), c.verifyCommand(),
-		c.backupCommand(), c.restoreCommand(), c.verifyCommand(),
 		c.doctorCommand(), c.configCommand(), c.modelsCommand(), c.versionCommand(),
 	)
 	return root
