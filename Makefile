@@ -19,16 +19,22 @@ BENCHTIME ?= 200ms
 TESTFLAGS ?=
 
 .NOTPARALLEL:
-.PHONY: help test check build demo bench fuzz kill need
+.PHONY: help test check docs sdk build demo bench fuzz kill need
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-6s %s\n", $$1, $$2 }' Makefile
 
-test: need check ## install what is missing, check, run every test with the race detector
+test: need check sdk ## install what is missing, check, run every test with the race detector
 	@$(TOOL) gotestsum --format pkgname --format-hide-empty-pkg -- -race -shuffle=on -timeout=15m $(TESTFLAGS) $(PKG)
 
 check: ## formatting, vet, staticcheck, go fix, go.mod
 	@scripts/check.sh
+
+docs: ## generate docs/reference, the TypeScript types and the lock of event contracts
+	@go generate ./internal/event
+
+sdk: ## check the AsyncAPI document; build and test the TypeScript client
+	@scripts/sdk.sh
 
 build: ## the static binary, bin/mgx
 	CGO_ENABLED=0 go build -trimpath -ldflags '-s -w -X main.version=$(VERSION)' -o bin/mgx ./cmd/mgx

@@ -8,9 +8,11 @@ if ! command -v go >/dev/null; then
   exit 1
 fi
 
-# program:package. The race detector links with a C compiler.
+# program:package. The race detector links with a C compiler. Without the wanted
+# ones some tests are skipped, and say so.
 needs=(make:make git:git rg:ripgrep gcc:gcc)
-packages=()
+wants=(node:nodejs npm:npm)
+packages=() required=0
 for need in "${needs[@]}"; do
   command -v "${need%%:*}" >/dev/null || packages+=("${need##*:}")
 done
@@ -19,6 +21,10 @@ if command -v gcc >/dev/null && ! echo '#include <stdlib.h>' | gcc -E - >/dev/nu
 elif ! command -v gcc >/dev/null; then
   packages+=(libc6-dev)
 fi
+required=${#packages[@]}
+for want in "${wants[@]}"; do
+  command -v "${want%%:*}" >/dev/null || packages+=("${want##*:}")
+done
 [ ${#packages[@]} -gt 0 ] || exit 0
 
 as_root=()
@@ -26,6 +32,7 @@ if [ "$(id -u)" != 0 ]; then
   as_root=(sudo -n)
 fi
 if ! command -v apt-get >/dev/null || ! "${as_root[@]}" true 2>/dev/null; then
+  [ "$required" -gt 0 ] || { echo "not installed, as that takes an administrator: ${packages[*]}"; exit 0; }
   echo "These packages are missing and cannot be installed from here: ${packages[*]}" >&2
   echo "Install them as an administrator (Debian: apt-get install ${packages[*]}) and try again." >&2
   exit 1

@@ -177,17 +177,17 @@ func (w *tsWriter) plain(typ string, schema object, indent string) string {
 		return "number"
 	case "array":
 		item, _ := schema["items"].(object)
-		if of := w.typ(item, indent); strings.Contains(of, " | ") {
+		of := w.typ(item, indent)
+		if strings.Contains(of, " | ") {
 			return "ReadonlyArray<" + of + ">"
-		} else {
-			return "readonly " + of + "[]"
 		}
+		return "readonly " + of + "[]"
 	case "object":
 		if below, ok := schema["additionalProperties"].(object); ok {
 			return "Readonly<Record<string, " + w.typ(below, indent) + ">>"
 		}
 		if schema["properties"] == nil {
-			return "Readonly<Record<string, unknown>>"
+			return "object"
 		}
 		return w.properties(schema, indent)
 	}

@@ -187,6 +187,20 @@ export interface BillingUsageAlertData {
 }
 
 /**
+ * Data erased: Everything in words on a task or a run was erased for good: of its events the data, which is {"erased":true} now, of its journal, signals and rows the texts, and its files. Ids, numbers and times stay.
+ *
+ * Version 1.0.0, kept for 2557 days.
+ */
+export interface DataErasedData {
+  /** Id of who asked for it. */
+  readonly by: string;
+  /** How many events lost their data by it. */
+  readonly events: number;
+  /** Id of the task or the run. */
+  readonly subject: string;
+}
+
+/**
  * Model call completed: A model answered; this is what was counted and paid.
  *
  * Version 1.0.0, kept for 90 days.
@@ -845,7 +859,7 @@ export interface Envelope {
   /** What the events of one request have in common. */
   readonly correlation_id?: string;
   /** The facts, as the contract of its type and version says. */
-  readonly data: Readonly<Record<string, unknown>>;
+  readonly data: object;
   /** Id of the event: evt_ and a ULID. Delivered twice, it is the same event. */
   readonly event_id: string;
   /** Which contract the data keeps. */
@@ -906,6 +920,7 @@ export interface EventData {
   "artifact.updated": ArtifactUpdatedData;
   "billing.threshold.reached": BillingThresholdReachedData;
   "billing.usage_alert": BillingUsageAlertData;
+  "data.erased": DataErasedData;
   "llm.call.completed": LlmCallCompletedData;
   "llm.provider.error": LlmProviderErrorData;
   "llm.provider.fallback": LlmProviderFallbackData;
@@ -952,6 +967,7 @@ export const eventVersions: Readonly<Record<EventType, string>> = {
   "artifact.updated": "1.0.0",
   "billing.threshold.reached": "1.0.0",
   "billing.usage_alert": "1.0.0",
+  "data.erased": "1.0.0",
   "llm.call.completed": "1.0.0",
   "llm.provider.error": "1.1.0",
   "llm.provider.fallback": "1.0.0",

@@ -1,0 +1,30 @@
+#!/usr/bin/env bash
+# Holds the AsyncAPI document against AsyncAPI's own parser; builds and tests the
+# TypeScript client. Needs npm, and a network only when a lock file has changed.
+set -euo pipefail
+cd "$(dirname "$0")/.."
+
+if ! command -v npm >/dev/null || ! command -v node >/dev/null; then
+  echo "skipped: the AsyncAPI document and sdk/typescript are not tested, since npm is not installed (scripts/need.sh installs it)"
+  exit 0
+fi
+if [ "$(node -p 'process.versions.node.split(".")[0]')" -lt 20 ]; then
+  echo "skipped: the AsyncAPI document and sdk/typescript are not tested, since they need Node 20 and this is $(node --version)"
+  exit 0
+fi
+
+log=$(mktemp)
+trap 'rm -f "$log"' EXIT
+quiet() { "$@" >"$log" 2>&1 || { cat "$log" >&2; exit 1; }; }
+# Installs exactly what the lock file says, when something else is there.
+install() {
+  [ "$1/node_modules/.package-lock.json" -nt "$1/package-lock.json" ] || quiet npm --prefix "$1" ci
+}
+
+install tools/asyncapi
+node tools/asyncapi/check.mjs docs/reference/asyncapi.json
+install sdk/typescript
+quiet npm --prefix sdk/typescript run build
+quiet npm --prefix sdk/typescript test
+grep -E '^(#|ℹ) (tests|pass|fail|skipped) ' "$log" | tr -d '#ℹ\n' | sed 's/^ */sdk\/typescript: /'
+echo
