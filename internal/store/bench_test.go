@@ -11,13 +11,21 @@ import (
 
 	"mgx"
 	"mgx/internal/store"
+	"mgx/internal/store/pgtest"
 )
 
 // BenchmarkAppend appends durable events of 64 runs from 64 writers, with every
 // run's row folded, and prints how that compares with what the same disk does
 // for one row and one commit at a time, measured in the same run.
 func BenchmarkAppend(b *testing.B) {
-	s := open(b, place(b), store.Options{})
+	b.Run("SQLite", func(b *testing.B) { benchmarkAppend(b, open(b, place(b), store.Options{}), singleCommits) })
+	b.Run("PostgreSQL", func(b *testing.B) {
+		address := pgtest.NewDatabase(b)
+		benchmarkAppend(b, open(b, address, store.Options{}), func(b *testing.B) float64 { return singleCommitsPostgres(b, address) })
+	})
+}
+
+func benchmarkAppend(b *testing.B, s *store.Store, peer func(*testing.B) float64) {
 	const writers = 64
 	scopes := make([]mgx.Scope, writers)
 	for i := range scopes {
@@ -40,7 +48,21 @@ func BenchmarkAppend(b *testing.B) {
 	rate := float64(b.N) / b.Elapsed().Seconds()
 	b.StopTimer()
 	b.ReportMetric(rate, "events/s")
-	b.ReportMetric(rate/singleCommits(b), "x-single-commits")
+	b.ReportMetric(rate/peer(b), "x-single-commits")
+}
+
+// singleCommitsPostgres is the same for a server: one connection, one row a commit.
+func singleCommitsPostgres(b *testing.B, address string) float64 {
+	db, err := sql.Open("pgx", address)
+	if err != nil {
+		b.Fatal(err)
+	}
+	defer db.Close()
+	db.SetMaxOpenConns(1)
+	if _, err := db.Exec(`CREATE TABLE t (id BIGINT GENERATED ALWAYS AS IDENTITY PRIMARY KEY, data TEXT)`); err != nil {
+		b.Fatal(err)
+	}
+	return commitRows(b, db)
 }
 
 // singleCommits is how many commits of one small row the disk does in a second,
@@ -55,6 +77,10 @@ func singleCommits(b *testing.B) float64 {
 	if _, err := db.Exec(`CREATE TABLE t (id INTEGER PRIMARY KEY, data TEXT)`); err != nil {
 		b.Fatal(err)
 	}
+	return commitRows(b, db)
+}
+
+func commitRows(b *testing.B, db *sql.DB) float64 {
 	const rows = 500
 	start := time.Now()
 	for range rows {
@@ -113,7 +139,11 @@ func BenchmarkStep(b *testing.B) {
 
 // BenchmarkCatchUp reads the log from its beginning.
 func BenchmarkCatchUp(b *testing.B) {
-	s := open(b, place(b), store.Options{})
+	b.Run("SQLite", func(b *testing.B) { benchmarkCatchUp(b, open(b, place(b), store.Options{})) })
+	b.Run("PostgreSQL", func(b *testing.B) { benchmarkCatchUp(b, open(b, pgtest.NewDatabase(b), store.Options{})) })
+}
+
+func benchmarkCatchUp(b *testing.B, s *store.Store) {
 	sc := begin(b, s)
 	const rows = 20_000
 	for range rows / 1000 {

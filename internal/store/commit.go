@@ -19,21 +19,21 @@ func (s *Store) Commit(ctx context.Context, c mgx.Change) (mgx.Committed, error)
 		return mgx.Committed{}, err
 	}
 	var out mgx.Committed
-	err = s.write(ctx, func(t *tx) error {
+	if s.opts.ReadOnly {
+		return mgx.Committed{}, readOnly(s.name)
+	}
+	err = s.do(ctx, &c, func(t *tx) error {
 		out, err = t.apply(c)
 		t.events = out.Events
 		return err
 	})
 	if err != nil {
-		return mgx.Committed{}, err
+		return mgx.Committed{}, s.explain(err)
 	}
 	return out, nil
 }
 
 func (t *tx) apply(c mgx.Change) (out mgx.Committed, err error) {
-	if err = t.d.lock(t, c); err != nil {
-		return out, err
-	}
 	if err = t.holds(c.Lease); err != nil {
 		return out, err
 	}

@@ -45,18 +45,11 @@ func (t *tx) append(e mgx.Event) (mgx.Event, error) {
 	if t.d.numbers {
 		e.Position = t.log.position + 1
 	}
-	args := []any{
-		string(e.ID), string(e.Workspace), string(e.Stream), e.Sequence, string(e.Type), e.Version, e.Time.UnixMicro(), string(e.Project), string(e.Task),
-		string(e.Run), string(e.Agent), string(e.Execution), e.Correlation, string(e.Causation), e.Traceparent, string(e.Data),
-	}
-	if t.d.numbers {
-		args = append(args, e.Position)
-	}
-	stored, err := t.exec(t.d.insertEvent, args...)
+	stored, err := t.d.insert(t, e)
 	if err != nil {
 		return e, err
 	}
-	if stored == 0 {
+	if !stored {
 		return t.event(e.ID)
 	}
 	if h.sequence > 0 && h.workspace != e.Workspace {
@@ -77,6 +70,14 @@ func (t *tx) append(e mgx.Event) (mgx.Event, error) {
 		err = t.createTask(e)
 	}
 	return e, err
+}
+
+// eventArgs are the values of eventFields.
+func eventArgs(e mgx.Event) []any {
+	return []any{
+		string(e.ID), string(e.Workspace), string(e.Stream), e.Sequence, string(e.Type), e.Version, e.Time.UnixMicro(), string(e.Project), string(e.Task),
+		string(e.Run), string(e.Agent), string(e.Execution), e.Correlation, string(e.Causation), e.Traceparent, string(e.Data),
+	}
 }
 
 func fold(before *mgx.Run, e mgx.Event) (*mgx.Run, error) {
@@ -106,11 +107,8 @@ func (t *tx) head(id mgx.StreamID) (head, error) {
 	if h, ok := t.log.heads[id]; ok {
 		return h, nil
 	}
-	h, locked := t.log.locked[id]
-	var err error
-	if !locked {
-		_, err = t.row(t.d.head, []any{string(id)}, &h.sequence, &h.workspace)
-	}
+	var h head
+	_, err := t.row(t.d.head, []any{string(id)}, &h.sequence, &h.workspace)
 	if err == nil && h.sequence > 0 && strings.HasPrefix(string(id), runPrefix) {
 		h.run, err = t.run(mgx.RunID(id))
 	}
@@ -121,6 +119,9 @@ func (t *tx) head(id mgx.StreamID) (head, error) {
 }
 
 func (t *tx) event(id mgx.EventID) (mgx.Event, error) {
+	if e := t.log.known[id]; e != nil {
+		return *e, nil
+	}
 	return scanEvent(t.conn.QueryRowContext(t.ctx, t.d.findEvent, string(id)))
 }
 

@@ -13,11 +13,14 @@ type log struct {
 	version  int64 // the data version it was read at
 	position int64 // of the last event; -1: not read yet
 	heads    map[mgx.StreamID]head
-	locked   map[mgx.StreamID]head // read under a lock for this transaction, without their runs
+	known    map[mgx.EventID]*mgx.Event // ids that are stored, with the events of this transaction
+	fresh    []mgx.Event                // of this transaction, not sent yet
+	moved    map[mgx.StreamID]bool      // streams that this transaction appended to
 
 	unsaved []mgx.StreamID // runs that this transaction may have moved
 
 	savedPosition int64
+	savedFresh    int
 	saved         map[mgx.StreamID]head // heads as they were before the running change
 }
 
@@ -31,7 +34,7 @@ type head struct {
 }
 
 func newLog() *log {
-	l := &log{saved: map[mgx.StreamID]head{}, locked: map[mgx.StreamID]head{}}
+	l := &log{saved: map[mgx.StreamID]head{}}
 	l.forget()
 	return l
 }
@@ -53,12 +56,16 @@ func (l *log) valid(version int64) {
 
 func (l *log) mark() {
 	clear(l.saved)
-	l.savedPosition = l.position
+	l.savedPosition, l.savedFresh = l.position, len(l.fresh)
 }
 
 func (l *log) undo() {
 	maps.Copy(l.heads, l.saved)
 	l.position = l.savedPosition
+	for _, e := range l.fresh[l.savedFresh:] {
+		delete(l.known, e.ID)
+	}
+	l.fresh = l.fresh[:l.savedFresh]
 }
 
 // set replaces a head, keeping the one the running change found.
@@ -70,4 +77,7 @@ func (l *log) set(id mgx.StreamID, h head) {
 		l.unsaved = append(l.unsaved, id)
 	}
 	l.heads[id] = h
+	if l.moved != nil {
+		l.moved[id] = true
+	}
 }

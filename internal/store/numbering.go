@@ -36,7 +36,9 @@ func (n *numbering) advance(head int64) {
 	n.mu.Unlock()
 	if grown {
 		n.d.notify()
-		signal(n.wake)
+		if !n.d.leads.Load() { // the sequencer of this process answers by itself
+			signal(n.wake)
+		}
 	}
 }
 

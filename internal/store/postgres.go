@@ -5,7 +5,6 @@ import (
 	"database/sql"
 	"errors"
 	"hash/fnv"
-	"math/rand/v2"
 	"net/url"
 	"sync"
 	"sync/atomic"
@@ -20,14 +19,16 @@ import (
 // Bounds of one process on a PostgreSQL server, which serves 100 connections
 // unless told otherwise.
 const (
-	writeConns  = 12               // changes at once; more wait
+	writers     = 8                // transactions at once; what else comes is committed together
+	groupLen    = 64               // jobs in one transaction
 	patience    = 5 * time.Second  // how long a change waits for a server that is away
 	doubt       = 30 * time.Second // how long it is asked whether a change was committed
 	retries     = 12               // of a change that collided with others
 	changeTime  = 2 * busyWait     // longest transaction
+	stallTime   = 10 * time.Second // a transaction whose process does nothing is ended by the server
 	numberWait  = 2 * time.Second  // for the sequencer, before Commit returns without positions
-	oldestPG    = 15               // major version
 	connectWait = 5 * time.Second  // for one connection
+	oldestPG    = 15               // major version
 )
 
 // server drives a PostgreSQL database.
@@ -40,13 +41,15 @@ type server struct {
 	db     *sql.DB // for writing
 	reads  *sql.DB
 
-	gate   sync.RWMutex // held for reading while a change is under way
-	closed bool
-	stop   context.CancelFunc // ends what runs beside the changes
-	beside sync.WaitGroup
-	leads  atomic.Bool   // the sequencer is in this process
-	poke   chan struct{} // for it: something is in the outbox
-	hints  chan struct{} // for the one in another process
+	queue   chan *job
+	working sync.WaitGroup // the writers
+	gate    sync.RWMutex   // held for reading while a job is under way
+	closed  bool
+	stop    context.CancelFunc // ends what runs beside the changes
+	beside  sync.WaitGroup
+	leads   atomic.Bool   // the sequencer is in this process
+	poke    chan struct{} // for it: something is in the outbox
+	hints   chan struct{} // for the one in another process
 }
 
 func openPostgres(ctx context.Context, address string, o Options) (*Store, error) {
@@ -56,6 +59,7 @@ func openPostgres(ctx context.Context, address string, o Options) (*Store, error
 	}
 	d := &server{beacon: newBeacon(), name: shortAddress(address), clock: o.Now, config: session0(config)}
 	d.numbering = newNumbering(d)
+	d.queue = make(chan *job, queueLen)
 	d.hints, d.poke = make(chan struct{}, 1), make(chan struct{}, 1)
 	if err := d.prepare(ctx, o.ReadOnly); err != nil {
 		d.closePools()
@@ -87,7 +91,7 @@ func session0(c *pgx.ConnConfig) *pgx.ConnConfig {
 	}
 	set("application_name", "mgx")
 	set("lock_timeout", itoa(busyWait.Milliseconds()))
-	set("idle_in_transaction_session_timeout", itoa(busyWait.Milliseconds())) // of a process that stalls
+	set("idle_in_transaction_session_timeout", itoa(stallTime.Milliseconds()))
 	c.RuntimeParams["default_transaction_isolation"] = "read committed"
 	if c.ConnectTimeout == 0 {
 		c.ConnectTimeout = connectWait
@@ -116,8 +120,8 @@ func (d *server) prepare(ctx context.Context, readOnly bool) error {
 	if err != nil {
 		return err
 	}
-	d.db.SetMaxOpenConns(writeConns)
-	d.db.SetMaxIdleConns(writeConns)
+	d.db.SetMaxOpenConns(writers + 1)
+	d.db.SetMaxIdleConns(writers + 1)
 	reading := d.config.Copy()
 	reading.RuntimeParams["default_transaction_read_only"] = "on"
 	d.reads = stdlib.OpenDB(*reading)
@@ -154,6 +158,9 @@ func (d *server) start(readOnly bool) {
 	if readOnly {
 		return
 	}
+	for range writers {
+		d.working.Go(d.work)
+	}
 	d.beside.Go(func() { d.sequence(ctx) })
 	d.beside.Go(func() { d.hint(ctx) })
 	d.beside.Go(func() { d.numbering.run(ctx) })
@@ -184,6 +191,8 @@ func (d *server) close() error {
 	if was {
 		return nil
 	}
+	close(d.queue)
+	d.working.Wait()
 	d.stop()
 	d.beside.Wait()
 	return d.closePools()
@@ -199,137 +208,26 @@ func (d *server) closePools() error {
 	return errors.Join(all...)
 }
 
-// attempt is what must be known of a change from one try to the next.
-type attempt struct {
-	receipt string
-	started time.Time
-	tries   int
-	doubt   bool // it may be committed: the connection was lost over the answer
-	wrote   bool
-	numbers *waiter // for those of the last try that reached its commit; nil: it has no events
-}
-
-// do applies f in a transaction of its own. It tries again when the transaction
-// collided with others, and for a while when the server is away.
-func (d *server) do(ctx context.Context, f func(*tx) error) error {
+// do queues a job, waits for its commit, and for the positions of its events.
+func (d *server) do(ctx context.Context, c *mgx.Change, f func(*tx) error) error {
 	d.gate.RLock()
 	defer d.gate.RUnlock()
 	if d.closed {
 		return mgx.Errorf(mgx.KindInternal, codeClosed, "the store is closed")
 	}
-	a := &attempt{receipt: mgx.NewID[string]("rcpt"), started: time.Now()}
-	defer func() { d.forget(a.numbers) }()
-	for {
-		err := d.try(ctx, a, f)
-		if err == nil {
-			break
-		}
-		if !a.doubt {
-			d.forget(a.numbers)
-			a.numbers = nil
-		}
-		if err := d.pause(ctx, a, err); err != nil {
-			return err
-		}
-	}
-	if a.numbers != nil {
-		d.await(ctx, a.numbers)
-	} else if a.wrote {
-		d.notify()
-	}
-	return nil
-}
-
-// pause waits before the next try, or says why there is none.
-func (d *server) pause(ctx context.Context, a *attempt, err error) error {
-	a.tries++
-	away, waited := unavailable(err), time.Since(a.started)
-	var most time.Duration
-	switch {
-	case a.doubt && waited < doubt:
-		ctx, most = context.WithoutCancel(ctx), time.Second
-	case a.doubt:
-		return inDoubt(d.name, err)
-	case away && waited < patience:
-		most = time.Second
-	case collided(err) && a.tries < retries:
-		most = 200 * time.Millisecond
-	default:
+	if err := ctx.Err(); err != nil {
 		return err
 	}
-	wait := min(most, 4*time.Millisecond<<min(a.tries, 8))
+	j := &job{ctx: ctx, run: f, change: c, reply: make(chan error, 1)}
 	select {
-	case <-time.After(wait/2 + rand.N(wait)):
-		return nil
+	case d.queue <- j:
 	case <-ctx.Done():
 		return ctx.Err()
 	}
-}
-
-// try applies f once. Until it has its locks it can be withdrawn.
-func (d *server) try(ctx context.Context, a *attempt, f func(*tx) error) error {
-	if a.doubt {
-		ctx = context.WithoutCancel(ctx)
+	err := j.outcome(ctx)
+	if err == nil && j.numbers != nil {
+		d.await(ctx, j.numbers)
 	}
-	ctx, cancel := context.WithTimeout(ctx, changeTime)
-	defer cancel()
-	conn, err := d.db.Conn(ctx)
-	if err != nil {
-		return err
-	}
-	defer conn.Close()
-	if _, err := conn.ExecContext(ctx, `BEGIN`); err != nil {
-		return err
-	}
-	going, end := context.WithTimeout(context.WithoutCancel(ctx), changeTime)
-	defer end()
-	t := &tx{conn: conn, d: &postgresDialect, ctx: going, caller: ctx, log: newLog(), now: d.clock()}
-	err = d.apply(t, a, f)
-	if err != nil {
-		conn.ExecContext(going, `ROLLBACK`) // a connection that cannot is thrown away
-	}
-	return err
-}
-
-func (d *server) apply(t *tx, a *attempt, f func(*tx) error) error {
-	if a.doubt {
-		// Waits for the earlier try, should the server still be at it.
-		first, err := t.exec(`INSERT INTO receipts (id, at) VALUES ($1, `+serverTime+`) ON CONFLICT (id) DO NOTHING`, a.receipt)
-		if err != nil {
-			return err
-		}
-		if first == 0 {
-			a.doubt = false
-			return t.control(`ROLLBACK`)
-		}
-		t.wrote = false
-	}
-	if err := f(t); err != nil {
-		return err
-	}
-	if err := t.save(a); err != nil {
-		return err
-	}
-	if a.wrote = t.wrote; len(t.events) > 0 {
-		a.numbers = d.expect(t.events)
-	}
-	err := t.control(`COMMIT`)
-	a.doubt = err != nil && !refusedCommit(err)
-	return err
-}
-
-// save writes what the change has moved, and the receipt.
-func (t *tx) save(a *attempt) error {
-	if err := t.saveRuns(); err != nil {
-		return err
-	}
-	if err := t.saveStreams(); err != nil {
-		return err
-	}
-	if !t.wrote || a.doubt {
-		return nil
-	}
-	_, err := t.exec(`INSERT INTO receipts (id, at) VALUES ($1, `+serverTime+`)`, a.receipt)
 	return err
 }
 

@@ -18,6 +18,10 @@ func (t *tx) run(id mgx.RunID) (*mgx.Run, error) {
 	if !found {
 		return nil, mgx.Errorf(mgx.KindConfig, CodeCorrupt, "run %s has events but no row; restore a backup", id)
 	}
+	return decodeRun(state)
+}
+
+func decodeRun(state string) (*mgx.Run, error) {
 	var r mgx.Run
 	if err := json.Unmarshal([]byte(state), &r); err != nil {
 		return nil, badRow("run", err)
@@ -44,10 +48,9 @@ func (t *tx) saveRuns() error {
 }
 
 func (t *tx) saveRun(r *mgx.Run) error {
-	_, err := t.exec(`INSERT INTO runs (id, workspace, task, status, sequence, created_at, updated_at, state) VALUES ($1, $2, $3, $4, $5, $6, $7, $8)
+	return t.put(`INSERT INTO runs (id, workspace, task, status, sequence, created_at, updated_at, state) VALUES ($1, $2, $3, $4, $5, $6, $7, $8)
 		ON CONFLICT (id) DO UPDATE SET task = excluded.task, status = excluded.status, sequence = excluded.sequence, updated_at = excluded.updated_at, state = excluded.state`,
 		string(r.ID), string(r.Workspace), string(r.Task.ID), string(r.Status), r.Sequence, r.CreatedAt.UnixMicro(), r.UpdatedAt.UnixMicro(), mustJSON(r))
-	return err
 }
 
 func scanRun(row scanner) (r mgx.Run, err error) {

@@ -23,6 +23,10 @@ const (
 	sequencerCheck = 300 * time.Millisecond // how often others look whether it is theirs
 	sequencerIdle  = 2 * time.Second        // how often it renews the lease without work
 	batchRows      = 1000
+
+	tidyRows    = 10_000      // moved between two cleanings of the outbox
+	tidyEvery   = time.Minute // or as long, when there was less
+	receiptsAge = time.Hour   // far longer than anybody asks for a receipt
 )
 
 const takeSequencer = `WITH taken AS (
@@ -37,11 +41,13 @@ const moveBatch = `WITH held AS (
 	), moved AS (
 		INSERT INTO events (` + eventColumns + `)
 		SELECT held.position + row_number() OVER (ORDER BY n), ` + eventFields + ` FROM batch, held
-		RETURNING position
+		RETURNING position, stream, sequence
 	), head AS (
 		UPDATE sequencer s SET position = s.position + c.moved, until = ` + serverTime + ` + $4
 		FROM (SELECT COUNT(*) AS moved FROM moved) c, held WHERE s.name = 'log' RETURNING s.position, c.moved
-	) SELECT position, moved, CASE WHEN moved > 0 THEN pg_notify('` + eventsChannel + `', position::text) END IS NULL FROM head`
+	), told AS (
+		SELECT CASE WHEN moved > 0 THEN pg_notify('` + eventsChannel + `', position::text) END FROM head
+	) SELECT head.position, moved.position, moved.stream, moved.sequence FROM head CROSS JOIN told LEFT JOIN moved ON true`
 
 const (
 	eventsChannel = "mgx_events" // the log has grown to this position
@@ -61,6 +67,8 @@ type sequencer struct {
 	d     *server
 	owner string
 	term  int64
+
+	tidied time.Time
 }
 
 // session works on one connection, until it or the context ends.
@@ -97,10 +105,17 @@ func (s *sequencer) lead(ctx context.Context, conn *pgx.Conn) error {
 	defer s.d.leads.Store(false)
 	idle := time.NewTicker(sequencerIdle)
 	defer idle.Stop()
+	var dead int64
 	for {
 		moved, stands, err := s.move(ctx, conn)
 		if err != nil || !stands {
 			return err
+		}
+		if dead += moved; dead > tidyRows || dead > 0 && moved == 0 && time.Since(s.tidied) > tidyEvery {
+			if err := s.tidy(ctx, conn); err != nil {
+				return err
+			}
+			dead = 0
 		}
 		if moved > 0 {
 			continue
@@ -117,16 +132,44 @@ func (s *sequencer) lead(ctx context.Context, conn *pgx.Conn) error {
 func (s *sequencer) move(ctx context.Context, conn *pgx.Conn) (moved int64, stands bool, err error) {
 	ctx, cancel := context.WithTimeout(ctx, sequencerLease)
 	defer cancel()
+	rows, err := conn.Query(ctx, moveBatch, s.owner, s.term, batchRows, sequencerLease.Microseconds())
+	if err != nil {
+		return 0, false, err
+	}
+	defer rows.Close()
 	var head int64
-	var told bool
-	err = conn.QueryRow(ctx, moveBatch, s.owner, s.term, batchRows, sequencerLease.Microseconds()).Scan(&head, &moved, &told)
-	if err == pgx.ErrNoRows {
-		return 0, false, nil
+	found := map[eventKey]int64{}
+	for rows.Next() {
+		var position, sequence *int64
+		var stream *string
+		if err := rows.Scan(&head, &position, &stream, &sequence); err != nil {
+			return 0, false, err
+		}
+		stands = true
+		if position != nil {
+			found[eventKey{mgx.StreamID(*stream), *sequence}] = *position
+		}
 	}
-	if err == nil {
-		s.d.advance(head)
+	if rows.Err() == nil && stands {
+		s.d.advance(head) // whoever sees a change done has been told of it
+		s.d.fill(found)
 	}
-	return moved, err == nil, err
+	return int64(len(found)), stands, rows.Err()
+}
+
+// tidy cleans up what passes through the database. Each batch looks for the first
+// rows of the outbox, and would walk over all that were ever there; autovacuum
+// comes too late for that.
+func (s *sequencer) tidy(ctx context.Context, conn *pgx.Conn) error {
+	if _, err := conn.Exec(ctx, `VACUUM (INDEX_CLEANUP ON, TRUNCATE OFF) outbox`); err != nil {
+		return err
+	}
+	if time.Since(s.tidied) < tidyEvery {
+		return nil
+	}
+	s.tidied = time.Now()
+	_, err := conn.Exec(ctx, `DELETE FROM receipts WHERE at < `+serverTime+` - $1`, receiptsAge.Microseconds())
+	return err
 }
 
 // hint tells the sequencer, wherever it is, that there is something to number:

@@ -25,15 +25,20 @@ var sqliteDialect = dialect{
 	migrations: migrationsIn("sqlite"),
 	begin:      []string{`BEGIN IMMEDIATE`},
 	schema:     `SELECT COALESCE(SUM(name = 'mgx_schema'), 0), COUNT(*) FROM sqlite_schema WHERE type = 'table'`,
-	insertEvent: `INSERT INTO events (` + eventFields + `, position) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17)
-		ON CONFLICT (id) DO NOTHING`,
-	numbers:   true,
-	findEvent: `SELECT ` + eventColumns + ` FROM events WHERE id = $1`,
-	head:      `SELECT sequence, workspace FROM events WHERE stream = $1 ORDER BY sequence DESC LIMIT 1`,
-	allEvents: `events`,
-	lock:      func(*tx, mgx.Change) error { return nil }, // there is one writer
-	pick:      pickFirst,
-	checks:    []func(*verifier) error{checkFile, checkReferences},
+	insert:     insertNow,
+	numbers:    true,
+	findEvent:  `SELECT ` + eventColumns + ` FROM events WHERE id = $1`,
+	head:       `SELECT sequence, workspace FROM events WHERE stream = $1 ORDER BY sequence DESC LIMIT 1`,
+	allEvents:  `events`,
+	pick:       pickFirst,
+	checks:     []func(*verifier) error{checkFile, checkReferences},
+}
+
+// insertNow stores an event in the log.
+func insertNow(t *tx, e mgx.Event) (bool, error) {
+	stored, err := t.exec(`INSERT INTO events (`+eventFields+`, position) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17)
+		ON CONFLICT (id) DO NOTHING`, append(eventArgs(e), e.Position)...)
+	return stored > 0, err
 }
 
 func openSQLite(ctx context.Context, path string, o Options) (*Store, error) {
@@ -58,7 +63,9 @@ func openSQLite(ctx context.Context, path string, o Options) (*Store, error) {
 	return s, nil
 }
 
-func (d *sqliteFile) do(ctx context.Context, f func(*tx) error) error { return d.writes.do(ctx, f) }
+func (d *sqliteFile) do(ctx context.Context, _ *mgx.Change, f func(*tx) error) error {
+	return d.writes.do(ctx, f)
+}
 
 func (d *sqliteFile) explain(err error) error { return explain(d.path, err) }
 

@@ -57,7 +57,7 @@ func (p *prepared) close() {
 }
 
 func newTx(conn session, clock func() time.Time) *tx {
-	return &tx{clock: clock, conn: conn, d: &sqliteDialect, ctx: context.Background(), caller: context.Background(), log: newLog()}
+	return &tx{clock: clock, conn: conn, d: &sqliteDialect, ctx: context.Background(), log: newLog()}
 }
 
 // group runs the jobs in one transaction and returns an outcome for each. A job

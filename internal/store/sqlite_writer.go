@@ -3,9 +3,7 @@ package store
 import (
 	"context"
 	"database/sql"
-	"runtime"
 	"sync"
-	"sync/atomic"
 	"time"
 
 	"mgx"
@@ -26,20 +24,6 @@ type writer struct {
 	queue   chan *job
 	done    chan struct{} // closed when the goroutine has ended
 }
-
-// job is one unit of writing. Whoever swaps its state first decides: the writer
-// takes it, or the caller whose context ended withdraws it.
-type job struct {
-	run   func(*tx) error
-	state atomic.Int32
-	reply chan error
-}
-
-const (
-	jobQueued = iota
-	jobTaken
-	jobWithdrawn
-)
 
 func openWriter(ctx context.Context, path string, clock func() time.Time) (*writer, error) {
 	db, err := sql.Open("sqlite", dsn(path, "mode=rw"))
@@ -99,7 +83,7 @@ func (w *writer) start() {
 	go func() {
 		defer close(w.done)
 		for first := range w.queue {
-			w.commit(w.collect(first))
+			w.commit(gather(w.queue, first, batchLen))
 		}
 	}()
 }
@@ -113,15 +97,7 @@ func (w *writer) do(ctx context.Context, f func(*tx) error) error {
 	if err := w.hand(ctx, j); err != nil {
 		return err
 	}
-	select {
-	case err := <-j.reply:
-		return err
-	case <-ctx.Done():
-		if j.state.CompareAndSwap(jobQueued, jobWithdrawn) {
-			return ctx.Err()
-		}
-		return <-j.reply
-	}
+	return j.outcome(ctx)
 }
 
 func (w *writer) hand(ctx context.Context, j *job) error {
@@ -138,34 +114,9 @@ func (w *writer) hand(ctx context.Context, j *job) error {
 	}
 }
 
-// collect takes what else is queued. Callers that were just answered are about
-// to queue their next change, so it lets them run before it looks again; a lone
-// writer pays a few hundred nanoseconds for that, many share an fsync.
-func (w *writer) collect(first *job) []*job {
-	batch := []*job{first}
-	for idle := 0; len(batch) < batchLen && idle < 3; {
-		select {
-		case j, open := <-w.queue:
-			if !open {
-				return batch
-			}
-			batch, idle = append(batch, j), 0
-		default:
-			runtime.Gosched()
-			idle++
-		}
-	}
-	return batch
-}
-
 // commit applies a batch and answers every job in it exactly once.
 func (w *writer) commit(batch []*job) {
-	taken := batch[:0]
-	for _, j := range batch {
-		if j.state.CompareAndSwap(jobQueued, jobTaken) {
-			taken = append(taken, j)
-		}
-	}
+	taken := take(batch)
 	if len(taken) == 0 {
 		return
 	}

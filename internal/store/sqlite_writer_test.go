@@ -60,3 +60,19 @@ func TestWithdrawn(t *testing.T) {
 		t.Errorf("stored %+v %v", got, err)
 	}
 }
+
+// The version of a file stands still while nobody commits.
+func TestVersionStands(t *testing.T) {
+	t.Parallel()
+	path := place(t)
+	s, other := open(t, path, store.Options{}), open(t, path, store.Options{})
+	begin(t, s)
+	before, _ := other.Version(t.Context())
+	if after, err := other.Version(t.Context()); err != nil || after != before {
+		t.Errorf("moved from %d to %d without a commit (%v)", before, after, err)
+	}
+	begin(t, s)
+	if after, err := other.Version(t.Context()); err != nil || after == before {
+		t.Errorf("did not move with a commit (%v)", err)
+	}
+}

@@ -51,10 +51,11 @@ type Store struct {
 
 // driver is what each database does in its own way.
 type driver interface {
-	// do runs f in a transaction and waits until it is committed. If ctx ends
-	// before f has been picked up, f does not run; afterwards the outcome is
-	// waited for. f may run several times, of which the last one counts.
-	do(ctx context.Context, f func(*tx) error) error
+	// do runs f, which applies c if that is not nil, in a transaction and waits
+	// until it is committed. If ctx ends before f has been picked up, f does not
+	// run; afterwards the outcome is waited for. f may run several times, of which
+	// the last one counts.
+	do(ctx context.Context, c *mgx.Change, f func(*tx) error) error
 	changed() <-chan struct{}
 	version(ctx context.Context) (int64, error)
 	backup(ctx context.Context, path string) error
@@ -97,7 +98,8 @@ func (s *Store) Close() error {
 func (s *Store) Changed() <-chan struct{} { return s.changed() }
 
 // Version returns a number that differs from its last value when any process
-// has committed in between. It says nothing else and is cheap to poll.
+// has committed in between. It says nothing else (on a server it also moves with
+// what others do there) and is cheap to poll.
 func (s *Store) Version(ctx context.Context) (int64, error) {
 	v, err := s.version(ctx)
 	return v, s.explain(err)
@@ -115,7 +117,7 @@ func (s *Store) write(ctx context.Context, f func(*tx) error) error {
 	if s.opts.ReadOnly {
 		return readOnly(s.name)
 	}
-	return s.explain(s.do(ctx, f))
+	return s.explain(s.do(ctx, nil, f))
 }
 
 // beacon is a channel that is closed at each change and then replaced.

@@ -16,12 +16,13 @@ type tx struct {
 	conn   session
 	d      *dialect
 	ctx    context.Context // of its statements
-	caller context.Context // ends while the caller may still be told that nothing was done
 	log    *log
 	clock  func() time.Time
 	now    time.Time // of this transaction
 	wrote  bool
-	events []mgx.Event // of the change that was applied last, as it returns them
+	done   bool                            // something was written that only a rollback undoes
+	later  func(query string, args ...any) // nil: now
+	events []mgx.Event                     // of the change that was applied last, as it returns them
 }
 
 // session runs statements on one connection; *sql.Conn is one.
@@ -45,7 +46,20 @@ func (t *tx) exec(query string, args ...any) (int64, error) {
 	}
 	n, err := res.RowsAffected()
 	t.wrote = t.wrote || n > 0
+	t.done = t.done || n > 0
 	return n, err
+}
+
+// put runs a statement whose outcome nobody reads before the commit. Where the
+// database is at the end of a wire it travels with the commit.
+func (t *tx) put(query string, args ...any) error {
+	t.wrote = true
+	if t.later != nil {
+		t.later(query, args...)
+		return nil
+	}
+	_, err := t.exec(query, args...)
+	return err
 }
 
 // row reads at most one row into dest and reports whether there was one.

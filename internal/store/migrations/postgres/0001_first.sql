@@ -95,7 +95,7 @@ CREATE TABLE runs (
     created_at BIGINT NOT NULL,
     updated_at BIGINT NOT NULL,
     state      TEXT COLLATE "C" NOT NULL
-);
+) WITH (fillfactor = 50);
 CREATE INDEX runs_workspace ON runs (workspace, id);
 
 CREATE TABLE executions (
@@ -119,7 +119,7 @@ CREATE TABLE executions (
     term        BIGINT NOT NULL,
     created_at  BIGINT NOT NULL,
     updated_at  BIGINT NOT NULL   -- of the last change of status; waiting is measured from it
-);
+) WITH (fillfactor = 70);
 -- Only work that is left is in this index, however long the history grows.
 CREATE INDEX executions_due ON executions (wake_at) WHERE status IN ('ready', 'waiting');
 CREATE INDEX executions_run ON executions (run) WHERE run <> '';

@@ -1,0 +1,257 @@
+package store
+
+import (
+	"context"
+	"database/sql"
+	"errors"
+	"maps"
+	"slices"
+
+	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgconn"
+	"github.com/jackc/pgx/v5/stdlib"
+
+	"mgx"
+)
+
+// pipe is the connection of one transaction. A round trip costs more than a
+// statement, so what can go together does: the beginning with the locks, and
+// everything that nobody reads back with the commit.
+type pipe struct {
+	conn  *sql.Conn
+	begun bool
+	queue pgx.Batch
+}
+
+func (p *pipe) begin(ctx context.Context) error {
+	if p.begun {
+		return nil
+	}
+	p.begun = true
+	_, err := p.conn.ExecContext(ctx, `BEGIN`)
+	return err
+}
+
+func (p *pipe) ExecContext(ctx context.Context, query string, args ...any) (sql.Result, error) {
+	if err := p.begin(ctx); err != nil {
+		return nil, err
+	}
+	return p.conn.ExecContext(ctx, query, args...)
+}
+
+func (p *pipe) QueryContext(ctx context.Context, query string, args ...any) (*sql.Rows, error) {
+	if err := p.begin(ctx); err != nil {
+		return nil, err
+	}
+	return p.conn.QueryContext(ctx, query, args...)
+}
+
+func (p *pipe) QueryRowContext(ctx context.Context, query string, args ...any) *sql.Row {
+	p.begin(ctx) // when it fails the connection is broken, and the row says so
+	return p.conn.QueryRowContext(ctx, query, args...)
+}
+
+func (p *pipe) later(query string, args ...any) { p.queue.Queue(query, args...) }
+
+// send runs a batch in one round trip.
+func (p *pipe) send(ctx context.Context, b *pgx.Batch) error {
+	return p.conn.Raw(func(c any) error { return c.(*stdlib.Conn).Conn().SendBatch(ctx, b).Close() })
+}
+
+var errNotCommitted = errors.New("the server rolled the transaction back")
+
+// commit sends what was queued, and the commit.
+func (p *pipe) commit(ctx context.Context) error {
+	if !p.begun && p.queue.Len() == 0 {
+		return nil
+	}
+	committed := false
+	p.queue.Queue(`COMMIT`).Exec(func(tag pgconn.CommandTag) error {
+		committed = tag.String() == "COMMIT"
+		return nil
+	})
+	err := p.send(ctx, &p.queue)
+	if err == nil && !committed {
+		err = errNotCommitted
+	}
+	return err
+}
+
+// locks are the rows that the outcome of some changes hangs on: the streams they
+// append to, expect something of or reserve money for, then their executions.
+// Everybody locks in this order, so nobody waits in a circle. Rows that are read
+// later are read as they are then: each statement sees what was committed before
+// it (READ COMMITTED).
+type locks struct {
+	p                           *pipe
+	log                         *log
+	streams, executions, events []string
+}
+
+// lockRows takes the locks of changes that are to be applied together.
+func lockRows(t *tx, p *pipe, jobs []*job) error {
+	l := locks{p: p, log: t.log}
+	for _, j := range jobs {
+		if j.change != nil {
+			l.add(*j.change)
+		}
+	}
+	l.streams, l.executions = unique(l.streams), unique(l.executions)
+	if err := l.take(t.ctx); err != nil || len(t.log.heads) == len(l.streams) {
+		return err
+	}
+	// What is not there cannot be locked: streams that are new get their rows.
+	_, err := p.ExecContext(t.ctx, `INSERT INTO streams (id, workspace, sequence) SELECT id, '', 0 FROM unnest($1::text[]) AS id ORDER BY id ON CONFLICT DO NOTHING`, l.streams)
+	if err == nil {
+		err = l.take(t.ctx)
+	}
+	return err
+}
+
+func unique(list []string) []string {
+	slices.Sort(list)
+	return slices.Compact(list)
+}
+
+func (l *locks) add(c mgx.Change) {
+	for _, v := range c.Expect {
+		l.streams = append(l.streams, string(v.Stream))
+	}
+	for _, e := range c.Events {
+		l.streams, l.events = append(l.streams, string(e.Stream)), append(l.events, string(e.ID))
+	}
+	if r := c.Reserve; r != nil && r.Cap != nil && r.Run != "" {
+		l.streams = append(l.streams, string(r.Run))
+	}
+	if c.Lease != nil {
+		l.executions = append(l.executions, string(c.Lease.Execution))
+	}
+	for _, r := range c.Steps {
+		l.executions = append(l.executions, string(r.Execution))
+	}
+	for _, g := range c.Signals {
+		l.executions = append(l.executions, string(g.Execution))
+	}
+	if c.Update != nil {
+		l.executions = append(l.executions, string(c.Update.Execution))
+	}
+	if c.Cancel != nil {
+		l.executions = append(l.executions, string(c.Cancel.Execution))
+	}
+}
+
+func (l *locks) take(ctx context.Context) error {
+	if len(l.streams)+len(l.executions) == 0 {
+		return nil
+	}
+	var b pgx.Batch
+	if !l.p.begun {
+		b.Queue(`BEGIN`)
+	}
+	if len(l.streams) > 0 {
+		b.Queue(`SELECT id, sequence, workspace FROM streams WHERE id = ANY($1) ORDER BY id FOR NO KEY UPDATE`, l.streams).Query(l.readStreams)
+		b.Queue(`SELECT id, state FROM runs WHERE id = ANY($1)`, l.streams).Query(l.readRuns)
+	}
+	if len(l.events) > 0 {
+		b.Queue(`SELECT id FROM event_ids WHERE id = ANY($1)`, l.events).Query(l.readEvents)
+	}
+	if len(l.executions) > 0 {
+		b.Queue(`SELECT FROM executions WHERE id = ANY($1) ORDER BY id FOR NO KEY UPDATE`, l.executions)
+	}
+	l.p.begun = true
+	return l.p.send(ctx, &b)
+}
+
+func (l *locks) readStreams(rows pgx.Rows) error {
+	for rows.Next() {
+		var id, workspace string
+		var h head
+		if err := rows.Scan(&id, &h.sequence, &workspace); err != nil {
+			return err
+		}
+		h.workspace = mgx.WorkspaceID(workspace)
+		l.log.heads[mgx.StreamID(id)] = h
+	}
+	return rows.Err()
+}
+
+func (l *locks) readRuns(rows pgx.Rows) error {
+	for rows.Next() {
+		var id, state string
+		if err := rows.Scan(&id, &state); err != nil {
+			return err
+		}
+		h, locked := l.log.heads[mgx.StreamID(id)]
+		if !locked {
+			continue
+		}
+		run, err := decodeRun(state)
+		if err != nil {
+			return err
+		}
+		h.run = run
+		l.log.heads[mgx.StreamID(id)] = h
+	}
+	return rows.Err()
+}
+
+func (l *locks) readEvents(rows pgx.Rows) error {
+	for rows.Next() {
+		var id string
+		if err := rows.Scan(&id); err != nil {
+			return err
+		}
+		l.log.known[mgx.EventID(id)] = nil
+	}
+	return rows.Err()
+}
+
+// insertEvents puts events where the sequencer finds them, in their order. An id
+// that exists, which can only happen to somebody who uses one for two streams at
+// once, is a collision, and found when the change is tried again.
+const insertEvents = `WITH fresh AS (
+		SELECT * FROM unnest($1::text[], $2::text[], $3::text[], $4::bigint[], $5::text[], $6::text[], $7::bigint[], $8::text[], $9::text[],
+			$10::text[], $11::text[], $12::text[], $13::text[], $14::text[], $15::text[], $16::text[]) WITH ORDINALITY AS f(` + eventFields + `, ord)
+	), known AS (INSERT INTO event_ids (id, stream, sequence) SELECT id, stream, sequence FROM fresh)
+	INSERT INTO outbox (` + eventFields + `) SELECT ` + eventFields + ` FROM fresh ORDER BY ord`
+
+// saveEvents stores the events of the transaction.
+func (t *tx) saveEvents() {
+	if len(t.log.fresh) == 0 {
+		return
+	}
+	columns := eventArgs(mgx.Event{})
+	for i, v := range columns {
+		if _, number := v.(int64); number {
+			columns[i] = make([]int64, 0, len(t.log.fresh))
+		} else {
+			columns[i] = make([]string, 0, len(t.log.fresh))
+		}
+	}
+	for _, e := range t.log.fresh {
+		for i, v := range eventArgs(e) {
+			switch column := columns[i].(type) {
+			case []int64:
+				columns[i] = append(column, v.(int64))
+			case []string:
+				columns[i] = append(column, v.(string))
+			}
+		}
+	}
+	t.put(insertEvents, columns...)
+}
+
+// saveStreams writes where the streams stand now.
+func (t *tx) saveStreams() {
+	if len(t.log.moved) == 0 {
+		return
+	}
+	var ids, workspaces []string
+	var sequences []int64
+	for _, id := range slices.Sorted(maps.Keys(t.log.moved)) {
+		h := t.log.heads[id]
+		ids, workspaces, sequences = append(ids, string(id)), append(workspaces, string(h.workspace)), append(sequences, h.sequence)
+	}
+	t.put(`UPDATE streams s SET sequence = n.sequence, workspace = n.workspace
+		FROM unnest($1::text[], $2::text[], $3::bigint[]) AS n(id, workspace, sequence) WHERE s.id = n.id`, ids, workspaces, sequences)
+}
