@@ -27,7 +27,7 @@ var mayImport = map[string][]string{
 	"client":          {},
 	"internal/config": {},
 	"internal/app":    {"internal/access", "internal/event", "internal/workflow", "internal/team"},
-	"internal/api":    {"internal/app", "internal/event"},
+	"internal/api":    {"internal/app", "internal/event", "internal/webhook"},
 	"internal/web":    {"internal/app"},
 	"internal/ui":     {},
 	"internal/access": {},

@@ -44,14 +44,14 @@ Start with: mgx demo`,
 	})
 	flags := root.PersistentFlags()
 	flags.String("data", "", "data `directory` (default: the XDG data directory)")
-	flags.String("database", "", "SQLite `file` (default: mgx.db in the data directory)")
+	flags.String("database", "", "SQLite `file` or postgres:// address (default: mgx.db in the data directory)")
 	flags.String("log-format", "text", "log lines as `text or json`")
 	flags.String("log-level", "warn", "least `level` of log lines: debug, info, warn, error")
 	flags.BoolVar(&c.json, "json", false, "results as JSON on stdout, one object a line")
 	root.CompletionOptions.HiddenDefaultCmd = true
 	root.AddCommand(
 		c.demoCommand(), c.runCommand(), c.resumeCommand(), c.cancelCommand(), c.approveCommand(),
-		c.serveCommand(),
+		c.serveCommand(), c.webhooksCommand(),
 		c.runsCommand(), c.showCommand(), c.diffCommand(), c.eventsCommand(), c.replayCommand(), c.forkCommand(),
 		c.backupCommand(), c.restoreCommand(), c.verifyCommand(),
 		c.doctorCommand(), c.configCommand(), c.modelsCommand(), c.versionCommand(),

@@ -15,6 +15,7 @@ import (
 	"mgx/internal/event"
 	"mgx/internal/store"
 	"mgx/internal/team"
+	"mgx/internal/webhook"
 )
 
 const (
@@ -50,6 +51,7 @@ order: streams are told to come back, runs stay where they are.`,
 		},
 	}
 	cmd.Flags().StringVar(&listen, "listen", defaultListen, "`address` of the loopback interface, with port; port 0: any")
+	addWebhookAllow(cmd.Flags())
 	cmd.Flags().IntVar(&workers, "workers", defaultWorkers, "work on `N` runs at once")
 	return cmd
 }
@@ -65,7 +67,7 @@ func (c *cli) serve(ctx context.Context, listen string, workers int) (err error)
 		return err
 	}
 	defer func() { err = errors.Join(err, n.close()) }()
-	s, err := newServer(ctx, n)
+	s, err := newServer(ctx, n, n.webhooks(c.cfg))
 	if err != nil {
 		return err
 	}
@@ -79,6 +81,7 @@ func (c *cli) serve(ctx context.Context, listen string, workers int) (err error)
 	defer all.Wait()
 	defer stopHub()
 	var work sync.WaitGroup
+	work.Go(func() { n.deliverer(c.cfg).Run(ctx) })
 	if workers > 0 {
 		work.Go(func() { newForeman(n, workers).run(ctx) })
 	}
@@ -126,7 +129,7 @@ type server struct {
 	token secret
 }
 
-func newServer(ctx context.Context, n *node) (*server, error) {
+func newServer(ctx context.Context, n *node, hooks *webhook.Endpoints) (*server, error) {
 	token, err := openSecret(n.data, "token")
 	if err != nil {
 		return nil, err
@@ -148,7 +151,7 @@ func newServer(ctx context.Context, n *node) (*server, error) {
 	})
 	n.deltas = showLive(hub)
 	web := api.New(api.Options{
-		Hub: hub, Contracts: contracts, Token: token.value, Actor: n.app.Actor, Checks: checks(n.store, hub, n.data), Log: n.log,
+		Hub: hub, Contracts: contracts, Token: token.value, Actor: n.app.Actor, Checks: checks(n.store, hub, n.data), Log: n.log, Webhooks: hooks,
 	})
 	return &server{hub: hub, web: web, token: token}, nil
 }

@@ -3,6 +3,7 @@ package api
 import (
 	"net/http"
 	"runtime/debug"
+	"strings"
 	"time"
 
 	"mgx"
@@ -39,6 +40,20 @@ func (s *Server) routes() []route {
 		{"GET /api/v1/events/schemas", s.getSchemas, 0},
 		{"GET /api/v1/events/schemas/{type}", s.getSchema, 0},
 		{"GET /api/v1/events/schemas/{type}/{version}", s.getSchemaVersion, 0},
+
+		{"GET /api/v1/webhooks", s.getWebhooks, 0},
+		{"POST /api/v1/webhooks", s.postWebhook, 0},
+		{"GET /api/v1/webhooks/{id}", s.hooked(getWebhook), 0},
+		{"PATCH /api/v1/webhooks/{id}", s.hooked(patchWebhook), 0},
+		{"DELETE /api/v1/webhooks/{id}", s.hooked(deleteWebhook), 0},
+		{"POST /api/v1/webhooks/{id}/enable", s.hooked(enableWebhook), 0},
+		{"POST /api/v1/webhooks/{id}/disable", s.hooked(disableWebhook), 0},
+		{"POST /api/v1/webhooks/{id}/rotate", s.hooked(rotateWebhook), 0},
+		{"POST /api/v1/webhooks/{id}/test", s.hooked(testWebhook), 0},
+		{"POST /api/v1/webhooks/{id}/retry", s.hooked(retryDead), 0},
+		{"GET /api/v1/webhooks/{id}/deliveries", s.hooked(getDeliveries), 0},
+		{"GET /api/v1/webhooks/{id}/deliveries/{event}", s.hooked(getAttempts), 0},
+		{"POST /api/v1/webhooks/{id}/deliveries/{event}/retry", s.hooked(retryDelivery), 0},
 	}
 }
 
@@ -54,14 +69,24 @@ func (s *Server) mux() *http.ServeMux {
 // nothing answers what no route does.
 func nothing(mux *http.ServeMux) handler {
 	return func(w http.ResponseWriter, r *http.Request) error {
-		get := r.Clone(r.Context())
-		get.Method = http.MethodGet
-		if _, pattern := mux.Handler(get); pattern != "/" {
-			w.Header().Set("Allow", "GET, HEAD")
+		if allowed := methods(mux, r); len(allowed) > 0 {
+			w.Header().Set("Allow", strings.Join(allowed, ", "))
 			return mgx.Errorf(mgx.KindUsage, codeMethod, "%s does not answer %s", r.URL.Path, r.Method)
 		}
 		return mgx.Errorf(mgx.KindUsage, mgx.CodeNotFound, "there is nothing at this path")
 	}
+}
+
+// methods lists what may be done with the path of a request.
+func methods(mux *http.ServeMux, r *http.Request) (allowed []string) {
+	for _, method := range []string{"GET", "HEAD", "POST", "PATCH", "DELETE"} {
+		other := r.Clone(r.Context())
+		other.Method = method
+		if _, pattern := mux.Handler(other); pattern != "/" {
+			allowed = append(allowed, method)
+		}
+	}
+	return allowed
 }
 
 // serve makes a handler of net/http from a route.

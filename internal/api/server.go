@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"mgx/internal/event"
+	"mgx/internal/webhook"
 )
 
 // Bounds of the server itself; those of streams are in Options.
@@ -34,6 +35,7 @@ type Options struct {
 	Checks    []Check         // of /health/ready
 	Hosts     []string        // host names besides those of the loopback interface
 	Log       *slog.Logger
+	Webhooks  *webhook.Endpoints // nil: there are none
 
 	Connections   int           // most WebSocket and SSE connections at once; 4096
 	Subscriptions int           // most in one WebSocket connection; 32

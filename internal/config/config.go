@@ -2,6 +2,7 @@ package config
 
 import (
 	"log/slog"
+	"net/netip"
 	"path/filepath"
 	"time"
 
@@ -10,16 +11,17 @@ import (
 
 // Config is every setting, validated.
 type Config struct {
-	Data      string        // directory of the database, clones and artifacts
-	Database  string        // SQLite file; empty: the one in Data
-	Model     string        // provider/model; empty: the first provider found in the environment
-	Approve   string        // auto, ask, never
-	Budget    *mgx.Money    // per run; nil: no cap
-	MaxTurns  int           // model turns per run
-	Timeout   time.Duration // of a run while it works
-	Sandbox   string        // auto, off
-	LogFormat string        // text, json
-	LogLevel  slog.Level
+	Data         string         // directory of the database, clones and artifacts
+	Database     string         // SQLite file or postgres:// address; empty: the file in Data
+	Model        string         // provider/model; empty: the first provider found in the environment
+	Approve      string         // auto, ask, never
+	Budget       *mgx.Money     // per run; nil: no cap
+	MaxTurns     int            // model turns per run
+	Timeout      time.Duration  // of a run while it works
+	Sandbox      string         // auto, off
+	WebhookAllow []netip.Prefix // addresses that webhooks may reach although they are not public
+	LogFormat    string         // text, json
+	LogLevel     slog.Level
 
 	sources map[string]string // by setting
 }

@@ -122,11 +122,30 @@ func TestPathsBecomeAbsolute(t *testing.T) {
 	}
 }
 
+func TestDatabaseAddress(t *testing.T) {
+	t.Parallel()
+	for given, shown := range map[string]string{
+		"postgres://me:hunter22@db:5432/mgx?sslmode=verify-full": "postgres://me:xxxxx@db:5432/mgx?sslmode=verify-full",
+		"postgresql://me@db/mgx":                                 "postgresql://me@db/mgx",
+		"postgres://me@/mgx?host=/run/pg&password=hunter22":      "postgres://me@/mgx?host=%2Frun%2Fpg&password=xxxxx",
+	} {
+		c, err := newMachine(t, "").load(map[string]string{"database": given})
+		if err != nil || c.Database != given {
+			t.Fatalf("%s: %v", given, err)
+		}
+		for _, e := range c.Dump(func(s string) string { return s }) {
+			if e.Name == "database" && e.Value != shown {
+				t.Errorf("%s is shown as %s", given, e.Value)
+			}
+		}
+	}
+}
+
 func TestRefusedFlags(t *testing.T) {
 	t.Parallel()
 	for flag, values := range map[string][]string{
 		"data":       {"", "a\x00b"},
-		"database":   {"postgres://me:hunter22@db/x", "file:x.db", "x.db?mode=memory", ":memory:\x00"},
+		"database":   {"postgres:///x", "postgres://me:hunter22@d b/x", "postgres://me:hunter22@db/x#y", "mysql://me:hunter22@db/x", "file:x.db", "x.db?mode=memory", ":memory:\x00"},
 		"model":      {"gpt-5", "/m", "p/", "p/m m", "p/" + strings.Repeat("m", 200), "P Q/m"},
 		"approve":    {"", "yes", "AUTO"},
 		"budget":     {"0", "-1", "NaN", "1e10", "lots"},

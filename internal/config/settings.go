@@ -3,6 +3,7 @@ package config
 import (
 	"errors"
 	"fmt"
+	"net/url"
 	"path/filepath"
 	"regexp"
 	"slices"
@@ -37,9 +38,8 @@ var settings = []setting{
 		func(c *Config) string { return c.Data },
 	},
 	{
-		"database", "SQLite database file; empty: the one in the data directory",
-		always(""), setDatabase,
-		func(c *Config) string { return c.Database },
+		"database", "SQLite file, or postgres://user@host/name of a PostgreSQL database; empty: the file in the data directory",
+		always(""), setDatabase, showDatabase,
 	},
 	{
 		"model", "model to use, as provider/model; empty: the first provider found in the environment",
@@ -79,6 +79,10 @@ var settings = []setting{
 		always("auto"), setSandbox,
 		func(c *Config) string { return c.Sandbox },
 	},
+	{
+		"webhook-allow", "address ranges that webhooks may reach although they are not public, also over http, such as 10.1.0.0/16; with commas between",
+		always(""), setWebhookAllow, showWebhookAllow,
+	},
 	oneOf("log-format", "how log lines on stderr look: text, json",
 		func(c *Config) *string { return &c.LogFormat }, "text", "json"),
 	{
@@ -117,13 +121,45 @@ func oneOf(name, help string, field func(*Config) *string, words ...string) sett
 var scheme = regexp.MustCompile(`^[A-Za-z][A-Za-z0-9+.-]*:`)
 
 func setDatabase(c *Config, v string, from origin) (err error) {
+	if strings.HasPrefix(v, "postgres://") || strings.HasPrefix(v, "postgresql://") {
+		c.Database = v
+		return postgresAddress(v)
+	}
 	if scheme.MatchString(v) || strings.Contains(v, "?") {
-		return errors.New("this version keeps its data in SQLite only, so it must be the path of a database file, or empty")
+		return errors.New("it must be the path of a SQLite file, or an address that begins with postgres://, or empty")
 	}
 	if v != "" {
 		c.Database, err = from.path(v)
 	}
 	return err
+}
+
+// postgresAddress checks what can be seen without asking the server.
+func postgresAddress(v string) error {
+	u, err := url.Parse(v)
+	if err != nil || u.Fragment != "" || strings.ContainsRune(v, 0) {
+		return errors.New("it must read postgres://user:password@host:port/name?parameter=value, with signs in it such as @ written as %40")
+	}
+	if u.Host == "" && u.Query().Get("host") == "" {
+		return errors.New("it must name the host of the database server: postgres://user@host/name")
+	}
+	return nil
+}
+
+// showDatabase leaves out what an address must not show.
+func showDatabase(c *Config) string {
+	u, err := url.Parse(c.Database)
+	if err != nil || u.Host == "" && u.RawQuery == "" {
+		return c.Database
+	}
+	q := u.Query()
+	for _, name := range []string{"password", "sslpassword"} {
+		if q.Has(name) {
+			q.Set(name, "xxxxx")
+			u.RawQuery = q.Encode()
+		}
+	}
+	return u.Redacted()
 }
 
 var modelName = regexp.MustCompile(`^[a-z0-9_.-]+/[[:graph:]]+$`)

@@ -222,18 +222,13 @@ func TestGuardLooksAtTheConnection(t *testing.T) {
 	if a, err = l.ends.Test(t.Context(), w.ID); err != nil || a.Status != 200 || a.Error != "" {
 		t.Errorf("%+v %v", a, err)
 	}
-	l.ends.Guard, _ = guardOf("192.0.2.0/24")
+	l.ends.Guard = guardOf("192.0.2.0/24")
 	if a, err = l.ends.Test(t.Context(), w.ID); err != nil || !strings.Contains(a.Error, "not public") {
 		t.Errorf("%+v %v", a, err)
 	}
 	if n := len(rec.messages()); n != 1 {
 		t.Errorf("%d messages, want 1", n)
 	}
-}
-
-func guardOf(list string) (webhook.Guard, error) {
-	allow, err := webhook.ParseAllow(list)
-	return webhook.Guard{Allow: allow}, err
 }
 
 // Proxies from the environment would see the messages, and go where they like.

@@ -3,7 +3,6 @@ package webhook
 import (
 	"errors"
 	"net/netip"
-	"strings"
 	"syscall"
 
 	"mgx"
@@ -22,26 +21,6 @@ var errPrivate = errors.New("the address is not public; whoever runs the server 
 
 // errPlain is the same for http.
 var errPlain = errors.New("http is only used for addresses that --webhook-allow names; use https")
-
-// ParseAllow reads prefixes such as 10.1.0.0/16, with commas between. A single
-// address stands for itself.
-func ParseAllow(list string) ([]netip.Prefix, error) {
-	var all []netip.Prefix
-	for text := range strings.SplitSeq(list, ",") {
-		if text = strings.TrimSpace(text); text == "" {
-			continue
-		}
-		p, err := netip.ParsePrefix(text)
-		if a, e := netip.ParseAddr(text); err != nil && e == nil && a.Zone() == "" {
-			p, err = netip.PrefixFrom(a, a.BitLen()), nil
-		}
-		if err != nil || p.Addr().Is4In6() {
-			return nil, errors.New("it must be address ranges such as 10.1.0.0/16 or fd00::/8, with commas between")
-		}
-		all = append(all, p.Masked())
-	}
-	return all, nil
-}
 
 // control is a [net.Dialer.Control]: it sees the address that a connection is
 // about to be made to, after names were resolved and whatever redirects or

@@ -1,0 +1,393 @@
+package main
+
+import (
+	"cmp"
+	"context"
+	"fmt"
+	"strings"
+	"time"
+
+	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
+
+	"mgx"
+	"mgx/internal/config"
+	"mgx/internal/store"
+	"mgx/internal/ui"
+	"mgx/internal/webhook"
+)
+
+// webhooks are the endpoints of this node's workspace.
+func (n *node) webhooks(cfg *config.Config) *webhook.Endpoints {
+	return &webhook.Endpoints{Workspace: mgx.DefaultWorkspace, Store: n.store, Guard: webhook.Guard{Allow: cfg.WebhookAllow}}
+}
+
+// deliverer is what sends to them.
+func (n *node) deliverer(cfg *config.Config) *webhook.Deliverer {
+	o := webhook.Options{Store: n.store, Guard: webhook.Guard{Allow: cfg.WebhookAllow}, Log: n.log, Owner: n.owner.id}
+	if !store.IsPostgres(cfg.Database) {
+		o.Alive = n.owner.alive // all owners are of this data directory
+	}
+	return webhook.New(o)
+}
+
+func addWebhookAllow(flags *pflag.FlagSet) {
+	flags.String("webhook-allow", "", "`ranges` of addresses that webhooks may reach although they are not public, such as 10.1.0.0/16")
+}
+
+func (c *cli) webhooksCommand() *cobra.Command {
+	cmd := &cobra.Command{
+		Use:   "webhooks",
+		Short: "Send events to addresses outside",
+		Long: `Lists the addresses that events are sent to. mgx serve sends them: signed as Standard
+Webhooks describes, each event at least once, in order within a run or task, again and
+again for about two days when it fails, and then kept as a dead letter.`,
+		Args: noArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error { return c.withWebhooks(cmd.Context(), c.listWebhooks) },
+	}
+	addWebhookAllow(cmd.PersistentFlags())
+	cmd.AddCommand(
+		c.webhookAddCommand(), c.webhookRotateCommand(), c.webhookEnableCommand(),
+		c.webhookCommand("disable ID", "Stop sending; the log keeps what happens meanwhile", "Disabled %s.", (*webhook.Endpoints).Disable),
+		c.webhookCommand("remove ID", "Forget an address, with its secrets and deliveries", "Removed %s.", (*webhook.Endpoints).Remove),
+		c.deliveriesCommand(), c.webhookRetryCommand(), c.webhookTestCommand(),
+	)
+	return cmd
+}
+
+// withWebhooks opens the data for a command on webhooks.
+func (c *cli) withWebhooks(ctx context.Context, f func(context.Context, *webhook.Endpoints) error) error {
+	n, err := c.openAny(ctx)
+	if err != nil {
+		return err
+	}
+	defer n.close()
+	return f(ctx, n.webhooks(c.cfg))
+}
+
+// withWebhook also finds the endpoint that a person means by a whole id or a
+// part of it.
+func (c *cli) withWebhook(ctx context.Context, name string, f func(context.Context, *webhook.Endpoints, mgx.Webhook) error) error {
+	return c.withWebhooks(ctx, func(ctx context.Context, hooks *webhook.Endpoints) error {
+		all, err := hooks.List(ctx)
+		if err != nil {
+			return err
+		}
+		w, err := one(all, name, "webhook", "mgx webhooks", func(w mgx.Webhook) string { return string(w.ID) })
+		if err != nil {
+			return err
+		}
+		return f(ctx, hooks, w)
+	})
+}
+
+// one finds what a person means by a whole id or a part of it.
+func one[T any](all []T, name, what, where string, id func(T) string) (found T, err error) {
+	matches := 0
+	for _, v := range all {
+		if id(v) == name {
+			return v, nil
+		}
+		if name != "" && strings.Contains(strings.ToLower(id(v)), strings.ToLower(name)) {
+			found = v
+			matches++
+		}
+	}
+	switch {
+	case matches == 0:
+		err = mgx.Errorf(mgx.KindUsage, mgx.CodeNotFound, "there is no %s %s; see: %s", what, name, where)
+	case matches > 1:
+		err = usage("ambiguous", "%q fits %d of the ids; give more of the one you mean; see: %s", name, matches, where)
+	}
+	return found, err
+}
+
+func (c *cli) listWebhooks(ctx context.Context, hooks *webhook.Endpoints) error {
+	all, err := hooks.List(ctx)
+	if err != nil {
+		return err
+	}
+	if c.json {
+		return printJSON(c, all...)
+	}
+	if len(all) == 0 {
+		fmt.Fprintln(c.err, "No webhooks yet. Add one with: mgx webhooks add https://…")
+	}
+	for _, w := range all {
+		c.printf("%-30s  %-8s  %d pending, %d dead  %s\n", w.ID, health(w), w.Pending, w.Dead, ui.Text(w.URL))
+		for _, line := range details(w) {
+			c.printf("  %s\n", ui.Text(line))
+		}
+	}
+	return nil
+}
+
+// health is an endpoint's state in a word.
+func health(w mgx.Webhook) string {
+	switch {
+	case !w.Enabled:
+		return "disabled"
+	case !w.FailingSince.IsZero():
+		return "failing"
+	}
+	return "ok"
+}
+
+func details(w mgx.Webhook) (lines []string) {
+	if w.Description != "" {
+		lines = append(lines, w.Description)
+	}
+	if len(w.Types) > 0 {
+		lines = append(lines, "types: "+strings.Join(w.Types, ", "))
+	}
+	if len(w.Channels) > 0 {
+		lines = append(lines, "channels: "+strings.Join(w.Channels, ", "))
+	}
+	if !w.Enabled {
+		lines = append(lines, "disabled: "+w.DisabledWhy)
+	} else if !w.FailingSince.IsZero() {
+		lines = append(lines, "failing since "+ui.Ago(w.FailingSince, time.Now()))
+	}
+	return lines
+}
+
+func (c *cli) webhookAddCommand() *cobra.Command {
+	var n webhook.NewEndpoint
+	var since int64
+	cmd := &cobra.Command{
+		Use:   "add URL",
+		Short: "Send events to an address from now on",
+		Long: `Adds an address and prints the secret that its messages are signed with. The secret is
+shown this once. Only https and only public addresses are taken; whoever runs the server
+may allow others with --webhook-allow.`,
+		Args: oneArg("an address"),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			n.URL = args[0]
+			if cmd.Flags().Changed("since") {
+				n.Since = &since
+			}
+			return c.withWebhooks(cmd.Context(), func(ctx context.Context, hooks *webhook.Endpoints) error {
+				w, secret, err := hooks.Add(ctx, n)
+				if err != nil {
+					return err
+				}
+				return c.printSecret(fmt.Sprintf("Added %s. Its secret, shown only now:", w.ID), w.ID, secret)
+			})
+		},
+	}
+	cmd.Flags().StringArrayVar(&n.Types, "type", nil, "only events of types that match this `glob`, such as 'task.*'; may be repeated")
+	cmd.Flags().StringArrayVar(&n.Channels, "channel", nil, "only events of this `channel`, such as project:ID; may be repeated")
+	cmd.Flags().StringVar(&n.Description, "description", "", "what it is for, in `words`")
+	cmd.Flags().Int64Var(&since, "since", 0, "also the events after this `position` of the log")
+	return cmd
+}
+
+func (c *cli) printSecret(said string, id mgx.WebhookID, secret string) error {
+	if c.json {
+		return printJSON(c, map[string]string{"id": string(id), "secret": secret})
+	}
+	fmt.Fprintln(c.err, said)
+	c.printf("%s\n", secret)
+	return nil
+}
+
+func (c *cli) webhookRotateCommand() *cobra.Command {
+	var revoke bool
+	cmd := &cobra.Command{
+		Use:   "rotate ID",
+		Short: "Make a new secret; the old one goes on signing for 24 hours",
+		Args:  oneArg("a webhook"),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			return c.withWebhook(cmd.Context(), args[0], func(ctx context.Context, hooks *webhook.Endpoints, w mgx.Webhook) error {
+				secret, err := hooks.Rotate(ctx, w.ID, revoke)
+				if err != nil {
+					return err
+				}
+				said := "The new secret of %s, shown only now; the old one signs beside it for 24 hours:"
+				if revoke {
+					said = "The new secret of %s, shown only now; the old one is revoked:"
+				}
+				return c.printSecret(fmt.Sprintf(said, w.ID), w.ID, secret)
+			})
+		},
+	}
+	cmd.Flags().BoolVar(&revoke, "revoke", false, "the old secret has leaked: sign with the new one only, at once")
+	return cmd
+}
+
+// webhookCommand is a command that does one thing to one endpoint.
+func (c *cli) webhookCommand(use, short, said string, do func(*webhook.Endpoints, context.Context, mgx.WebhookID) error) *cobra.Command {
+	return &cobra.Command{
+		Use:   use,
+		Short: short,
+		Args:  oneArg("a webhook"),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			return c.withWebhook(cmd.Context(), args[0], func(ctx context.Context, hooks *webhook.Endpoints, w mgx.Webhook) error {
+				err := do(hooks, ctx, w.ID)
+				if err == nil {
+					fmt.Fprintf(c.err, said+"\n", w.ID)
+				}
+				return err
+			})
+		},
+	}
+}
+
+func (c *cli) webhookEnableCommand() *cobra.Command {
+	var skip bool
+	cmd := c.webhookCommand("enable ID", "Send again, beginning where it stopped", "Enabled %s.",
+		func(hooks *webhook.Endpoints, ctx context.Context, id mgx.WebhookID) error {
+			return hooks.Enable(ctx, id, skip)
+		})
+	cmd.Flags().BoolVar(&skip, "skip", false, "leave out what happened meanwhile")
+	return cmd
+}
+
+func (c *cli) deliveriesCommand() *cobra.Command {
+	q := mgx.DeliveryQuery{}
+	cmd := &cobra.Command{
+		Use:   "deliveries ID [DELIVERY]",
+		Short: "What was sent, and what came of it; with DELIVERY every attempt",
+		Args:  twoArgs("a webhook", "a delivery", 1),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			if q.Limit < 1 || q.Limit > store.MaxListed {
+				return usage("bad_limit", "--limit takes 1 to %d, not %d", store.MaxListed, q.Limit)
+			}
+			return c.withWebhook(cmd.Context(), args[0], func(ctx context.Context, hooks *webhook.Endpoints, w mgx.Webhook) error {
+				if q.Webhook = w.ID; len(args) == 1 {
+					return c.listDeliveries(ctx, hooks, q)
+				}
+				return c.listAttempts(ctx, hooks, w.ID, args[1])
+			})
+		},
+	}
+	cmd.Flags().BoolVar(&q.Failed, "failed", false, "only those whose last attempt failed, dead letters among them")
+	cmd.Flags().IntVar(&q.Limit, "limit", 50, "at most `N`, the newest first")
+	return cmd
+}
+
+func (c *cli) listDeliveries(ctx context.Context, hooks *webhook.Endpoints, q mgx.DeliveryQuery) error {
+	all, err := hooks.Deliveries(ctx, q)
+	if err != nil || c.json {
+		return cmp.Or(err, printJSON(c, all...))
+	}
+	if len(all) == 0 {
+		fmt.Fprintln(c.err, "No deliveries.")
+	}
+	now := time.Now()
+	for _, d := range all {
+		next := ""
+		if d.Status == mgx.DeliveryPending && d.NextAt.After(now) {
+			next = "; next in " + ui.Duration(d.NextAt.Sub(now))
+		}
+		c.printf("%s  %-9s  %d× %-28s  %-12s %s%s\n", d.Event, d.Status, d.Attempts, ui.Text(string(d.Type)), ui.Ago(d.UpdatedAt, now), ui.Text(d.LastError), next)
+	}
+	return nil
+}
+
+func (c *cli) listAttempts(ctx context.Context, hooks *webhook.Endpoints, id mgx.WebhookID, name string) error {
+	d, err := findDelivery(ctx, hooks, id, name)
+	if err != nil {
+		return err
+	}
+	all, err := hooks.Attempts(ctx, id, d.Event)
+	if err != nil || c.json {
+		return cmp.Or(err, printJSON(c, all...))
+	}
+	for _, a := range all {
+		c.printf("%s  %s\n", a.At.Format(time.DateTime), outcome(a))
+		if a.Response != "" {
+			c.printf("  %s\n", ui.Text(a.Response))
+		}
+	}
+	return nil
+}
+
+func findDelivery(ctx context.Context, hooks *webhook.Endpoints, id mgx.WebhookID, name string) (mgx.WebhookDelivery, error) {
+	all, err := hooks.Deliveries(ctx, mgx.DeliveryQuery{Webhook: id})
+	if err != nil {
+		return mgx.WebhookDelivery{}, err
+	}
+	return one(all, name, "delivery", "mgx webhooks deliveries "+string(id), func(d mgx.WebhookDelivery) string { return string(d.Event) })
+}
+
+// outcome is an attempt in words.
+func outcome(a mgx.WebhookAttempt) string {
+	took := ui.Duration(a.Duration)
+	if a.Error != "" {
+		return fmt.Sprintf("failed after %s: %s", took, ui.Text(a.Error))
+	}
+	return fmt.Sprintf("%d after %s", a.Status, took)
+}
+
+func (c *cli) webhookRetryCommand() *cobra.Command {
+	var dead bool
+	cmd := &cobra.Command{
+		Use:   "retry ID DELIVERY | --dead",
+		Short: "Send a dead letter, or all of them, again",
+		Args:  twoArgs("a webhook", "a delivery", 1),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			if dead == (len(args) == 2) {
+				return usage("bad_arguments", "%s takes either a delivery or --dead", cmd.CommandPath())
+			}
+			return c.withWebhook(cmd.Context(), args[0], func(ctx context.Context, hooks *webhook.Endpoints, w mgx.Webhook) error {
+				return c.retry(ctx, hooks, w.ID, args[1:])
+			})
+		},
+	}
+	cmd.Flags().BoolVar(&dead, "dead", false, "every dead letter")
+	return cmd
+}
+
+func (c *cli) retry(ctx context.Context, hooks *webhook.Endpoints, id mgx.WebhookID, names []string) error {
+	if len(names) == 0 {
+		n, err := hooks.RetryDead(ctx, id)
+		if err == nil {
+			fmt.Fprintf(c.err, "%d dead letters will be sent again.\n", n)
+		}
+		return err
+	}
+	d, err := findDelivery(ctx, hooks, id, names[0])
+	if err != nil {
+		return err
+	}
+	if err = hooks.Retry(ctx, id, d.Event); err == nil {
+		fmt.Fprintf(c.err, "%s will be sent again.\n", d.Event)
+	}
+	return err
+}
+
+func (c *cli) webhookTestCommand() *cobra.Command {
+	return &cobra.Command{
+		Use:   "test ID",
+		Short: "Send a test message now",
+		Args:  oneArg("a webhook"),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			return c.withWebhook(cmd.Context(), args[0], func(ctx context.Context, hooks *webhook.Endpoints, w mgx.Webhook) error {
+				a, err := hooks.Test(ctx, w.ID)
+				if err != nil {
+					return err
+				}
+				if c.json {
+					err = printJSON(c, a)
+				} else {
+					c.printf("%s\n", outcome(a))
+				}
+				if err == nil && a.Error != "" {
+					err = &saidError{mgx.Errorf(mgx.KindGoal, "webhook_failed", "%s", a.Error)}
+				}
+				return err
+			})
+		},
+	}
+}
+
+// twoArgs takes two arguments of which the first few are needed.
+func twoArgs(first, second string, least int) cobra.PositionalArgs {
+	return func(cmd *cobra.Command, args []string) error {
+		if len(args) >= least && len(args) <= 2 {
+			return nil
+		}
+		return usage("bad_arguments", "%s takes %s and %s; got %d arguments", cmd.CommandPath(), first, second, len(args))
+	}
+}
