@@ -1,6 +1,9 @@
 package main
 
 import (
+	"crypto/sha256"
+	"encoding/hex"
+	"io"
 	"os"
 	"path/filepath"
 	"strings"
@@ -12,14 +15,19 @@ import (
 // owner is this process as a holder of leases. It holds a lock on a file of its
 // own for as long as it lives, and the kernel lets go of it when the process
 // dies however it dies, so that others need not wait for its leases to expire.
+//
+// Its id ends in the name of its place, which is this data directory on this
+// machine. With a database that several places share, an owner of another place
+// counts as alive: its lease must run out.
 type owner struct {
 	id   string
+	at   string // the place
 	dir  string
 	file *os.File
 }
 
 func newOwner(dataDir string) (*owner, error) {
-	o := &owner{id: mgx.NewID[string]("own"), dir: filepath.Join(dataDir, "owners")}
+	o := &owner{dir: filepath.Join(dataDir, "owners")}
 	if err := os.MkdirAll(o.dir, 0o700); err != nil {
 		return nil, err
 	}
@@ -30,9 +38,31 @@ func newOwner(dataDir string) (*owner, error) {
 		return nil, err
 	}
 	defer guard.Close()
+	if o.at, err = place(guard); err != nil {
+		return nil, err
+	}
+	o.id = mgx.NewID[string]("own") + "@" + o.at
 	o.sweep()
 	o.file, err = lockFile(o.path(o.id), syscall.LOCK_EX|syscall.LOCK_NB)
 	return o, err
+}
+
+// place names this data directory on this machine. The directory's own part is
+// made once and kept in the file that is locked; the name of the machine keeps a
+// copy of the directory apart from it.
+func place(kept *os.File) (string, error) {
+	own := make([]byte, 64)
+	n, err := kept.ReadAt(own, 0)
+	if n == 0 {
+		n = copy(own, mgx.NewID[string]("dir"))
+		_, err = kept.WriteAt(own[:n], 0)
+	}
+	if err != nil && err != io.EOF {
+		return "", err
+	}
+	host, err := os.Hostname()
+	sum := sha256.Sum256([]byte(host + "\n" + string(own[:n])))
+	return hex.EncodeToString(sum[:8]), err
 }
 
 func lockFile(path string, how int) (*os.File, error) {
@@ -56,6 +86,9 @@ func (o *owner) alive(id string) bool {
 	}
 	if id == "" || strings.ContainsAny(id, `/\`) {
 		return false
+	}
+	if _, at, known := strings.Cut(id, "@"); known && at != o.at {
+		return true
 	}
 	file, err := os.Open(o.path(id))
 	if err != nil {
