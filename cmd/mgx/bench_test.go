@@ -2,10 +2,12 @@ package main
 
 import (
 	"bytes"
+	"crypto/rand"
 	"encoding/json"
 	"fmt"
 	"os"
 	"os/exec"
+	"path/filepath"
 	"strings"
 	"testing"
 	"time"
@@ -106,4 +108,32 @@ func commandTime(b *testing.B, log []byte) time.Duration {
 		}
 	}
 	return time.Duration(ms) * time.Millisecond
+}
+
+// BenchmarkStartIn1GB has a run begin in a repository of 1 GB that does not
+// compress: from the start of the process to the first question to a model. Its
+// peer is git's own cheapest clone of the same repository.
+func BenchmarkStartIn1GB(b *testing.B) {
+	l := newLab(b, labScript)
+	l.git("config", "core.compression", "0")
+	noise := make([]byte, 512<<10)
+	for i := range 2000 {
+		rand.Read(noise)
+		l.write(fmt.Sprintf("d%d/f%d", i%40, i), string(noise))
+	}
+	l.git("add", "-A")
+	l.git("commit", "-qm", "A lot")
+	var ours, theirs time.Duration
+	for b.Loop() {
+		start := time.Now()
+		l.killAt(func(_ int, e mgx.Event) bool {
+			return e.Type == mgx.RunPhaseChanged && strings.Contains(string(e.Data), mgx.PhaseTriage)
+		}, labRun...)
+		ours += time.Since(start)
+		start = time.Now()
+		l.git("clone", "-q", "--shared", ".", filepath.Join(b.TempDir(), "clone"))
+		theirs += time.Since(start)
+	}
+	b.ReportMetric(ours.Seconds()/float64(b.N), "s/start")
+	b.ReportMetric(theirs.Seconds()/float64(b.N), "s/git-clone-shared")
 }

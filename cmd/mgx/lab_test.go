@@ -28,7 +28,7 @@ import (
 // lab is a home directory, a repository and a model server, in which mgx runs as
 // a process of its own.
 type lab struct {
-	t      *testing.T
+	t      testing.TB
 	home   string
 	repo   string
 	server *llmtest.Server
@@ -94,13 +94,13 @@ func identify(req *llm.Request) {
 	}
 }
 
-func newLab(t *testing.T, script string) *lab {
+func newLab(t testing.TB, script string) *lab {
 	t.Helper()
 	return newFaultyLab(t, script, nil)
 }
 
 // newFaultyLab has the model server do wrong what faults says.
-func newFaultyLab(t *testing.T, script string, faults func(n int, r *http.Request) *llmtest.Fault) *lab {
+func newFaultyLab(t testing.TB, script string, faults func(n int, r *http.Request) *llmtest.Fault) *lab {
 	t.Helper()
 	parsed, err := llmtest.ParseScript([]byte(script))
 	if err != nil {
