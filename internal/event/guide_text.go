@@ -11,6 +11,9 @@ same contracts are JSON Schemas at ` + "`/api/v1/events/schemas`" + `, an [Async
 
 At most 1 MB as JSON, objects nested at most 32 deep. Events hold no secret, and no personal data beyond ids; larger payloads are
 artifacts, named by digest.
+
+Whoever has the right to it can have the words on a run or a task erased. Their events keep their envelopes and their places in the log;
+` + "`data`" + ` is ` + "`{\"erased\":true}`" + ` then, whatever the type, and ` + "`data.erased`" + ` says so.
 `
 
 const referenceDelivery = `

@@ -67,9 +67,14 @@ export interface EventOf<T extends EventType> extends Envelope {
 /** Any event whose type is known here: narrow it by event_type. */
 export type KnownEvent = { [T in EventType]: EventOf<T> }[EventType];
 
-/** Whether the event's type is one that these types describe. */
+/** Whether the event's type is one that these types describe, and its data was not erased. */
 export function isKnown(event: Envelope): event is KnownEvent {
-  return Object.hasOwn(eventVersions, event.event_type);
+  return Object.hasOwn(eventVersions, event.event_type) && !isErased(event);
+}
+
+/** Whether the event's data was erased: it says {"erased": true} and nothing else, whatever its type. */
+export function isErased(event: Envelope): boolean {
+  return (event.data as { erased?: unknown }).erased === true && Object.keys(event.data).length === 1;
 }
 `
 

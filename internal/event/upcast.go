@@ -44,7 +44,8 @@ func steps() []step { return nil }
 // version may be 1.2.3, or 1 for the latest of that major version, or empty for
 // the latest of all. Data that was written in another version of the same major
 // is given out as it is: every version within a major reads every other. Between
-// majors the steps change it, and its version says what it is now.
+// majors the steps change it, and its version says what it is now. Data that was
+// erased says nothing in any version and is given out as it is.
 //
 // Errors, of kind usage: the type or the version is not known
 // (unknown_event_type, unknown_event_version), or is no longer served

@@ -101,6 +101,11 @@ func TestWorkedExample(t *testing.T) {
 				t.Errorf("read at %s: %s %s", pin, back.Version, back.Data)
 			}
 		}
+		erased := oldEvent()
+		erased.Data = mgx.Tombstone
+		if got, err := r.At(erased, ""); err != nil || !got.Erased() {
+			t.Errorf("an erased event: %v %v", got, err)
+		}
 		if e := oldEvent(); string(e.Data) != oldResult {
 			t.Error("reading changed the event")
 		}

@@ -1,6 +1,6 @@
 import { Backoff, pause, type BackoffOptions } from "./backoff.js";
 import { EventError, isPassing, LostError, ResetError } from "./errors.js";
-import type { Envelope, EventOf, EventType } from "./events.gen.js";
+import { isErased, type Envelope, type EventOf, type EventType } from "./events.gen.js";
 import type { Live, Message, Request, Transport } from "./transport.js";
 import { parseEvent } from "./validate.js";
 
@@ -26,6 +26,8 @@ export interface SubscribeOptions<T extends string = string> {
   readonly onReset?: (reset: ResetError) => "earliest" | "head" | "stop";
   /** Called for an event that is not valid, which is then left out. Without it, the loop throws the error. */
   readonly onInvalid?: (error: EventError, event: unknown) => void;
+  /** Called for an event whose data was erased. Such events are left out of the loop, since they say nothing. */
+  readonly onErased?: (event: Envelope) => void;
   /** Called when the state changes; with the reason when a connection was lost. */
   readonly onState?: (state: State, reason?: unknown) => void;
 }
@@ -37,6 +39,7 @@ export interface Stats {
   readonly received: number;
   readonly duplicates: number;
   readonly invalid: number;
+  readonly erased: number;
   /** Connections made or tried. */
   readonly connections: number;
 }
@@ -78,7 +81,7 @@ export class Subscription<T extends string = string> implements AsyncIterable<Ma
   #wakePump: (() => void) | undefined;
   #acknowledged = 0; // position of what the loop is through with
   #ackTimer: ReturnType<typeof setTimeout> | undefined;
-  #counts = { received: 0, duplicates: 0, invalid: 0, connections: 0 };
+  #counts = { received: 0, duplicates: 0, invalid: 0, erased: 0, connections: 0 };
 
   /** Use EventClient.subscribe. */
   constructor(transport: Transport, options: SubscribeOptions<T>, backoff: BackoffOptions | undefined, done: () => void) {
@@ -239,6 +242,12 @@ export class Subscription<T extends string = string> implements AsyncIterable<Ma
       return;
     }
     this.#last = event.position;
+    if (isErased(event)) {
+      this.#counts.erased++;
+      this.#options.onErased?.(event);
+      this.#reach(event.position, resume);
+      return;
+    }
     this.#counts.received++;
     this.#queue.push({ event, resume });
     this.#wakeLoop?.();

@@ -182,6 +182,22 @@ for (const transport of ["sse", "websocket"] as const) {
       assert.equal(pinned[0]!.version, "9.0.0");
     });
 
+    it("leaves out what was erased, and goes on behind it", async (t) => {
+      const [server, client] = await start(t, options);
+      const good = events(1)[0]!;
+      const erased = { ...good, data: { erased: true } };
+      server.append(good, erased, { ...erased, version: "9.0.0" }, good, good);
+      const heard: number[] = [];
+      const subscription = client.subscribe({ after: 0, onErased: (event) => heard.push(event.position) });
+      const seen: unknown[] = [];
+      for await (const event of subscription) {
+        seen.push(event.position);
+        if (event.position === 5) break;
+        if (event.position === 1) await until(() => subscription.stats.received === 3);
+      }
+      assert.deepEqual([seen, heard, subscription.resume], [[1, 4, 5], [2, 3], "token-4"]);
+    });
+
     it("moves on with checkpoints, and shows what is live", async (t) => {
       const [server, client] = await start(t, options);
       const live: string[] = [];
