@@ -39,3 +39,15 @@ func (r Run) WithoutWords() Run {
 	}
 	return bare
 }
+
+// NotErased returns an error that says so when the run was erased: there is
+// nothing left of it to replay, fork or show.
+func (r Run) NotErased() error {
+	if r.ErasedAt.IsZero() {
+		return nil
+	}
+	return Errorf(KindUsage, CodeErased, "run %s was erased on %s; only its ids, counts and times are left", r.ID, r.ErasedAt.Format("2006-01-02"))
+}
+
+// CodeErased is of errors about what was erased.
+const CodeErased = "erased"

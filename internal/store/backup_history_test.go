@@ -4,6 +4,7 @@ import (
 	"database/sql"
 	"encoding/json"
 	"fmt"
+	"io"
 	"slices"
 	"strings"
 	"testing"
@@ -136,4 +137,36 @@ func column(t testing.TB, db *sql.DB, query string) (all []string) {
 		all = append(all, v)
 	}
 	return all
+}
+
+// textColumns lists every column of text, as table.column.
+func textColumns(t testing.TB) []string {
+	t.Helper()
+	path := place(t)
+	open(t, path, store.Options{})
+	db, err := sql.Open("sqlite", path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer db.Close()
+	return column(t, db, `SELECT t.name || '.' || c.name FROM sqlite_schema t JOIN pragma_table_info(t.name) c WHERE t.type = 'table' AND c.type = 'TEXT'`)
+}
+
+// Every table is in a backup, or names the database itself.
+func TestEveryTableIsBackedUp(t *testing.T) {
+	t.Parallel()
+	s := open(t, place(t), store.Options{})
+	m, err := s.WriteBackup(t.Context(), io.Discard, store.BackupOptions{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	known := []string{"mgx_schema", "epoch"}
+	for _, table := range m.Tables {
+		known = append(known, table.Name)
+	}
+	for _, name := range textColumns(t) {
+		if table, _, _ := strings.Cut(name, "."); !slices.Contains(known, table) {
+			t.Errorf("table %s is in no backup: add it to backupTables", table)
+		}
+	}
 }

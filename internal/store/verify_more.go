@@ -85,3 +85,9 @@ func checkRuns(v *verifier) error {
 		return nil
 	})
 }
+
+// checkErased: of a run that says that it is erased nothing is left.
+func checkErased(v *verifier) error {
+	return v.none("run %s says that it is erased, and is not wholly: run mgx erase --run again", `SELECT r.id FROM runs r JOIN (SELECT `+eventColumns+` FROM `+v.d.allEvents+`) e ON e.run = r.id
+		WHERE r.state LIKE '%"erased_at":"%' AND e.data <> '`+string(mgx.Tombstone)+`' AND e.type <> '`+string(mgx.DataErased)+`' LIMIT 1`)
+}
