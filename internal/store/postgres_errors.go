@@ -27,29 +27,52 @@ func (d *server) explain(err error) error {
 	if own, ok := errors.AsType[*mgx.Error](err); ok {
 		return own
 	}
-	switch code := sqlState(err); {
-	case code == "53100":
-		return mgx.Errorf(mgx.KindConfig, CodeDiskFull, "the disk of the database server %s is full; nothing was lost: free some space there, then run the command again (%w)", d.name, err)
-	case code == "25006":
-		return mgx.Errorf(mgx.KindConfig, CodeReadOnly, "the database %s cannot be written: it is a standby or set read-only; use the primary (%w)", d.name, err)
-	case code == "3D000", strings.HasPrefix(code, "28"):
-		return mgx.Errorf(mgx.KindConfig, CodeRefused, "the database server refuses %s; check the user, the password and the name of the database, which must exist (%w)", d.name, err)
-	case code == "42501":
-		return mgx.Errorf(mgx.KindConfig, CodeRefused, "the user of %s lacks a right; it must own the database or its schema (%w)", d.name, err)
-	case strings.HasPrefix(code, "XX"):
-		return mgx.Errorf(mgx.KindConfig, CodeCorrupt, "the database %s reports damage; restore a backup (%w)", d.name, err)
-	case code == "55P03", code == "57014":
-		return mgx.Errorf(mgx.KindConfig, CodeBusy, "the database %s was kept locked for too long; try again (%w)", d.name, err)
-	case code == "22021", code == "22P05":
-		return mgx.Errorf(mgx.KindInternal, "bad_text", "a value to be stored holds bytes that are not text: zero bytes or broken UTF-8 (%w)", err)
+	kind, code, sentence := mgx.KindConfig, "", ""
+	switch state := sqlState(err); {
+	case state == "53100":
+		code, sentence = CodeDiskFull, "the disk of the database server of %s is full; nothing was lost: free some space there, then run the command again"
+	case state == "25006":
+		code, sentence = CodeReadOnly, "the database %s cannot be written: it is a standby or set read-only; use the primary"
+	case state == "3D000", strings.HasPrefix(state, "28"):
+		code, sentence = CodeRefused, "the database server refuses %s; check the user, the password and the name of the database, which must exist"
+	case state == "42501":
+		code, sentence = CodeRefused, "the user of %s lacks a right; it must own the database or its schema"
+	case strings.HasPrefix(state, "XX"):
+		code, sentence = CodeCorrupt, "the database %s reports damage; restore a backup"
+	case state == "55P03", state == "57014":
+		code, sentence = CodeBusy, "the database %s was kept locked for too long; try again"
 	case unavailable(err):
-		return mgx.Errorf(mgx.KindConfig, CodeUnavailable, "the database %s cannot be reached; nothing was lost: check the server and the network, then try again (%w)", d.name, err)
+		code, sentence = CodeUnavailable, "the database %s cannot be reached; nothing was lost: check the server and the network, then try again"
+	case state == "22021", state == "22P05":
+		kind, code, sentence = mgx.KindInternal, "bad_text", "a value to be stored in %s holds bytes that are not text: zero bytes or broken UTF-8"
+	default:
+		kind, code, sentence = mgx.KindInternal, "database_error", "the database %s failed"
 	}
-	return mgx.Errorf(mgx.KindInternal, "database_error", "the database %s failed: %w", d.name, err)
+	e := mgx.Errorf(kind, code, sentence+" (%s)", d.name, briefly(err))
+	e.Err = err
+	return e
+}
+
+// briefly is the innermost cause: drivers list each address they tried.
+func briefly(err error) string {
+	if e, ok := errors.AsType[*pgconn.PgError](err); ok {
+		return e.Message
+	}
+	for {
+		if list, ok := err.(interface{ Unwrap() []error }); ok && len(list.Unwrap()) > 0 {
+			err = list.Unwrap()[0]
+		} else if next := errors.Unwrap(err); next != nil {
+			err = next
+		} else {
+			return err.Error()
+		}
+	}
 }
 
 func inDoubt(name string, err error) error {
-	return mgx.Errorf(mgx.KindConfig, CodeUnavailable, "the connection to %s was lost while a change was being committed and did not come back; look whether it is there before you repeat it (%w)", name, err)
+	e := mgx.Errorf(mgx.KindConfig, CodeUnavailable, "the connection to %s was lost while a change was being committed and did not come back; look whether it is there before you repeat it (%s)", name, briefly(err))
+	e.Err = err
+	return e
 }
 
 // sqlState returns the server's code for an error
