@@ -18,9 +18,9 @@ import (
 	"mgx/internal/webhook"
 )
 
-func TestDeliver(t *testing.T) {
-	t.Parallel()
-	l := newLab(t)
+func TestDeliver(t *testing.T) { onEach(t, testDeliver) }
+
+func testDeliver(t *testing.T, l *lab) {
 	l.say("task_a", "agent.message", 3) // before there was an endpoint
 	rec := newReceiver(t, status(200))
 	web := httptest.NewServer(rec)
@@ -363,9 +363,9 @@ func TestRotate(t *testing.T) {
 }
 
 // A stream waits for its first event; other streams and other endpoints do not.
-func TestOrderPerStream(t *testing.T) {
-	t.Parallel()
-	l := newLab(t)
+func TestOrderPerStream(t *testing.T) { onEach(t, testOrderPerStream) }
+
+func testOrderPerStream(t *testing.T, l *lab) {
 	var mended atomic.Bool
 	rec := newReceiver(t, func(w http.ResponseWriter, _ *http.Request, m message, _, _ int) {
 		if m.event.Stream == "task_bad" && !mended.Load() {

@@ -24,6 +24,7 @@ import (
 
 	"mgx"
 	"mgx/internal/store"
+	"mgx/internal/store/pgtest"
 	"mgx/internal/webhook"
 )
 
@@ -62,7 +63,24 @@ func (l *lines) String() string {
 
 func newLab(t testing.TB) *lab {
 	t.Helper()
-	l := &lab{t: t, path: filepath.Join(t.TempDir(), "mgx.db"), said: &lines{}}
+	return newLabOn(t, filepath.Join(t.TempDir(), "mgx.db"))
+}
+
+// onEach runs a test on either kind of database.
+func onEach(t *testing.T, test func(t *testing.T, l *lab)) {
+	t.Run("sqlite", func(t *testing.T) {
+		t.Parallel()
+		test(t, newLab(t))
+	})
+	t.Run("postgres", func(t *testing.T) {
+		t.Parallel()
+		test(t, newLabOn(t, pgtest.NewDatabase(t)))
+	})
+}
+
+func newLabOn(t testing.TB, path string) *lab {
+	t.Helper()
+	l := &lab{t: t, path: path, said: &lines{}}
 	l.log = slog.New(slog.NewTextHandler(l.said, &slog.HandlerOptions{Level: slog.LevelDebug}))
 	l.s = l.open()
 	l.ends = webhook.Endpoints{Workspace: ws, Store: l.s, Guard: local}

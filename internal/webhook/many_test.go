@@ -17,6 +17,7 @@ import (
 
 	"mgx"
 	"mgx/internal/store"
+	"mgx/internal/store/pgtest"
 	"mgx/internal/webhook"
 )
 
@@ -66,32 +67,37 @@ func (s *dying) ReleaseWebhook(ctx context.Context, l mgx.WebhookLease, cursor i
 func TestCrashBetweenSendingAndRecording(t *testing.T) {
 	t.Parallel()
 	for after := range 4 {
-		l := newLab(t)
-		rec := newReceiver(t, status(200))
-		web := httptest.NewServer(rec)
-		defer web.Close()
-		w, secret := l.add(web.URL)
-		events := l.say("task_a", "agent.message", 4)
-		first := &dying{Store: l.open(), after: int32(after)}
-		stop := l.run(webhook.Options{Store: first, Owner: "own_first"})
-		l.until("it dies", first.dead.Load)
-		stop()
-		if d := l.deliveries(w.ID, mgx.DeliveryDelivered); len(d) != after {
-			t.Fatalf("%d deliveries are recorded, want %d", len(d), after)
-		}
-		l.run(webhook.Options{Alive: func(owner string) bool { return owner != "own_first" }})
-		l.delivered(w.ID, len(events))
-		got := rec.messages()
-		if len(got) != len(events)+1 || got[after].id != got[after+1].id || string(got[after].body) != string(got[after+1].body) {
-			t.Errorf("after %d: %d messages", after, len(got))
-		}
-		for _, m := range got {
-			if err := verify(secret, m.header, m.body, time.Now()); err != nil {
-				t.Error(err)
-			}
-		}
-		inOrder(t, got)
+		t.Run(fmt.Sprint(after), func(t *testing.T) {
+			onEach(t, func(t *testing.T, l *lab) { testCrash(t, l, after) })
+		})
 	}
+}
+
+func testCrash(t *testing.T, l *lab, after int) {
+	rec := newReceiver(t, status(200))
+	web := httptest.NewServer(rec)
+	defer web.Close()
+	w, secret := l.add(web.URL)
+	events := l.say("task_a", "agent.message", 4)
+	first := &dying{Store: l.open(), after: int32(after)}
+	stop := l.run(webhook.Options{Store: first, Owner: "own_first"})
+	l.until("it dies", first.dead.Load)
+	stop()
+	if d := l.deliveries(w.ID, mgx.DeliveryDelivered); len(d) != after {
+		t.Fatalf("%d deliveries are recorded, want %d", len(d), after)
+	}
+	l.run(webhook.Options{Alive: func(owner string) bool { return owner != "own_first" }})
+	l.delivered(w.ID, len(events))
+	got := rec.messages()
+	if len(got) != len(events)+1 || got[after].id != got[after+1].id || string(got[after].body) != string(got[after+1].body) {
+		t.Errorf("after %d: %d messages", after, len(got))
+	}
+	for _, m := range got {
+		if err := verify(secret, m.header, m.body, time.Now()); err != nil {
+			t.Error(err)
+		}
+	}
+	inOrder(t, got)
 }
 
 // Nobody takes over before the lease has run out, unless its owner is known to
@@ -152,9 +158,9 @@ func TestLeases(t *testing.T) {
 
 // Several deliverers on one database never have the same event under way at the
 // same time, and none is sent twice while nobody dies.
-func TestManyDeliverers(t *testing.T) {
-	t.Parallel()
-	l := newLab(t)
+func TestManyDeliverers(t *testing.T) { onEach(t, testManyDeliverers) }
+
+func testManyDeliverers(t *testing.T, l *lab) {
 	var mu sync.Mutex
 	under := map[string]bool{}
 	answer := func(w http.ResponseWriter, r *http.Request, m message, _, again int) {
@@ -203,11 +209,13 @@ func TestManyDeliverers(t *testing.T) {
 // Processes are killed at random while they deliver: everything arrives, in
 // order, and only what was under way arrives twice.
 func TestKilled(t *testing.T) {
-	t.Parallel()
 	if testing.Short() {
 		t.Skip("kills processes")
 	}
-	l := newLab(t)
+	onEach(t, testKilled)
+}
+
+func testKilled(t *testing.T, l *lab) {
 	const streams, each, kills = 4, 15, 5
 	var victim atomic.Pointer[os.Process]
 	var left, killed atomic.Int32
@@ -261,7 +269,7 @@ func TestKilled(t *testing.T) {
 func TestMain(m *testing.M) {
 	path := os.Getenv("MGX_WEBHOOK_CHILD")
 	if path == "" {
-		os.Exit(m.Run())
+		pgtest.Main(m)
 	}
 	s, err := store.Open(context.Background(), path, store.Options{})
 	if err != nil {
