@@ -167,7 +167,7 @@ func inline(root object, node any) any {
 			out = inline(root, target).(object)
 		}
 		for key, v := range n {
-			if key != "$ref" && key != "$defs" {
+			if !strings.HasPrefix(key, "$ref") && key != "$defs" {
 				out[key] = inline(root, v)
 			}
 		}

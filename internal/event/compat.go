@@ -104,6 +104,8 @@ func (c *comparison) schemas(where string, before, after any) {
 }
 
 // resolve follows references within the schema, and returns the last of them.
+// What else is said beside a reference, words apart, is kept under other names,
+// under which any difference is major.
 func resolve(root map[string]any, node any) (schema map[string]any, ref string) {
 	schema, _ = node.(map[string]any)
 	for range 16 { // further is a circle, in which the last one stands for all
@@ -113,9 +115,23 @@ func resolve(root map[string]any, node any) (schema map[string]any, ref string) 
 		}
 		ref = next
 		defs, _ := root["$defs"].(map[string]any)
-		schema, _ = defs[strings.TrimPrefix(ref, "#/$defs/")].(map[string]any)
+		target, _ := defs[strings.TrimPrefix(ref, "#/$defs/")].(map[string]any)
+		schema = beside(schema, target)
 	}
 	return schema, ref
+}
+
+func beside(reference, target map[string]any) map[string]any {
+	all := maps.Clone(target)
+	for keyword, v := range reference {
+		if !slices.Contains(words, keyword) {
+			if all == nil {
+				all = map[string]any{}
+			}
+			all["$ref, "+keyword] = v
+		}
+	}
+	return all
 }
 
 func (c *comparison) types(where string, a, b map[string]any) {

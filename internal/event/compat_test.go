@@ -57,6 +57,7 @@ func TestCompare(t *testing.T) {
 		"a name in a map":      {`"additionalProperties":{"type":"integer"}`, `"properties":{"q":{"type":"string"}},"additionalProperties":{"type":"integer"}`, Major, "/m/q"},
 		"closed":               {`"title":"T"`, `"title":"T","additionalProperties":false`, Major, "{}"},
 		"written out":          {`"items":{"$ref":"#/$defs/d"}`, `"items":{"type":"object","required":["n"],"properties":{"n":{"type":"integer","minimum":0},"d":{"$ref":"#/$defs/d"}}}`, Patch, "/"},
+		"beside a reference":   {`{"$ref":"#/$defs/d"}},`, `{"$ref":"#/$defs/d","maxProperties":1}},`, Major, "/c[]"},
 		"reference to nothing": {`"$ref":"#/$defs/d"}},`, `"$ref":"#/$defs/e"}},`, Major, "/c[]"},
 	} {
 		after := strings.Replace(before, c.was, c.is, 1)

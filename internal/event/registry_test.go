@@ -233,9 +233,9 @@ func fill(t *testing.T, v reflect.Value, schema, root map[string]any, path strin
 		schema = root["$defs"].(map[string]any)[strings.TrimPrefix(ref, "#/$defs/")].(map[string]any)
 	}
 	switch {
-	case v.Type() == reflect.TypeOf(mgx.Money(0)):
+	case v.Type() == reflect.TypeFor[mgx.Money]():
 		v.SetInt(int64(mgx.USD) / 4)
-	case v.Type() == reflect.TypeOf(time.Time{}):
+	case v.Type() == reflect.TypeFor[time.Time]():
 		v.Set(reflect.ValueOf(mgx.Now()))
 	case v.Kind() == reflect.Pointer:
 		v.Set(reflect.New(v.Type().Elem()))
