@@ -157,10 +157,23 @@ func TestNothingOfTheRepositoryRuns(t *testing.T) {
 	}
 	script := filepath.Join(r.dir, ".git/hooks/fsmonitor-watchman")
 	for _, kv := range [][2]string{
-		{"core.fsmonitor", script}, {"diff.external", script}, {"core.pager", script}, {"core.sshCommand", script}, {"core.editor", script},
-		{"credential.helper", script}, {"diff.evil.textconv", script}, {"diff.evil.command", script}, {"filter.evil.clean", script},
-		{"filter.evil.smudge", script}, {"core.alternateRefsCommand", script}, {"gpg.program", script}, {"commit.gpgSign", "true"},
-		{"uploadpack.packObjectsHook", script}, {"maintenance.auto", "true"}, {"gc.auto", "1"}, {"fetch.fsckObjects", "false"},
+		{"core.fsmonitor", script},
+		{"diff.external", script},
+		{"core.pager", script},
+		{"core.sshCommand", script},
+		{"core.editor", script},
+		{"credential.helper", script},
+		{"diff.evil.textconv", script},
+		{"diff.evil.command", script},
+		{"filter.evil.clean", script},
+		{"filter.evil.smudge", script},
+		{"core.alternateRefsCommand", script},
+		{"gpg.program", script},
+		{"commit.gpgSign", "true"},
+		{"uploadpack.packObjectsHook", script},
+		{"maintenance.auto", "true"},
+		{"gc.auto", "1"},
+		{"fetch.fsckObjects", "false"},
 	} {
 		r.git("config", kv[0], kv[1])
 	}

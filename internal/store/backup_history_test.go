@@ -45,8 +45,10 @@ func history(t *rapid.T, s *store.Store) (scopes []mgx.Scope) {
 		"note":  func(*rapid.T) { try(mgx.Change{Events: []mgx.Event{note(any(), words.Draw(t, "text"))}}) },
 		"tool": func(*rapid.T) {
 			sc := any()
-			try(mgx.Change{Events: []mgx.Event{sc.Event(mgx.ToolCalled, mgx.ToolCallData{CallID: "1"}),
-				sc.Event(mgx.ToolReturned, mgx.ToolResultData{CallID: "1", Status: "success", Tree: fmt.Sprintf("%040x", n)})}})
+			try(mgx.Change{Events: []mgx.Event{
+				sc.Event(mgx.ToolCalled, mgx.ToolCallData{CallID: "1"}),
+				sc.Event(mgx.ToolReturned, mgx.ToolResultData{CallID: "1", Status: "success", Tree: fmt.Sprintf("%040x", n)}),
+			}})
 		},
 		"money": func(*rapid.T) {
 			sc, id := any(), name()
@@ -69,13 +71,17 @@ func history(t *rapid.T, s *store.Store) (scopes []mgx.Scope) {
 		},
 		"wait": func(*rapid.T) {
 			sc := any()
-			try(mgx.Change{Update: &mgx.ExecutionUpdate{Execution: sc.Execution, Status: mgx.ExecWaiting, Awaits: []string{words.Draw(t, "name")}},
-				Events: []mgx.Event{sc.Event(mgx.WorkflowWaiting, mgx.WaitingData{For: "x"})}})
+			try(mgx.Change{
+				Update: &mgx.ExecutionUpdate{Execution: sc.Execution, Status: mgx.ExecWaiting, Awaits: []string{words.Draw(t, "name")}},
+				Events: []mgx.Event{sc.Event(mgx.WorkflowWaiting, mgx.WaitingData{For: "x"})},
+			})
 		},
 		"end": func(*rapid.T) {
 			sc := any()
-			try(mgx.Change{Update: &mgx.ExecutionUpdate{Execution: sc.Execution, Status: mgx.ExecDone, Result: raw()},
-				Events: []mgx.Event{sc.Event(mgx.TaskCompleted, mgx.TaskCompletedData{Result: mgx.TaskResult{Kind: "answered", Answer: words.Draw(t, "answer")}})}})
+			try(mgx.Change{
+				Update: &mgx.ExecutionUpdate{Execution: sc.Execution, Status: mgx.ExecDone, Result: raw()},
+				Events: []mgx.Event{sc.Event(mgx.TaskCompleted, mgx.TaskCompletedData{Result: mgx.TaskResult{Kind: "answered", Answer: words.Draw(t, "answer")}})},
+			})
 		},
 		"fail": func(*rapid.T) {
 			sc := any()

@@ -89,8 +89,10 @@ func TestBackupWhileWritersAppend(t *testing.T) {
 		sc := begin(t, s)
 		wg.Go(func() {
 			for ctx.Err() == nil {
-				c := mgx.Change{Events: []mgx.Event{note(sc, strings.Repeat("x", 1000)), sc.Event(mgx.ToolCalled, mgx.ToolCallData{})},
-					Steps: []mgx.StepRecord{{Execution: sc.Execution, Name: string(mgx.NewEventID()), Kind: mgx.StepWork}}}
+				c := mgx.Change{
+					Events: []mgx.Event{note(sc, strings.Repeat("x", 1000)), sc.Event(mgx.ToolCalled, mgx.ToolCallData{})},
+					Steps:  []mgx.StepRecord{{Execution: sc.Execution, Name: string(mgx.NewEventID()), Kind: mgx.StepWork}},
+				}
 				if _, err := s.Commit(context.Background(), c); err != nil {
 					t.Error(err)
 				}
