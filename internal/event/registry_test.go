@@ -453,3 +453,34 @@ func BenchmarkNewRegistry(b *testing.B) {
 		registry(b)
 	}
 }
+
+// The 24 types that consumers were promised, with how long they are kept.
+func TestPromisedTypes(t *testing.T) {
+	t.Parallel()
+	promised := map[mgx.EventType]int{
+		"task.created": 90, "task.started": 90, "task.completed": 90, "task.error": 365, "task.cancelled": 90,
+		"agent.message": 30, "tool.call": 90, "tool.result": 90, "artifact.created": 90, "artifact.updated": 90,
+		"workflow.started": 90, "workflow.step.started": 90, "workflow.step.completed": 90, "workflow.completed": 90,
+		"workflow.approval.requested": 90, "workflow.approval.decided": 90,
+		"system.resource.warning": 30, "system.resource.critical": 90,
+		"security.suspicious_activity": 365, "security.breach_detected": 365,
+		"billing.threshold.reached": 7 * 365, "billing.usage_alert": 7 * 365,
+		"llm.provider.error": 90, "llm.provider.fallback": 90,
+	}
+	seen := map[string]bool{}
+	for _, typ := range registry(t).Types() {
+		days, ok := promised[typ.Type]
+		if !ok {
+			continue
+		}
+		seen[typ.Category] = true
+		category, _, _ := strings.Cut(string(typ.Type), ".")
+		if kept := int(typ.Retention.Hours() / 24); kept < days || kept > days+2 || typ.Category != category {
+			t.Errorf("%s is of category %s and kept for %d days", typ.Type, typ.Category, kept)
+		}
+		delete(promised, typ.Type)
+	}
+	if len(promised) != 0 || len(seen) != 9 {
+		t.Errorf("missing: %v; categories: %v", promised, seen)
+	}
+}
