@@ -25,7 +25,7 @@ type DataErasedData struct {
 func (r Run) WithoutWords() Run {
 	bare := Run{
 		ID: r.ID, Workspace: r.Workspace, Execution: r.Execution, ForkOf: r.ForkOf, ForkAt: r.ForkAt,
-		Task: TaskInfo{ID: r.Task.ID, Type: r.Task.Type, Priority: r.Task.Priority},
+		Task: TaskInfo{ID: r.Task.ID, Title: "erased", Type: r.Task.Type, Priority: r.Task.Priority},
 		Settings: RunSettings{
 			Model: r.Settings.Model, Approve: r.Settings.Approve, Plan: r.Settings.Plan, Budget: r.Settings.Budget, MaxTurns: r.Settings.MaxTurns,
 			MaxTokens: r.Settings.MaxTokens, Timeout: r.Settings.Timeout, Sandbox: r.Settings.Sandbox, IncludeDirty: r.Settings.IncludeDirty, Price: r.Settings.Price,

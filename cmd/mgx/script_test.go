@@ -48,6 +48,7 @@ func setupScript(env *testscript.Env) error {
 	home := filepath.Join(env.WorkDir, "home")
 	env.Setenv("PATH", built.dir+string(os.PathListSeparator)+env.Getenv("PATH"))
 	env.Setenv("HOME", home)
+	env.Setenv("DATA", filepath.Join(home, ".local", "share", "mgx"))
 	env.Setenv("XDG_DATA_HOME", "")
 	env.Setenv("MODEL_SERVER", web.URL+"/v1")
 	env.Setenv("OPENAI_BASE_URL", web.URL+"/v1")

@@ -82,6 +82,7 @@ func (c *cli) serve(ctx context.Context, listen string, workers int) (err error)
 	defer stopHub()
 	var work sync.WaitGroup
 	work.Go(func() { n.deliverer(c.cfg).Run(ctx) })
+	work.Go(func() { n.retainDaily(ctx) })
 	if workers > 0 {
 		work.Go(func() { newForeman(n, workers).run(ctx) })
 	}

@@ -96,6 +96,9 @@ func (c *cli) diffCommand() *cobra.Command {
 }
 
 func (c *cli) diff(ctx context.Context, n *node, run mgx.Run, stat bool) error {
+	if err := run.NotErased(); err != nil {
+		return err
+	}
 	base, to := run.Repo.Head, orElse(run.Commit, run.Tree)
 	if run.Delivered != nil {
 		base = run.Delivered.Base
@@ -234,6 +237,9 @@ exits with 1 and the first difference if not.`,
 }
 
 func (c *cli) replay(ctx context.Context, n *node, run mgx.Run) error {
+	if err := run.NotErased(); err != nil {
+		return err
+	}
 	start := time.Now()
 	report, err := n.engine.Replay(ctx, run.Execution)
 	if err != nil {

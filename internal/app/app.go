@@ -86,6 +86,9 @@ func (a *App) start(ctx context.Context, id mgx.RunID, d mgx.RunCreatedData, jou
 // what was recorded by then is taken over and not done again, and the files are
 // as they were. Changes to the settings apply from there on.
 func (a *App) Fork(ctx context.Context, from mgx.Run, at int64, change func(*mgx.RunSettings)) (mgx.Run, error) {
+	if err := from.NotErased(); err != nil {
+		return mgx.Run{}, err
+	}
 	if at < 1 || at > from.Sequence {
 		return mgx.Run{}, mgx.Errorf(mgx.KindUsage, "bad_sequence", "--at %d is outside the run's events 1 to %d; see mgx events --run %s", at, from.Sequence, from.ID)
 	}

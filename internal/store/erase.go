@@ -10,9 +10,9 @@ import (
 
 // Subject is whose words are to be erased: a task with all its runs, or a run.
 type Subject struct {
-	Workspace mgx.WorkspaceID
-	Task      mgx.TaskID
-	Run       mgx.RunID // if set, this run alone
+	Workspace mgx.WorkspaceID `json:"workspace_id"`
+	Task      mgx.TaskID      `json:"task_id,omitempty"`
+	Run       mgx.RunID       `json:"run_id,omitempty"` // if set, this run alone
 }
 
 // Erasure is what would go, or has gone.

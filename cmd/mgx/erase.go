@@ -1,0 +1,149 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"strings"
+
+	"github.com/spf13/cobra"
+
+	"mgx"
+	"mgx/internal/store"
+	"mgx/internal/ui"
+)
+
+func (c *cli) eraseCommand() *cobra.Command {
+	var f subjectFlags
+	var yes bool
+	cmd := &cobra.Command{
+		Use:   "erase --run RUN | --task TASK",
+		Short: "Erase everything in words that is held on a run or a task, for good",
+		Long: `Erases what is held on a run, or on a task with all its runs: the data of every event,
+the journals, decisions, plans, answers, and all files of the runs. Ids, times, counts and
+money stay, so that the log stays whole and readers of it miss nothing; a data.erased
+event says what was done. A run must have ended.
+
+What it cannot reach, it names: branches that were delivered. Earlier backups and exports
+hold what was erased; delete them, or make them again.
+
+Exit codes: 0 erased; 2 usage; 3 configuration; 6 not confirmed.`,
+		Args: noArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			if (f.run == "") == (f.task == "") {
+				return usage("bad_flag", "say what to erase with --run RUN or --task TASK")
+			}
+			return c.erase(cmd.Context(), f, yes)
+		},
+	}
+	f.add(cmd, "erase")
+	cmd.Flags().BoolVar(&yes, "yes", false, "erase without asking")
+	return cmd
+}
+
+func (c *cli) erase(ctx context.Context, f subjectFlags, yes bool) (err error) {
+	n, err := c.openAny(ctx)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, n.close()) }()
+	subject, err := f.subject(ctx, n.store)
+	if err != nil {
+		return err
+	}
+	plan, err := n.store.PlanErasure(ctx, subject)
+	if err != nil {
+		return err
+	}
+	if !yes {
+		if err := c.confirm(ctx, plan); err != nil {
+			return err
+		}
+	}
+	done, err := n.store.Erase(ctx, subject, n.app.Actor)
+	if err != nil && !mgx.IsCode(err, store.CodeBusy) {
+		return err
+	}
+	for _, run := range plan.Runs {
+		if e := removeRun(n.runDir(run.ID)); e != nil {
+			return errors.Join(err, e)
+		}
+	}
+	if err != nil {
+		return err
+	}
+	return c.erased(plan, done)
+}
+
+// describe says in a line what an erasure is of.
+func describe(plan store.Erasure) string {
+	runs := make([]string, len(plan.Runs))
+	for i, run := range plan.Runs {
+		runs[i] = string(run.ID)
+	}
+	what := strings.Join(runs, ", ")
+	if plan.Task != "" {
+		what = strings.TrimSuffix("task "+string(plan.Task)+" with "+what, " with ")
+	}
+	return what
+}
+
+func (c *cli) confirm(ctx context.Context, plan store.Erasure) error {
+	what := describe(plan)
+	if !c.terminal() {
+		return mgx.Errorf(mgx.KindRefused, "not_confirmed", "this erases %s for good; say --yes to do it", what)
+	}
+	fmt.Fprintf(c.err, "This erases %s for good. Type yes to go on: ", ui.Text(what))
+	line, err := readLine(ctx, c.in)
+	if err != nil || strings.TrimSpace(line) != "yes" {
+		return mgx.Errorf(mgx.KindRefused, "not_confirmed", "nothing was erased")
+	}
+	return nil
+}
+
+func (c *cli) erased(plan, done store.Erasure) error {
+	if c.json {
+		ids := make([]mgx.RunID, len(plan.Runs))
+		for i, run := range plan.Runs {
+			ids[i] = run.ID
+		}
+		return printJSON(c, map[string]any{"task_id": done.Task, "run_ids": ids, "events": done.Events})
+	}
+	fmt.Fprintf(c.err, "Erased %s: %d events lost their data.\n", describe(plan), done.Events)
+	for _, run := range plan.Runs {
+		if run.Branch != "" {
+			fmt.Fprintf(c.err, "Delivered, and yours to delete: git -C %s branch -D %s\n", ui.Text(run.Repo.Path), ui.Text(run.Branch))
+		}
+	}
+	for _, fork := range plan.Forks {
+		fmt.Fprintf(c.err, "%s was forked from it and holds what it took over: erase it, too.\n", fork.ID)
+	}
+	fmt.Fprintln(c.err, "Backups and exports made before hold it still: delete them, or make them again.")
+	return nil
+}
+
+// removeRun removes a run's directory, in which programs may have taken the
+// owner's permissions away.
+func removeRun(dir string) error {
+	err := os.RemoveAll(dir)
+	if !errors.Is(err, fs.ErrPermission) {
+		return wrapRemove(dir, err)
+	}
+	filepath.WalkDir(dir, func(name string, d fs.DirEntry, _ error) error {
+		if d != nil && d.IsDir() {
+			os.Chmod(name, 0o700)
+		}
+		return nil
+	})
+	return wrapRemove(dir, os.RemoveAll(dir))
+}
+
+func wrapRemove(dir string, err error) error {
+	if err == nil {
+		return nil
+	}
+	return mgx.Errorf(mgx.KindConfig, "files_left", "the database is erased, but files are left in %s: %w; remove them, or run the command again", dir, err)
+}

@@ -1,0 +1,258 @@
+package main
+
+import (
+	"bufio"
+	"context"
+	"crypto/sha256"
+	"encoding/base64"
+	"encoding/hex"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"hash"
+	"io"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"unicode/utf8"
+
+	"github.com/spf13/cobra"
+
+	"mgx"
+	"mgx/internal/store"
+)
+
+func (c *cli) exportCommand() *cobra.Command {
+	var f subjectFlags
+	cmd := &cobra.Command{
+		Use:   "export FILE",
+		Short: "Write everything that is held on a run, a task or a workspace, for people and other programs",
+		Long: `Writes a new file of JSON lines that is readable without mgx: the first line says what
+the others are, each of which is one record with its kind. Beside it, FILE.index.json says
+which lines and bytes hold which kind, and the file's SHA-256. Tool outputs and the git
+directories of the runs are in it; secrets are not. Without --run, --task or --workspace
+it is of the whole workspace.`,
+		Example: `  mgx export everything.jsonl
+  mgx export run.jsonl --run 7Q2K`,
+		Args: oneArg("the file to write"),
+		RunE: func(cmd *cobra.Command, args []string) error { return c.export(cmd.Context(), args[0], f) },
+	}
+	f.add(cmd, "export only")
+	cmd.Flags().StringVar(&f.workspace, "workspace", string(mgx.DefaultWorkspace), "export this `workspace`")
+	return cmd
+}
+
+// subjectFlags name what a command is about.
+type subjectFlags struct{ run, task, workspace string }
+
+func (f *subjectFlags) add(cmd *cobra.Command, what string) {
+	cmd.Flags().StringVar(&f.run, "run", "", what+" this `run`")
+	cmd.Flags().StringVar(&f.task, "task", "", what+" this `task` and all its runs")
+}
+
+// subject finds what is named.
+func (f *subjectFlags) subject(ctx context.Context, s *store.Store) (store.Subject, error) {
+	ws := mgx.WorkspaceID(orElse(f.workspace, string(mgx.DefaultWorkspace)))
+	if f.run != "" && f.task != "" {
+		return store.Subject{}, usage("bad_flag", "--run and --task exclude each other")
+	}
+	if f.run == "" {
+		return store.Subject{Workspace: ws, Task: mgx.TaskID(f.task)}, nil
+	}
+	run, err := s.FindRun(ctx, ws, f.run)
+	return store.Subject{Workspace: ws, Run: run.ID}, err
+}
+
+func (c *cli) export(ctx context.Context, file string, f subjectFlags) error {
+	s, err := c.look(ctx)
+	if err != nil {
+		return err
+	}
+	defer s.Close()
+	subject, err := f.subject(ctx, s)
+	if err != nil {
+		return err
+	}
+	for _, name := range []string{file, file + ".index.json"} {
+		if _, err := os.Lstat(name); err == nil {
+			return usage("file_exists", "%s exists already; an export never overwrites: choose another name", name)
+		}
+	}
+	part, err := os.CreateTemp(filepath.Dir(file), "."+filepath.Base(file)+".part-*") // 0600
+	if err != nil {
+		return exportError(file, err)
+	}
+	defer os.Remove(part.Name())
+	e := &exporting{out: bufio.NewWriterSize(part, 1<<20), sum: sha256.New()}
+	e.index.File, e.index.Subject, e.index.CreatedAt = filepath.Base(file), subject, mgx.Now()
+	err = e.all(ctx, c, s, subject)
+	if err == nil {
+		err = errors.Join(e.out.Flush(), part.Sync())
+	}
+	if err = errors.Join(err, part.Close()); err != nil {
+		return exportError(file, err)
+	}
+	if err := e.publish(part.Name(), file); err != nil {
+		return exportError(file, err)
+	}
+	if c.json {
+		return printJSON(c, e.index)
+	}
+	fmt.Fprintf(c.err, "Wrote %s, %d lines, and %s.index.json.\n", file, e.lines, file)
+	return nil
+}
+
+func exportError(file string, err error) error {
+	if own, ok := errors.AsType[*mgx.Error](err); ok {
+		return own
+	}
+	return mgx.Errorf(mgx.KindConfig, "export_failed", "the export %s cannot be written: %w", file, err)
+}
+
+// exporting writes lines and keeps count of them.
+type exporting struct {
+	out   *bufio.Writer
+	sum   hash.Hash
+	lines int64
+	bytes int64
+	index exportIndex
+}
+
+// exportIndex is FILE.index.json.
+type exportIndex struct {
+	File      string          `json:"file"`
+	Subject   store.Subject   `json:"subject"`
+	CreatedAt any             `json:"created_at"`
+	SHA256    string          `json:"sha256"`
+	Sections  []exportSection `json:"sections"`
+}
+
+// exportSection says where the records of one kind are.
+type exportSection struct {
+	Kind      string `json:"kind"`
+	Records   int64  `json:"records"`
+	FirstLine int64  `json:"first_line"` // from 1
+	Offset    int64  `json:"offset"`     // of its first byte
+	Bytes     int64  `json:"bytes"`
+}
+
+// exportLine is one line.
+type exportLine struct {
+	Kind   string `json:"kind"`
+	Record any    `json:"record"`
+}
+
+// about is the record of the first line.
+var about = map[string]any{
+	"format": "mgx-export/1",
+	"lines":  "Every line is a JSON object with a kind and a record. Times are UTC. Text that was erased is {\"erased\": true}.",
+	"kinds": map[string]string{
+		"about":            "this line",
+		"task":             "what was asked for",
+		"run":              "one attempt at a task, as it stands: what its events say, put together",
+		"event":            "something that happened, in order; event_type says what, data holds it",
+		"execution":        "the engine's account of a run: input, status, result",
+		"step":             "one recorded result of a run's work",
+		"signal":           "a message to a run, such as a decision",
+		"spending":         "money set aside and spent on one model call; settled is null while it is open",
+		"webhook":          "an endpoint that events are sent to, without its secrets",
+		"webhook_delivery": "one event on its way to an endpoint",
+		"webhook_attempt":  "one try to send an event, and the answer",
+		"file":             "a piece of a file of a run: its name, the number of the piece from 1, and the content as text or base64",
+	},
+}
+
+func (e *exporting) all(ctx context.Context, c *cli, s *store.Store, subject store.Subject) error {
+	if err := e.write("about", about); err != nil {
+		return err
+	}
+	var runs []mgx.RunID
+	err := s.Export(ctx, subject, func(kind string, record any) error {
+		if raw, ok := record.(json.RawMessage); ok && kind == "run" {
+			var run mgx.Run
+			if err := json.Unmarshal(raw, &run); err != nil {
+				return err
+			}
+			runs = append(runs, run.ID)
+		}
+		return e.write(kind, record)
+	})
+	if err != nil {
+		return err
+	}
+	for _, id := range runs {
+		err := addFiles(c.runFiles(id), string(id), func(name string, _ fs.FileMode, content io.Reader) error {
+			return e.file(id, name, content)
+		})
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (e *exporting) write(kind string, record any) error {
+	line, err := json.Marshal(exportLine{kind, record})
+	if err != nil {
+		return err
+	}
+	line = append(line, '\n')
+	sections := e.index.Sections
+	if len(sections) == 0 || sections[len(sections)-1].Kind != kind {
+		sections = append(sections, exportSection{Kind: kind, FirstLine: e.lines + 1, Offset: e.bytes})
+	}
+	last := &sections[len(sections)-1]
+	last.Records++
+	last.Bytes += int64(len(line))
+	e.index.Sections = sections
+	e.lines++
+	e.bytes += int64(len(line))
+	e.sum.Write(line)
+	_, err = e.out.Write(line)
+	return err
+}
+
+// exportPiece is how much of a file is in one line, in bytes.
+const exportPiece = 256 << 10
+
+func (e *exporting) file(run mgx.RunID, name string, from io.Reader) error {
+	for number, piece := 1, make([]byte, exportPiece); ; number++ {
+		n, err := io.ReadFull(from, piece)
+		last := err == io.EOF || err == io.ErrUnexpectedEOF
+		if err != nil && !last {
+			return err
+		}
+		if n > 0 || number == 1 {
+			record := map[string]any{"run_id": run, "name": name, "piece": number}
+			if utf8.Valid(piece[:n]) {
+				record["text"] = string(piece[:n])
+			} else {
+				record["base64"] = base64.StdEncoding.EncodeToString(piece[:n])
+			}
+			if err := e.write("file", record); err != nil {
+				return err
+			}
+		}
+		if last {
+			return nil
+		}
+	}
+}
+
+// publish writes the index and gives both files their names, the index first: a
+// file that is there has one.
+func (e *exporting) publish(part, file string) error {
+	e.index.SHA256 = hex.EncodeToString(e.sum.Sum(nil))
+	index, err := json.MarshalIndent(e.index, "", "  ")
+	if err != nil {
+		return err
+	}
+	if err := os.WriteFile(file+".index.json", append(index, '\n'), 0o600); err != nil {
+		return err
+	}
+	if err := os.Rename(part, file); err != nil {
+		os.Remove(file + ".index.json")
+		return err
+	}
+	return nil
+}

@@ -1,0 +1,88 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"mgx"
+	"mgx/internal/event"
+	"mgx/internal/store"
+)
+
+func (c *cli) retainCommand() *cobra.Command {
+	var dry bool
+	cmd := &cobra.Command{
+		Use:   "retain",
+		Short: "Remove events whose time is over, as mgx serve does every day",
+		Long: `Removes events that have been kept for as long as their contract says; see
+docs/reference/events.md. Events of runs that have not ended stay, and so does the last
+event of every stream, without its data. Runs, tasks, journals and money are no events and
+stay: mgx erase is for those.`,
+		Args: noArgs,
+		RunE: func(cmd *cobra.Command, _ []string) (err error) {
+			n, err := c.openAny(cmd.Context())
+			if err != nil {
+				return err
+			}
+			defer func() { err = errors.Join(err, n.close()) }()
+			done, err := n.retain(cmd.Context(), dry)
+			if err != nil {
+				return err
+			}
+			if c.json {
+				return printJSON(c, done)
+			}
+			verb := "Removed"
+			if dry {
+				verb = "Would remove"
+			}
+			fmt.Fprintf(c.err, "%s %d events, and the data of %d more. Nothing is missing from position %d on.\n", verb, done.Removed, done.Emptied, done.Earliest)
+			return nil
+		},
+	}
+	cmd.Flags().BoolVar(&dry, "dry-run", false, "only count")
+	return cmd
+}
+
+// retain removes what the contracts do not ask to keep any longer.
+func (n *node) retain(ctx context.Context, dry bool) (store.Retained, error) {
+	contracts, err := event.NewRegistry()
+	if err != nil {
+		return store.Retained{}, err
+	}
+	keep := map[mgx.EventType]time.Duration{}
+	for _, t := range contracts.Types() {
+		keep[t.Type] = t.Retention
+	}
+	return n.store.Retain(ctx, mgx.Now(), store.Retention{Keep: keep, Dry: dry})
+}
+
+// A server that has just begun has more urgent things to do.
+const (
+	firstRetain = 10 * time.Minute
+	retainEvery = 24 * time.Hour
+)
+
+// retainDaily removes every day what is no longer kept, until ctx ends.
+func (n *node) retainDaily(ctx context.Context) {
+	for wait := firstRetain; ; wait = retainEvery {
+		select {
+		case <-ctx.Done():
+			return
+		case <-time.After(wait):
+		}
+		done, err := n.retain(ctx, false)
+		switch {
+		case ctx.Err() != nil:
+			return
+		case err != nil:
+			n.log.Error("old events could not be removed; trying again tomorrow", "error", err)
+		default:
+			n.log.Info("removed old events", "removed", done.Removed, "emptied", done.Emptied, "earliest", done.Earliest)
+		}
+	}
+}
