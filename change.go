@@ -148,9 +148,12 @@ type Settlement struct {
 	Usage  Usage
 }
 
-// Committed is what a store made of a change.
+// Committed is what a store made of a change. Events have their sequences. They
+// have their positions too, except when a database server numbers the log apart
+// from the changes and does not get to it in time: then Position is 0, and the
+// events are in the log a little later.
 type Committed struct {
-	Events []Event      // as stored: numbered
+	Events []Event      // as stored
 	Steps  []StepRecord // as stored: ordered
 }
 

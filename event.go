@@ -26,7 +26,7 @@ type Event struct {
 
 	Stream   StreamID `json:"stream"`
 	Sequence int64    `json:"sequence"` // 1, 2, 3 … without gap within the stream; the store fills it
-	Position int64    `json:"position"` // 1, 2, 3 … without gap in the whole log; the store fills it
+	Position int64    `json:"position"` // 1, 2, 3 … without gap in the whole log; the store fills it, with 0 until it is given out
 
 	Data json.RawMessage `json:"data"`
 }

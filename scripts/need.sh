@@ -16,6 +16,7 @@ packages=() required=0
 for need in "${needs[@]}"; do
   command -v "${need%%:*}" >/dev/null || packages+=("${need##*:}")
 done
+compgen -G '/usr/lib/postgresql/*/bin/postgres' >/dev/null || command -v initdb >/dev/null || packages+=(postgresql)
 if command -v gcc >/dev/null && ! echo '#include <stdlib.h>' | gcc -E - >/dev/null 2>&1; then
   packages+=(libc6-dev)
 elif ! command -v gcc >/dev/null; then

@@ -12,22 +12,31 @@
 //     of the change is there.
 //   - Ordered: sequences are 1, 2, 3 … within a stream, positions 1, 2, 3 … over
 //     the log, and a reader that has seen position p never finds a new event at
-//     or below p.
+//     or below p. An event is in the log, for readers, when it has its position.
 //   - Idempotent: an event or a signal whose id is stored is not stored again.
 //   - Fenced: a change under a lease that was lost is refused.
-//   - Shared: several processes may have the file open; none relies on what it
-//     remembers without asking the file whether somebody else wrote.
-//   - Careful: a file that is damaged, from a newer MGX or from another program
-//     is refused with a clear error, never repaired or overwritten.
+//   - Shared: several processes may have the database open; none relies on what
+//     it remembers without asking whether somebody else wrote.
+//   - Careful: a database that is damaged, from a newer MGX or from another
+//     program is refused with a clear error, never repaired or overwritten.
+//   - Patient: a server that restarts is found again; a change that lost its
+//     connection is tried again, but never twice: its receipt says whether it was
+//     committed.
 //
 // # How writing works
 //
-// One goroutine owns the writing connection. It takes every change that is
-// queued, up to a bound, and commits them in one transaction with a savepoint
-// around each, so that the price of an fsync is shared and one that fails takes
+// Writers take every change that is queued, up to a bound, and commit them in one
+// transaction, so that the price of a commit is shared and one that fails takes
 // only itself along. The queue is bounded: when it is full, callers wait.
 //
-// The SQL is written so that PostgreSQL can run it: $n placeholders, upserts,
-// RETURNING; times are microseconds from Go's clock, JSON is text, ids are text,
-// every row names its workspace. Migrations are numbered files per dialect.
+// SQLite has one writer, which numbers the log as it appends (sqlite_writer.go).
+// On PostgreSQL several write at once, each under the locks of the streams and
+// executions that its changes touch (postgres_group.go), and put their events
+// into an outbox; of all processes one moves them into the log and numbers them
+// (sequencer.go). Commit waits for that, so that its caller reads what it wrote.
+//
+// The SQL is one body that both run: $n placeholders, upserts, RETURNING; times
+// are microseconds from Go's clock, JSON is text, ids are text, every row names
+// its workspace. What differs is in dialect.go. Migrations are numbered files per
+// dialect, with equal numbers.
 package store

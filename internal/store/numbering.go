@@ -59,10 +59,11 @@ func (n *numbering) forget(w *waiter) {
 	delete(n.waiting, w)
 }
 
-// await waits until the positions of events that were committed are filled in.
-// It gives up after a while, or when ctx ends: they are in the log later then,
-// and have position 0 here.
-func (n *numbering) await(ctx context.Context, w *waiter) {
+// await waits until the positions of events that were committed are filled in,
+// whatever becomes of the caller's context: the change is carried out, and its
+// caller may want to read it. It gives up after a while: then the events are in
+// the log later, and have position 0 here.
+func (n *numbering) await(w *waiter) {
 	if n.d.leads.Load() {
 		signal(n.d.poke)
 	} else {
@@ -72,12 +73,10 @@ func (n *numbering) await(ctx context.Context, w *waiter) {
 	defer late.Stop()
 	select {
 	case <-w.done:
-		return
 	case <-late.C:
-	case <-ctx.Done():
+		n.forget(w)
+		n.d.notify()
 	}
-	n.forget(w)
-	n.d.notify()
 }
 
 // run answers those who wait.

@@ -178,10 +178,6 @@ func (d *server) version(ctx context.Context) (int64, error) {
 	return int64(h.Sum64()), nil
 }
 
-func (d *server) backup(context.Context, string) error {
-	return mgx.Errorf(mgx.KindUsage, "backup_unsupported", "%s is on a PostgreSQL server: back it up with pg_dump or with the server's own tools", d.name)
-}
-
 // close waits for the changes that are under way.
 func (d *server) close() error {
 	d.gate.Lock()
@@ -226,7 +222,7 @@ func (d *server) do(ctx context.Context, c *mgx.Change, f func(*tx) error) error
 	}
 	err := j.outcome(ctx)
 	if err == nil && j.numbers != nil {
-		d.await(ctx, j.numbers)
+		d.await(j.numbers)
 	}
 	return err
 }

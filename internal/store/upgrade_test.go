@@ -8,6 +8,7 @@ import (
 
 	"mgx"
 	"mgx/internal/store"
+	"mgx/internal/store/pgtest"
 )
 
 // Every version's database opens, becomes current, and loses nothing. A new
@@ -35,6 +36,36 @@ func TestUpgrade(t *testing.T) {
 				t.Error(err)
 			}
 			usable(t, s)
+		})
+	}
+}
+
+// The same for PostgreSQL, where the last event was not numbered yet.
+func TestUpgradePostgres(t *testing.T) {
+	t.Parallel()
+	dumps, _ := filepath.Glob("testdata/postgres/v*.sql")
+	migrations, _ := filepath.Glob("migrations/postgres/*.sql")
+	if len(dumps) != len(migrations) {
+		t.Errorf("%d dumps for %d migrations", len(dumps), len(migrations))
+	}
+	for i := range dumps {
+		name := fmt.Sprintf("testdata/postgres/v%d.sql", i+1)
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			address := pgtest.NewDatabase(t)
+			dump, err := os.ReadFile(name)
+			if err != nil {
+				t.Fatal(err)
+			}
+			pgtest.SQL(t, address, string(dump))
+			s := open(t, address, store.Options{})
+			if err := s.Verify(t.Context()); err != nil {
+				t.Error(err)
+			}
+			usable(t, s)
+			if n, err := s.Head(t.Context()); err != nil || n != 8 {
+				t.Errorf("head %d %v, want 8", n, err)
+			}
 		})
 	}
 }
