@@ -5,6 +5,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"strings"
 	"testing"
 	"time"
 
@@ -19,11 +20,12 @@ func bigRepo(b *testing.B) repo {
 	r.git("config", "gc.auto", "0")
 	line := "the quick brown fox jumps over the lazy dog, and this is line number\n"
 	for i := range 20_000 {
-		text := fmt.Sprintf("file %d\n", i)
+		var text strings.Builder
+		text.WriteString(fmt.Sprintf("file %d\n", i))
 		for range 28 {
-			text += line
+			text.WriteString(line)
 		}
-		r.write(fmt.Sprintf("d%d/e%d/f%d.txt", i%20, i%400, i), text)
+		r.write(fmt.Sprintf("d%d/e%d/f%d.txt", i%20, i%400, i), text.String())
 	}
 	r.git("add", "-A")
 	r.git("commit", "-q", "-m", "big")

@@ -348,7 +348,7 @@ func (s *Source) complete(ctx context.Context) error {
 	if err != nil {
 		return s.unreadable(err)
 	}
-	if i := bytes.IndexByte(out, '?'); i >= 0 {
+	if found := bytes.Contains(out, []byte{'?'}); found {
 		return mgx.Errorf(mgx.KindUsage, "partial_clone",
 			"%s is a partial clone that lacks some files of HEAD, and a run has no network to fetch them; run git -C %s fetch --refetch --no-filter once, then try again", s.Path, s.Path)
 	}

@@ -18,8 +18,6 @@ func Error(w io.Writer, e *mgx.Error) {
 		lines = []string{"failed without saying why (" + clean(e.Code) + ")"}
 	}
 	lines[0] = "mgx: " + lines[0]
-	for _, l := range lines[:min(len(lines), errorLines)] {
-		p.lines = append(p.lines, l) // not cut: the person needs all of it
-	}
+	p.lines = append(p.lines, lines[:min(len(lines), errorLines)]...) // not cut: the person needs all of it
 	p.write(w)
 }

@@ -91,11 +91,11 @@ func (p *Progress) Write(b []byte) (int, error) {
 	p.half = append(p.half, b...)
 	var lines []string
 	for {
-		line, rest, ended := bytes.Cut(p.half, []byte("\n"))
+		line, _, ended := bytes.Cut(p.half, []byte("\n"))
 		if !ended && len(line) < maxText {
 			break
 		}
-		line, rest = p.half[:min(len(line), maxText)], p.half[min(len(line), maxText):]
+		line, rest := p.half[:min(len(line), maxText)], p.half[min(len(line), maxText):]
 		lines = append(lines, clean(string(line)))
 		p.half = bytes.TrimPrefix(rest, []byte("\n"))
 	}

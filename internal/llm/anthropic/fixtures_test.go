@@ -36,12 +36,12 @@ func checkRecording(t *testing.T, p llm.Provider, e suite.Exchange) *llm.Respons
 	t.Helper()
 	req := &llm.Request{Model: "m", MaxTokens: 1, Messages: []llm.Message{{Role: llm.User, Parts: []llm.Part{{Text: "?"}}}}}
 	var resp *llm.Response
-	shown := ""
+	var shown strings.Builder
 	for chunk, err := range p.Stream(t.Context(), req) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		shown += chunk.Text
+		shown.WriteString(chunk.Text)
 		resp = chunk.Response
 	}
 	want, prompt, output := plainly(t, e.Response)
@@ -60,8 +60,8 @@ func checkRecording(t *testing.T, p llm.Provider, e suite.Exchange) *llm.Respons
 			got = append(got, "thinking "+b.Thinking+b.Signature)
 		}
 	}
-	if !reflect.DeepEqual(got, want) || shown != text {
-		t.Errorf("got  %q\nwant %q\nshown %q", got, want, shown)
+	if !reflect.DeepEqual(got, want) || shown.String() != text {
+		t.Errorf("got  %q\nwant %q\nshown %q", got, want, shown.String())
 	}
 	if !resp.UsageOK || resp.Usage.Prompt != prompt || resp.Usage.Completion != output {
 		t.Errorf("usage %+v, want %d and %d", resp.Usage, prompt, output)

@@ -64,11 +64,11 @@ func answer(ctx context.Context, s *llmtest.Scripted, req *llm.Request) (*llm.Re
 }
 
 func said(resp *llm.Response) string {
-	text := ""
+	var text strings.Builder
 	for _, p := range resp.Message.Parts {
-		text += p.Text
+		text.WriteString(p.Text)
 	}
-	return text
+	return text.String()
 }
 
 // TestScriptedGoesOnInAnotherProcess: the turn depends on the request alone.

@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"errors"
 	"io"
+	"maps"
 	"net/http"
 	"strings"
 	"sync"
@@ -114,9 +115,7 @@ func (s *Server) post(w http.ResponseWriter, r *http.Request, wire dialect) {
 func (f Fault) beforeAnswer(w http.ResponseWriter, r *http.Request) bool {
 	switch f.Kind {
 	case Status:
-		for name, values := range f.Header {
-			w.Header()[name] = values
-		}
+		maps.Copy(w.Header(), f.Header)
 		w.WriteHeader(f.Status)
 		io.WriteString(w, f.Body)
 	case ResetAtOnce:

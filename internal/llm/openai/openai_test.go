@@ -85,11 +85,11 @@ func TestFinishReasons(t *testing.T) {
 }
 
 func messageText(resp *llm.Response) string {
-	text := ""
+	var text strings.Builder
 	for _, p := range resp.Message.Parts {
-		text += p.Text
+		text.WriteString(p.Text)
 	}
-	return text
+	return text.String()
 }
 
 func TestNotAWholeAnswer(t *testing.T) {

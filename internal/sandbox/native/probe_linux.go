@@ -10,6 +10,7 @@ import (
 	"os"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strings"
 	"time"
 
@@ -91,10 +92,8 @@ func failedChecks(err error) (checks []sandbox.Check) {
 		stage = e.Stage
 	}
 	for _, p := range pieces {
-		for _, s := range p.stages {
-			if s == stage {
-				return append(checks, sandbox.Check{Name: p.name, Detail: err.Error()})
-			}
+		if slices.Contains(p.stages, stage) {
+			return append(checks, sandbox.Check{Name: p.name, Detail: err.Error()})
 		}
 		if p.stages != nil {
 			checks = append(checks, sandbox.Check{Name: p.name, OK: true})

@@ -3,6 +3,7 @@ package suite
 import (
 	"errors"
 	"io"
+	"maps"
 	"net/http"
 	"net/http/httptest"
 	"os"
@@ -139,9 +140,7 @@ func Replay(t *testing.T, exchanges []Exchange) string {
 	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		e := exchanges[next]
 		next++
-		for name, values := range e.Header {
-			w.Header()[name] = values
-		}
+		maps.Copy(w.Header(), e.Header)
 		w.WriteHeader(e.Status)
 		io.WriteString(w, e.Response)
 	}))

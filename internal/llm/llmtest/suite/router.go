@@ -70,12 +70,12 @@ func RunRouter(t *testing.T, connect Connect) {
 			if restarted != c.restart {
 				t.Errorf("restarted: %v", restarted)
 			}
-			got := ""
+			var got strings.Builder
 			for _, e := range res.Errors {
-				got += e.ErrorType
+				got.WriteString(e.ErrorType)
 			}
-			if got != c.want || s.Requests() != res.Attempts {
-				t.Errorf("errors %q in %d attempts, %d requests", got, res.Attempts, s.Requests())
+			if got.String() != c.want || s.Requests() != res.Attempts {
+				t.Errorf("errors %q in %d attempts, %d requests", got.String(), res.Attempts, s.Requests())
 			}
 			if len(acct.open) != 1 || acct.open[res.Settlement.ID] < res.Cost || res.Cost <= 0 {
 				t.Errorf("cost %s, left open %v", res.Cost, acct.open)
