@@ -64,7 +64,7 @@ func (c *cli) backup(ctx context.Context, file string, wanted func(mgx.Run) bool
 	}
 	defer s.Close()
 	var problems []string
-	m, err := s.BackupTo(ctx, file, store.BackupOptions{Program: version, Files: func(f store.RunFiles) error {
+	m, err := s.Backup(ctx, file, store.BackupOptions{Program: version, Files: func(f store.RunFiles) error {
 		if !wanted(f.Run) {
 			return nil
 		}

@@ -102,7 +102,7 @@ func TestBackupWhileWritersAppend(t *testing.T) {
 	for range 4 {
 		before, _ := s.Head(t.Context())
 		file := filepath.Join(t.TempDir(), "backup")
-		if _, err := s.BackupTo(t.Context(), file, store.BackupOptions{}); err != nil {
+		if _, err := s.Backup(t.Context(), file, store.BackupOptions{}); err != nil {
 			t.Fatal(err)
 		}
 		copied := restoreFile(t, file)

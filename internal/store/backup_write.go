@@ -50,12 +50,12 @@ type RunFiles struct {
 	Add   func(name string, mode fs.FileMode, content io.Reader) error // name: slash-separated, below the data directory
 }
 
-// BackupTo writes a backup of the database, as it is at one moment, to a new
+// Backup writes a backup of the database, as it is at one moment, to a new
 // file (0600). The database may be in use meanwhile, also by other processes,
 // and is not held up. The file appears under its name only when it is whole and
 // on disk; one that exists is never overwritten. It can be restored into either
 // kind of database; see [Restore].
-func (s *Store) BackupTo(ctx context.Context, path string, o BackupOptions) (Manifest, error) {
+func (s *Store) Backup(ctx context.Context, path string, o BackupOptions) (Manifest, error) {
 	if _, err := os.Lstat(path); err == nil {
 		return Manifest{}, exists(path)
 	}

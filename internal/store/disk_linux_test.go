@@ -72,7 +72,7 @@ func TestDiskFull(t *testing.T) {
 		if n, err := s.Head(t.Context()); err != nil || n != committed {
 			t.Errorf("head %d %v, want %d", n, err, committed)
 		}
-		if err := s.Backup(t.Context(), filepath.Join(dir, "copy.db")); !mgx.IsCode(err, store.CodeDiskFull) {
+		if _, err := s.Backup(t.Context(), filepath.Join(dir, "copy.db"), store.BackupOptions{}); !mgx.IsCode(err, store.CodeDiskFull) {
 			t.Errorf("Backup: %v", err)
 		}
 		if _, err := os.Stat(filepath.Join(dir, "copy.db")); err == nil {
@@ -114,7 +114,7 @@ func TestReadOnlyDisk(t *testing.T) {
 		if err := s.Verify(t.Context()); err != nil {
 			t.Error(err)
 		}
-		if err := s.Backup(t.Context(), filepath.Join(t.TempDir(), "copy.db")); err != nil {
+		if _, err := s.Backup(t.Context(), filepath.Join(t.TempDir(), "copy.db"), store.BackupOptions{}); err != nil {
 			t.Errorf("Backup: %v", err)
 		}
 	})
@@ -144,6 +144,30 @@ func TestReadOnlyDiskWithLog(t *testing.T) {
 			ro.Close()
 		} else if !mgx.IsCode(err, store.CodeReadOnly) {
 			t.Errorf("got %v", err)
+		}
+	})
+}
+
+// A restore for which there is no room leaves nothing, in the way of the
+// database or of files, and says what is wrong.
+func TestRestoreOnFullDisk(t *testing.T) {
+	onOwnDisk(t, func(dir string) {
+		mount(t, dir, 0, "size=2m")
+		s := open(t, place(t), store.Options{})
+		sc := begin(t, s)
+		for range 40 {
+			commit(t, s, mgx.Change{Events: []mgx.Event{note(sc, strings.Repeat("x", 100_000))}})
+		}
+		var file bytes.Buffer
+		if _, err := s.WriteBackup(t.Context(), &file, store.BackupOptions{}); err != nil {
+			t.Fatal(err)
+		}
+		path := filepath.Join(dir, "data", "mgx.db")
+		if _, err := store.Restore(t.Context(), &file, path, store.RestoreOptions{}); !mgx.IsCode(err, store.CodeDiskFull) {
+			t.Errorf("got %v", err)
+		}
+		if left, _ := os.ReadDir(filepath.Dir(path)); len(left) != 0 {
+			t.Errorf("left %v", left)
 		}
 	})
 }

@@ -281,7 +281,7 @@ func TestReadOnly(t *testing.T) {
 	if _, _, err := s.Claim(t.Context(), claim); !mgx.IsCode(err, store.CodeReadOnly) {
 		t.Errorf("Claim: %v", err)
 	}
-	if err := s.Backup(t.Context(), path+".copy"); err != nil {
+	if _, err := s.Backup(t.Context(), path+".copy", store.BackupOptions{}); err != nil {
 		t.Errorf("Backup: %v", err)
 	}
 	if err := s.Verify(t.Context()); err != nil {

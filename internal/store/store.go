@@ -58,7 +58,6 @@ type driver interface {
 	do(ctx context.Context, c *mgx.Change, f func(*tx) error) error
 	changed() <-chan struct{}
 	version(ctx context.Context) (int64, error)
-	backup(ctx context.Context, path string) error
 	explain(err error) error
 	close() error
 }
@@ -104,13 +103,6 @@ func (s *Store) Version(ctx context.Context) (int64, error) {
 	v, err := s.version(ctx)
 	return v, s.explain(err)
 }
-
-// Backup writes a complete, compacted copy of the database, as it is at one
-// moment, to a new file (0600). The database may be in use meanwhile, also by
-// other processes, and is not held up. The file appears under its name only
-// when it is whole and on disk; one that exists is never overwritten. A
-// PostgreSQL server has its own tools for that, and Backup says so.
-func (s *Store) Backup(ctx context.Context, path string) error { return s.backup(ctx, path) }
 
 // write runs f in a transaction of its own and waits for its commit.
 func (s *Store) write(ctx context.Context, f func(*tx) error) error {

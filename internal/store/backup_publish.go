@@ -1,8 +1,6 @@
 package store
 
 import (
-	"context"
-	"database/sql"
 	"errors"
 	"io/fs"
 	"os"
@@ -10,35 +8,6 @@ import (
 
 	"mgx"
 )
-
-// backup is [Store.Backup] for a file.
-func (d *sqliteFile) backup(ctx context.Context, path string) error {
-	if _, err := os.Lstat(path); err == nil {
-		return exists(path)
-	}
-	part, err := os.CreateTemp(filepath.Dir(path), "."+filepath.Base(path)+".part-*")
-	if err != nil {
-		return explainFile(path, err)
-	}
-	part.Close()
-	defer os.Remove(part.Name())
-	if err := d.copyTo(ctx, part.Name()); err != nil {
-		return explain(path, err)
-	}
-	return publish(part.Name(), path)
-}
-
-// copyTo runs on a connection of its own: those for reading may not write
-// anywhere, and the writer must not be kept from writing.
-func (d *sqliteFile) copyTo(ctx context.Context, path string) error {
-	db, err := sql.Open("sqlite", dsn(d.path, d.mode))
-	if err != nil {
-		return err
-	}
-	defer db.Close()
-	_, err = db.ExecContext(ctx, `VACUUM INTO $1`, path)
-	return err
-}
 
 // publish syncs a finished file and gives it its name, unless that is taken.
 func publish(part, path string) error {
