@@ -94,9 +94,19 @@ func commitRows(b *testing.B, db *sql.DB) float64 {
 // BenchmarkStep records steps as the workflow engine does: under a lease, each
 // with two events, one run after the other.
 func BenchmarkStep(b *testing.B) {
+	b.Run("SQLite", func(b *testing.B) {
+		benchmarkStep(b, func() *store.Store { return open(b, place(b), store.Options{}) }, singleCommits)
+	})
+	b.Run("PostgreSQL", func(b *testing.B) {
+		peer := func(b *testing.B) float64 { return singleCommitsPostgres(b, pgtest.NewDatabase(b)) }
+		benchmarkStep(b, func() *store.Store { return open(b, pgtest.NewDatabase(b), store.Options{}) }, peer)
+	})
+}
+
+func benchmarkStep(b *testing.B, create func() *store.Store, peer func(*testing.B) float64) {
 	for _, runs := range []int{1, 16} {
 		b.Run(fmt.Sprintf("runs=%d", runs), func(b *testing.B) {
-			s := open(b, place(b), store.Options{})
+			s := create()
 			leases := make(map[mgx.Scope]*mgx.Lease, runs)
 			for range runs {
 				sc := begin(b, s)
@@ -132,7 +142,7 @@ func BenchmarkStep(b *testing.B) {
 			rate := float64(b.N) / b.Elapsed().Seconds()
 			b.StopTimer()
 			b.ReportMetric(rate, "steps/s")
-			b.ReportMetric(rate/singleCommits(b), "x-single-commits")
+			b.ReportMetric(rate/peer(b), "x-single-commits")
 		})
 	}
 }

@@ -411,3 +411,83 @@ func TestCapAcrossProcesses(t *testing.T) {
 		t.Errorf("%d reserved, %v in all, %v", reserved.Load(), left, err)
 	}
 }
+
+// While nobody can number the log, changes are committed all the same; their
+// events are in the log when somebody can again.
+func TestNumberedLater(t *testing.T) {
+	t.Parallel()
+	address := pgtest.NewDatabase(t)
+	s := open(t, address, store.Options{})
+	sc := begin(t, s)
+	held := make(chan struct{})
+	go func() {
+		defer close(held)
+		pgtest.SQL(t, address, `BEGIN; SELECT FROM sequencer FOR UPDATE; SELECT pg_sleep(4); COMMIT`)
+	}()
+	for pgtest.SQL(t, address, `SELECT COUNT(*) FROM pg_stat_activity WHERE datname = current_database() AND wait_event = 'PgSleep'`) != "1" {
+		time.Sleep(5 * time.Millisecond)
+	}
+	e := note(sc, "x")
+	out := commit(t, s, mgx.Change{Events: []mgx.Event{e}})
+	if out.Events[0].Position != 0 || out.Events[0].Sequence != 2 {
+		t.Errorf("committed as %+v", out.Events[0])
+	}
+	if r, err := s.Run(t.Context(), sc.Workspace, sc.Run); err != nil || r.Sequence != 2 {
+		t.Errorf("the run stands at %d %v", r.Sequence, err)
+	}
+	if n, err := s.Head(t.Context()); err != nil || n != 1 {
+		t.Errorf("head %d %v, want 1", n, err)
+	}
+	if err := s.Verify(t.Context()); err != nil {
+		t.Error(err)
+	}
+	<-held
+	again := commit(t, s, mgx.Change{Events: []mgx.Event{e}}) // its id is stored
+	if again.Events[0].Position != 2 || again.Events[0].Sequence != 2 {
+		t.Errorf("then it is %+v", again.Events[0])
+	}
+}
+
+// Changes that are committed together do not fail together: one that is refused
+// after it has written takes only itself along.
+func TestRefusedAlone(t *testing.T) {
+	t.Parallel()
+	const workers, rounds = 24, 15
+	s := open(t, pgtest.NewDatabase(t), store.Options{})
+	shared := begin(t, s)
+	var wg sync.WaitGroup
+	for w := range workers {
+		own := begin(t, s)
+		wg.Go(func() {
+			for i := range rounds {
+				name := fmt.Sprint(w, "/", i)
+				c := mgx.Change{
+					Events:  []mgx.Event{note(own, name), note(shared, name)},
+					Reserve: &mgx.Reservation{ID: name, Workspace: own.Workspace, Run: own.Run, Amount: 1},
+					Steps:   []mgx.StepRecord{{Execution: own.Execution, Name: name, Kind: mgx.StepWork, Attempts: 1}},
+				}
+				fails := (w+i)%3 == 0
+				if fails {
+					c.Consume = []mgx.SignalID{"sig_unknown"}
+				}
+				if _, err := s.Commit(t.Context(), c); fails != mgx.IsCode(err, mgx.CodeConflict) || !fails && err != nil {
+					t.Errorf("%s: %v", name, err)
+				}
+			}
+			journal, err := s.Journal(t.Context(), own.Execution)
+			if err != nil || len(journal) != rounds*2/3 {
+				t.Errorf("%d steps %v", len(journal), err)
+			}
+			if _, left, err := s.Spent(t.Context(), own.Run); err != nil || left != rounds*2/3 {
+				t.Errorf("reserved %d %v", left, err)
+			}
+		})
+	}
+	wg.Wait()
+	if n, err := s.Head(t.Context()); err != nil || n != 1+workers+2*workers*rounds*2/3 {
+		t.Errorf("head %d %v", n, err)
+	}
+	if err := s.Verify(t.Context()); err != nil {
+		t.Error(err)
+	}
+}

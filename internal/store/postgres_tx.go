@@ -215,20 +215,32 @@ const insertEvents = `WITH fresh AS (
 	), known AS (INSERT INTO event_ids (id, stream, sequence) SELECT id, stream, sequence FROM fresh)
 	INSERT INTO outbox (` + eventFields + `) SELECT ` + eventFields + ` FROM fresh ORDER BY ord`
 
-// saveEvents stores the events of the transaction.
+// saveEvents stores the events of the transaction, in statements of a size that
+// the server can hold.
 func (t *tx) saveEvents() {
-	if len(t.log.fresh) == 0 {
+	size, from := 0, 0
+	for i, e := range t.log.fresh {
+		if size += len(e.Data); size > maxPage {
+			t.insertEvents(t.log.fresh[from:i])
+			size, from = len(e.Data), i
+		}
+	}
+	t.insertEvents(t.log.fresh[from:])
+}
+
+func (t *tx) insertEvents(events []mgx.Event) {
+	if len(events) == 0 {
 		return
 	}
 	columns := eventArgs(mgx.Event{})
 	for i, v := range columns {
 		if _, number := v.(int64); number {
-			columns[i] = make([]int64, 0, len(t.log.fresh))
+			columns[i] = make([]int64, 0, len(events))
 		} else {
-			columns[i] = make([]string, 0, len(t.log.fresh))
+			columns[i] = make([]string, 0, len(events))
 		}
 	}
-	for _, e := range t.log.fresh {
+	for _, e := range events {
 		for i, v := range eventArgs(e) {
 			switch column := columns[i].(type) {
 			case []int64:

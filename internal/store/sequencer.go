@@ -77,7 +77,7 @@ func (s *sequencer) session(ctx context.Context) {
 	if err != nil {
 		return
 	}
-	defer conn.Close(context.WithoutCancel(ctx))
+	defer hangUp(conn)
 	for ctx.Err() == nil {
 		leads, err := s.take(ctx, conn)
 		if err == nil && leads {
@@ -204,7 +204,7 @@ func (d *server) listenOnce(ctx context.Context) {
 	if err != nil {
 		return
 	}
-	defer conn.Close(context.WithoutCancel(ctx))
+	defer hangUp(conn)
 	if _, err := conn.Exec(ctx, `LISTEN `+eventsChannel+`; LISTEN `+outboxChannel); err != nil {
 		return
 	}
@@ -230,6 +230,13 @@ func (d *server) listenOnce(ctx context.Context) {
 }
 
 const listenQuiet = 5 * time.Second
+
+// hangUp closes a connection, also one whose server answers no more.
+func hangUp(conn *pgx.Conn) {
+	ctx, cancel := context.WithTimeout(context.Background(), time.Second)
+	defer cancel()
+	conn.Close(ctx)
+}
 
 // look asks how far the log has grown, and has the outbox looked at.
 func (d *server) look(ctx context.Context) {
