@@ -4,9 +4,11 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"strings"
 	"testing"
 
 	"mgx"
+	"mgx/internal/store/pgtest"
 )
 
 // TestRestoredRunCompletes backs up while a run is at work, kills it, throws its
@@ -69,5 +71,64 @@ func TestLostFilesAreFound(t *testing.T) {
 	}
 	if _, _, code := l.run("backup", filepath.Join(t.TempDir(), "backup"), "--no-files"); code != 0 {
 		t.Errorf("backup without files: exit %d", code)
+	}
+}
+
+// TestRestoredIntoPostgreSQL moves a run that is at work from a file to a
+// database server.
+func TestRestoredIntoPostgreSQL(t *testing.T) {
+	t.Parallel()
+	address := pgtest.New(t).NewDatabase(t)
+	l := newLab(t, labScript)
+	l.killAt(func(seen int, _ mgx.Event) bool { return seen == 40 }, labRun...)
+	file, data := filepath.Join(t.TempDir(), "backup"), filepath.Join(t.TempDir(), "data")
+	l.must("backup", file)
+	to := []string{"--database", address, "--data", data}
+	l.must(append([]string{"restore", file}, to...)...)
+	l.must(append([]string{"verify", "--events", "--files"}, to...)...)
+	if out, errs, code := l.run(append([]string{"resume"}, to...)...); code != 0 {
+		t.Fatalf("resume: exit %d\n%s%s", code, out, errs)
+	}
+	l.must(append([]string{"verify", "--events", "--files"}, to...)...)
+	if got := l.git("for-each-ref", "--format=%(refname)", "refs/heads/mgx"); got == "" {
+		t.Error("nothing was delivered")
+	}
+	if _, errs, code := l.run(append([]string{"restore", file}, to...)...); code != 3 {
+		t.Errorf("a second restore: exit %d\n%s", code, errs)
+	}
+	back := filepath.Join(t.TempDir(), "back")
+	l.must(append([]string{"backup", back, "--all-files"}, to...)...)
+	if err := os.RemoveAll(filepath.Join(l.home, ".local", "share", "mgx")); err != nil {
+		t.Fatal(err)
+	}
+	l.must("restore", back)
+	l.verify(l.server.Requests())
+}
+
+// TestRetainRemovesWhatIsOld ages a run that has ended by hand.
+func TestRetainRemovesWhatIsOld(t *testing.T) {
+	t.Parallel()
+	l := newLab(t, labScript)
+	l.must(labRun...)
+	s := l.store()
+	run := l.only(s)
+	scope := mgx.Scope{Workspace: run.Workspace, Task: run.Task.ID, Run: run.ID}
+	for range 3 {
+		e := scope.Event(mgx.RunNoted, mgx.NotedData{Level: "info", Text: "old"})
+		e.Version, e.Time = "1.0.0", e.Time.AddDate(-1, 0, 0)
+		if _, err := s.Commit(t.Context(), mgx.Change{Events: []mgx.Event{e}}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if out := l.must("retain", "--dry-run", "--json"); !strings.Contains(out, `"removed":2,"emptied":1,"earliest":1`) {
+		t.Errorf("dry run: %s", out)
+	}
+	if out := l.must("retain", "--json"); !strings.Contains(out, `"removed":2,"emptied":1`) || strings.Contains(out, `"earliest":1}`) {
+		t.Errorf("retain: %s", out)
+	}
+	l.must("verify", "--events", "--files")
+	l.must("replay", string(run.ID))
+	if out := l.must("retain", "--json"); !strings.Contains(out, `"removed":0,"emptied":0`) {
+		t.Errorf("again: %s", out)
 	}
 }

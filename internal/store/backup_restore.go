@@ -31,7 +31,7 @@ type RestoreOptions struct {
 // It appears whole or not at all. A backup of an older schema is restored at its
 // own and then brought up to date; one of a newer schema is refused. The restored
 // log has an epoch of its own, since what follows in it is not what followed in
-// the one that was backed up.
+// the one that was backed up, and leases in it have ended.
 func Restore(ctx context.Context, from io.Reader, place string, o RestoreOptions) (Manifest, error) {
 	r, err := newBackupReader(from)
 	if err != nil {
@@ -161,8 +161,21 @@ func (r *backupReader) fill(ctx context.Context, conn *sql.Conn, d *dialect, o R
 			return err
 		}
 	}
-	_, err := conn.ExecContext(ctx, `UPDATE epoch SET id = $1`, mgx.NewID[string]("epoch"))
-	return err
+	if _, err := conn.ExecContext(ctx, `UPDATE epoch SET id = $1`, mgx.NewID[string]("epoch")); err != nil {
+		return err
+	}
+	return r.endLeases(ctx, conn)
+}
+
+// endLeases ends every lease at the moment of the backup: nobody holds one in
+// this copy, and time since then has not been worked.
+func (r *backupReader) endLeases(ctx context.Context, conn *sql.Conn) error {
+	for _, table := range []string{"executions", "webhooks"} {
+		if _, err := conn.ExecContext(ctx, `UPDATE `+table+` SET lease_until = $1 WHERE owner <> '' AND lease_until > $1`, r.CreatedAt.UnixMicro()); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 func (r *backupReader) sections(ctx context.Context, conn *sql.Conn, o RestoreOptions) error {

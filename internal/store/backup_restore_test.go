@@ -466,3 +466,28 @@ func backupOf(t testing.TB, path string, schema int) []byte {
 	footer, _ := json.Marshal(map[string]any{"end": true, "rows": counts, "sha256": fmt.Sprintf("%x", sha256.Sum256([]byte(body)))})
 	return zip(t, body+string(footer)+"\n")
 }
+
+// Whoever worked when the backup was made has no lease in the copy.
+func TestRestoredLeasesHaveEnded(t *testing.T) {
+	t.Parallel()
+	s := open(t, place(t), store.Options{})
+	sc := begin(t, s)
+	claim := mgx.ClaimRequest{Owner: "a", TTL: 1e12, Now: mgx.Now(), Only: sc.Execution, Alive: func(string) bool { return true }}
+	first, ok, err := s.Claim(t.Context(), claim)
+	if err != nil || !ok {
+		t.Fatal(ok, err)
+	}
+	file := filepath.Join(t.TempDir(), "backup")
+	m, err := s.Backup(t.Context(), file, store.BackupOptions{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	copied := restoreFile(t, file)
+	if e, err := copied.Execution(t.Context(), sc.Execution); err != nil || !e.LeaseUntil.Equal(m.CreatedAt) {
+		t.Errorf("the lease ends at %v, not %v: %v", e.LeaseUntil, m.CreatedAt, err)
+	}
+	claim.Owner, claim.Now = "b", mgx.Now()
+	if e, ok, err := copied.Claim(t.Context(), claim); err != nil || !ok || e.Term != first.Term+1 {
+		t.Errorf("claimed %+v %v %v", e, ok, err)
+	}
+}
