@@ -146,7 +146,7 @@ func (r *backupReader) fill(ctx context.Context, conn *sql.Conn, d *dialect, o R
 	if err := then.runMigrations(ctx, conn, "the database"); err != nil {
 		return err
 	}
-	if err := r.sections(ctx, conn, o); err != nil {
+	if err := r.sections(ctx, conn, d, o); err != nil {
 		return err
 	}
 	if d == &postgresDialect {
@@ -178,7 +178,7 @@ func (r *backupReader) endLeases(ctx context.Context, conn *sql.Conn) error {
 	return nil
 }
 
-func (r *backupReader) sections(ctx context.Context, conn *sql.Conn, o RestoreOptions) error {
+func (r *backupReader) sections(ctx context.Context, conn *sql.Conn, d *dialect, o RestoreOptions) error {
 	seen := map[string]bool{}
 	for {
 		m, err := r.section()
@@ -194,7 +194,7 @@ func (r *backupReader) sections(ctx context.Context, conn *sql.Conn, o RestoreOp
 			return nil
 		case m.Table != "":
 			seen[m.Table] = true
-			err = r.table(ctx, conn, m.Table)
+			err = r.table(ctx, conn, d, m.Table)
 		case m.File != "":
 			err = r.file(m, o)
 		default:
@@ -221,50 +221,88 @@ func (r *backupReader) file(m *mark, o RestoreOptions) error {
 	return err
 }
 
-// Rows are inserted many at a time, which a server across a network needs.
+// Rows are inserted many at a time where the database is at the end of a wire.
+// SQLite is faster with one, since it looks each parameter up.
 const (
 	restoreRows  = 100
 	restoreBytes = 1 << 20 // of text, roughly
 )
 
-func (r *backupReader) table(ctx context.Context, conn *sql.Conn, name string) error {
+func (r *backupReader) table(ctx context.Context, conn *sql.Conn, d *dialect, name string) error {
 	columns, err := r.columns(ctx, conn, name)
 	if err != nil {
 		return err
 	}
-	r.Rows[name] = 0
-	var args []any
-	rows, size := 0, 0
-	flush := func() error {
-		if rows == 0 {
-			return nil
-		}
-		_, err := conn.ExecContext(ctx, insertRows(name, columns, rows), args...)
-		args, rows, size = args[:0], 0, 0
-		if err != nil && (constraint(err) || strings.HasPrefix(sqlState(err), "23")) {
-			err = damaged(fmt.Errorf("rows of table %s contradict each other", name))
-		}
-		return err
+	in := inserter{ctx: ctx, conn: conn, table: name, columns: columns, most: restoreRows}
+	if d == &sqliteDialect {
+		in.most = 1
 	}
+	defer in.close()
+	r.Rows[name] = 0
 	for {
 		values, more, err := r.row(name, len(columns))
 		if err != nil {
 			return err
 		}
 		if !more {
-			return flush()
+			return in.flush()
 		}
-		args, rows = append(args, values...), rows+1
-		for _, v := range values {
-			if s, ok := v.(string); ok {
-				size += len(s)
-			}
+		if err := in.add(values); err != nil {
+			return err
 		}
-		if rows == restoreRows || size >= restoreBytes {
-			if err := flush(); err != nil {
-				return err
-			}
+	}
+}
+
+// inserter inserts rows of one table.
+type inserter struct {
+	ctx     context.Context
+	conn    *sql.Conn
+	table   string
+	columns []string
+	most    int       // rows at once
+	full    *sql.Stmt // inserts most
+
+	args       []any
+	rows, size int
+}
+
+func (in *inserter) add(values []any) error {
+	in.args, in.rows = append(in.args, values...), in.rows+1
+	for _, v := range values {
+		if s, ok := v.(string); ok {
+			in.size += len(s)
 		}
+	}
+	if in.rows < in.most && in.size < restoreBytes {
+		return nil
+	}
+	return in.flush()
+}
+
+func (in *inserter) flush() (err error) {
+	switch {
+	case in.rows == 0:
+		return nil
+	case in.rows < in.most:
+		_, err = in.conn.ExecContext(in.ctx, insertRows(in.table, in.columns, in.rows), in.args...)
+	case in.full == nil:
+		if in.full, err = in.conn.PrepareContext(in.ctx, insertRows(in.table, in.columns, in.most)); err != nil {
+			return err
+		}
+		fallthrough
+	default:
+		_, err = in.full.ExecContext(in.ctx, in.args...)
+	}
+	in.args, in.rows, in.size = in.args[:0], 0, 0
+	if err != nil && (constraint(err) || strings.HasPrefix(sqlState(err), "23")) {
+		err = damaged(fmt.Errorf("rows of table %s contradict each other", in.table))
+	}
+	return err
+}
+
+func (in *inserter) close() {
+	if in.full != nil {
+		in.full.Close()
 	}
 }
 
