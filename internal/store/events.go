@@ -50,7 +50,7 @@ func (t *tx) append(e mgx.Event) (mgx.Event, error) {
 		return e, err
 	}
 	if !stored {
-		return t.event(e.ID)
+		return t.again(e)
 	}
 	if h.sequence > 0 && h.workspace != e.Workspace {
 		return e, mgx.Errorf(mgx.KindInternal, "wrong_workspace", "stream %s belongs to another workspace than event %s", e.Stream, e.ID)
@@ -70,6 +70,20 @@ func (t *tx) append(e mgx.Event) (mgx.Event, error) {
 		err = t.createTask(e)
 	}
 	return e, err
+}
+
+// again returns the stored event of an id that was appended before, if that is
+// the same event: an id that means two things would hide one of them.
+func (t *tx) again(e mgx.Event) (mgx.Event, error) {
+	stored, err := t.event(e.ID)
+	if err != nil {
+		return stored, err
+	}
+	same := stored.Workspace == e.Workspace && stored.Stream == e.Stream && stored.Type == e.Type && stored.Version == e.Version
+	if !same || string(stored.Data) != string(e.Data) && !stored.Erased() {
+		return stored, mgx.Errorf(mgx.KindInternal, mgx.CodeConflict, "event %s is stored already with other content; a new event needs an id of its own", e.ID)
+	}
+	return stored, nil
 }
 
 // eventArgs are the values of eventFields.
