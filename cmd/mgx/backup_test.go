@@ -2,6 +2,7 @@ package main
 
 import (
 	"fmt"
+	"math/rand/v2"
 	"os"
 	"path/filepath"
 	"strings"
@@ -130,5 +131,26 @@ func TestRetainRemovesWhatIsOld(t *testing.T) {
 	l.must("replay", string(run.ID))
 	if out := l.must("retain", "--json"); !strings.Contains(out, `"removed":0,"emptied":0`) {
 		t.Errorf("again: %s", out)
+	}
+}
+
+// TestRestoreWithoutRoom runs out of disk in the middle of the files.
+func TestRestoreWithoutRoom(t *testing.T) {
+	t.Parallel()
+	dir := mountTmpfs(t, "size=1m")
+	l := newLab(t, labScript)
+	noise := make([]byte, 2<<20)
+	rand.NewChaCha8([32]byte{}).Read(noise)
+	l.write("noise", string(noise))
+	l.must(append(labRun, "--include-dirty")...) // the run's own repository holds it
+	file := filepath.Join(t.TempDir(), "backup")
+	l.must("backup", file, "--all-files")
+	data := filepath.Join(dir, "data")
+	_, stderr, code := l.run("restore", file, "--data", data)
+	if code != 3 || !strings.Contains(stderr, "full") {
+		t.Errorf("exit %d: %s", code, stderr)
+	}
+	if left, _ := os.ReadDir(dir); len(left) != 0 {
+		t.Errorf("left %v", left)
 	}
 }

@@ -296,16 +296,6 @@ func zip(t testing.TB, text string) []byte {
 	return out.Bytes()
 }
 
-func FuzzRestore(f *testing.F) {
-	f.Add(unzip(f, sample(f))[:2000])
-	f.Add(`{"mgx_backup":1,"schema":3,"tables":[{"name":"tasks","columns":["id","workspace","data","created_at"]}]}` + "\n" + `{"table":"tasks"}` + "\n" + `["a",{"text":"/w=="},null,1.5]` + "\n" + `{"file":"a/b","mode":511}` + "\n" + `"eA=="` + "\n" + `{"end":true}` + "\n")
-	f.Fuzz(func(t *testing.T, text string) {
-		if left, _, err := damagedRestore(t, zip(t, text)); err == nil || len(left) != 0 {
-			t.Errorf("%v, left %v", err, left)
-		}
-	})
-}
-
 func TestRestoredFiles(t *testing.T) {
 	t.Parallel()
 	s := open(t, place(t), store.Options{})
