@@ -105,7 +105,7 @@ var faults = map[string]struct {
 	"500":      {func(w http.ResponseWriter, _ *http.Request) { http.Error(w, "oops\x1b[31m\u202e\x00", 500) }, 500, "the endpoint answered 500 Internal Server Error"},
 	"404":      {func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(404) }, 404, "the endpoint answered 404 Not Found"},
 	"599":      {func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(599) }, 599, "the endpoint answered 599"},
-	"redirect": {func(w http.ResponseWriter, r *http.Request) { http.Redirect(w, r, "/elsewhere", 307) }, 307, "a redirect, which is not followed"},
+	"redirect": {func(w http.ResponseWriter, r *http.Request) { http.Redirect(w, r, "/elsewhere", http.StatusTemporaryRedirect) }, 307, "a redirect, which is not followed"},
 	"reset":    {func(w http.ResponseWriter, _ *http.Request) { reset(w) }, 0, "closed the connection without an answer"},
 	"nonsense": {func(w http.ResponseWriter, _ *http.Request) { raw(w, "SSH-2.0-OpenSSH_9.6\r\n") }, 0, "the connection to the endpoint failed"},
 	"huge header": {func(w http.ResponseWriter, _ *http.Request) {

@@ -46,12 +46,12 @@ func checkRecording(t *testing.T, p llm.Provider, e suite.Exchange) *llm.Respons
 	}
 	want, prompt, output := plainly(t, e.Response)
 	var got []string
-	text := ""
+	var text strings.Builder
 	for _, part := range resp.Message.Parts {
 		switch {
 		case part.Text != "":
 			got = append(got, "text "+part.Text)
-			text += part.Text
+			text.WriteString(part.Text)
 		case part.Call != nil:
 			got = append(got, "tool_use "+part.Call.ID+" "+part.Call.Name+" "+canonical(t, part.Call.Args))
 		case part.Opaque != nil:
@@ -60,7 +60,7 @@ func checkRecording(t *testing.T, p llm.Provider, e suite.Exchange) *llm.Respons
 			got = append(got, "thinking "+b.Thinking+b.Signature)
 		}
 	}
-	if !reflect.DeepEqual(got, want) || shown.String() != text {
+	if !reflect.DeepEqual(got, want) || shown.String() != text.String() {
 		t.Errorf("got  %q\nwant %q\nshown %q", got, want, shown.String())
 	}
 	if !resp.UsageOK || resp.Usage.Prompt != prompt || resp.Usage.Completion != output {
