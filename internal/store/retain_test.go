@@ -223,3 +223,26 @@ func TestVerifyFindsWhatWasNotRetained(t *testing.T) {
 		})
 	}
 }
+
+// An earlier event that is kept for longer goes later, and then the log is not
+// whole from any earlier position on.
+func TestEarliestNeverGoesBack(t *testing.T) {
+	t.Parallel()
+	s := open(t, place(t), store.Options{})
+	sc := begin(t, s)
+	commit(t, s, mgx.Change{Events: []mgx.Event{
+		sc.Event(mgx.ToolReturned, mgx.ToolResultData{}), sc.Event(mgx.ToolCalled, mgx.ToolCallData{}), sc.Event(mgx.TaskCompleted, mgx.TaskCompletedData{}),
+	}})
+	for _, c := range []struct {
+		days              time.Duration
+		removed, earliest int64
+	}{{1, 0, 1}, {31, 1, 4}, {61, 1, 4}, {91, 1, 4}} {
+		done, err := s.Retain(t.Context(), mgx.Now().Add(c.days*day), store.Retention{Keep: keep})
+		if err != nil || done.Removed != c.removed || done.Earliest != c.earliest {
+			t.Errorf("after %d days: %+v %v", c.days, done, err)
+		}
+		if err := s.Verify(t.Context()); err != nil {
+			t.Error(err)
+		}
+	}
+}
