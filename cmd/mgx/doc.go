@@ -50,6 +50,10 @@ the agent's loop to the workflow's steps. The roles are Markdown files in roles/
 
 Package internal/app holds the use cases, whoever asks.
 
+Package internal/webhook sends the log to addresses outside. Read doc.go for the
+promises, deliverer.go for the rounds it makes, courier.go and attempt.go for what
+one endpoint gets, guard.go for where it does not go.
+
 This package is the command line: one file for each group of commands, wire.go
 builds everything, attach.go shows a run while this process works on it.
 

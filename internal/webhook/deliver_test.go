@@ -102,10 +102,12 @@ var faults = map[string]struct {
 	status int
 	error  string
 }{
-	"500":      {func(w http.ResponseWriter, _ *http.Request) { http.Error(w, "oops\x1b[31m\u202e\x00", 500) }, 500, "the endpoint answered 500 Internal Server Error"},
-	"404":      {func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(404) }, 404, "the endpoint answered 404 Not Found"},
-	"599":      {func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(599) }, 599, "the endpoint answered 599"},
-	"redirect": {func(w http.ResponseWriter, r *http.Request) { http.Redirect(w, r, "/elsewhere", http.StatusTemporaryRedirect) }, 307, "a redirect, which is not followed"},
+	"500": {func(w http.ResponseWriter, _ *http.Request) { http.Error(w, "oops\x1b[31m\u202e\x00", 500) }, 500, "the endpoint answered 500 Internal Server Error"},
+	"404": {func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(404) }, 404, "the endpoint answered 404 Not Found"},
+	"599": {func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(599) }, 599, "the endpoint answered 599"},
+	"redirect": {func(w http.ResponseWriter, r *http.Request) {
+		http.Redirect(w, r, "/elsewhere", http.StatusTemporaryRedirect)
+	}, 307, "a redirect, which is not followed"},
 	"reset":    {func(w http.ResponseWriter, _ *http.Request) { reset(w) }, 0, "closed the connection without an answer"},
 	"nonsense": {func(w http.ResponseWriter, _ *http.Request) { raw(w, "SSH-2.0-OpenSSH_9.6\r\n") }, 0, "the connection to the endpoint failed"},
 	"huge header": {func(w http.ResponseWriter, _ *http.Request) {
@@ -224,6 +226,11 @@ func TestGuardLooksAtTheConnection(t *testing.T) {
 	}
 	l.ends.Guard = guardOf("192.0.2.0/24")
 	if a, err = l.ends.Test(t.Context(), w.ID); err != nil || !strings.Contains(a.Error, "not public") {
+		t.Errorf("%+v %v", a, err)
+	}
+	l.ends.Guard = local // a public address, over http: refused before anything is sent
+	rawSQL(t, l.path, `UPDATE webhooks SET url = 'http://192.31.195.1/' WHERE id = ?`, w.ID)
+	if a, err = l.ends.Test(t.Context(), w.ID); err != nil || !strings.Contains(a.Error, "use https") {
 		t.Errorf("%+v %v", a, err)
 	}
 	if n := len(rec.messages()); n != 1 {

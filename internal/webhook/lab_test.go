@@ -158,7 +158,7 @@ func (l *lab) drive(d *webhook.Deliverer) (stop func()) {
 // until waits for something that a deliverer does.
 func (l *lab) until(what string, ok func() bool) {
 	l.t.Helper()
-	end := time.Now().Add(20 * time.Second)
+	end := time.Now().Add(time.Minute)
 	for !ok() {
 		if time.Now().After(end) {
 			l.t.Fatalf("waited in vain: %s\n%s", what, l.said)
@@ -169,7 +169,7 @@ func (l *lab) until(what string, ok func() bool) {
 		}
 		select {
 		case <-changed:
-		case <-time.After(20 * time.Millisecond):
+		case <-time.After(50 * time.Millisecond):
 		}
 	}
 }
