@@ -35,6 +35,19 @@
 // into an outbox; of all processes one moves them into the log and numbers them
 // (sequencer.go). Commit waits for that, so that its caller reads what it wrote.
 //
+// # What leaves
+//
+// [Store.Retain] removes events whose time is over, and [Store.Erase] the words
+// of a subject. Neither opens a gap that nobody knows of: a stream's baseline
+// (baselines.go) counts what was removed and keeps the fold up to there, the last
+// event of a stream always stays, and no number is given out twice.
+//
+// [Store.Backup] writes one moment of the database, as rows, to a file that
+// [Restore] reads into either kind (backup_format.go). [Store.Export] hands out
+// what is held on a subject.
+//
+// # One body of SQL
+//
 // The SQL is one body that both run: $n placeholders, upserts, RETURNING; times
 // are microseconds from Go's clock, JSON is text, ids are text, every row names
 // its workspace. What differs is in dialect.go. Migrations are numbered files per
