@@ -62,7 +62,11 @@ func TestFormatKeepsEveryValue(t *testing.T) {
 		t.Fatal(err)
 	}
 	want := [][]any{
-		{nil, int64(-1 << 63)}, {int64(1<<63 - 1), "text \u2028 <&> \x00"}, {"\xff\xfe", []byte("\xff\x00")}, {"", []byte{}}, {1.5, true},
+		{nil, int64(-1 << 63)},
+		{int64(1<<63 - 1), "text \u2028 <&> \x00"},
+		{"\xff\xfe", []byte("\xff\x00")},
+		{"", []byte{}},
+		{1.5, true},
 		{`{"text":"eA=="}`, strings.Repeat("ü", 300_000)},
 	}
 	w.begin("t")

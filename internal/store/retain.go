@@ -88,7 +88,7 @@ type aged struct {
 	typ                mgx.EventType
 	time               time.Time
 	run, task          string
-	last, empty        bool // of its stream; without data already
+	empty              bool // without data already
 }
 
 func (s *Store) aged(ctx context.Context, after int64, before time.Time) ([]aged, error) {

@@ -63,8 +63,10 @@ func TestProblems(t *testing.T) {
 	raw(t, path, `DELETE FROM steps WHERE ord = 2`, `UPDATE ledger SET settled = 1 WHERE id = 'a'`, `UPDATE runs SET status = 'failed' WHERE id = '`+string(sc.Run)+`'`,
 		`UPDATE runs SET state = json_set(state, '$.tool_calls', 7) WHERE id = '`+string(intact.Run)+`'`, `DELETE FROM events WHERE position = 3`)
 	found = problems(store.Checks{})
-	for _, want := range []string{"journal of execution " + string(sc.Execution) + " has a gap", "the ledger $0.00", "stream " + string(sc.Run) + " has a gap",
-		"the row of run " + string(intact.Run), "5 events up to position 6", "does not fold"} {
+	for _, want := range []string{
+		"journal of execution " + string(sc.Execution) + " has a gap", "the ledger $0.00", "stream " + string(sc.Run) + " has a gap",
+		"the row of run " + string(intact.Run), "5 events up to position 6", "does not fold",
+	} {
 		if !slices.ContainsFunc(found, func(p string) bool { return strings.Contains(p, want) }) {
 			t.Errorf("nothing says %q: %q", want, found)
 		}
