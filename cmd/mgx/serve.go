@@ -81,12 +81,14 @@ func (c *cli) serve(ctx context.Context, listen string, workers int) (err error)
 	defer all.Wait()
 	defer stopHub()
 	var work sync.WaitGroup
+	defer work.Wait()
+	ctx, stopWork := context.WithCancel(ctx) // also when the listener fails
+	defer stopWork()
 	work.Go(func() { n.deliverer(c.cfg).Run(ctx) })
 	work.Go(func() { n.retainDaily(ctx) })
 	if workers > 0 {
 		work.Go(func() { newForeman(n, workers).run(ctx) })
 	}
-	defer work.Wait()
 	return s.web.Serve(ctx, listener)
 }
 
