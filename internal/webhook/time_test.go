@@ -291,7 +291,7 @@ func TestThePastIsPruned(t *testing.T) {
 		stop := b.run()
 		defer stop()
 		b.delivered(w.ID, 1)
-		for d := 0; d < 10; d++ { // a success now and then, so that it stays enabled
+		for range 10 { // a success now and then, so that it stays enabled
 			time.Sleep(24 * time.Hour)
 			b.say("task_good", "agent.message", 1)
 		}
@@ -302,7 +302,7 @@ func TestThePastIsPruned(t *testing.T) {
 		if dead := b.deliveries(w.ID, mgx.DeliveryDead); len(dead) != 1 || dead[0].Event != bad.ID {
 			t.Errorf("dead letters %+v", dead)
 		}
-		for d := 0; d < 26; d++ {
+		for range 26 {
 			time.Sleep(24 * time.Hour)
 			b.say("task_good", "agent.message", 1)
 		}
