@@ -23,6 +23,7 @@ const (
 	groupLen    = 64               // jobs in one transaction
 	patience    = 5 * time.Second  // how long a change waits for a server that is away
 	doubt       = 30 * time.Second // how long it is asked whether a change was committed
+	fewTries    = 4                // that a change has in any case: we may have been stopped meanwhile
 	retries     = 12               // of a change that collided with others
 	changeTime  = 2 * busyWait     // longest transaction
 	stallTime   = 10 * time.Second // a transaction whose process does nothing is ended by the server

@@ -98,11 +98,11 @@ func (g *group) pause(err error) {
 	most, again := time.Second, false
 	switch {
 	case g.doubt:
-		if again = waited < doubt; !again {
+		if again = waited < doubt || g.tries < fewTries; !again {
 			err = inDoubt(g.d.name, err)
 		}
 	case unavailable(err):
-		again = waited < patience
+		again = waited < patience || g.tries < fewTries
 	case collided(err):
 		most, again = 200*time.Millisecond, g.tries < retries
 	}
