@@ -54,6 +54,12 @@ Package internal/webhook sends the log to addresses outside. Read doc.go for the
 promises, deliverer.go for the rounds it makes, courier.go and attempt.go for what
 one endpoint gets, guard.go for where it does not go.
 
+Delivery begins in internal/event again, with hub.go: one goroutine reads the log
+for all subscribers, hub_subscription.go says how each gets every event once.
+Package internal/api puts that and the rest on HTTP; read routes.go first, then
+sse.go and socket.go. Package client is the other end, which connects again and
+resumes. serve.go here runs them, and serve_work.go finds runs to work on.
+
 This package is the command line: one file for each group of commands, wire.go
 builds everything, attach.go shows a run while this process works on it.
 

@@ -78,12 +78,34 @@ func (c Channel) String() string {
 	return c.Kind + ":" + c.ID
 }
 
-func (c Channel) match(e *mgx.Event) bool {
-	if c.Workspace == "" || e.Workspace != c.Workspace {
-		return false
+// matcher is a channel made ready for looking at many events.
+type matcher struct {
+	workspace mgx.WorkspaceID
+	of        func(*mgx.Event) string // nil for all
+	id        string                  // empty for any
+}
+
+func (c Channel) matcher() matcher {
+	m := matcher{workspace: c.Workspace}
+	if c.Kind != "all" {
+		m.of = channelIDs[c.Kind]
 	}
-	id := channelIDs[c.Kind](e)
-	return c.Kind == "all" || id != "" && (c.ID == "*" || c.ID == id)
+	if c.ID != "*" {
+		m.id = c.ID
+	}
+	return m
+}
+
+func (m *matcher) match(e *mgx.Event) bool {
+	switch {
+	case m.workspace == "" || e.Workspace != m.workspace:
+		return false
+	case m.of == nil:
+		return true
+	case m.id == "":
+		return m.of(e) != ""
+	}
+	return m.of(e) == m.id
 }
 
 // Authorize decides what an actor may subscribe to. It is asked before any
@@ -110,6 +132,7 @@ func OneWorkspace(ws mgx.WorkspaceID) Authorize {
 // types are given, of any of them.
 type filter struct {
 	channels []Channel
+	matchers []matcher
 	types    []string
 	hash     [8]byte // of all of this
 
@@ -131,6 +154,7 @@ func newFilter(granted []Channel, types []string) (*filter, error) {
 	}
 	f := &filter{channels: granted, types: types, workspace: granted[0].Workspace}
 	for _, c := range granted {
+		f.matchers = append(f.matchers, c.matcher())
 		if c.Workspace != f.workspace {
 			f.workspace = ""
 		}
@@ -162,8 +186,8 @@ func (f *filter) match(e *mgx.Event) bool {
 }
 
 func (f *filter) inChannel(e *mgx.Event) bool {
-	for i := range f.channels {
-		if f.channels[i].match(e) {
+	for i := range f.matchers {
+		if f.matchers[i].match(e) {
 			return true
 		}
 	}
