@@ -18,6 +18,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/coder/websocket"
+
 	"mgx"
 	"mgx/client"
 	"mgx/internal/api"
@@ -299,6 +301,49 @@ func TestStreamErrors(t *testing.T) {
 		if _, err := client.New(bad, token); !mgx.IsCode(err, "bad_server_url") {
 			t.Errorf("%q: %v", bad, err)
 		}
+	}
+}
+
+// A server that sends an event again, as one behind a relay might, is put right;
+// frames that a later version may send are left out.
+func TestStreamLeavesOutWhatItHas(t *testing.T) {
+	t.Parallel()
+	web := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		conn, err := websocket.Accept(w, r, &websocket.AcceptOptions{Subprotocols: []string{"events.v1+json"}})
+		if err != nil {
+			t.Error(err)
+			return
+		}
+		defer conn.CloseNow()
+		conn.Read(r.Context())
+		for _, text := range []string{
+			`{"type":"subscribed","id":"1"}`, `{"type":"novelty"}`,
+			`{"type":"event","id":"1","resume":"a","event":{"position":1}}`,
+			`{"type":"event","id":"1","resume":"a","event":{"position":1}}`,
+			`{"type":"event","id":"1","resume":"b","event":{"position":2,"novelty":true}}`,
+			`{"type":"event","id":"1","resume":"a","event":{"position":1}}`,
+			`{"type":"event","id":"1","resume":"c","event":{"position":7}}`,
+		} {
+			conn.Write(r.Context(), websocket.MessageText, []byte(text))
+		}
+		conn.Read(r.Context())
+	}))
+	defer web.Close()
+	c, err := client.New(web.URL, token)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var got []int64
+	for e, err := range c.Stream(t.Context(), client.StreamOptions{}) {
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got = append(got, e.Position); e.Position == 7 {
+			break
+		}
+	}
+	if fmt.Sprint(got) != "[1 2 7]" {
+		t.Errorf("got %v", got)
 	}
 }
 

@@ -98,15 +98,15 @@ func (f *foreman) due(ctx context.Context, run mgx.Run) bool {
 	if f.busy(run.ID) {
 		return false
 	}
-	wake, timed, err := f.node.store.NextWake(ctx, run.ID)
-	if err != nil || !timed || time.Since(wake) < settle {
-		return false
-	}
 	x, err := f.node.store.Execution(ctx, run.Execution)
 	if err != nil || x.Status.Ended() {
 		return false
 	}
-	return x.Owner == "" || !f.node.owner.alive(x.Owner) || !x.LeaseUntil.After(time.Now())
+	if x.Owner != "" { // what it left behind need not settle
+		return !f.node.owner.alive(x.Owner) || !x.LeaseUntil.After(time.Now())
+	}
+	wake, timed, err := f.node.store.NextWake(ctx, run.ID)
+	return err == nil && timed && time.Since(wake) >= settle
 }
 
 // able reports whether the run's model can be called from here.
