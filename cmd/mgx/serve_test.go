@@ -124,8 +124,7 @@ func TestKilledServerLosesNothing(t *testing.T) {
 	}
 	var last int64
 	var known sync.WaitGroup
-	known.Add(1)
-	go func() { last = <-written; known.Done() }()
+	known.Go(func() { last = <-written })
 	ended := make(chan struct{})
 	for i := range clients {
 		readers.Go(func() {
