@@ -77,6 +77,7 @@ func TestHubDeliversEachEventOnce(t *testing.T) {
 	h := startHub(t, event.HubOptions{Source: s, QueueEvents: 8, RecentEvents: 32})
 	last := int64(2 + 2*writers*rounds)
 
+	idle := subscribe(t, h, event.SubscribeRequest{}) // its queue overflows, whatever the others do
 	var readers sync.WaitGroup
 	for i := range subscribers {
 		readers.Go(func() {
@@ -118,6 +119,11 @@ func TestHubDeliversEachEventOnce(t *testing.T) {
 	}
 	wg.Wait()
 	readers.Wait()
+	idle.Close()
+	// Who is far behind reads the store, who is a little behind the memory.
+	for _, after := range []int64{0, last - 10} {
+		follow(t, h, event.SubscribeRequest{Channels: channels(t), After: &after}, rand.New(rand.NewPCG(2, 2)), last)
+	}
 	if m := h.Metrics(); m.Drops == 0 || m.FromStore == 0 || m.FromMemory == 0 || m.Subscribers != 0 {
 		t.Errorf("not every way was taken: %+v", m)
 	}
