@@ -25,7 +25,7 @@ help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-6s %s\n", $$1, $$2 }' Makefile
 
 test: need check sdk ## install what is missing, check, run every test with the race detector
-	@$(TOOL) gotestsum --format pkgname --format-hide-empty-pkg -- -race -shuffle=on -timeout=15m $(TESTFLAGS) $(PKG)
+	@PKG="$(PKG)" TESTFLAGS="$(TESTFLAGS)" $(TOOL) gotestsum --format pkgname --format-hide-empty-pkg --raw-command -- scripts/gotest.sh
 
 check: ## formatting, vet, staticcheck, go fix, go.mod
 	@scripts/check.sh

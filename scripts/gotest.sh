@@ -1,0 +1,23 @@
+#!/usr/bin/env bash
+# Runs every test and writes go's JSON for gotestsum, which sums up both parts as
+# one: with the race detector, and without it those packages that do little but
+# run commands in the sandbox. Each of those commands begins by running the test
+# binary again, and under the race detector that takes ten times as long.
+set -uo pipefail
+cd "$(dirname "$0")/.." || exit 1
+
+slow='^mgx/internal/(git|sandbox/native|sandbox/off)$'
+all=$(go list ${PKG:-./...}) || exit 1
+raced=$(grep -Ev "$slow" <<<"$all")
+plain=$(grep -E "$slow" <<<"$all")
+
+status=0
+# shellcheck disable=SC2086 # lists of words
+if [ -n "$raced" ]; then
+  go test -json -race -shuffle=on -timeout=15m ${TESTFLAGS:-} $raced || status=1
+fi
+# shellcheck disable=SC2086
+if [ -n "$plain" ]; then
+  go test -json -shuffle=on -timeout=15m ${TESTFLAGS:-} $plain || status=1
+fi
+exit $status
