@@ -51,7 +51,7 @@ func history(t *rapid.T, s *store.Store) (scopes []mgx.Scope) {
 			}})
 		},
 		"money": func(*rapid.T) {
-			sc, id := any(), name()
+			sc, id := any(), mgx.NewID[string]("rsv") // not one of an earlier history
 			try(mgx.Change{Reserve: &mgx.Reservation{ID: id, Workspace: sc.Workspace, Run: sc.Run, Amount: 5, Note: words.Draw(t, "note")}})
 			if rapid.Bool().Draw(t, "settled") {
 				try(mgx.Change{Settle: []mgx.Settlement{{ID: id, Amount: 3}}, Events: []mgx.Event{sc.Event(mgx.LLMCallCompleted, mgx.LLMCallData{CostUSD: 3, PriceKnown: true})}})
