@@ -125,6 +125,9 @@ func (c *Clone) begin() (end func(), err error) {
 }
 
 func (c *Clone) open() error {
+	if err := directories(c.git()); err != nil {
+		return err
+	}
 	if !exists(c.file("config")) {
 		if err := skeleton(c.git(), c.branch(), c.src); err != nil {
 			return err

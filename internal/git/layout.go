@@ -97,10 +97,8 @@ const attributes = "* -text !eol !crlf !ident !filter !working-tree-encoding\n"
 // skeleton makes a git directory without running git, as gitrepository-layout(5)
 // describes it: a template or a config of the machine could not reach it.
 func skeleton(dir, branch string, src *Source) error {
-	for _, sub := range []string{"objects/info", "objects/pack", "refs/heads", "info"} {
-		if err := os.MkdirAll(filepath.Join(dir, sub), 0o700); err != nil {
-			return onDisk(err)
-		}
+	if err := directories(dir); err != nil {
+		return err
 	}
 	version, extensions := 0, ""
 	if src.ObjectFormat != "sha1" {
@@ -119,6 +117,17 @@ func skeleton(dir, branch string, src *Source) error {
 		}
 		if err := replaceFile(filepath.Join(dir, f.name), f.text); err != nil {
 			return err
+		}
+	}
+	return nil
+}
+
+// directories makes those that git wants to see in a git directory. A copy from
+// a backup lacks the empty ones.
+func directories(dir string) error {
+	for _, sub := range []string{"objects/info", "objects/pack", "refs/heads", "info"} {
+		if err := os.MkdirAll(filepath.Join(dir, sub), 0o700); err != nil {
+			return onDisk(err)
 		}
 	}
 	return nil
