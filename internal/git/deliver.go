@@ -9,6 +9,7 @@ import (
 	"regexp"
 	"strconv"
 	"strings"
+	"time"
 
 	"mgx"
 )
@@ -162,15 +163,36 @@ func (s *Source) add(ctx context.Context, pack, commit, branch string) error {
 	if err := s.write(ctx, f, indexPack...); err != nil {
 		return s.undelivered(err)
 	}
-	none := strings.Repeat("0", len(commit)) // the branch must not exist
-	err = s.write(ctx, nil, "update-ref", "-m", "mgx: deliver a run", "--no-deref", "refs/heads/"+branch, commit, none)
+	err = s.create(ctx, branch, commit)
 	switch said := saidBy(err); {
 	case strings.Contains(said, "reference already exists"):
+		// A git that outlived its killed mgx may have made it meanwhile.
+		if at, err := s.branchAt(ctx, branch); err != nil || at == commit {
+			return err
+		}
 		return branchExists(branch)
 	case strings.Contains(said, "cannot create"):
 		return mgx.Errorf(mgx.KindUsage, "branch_conflict", "the branch %s cannot be created, because one with part of its name exists; choose another name with --branch", branch)
 	}
 	return s.undelivered(err)
+}
+
+// create makes the branch, which must not exist. Another git may hold its lock
+// for a moment.
+func (s *Source) create(ctx context.Context, branch, commit string) (err error) {
+	none := strings.Repeat("0", len(commit))
+	for range 5 {
+		err = s.write(ctx, nil, "update-ref", "-m", "mgx: deliver a run", "--no-deref", "refs/heads/"+branch, commit, none)
+		if !strings.Contains(saidBy(err), ".lock': File exists") {
+			return err
+		}
+		select {
+		case <-ctx.Done():
+			return context.Cause(ctx)
+		case <-time.After(200 * time.Millisecond):
+		}
+	}
+	return err
 }
 
 // write is the way into the user's repository, for [Source.add] alone.

@@ -3,6 +3,7 @@ package git_test
 import (
 	"context"
 	"fmt"
+	"io/fs"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -11,6 +12,7 @@ import (
 	"strings"
 	"syscall"
 	"testing"
+	"time"
 
 	"mgx/internal/git"
 	"mgx/internal/sandbox"
@@ -78,7 +80,7 @@ func live(spec string) error {
 	if err := c.Prepare(ctx); err != nil {
 		return err
 	}
-	start, err := c.Snapshot(ctx)
+	start, err := l.once("start", func() (string, error) { return c.Snapshot(ctx) })
 	if err != nil {
 		return err
 	}
@@ -102,6 +104,20 @@ func live(spec string) error {
 	}
 	_, err = git.Deliver(ctx, src, bundle, commit, l.branch)
 	return err
+}
+
+// once is the journal of a life: what a step returned is kept for the next one.
+// A snapshot made again later would be another commit.
+func (l life) once(name string, step func() (string, error)) (string, error) {
+	path := filepath.Join(filepath.Dir(l.counter), name)
+	if text, err := os.ReadFile(path); err == nil {
+		return string(text), nil
+	}
+	result, err := step()
+	if err != nil {
+		return "", err
+	}
+	return result, os.WriteFile(path, []byte(result), 0o600)
 }
 
 // mortalBox kills its process at a command.
@@ -168,6 +184,23 @@ func (l life) start(t *testing.T) (killed bool) {
 	return false
 }
 
+// settled waits until a git that outlived its process has let go of its locks.
+func (r repo) settled() {
+	r.t.Helper()
+	for range 5000 {
+		locked := false
+		filepath.WalkDir(filepath.Join(r.dir, ".git"), func(name string, _ fs.DirEntry, _ error) error {
+			locked = locked || strings.HasSuffix(name, ".lock")
+			return nil
+		})
+		if !locked {
+			return
+		}
+		time.Sleep(time.Millisecond)
+	}
+	r.t.Fatal("a lock stays")
+}
+
 // Killed at any command, nothing of the user's has changed, and the next process
 // delivers the same as if nothing had happened.
 func TestKilledAnywhere(t *testing.T) {
@@ -200,6 +233,7 @@ func killAndResume(t *testing.T, r repo, n int, during bool) bool {
 	before := snapshotOf(t, r.dir)
 	l := life{r.dir, t.TempDir(), fmt.Sprintf("killed/at-%d", n), filepath.Join(t.TempDir(), "n"), n, during}
 	killed := l.start(t)
+	r.settled()
 	r.untouched(before, l.branch)
 	l.killAt = 0
 	if killed && l.start(t) {
