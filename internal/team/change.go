@@ -14,7 +14,7 @@ import (
 
 // change implements, checks, reviews and delivers.
 func (r *run) change(t triaged, plan *mgx.Plan) (mgx.TaskResult, error) {
-	w := &work{run: r, triaged: t, head: r.prep.Base, start: r.tree, approved: plan}
+	w := &work{run: r, triaged: t, head: r.prep.Base, start: r.tree, committed: r.tree, approved: plan}
 	if err := w.baseline(); err != nil {
 		return mgx.TaskResult{}, err
 	}
@@ -28,16 +28,17 @@ func (r *run) change(t triaged, plan *mgx.Plan) (mgx.TaskResult, error) {
 // work is a change being made.
 type work struct {
 	*run
-	triaged  triaged
-	approved *mgx.Plan
-	author   *agent.Conversation
-	start    string         // tree before the change
-	head     string         // commit the work so far is in
-	done     implemented    // what the author finished with last
-	before   mgx.ChecksData // the checks before the change
-	checks   mgx.ChecksData // the checks now
-	reviews  []reviewed
-	made     int // commits
+	triaged   triaged
+	approved  *mgx.Plan
+	author    *agent.Conversation
+	start     string         // tree before the change
+	head      string         // commit the work so far is in
+	committed string         // its tree
+	done      implemented    // what the author finished with last
+	before    mgx.ChecksData // the checks before the change
+	checks    mgx.ChecksData // the checks now
+	reviews   []reviewed
+	made      int // commits
 }
 
 // baseline runs the checks before anything changes, so that a failure can be
@@ -204,23 +205,19 @@ func checkText(checks []mgx.CheckResult) string {
 
 // commit records the work since the last commit on the run's own branch.
 func (w *work) commit(round string) error {
-	if w.done.Status == "nothing_to_do" || w.tree == w.start && w.head == w.prep.Base {
+	if w.done.Status == "nothing_to_do" || w.tree == w.committed {
 		return nil
 	}
 	type commitInput struct{ Tree, Parent, Subject, Body string }
 	in := commitInput{w.tree, w.head, w.done.Subject, w.done.Body}
 	commit, err := workflow.Step(w.c, "commit/"+round, in, func(s *workflow.StepContext) (string, error) {
-		same, err := w.site.Clone.Changes(s, w.head, w.tree)
-		if err != nil || len(same) == 0 {
-			return w.head, err
-		}
 		return w.site.Clone.Commit(s, git.CommitRequest{
 			Tree: w.tree, Parent: w.head, Message: w.message(), When: time.Now(),
 			AuthorName: "MGX", AuthorEmail: "mgx@localhost",
 		})
 	})
-	if err == nil && commit != w.head {
-		w.head = commit
+	if err == nil {
+		w.head, w.committed = commit, w.tree
 		w.made++
 	}
 	return err

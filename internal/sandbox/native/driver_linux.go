@@ -44,14 +44,14 @@ func (d *driver) Open(ctx context.Context, spec sandbox.Spec) (sandbox.Box, erro
 	if err != nil {
 		return nil, err
 	}
-	if err := d.usable(); err != nil {
-		return nil, err
-	}
 	p, err := b.plan(sandbox.Command{Args: []string{"true"}})
+	if err == nil && !p.hasOverlay() {
+		err = d.usable()
+	}
 	if err != nil || !p.hasOverlay() {
 		return b, err
 	}
-	err = b.try(ctx)
+	err = b.try(ctx) // with its overlays, which shows the rest as well
 	if e, ok := errors.AsType[initError](err); ok && e.Stage == stageOverlay {
 		b.noOverlay, err = true, nil
 	}
