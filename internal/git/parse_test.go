@@ -29,7 +29,8 @@ func FuzzChangedList(f *testing.F) {
 	f.Add("")
 	f.Fuzz(func(t *testing.T, out string) {
 		for _, ch := range []changes{parseStatus(out), parseTracked(out)} {
-			if n := strings.Count(out, "\x00") + 1; len(ch.put)+len(ch.gone)+len(ch.inside) > n {
+			// A repository in the place of a file is both gone and inside.
+			if n := strings.Count(out, "\x00") + 1; len(ch.put)+len(ch.gone) > n || len(ch.inside) > n {
 				t.Errorf("%q gave more names than records", out)
 			}
 		}
