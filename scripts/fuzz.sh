@@ -1,5 +1,6 @@
 #!/usr/bin/env bash
-# fuzz.sh TIME [PACKAGE…]: runs every fuzz target for TIME each, one at a time.
+# fuzz.sh TIME [PACKAGE…]: runs every fuzz target for TIME each (30s, or 2000x for
+# a number of inputs), one at a time.
 # A failing input is kept by go under the package's testdata/fuzz; commit it.
 set -euo pipefail
 cd "$(dirname "$0")/.."
@@ -18,9 +19,13 @@ count=0
 while read -r package name; do
   # Minimising inputs that are merely interesting would eat the time.
   if ! go test -run='^$' -fuzz="^$name\$" -fuzztime="$time" -fuzzminimizetime=20x -timeout=0 "$package" >"$log" 2>&1 </dev/null; then
-    cat "$log"
-    echo "fuzz: $package $name failed"
-    exit 1
+    # Go takes the end of the time for a failure when it falls into a call
+    #; a failure of the target names its input.
+    if ! grep -q 'context deadline exceeded' "$log" || grep -qE 'Failing input|panic|fuzz_test|_test\.go' "$log"; then
+      cat "$log"
+      echo "fuzz: $package $name failed"
+      exit 1
+    fi
   fi
   count=$((count + 1))
   printf 'fuzz: %s %s: %s\n' "$package" "$name" "$(grep -o 'execs: [0-9]*' "$log" | tail -n 1)"
