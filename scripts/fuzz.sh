@@ -19,8 +19,8 @@ count=0
 while read -r package name; do
   # Minimising inputs that are merely interesting would eat the time.
   if ! go test -run='^$' -fuzz="^$name\$" -fuzztime="$time" -fuzzminimizetime=20x -timeout=0 "$package" >"$log" 2>&1 </dev/null; then
-    # Go takes the end of the time for a failure when it falls into a call
-    #; a failure of the target names its input.
+    # Go takes the end of the time for a failure when it falls into a call. A
+    # failure of the target itself names its input or its line.
     if ! grep -q 'context deadline exceeded' "$log" || grep -qE 'Failing input|panic|fuzz_test|_test\.go' "$log"; then
       cat "$log"
       echo "fuzz: $package $name failed"
