@@ -3,7 +3,6 @@ package git_test
 import (
 	"context"
 	"fmt"
-	"io/fs"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -38,7 +37,7 @@ func (l life) env(t *testing.T) []string {
 	}
 	end := `"$real" "$@"; kill -9 $PPID; exit`
 	if l.during {
-		end = `"$real" "$@" <&0 & kill -9 $PPID; exit`
+		end = `"$real" "$@" <&0 & echo $! >"$counter.left"; kill -9 $PPID; exit`
 	}
 	bin := t.TempDir()
 	write(t, filepath.Join(bin, "git"), fmt.Sprintf(`#!/bin/sh
@@ -184,21 +183,24 @@ func (l life) start(t *testing.T) (killed bool) {
 	return false
 }
 
-// settled waits until a git that outlived its process has let go of its locks.
-func (r repo) settled() {
-	r.t.Helper()
+// settle waits until a git that outlived its process has ended.
+func (l life) settle(t *testing.T) {
+	t.Helper()
+	text, err := os.ReadFile(l.counter + ".left")
+	if err != nil {
+		return // none was left
+	}
+	pid, err := strconv.Atoi(strings.TrimSpace(string(text)))
+	if err != nil {
+		t.Fatal(err)
+	}
 	for range 5000 {
-		locked := false
-		filepath.WalkDir(filepath.Join(r.dir, ".git"), func(name string, _ fs.DirEntry, _ error) error {
-			locked = locked || strings.HasSuffix(name, ".lock")
-			return nil
-		})
-		if !locked {
+		if syscall.Kill(pid, 0) == syscall.ESRCH {
 			return
 		}
 		time.Sleep(time.Millisecond)
 	}
-	r.t.Fatal("a lock stays")
+	t.Fatal("git goes on and on")
 }
 
 // Killed at any command, nothing of the user's has changed, and the next process
@@ -233,7 +235,7 @@ func killAndResume(t *testing.T, r repo, n int, during bool) bool {
 	before := snapshotOf(t, r.dir)
 	l := life{r.dir, t.TempDir(), fmt.Sprintf("killed/at-%d", n), filepath.Join(t.TempDir(), "n"), n, during}
 	killed := l.start(t)
-	r.settled()
+	l.settle(t)
 	r.untouched(before, l.branch)
 	l.killAt = 0
 	if killed && l.start(t) {
