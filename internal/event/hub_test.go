@@ -558,8 +558,8 @@ func TestHubOutlivesTrouble(t *testing.T) {
 		if !errors.Is(h.Trouble(), cause) {
 			t.Errorf("trouble is %v", h.Trouble())
 		}
+		commit(t, src.Store, note(sc, "2")) // before 2 goes missing, or nobody could tell that it does
 		src.set(nil, 2)
-		commit(t, src.Store, note(sc, "2"))
 		for want := int64(2); want <= 3; {
 			list, err := sub.Next(t.Context())
 			if err != nil {
