@@ -551,6 +551,7 @@ func TestHubOutlivesTrouble(t *testing.T) {
 		h := startHub(t, event.HubOptions{Source: src})
 		sub := subscribe(t, h, event.SubscribeRequest{})
 		defer sub.Close()
+		synctest.Wait() // or the hub's first look may come after the commit
 		cause := errors.New("the disk is gone")
 		src.set(cause, 0)
 		commit(t, src.Store, note(sc, "1"))
