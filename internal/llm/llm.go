@@ -78,10 +78,21 @@ type Request struct {
 	ToolChoice  string     `json:"tool_choice,omitempty"` // "" (auto), "none", "required"
 	MaxTokens   int        `json:"max_tokens"`            // upper bound of the answer; required, > 0
 	Temperature *float64   `json:"temperature,omitempty"`
+	TopP        *float64   `json:"top_p,omitempty"`
+	Stop        []string   `json:"stop,omitempty"`   // texts that end the answer
+	Seed        *int64     `json:"seed,omitempty"`   // for dialects that have one
+	Effort      string     `json:"effort,omitempty"` // of thinking: "" (the model's own), "none", "low", "medium", "high"
+	Format      *Format    `json:"format,omitempty"` // of the answer's text; nil: free
 
 	// What the call is for. Never sent to a provider.
 	AgentRole    string `json:"agent_role"`   // implementer, reviewer, …
 	Conversation string `json:"conversation"` // stable name of the agent's conversation
+}
+
+// Format demands that an answer's text is JSON of a schema.
+type Format struct {
+	Name   string          `json:"name"`
+	Schema json.RawMessage `json:"schema"` // JSON Schema of an object
 }
 
 // Finish is why a model stopped.
