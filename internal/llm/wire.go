@@ -130,6 +130,7 @@ func (e *Endpoint) do(req *http.Request, model string) (*Answer, error) {
 	if err != nil {
 		return nil, e.unreachable(req.Context(), model, err)
 	}
+	showHeaders(req.Context(), resp.Header)
 	if resp.StatusCode != http.StatusOK {
 		defer resp.Body.Close()
 		return nil, e.refused(resp, model)
