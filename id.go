@@ -16,6 +16,7 @@ type (
 	TaskID      string // task_… what a person wants
 	RunID       string // run_…  one attempt at a task
 	ExecutionID string // exec_… the engine's instance of a workflow
+	UserID      string // user_… a person
 	AgentID     string // agent_… one conversation of one role within a run
 	EventID     string // evt_…  also the idempotency key of an append
 	SignalID    string // sig_…  also the idempotency key of a signal
@@ -34,11 +35,11 @@ func NewID[T ~string](prefix string) T {
 	return T(prefix + "_" + crockford(b))
 }
 
-func NewTaskID() TaskID           { return NewID[TaskID]("task") }
-func NewRunID() RunID             { return NewID[RunID]("run") }
-func NewExecutionID() ExecutionID { return NewID[ExecutionID]("exec") }
-func NewEventID() EventID         { return NewID[EventID]("evt") }
-func NewSignalID() SignalID       { return NewID[SignalID]("sig") }
+func NewTaskID() TaskID           { return newRecordID[TaskID]("task") }
+func NewRunID() RunID             { return newRecordID[RunID]("run") }
+func NewExecutionID() ExecutionID { return newRecordID[ExecutionID]("exec") }
+func NewEventID() EventID         { return newRecordID[EventID]("evt") }
+func NewSignalID() SignalID       { return newRecordID[SignalID]("sig") }
 
 const ulidAlphabet = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"
 

@@ -188,7 +188,7 @@ func printable(s string) string {
 // commitTime keeps the zero time out of commits: git's own formats start in 1970.
 func (r CommitRequest) commitTime() time.Time {
 	if r.When.IsZero() {
-		return mgx.Now()
+		return mgx.Stamp()
 	}
 	return r.When
 }

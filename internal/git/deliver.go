@@ -197,7 +197,7 @@ func (s *Source) create(ctx context.Context, branch, commit string) (err error) 
 
 // write is the way into the user's repository, for [Source.add] alone.
 func (s *Source) write(ctx context.Context, stdin io.Reader, args ...string) error {
-	env := append(s.env(), identity("COMMITTER", "MGX", "mgx@localhost", mgx.Now())...)
+	env := append(s.env(), identity("COMMITTER", "MGX", "mgx@localhost", mgx.Stamp())...)
 	_, err := hostCommand{dir: s.Path, env: env, stdin: stdin, args: args}.run(ctx)
 	return err
 }

@@ -295,8 +295,8 @@ func (s *scratch) commit(ctx context.Context, message string) (string, error) {
 	if tree == strings.TrimSpace(head) {
 		return s.src.Head, nil
 	}
-	s.env = append(s.env, identity("AUTHOR", "MGX", "mgx@localhost", mgx.Now())...)
-	s.env = append(s.env, identity("COMMITTER", "MGX", "mgx@localhost", mgx.Now())...)
+	s.env = append(s.env, identity("AUTHOR", "MGX", "mgx@localhost", mgx.Stamp())...)
+	s.env = append(s.env, identity("COMMITTER", "MGX", "mgx@localhost", mgx.Stamp())...)
 	commit, err := s.git(ctx, "commit the work tree", bytes.NewReader([]byte(message)), "commit-tree", "-p", s.src.Head, "-F", "-", tree)
 	return strings.TrimSpace(commit), err
 }

@@ -4,7 +4,6 @@ import (
 	"fmt"
 	"slices"
 	"strings"
-	"time"
 
 	"mgx"
 	"mgx/internal/agent"
@@ -212,7 +211,7 @@ func (w *work) commit(round string) error {
 	in := commitInput{w.tree, w.head, w.done.Subject, w.done.Body}
 	commit, err := workflow.Step(w.c, "commit/"+round, in, func(s *workflow.StepContext) (string, error) {
 		return w.site.Clone.Commit(s, git.CommitRequest{
-			Tree: w.tree, Parent: w.head, Message: w.message(), When: time.Now(),
+			Tree: w.tree, Parent: w.head, Message: w.message(), When: mgx.Stamp(),
 			AuthorName: "MGX", AuthorEmail: "mgx@localhost",
 		})
 	})

@@ -48,7 +48,7 @@ func (r *run) prepare() error {
 }
 
 func (r *run) makeReady(s *workflow.StepContext) (prepared, error) {
-	p := prepared{Date: mgx.Now().Format("2006-01-02"), Base: r.in.Repo.Head, Limits: r.deps.Limits(r.in.Settings.Model)}
+	p := prepared{Date: mgx.Stamp().Format("2006-01-02"), Base: r.in.Repo.Head, Limits: r.deps.Limits(r.in.Settings.Model)}
 	clone := r.site.Clone
 	if err := clone.Prepare(s); err != nil {
 		return p, err
