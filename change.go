@@ -127,26 +127,55 @@ type Signal struct {
 	SentAt    time.Time
 }
 
-// Reservation sets money aside before it is spent. Without a Cap it only
-// records; the sum over a run of what is settled, or reserved and not settled,
-// never exceeds Cap.
+// Reservation sets the most that one attempt of a model call can cost aside
+// before it is made. It is refused with CodeBudgetExceeded when any budget that
+// applies to it does not allow it (see [Budget]), else counts against all.
+//
+// The store remembers the lease of the change. When the execution is claimed
+// anew, given back or ends, what is still open is settled as lost, in full: the
+// provider may have been paid. So it is when Until has passed.
 type Reservation struct {
 	ID        string // one attempt of one call
 	Workspace WorkspaceID
-	Run       RunID
+	Project   ProjectID
+	Task      TaskID
+	Run       RunID  // empty for calls outside of runs
+	User      UserID // on whose behalf
 	Amount    Money
-	Cap       *Money
+	Cap       *Money // limit of the run's own budget, should it have none yet
 	Note      string // the step and model it is for
+
+	Provider     string
+	Model        string
+	Role         string // of the agent
+	PriceVersion string
+	Unpriced     bool      // the price is unknown: refused with CodePriceUnknown when any budget applies
+	Owner        string    // who makes the call, when no lease says so
+	Until        time.Time // when it is lost without a settlement; zero: MaxReservation from now
 }
 
-// Settlement replaces a reservation by what was really spent. A reservation is
-// settled exactly once (CodeConflict otherwise); one that a crash left open
-// counts in full.
+// MaxReservation is how long a reservation without Until stays open. It is far
+// longer than a call may take.
+const MaxReservation = 24 * time.Hour
+
+// Settlement replaces a reservation by what was really spent, in the periods in
+// which it was reserved. A reservation is settled exactly once (CodeConflict
+// otherwise).
 type Settlement struct {
-	ID     string
-	Amount Money
-	Usage  Usage
+	ID      string
+	Amount  Money
+	Usage   Usage
+	Outcome Outcome // empty: OutcomeDone
 }
+
+// Outcome is what came of an attempt: one of these, or the fault of its error.
+type Outcome string
+
+const (
+	OutcomeDone      Outcome = "done"
+	OutcomeCancelled Outcome = "cancelled"
+	OutcomeLost      Outcome = "lost" // nobody came back to say
+)
 
 // Committed is what a store made of a change. Events have their sequences. They
 // have their positions too, except when a database server numbers the log apart

@@ -94,6 +94,7 @@ const (
 	CodeAlreadyRecorded = "already_recorded" // the step has a record
 	CodeNotFound        = "not_found"
 	CodeBudgetExceeded  = "budget_exceeded"
+	CodePriceUnknown    = "price_unknown" // and a budget cannot be kept without it
 	CodeCancelled       = "cancelled"
 	CodeTimedOut        = "timed_out"
 )

@@ -111,15 +111,17 @@ func Now() time.Time { return time.Now().UTC().Truncate(time.Microsecond) }
 // Scope is what the events of one run share.
 type Scope struct {
 	Workspace WorkspaceID `json:"workspace_id"`
+	Project   ProjectID   `json:"project_id,omitempty"`
 	Task      TaskID      `json:"task_id,omitempty"`
 	Run       RunID       `json:"run_id,omitempty"`
+	User      UserID      `json:"user_id,omitempty"` // who asked for it
 	Execution ExecutionID `json:"execution_id,omitempty"`
 }
 
 // Event builds an event in this scope, on the run's stream.
 func (s Scope) Event(typ EventType, payload any) Event {
 	e := NewEvent(typ, payload)
-	e.Workspace, e.Task, e.Run, e.Execution = s.Workspace, s.Task, s.Run, s.Execution
+	e.Workspace, e.Project, e.Task, e.Run, e.Execution = s.Workspace, s.Project, s.Task, s.Run, s.Execution
 	e.Stream, e.Traceparent = StreamID(s.Run), s.Run.Traceparent()
 	return e
 }

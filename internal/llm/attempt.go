@@ -44,7 +44,11 @@ func (c *call) reserve(id string) error {
 	if c.acct == nil {
 		return nil
 	}
-	err := c.acct.Reserve(id, c.price.Bound(c.promptBound, int64(c.req.MaxTokens)), strings.TrimSpace(c.noteText()))
+	err := c.acct.Reserve(Spend{
+		ID: id, Amount: c.price.Bound(c.promptBound, int64(c.req.MaxTokens)), Provider: c.provider.Name(), Model: c.req.Model, Role: c.req.AgentRole,
+		PriceVersion: c.result.PriceVersion, PriceKnown: c.result.PriceKnown, Prompt: c.promptBound, MaxTokens: int64(c.req.MaxTokens),
+		Note: strings.TrimSpace(c.noteText()),
+	})
 	if err == nil {
 		return nil
 	}
@@ -176,7 +180,11 @@ func (c *call) settleFailed(id string, s *seen, failure *CallError) error {
 	if c.acct == nil {
 		return nil
 	}
-	return c.acct.SettleNow(mgx.Settlement{ID: id, Amount: c.lost, Usage: used})
+	outcome := mgx.OutcomeCancelled
+	if failure != nil {
+		outcome = mgx.Outcome(failure.Fault)
+	}
+	return c.acct.SettleNow(mgx.Settlement{ID: id, Amount: c.lost, Usage: used, Outcome: outcome})
 }
 
 // failedUsage bounds what a broken answer used. A provider that says that it

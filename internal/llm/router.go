@@ -13,19 +13,6 @@ import (
 	"mgx"
 )
 
-// Account pays for one call. Reservations are named "1", "2", …, one for each
-// attempt; the caller prefixes what makes them unique.
-type Account interface {
-	// Reserve sets the amount aside before an attempt, or refuses.
-	Reserve(id string, amount mgx.Money, note string) error
-	// SettleNow settles an attempt that failed. The settlement of the attempt
-	// that succeeded is in the Result, for the caller to commit with the answer.
-	SettleNow(mgx.Settlement) error
-	// Capped reports whether there is a limit. Then a model whose price is
-	// unknown is refused.
-	Capped() bool
-}
-
 // Timeouts bound one attempt.
 type Timeouts struct {
 	FirstByte time.Duration // of silence before the first content; default 120 s

@@ -116,7 +116,8 @@ func (l *ledger) spent() (total mgx.Money) {
 	return total
 }
 
-func (l *ledger) Reserve(id string, amount mgx.Money, note string) error {
+func (l *ledger) Reserve(s Spend) error {
+	id, amount, note := s.ID, s.Amount, s.Note
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	if l.cap > 0 && l.spent()+amount > l.cap {

@@ -130,12 +130,15 @@ type account struct {
 
 func (a *account) Capped() bool { return a.cap != nil }
 
-func (a *account) Reserve(id string, amount mgx.Money, note string) error {
+func (a *account) Reserve(s llm.Spend) error {
 	if a.nth == nil {
 		a.nth = map[string]string{}
 	}
-	a.nth[id] = mgx.NewID[string]("rsv")
-	return a.step.Reserve(a.nth[id], amount, a.cap, a.step.Name()+": "+note)
+	a.nth[s.ID] = mgx.NewID[string]("rsv")
+	return a.step.Reserve(mgx.Reservation{
+		ID: a.nth[s.ID], Amount: s.Amount, Cap: a.cap, Note: a.step.Name() + ": " + s.Note,
+		Provider: s.Provider, Model: s.Model, Role: s.Role, PriceVersion: s.PriceVersion, Unpriced: !s.PriceKnown,
+	})
 }
 
 func (a *account) SettleNow(s mgx.Settlement) error {

@@ -645,17 +645,17 @@ func TestMoneyIsReservedAndSettled(t *testing.T) {
 	limit := 3 * mgx.USD
 	workflow.Register(b.engine, "main", func(c *workflow.Context, _ int) (string, error) {
 		return workflow.Step(c, "call", nil, func(s *workflow.StepContext) (string, error) {
-			if err := s.Reserve("a", 2*mgx.USD, &limit, s.Name()); err != nil {
+			if err := s.Reserve(mgx.Reservation{ID: "a", Amount: 2 * mgx.USD, Cap: &limit}); err != nil {
 				return "", err
 			}
 			if err := s.SettleNow(mgx.Settlement{ID: "a", Amount: mgx.USD}); err != nil {
 				return "", err
 			}
-			if err := s.Reserve("b", 2*mgx.USD, &limit, s.Name()); err != nil {
+			if err := s.Reserve(mgx.Reservation{ID: "b", Amount: 2 * mgx.USD, Cap: &limit}); err != nil {
 				return "", err
 			}
 			s.Settle(mgx.Settlement{ID: "b", Amount: mgx.USD})
-			err := s.Reserve("c", 2*mgx.USD, &limit, s.Name())
+			err := s.Reserve(mgx.Reservation{ID: "c", Amount: 2 * mgx.USD, Cap: &limit})
 			return mgx.AsError(err).Code, nil
 		})
 	})

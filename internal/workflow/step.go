@@ -216,10 +216,12 @@ func (s *StepContext) Announce(events ...mgx.Event) error {
 	return s.now(mgx.Change{Events: events})
 }
 
-// Reserve sets money aside now; see mgx.Reservation.
-func (s *StepContext) Reserve(id string, amount mgx.Money, limit *mgx.Money, note string) error {
+// Reserve sets money aside now, for the execution's own scope; see
+// mgx.Reservation.
+func (s *StepContext) Reserve(r mgx.Reservation) error {
 	x := s.running.claim.x
-	return s.now(mgx.Change{Reserve: &mgx.Reservation{ID: id, Workspace: x.Workspace, Run: x.Run, Amount: amount, Cap: limit, Note: note}})
+	r.Workspace, r.Project, r.Task, r.Run, r.User = x.Workspace, x.Project, x.Task, x.Run, x.User
+	return s.now(mgx.Change{Reserve: &r})
 }
 
 // SettleNow commits a settlement now, for a step that goes on to spend more.

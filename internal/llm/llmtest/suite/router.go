@@ -97,8 +97,8 @@ type account struct{ open map[string]mgx.Money }
 
 func (a *account) Capped() bool { return true }
 
-func (a *account) Reserve(id string, amount mgx.Money, _ string) error {
-	a.open[id] = amount
+func (a *account) Reserve(s llm.Spend) error {
+	a.open[s.ID] = s.Amount
 	return nil
 }
 
