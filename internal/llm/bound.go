@@ -22,7 +22,11 @@ const (
 // count more tokens than bytes. Schemas count twice, since providers write them
 // out in another form.
 func PromptBound(req *Request) int64 {
-	return frameOfRequest + headBound(req) + messagesBound(req.Messages)
+	bound := frameOfRequest + headBound(req) + messagesBound(req.Messages)
+	if req.Pass != nil {
+		bound += req.Pass.Extra
+	}
+	return bound
 }
 
 func headBound(req *Request) int64 {
@@ -82,6 +86,9 @@ func newPromptMemory() *promptMemory {
 
 func (m *promptMemory) bound(name string, req *Request) int64 {
 	loose := PromptBound(req)
+	if req.Pass != nil && req.Pass.Extra > 0 {
+		return loose // the messages do not tell all that it sends
+	}
 	m.mu.Lock()
 	seen, ok := m.last[name]
 	m.mu.Unlock()
@@ -92,7 +99,7 @@ func (m *promptMemory) bound(name string, req *Request) int64 {
 }
 
 func (m *promptMemory) learn(name string, req *Request, usage mgx.Usage) {
-	if usage.Prompt <= 0 {
+	if usage.Prompt <= 0 || (req.Pass != nil && req.Pass.Extra > 0) {
 		return
 	}
 	seen := promptSeen{hash: m.hash(req, len(req.Messages)), messages: len(req.Messages), tokens: usage.Prompt}

@@ -13,6 +13,8 @@ import (
 // repair a history before sending it, so this is an internal error.
 func CheckRequest(req *Request) error {
 	switch {
+	case req.Pass != nil && req.Pass.Only != "":
+		return untranslatable("", req.Model, req.Pass) // what passes it on does not come here
 	case req.Model == "":
 		return badRequest("it names no model")
 	case req.MaxTokens <= 0:

@@ -87,6 +87,7 @@ type Request struct {
 	// What the call is for. Never sent to a provider.
 	AgentRole    string `json:"agent_role"`   // implementer, reviewer, …
 	Conversation string `json:"conversation"` // stable name of the agent's conversation
+	Pass         *Pass  `json:"-"`            // the request as a client of the gateway wrote it; nil: it comes from within
 }
 
 // Format demands that an answer's text is JSON of a schema.
@@ -124,6 +125,7 @@ type Chunk struct {
 	Usage    *mgx.Usage
 	Restart  bool      // from the Router only: forget what this call showed so far, it is tried again
 	Response *Response // set on the last chunk only
+	Wire     *Wire     // of a passed request only: the bytes that say it
 }
 
 // IsContent reports whether the chunk carries part of an answer. A chunk without

@@ -99,6 +99,7 @@ type Answer struct {
 	Close func() error
 
 	body *bufio.Reader // bounded; reading past the bound is ErrTooLarge
+	kept *kept         // of a passed request: what was read; else nil
 
 	endpoint  *Endpoint
 	model     string
@@ -217,6 +218,9 @@ func (a *Answer) IsDocument() bool {
 
 // Events reads the answer as an event stream.
 func (a *Answer) Events() iter.Seq2[SSE, error] {
+	if a.kept != nil {
+		return a.kept.events(a.body, maxEvent)
+	}
 	return ReadSSE(a.body, maxEvent)
 }
 
@@ -225,6 +229,9 @@ func (a *Answer) ReadJSON() ([]byte, error) {
 	data, err := io.ReadAll(io.LimitReader(a.body, maxJSON+1))
 	if err == nil && len(data) > maxJSON {
 		err = fmt.Errorf("an answer of more than %d bytes: %w", maxJSON, ErrTooLarge)
+	}
+	if a.kept != nil {
+		a.kept.data = data
 	}
 	return data, err
 }
