@@ -74,6 +74,7 @@ func (c *call) stream(ctx context.Context) (*seen, error) {
 	t := c.router.Timeouts
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
+	ctx = withGivingUp(ctx, func(message string) { cancel(c.silent(message)) })
 	total := time.AfterFunc(t.Total, func() { cancel(c.timeout("no whole answer within %s", t.Total)) })
 	defer total.Stop()
 	wait := t.FirstByte
@@ -139,7 +140,11 @@ func causeOf(ctx context.Context, err error) error {
 }
 
 func (c *call) timeout(format string, d time.Duration) *CallError {
-	e := c.callError(FaultTimeout, fmt.Sprintf(format, d))
+	return c.silent(fmt.Sprintf(format, d))
+}
+
+func (c *call) silent(message string) *CallError {
+	e := c.callError(FaultTimeout, message)
 	e.InStream = true // it had the request, so it may be charged for
 	return e
 }

@@ -28,6 +28,8 @@ type Options struct {
 	Retries   int // after the first attempt; default 5, negative: none
 	Log       *slog.Logger
 	Now       func() time.Time // default time.Now
+	// Sleep waits before another attempt; default: by a timer.
+	Sleep func(ctx context.Context, d time.Duration) error
 	// Jitter picks a wait up to max; default: uniform over all of it ("full
 	// jitter", which spreads callers that failed together the most).
 	Jitter func(max time.Duration) time.Duration
@@ -53,6 +55,9 @@ func NewRouter(o Options) *Router {
 	}
 	if o.Now == nil {
 		o.Now = time.Now
+	}
+	if o.Sleep == nil {
+		o.Sleep = sleep
 	}
 	if o.Jitter == nil {
 		o.Jitter = func(max time.Duration) time.Duration { return rand.N(max + 1) }
@@ -183,7 +188,7 @@ func (c *call) run(ctx context.Context) error {
 		if !again {
 			return failure.AsMGX(c.knownModels(ctx, failure))
 		}
-		if err := sleep(ctx, wait); err != nil {
+		if err := c.router.Sleep(ctx, wait); err != nil {
 			return err
 		}
 	}
