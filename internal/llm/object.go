@@ -1,0 +1,130 @@
+package llm
+
+import (
+	"bytes"
+	"encoding/json"
+	"fmt"
+	"slices"
+)
+
+// Field is a field of a JSON object, as it is written.
+type Field struct {
+	Name  string
+	Value json.RawMessage
+	start int // of Value in the object
+}
+
+// maxFields bounds the fields of an object that Fields takes apart.
+const maxFields = 4096
+
+// Fields takes a JSON object apart. Unlike encoding/json it tells names apart by
+// case and refuses an object that has one twice: of such an object every
+// reader sees something else.
+func Fields(object []byte) ([]Field, error) {
+	if !json.Valid(object) {
+		return nil, fmt.Errorf("it is not JSON")
+	}
+	at := space(object, 0)
+	if object[at] != '{' {
+		return nil, fmt.Errorf("it is not a JSON object")
+	}
+	var fields []Field
+	seen := map[string]bool{}
+	for at = space(object, at+1); object[at] != '}'; {
+		end := skip(object, at)
+		name := unquoted(object[at:end])
+		at = space(object, space(object, end)+1) // behind the colon
+		end = skip(object, at)
+		if seen[name] {
+			return nil, fmt.Errorf("it has the field %q twice", cutText(name, 100))
+		}
+		if len(fields) == maxFields {
+			return nil, fmt.Errorf("it has more than %d fields", maxFields)
+		}
+		seen[name] = true
+		fields = append(fields, Field{name, object[at:end:end], at})
+		if at = space(object, end); object[at] == ',' {
+			at = space(object, at+1)
+		}
+	}
+	return fields, nil
+}
+
+// SetFields is an object with some fields set, the others and everything between
+// them byte for byte as they were.
+func SetFields(object []byte, set ...Field) ([]byte, error) {
+	fields, err := Fields(object)
+	if err != nil {
+		return nil, err
+	}
+	out := make([]byte, 0, len(object)+256)
+	at := bytes.IndexByte(object, '{') + 1
+	out = append(out, object[:at]...)
+	added := false
+	for _, s := range set {
+		if slices.ContainsFunc(fields, func(f Field) bool { return f.Name == s.Name }) {
+			continue
+		}
+		out = append(append(out, MarshalWire(s.Name)...), ':')
+		out = append(append(out, s.Value...), ',')
+		added = true
+	}
+	if added && len(fields) == 0 {
+		out = out[:len(out)-1] // no comma before the end
+	}
+	for _, f := range fields {
+		if i := slices.IndexFunc(set, func(s Field) bool { return s.Name == f.Name }); i >= 0 {
+			out = append(append(out, object[at:f.start]...), set[i].Value...)
+			at = f.start + len(f.Value)
+		}
+	}
+	return append(out, object[at:]...), nil
+}
+
+// space returns where the white space that begins at a position ends.
+func space(valid []byte, at int) int {
+	for valid[at] == ' ' || valid[at] == '\n' || valid[at] == '\t' || valid[at] == '\r' {
+		at++
+	}
+	return at
+}
+
+// skip returns where the value that begins at a position of valid JSON ends.
+func skip(valid []byte, at int) int {
+	switch valid[at] {
+	case '"':
+		return skipString(valid, at)
+	case '{', '[':
+		for depth := 0; ; at++ {
+			switch valid[at] {
+			case '"':
+				at = skipString(valid, at) - 1
+			case '{', '[':
+				depth++
+			case '}', ']':
+				if depth--; depth == 0 {
+					return at + 1
+				}
+			}
+		}
+	}
+	for at < len(valid) && bytes.IndexByte([]byte(" \n\t\r,]}"), valid[at]) < 0 {
+		at++
+	}
+	return at
+}
+
+func skipString(valid []byte, at int) int {
+	for at++; valid[at] != '"'; at++ {
+		if valid[at] == '\\' {
+			at++
+		}
+	}
+	return at + 1
+}
+
+func unquoted(raw []byte) string {
+	var s string
+	json.Unmarshal(raw, &s) // valid JSON
+	return s
+}
