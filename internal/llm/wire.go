@@ -155,6 +155,9 @@ func (e *Endpoint) unreachable(ctx context.Context, model string, err error) err
 	if ctx.Err() != nil {
 		return context.Cause(ctx)
 	}
+	if own, ok := errors.AsType[*mgx.Error](err); ok {
+		return own // of a transport of ours, such as one that plays a recording
+	}
 	fault := FaultConnection
 	if ne, ok := errors.AsType[net.Error](err); ok && ne.Timeout() {
 		fault = FaultTimeout
