@@ -347,6 +347,47 @@ func TestStreamLeavesOutWhatItHas(t *testing.T) {
 	}
 }
 
+// A server that cannot begin the subscription just now keeps the connection open;
+// the client comes again.
+func TestStreamComesAgain(t *testing.T) {
+	t.Parallel()
+	var connections atomic.Int32
+	web := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		conn, err := websocket.Accept(w, r, &websocket.AcceptOptions{Subprotocols: []string{"events.v1+json"}})
+		if err != nil {
+			t.Error(err)
+			return
+		}
+		defer conn.CloseNow()
+		conn.Read(r.Context())
+		text := `{"type":"error","id":"1","problem":{"status":503,"code":"database_unavailable","detail":"away"}}`
+		if connections.Add(1) == 3 {
+			text = `{"type":"event","id":"1","resume":"a","event":{"position":1}}`
+		}
+		conn.Write(r.Context(), websocket.MessageText, []byte(text))
+		conn.Read(r.Context())
+	}))
+	defer web.Close()
+	c, err := client.New(web.URL, token)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, err := range c.Stream(t.Context(), client.StreamOptions{}) {
+		if !mgx.IsCode(err, "database_unavailable") {
+			t.Errorf("the first time: %v", err)
+		}
+	}
+	for e, err := range c.Stream(t.Context(), client.StreamOptions{Wait: true}) {
+		if err != nil || e.Position != 1 {
+			t.Errorf("got %v %v", e, err)
+		}
+		break
+	}
+	if n := connections.Load(); n != 3 {
+		t.Errorf("%d connections", n)
+	}
+}
+
 func TestPagesAndStream(t *testing.T) {
 	t.Parallel()
 	s := newSite(t, openStore(t), "epoch-1")

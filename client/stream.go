@@ -257,8 +257,12 @@ func (s *streaming) frame(text []byte) error {
 	case "reset":
 		return finalError{&ResetError{Reason: f.Reason, Earliest: f.Earliest, Head: f.Head}}
 	case "error":
-		if f.Problem != nil && f.Problem.Status < 500 {
+		switch {
+		case f.Problem == nil:
+		case f.Problem.Status < 500:
 			return finalError{f.Problem.err()}
+		default: // the server keeps the connection, without the subscription
+			return f.Problem.err()
 		}
 	}
 	return nil // frames of later versions are left out

@@ -86,6 +86,7 @@ func (c *cli) serve(ctx context.Context, listen string, workers int) (err error)
 	defer stopWork()
 	work.Go(func() { n.deliverer(c.cfg).Run(ctx) })
 	work.Go(func() { n.retainDaily(ctx) })
+	work.Go(func() { n.renewKeys(ctx, s.hub) })
 	if workers > 0 {
 		work.Go(func() { newForeman(n, workers).run(ctx) })
 	}
@@ -137,7 +138,7 @@ func newServer(ctx context.Context, n *node, hooks *webhook.Endpoints) (*server,
 	if err != nil {
 		return nil, err
 	}
-	key, err := openSecret(n.data, "resume.key")
+	keys, err := n.resumeKeys(ctx)
 	if err != nil {
 		return nil, err
 	}
@@ -150,8 +151,9 @@ func newServer(ctx context.Context, n *node, hooks *webhook.Endpoints) (*server,
 		return nil, err
 	}
 	hub := event.NewHub(event.HubOptions{
-		Source: n.store, Epoch: epoch, Key: []byte(key.value), Authorize: event.OneWorkspace(mgx.DefaultWorkspace), Contracts: contracts, Log: n.log,
+		Source: n.store, Epoch: epoch, Key: keys[0], Keys: n.knownResumeKeys, Authorize: event.OneWorkspace(mgx.DefaultWorkspace), Contracts: contracts, Log: n.log,
 	})
+	hub.SetKeys(keys...)
 	n.deltas = showLive(hub)
 	web := api.New(api.Options{
 		Hub: hub, Contracts: contracts, Token: token.value, Actor: n.app.Actor, Checks: checks(n.store, hub, n.data), Log: n.log, Webhooks: hooks,

@@ -17,11 +17,16 @@ const (
 	CodeRestarting = "restarting" // the hub has stopped; come again and resume
 )
 
+// Keys returns what resume tokens are signed with in all processes on one log:
+// the key that signs, then others that count.
+type Keys func(context.Context) ([][]byte, error)
+
 // HubOptions configure a hub. Zero sizes and times take the stated defaults.
 type HubOptions struct {
 	Source    Source    // required; with no workspace it must read all of them
 	Epoch     string    // required: names this log; another after its database is replaced
 	Key       []byte    // required: signs resume tokens; at least 16 bytes
+	Keys      Keys      // asked for a key that is not known; nil: there is only Key
 	Authorize Authorize // required
 	Contracts *Registry // reads events in the version a subscriber asks for; nil: as they are stored
 	Log       *slog.Logger
@@ -67,7 +72,8 @@ func def[T int | time.Duration](v *T, fallback T) {
 //
 // A subscription yields every event that matches and is after the position it
 // begins at exactly once, in position order. One that resumes with the token of
-// the last event it got, on any process with the same key, goes on with the next.
+// the last event it got, on any process that has the same keys, goes on with the
+// next.
 //
 // Live frames ([Hub.Live]) are another matter: never stored, at most once, and
 // only to those who asked for them.
@@ -75,6 +81,7 @@ type Hub struct {
 	o       HubOptions
 	epoch   [8]byte
 	recent  recent
+	keys    atomic.Pointer[[][]byte]
 	readers chan struct{} // held while reading the store for catching up
 	started chan struct{} // closed once the head is known
 	stopped chan struct{} // closed when Run has ended
@@ -99,11 +106,13 @@ func NewHub(o HubOptions) *Hub {
 		panic("event: a hub needs a source, an epoch, a key and an authoriser")
 	}
 	o = o.withDefaults()
-	return &Hub{
+	h := &Hub{
 		o: o, epoch: epochID(o.Epoch), subs: map[*Subscription]struct{}{},
 		recent:  recent{maxEvents: o.RecentEvents, maxBytes: o.RecentBytes},
 		readers: make(chan struct{}, catchUpReaders), started: make(chan struct{}), stopped: make(chan struct{}),
 	}
+	h.SetKeys(o.Key)
+	return h
 }
 
 // Epoch names the log whose positions these are.

@@ -72,6 +72,6 @@ func (h *Hub) Page(ctx context.Context, r PageRequest) (Page, error) {
 		at = end
 	}
 	p.More = at < head
-	p.Resume = token{epoch: h.epoch, position: at, filter: f.hash}.sign(h.o.Key)
+	p.Resume = h.sign(token{epoch: h.epoch, position: at, filter: f.hash})
 	return p, nil
 }

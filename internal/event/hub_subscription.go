@@ -163,7 +163,7 @@ func (s *Subscription) Ack(position int64) { s.acked.Store(position) }
 
 // Token resumes after everything delivered up to a position.
 func (s *Subscription) Token(position int64) string {
-	return token{epoch: s.hub.epoch, position: position, filter: s.filter.hash}.sign(s.hub.o.Key)
+	return s.hub.sign(token{epoch: s.hub.epoch, position: position, filter: s.filter.hash})
 }
 
 // RecordToken is Token after a record.

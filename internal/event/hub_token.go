@@ -6,7 +6,11 @@ import (
 	"crypto/sha256"
 	"encoding/base64"
 	"encoding/binary"
+	"errors"
 	"fmt"
+	"time"
+
+	"mgx"
 )
 
 // Reasons of a Reset.
@@ -90,7 +94,10 @@ func (h *Hub) begin(ctx context.Context, f *filter, resume string, after *int64)
 	reason := ""
 	switch {
 	case resume != "":
-		t, ok := readToken(h.o.Key, resume)
+		t, ok, err := h.token(ctx, resume)
+		if err != nil {
+			return 0, err
+		}
 		switch {
 		case !ok:
 			reason = ResetToken
@@ -104,7 +111,13 @@ func (h *Hub) begin(ctx context.Context, f *filter, resume string, after *int64)
 		position = *after
 	}
 	if reason == "" && position > head {
-		reason = ResetAhead
+		var err error
+		if head, err = h.further(ctx, position); err != nil {
+			return 0, err
+		}
+		if position > head {
+			reason = ResetAhead
+		}
 	}
 	all := position == 0 && resume == "" // whatever there is
 	if reason == "" && (position == head || all) {
@@ -121,6 +134,27 @@ func (h *Hub) begin(ctx context.Context, f *filter, resume string, after *int64)
 		return 0, &Reset{Reason: reason, Earliest: earliest, Head: head}
 	}
 	return position, nil
+}
+
+// CodeBehind says that a server has not read as much of the log as a reader has
+// that comes from another server.
+const CodeBehind = "server_behind"
+
+const behindWait = 5 * time.Second // for the hub to catch up with such a reader
+
+// further is the head of the log as the source knows it. When a position is not
+// after that, the hub gets there too.
+func (h *Hub) further(ctx context.Context, position int64) (int64, error) {
+	head, err := h.o.Source.Head(ctx)
+	if err != nil || position > head {
+		return head, err
+	}
+	short, stop := context.WithTimeout(ctx, behindWait)
+	defer stop()
+	if h.Reached(short, position) != nil && ctx.Err() == nil {
+		err = mgx.Errorf(mgx.KindConfig, CodeBehind, "the server has not read the log up to position %d yet; try again", position)
+	}
+	return head, errors.Join(err, ctx.Err())
 }
 
 // earliest is the position from which on nothing has been removed, as the source
