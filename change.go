@@ -20,6 +20,7 @@ type Change struct {
 	Consume []SignalID   // taken by the step recorded in the same change
 	Update  *ExecutionUpdate
 	Cancel  *CancelRequest
+	Advance *ConsumerAdvance // how far a consumer has come; refused with CodeFenced unless its lease is still held
 }
 
 // StreamVersion states at which sequence a stream is expected to stand.

@@ -170,7 +170,7 @@ func (r *backupReader) fill(ctx context.Context, conn *sql.Conn, d *dialect, o R
 // endLeases ends every lease at the moment of the backup: nobody holds one in
 // this copy, and time since then has not been worked.
 func (r *backupReader) endLeases(ctx context.Context, conn *sql.Conn) error {
-	for _, table := range []string{"executions", "webhooks"} {
+	for _, table := range []string{"executions", "webhooks", "consumers"} {
 		if _, err := conn.ExecContext(ctx, `UPDATE `+table+` SET lease_until = $1 WHERE owner <> '' AND lease_until > $1`, r.CreatedAt.UnixMicro()); err != nil {
 			return err
 		}

@@ -43,7 +43,9 @@ func TestBackupRoundTrip(t *testing.T) {
 		raw(t, path, `INSERT INTO webhooks VALUES ('whk_1', 'w', 'https://x', 'd', NULL, '["all"]', 1, '', NULL, 3, '', NULL, 0, 1, 2)`,
 			`INSERT INTO webhook_secrets VALUES ('whk_1', 1, 'whsec_x', NULL)`,
 			`INSERT INTO webhook_deliveries VALUES ('whk_1', 'evt_1', 't', 's', 1, 'pending', 1, NULL, '', 1, 2)`,
-			`INSERT INTO webhook_attempts VALUES ('whk_1', 'evt_1', 1, 2, 3, 500, 'e', 'r', NULL)`)
+			`INSERT INTO webhook_attempts VALUES ('whk_1', 'evt_1', 1, 2, 3, 500, 'e', 'r', NULL)`,
+			`INSERT INTO consumers VALUES ('x', 3, '', NULL, 1, 'evt_1', 2, 'e', 7, 1, 2, 3, 4, 5, 6)`,
+			`INSERT INTO consumer_dead VALUES ('x', 'evt_1', 'w', 't', 's', 1, 6, 'e', NULL, 1, 2)`)
 		var file bytes.Buffer
 		written, err := s.WriteBackup(rt.Context(), &file, store.BackupOptions{Program: "test"})
 		if err != nil {
@@ -423,7 +425,7 @@ func backupOf(t testing.TB, path string, schema int) []byte {
 	var named []table
 	counts := map[string]int{}
 	order := []string{"events", "tasks", "runs", "executions"} // parents first
-	for _, name := range column(t, db, `SELECT name FROM sqlite_schema WHERE type = 'table' AND name NOT IN ('mgx_schema', 'epoch', 'shared_keys') ORDER BY name = 'webhooks' DESC`) {
+	for _, name := range column(t, db, `SELECT name FROM sqlite_schema WHERE type = 'table' AND name NOT IN ('mgx_schema', 'epoch', 'shared_keys') ORDER BY name IN ('webhooks', 'consumers') DESC`) {
 		if !slices.Contains(order, name) {
 			order = append(order, name)
 		}

@@ -30,6 +30,8 @@ var backupTables = []backupTable{
 	{"webhook_secrets", "webhook, created_at, secret"},
 	{"webhook_deliveries", "webhook, event"},
 	{"webhook_attempts", "webhook, event, ord"},
+	{"consumers", "name"},
+	{"consumer_dead", "consumer, event"},
 }
 
 // backupTable is a table and the order of its rows, in columns.

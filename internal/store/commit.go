@@ -37,6 +37,11 @@ func (t *tx) apply(c mgx.Change) (out mgx.Committed, err error) {
 	if err = t.holds(c.Lease); err != nil {
 		return out, err
 	}
+	if c.Advance != nil {
+		if err = t.advanceConsumer(*c.Advance); err != nil {
+			return out, err
+		}
+	}
 	if err = each(c.Expect, t.expect); err != nil {
 		return out, err
 	}
@@ -122,6 +127,7 @@ func (s *Store) normal(c mgx.Change) (_ mgx.Change, err error) {
 		}
 		c.Update = &u
 	}
+	c.Advance = s.normalAdvance(c.Advance)
 	return c, nil
 }
 

@@ -196,6 +196,8 @@ func (t *tx) eraseRows(column, id string) error {
 			failure = CASE WHEN failure IS NOT NULL THEN $3 END, awaits = NULL, cancel_why = CASE WHEN cancel_why <> '' THEN 'erased' ELSE '' END WHERE ` + column + ` = $1`, []any{tombstone, erasedFailure}},
 		{`UPDATE webhook_deliveries SET last_error = '' WHERE last_error <> '' AND event IN ` + sent, nil},
 		{`UPDATE webhook_attempts SET error = '', response = '' WHERE event IN ` + sent, nil},
+		{`UPDATE consumer_dead SET last_error = '' WHERE last_error <> '' AND event IN ` + sent, nil},
+		{`UPDATE consumers SET last_error = '' WHERE last_error <> '' AND event IN ` + sent, nil},
 	} {
 		if _, err := t.exec(s.query, append([]any{id}, s.args...)...); err != nil {
 			return err
@@ -210,7 +212,7 @@ func (s *Store) scrub(ctx context.Context) error {
 	case *sqliteFile:
 		return s.explain(d.scrub(ctx))
 	case *server:
-		_, err := d.db.ExecContext(ctx, `VACUUM events, steps, signals, executions, runs, tasks, baselines, webhook_deliveries, webhook_attempts`)
+		_, err := d.db.ExecContext(ctx, `VACUUM events, steps, signals, executions, runs, tasks, baselines, webhook_deliveries, webhook_attempts, consumers, consumer_dead`)
 		return s.explain(err)
 	}
 	return nil

@@ -172,14 +172,17 @@ func TestErase(t *testing.T) {
 	})
 }
 
-// hook adds an endpoint that answered with the word when an event was sent.
+// hook adds an endpoint and a consumer that said the word when they failed at an
+// event.
 func hook(t testing.TB, s *store.Store, path, event string) {
 	if path == "" {
 		return // the rows are written behind the store's back, which the file allows
 	}
 	raw(t, path, `INSERT INTO webhooks VALUES ('whk_1', 'ws_default', 'https://x', 'd', NULL, NULL, 1, '', NULL, 3, '', NULL, 0, 1, 2)`,
 		`INSERT INTO webhook_deliveries VALUES ('whk_1', '`+event+`', 't', 's', 1, 'dead', 1, NULL, 'SUBJECT', 1, 2)`,
-		`INSERT INTO webhook_attempts VALUES ('whk_1', '`+event+`', 1, 2, 3, 500, 'SUBJECT', 'SUBJECT', NULL)`)
+		`INSERT INTO webhook_attempts VALUES ('whk_1', '`+event+`', 1, 2, 3, 500, 'SUBJECT', 'SUBJECT', NULL)`,
+		`INSERT INTO consumers VALUES ('x', 0, '', NULL, 0, '`+event+`', 1, 'SUBJECT', NULL, 0, 0, 0, NULL, 1, 2)`,
+		`INSERT INTO consumer_dead VALUES ('x', '`+event+`', 'ws_default', 't', 's', 1, 6, 'SUBJECT', NULL, 1, 2)`)
 }
 
 // Erased and aged, in either order.
@@ -327,7 +330,8 @@ func (b blocking) Write([]byte) (int, error) {
 func TestEveryColumnIsErasedOrHoldsNoWords(t *testing.T) {
 	t.Parallel()
 	erased := "events.data baselines.state tasks.data runs.state executions.input executions.result executions.failure executions.awaits executions.cancel_why " +
-		"steps.output steps.failure signals.payload webhook_deliveries.last_error webhook_attempts.error webhook_attempts.response"
+		"steps.output steps.failure signals.payload webhook_deliveries.last_error webhook_attempts.error webhook_attempts.response " +
+		"consumers.last_error consumer_dead.last_error"
 	wordless := "events.id events.workspace events.stream events.type events.version events.project events.task events.run events.agent events.execution " +
 		"events.correlation events.causation events.traceparent baselines.stream baselines.workspace tasks.id tasks.workspace runs.id runs.workspace runs.task runs.status " +
 		"executions.id executions.workspace executions.task executions.run executions.parent executions.parent_step executions.workflow executions.status executions.owner " +
@@ -335,7 +339,8 @@ func TestEveryColumnIsErasedOrHoldsNoWords(t *testing.T) {
 		"ledger.id ledger.workspace ledger.run ledger.usage ledger.note mgx_schema.name epoch.id shared_keys.name shared_keys.secret " +
 		"webhooks.id webhooks.workspace webhooks.url webhooks.description webhooks.types webhooks.channels webhooks.disabled_why webhooks.owner " +
 		"webhook_secrets.webhook webhook_secrets.secret webhook_deliveries.webhook webhook_deliveries.event webhook_deliveries.type webhook_deliveries.stream webhook_deliveries.status " +
-		"webhook_attempts.webhook webhook_attempts.event"
+		"webhook_attempts.webhook webhook_attempts.event " +
+		"consumers.name consumers.owner consumers.event consumer_dead.consumer consumer_dead.event consumer_dead.workspace consumer_dead.type consumer_dead.stream"
 	known := strings.Fields(erased + " " + wordless)
 	for _, name := range textColumns(t) {
 		if !slices.Contains(known, name) {

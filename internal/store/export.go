@@ -36,6 +36,7 @@ var exports = []exported{
 	{"webhook", "webhooks", "id", ofWorkspace, "", ""},
 	{"webhook_delivery", "webhook_deliveries", "webhook, position", `webhook IN (SELECT id FROM webhooks WHERE workspace = $1)`, eventsOf + taskOrStream + `)`, eventsOf + runOrStream + `)`},
 	{"webhook_attempt", "webhook_attempts", "webhook, event, ord", `webhook IN (SELECT id FROM webhooks WHERE workspace = $1)`, eventsOf + taskOrStream + `)`, eventsOf + runOrStream + `)`},
+	{"consumer_dead_letter", "consumer_dead", "consumer, position", ofWorkspace, eventsOf + taskOrStream + `)`, eventsOf + runOrStream + `)`},
 }
 
 // ExportKinds lists the kinds of records that Export yields, in its order.

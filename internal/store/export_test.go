@@ -51,7 +51,7 @@ func TestExport(t *testing.T) {
 				all[kind] = n * runs
 			}
 			if hooks > 0 {
-				all["webhook_delivery"], all["webhook_attempt"] = hooks, hooks
+				all["webhook_delivery"], all["webhook_attempt"], all["consumer_dead_letter"] = hooks, hooks, hooks
 			}
 			for kind, n := range more {
 				if n > 0 {

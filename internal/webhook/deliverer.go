@@ -143,6 +143,18 @@ func (d *Deliverer) round(ctx, work context.Context) (time.Time, error) {
 	return next, nil
 }
 
+// unsaved is how far the log was read for endpoints of which that is not stored,
+// since nothing there was for them.
+func (d *Deliverer) unsaved() map[mgx.WebhookID]int64 {
+	read := map[mgx.WebhookID]int64{}
+	for id, c := range d.couriers {
+		if c.cursor > c.hook.Cursor {
+			read[id] = c.cursor
+		}
+	}
+	return read
+}
+
 // renew extends the leases when a third of their time has passed.
 func (d *Deliverer) renew(ctx context.Context) error {
 	now := mgx.Now()
@@ -151,7 +163,7 @@ func (d *Deliverer) renew(ctx context.Context) error {
 	}
 	until := now.Add(d.o.Lease)
 	if len(d.couriers) > 0 {
-		if err := d.o.Store.RenewWebhooks(ctx, d.o.Owner, until); err != nil {
+		if err := d.o.Store.RenewWebhooks(ctx, d.o.Owner, until, d.unsaved()); err != nil {
 			return err
 		}
 	}

@@ -49,11 +49,11 @@ func (s *dying) AddDeliveries(ctx context.Context, l mgx.WebhookLease, e []mgx.E
 	return s.Store.AddDeliveries(ctx, l, e, cursor)
 }
 
-func (s *dying) RenewWebhooks(ctx context.Context, owner string, until time.Time) error {
+func (s *dying) RenewWebhooks(ctx context.Context, owner string, until time.Time, read map[mgx.WebhookID]int64) error {
 	if s.dead.Load() {
 		return errDead
 	}
-	return s.Store.RenewWebhooks(ctx, owner, until)
+	return s.Store.RenewWebhooks(ctx, owner, until, read)
 }
 
 func (s *dying) ReleaseWebhook(ctx context.Context, l mgx.WebhookLease, cursor int64) error {
@@ -117,7 +117,7 @@ func TestLeases(t *testing.T) {
 		t.Error("claimed on an outdated look")
 	}
 	seen := l.hook(w.ID).Lease
-	if err := l.s.RenewWebhooks(ctx, "own_a", now.Add(2*time.Minute)); err != nil {
+	if err := l.s.RenewWebhooks(ctx, "own_a", now.Add(2*time.Minute), nil); err != nil {
 		t.Fatal(err)
 	}
 	if _, ok, _ := l.s.ClaimWebhook(ctx, seen, "own_b", now.Add(time.Minute)); ok {

@@ -25,7 +25,7 @@ type DeliveryStore interface {
 	WebhookSecrets(ctx context.Context, id mgx.WebhookID) ([]string, error)
 
 	ClaimWebhook(ctx context.Context, seen mgx.WebhookLease, owner string, until time.Time) (mgx.WebhookLease, bool, error)
-	RenewWebhooks(ctx context.Context, owner string, until time.Time) error
+	RenewWebhooks(ctx context.Context, owner string, until time.Time, read map[mgx.WebhookID]int64) error
 	ReleaseWebhook(ctx context.Context, l mgx.WebhookLease, cursor int64) error
 
 	AddDeliveries(ctx context.Context, l mgx.WebhookLease, events []mgx.Event, cursor int64) error

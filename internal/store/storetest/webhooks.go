@@ -29,7 +29,7 @@ type WebhookStore interface {
 
 	ActiveWebhooks(ctx context.Context) ([]mgx.Webhook, error)
 	ClaimWebhook(ctx context.Context, seen mgx.WebhookLease, owner string, until time.Time) (mgx.WebhookLease, bool, error)
-	RenewWebhooks(ctx context.Context, owner string, until time.Time) error
+	RenewWebhooks(ctx context.Context, owner string, until time.Time, read map[mgx.WebhookID]int64) error
 	ReleaseWebhook(ctx context.Context, l mgx.WebhookLease, cursor int64) error
 
 	AddDeliveries(ctx context.Context, l mgx.WebhookLease, events []mgx.Event, cursor int64) error
@@ -235,7 +235,7 @@ func (h *hooks) fencing() {
 		}
 	}
 	h.must(h.s.ReleaseWebhook(h.ctx, old, 2))
-	h.must(h.s.RenewWebhooks(h.ctx, "own_a", mgx.Now().Add(time.Hour)))
+	h.must(h.s.RenewWebhooks(h.ctx, "own_a", mgx.Now().Add(time.Hour), nil))
 	if got := h.get(w.ID); got.Lease.Owner != "own_b" || !got.Lease.Until.Equal(now.Until) || got.Cursor != 1 || got.Pending != 1 {
 		t.Errorf("a lost lease changed %+v", got)
 	}
