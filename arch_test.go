@@ -47,6 +47,7 @@ var mayImport = map[string][]string{
 	"internal/llm/anthropic":     {"internal/llm"},
 	"internal/llm/gemini":        {"internal/llm"},
 	"internal/llm/llmtest":       {"internal/llm"},
+	"internal/llm/cassette":      {"internal/llm"},
 	"internal/llm/llmtest/suite": {"internal/llm", "internal/llm/llmtest"},
 
 	"internal/tool":     {"internal/sandbox", "internal/guard"},
@@ -74,7 +75,7 @@ var stdOnly = []string{"", "internal/telemetry", "internal/config", "internal/gu
 // drivers are chosen in one place: only cmd/mgx imports them.
 var drivers = []string{
 	"internal/store",
-	"internal/llm/openai", "internal/llm/anthropic", "internal/llm/gemini", "internal/llm/llmtest",
+	"internal/llm/openai", "internal/llm/anthropic", "internal/llm/gemini", "internal/llm/llmtest", "internal/llm/cassette",
 	"internal/sandbox/native", "internal/sandbox/off", "internal/sandbox/docker", "internal/sandbox/gvisor",
 }
 
