@@ -125,6 +125,8 @@ type RunSettings struct {
 	Sandbox      string        `json:"sandbox"`              // the level asked for: auto, or off when the user typed it
 	IncludeDirty bool          `json:"include_dirty,omitempty"`
 	Price        string        `json:"price,omitempty"` // "IN,OUT" dollars per million tokens, from --price
+	InOrder      bool          `json:"in_order,omitempty"` // one tool call at a time, so that a repetition has the same order
+	Seed         *int64        `json:"seed,omitempty"`     // asked of models, with temperature 0; nil: neither
 }
 
 // Phases of the team workflow, in order.

@@ -193,6 +193,7 @@ func (h host) runTool(s *workflow.StepContext, call agent.Call) (agent.Outcome, 
 	} else {
 		ws := h.r.site.Files
 		ws.ReadOnly = h.readOnly
+		ws.Step = s.Name()
 		ws.Watch = func(b []byte) { h.r.watch(s.Scope().Run, Delta{Agent: call.Role, Tool: string(b)}) }
 		var err error
 		if out.Result, err = call.Tool.Call(s, &ws, call.Args); err != nil {
@@ -222,7 +223,15 @@ func (h host) Each(n int, fn func(i int, h agent.Host) error) error {
 			return fn(i, mine)
 		}
 	}
-	return workflow.Parallel(h.c, branches...)
+	if !h.r.in.Settings.InOrder {
+		return workflow.Parallel(h.c, branches...)
+	}
+	for _, branch := range branches {
+		if err := workflow.Parallel(h.c, branch); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 const nobody = "Nobody can be asked in this run. Decide yourself, choose what is easiest to undo, and say what you assumed when you finish."

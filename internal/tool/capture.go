@@ -83,9 +83,23 @@ func (c *capture) open() {
 		return
 	}
 	makeRoom(c.ws.Outputs, maxKept, maxKeptAll)
-	c.name = shellPrefix + strings.ToLower(rand.Text()[:10]) + ".txt"
-	c.file, c.lost = c.ws.Outputs.OpenFile(c.name, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o644)
+	c.name = outputName(c.ws.Step)
+	c.file, c.lost = c.ws.Outputs.OpenFile(c.name, os.O_WRONLY|os.O_CREATE|os.O_TRUNC, 0o644)
 	c.save(c.head.String() + string(c.tail))
+}
+
+// outputName is the file for the output of a step: the same when the step is
+// done again after a crash, or in a repetition of the run.
+func outputName(step string) string {
+	if step == "" {
+		step = rand.Text()[:10]
+	}
+	return shellPrefix + strings.Map(func(r rune) rune {
+		if r >= 'a' && r <= 'z' || r >= '0' && r <= '9' {
+			return r
+		}
+		return '-'
+	}, strings.ToLower(step)) + ".txt"
 }
 
 func (c *capture) save(s string) {

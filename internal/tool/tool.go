@@ -51,6 +51,7 @@ type Workspace struct {
 	Root     *os.Root    // the run's files
 	Box      sandbox.Box // the same files, for programs
 	ReadOnly bool        // plan mode: programs get a read-only mount, and writing tools refuse
+	Step     string      // names the call within the run, and what is kept of its output; empty: by chance
 	Outputs  *os.Root    // where whole outputs are kept when the model gets a cut one; seen in the box at OutputsDir
 	// Watch, if set, receives the output of programs as it comes, for people to
 	// see. It must not block.

@@ -329,7 +329,7 @@ export interface RunChecksCompletedData {
 /**
  * Run created: One attempt at a task began. The first event of the run's stream.
  *
- * Version 1.1.0, kept for 90 days.
+ * Version 1.2.0, kept for 90 days.
  */
 export interface RunCreatedData {
   /** Sequence in that run's stream at which it was forked. */
@@ -357,6 +357,8 @@ export interface RunCreatedData {
     readonly budget_usd?: number;
     /** Commands that check the result; absent: found from the repository. */
     readonly checks?: readonly string[];
+    /** Tool calls that could run at once run one after the other, so that a repetition has the same order. */
+    readonly in_order?: boolean;
     /** Uncommitted changes are part of the start. */
     readonly include_dirty?: boolean;
     /** Tokens in and out in the whole run; 0 or absent: no limit. */
@@ -371,6 +373,8 @@ export interface RunCreatedData {
     readonly price?: string;
     /** Sandbox level asked for: auto, or off when the user typed it. */
     readonly sandbox: string;
+    /** Seed that models are asked to use, with temperature 0; absent: neither is asked for. */
+    readonly seed?: number;
     /** Working time of the whole run, in nanoseconds. */
     readonly timeout_ns: number;
   };
@@ -974,7 +978,7 @@ export const eventVersions: Readonly<Record<EventType, string>> = {
   "run.answered": "1.0.0",
   "run.checkpointed": "1.0.0",
   "run.checks.completed": "1.0.0",
-  "run.created": "1.1.0",
+  "run.created": "1.2.0",
   "run.delivered": "1.0.0",
   "run.noted": "1.0.0",
   "run.phase.changed": "1.0.0",
