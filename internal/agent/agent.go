@@ -229,7 +229,7 @@ func (c *Conversation) request() *llm.Request {
 	req := &llm.Request{
 		Model:        c.spec.Model,
 		System:       c.spec.System,
-		Messages:     Repair(c.history),
+		Messages:     llm.Repair(c.history),
 		MaxTokens:    c.spec.MaxOutput,
 		AgentRole:    c.spec.Role,
 		Conversation: c.spec.Conversation,

@@ -8,61 +8,6 @@ import (
 	"mgx/internal/llm"
 )
 
-// Repair returns a history that any provider accepts: every call is answered in
-// the message that follows it, exactly once and in order; results without a call
-// and empty messages are gone; two messages of the user in a row are one. What
-// is already so comes back unchanged, in the same order.
-func Repair(in []llm.Message) []llm.Message {
-	var out []llm.Message
-	for i := 0; i < len(in); i++ {
-		m := in[i]
-		switch m.Role {
-		case llm.User:
-			if n := len(out); n > 0 && out[n-1].Role == llm.User {
-				out[n-1].Parts = append(slices.Clone(out[n-1].Parts), m.Parts...)
-			} else if len(m.Parts) > 0 {
-				out = append(out, m)
-			}
-		case llm.Assistant:
-			if len(m.Parts) == 0 || textOf(m) == "" && len(callsOf(m)) == 0 {
-				continue
-			}
-			out = append(out, m)
-			calls := callsOf(m)
-			if len(calls) == 0 {
-				continue
-			}
-			var results llm.Message
-			if i+1 < len(in) && in[i+1].Role == llm.Tool {
-				i++
-				results = in[i]
-			}
-			out = append(out, answers(calls, results))
-		case llm.Tool: // results whose call is gone
-		}
-	}
-	return out
-}
-
-// answers pairs calls with their results, inventing what is missing.
-func answers(calls []llm.ToolCall, have llm.Message) llm.Message {
-	m := llm.Message{Role: llm.Tool}
-	for _, call := range calls {
-		r := &llm.ToolResult{
-			CallID: call.ID, Name: call.Name, IsError: true,
-			Text: "The call was interrupted and its result is unknown. Look before you repeat it.",
-		}
-		for _, p := range have.Parts {
-			if p.Result != nil && p.Result.CallID == call.ID {
-				r = p.Result
-				break
-			}
-		}
-		m.Parts = append(m.Parts, llm.Part{Result: r})
-	}
-	return m
-}
-
 // estimate is a rough count of the tokens of a history: four bytes each.
 func estimate(history []llm.Message) int {
 	n := 0
@@ -152,8 +97,8 @@ func (c *Conversation) summarise(end int) error {
 	c.compact++
 	req := c.request()
 	req.Tools, req.ToolChoice = nil, "none"
-	req.Messages = append(Repair(flatten(c.history[:end])), llm.Message{Role: llm.User, Parts: []llm.Part{{Text: summaryRequest}}})
-	req.Messages = Repair(req.Messages)
+	req.Messages = append(llm.Repair(flatten(c.history[:end])), llm.Message{Role: llm.User, Parts: []llm.Part{{Text: summaryRequest}}})
+	req.Messages = llm.Repair(req.Messages)
 	resp, err := c.host.Turn(c.step(fmt.Sprintf("summary-%d", c.compact)), req)
 	if err != nil {
 		return err

@@ -68,11 +68,11 @@ func whole(history []llm.Message) string {
 func TestRepairMakesAnyHistoryWhole(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		in := anyHistory(t)
-		out := Repair(in)
+		out := llm.Repair(in)
 		if problem := whole(out); problem != "" {
 			t.Fatalf("%s in %+v", problem, out)
 		}
-		if again := Repair(out); !reflect.DeepEqual(again, out) {
+		if again := llm.Repair(out); !reflect.DeepEqual(again, out) {
 			t.Fatalf("repairing twice changes it: %+v then %+v", out, again)
 		}
 	})

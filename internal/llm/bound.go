@@ -34,6 +34,9 @@ func headBound(req *Request) int64 {
 	for _, t := range req.Tools {
 		n += frameOfTool + 2*(len(t.Name)+len(t.Description)+len(t.Schema))
 	}
+	if req.Format != nil {
+		n += frameOfTool + 2*(len(req.Format.Name)+len(req.Format.Schema))
+	}
 	return int64(n)
 }
 
@@ -118,7 +121,10 @@ func (m *promptMemory) learn(name string, req *Request, usage mgx.Usage) {
 func (m *promptMemory) hash(req *Request, n int) uint64 {
 	h := &fieldHash{}
 	h.SetSeed(m.seed)
-	h.add(req.System, req.ToolChoice)
+	h.add(req.System, req.ToolChoice, req.Effort)
+	if req.Format != nil {
+		h.add("format", req.Format.Name, string(req.Format.Schema))
+	}
 	for _, t := range req.Tools {
 		h.add("tool", t.Name, t.Description, string(t.Schema))
 	}

@@ -2,6 +2,7 @@ package llm
 
 import (
 	"encoding/json"
+	"errors"
 	"net/http"
 	"regexp"
 	"strconv"
@@ -15,6 +16,44 @@ type ErrorBody struct {
 	Code    any    `json:"code"` // a string, or a number, or null
 	Message string `json:"message"`
 	Param   string `json:"param"`
+	Status  string `json:"status"` // Google's name of the status
+	// Details are Google's: why exactly, and how long to wait.
+	Details []ErrorDetail `json:"details"`
+}
+
+// ErrorDetail is one of several kinds of detail; fields of others are empty.
+type ErrorDetail struct {
+	Reason     string `json:"reason"`     // google.rpc.ErrorInfo
+	RetryDelay string `json:"retryDelay"` // google.rpc.RetryInfo, such as "34.07s"
+	Violations []struct {
+		QuotaID string `json:"quotaId"`
+	} `json:"violations"` // google.rpc.QuotaFailure
+}
+
+// retryDelay is how long Google asks to wait, which it says in the body
+// (BerriAI/litellm#25507); 0 when it does not.
+func (b ErrorBody) retryDelay() time.Duration {
+	for _, d := range b.Details {
+		if wait, err := time.ParseDuration(d.RetryDelay); err == nil && wait > 0 {
+			return min(wait, 24*time.Hour)
+		}
+	}
+	return 0
+}
+
+// filtered reports whether a content filter refused the prompt, as Azure says it.
+func (b ErrorBody) filtered() bool { return codeText(b.Code) == "content_filter" }
+
+// words is all that an error says about its kind.
+func (b ErrorBody) words() string {
+	words := []string{b.Type, codeText(b.Code), b.Status, b.Message}
+	for _, d := range b.Details {
+		words = append(words, d.Reason)
+		for _, v := range d.Violations {
+			words = append(words, v.QuotaID)
+		}
+	}
+	return strings.Join(words, " ")
 }
 
 // ParseError reads a provider's error in whatever form it came: an object under
@@ -35,7 +74,9 @@ func ParseError(raw []byte) ErrorBody {
 		return ErrorBody{Message: text(raw)}
 	}
 	var body ErrorBody
-	if json.Unmarshal(one.Error, &body) == nil && (body.Message != "" || body.Type != "") {
+	// A field of another shape than expected must not hide the others, so only a
+	// body that says nothing at all counts as not understood.
+	if err := json.Unmarshal(one.Error, &body); (err == nil || isShape(err)) && (body.Message != "" || body.Type != "") {
 		return body
 	}
 	body = ErrorBody{Type: one.Type, Code: one.Code}
@@ -46,6 +87,13 @@ func ParseError(raw []byte) ErrorBody {
 		}
 	}
 	return body
+}
+
+// isShape reports whether err is about a field of an unexpected type; the
+// others were decoded then.
+func isShape(err error) bool {
+	_, ok := errors.AsType[*json.UnmarshalTypeError](err)
+	return ok
 }
 
 // text is a JSON string's value, or the bytes as they are.
@@ -59,15 +107,18 @@ func text(raw json.RawMessage) string {
 
 var (
 	saysTooLong = regexp.MustCompile(`(?i)context[_ ](length|window|size)|maximum context|(prompt|input|request) is too long|too many (input )?tokens|exceeds? the (available )?context|input token count`)
-	saysNoMoney = regexp.MustCompile(`(?i)insufficient[_ ](quota|credits?|balance|funds)|credit balance|billing_(error|hard_limit|not_active)|payment required|exceeded_current_quota`)
-	saysNoModel = regexp.MustCompile(`(?i)model_not_found|model[^.]{0,100}(does not exist|not found|not_found|not supported|unknown)|no (such )?model|unknown model|invalid model|not a valid model|^model: |no endpoints found`)
+	saysNoMoney = regexp.MustCompile(`(?i)insufficient[_ ](quota|credits?|balance|funds)|credit balance|billing_(error|hard_limit|not_active)|payment required|exceeded_current_quota|PerDay`)
+	saysNoModel = regexp.MustCompile(`(?i)model_not_found|model[^.]{0,100}(does not exist|not found|not_found|not supported|unknown)|no (such )?model|unknown model|invalid model|not a valid model|^model: |no endpoints found|models/\S+ is not found|DeploymentNotFound`)
+	saysNoKey   = regexp.MustCompile(`API_KEY_INVALID|API_KEY_SERVICE_BLOCKED`)
 )
 
 // Classify says what a status and an error body mean. A status of 0 or 200 is an
 // error reported within a stream: the body's type alone decides.
 func Classify(status int, body ErrorBody) (fault Fault, noModel bool) {
-	words := body.Type + " " + codeText(body.Code) + " " + body.Message
+	words := body.words()
 	switch {
+	case saysNoKey.MatchString(words): // Google: 400
+		return FaultAuth, false
 	case saysNoMoney.MatchString(words) || status == http.StatusPaymentRequired || body.Type == "billing_error":
 		return FaultQuota, false
 	case status == http.StatusTooManyRequests:
@@ -107,12 +158,19 @@ func typeFault(words string) Fault {
 		fault Fault
 	}{
 		{"authentication_error", FaultAuth},
+		{"unauthenticated", FaultAuth},
+		{"permission_denied", FaultAuth},
 		{"permission_error", FaultAuth},
 		{"invalid_api_key", FaultAuth},
 		{"rate_limit", FaultRate},
 		{"429", FaultRate},
+		{"resource_exhausted", FaultRate},
 		{"timeout", FaultTimeout},
+		{"deadline_exceeded", FaultTimeout},
 		{"invalid_request", FaultRequest},
+		{"invalid_argument", FaultRequest},
+		{"content_filter", FaultRequest},
+		{"_policy", FaultRequest}, // bio_policy, content_policy_violation …
 		{"not_found_error", FaultRequest},
 		{"request_too_large", FaultRequest},
 		{"invalid_prompt", FaultRequest},

@@ -24,6 +24,7 @@ type CallError struct {
 	RetryAfter time.Duration
 	RequestID  string // the provider's name for the call, for its support
 	NoModel    bool   // the provider does not serve the model
+	Filtered   bool   // the provider's content filter refused the prompt
 	// InStream says that the provider had accepted the call (status 200) and
 	// reported the failure, or broke off, afterwards: it may have cost something.
 	InStream bool
@@ -64,6 +65,8 @@ func (e *CallError) AsMGX(known []string) *mgx.Error {
 
 func (e *CallError) advice(known []string) (code, advice string) {
 	switch {
+	case e.Filtered:
+		return "content_filter", "Its content filter refuses the prompt: reword the task, or choose a model of another provider."
 	case e.NoModel:
 		return "model_not_found", "Choose another with --model " + e.Provider + "/NAME" + listNames(known) + "."
 	case e.Fault == FaultAuth && e.KeySetting == "":

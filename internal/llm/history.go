@@ -27,6 +27,9 @@ func CheckRequest(req *Request) error {
 			return badRequest("the schema of tool %s is not JSON", t.Name)
 		}
 	}
+	if req.Format != nil && !json.Valid(req.Format.Schema) {
+		return badRequest("the schema of its format is not JSON")
+	}
 	open := map[string]bool{}
 	for i, m := range req.Messages {
 		if m.Role != Tool && len(open) > 0 {

@@ -9,7 +9,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"iter"
 	"net"
 	"net/http"
 	"net/url"
@@ -40,19 +39,36 @@ type Endpoint struct {
 	client     *http.Client
 }
 
-// NewEndpoint prepares an endpoint. A nil client gets a default one. Time-outs
-// are the Router's business, so a client should have none of its own.
-func NewEndpoint(provider, baseURL string, client *http.Client, header http.Header) *Endpoint {
-	if client == nil {
-		client = &http.Client{Transport: defaultTransport}
+// Connection is what it takes to reach a server of any dialect.
+type Connection struct {
+	Name       string // the P of P/M
+	BaseURL    string
+	APIKey     string // empty: none is sent
+	KeySetting string // where the user set the key, for error messages
+	Client     *http.Client
+	Headers    map[string]string // sent with every call
+}
+
+// NewEndpoint prepares an endpoint that sends the key in a header of this name,
+// behind a scheme such as "Bearer " or none. A nil client gets a default one.
+// Time-outs are the Router's business, so a client should have none of its own.
+func NewEndpoint(c Connection, keyHeader, scheme string) *Endpoint {
+	client := http.Client{Transport: defaultTransport}
+	if c.Client != nil {
+		client = *c.Client
 	}
-	own := *client
-	own.CheckRedirect = sameHost
-	header = header.Clone()
+	client.CheckRedirect = sameHost
+	header := http.Header{}
+	for name, value := range c.Headers {
+		header.Set(name, value)
+	}
+	if c.APIKey != "" {
+		header.Set(keyHeader, scheme+c.APIKey)
+	}
 	header.Set("User-Agent", "mgx")
 	return &Endpoint{
-		Provider: provider, BaseURL: strings.TrimRight(baseURL, "/"), Header: header, client: &own,
-		Secrets: secretsOf(baseURL, header),
+		Provider: c.Name, BaseURL: strings.TrimRight(c.BaseURL, "/"), Header: header, client: &client,
+		Secrets: secretsOf(c.BaseURL, header), KeySetting: c.KeySetting,
 	}
 }
 
@@ -92,18 +108,6 @@ func secretsOf(baseURL string, header http.Header) []string {
 	// Longest first: a secret that contains another goes whole.
 	slices.SortFunc(secrets, func(a, b string) int { return len(b) - len(a) })
 	return secrets
-}
-
-// Answer is an accepted call: status 200 and a body to read.
-type Answer struct {
-	Close func() error
-
-	body *bufio.Reader // bounded; reading past the bound is ErrTooLarge
-	kept *kept         // of a passed request: what was read; else nil
-
-	endpoint  *Endpoint
-	model     string
-	requestID string
 }
 
 // Post sends a call. Every error is a *CallError, except that of an ended ctx.
@@ -185,6 +189,10 @@ func (e *Endpoint) refused(resp *http.Response, model string) error {
 	raw, _ := io.ReadAll(io.LimitReader(resp.Body, maxErrors)) // what could be read explains best
 	body := ParseError(raw)
 	fault, noModel := Classify(resp.StatusCode, body)
+	wait := RetryAfter(resp.StatusCode, resp.Header, time.Now())
+	if wait == 0 && fault == FaultRate {
+		wait = body.retryDelay()
+	}
 	if resp.StatusCode >= 300 && resp.StatusCode < 400 {
 		body.Message = "it redirects to another host, which is not followed; check the base URL"
 	}
@@ -193,93 +201,13 @@ func (e *Endpoint) refused(resp *http.Response, model string) error {
 	}
 	return &CallError{
 		Provider: e.Provider, Model: model, Status: resp.StatusCode, Fault: fault, NoModel: noModel,
-		Message:    Clean(body.Message, e.Secrets...),
-		RetryAfter: RetryAfter(resp.StatusCode, resp.Header, time.Now()),
-		RequestID:  requestID(resp.Header), KeySetting: e.KeySetting,
+		Filtered: body.filtered(), Message: Clean(body.Message, e.Secrets...), RetryAfter: wait,
+		RequestID: requestID(resp.Header), KeySetting: e.KeySetting,
 	}
 }
 
 func requestID(h http.Header) string {
-	return Clean(cmp.Or(h.Get("X-Request-Id"), h.Get("Request-Id")))
-}
-
-// IsDocument waits for the answer to begin and reports whether it is one JSON
-// document instead of an event stream, whatever the headers call it: some
-// servers ignore that a stream was asked for.
-func (a *Answer) IsDocument() bool {
-	for {
-		next, err := a.body.Peek(1)
-		if err != nil {
-			return false // reading will say why
-		}
-		if next[0] > ' ' {
-			return next[0] == '{' || next[0] == '['
-		}
-		a.body.ReadByte() // space that neither form minds
-	}
-}
-
-// Events reads the answer as an event stream.
-func (a *Answer) Events() iter.Seq2[SSE, error] {
-	if a.kept != nil {
-		return a.kept.events(a.body, maxEvent)
-	}
-	return ReadSSE(a.body, maxEvent)
-}
-
-// ReadJSON reads the answer as one document.
-func (a *Answer) ReadJSON() ([]byte, error) {
-	data, err := io.ReadAll(io.LimitReader(a.body, maxJSON+1))
-	if err == nil && len(data) > maxJSON {
-		err = fmt.Errorf("an answer of more than %d bytes: %w", maxJSON, ErrTooLarge)
-	}
-	if a.kept != nil {
-		a.kept.data = data
-	}
-	return data, err
-}
-
-// Fail makes a *CallError of what went wrong while the answer was read: it
-// broke off, was too large or did not decode. Errors that are one already get
-// what only the endpoint knows, and an ended ctx speaks for itself.
-func (a *Answer) Fail(ctx context.Context, err error) error {
-	if ctx.Err() != nil {
-		return context.Cause(ctx)
-	}
-	if internal, ok := errors.AsType[*mgx.Error](err); ok {
-		return internal
-	}
-	e, ok := errors.AsType[*CallError](err)
-	if !ok {
-		e = &CallError{Fault: FaultBad, Message: breakage(err), Err: err}
-		if _, network := errors.AsType[net.Error](err); network {
-			e.Fault = FaultConnection
-		}
-	}
-	e.Provider, e.Model, e.Status, e.InStream = a.endpoint.Provider, a.model, http.StatusOK, true
-	e.RequestID, e.KeySetting = a.requestID, a.endpoint.KeySetting
-	e.Message = Clean(e.Message, a.endpoint.Secrets...)
-	return e
-}
-
-func breakage(err error) string {
-	if errors.Is(err, io.ErrUnexpectedEOF) {
-		return "the answer broke off in the middle"
-	}
-	return "the answer could not be read: " + err.Error()
-}
-
-// StreamError is an error that the provider reports within its answer.
-func StreamError(raw []byte) *CallError {
-	body := ParseError(raw)
-	fault, noModel := Classify(0, body)
-	return &CallError{Fault: fault, NoModel: noModel, Message: cmp.Or(body.Message, body.Type, "no explanation")}
-}
-
-// BadAnswer is a *CallError for an answer that is not what the dialect promises.
-func BadAnswer(format string, args ...any) *CallError {
-	err := fmt.Errorf(format, args...)
-	return &CallError{Fault: FaultBad, Message: err.Error(), Err: errors.Unwrap(err)}
+	return Clean(cmp.Or(h.Get("X-Request-Id"), h.Get("Request-Id"), h.Get("Apim-Request-Id")))
 }
 
 // GetJSON reads a document such as a list of models into v.
@@ -302,25 +230,6 @@ func (e *Endpoint) GetJSON(ctx context.Context, path string, v any) error {
 		return answer.Fail(ctx, BadAnswer("the list of models does not decode: %w", err))
 	}
 	return nil
-}
-
-// boundedReader reads up to left bytes and fails then, where io.LimitReader
-// would pretend that the stream had ended.
-type boundedReader struct {
-	in   io.Reader
-	left int64
-}
-
-func (b *boundedReader) Read(p []byte) (int, error) {
-	if b.left <= 0 {
-		return 0, fmt.Errorf("an answer of more than %d bytes: %w", maxWire, ErrTooLarge)
-	}
-	if int64(len(p)) > b.left {
-		p = p[:b.left]
-	}
-	n, err := b.in.Read(p)
-	b.left -= int64(n)
-	return n, err
 }
 
 // MarshalWire encodes v as compact JSON whose strings keep <, > and & as they

@@ -9,9 +9,9 @@
 package anthropic
 
 import (
+	"cmp"
 	"context"
 	"iter"
-	"net/http"
 	"net/url"
 	"strings"
 
@@ -27,15 +27,9 @@ const apiVersion = "2023-06-01"
 // dialect names the blocks that are kept for this API.
 const dialect = "anthropic"
 
-// Options describe one endpoint.
-type Options struct {
-	Name       string // the P of P/M; default "anthropic"
-	BaseURL    string // with or without /v1; default [DefaultBaseURL]
-	APIKey     string // empty: none is sent
-	KeySetting string // where the user set the key, for error messages
-	Client     *http.Client
-	Headers    map[string]string
-}
+// Options describe one endpoint. Name is "anthropic" by default; BaseURL, with or
+// without /v1, is [DefaultBaseURL].
+type Options = llm.Connection
 
 type provider struct {
 	name     string
@@ -44,18 +38,9 @@ type provider struct {
 
 // New returns a provider for the endpoint. It makes no call.
 func New(o Options) llm.Provider {
-	if o.Name == "" {
-		o.Name = "anthropic"
-	}
-	header := http.Header{"Anthropic-Version": {apiVersion}}
-	for name, value := range o.Headers {
-		header.Set(name, value)
-	}
-	if o.APIKey != "" {
-		header.Set("X-Api-Key", o.APIKey)
-	}
-	endpoint := llm.NewEndpoint(o.Name, withVersion(o.BaseURL), o.Client, header)
-	endpoint.KeySetting = o.KeySetting
+	o.Name, o.BaseURL = cmp.Or(o.Name, "anthropic"), withVersion(o.BaseURL)
+	endpoint := llm.NewEndpoint(o, "X-Api-Key", "")
+	endpoint.Header.Set("Anthropic-Version", apiVersion)
 	return &provider{name: o.Name, endpoint: endpoint}
 }
 
@@ -78,19 +63,16 @@ func (p *provider) Stream(ctx context.Context, req *llm.Request) iter.Seq2[llm.C
 			yield(llm.Chunk{}, err)
 			return
 		}
+		if err := check(req, p.name); err != nil {
+			yield(llm.Chunk{}, err)
+			return
+		}
 		answer, err := p.endpoint.Post(ctx, "/messages", req.Model, encode(req))
 		if err != nil {
 			yield(llm.Chunk{}, err)
 			return
 		}
-		defer answer.Close()
-		resp, err := p.decode(answer, req, yield)
-		switch {
-		case err != nil:
-			yield(llm.Chunk{}, answer.Fail(ctx, err))
-		case resp != nil:
-			yield(llm.Chunk{Response: resp}, nil)
-		}
+		answer.Deliver(ctx, yield, func() (*llm.Response, error) { return p.decode(answer, req, yield) })
 	}
 }
 

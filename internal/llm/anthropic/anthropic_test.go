@@ -237,7 +237,7 @@ func TestModelsThatThinkUnasked(t *testing.T) {
 		"claude-sonnet-4-5-20250929": false, "claude-opus-4-6": false, "claude-opus-4-7": true, "claude-opus-4.8": true,
 		"claude-sonnet-5": true, "claude-opus-5-5": true, "claude-fable-5": true, "claude-mythos-preview": true, "other": false,
 	} {
-		if got := fixedSampling(model); got != want {
+		if got := modelOf(model).fixedSampling(); got != want {
 			t.Errorf("%s: %v", model, got)
 		}
 	}

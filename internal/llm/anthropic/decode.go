@@ -65,22 +65,8 @@ func (p *provider) decode(answer *llm.Answer, req *llm.Request, yield func(llm.C
 	if answer.IsDocument() {
 		return d.document(answer, yield)
 	}
-	for event, err := range answer.Events() {
-		if err != nil {
-			return nil, err
-		}
-		var chunk llm.Chunk // stays empty for comments and pings: the server lives
-		if !event.Comment {
-			if chunk, err = d.add(event.Data); err != nil {
-				return nil, err
-			}
-		}
-		if d.stopped {
-			break
-		}
-		if !yield(chunk, nil) {
-			return nil, nil
-		}
+	if whole, err := answer.Each(yield, d.event); !whole {
+		return nil, err
 	}
 	return d.finish()
 }
@@ -98,6 +84,7 @@ type decoder struct {
 	usage    wireUsage
 	hasUsage bool
 	size     int
+	show     [1]llm.Chunk // what an event shows, used again by the next
 }
 
 // block is one content block under way.
@@ -112,6 +99,15 @@ type block struct {
 
 func newDecoder(provider string, req *llm.Request) *decoder {
 	return &decoder{provider: provider, model: req.Model, calls: llm.NewCalls(req), open: map[int]*block{}}
+}
+
+func (d *decoder) event(data []byte) ([]llm.Chunk, bool, error) {
+	chunk, err := d.add(data)
+	if err != nil || d.stopped {
+		return nil, d.stopped, err
+	}
+	d.show[0] = chunk
+	return d.show[:], false, nil
 }
 
 // add takes one event and returns what of it can be shown.
@@ -299,9 +295,7 @@ func (d *decoder) finish() (*llm.Response, error) {
 	}
 	calls := d.calls.Finish()
 	for _, b := range d.blocks {
-		if part, ok := b.part(calls); ok {
-			resp.Message.Parts = append(resp.Message.Parts, part)
-		}
+		resp.Message.Parts = append(resp.Message.Parts, b.parts(calls)...)
 	}
 	if usage := d.total(); d.hasUsage && usage.Prompt > 0 {
 		resp.Usage, resp.UsageOK = usage, true
@@ -322,17 +316,31 @@ func (d *decoder) finishReason() llm.Finish {
 	return llm.FinishStop
 }
 
-// part is the finished block. Kinds that we do not know are kept as they began.
-func (b *block) part(calls []llm.ToolCall) (llm.Part, bool) {
+// parts are the finished block: an Opaque with the fields that a Part cannot
+// hold, if any, and the Part. Kinds that we do not know are kept as they began.
+func (b *block) parts(calls []llm.ToolCall) []llm.Part {
 	switch b.Type {
 	case "text":
-		return llm.Part{Text: b.text.String()}, b.text.Len() > 0
+		if b.text.Len() == 0 {
+			return nil
+		}
+		return withRest(llm.Part{Text: b.text.String()}, b.raw, "type", "text", "citations")
 	case "tool_use":
-		return llm.Part{Call: &calls[b.call]}, true
+		return withRest(llm.Part{Call: &calls[b.call]}, b.raw, "type", "id", "name", "input")
 	case "thinking":
-		return llm.Part{Opaque: &llm.Opaque{Dialect: dialect, Raw: b.thinking()}}, true
+		return []llm.Part{{Opaque: &llm.Opaque{Dialect: dialect, Raw: b.thinking()}}}
 	}
-	return llm.Part{Opaque: &llm.Opaque{Dialect: dialect, Raw: b.raw}}, len(b.raw) > 0
+	if len(b.raw) == 0 {
+		return nil
+	}
+	return []llm.Part{{Opaque: &llm.Opaque{Dialect: dialect, Raw: b.raw}}}
+}
+
+func withRest(p llm.Part, raw json.RawMessage, known ...string) []llm.Part {
+	if rest := llm.KeepRest(dialect, raw, known...); rest != nil {
+		return []llm.Part{{Opaque: rest}, p}
+	}
+	return []llm.Part{p}
 }
 
 // thinking is the block with the text and signature that came in pieces, and

@@ -2,8 +2,6 @@ package anthropic
 
 import (
 	"encoding/json"
-	"regexp"
-	"strconv"
 	"strings"
 
 	"mgx/internal/llm"
@@ -12,14 +10,28 @@ import (
 // messagesRequest is the body of a call, in the order in which the cache reads
 // it: tools, system, messages.
 type messagesRequest struct {
-	Model       string      `json:"model"`
-	MaxTokens   int         `json:"max_tokens"`
-	Temperature *float64    `json:"temperature,omitempty"`
-	ToolChoice  *toolChoice `json:"tool_choice,omitempty"`
-	Tools       []tool      `json:"tools,omitempty"`
-	System      []textBlock `json:"system,omitempty"`
-	Messages    []message   `json:"messages"`
-	Stream      bool        `json:"stream"`
+	Model         string        `json:"model"`
+	MaxTokens     int           `json:"max_tokens"`
+	Temperature   *float64      `json:"temperature,omitempty"`
+	TopP          *float64      `json:"top_p,omitempty"`
+	StopSequences []string      `json:"stop_sequences,omitempty"`
+	Thinking      *thinking     `json:"thinking,omitempty"`
+	OutputConfig  *outputConfig `json:"output_config,omitempty"`
+	ToolChoice    *toolChoice   `json:"tool_choice,omitempty"`
+	Tools         []tool        `json:"tools,omitempty"`
+	System        []textBlock   `json:"system,omitempty"`
+	Messages      []message     `json:"messages"`
+	Stream        bool          `json:"stream"`
+}
+
+type outputConfig struct {
+	Effort string        `json:"effort,omitempty"`
+	Format *outputFormat `json:"format,omitempty"`
+}
+
+type outputFormat struct {
+	Type   string          `json:"type"`
+	Schema json.RawMessage `json:"schema"`
 }
 
 type toolChoice struct {
@@ -67,7 +79,7 @@ var ephemeral = &cacheControl{Type: "ephemeral"}
 
 func encode(req *llm.Request) messagesRequest {
 	out := messagesRequest{
-		Model: req.Model, MaxTokens: req.MaxTokens, Stream: true,
+		Model: req.Model, MaxTokens: req.MaxTokens, StopSequences: req.Stop, Stream: true,
 		Messages: messages(req.Messages),
 	}
 	for _, t := range req.Tools {
@@ -76,41 +88,52 @@ func encode(req *llm.Request) messagesRequest {
 	if strings.TrimSpace(req.System) != "" {
 		out.System = []textBlock{{Type: "text", Text: req.System}}
 	}
-	if len(out.Tools) > 0 {
-		out.ToolChoice = choice(req)
+	m := modelOf(req.Model)
+	effort := ""
+	out.Thinking, effort = m.think(req)
+	if effort != "" {
+		out.OutputConfig = &outputConfig{Effort: effort}
 	}
-	if !fixedSampling(req.Model) {
-		out.Temperature = req.Temperature
+	if req.Format != nil {
+		out.OutputConfig = &outputConfig{effort, formatOf(req.Format)}
+	}
+	asked := out.Thinking != nil && out.Thinking.Type != "disabled"
+	if len(out.Tools) > 0 {
+		out.ToolChoice = choice(req, asked || m.fixedSampling())
+	}
+	if !asked && !m.fixedSampling() {
+		out.sample(req)
 	}
 	out.mark()
 	return out
 }
 
-// choice maps ToolChoice. Models that think unasked refuse to be forced to call
-// a tool, so for them "required" is a wish, which the caller checks anyway.
-func choice(req *llm.Request) *toolChoice {
+// check refuses what the dialect cannot say for a model.
+func check(req *llm.Request, provider string) error {
+	if req.Format != nil && !modelOf(req.Model).takesFormat() {
+		return llm.CannotAsk(provider, req.Model, "schema for its answer")
+	}
+	return nil
+}
+
+// sample sets the one sampling parameter that models from 4.5 on take at a time.
+func (r *messagesRequest) sample(req *llm.Request) {
+	if r.Temperature = req.Temperature; r.Temperature == nil {
+		r.TopP = req.TopP
+	}
+}
+
+// choice maps ToolChoice. Models that think, or do so unasked, refuse to be
+// forced to call a tool, so for them "required" is a wish, which the caller
+// checks anyway.
+func choice(req *llm.Request, free bool) *toolChoice {
 	switch {
 	case req.ToolChoice == "none":
 		return &toolChoice{"none"}
-	case req.ToolChoice == "required" && !fixedSampling(req.Model):
+	case req.ToolChoice == "required" && !free:
 		return &toolChoice{"any"}
 	}
 	return &toolChoice{"auto"}
-}
-
-// modelVersion finds the version in names such as claude-opus-4-7 and
-// claude-sonnet-4-20250514; dates are not minor versions.
-var modelVersion = regexp.MustCompile(`^claude-[a-z]+-(\d+)(?:[-.](\d{1,2}))?(?:-|$)`)
-
-// fixedSampling reports whether a model refuses a temperature: all from 4.7 on.
-func fixedSampling(model string) bool {
-	m := modelVersion.FindStringSubmatch(model)
-	if m == nil {
-		return strings.HasPrefix(model, "claude-mythos")
-	}
-	major, _ := strconv.Atoi(m[1])
-	minor, _ := strconv.Atoi(m[2])
-	return major > 4 || (major == 4 && minor >= 7)
 }
 
 // messages joins neighbours of one role, so that the results of an answer's
@@ -135,17 +158,27 @@ func messages(in []llm.Message) []message {
 
 func blocks(m llm.Message) []any {
 	var out []any
+	var rest map[string]json.RawMessage // of the part that follows
 	for _, p := range m.Parts {
+		kept := rest
+		rest = nil
 		switch {
 		case p.Opaque != nil && p.Opaque.Dialect == dialect:
-			out = append(out, p.Opaque.Raw)
+			var isRest bool
+			if rest, isRest = p.Opaque.Rest(); !isRest {
+				out = append(out, p.Opaque.Raw)
+			}
 		case p.Call != nil:
-			out = append(out, &toolUseBlock{"tool_use", p.Call.ID, p.Call.Name, llm.ArgsObject(p.Call.Args)})
+			block := &toolUseBlock{"tool_use", p.Call.ID, p.Call.Name, llm.ArgsObject(p.Call.Args)}
+			out = append(out, llm.WithRest(block, kept))
 		case p.Result != nil:
 			out = append(out, &toolResultBlock{
 				Type: "tool_result", ToolUseID: p.Result.CallID, Content: p.Result.Text, IsError: p.Result.IsError,
 			})
-		case strings.TrimSpace(p.Text) != "": // the API refuses blank text
+		case strings.TrimSpace(p.Text) == "": // the API refuses blank text
+		case len(kept) > 0:
+			out = append(out, llm.WithRest(&textBlock{Type: "text", Text: p.Text}, kept))
+		default:
 			out = append(out, &textBlock{Type: "text", Text: p.Text})
 		}
 	}

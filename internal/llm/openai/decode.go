@@ -134,53 +134,40 @@ func count(f float64) int64 {
 	return int64(min(f, 1e12))
 }
 
-// decode reads a whole answer, yielding what can be shown. Without error and
+// decodeChat reads a whole answer, yielding what can be shown. Without error and
 // without response, the reader broke off.
-func (p *provider) decode(answer *llm.Answer, req *llm.Request, yield func(llm.Chunk, error) bool) (*llm.Response, error) {
+func (p *provider) decodeChat(answer *llm.Answer, req *llm.Request, yield func(llm.Chunk, error) bool) (*llm.Response, error) {
 	d := newDecoder(p, req)
 	if answer.IsDocument() {
 		data, err := answer.ReadJSON()
 		if err != nil {
 			return nil, err
 		}
-		chunk, err := d.add(data)
-		if err != nil || !d.show(chunk, yield) {
+		show, _, err := d.event(data)
+		if err != nil || !llm.Show(yield, show) {
 			return nil, err
 		}
 		return d.finish()
 	}
-	for event, err := range answer.Events() {
-		if err != nil {
-			return nil, err
-		}
-		var chunk llm.Chunk // stays empty for a comment: the server lives
-		if !event.Comment {
-			if string(event.Data) == "[DONE]" {
-				break
-			}
-			if chunk, err = d.add(event.Data); err != nil {
-				return nil, err
-			}
-		}
-		if !d.show(chunk, yield) {
-			return nil, nil
-		}
+	if whole, err := answer.Each(yield, d.event); !whole {
+		return nil, err
 	}
 	return d.finish()
 }
 
-// show yields a chunk, and one more for each further call that began in its event.
-func (d *decoder) show(chunk llm.Chunk, yield func(llm.Chunk, error) bool) bool {
-	if !yield(chunk, nil) {
-		return false
-	}
-	for _, name := range d.alsoBegan {
-		if !yield(llm.Chunk{ToolName: name}, nil) {
-			return false
-		}
-	}
+// event takes one event: what it shows, and a chunk for each call that began in
+// it after the first.
+func (d *decoder) event(data []byte) ([]llm.Chunk, bool, error) {
 	d.alsoBegan = d.alsoBegan[:0]
-	return true
+	chunk, err := d.add(data)
+	if err != nil {
+		return nil, false, err
+	}
+	d.show = append(d.show[:0], chunk)
+	for _, name := range d.alsoBegan {
+		d.show = append(d.show, llm.Chunk{ToolName: name})
+	}
+	return d.show, false, nil
 }
 
 // decoder puts an answer together.
@@ -198,7 +185,8 @@ type decoder struct {
 	usage    *mgx.Usage
 	size     int
 
-	alsoBegan []string // names of calls that began in the latest event, after the first
+	alsoBegan []string    // names of calls that began in the latest event, after the first
+	show      []llm.Chunk // what the latest event shows
 }
 
 func newDecoder(p *provider, req *llm.Request) *decoder {

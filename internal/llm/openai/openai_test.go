@@ -286,13 +286,19 @@ func TestEncode(t *testing.T) {
 
 func TestQuirks(t *testing.T) {
 	t.Parallel()
-	reasoning := Quirks{MaxCompletionTokens: true, NoTemperature: true}
-	silent := Quirks{MaxCompletionTokens: true, NoTemperature: true, ToolEffort: "none"}
+	plain := Quirks{HasResponses: true, Efforts: EffortNever}
+	reasoning := func(efforts Efforts) Quirks {
+		return Quirks{HasResponses: true, MaxCompletionTokens: true, NoSampling: true, Efforts: efforts}
+	}
+	newest := reasoning(EffortNone)
+	newest.Responses = true
+	alone := reasoning(EffortMinimal)
+	alone.Responses = true
 	for model, want := range map[string]Quirks{
-		"gpt-4o": {}, "gpt-4.1-mini": {}, "gpt-5-chat-latest": {}, "chatgpt-4o-latest": {},
-		"o1": reasoning, "o3-mini": reasoning, "o4-mini-2025-04-16": reasoning,
-		"gpt-5": reasoning, "gpt-5-mini-2025-08-07": reasoning, "gpt-5.2": reasoning,
-		"gpt-5.4": silent, "gpt-5.6-terra": silent, "gpt-6-sol": silent, "gpt-10.1": silent,
+		"gpt-4o": plain, "gpt-4.1-mini": plain, "gpt-5-chat-latest": plain, "chatgpt-4o-latest": plain,
+		"o1": reasoning(EffortLow), "o3-mini": reasoning(EffortLow), "o4-mini-2025-04-16": reasoning(EffortLow),
+		"gpt-5": reasoning(EffortMinimal), "gpt-5-mini-2025-08-07": reasoning(EffortMinimal), "gpt-5.2": reasoning(EffortNone),
+		"gpt-5.4": newest, "gpt-5.6-terra": newest, "gpt-6-sol": newest, "gpt-10.1": newest, "gpt-5-codex": alone, "gpt-5-pro": alone,
 	} {
 		if got := QuirksOf(DefaultBaseURL)(model); got != want {
 			t.Errorf("%s: %+v", model, got)
@@ -302,15 +308,15 @@ func TestQuirks(t *testing.T) {
 		}
 	}
 	temperature := 0.5
-	req := basicRequest("gpt-5.6-terra")
+	req := basicRequest("gpt-5.2")
 	req.Temperature = &temperature
 	req.Tools = []llm.ToolSpec{{Name: "t", Schema: json.RawMessage(`{}`)}}
 	got := New(Options{}).(*provider).encode(req)
-	if got.MaxTokens != 0 || got.MaxCompletionTokens != 100 || got.Temperature != nil || got.ReasoningEffort != "none" {
+	if got.MaxTokens != 0 || got.MaxCompletionTokens != 100 || got.Temperature != nil || got.ReasoningEffort != "" {
 		t.Errorf("got %+v", got)
 	}
 	req.Tools = nil
-	if got := New(Options{}).(*provider).encode(req); got.ReasoningEffort != "" || got.ToolChoice != "" {
+	if got := New(Options{}).(*provider).encode(req); got.ToolChoice != "" {
 		t.Errorf("without tools: %+v", got)
 	}
 }
