@@ -30,6 +30,7 @@ var backupTables = []backupTable{
 	{"webhook_secrets", "webhook, created_at, secret"},
 	{"webhook_deliveries", "webhook, event"},
 	{"webhook_attempts", "webhook, event, ord"},
+	{"gateway_keys", "id"},
 	{"consumers", "name"},
 	{"consumer_dead", "consumer, event"},
 }

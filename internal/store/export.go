@@ -34,6 +34,7 @@ var exports = []exported{
 	{"signal", "signals", "id", ofWorkspace, executionsOf + `task = $1)`, executionsOf + `run = $1)`},
 	{"spending", "ledger", "id", ofWorkspace, `run IN (SELECT id FROM runs WHERE task = $1)`, `run = $1`},
 	{"webhook", "webhooks", "id", ofWorkspace, "", ""},
+	{"gateway_key", "gateway_keys", "id", ofWorkspace, "", ""},
 	{"webhook_delivery", "webhook_deliveries", "webhook, position", `webhook IN (SELECT id FROM webhooks WHERE workspace = $1)`, eventsOf + taskOrStream + `)`, eventsOf + runOrStream + `)`},
 	{"webhook_attempt", "webhook_attempts", "webhook, event, ord", `webhook IN (SELECT id FROM webhooks WHERE workspace = $1)`, eventsOf + taskOrStream + `)`, eventsOf + runOrStream + `)`},
 	{"consumer_dead_letter", "consumer_dead", "consumer, position", ofWorkspace, eventsOf + taskOrStream + `)`, eventsOf + runOrStream + `)`},
