@@ -54,6 +54,7 @@ func checkRecording(t *testing.T, p llm.Provider, e suite.Exchange) *llm.Respons
 			text.WriteString(part.Text)
 		case part.Call != nil:
 			got = append(got, "tool_use "+part.Call.ID+" "+part.Call.Name+" "+canonical(t, part.Call.Args))
+		case isRest(part):
 		case part.Opaque != nil:
 			var b struct{ Thinking, Signature string }
 			json.Unmarshal(part.Opaque.Raw, &b)
@@ -67,6 +68,14 @@ func checkRecording(t *testing.T, p llm.Provider, e suite.Exchange) *llm.Respons
 		t.Errorf("usage %+v, want %d and %d", resp.Usage, prompt, output)
 	}
 	return resp
+}
+
+func isRest(p llm.Part) bool {
+	if p.Opaque == nil {
+		return false
+	}
+	_, rest := p.Opaque.Rest()
+	return rest
 }
 
 func canonical(t *testing.T, doc string) string {
@@ -169,7 +178,7 @@ func checkEcho(t *testing.T, resp *llm.Response, next string) int {
 	}
 	n := 0
 	for _, part := range resp.Message.Parts {
-		if part.Opaque == nil {
+		if part.Opaque == nil || isRest(part) {
 			continue
 		}
 		var got map[string]any

@@ -98,7 +98,11 @@ func continuesUnthought(messages []llm.Message) bool {
 		return false
 	}
 	return !slices.ContainsFunc(messages[n-2].Parts, func(p llm.Part) bool {
-		return p.Opaque != nil && p.Opaque.Dialect == dialect
+		if p.Opaque == nil || p.Opaque.Dialect != dialect {
+			return false
+		}
+		_, rest := p.Opaque.Rest()
+		return !rest
 	})
 }
 

@@ -25,7 +25,7 @@ func TestConforms(t *testing.T) {
 
 func TestFaults(t *testing.T) {
 	t.Parallel()
-	suite.RunFaults(t, connect)
+	suite.RunFaults(t, suite.Wire{Connect: connect, Starts: true, Ends: true, Refuses: llm.FinishRefusal, Filters: llm.FinishRefusal})
 }
 
 func TestRouter(t *testing.T) {

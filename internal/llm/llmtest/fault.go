@@ -24,9 +24,9 @@ const (
 	HalfLine                  // end cleanly within the event after After
 	StallFirst                // accept the call and say nothing
 	Stall                     // say nothing more after After events
-	NoEnd                     // leave out [DONE], or message_stop
+	NoEnd                     // leave out [DONE], or message_stop, where the dialect has it
 	NoFinish                  // leave out the finish reason as well, and what follows it
-	Restarted                 // send message_start twice (or the role twice), the second time after After events
+	Restarted                 // send the start of an answer twice, the second time after After events
 	BadJSON                   // send an event that is not JSON after After events
 	StreamError               // report Body as an error after After events
 	Endless                   // never stop sending text
@@ -45,4 +45,6 @@ const (
 	Interleaved // send the arguments of several calls in turns
 	NoIDs       // send tool calls without ids
 	SameIDs     // send all tool calls with one id
+	Refused     // mark the answer as a refusal, where the dialect has one
+	Filtered    // mark the answer as cut by a content filter
 )

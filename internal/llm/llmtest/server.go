@@ -14,11 +14,14 @@ import (
 	"mgx/internal/llm"
 )
 
-// Server is an HTTP handler that serves a provider in both dialects:
+// Server is an HTTP handler that serves a provider in all dialects:
 //
-//	POST /v1/chat/completions   OpenAI Chat Completions
-//	POST /v1/messages           Anthropic Messages
-//	GET  /v1/models             for both
+//	POST /v1/chat/completions                         OpenAI Chat Completions
+//	POST /v1/responses                                OpenAI Responses
+//	POST /openai/v1/…, /openai/deployments/MODEL/…    both, as Azure has them
+//	POST /v1/messages                                 Anthropic Messages
+//	POST /v1beta/models/MODEL:streamGenerateContent   Gemini
+//	GET  /v1/models, /openai/v1/models, /v1beta/models
 //
 // It streams what the provider streams, so time-outs, breaks and restarts can be
 // tried over a real connection.
@@ -54,9 +57,9 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	switch {
 	case !s.authorised(r):
 		writeJSON(w, http.StatusUnauthorized, wire.failure(http.StatusUnauthorized, "authentication_error", "invalid API key"))
-	case r.Method == http.MethodGet && r.URL.Path == "/v1/models":
-		s.models(w, r)
-	case r.Method == http.MethodPost && (r.URL.Path == chatPath || r.URL.Path == messagesPath):
+	case r.Method == http.MethodGet && strings.HasSuffix(r.URL.Path, "/models"):
+		s.models(w, r, wire)
+	case r.Method == http.MethodPost && isCall(r.URL.Path):
 		s.post(w, r, wire)
 	default:
 		writeJSON(w, http.StatusNotFound, wire.failure(http.StatusNotFound, "not_found_error", "no such path: "+r.URL.Path))
@@ -64,20 +67,24 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 }
 
 func (s *Server) authorised(r *http.Request) bool {
-	return s.Key == "" || r.Header.Get("X-Api-Key") == s.Key || r.Header.Get("Authorization") == "Bearer "+s.Key
+	if s.Key == "" || r.Header.Get("Authorization") == "Bearer "+s.Key {
+		return true
+	}
+	for _, name := range []string{"X-Api-Key", "X-Goog-Api-Key", "Api-Key"} {
+		if r.Header.Get(name) == s.Key {
+			return true
+		}
+	}
+	return false
 }
 
-func (s *Server) models(w http.ResponseWriter, r *http.Request) {
+func (s *Server) models(w http.ResponseWriter, r *http.Request, wire dialect) {
 	models, err := s.Provider.Models(r.Context())
 	if err != nil {
-		writeJSON(w, http.StatusBadGateway, chatWire{}.failure(http.StatusBadGateway, "api_error", err.Error()))
+		writeJSON(w, http.StatusBadGateway, wire.failure(http.StatusBadGateway, "api_error", err.Error()))
 		return
 	}
-	data := []map[string]any{}
-	for _, m := range models {
-		data = append(data, map[string]any{"id": m.ID, "object": "model"})
-	}
-	writeJSON(w, http.StatusOK, map[string]any{"object": "list", "data": data})
+	writeJSON(w, http.StatusOK, wire.models(models))
 }
 
 func (s *Server) post(w http.ResponseWriter, r *http.Request, wire dialect) {
@@ -96,7 +103,8 @@ func (s *Server) post(w http.ResponseWriter, r *http.Request, wire dialect) {
 	if err != nil || fault.beforeAnswer(w, r) {
 		return
 	}
-	req, stream, err := wire.request(body)
+	wire.behave(fault.Kind)
+	req, stream, err := wire.request(r, body)
 	if err != nil {
 		writeJSON(w, http.StatusBadRequest, wire.failure(http.StatusBadRequest, "invalid_request_error", err.Error()))
 		return
@@ -188,7 +196,7 @@ func messageOf(err error) string {
 // stream sends the provider's answer as it comes. Nothing is sent before the
 // provider says something, so its errors get a status of their own.
 func (s *Server) stream(w http.ResponseWriter, r *http.Request, wire dialect, req *llm.Request, fault Fault) {
-	out := &sender{w: w, r: r, wire: wire, fault: fault}
+	out := &sender{w: w, r: r, wire: wire, fault: fault, model: req.Model}
 	defer out.close()
 	for chunk, err := range s.Provider.Stream(r.Context(), req) {
 		switch {
@@ -203,7 +211,7 @@ func (s *Server) stream(w http.ResponseWriter, r *http.Request, wire dialect, re
 		}
 		frames := wire.delta(chunk, req.Model)
 		if chunk.Response != nil {
-			frames = wire.end(chunk.Response, fault.Kind)
+			frames = wire.end(chunk.Response)
 		}
 		if !out.begun {
 			frames = append(wire.start(req.Model), frames...)
@@ -222,6 +230,7 @@ type sender struct {
 	r     *http.Request
 	wire  dialect
 	fault Fault
+	model string
 	zip   *gzip.Writer
 	begun bool
 	sent  int
@@ -283,7 +292,7 @@ func (o *sender) strike(f frame) bool {
 		<-o.r.Context().Done()
 		return false
 	case Restarted:
-		for _, again := range o.wire.start("again") {
+		for _, again := range o.wire.start(o.model) {
 			o.write(again.text(0))
 		}
 	case BadJSON:

@@ -25,10 +25,35 @@ func TestConforms(t *testing.T) {
 
 func TestFaults(t *testing.T) {
 	t.Parallel()
-	suite.RunFaults(t, connect)
+	suite.RunFaults(t, suite.Wire{Connect: connect, Refuses: llm.FinishRefusal, Filters: llm.FinishFilter})
 }
 
 func TestRouter(t *testing.T) {
 	t.Parallel()
 	suite.RunRouter(t, connect)
+}
+
+// The same for Responses.
+
+func connectResponses(baseURL, key string) llm.Provider {
+	return openai.NewResponses(openai.Options{Name: "tested", BaseURL: baseURL, APIKey: key, KeySetting: "TESTED_API_KEY"})
+}
+
+func TestResponsesConforms(t *testing.T) {
+	t.Parallel()
+	suite.Run(t, func(t *testing.T, script llmtest.Script) llm.Provider {
+		server := httptest.NewServer(&llmtest.Server{Provider: llmtest.NewScripted(script), Key: suite.Key})
+		t.Cleanup(server.Close)
+		return connectResponses(server.URL, suite.Key)
+	})
+}
+
+func TestResponsesFaults(t *testing.T) {
+	t.Parallel()
+	suite.RunFaults(t, suite.Wire{Connect: connectResponses, Starts: true, Refuses: llm.FinishRefusal, Filters: llm.FinishFilter})
+}
+
+func TestResponsesRouter(t *testing.T) {
+	t.Parallel()
+	suite.RunRouter(t, connectResponses)
 }

@@ -23,12 +23,23 @@ const Key = "sk-suite-0123456789abcdef"
 // [Key].
 type Connect func(baseURL, key string) llm.Provider
 
+// Wire is a dialect under test and where it differs from others.
+type Wire struct {
+	Connect Connect
+	Starts  bool       // an answer says that it starts, and must not do so twice
+	Ends    bool       // an answer says that it ends, beyond its finish reason
+	Refuses llm.Finish // what an answer that is marked as a refusal ends as
+	Filters llm.Finish // what an answer that is marked as filtered ends as
+}
+
 // RunFaults tries everything that can go wrong on the wire, and everything that
 // is unusual and yet right.
-func RunFaults(t *testing.T, connect Connect) {
+func RunFaults(t *testing.T, w Wire) {
+	connect := w.Connect
 	t.Run("refused", func(t *testing.T) { t.Parallel(); testRefused(t, connect) })
-	t.Run("broken", func(t *testing.T) { t.Parallel(); testBroken(t, connect) })
+	t.Run("broken", func(t *testing.T) { t.Parallel(); testBroken(t, w) })
 	t.Run("unusual", func(t *testing.T) { t.Parallel(); testUnusual(t, connect) })
+	t.Run("finishes", func(t *testing.T) { t.Parallel(); testFinishes(t, w) })
 	t.Run("stalls", func(t *testing.T) { t.Parallel(); testStalls(t, connect) })
 	t.Run("no server", func(t *testing.T) { t.Parallel(); testNoServer(t, connect) })
 	t.Run("TLS failure", func(t *testing.T) { t.Parallel(); testTLS(t, connect) })
@@ -91,6 +102,13 @@ func testRefused(t *testing.T, connect Connect) {
 		{"rate with wait", 429, wait, problem("rate_limit_error", "slow down"), llm.FaultRate, true, 7 * time.Second},
 		{"rate with wait in ms", 429, http.Header{"Retry-After": {"60"}, "Retry-After-Ms": {"1500"}}, "", llm.FaultRate, true, 1500 * time.Millisecond},
 		{"Gemini's rate says quota", 429, nil, `[{"error":{"code":429,"message":"You exceeded your current quota, please check your plan and billing details.","status":"RESOURCE_EXHAUSTED"}}]`, llm.FaultRate, true, 0},
+		{"Gemini's rate says its wait in the body", 429, nil, `{"error":{"code":429,"message":"Quota exceeded, please retry in 34.07s.","status":"RESOURCE_EXHAUSTED","details":[{"@type":"type.googleapis.com/google.rpc.QuotaFailure","violations":[{"quotaMetric":"m","quotaId":"GenerateContentInputTokensPerModelPerMinute-FreeTier"}]},{"@type":"type.googleapis.com/google.rpc.RetryInfo","retryDelay":"34.5s"}]}}`, llm.FaultRate, true, 34500 * time.Millisecond},
+		{"Gemini's quota of the day", 429, nil, `{"error":{"code":429,"message":"Quota exceeded.","status":"RESOURCE_EXHAUSTED","details":[{"violations":[{"quotaId":"GenerateRequestsPerDayPerProjectPerModel-FreeTier"}]},{"retryDelay":"9s"}]}}`, llm.FaultQuota, false, 0},
+		{"Gemini's key", 400, nil, `{"error":{"code":400,"message":"API key not valid. Please pass a valid API key.","status":"INVALID_ARGUMENT","details":[{"@type":"type.googleapis.com/google.rpc.ErrorInfo","reason":"API_KEY_INVALID","domain":"googleapis.com"}]}}`, llm.FaultAuth, false, 0},
+		{"Gemini's prompt too long", 400, nil, `{"error":{"code":400,"message":"The input token count (1200000) exceeds the maximum number of tokens allowed (1048576).","status":"INVALID_ARGUMENT"}}`, llm.FaultTooLong, false, 0},
+		{"Azure's filter", 400, nil, `{"error":{"message":"The response was filtered due to the prompt triggering Azure OpenAI's content management policy.","type":null,"param":"prompt","code":"content_filter","status":400,"innererror":{"code":"ResponsibleAIPolicyViolation","content_filter_result":{"jailbreak":{"filtered":true,"detected":true}}}}}`, llm.FaultRequest, false, 0},
+		{"Mistral's validation", 422, nil, `{"object":"error","message":{"detail":[{"type":"extra_forbidden","loc":["body","stream_options"],"msg":"Extra inputs are not permitted"}]},"type":"invalid_request_error","param":null,"code":null}`, llm.FaultRequest, false, 0},
+		{"OpenRouter's moderation", 403, nil, `{"error":{"code":403,"message":"flagged","metadata":{"reasons":["x"]}}}`, llm.FaultAuth, false, 0},
 		{"quota", 429, wait, `{"error":{"message":"You exceeded your current quota","type":"insufficient_quota","code":"insufficient_quota"}}`, llm.FaultQuota, false, 7 * time.Second},
 		{"server error", 500, wait, problem("api_error", "oops"), llm.FaultOverloaded, true, 0},
 		{"bad gateway", 502, nil, "<html>Bad Gateway</html>", llm.FaultOverloaded, true, 0},
@@ -110,8 +128,8 @@ func testRefused(t *testing.T, connect Connect) {
 }
 
 // testBroken: answers that must never pass for whole ones.
-func testBroken(t *testing.T, connect Connect) {
-	for _, c := range []struct {
+func testBroken(t *testing.T, w Wire) {
+	cases := []struct {
 		name  string
 		fault llmtest.Fault
 		want  llm.Fault
@@ -131,9 +149,20 @@ func testBroken(t *testing.T, connect Connect) {
 		{"endless comments", llmtest.Fault{Kind: llmtest.EndlessComments, After: 3}, llm.FaultBad, false, "more than"},
 		{"50 MB in one event", llmtest.Fault{Kind: llmtest.Huge, After: 3}, llm.FaultBad, false, "more than"},
 		{"a web page", llmtest.Fault{Kind: llmtest.WebPage}, llm.FaultRequest, false, "base URL"},
-	} {
+	}
+	if w.Starts {
+		cases = append(cases, cases[0])
+		again := &cases[len(cases)-1]
+		again.name, again.fault, again.want, again.says = "starts again", llmtest.Fault{Kind: llmtest.Restarted, After: 5}, llm.FaultBad, "again"
+	}
+	if w.Ends {
+		cases = append(cases, cases[0])
+		endless := &cases[len(cases)-1]
+		endless.name, endless.fault, endless.want, endless.says = "no end", llmtest.Fault{Kind: llmtest.NoEnd, After: -1}, llm.FaultBad, "ended"
+	}
+	for _, c := range cases {
 		t.Run(c.name, func(t *testing.T) {
-			p, _ := serve(t, connect, &c.fault)
+			p, _ := serve(t, w.Connect, &c.fault)
 			for _, err := range p.Stream(t.Context(), request("talker")) {
 				if err == nil {
 					continue
@@ -149,16 +178,31 @@ func testBroken(t *testing.T, connect Connect) {
 	}
 }
 
+// testFinishes: an answer that is whole and yet not what was asked for says so.
+func testFinishes(t *testing.T, w Wire) {
+	for kind, want := range map[llmtest.FaultKind]llm.Finish{llmtest.Refused: w.Refuses, llmtest.Filtered: w.Filters} {
+		p, _ := serve(t, w.Connect, &llmtest.Fault{Kind: kind, After: -1})
+		resp := ask(t, p, request("talker"))
+		if resp.Finish != want || text(resp) != script().Roles["talker"][0].Text {
+			t.Errorf("finish %q, want %q; text %q", resp.Finish, want, text(resp))
+		}
+	}
+}
+
 // testUnusual: what a client must take, with the same result as ever.
 func testUnusual(t *testing.T, connect Connect) {
 	for name, kind := range map[string]llmtest.FaultKind{
 		"gzip": llmtest.Gzip, "CRLF": llmtest.CRLF, "data over several lines": llmtest.MultiLine,
 		"comments and pings": llmtest.Pings, "usage twice": llmtest.UsageTwice, "one document": llmtest.Document,
 		"arguments in bytes": llmtest.SplitArgs, "interleaved calls": llmtest.Interleaved,
-		"calls without ids": llmtest.NoIDs, "calls with one id": llmtest.SameIDs,
+		"calls without ids": llmtest.NoIDs, "calls with one id": llmtest.SameIDs, "two starts": llmtest.Restarted,
 	} {
 		t.Run(name, func(t *testing.T) {
-			p, _ := serve(t, connect, &llmtest.Fault{Kind: kind, After: -1})
+			after := -1
+			if kind == llmtest.Restarted {
+				after = 1 // before any content
+			}
+			p, _ := serve(t, connect, &llmtest.Fault{Kind: kind, After: after})
 			testText(t, p)
 			testCalls(t, p)
 			testConversation(t, p)

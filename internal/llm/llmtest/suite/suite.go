@@ -122,6 +122,17 @@ func text(resp *llm.Response) string {
 	return all.String()
 }
 
+// shownParts counts the parts that are not a dialect's own.
+func shownParts(resp *llm.Response) int {
+	n := 0
+	for _, p := range resp.Message.Parts {
+		if p.Opaque == nil {
+			n++
+		}
+	}
+	return n
+}
+
 func calls(resp *llm.Response) []llm.ToolCall {
 	var out []llm.ToolCall
 	for _, p := range resp.Message.Parts {
@@ -142,8 +153,8 @@ func names(resp *llm.Response) []string {
 
 func testText(t *testing.T, p llm.Provider) {
 	resp := ask(t, p, request("talker"))
-	if want := script().Roles["talker"][0].Text; text(resp) != want || len(resp.Message.Parts) != 1 {
-		t.Errorf("got %q in %d parts, want %q in one", text(resp), len(resp.Message.Parts), want)
+	if want := script().Roles["talker"][0].Text; text(resp) != want || shownParts(resp) != 1 {
+		t.Errorf("got %q in %d parts, want %q in one", text(resp), shownParts(resp), want)
 	}
 	if resp.Finish != llm.FinishStop {
 		t.Errorf("finish %q", resp.Finish)
@@ -180,7 +191,14 @@ func testCalls(t *testing.T, p llm.Provider) {
 	}
 }
 
+// testBrokenArguments: what the model wrote is not the provider's to judge. Where
+// arguments are an object on the wire, the answer breaks off instead.
 func testBrokenArguments(t *testing.T, p llm.Provider) {
+	for _, err := range p.Stream(t.Context(), request("broken")) {
+		if e, ok := errors.AsType[*llm.CallError](err); ok && e.Retryable() && strings.Contains(e.Message, "MALFORMED_FUNCTION_CALL") {
+			return
+		}
+	}
 	if got := calls(ask(t, p, request("broken"))); len(got) != 1 || got[0].Args != `{"path": ` {
 		t.Errorf("got %+v: what the model wrote is not the provider's to judge", got)
 	}
