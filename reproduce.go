@@ -23,14 +23,17 @@ type reproduction struct {
 
 // Reproduce makes what follows in this process repeatable: the identifiers of
 // tasks, runs, executions, events and signals come from the seed, each kind in an
-// order of its own, and [Stamp] stands still at stamp unless that is zero. It is
-// for processes that work on one run; calling it again begins anew. The same seed
-// gives the same identifiers, so a caller sees to it that no two runs share one.
+// order of its own, and [Stamp] stands still at stamp unless that is zero, until
+// end is called. It is for processes that work on one run at a time; calling it
+// again begins anew. The same seed gives the same identifiers, so a caller sees to
+// it that no two runs share one.
 //
 // Leases, reservations and everything else that must be unique stay random, and
 // events keep the time at which they happened.
-func Reproduce(seed string, stamp time.Time) {
-	reproduced.Store(&reproduction{seed: seed, stamp: stamp.UTC().Truncate(time.Microsecond), drawn: map[string]uint64{}})
+func Reproduce(seed string, stamp time.Time) (end func()) {
+	r := &reproduction{seed: seed, stamp: stamp.UTC().Truncate(time.Microsecond), drawn: map[string]uint64{}}
+	reproduced.Store(r)
+	return func() { reproduced.CompareAndSwap(r, nil) }
 }
 
 // Stamp is the current time for what a run makes and what models read: commits

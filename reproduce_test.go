@@ -45,8 +45,12 @@ func TestReproduce(t *testing.T) {
 		t.Error("a reservation's id is repeated")
 	}
 
-	Reproduce("a", time.Time{})
+	end := Reproduce("a", time.Time{})
 	if d := time.Since(Stamp()); d < 0 || d > time.Hour {
 		t.Errorf("a stamp %s ago without a fixed one", d)
+	}
+	end()
+	if id := NewRunID(); id == RunID(first[1]) || reproduced.Load() != nil {
+		t.Error("it does not end")
 	}
 }

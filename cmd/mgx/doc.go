@@ -32,6 +32,10 @@ Package internal/llm is the path of one model call: reserve, call, retry, settle
 Its sub-packages speak the wire dialects; llmtest has the scripted model of the
 demo, and the faults that tests inject.
 
+Package internal/llm/cassette records what passes between the dialects and the
+network, and plays it; docs/replay.md says what a replay promises, cassette.go here
+connects it.
+
 Package internal/sandbox says what confines the programs that agents run; native
 does it with Linux namespaces, by running this same binary again as a helper
 ([native.Main] is the first thing that main does).

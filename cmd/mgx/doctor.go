@@ -100,7 +100,7 @@ func (c *cli) doctorToolchains() sandbox.Report {
 }
 
 func (c *cli) doctorModels() sandbox.Report {
-	m := newModels(c.getenv)
+	m := newModels(c.getenv, nil)
 	r := sandbox.Report{Driver: "models"}
 	for _, p := range m.found {
 		r.Checks = append(r.Checks, sandbox.Check{Name: p.Name(), OK: true, Detail: "configured; try it with: mgx models"})

@@ -24,12 +24,14 @@ type models struct {
 	prices    *llm.Prices
 	router    *llm.Router
 	getenv    func(string) string
+	tape      *tape    // what calls are recorded on or played from; nil: neither
+	seed      *int64   // asked of models
 	runs      sync.Map // of a run's id: the *models of a run that is not the only one here
 }
 
-func newModels(getenv func(string) string) *models {
-	m := &models{prices: llm.BuiltinPrices(), getenv: getenv}
-	m.found, m.lookedFor = discover(getenv)
+func newModels(getenv func(string) string, t *tape) *models {
+	m := &models{prices: llm.BuiltinPrices(), getenv: getenv, tape: t}
+	m.found, m.lookedFor = discover(getenv, t.client())
 	for _, f := range m.found {
 		if f.Local {
 			m.prices = m.prices.WithFree(f.Name())
@@ -64,7 +66,8 @@ func (m *models) use(s mgx.RunSettings) error {
 	for _, f := range m.found {
 		providers = append(providers, f.Provider)
 	}
-	m.router = llm.NewRouter(llm.Options{Providers: providers, Prices: m.prices})
+	m.seed = s.Seed
+	m.router = llm.NewRouter(m.tape.repeatable(s, llm.Options{Providers: providers, Prices: m.prices}))
 	return nil
 }
 
@@ -75,7 +78,7 @@ func (m *models) choose(ctx context.Context, model string) (string, error) {
 // prepare is use for one run of many, whose settings are no business of the
 // others; release forgets it.
 func (m *models) prepare(id mgx.RunID, s mgx.RunSettings) error {
-	own := newModels(m.getenv)
+	own := newModels(m.getenv, nil)
 	if err := own.use(s); err != nil {
 		return err
 	}
@@ -91,6 +94,11 @@ func (m *models) Call(ctx context.Context, req *llm.Request, acct llm.Account, w
 		if own, ok := m.runs.Load(step.Scope().Run); ok {
 			m = own.(*models)
 		}
+	}
+	if m.seed != nil {
+		own := *req
+		own.Seed, own.Temperature = m.seed, new(float64)
+		req = &own
 	}
 	return m.router.Call(ctx, req, acct, watch)
 }
@@ -121,7 +129,7 @@ func (m *models) limits(model string) team.Limits {
 
 // listModels asks every provider that was found what it serves.
 func (c *cli) listModels(ctx context.Context) error {
-	m := newModels(c.getenv)
+	m := newModels(c.getenv, nil)
 	if len(m.found) == 0 {
 		return noProvider("", m.lookedFor)
 	}

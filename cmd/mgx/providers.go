@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"context"
 	"net"
+	"net/http"
 	"net/url"
 	"slices"
 	"strconv"
@@ -45,8 +46,9 @@ var endpoints = []struct {
 
 // discover finds providers by the customary variables: one with a key at its own
 // address, or one whose address is set, for servers that need no key. It also
-// returns the names of all variables that it looked for.
-func discover(getenv func(string) string) (all []found, lookedFor []string) {
+// returns the names of all variables that it looked for. A nil client is one for
+// the network.
+func discover(getenv func(string) string, client *http.Client) (all []found, lookedFor []string) {
 	for _, e := range endpoints {
 		var key, address string
 		for _, v := range []struct {
@@ -75,9 +77,9 @@ func discover(getenv func(string) string) (all []found, lookedFor []string) {
 		f.Local = e.name == "ollama" || isLoopback(base)
 		setting := cmp.Or(e.key, e.address)
 		if e.name == "anthropic" {
-			f.Provider = anthropic.New(anthropic.Options{Name: e.name, BaseURL: base, APIKey: key, KeySetting: setting})
+			f.Provider = anthropic.New(anthropic.Options{Name: e.name, BaseURL: base, APIKey: key, KeySetting: setting, Client: client})
 		} else {
-			f.Provider = openai.New(openai.Options{Name: e.name, BaseURL: base, APIKey: key, KeySetting: setting})
+			f.Provider = openai.New(openai.Options{Name: e.name, BaseURL: base, APIKey: key, KeySetting: setting, Client: client})
 		}
 		all = append(all, f)
 	}

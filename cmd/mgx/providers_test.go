@@ -48,7 +48,7 @@ func TestDiscover(t *testing.T) {
 		},
 	} {
 		t.Run(c.name, func(t *testing.T) {
-			all, lookedFor := discover(environment(c.env...))
+			all, lookedFor := discover(environment(c.env...), nil)
 			var got []string
 			for _, f := range all {
 				name := f.Name()
@@ -103,7 +103,7 @@ func local(t *testing.T, models ...string) func(string) string {
 }
 
 func choose(getenv func(string) string, asked string) (string, error) {
-	all, lookedFor := discover(getenv)
+	all, lookedFor := discover(getenv, nil)
 	return chooseModel(context.Background(), asked, all, lookedFor)
 }
 

@@ -12,12 +12,22 @@ import (
 )
 
 func (c *cli) resumeCommand() *cobra.Command {
-	return &cobra.Command{
+	var r repeatFlags
+	cmd := &cobra.Command{
 		Use:   "resume [RUN]",
 		Short: "Go on with a run that was interrupted or has its decision; without RUN: with every one",
 		Args:  optionalArg("a run"),
-		RunE: func(cmd *cobra.Command, args []string) error {
-			n, err := c.openAny(cmd.Context())
+		RunE: func(cmd *cobra.Command, args []string) (err error) {
+			if len(args) == 0 && (r.record != "" || r.replay != "") {
+				return usage("bad_arguments", "--record and --replay are for one run; name it: mgx resume RUN")
+			}
+			r.resumes = true
+			tape, err := c.openTape(r)
+			if err != nil {
+				return err
+			}
+			defer func() { err = tape.close(c.err, err) }()
+			n, err := c.open(cmd.Context(), newModels(tape.getenv(c.getenv), tape))
 			if err != nil {
 				return err
 			}
@@ -27,11 +37,16 @@ func (c *cli) resumeCommand() *cobra.Command {
 				if err != nil {
 					return err
 				}
+				if err := tape.isOf(run); err != nil {
+					return err
+				}
 				return c.resume(cmd.Context(), n, run)
 			}
 			return c.resumeAll(cmd.Context(), n)
 		},
 	}
+	r.addTapes(cmd.Flags())
+	return cmd
 }
 
 func (c *cli) resume(ctx context.Context, n *node, run mgx.Run) error {
@@ -40,6 +55,10 @@ func (c *cli) resume(ctx context.Context, n *node, run mgx.Run) error {
 	}
 	if err := n.models.use(run.Settings); err != nil {
 		return err
+	}
+	if run.Settings.InOrder {
+		t := n.models.tape
+		defer mgx.Reproduce(fmt.Sprintf("%s/%s/%d", t.seed(run.Settings), run.ID, run.Sequence), t.started())()
 	}
 	return c.attach(ctx, n, run)
 }

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"strings"
 
@@ -10,6 +11,7 @@ import (
 	"mgx"
 	"mgx/internal/app"
 	"mgx/internal/git"
+	"mgx/internal/llm/cassette"
 )
 
 // runFlags are the choices of a run beyond those that are settings.
@@ -45,6 +47,7 @@ func addLimits(flags *pflag.FlagSet) {
 
 func (c *cli) runCommand() *cobra.Command {
 	var f runFlags
+	var r repeatFlags
 	cmd := &cobra.Command{
 		Use:   `run "TASK"`,
 		Short: "Have a task done on a repository",
@@ -56,18 +59,30 @@ Exit codes: 0 done; 1 goal not reached; 2 usage; 3 configuration; 4 provider;
 		Example: `  mgx run "add a /healthz endpoint with a test"
   mgx run "why does the parser allocate so much?" --repo ../parser
   mgx run "port the tests to table form" --plan --approve ask --budget 2`,
-		Args: oneArg("the task in quotes"),
+		Args: func(cmd *cobra.Command, args []string) error {
+			if len(args) == 0 && r.replay != "" {
+				return nil // the task is in the recording
+			}
+			return oneArg("the task in quotes")(cmd, args)
+		},
 		RunE: func(cmd *cobra.Command, args []string) error {
-			return c.run(cmd.Context(), args[0], f, cmd.Flags().Changed("approve"))
+			return c.run(cmd.Context(), strings.Join(args, ""), f, r, cmd.Flags().Changed("approve"))
 		},
 	}
 	cmd.Flags().StringVar(&f.repo, "repo", "", "the repository's `directory` (default: the current one)")
 	cmd.Flags().BoolVar(&f.includeDirty, "include-dirty", false, "take the checkout's uncommitted changes along")
 	f.add(cmd.Flags())
+	r.add(cmd.Flags())
 	return cmd
 }
 
-func (c *cli) run(ctx context.Context, text string, f runFlags, approveTyped bool) error {
+func (c *cli) run(ctx context.Context, text string, f runFlags, r repeatFlags, approveTyped bool) (err error) {
+	tape, err := c.openTape(r)
+	if err != nil {
+		return err
+	}
+	defer func() { err = tape.close(c.err, err) }()
+	text = cmp.Or(text, tape.run().Task)
 	if strings.TrimSpace(text) == "" {
 		return usage("empty_task", `the task is empty; say what you want, for example: mgx run "add a /healthz endpoint with a test"`)
 	}
@@ -84,8 +99,8 @@ func (c *cli) run(ctx context.Context, text string, f runFlags, approveTyped boo
 			return err
 		}
 	}
-	m := newModels(c.getenv)
-	model, err := m.choose(ctx, c.cfg.Model)
+	m := newModels(tape.getenv(c.getenv), tape)
+	model, err := m.choose(ctx, cmp.Or(c.cfg.Model, tape.run().Model))
 	if err != nil {
 		return err
 	}
@@ -96,10 +111,21 @@ func (c *cli) run(ctx context.Context, text string, f runFlags, approveTyped boo
 	defer n.close()
 	settings := c.settings(f)
 	settings.Model = model
+	r.settle(&settings, tape)
 	if err := n.models.use(settings); err != nil {
 		return err
 	}
 	settings.Plan = f.plan || approveTyped && c.cfg.Approve == "ask"
+	if err := tape.begin(c.err, cassette.Run{Task: text, Model: model, Head: src.Head, Seed: settings.Seed}); err != nil {
+		return err
+	}
+	if settings.InOrder {
+		end, err := n.reproduce(ctx, tape.seed(settings), tape.started())
+		if err != nil {
+			return err
+		}
+		defer end()
+	}
 	run, err := n.app.StartRun(ctx, app.NewRun{Text: text, Repo: src.RepoInfo, Settings: settings, Source: "cli"})
 	if err != nil {
 		return err

@@ -42,7 +42,7 @@ type node struct {
 
 // openAny opens a node for a command that may call whatever model a run names.
 func (c *cli) openAny(ctx context.Context) (*node, error) {
-	return c.open(ctx, newModels(c.getenv))
+	return c.open(ctx, newModels(c.getenv, nil))
 }
 
 // redactor knows the secrets of this process's environment.

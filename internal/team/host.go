@@ -375,6 +375,8 @@ func suggestions(f *mgx.Error) []string {
 		return []string{"fork the run with a larger --budget"}
 	case f.Code == "turn_limit":
 		return []string{"fork the run with a larger --max-turns"}
+	case f.Code == "replay_mismatch":
+		return []string{"undo what changed since the recording, or record the run again"}
 	case f.Kind == mgx.KindProvider:
 		return []string{"check the provider with mgx models, then fork the run at its last event"}
 	}

@@ -156,7 +156,31 @@ func mask(s string) string {
 }
 
 // maskedKey is key without readings of a clock.
-func (r Request) maskedKey() string { return mask(r.key()) }
+func (r Request) maskedKey() string {
+	if v, ok := parse(r.Body); ok {
+		r.Body = llm.MarshalWire(maskAll(v))
+	}
+	r.Text = mask(r.Text)
+	return r.key()
+}
+
+// maskAll masks every string of a JSON value, as it reads and not as it is
+// escaped. It changes v.
+func maskAll(v any) any {
+	switch v := v.(type) {
+	case string:
+		return mask(v)
+	case []any:
+		for i := range v {
+			v[i] = maskAll(v[i])
+		}
+	case map[string]any:
+		for k := range v {
+			v[k] = maskAll(v[k])
+		}
+	}
+	return v
+}
 
 // pathOf is an address as a message shows it.
 func pathOf(address string) string {

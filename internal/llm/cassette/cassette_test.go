@@ -242,7 +242,7 @@ func TestRequestsAreMatched(t *testing.T) {
 	server := echo(t)
 	file := filepath.Join(t.TempDir(), "tape")
 	rec := record(t, file)
-	for _, body := range []string{`{"a":1,"b":2}`, `{"c":3}`, `{"a":1,"b":2}`, `{"out":"ok 0.012s at 2026-01-02T03:04:05Z"}`, `{"left":["over",{"deep":"a long text in which one word is old"}],"n":1}`} {
+	for _, body := range []string{`{"a":1,"b":2}`, `{"c":"<&>"}`, `{"a":1,"b":2}`, `{"out":"ok\t0.012s at 2026-01-02T03:04:05Z"}`, `{"left":["over",{"deep":"a long text in which one word is old"}],"n":1}`} {
 		if _, err := post(t.Context(), rec, server.URL+"/v1/x", body); err != nil {
 			t.Fatal(err)
 		}
@@ -250,16 +250,16 @@ func TestRequestsAreMatched(t *testing.T) {
 	server.Close()
 	player := play(t, file)
 	for _, c := range [][2]string{
-		{`{"c":3}`, "answer 2"},                                  // in another order
+		{`{"c":"<\u0026>"}`, "answer 2"},                                  // in another order
 		{`{"b":2, "a":1}`, "answer 1"},                           // fields in another order
 		{"{\"a\":1,\n\"b\":2}", "answer 3"},                      // again: the next of its kind
-		{`{"out":"ok 1.5s at 2027-11-12 13:14:15"}`, "answer 4"}, // another time of day
+		{`{"out":"ok\t1.5s at 2027-11-12 13:14:15"}`, "answer 4"}, // another time of day
 	} {
 		if got, err := post(t.Context(), player, server.URL+"/v1/x", c[0]); err != nil || got != c[1] {
 			t.Errorf("%s: %q, %v; want %q", c[0], got, err, c[1])
 		}
 	}
-	_, err := post(t.Context(), player, server.URL+"/v1/x", `{"c":3}`)
+	_, err := post(t.Context(), player, server.URL+"/v1/x", `{"c":"<&>"}`)
 	if !mgx.IsCode(err, cassette.CodeMismatch) || !strings.Contains(err.Error(), "1 times") {
 		t.Errorf("one time too many: %v", err)
 	}

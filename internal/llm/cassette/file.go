@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"mgx"
+	"mgx/internal/llm"
 )
 
 // Tape is a recording that was read.
@@ -194,7 +195,8 @@ func unwritable(name string, why error) error {
 
 // write writes a line in one piece.
 func (f *file) write(l line) {
-	data, err := json.Marshal(l)
+	var err error
+	data := llm.MarshalWire(l)
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	if f.err != nil {

@@ -1,6 +1,7 @@
 package cassette
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"io"
@@ -26,6 +27,7 @@ type Player struct {
 	used      []bool
 	waiting   map[string][]int // exchanges not yet used, by the key of their request
 	masked    map[string][]int // the same by key without readings of a clock
+	differs   error            // the first request that was not recorded
 }
 
 // Play makes a player of a recording.
@@ -36,6 +38,9 @@ func Play(name string, t *Tape, o Options) *Player {
 	}
 	p.used = make([]bool, len(p.exchanges))
 	for i, x := range p.exchanges {
+		if body, ok := canonical(x.Request.Body); ok {
+			x.Request.Body = body // also when the file was written by another hand
+		}
 		p.waiting[x.Request.key()] = append(p.waiting[x.Request.key()], i)
 		p.masked[x.Request.maskedKey()] = append(p.masked[x.Request.maskedKey()], i)
 	}
@@ -43,16 +48,27 @@ func Play(name string, t *Tape, o Options) *Player {
 }
 
 // Unused describes the calls that were recorded and not made, in their order,
-// and says how many exchanges there are.
+// and says how many were recorded. Lists of models are no calls.
 func (p *Player) Unused() (unused []string, all int) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	for i, x := range p.exchanges {
-		if !p.used[i] {
+		if x.Request.Method == http.MethodGet {
+			continue
+		}
+		if all++; !p.used[i] {
 			unused = append(unused, fmt.Sprintf("%d: %s %s", i+1, x.Request.Method, pathOf(x.Request.URL)))
 		}
 	}
-	return unused, len(p.exchanges)
+	return unused, all
+}
+
+// Differs is the first request that was made and not recorded, with the
+// difference; nil: none.
+func (p *Player) Differs() error {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.differs
 }
 
 // RoundTrip implements [http.RoundTripper]. It connects to nothing.
@@ -93,7 +109,9 @@ func (p *Player) next(made Request) (*Exchange, error) {
 		i = p.firstUnused(p.masked[made.maskedKey()])
 	}
 	if i < 0 {
-		return nil, p.mismatch(made)
+		err := p.mismatch(made)
+		p.differs = cmp.Or(p.differs, err)
+		return nil, err
 	}
 	p.used[i] = true
 	return p.exchanges[i], nil
