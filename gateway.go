@@ -12,7 +12,7 @@ func NewKeyID() KeyID { return NewID[KeyID]("key") }
 type GatewayKey struct {
 	ID        KeyID       `json:"id"`
 	Workspace WorkspaceID `json:"workspace_id"`
-	User      string      `json:"user_id"` // on whose behalf calls are made
+	User      UserID      `json:"user_id"` // on whose behalf calls are made
 	Name      string      `json:"name"`    // what it is for
 	Digest    string      `json:"-"`       // SHA-256 of the key, in hexadecimal
 	Models    []string    `json:"models,omitempty"`

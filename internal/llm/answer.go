@@ -60,6 +60,9 @@ func (a *Answer) Each(yield func(Chunk, error) bool, add func(data []byte) (show
 				return false, err
 			}
 		}
+		if a.kept != nil {
+			a.kept.last = last
+		}
 		if len(show) == 0 && !last {
 			show = append(show, Chunk{})
 		}

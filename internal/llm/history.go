@@ -14,7 +14,7 @@ import (
 func CheckRequest(req *Request) error {
 	switch {
 	case req.Pass != nil && req.Pass.Only != "":
-		return untranslatable("", req.Model, req.Pass) // what passes it on does not come here
+		return untranslatable("", req.Model, req.Pass) // who passes it on does not ask here
 	case req.Model == "":
 		return badRequest("it names no model")
 	case req.MaxTokens <= 0:

@@ -83,7 +83,9 @@ func (e *Endpoint) PassStream(ctx context.Context, path string, req *Request, bo
 		answer.kept = &kept{}
 		first, broke := true, false
 		wired := func(c Chunk, err error) bool {
-			c.Wire = answer.kept.take()
+			if !answer.kept.last {
+				c.Wire = answer.kept.take()
+			}
 			if c.Wire != nil {
 				c.Wire.First, first = first, false
 			}
@@ -126,7 +128,10 @@ func (e *Endpoint) postPass(ctx context.Context, path string, req *Request, body
 }
 
 // kept are the bytes of an answer that were read and not handed out yet.
-type kept struct{ data []byte }
+type kept struct {
+	data []byte
+	last bool // they end the answer
+}
 
 func (k *kept) take() *Wire {
 	if len(k.data) == 0 {

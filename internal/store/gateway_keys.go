@@ -31,7 +31,7 @@ func (s *Store) CreateGatewayKey(ctx context.Context, k mgx.GatewayKey) error {
 			return mgx.Errorf(mgx.KindUsage, "too_many_keys", "a workspace has at most %d keys; revoke one first", MaxGatewayKeys)
 		}
 		_, err := t.exec(`INSERT INTO gateway_keys (`+gatewayKeyColumns+`) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, NULL, NULL)`,
-			string(k.ID), string(k.Workspace), k.User, k.Name, k.Digest, names(k.Models), budget, k.Period, micros(t.now), micros(k.ExpiresAt))
+			string(k.ID), string(k.Workspace), string(k.User), k.Name, k.Digest, names(k.Models), budget, k.Period, micros(t.now), micros(k.ExpiresAt))
 		return err
 	})
 }

@@ -88,6 +88,9 @@ func (p *provider) speaksResponses(model string) bool {
 }
 
 func (p *provider) Stream(ctx context.Context, req *llm.Request) iter.Seq2[llm.Chunk, error] {
+	if req.Pass != nil && p.Passes(req.Pass.Dialect, req.Model) {
+		return p.pass(ctx, req)
+	}
 	return func(yield func(llm.Chunk, error) bool) {
 		if err := llm.CheckRequest(req); err != nil {
 			yield(llm.Chunk{}, err)

@@ -1,0 +1,22 @@
+package anthropic
+
+import (
+	"context"
+	"iter"
+
+	"mgx/internal/llm"
+)
+
+// Passes reports whether requests of a dialect can be sent on as they are.
+func (p *provider) Passes(dialect, _ string) bool { return dialect == llm.DialectMessages }
+
+// pass sends a request on as its client wrote it, with the model's own name.
+func (p *provider) pass(ctx context.Context, req *llm.Request) iter.Seq2[llm.Chunk, error] {
+	body, err := llm.SetFields(req.Pass.Body, llm.Field{Name: "model", Value: llm.MarshalWire(req.Model)})
+	if err != nil {
+		return func(yield func(llm.Chunk, error) bool) { yield(llm.Chunk{}, err) }
+	}
+	return p.endpoint.PassStream(ctx, "/messages", req, body, func(a *llm.Answer, yield func(llm.Chunk, error) bool) (*llm.Response, error) {
+		return p.decode(a, req, yield)
+	})
+}
