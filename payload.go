@@ -124,7 +124,7 @@ type RunSettings struct {
 	Branch       string        `json:"branch,omitempty"`     // from --branch; empty: mgx/<slug>/run-<n>
 	Sandbox      string        `json:"sandbox"`              // the level asked for: auto, or off when the user typed it
 	IncludeDirty bool          `json:"include_dirty,omitempty"`
-	Price        string        `json:"price,omitempty"` // "IN,OUT" dollars per million tokens, from --price
+	Price        string        `json:"price,omitempty"`    // "IN,OUT" dollars per million tokens, from --price
 	InOrder      bool          `json:"in_order,omitempty"` // one tool call at a time, so that a repetition has the same order
 	Seed         *int64        `json:"seed,omitempty"`     // asked of models, with temperature 0; nil: neither
 }
@@ -266,6 +266,26 @@ type LLMCallData struct {
 	Finish       string `json:"finish"`
 	Attempts     int    `json:"attempts"`
 	Step         string `json:"step"`
+
+	Cached  bool         `json:"cached,omitempty"`  // the answer is one that was kept; it cost nothing
+	Routing *RoutingData `json:"routing,omitempty"` // absent: the model was asked for by name
+}
+
+// RoutingData says which model a call went to, and why.
+type RoutingData struct {
+	Asked    string        `json:"asked"`              // provider/model, or the name of a policy
+	Policy   string        `json:"policy,omitempty"`   // empty: a model was asked for by name
+	Strategy string        `json:"strategy,omitempty"` // cost, latency, quality, local_first, capability_match, balanced, ordered
+	Override string        `json:"override,omitempty"` // of the policy that applied: role reviewer, size L
+	Chosen   string        `json:"chosen"`             // provider/model that answered, or was tried last
+	Why      string        `json:"why"`
+	Passed   []PassedModel `json:"passed,omitempty"` // the other models of the policy
+}
+
+// PassedModel is a model that a call did not go to.
+type PassedModel struct {
+	Model string `json:"model"` // provider/model
+	Why   string `json:"why"`
 }
 
 type ProviderErrorData struct {

@@ -4,6 +4,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"net/http"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -11,26 +13,44 @@ import (
 	"mgx"
 )
 
+// try is one attempt on a target.
+type try struct {
+	*call
+	target      *target
+	req         *Request // as it is sent: with the model as the provider names it
+	id          string   // of its reservation
+	memoryKey   string
+	promptBound int64
+}
+
 // attempt makes one attempt: reserve, stream, settle or hand the settlement on.
 // A failure of the provider is returned as failure, everything else as err.
-func (c *call) attempt(ctx context.Context) (failure *CallError, err error) {
-	if err := ctx.Err(); err != nil {
+func (c *call) attempt(ctx context.Context, t *target, a *admission) (failure *CallError, err error) {
+	c.result.Attempts++
+	t.tries++
+	y := &try{call: c, target: t, req: c.requestFor(t), id: strconv.Itoa(c.result.Attempts)}
+	y.memoryKey = t.options.ID + "/" + t.model + "\x00" + c.asked.conversation()
+	y.promptBound = c.router.State.memory.bound(y.memoryKey, y.req)
+	c.result.PriceKnown, c.result.PriceVersion = t.priced, t.price.Version
+	if err := y.reserve(); err != nil {
+		a.unused(c.router.Now())
 		return nil, err
 	}
-	id := strconv.Itoa(c.result.Attempts)
-	if err := c.reserve(id); err != nil {
-		return nil, err
-	}
-	seen, err := c.stream(ctx)
+	seen, err := y.stream(ctx)
 	if err == nil {
-		return nil, c.succeed(id, seen)
+		y.succeed(seen)
+		y.settled(a, outcomeOK, seen, nil)
+		return nil, nil
 	}
 	if ctx.Err() != nil {
 		err = fmt.Errorf("%w: %w", ctx.Err(), context.Cause(ctx)) // ours, whatever it looked like
 	} else {
-		failure = asCallError(err, c.provider.Name(), c.req.Model)
+		failure = asCallError(err, t.provider.Name(), t.model)
 	}
-	if settleErr := c.settleFailed(id, seen, failure); settleErr != nil {
+	used, settleErr := y.settleFailed(seen, failure)
+	seen.usage = used
+	y.settled(a, outcomeOf(failure), seen, failure)
+	if settleErr != nil {
 		return nil, settleErr
 	}
 	if failure == nil {
@@ -39,15 +59,62 @@ func (c *call) attempt(ctx context.Context) (failure *CallError, err error) {
 	return failure, nil
 }
 
+// requestFor is the request as a target gets it: under the model's own name, with
+// an answer no longer than the model can give, and without blocks of others.
+func (c *call) requestFor(t *target) *Request {
+	own := *c.asked
+	own.Model = t.model
+	if f := t.facts; own.Pass == nil {
+		if f.MaxOutput > 0 {
+			own.MaxTokens = min(own.MaxTokens, f.MaxOutput)
+		}
+		if left := f.Context - int(estimatePrompt(c.asked)); f.Context > 0 && left > 0 {
+			own.MaxTokens = min(own.MaxTokens, left)
+		}
+	}
+	own.Messages = withoutForeign(own.Messages, t.provider.Name())
+	return &own
+}
+
+// withoutForeign leaves out opaque blocks that are another provider's.
+func withoutForeign(messages []Message, provider string) []Message {
+	foreign := func(p Part) bool {
+		return p.Opaque != nil && p.Opaque.Provider != "" && p.Opaque.Provider != provider
+	}
+	var own []Message
+	for i, m := range messages {
+		if !slices.ContainsFunc(m.Parts, foreign) {
+			continue
+		}
+		if own == nil {
+			own = slices.Clone(messages)
+		}
+		own[i].Parts = slices.DeleteFunc(slices.Clone(m.Parts), foreign)
+	}
+	if own == nil {
+		return messages
+	}
+	return own
+}
+
+// bound is the most that an attempt on a target can cost, as far as the bytes of
+// the request say.
+func (c *call) bound(t *target) mgx.Money {
+	own := c.requestFor(t)
+	return t.price.Bound(PromptBound(own), int64(own.MaxTokens))
+}
+
 // reserve sets aside the most that the attempt can cost.
-func (c *call) reserve(id string) error {
-	if c.acct == nil {
+func (y *try) reserve() error {
+	if y.acct == nil {
 		return nil
 	}
-	err := c.acct.Reserve(Spend{
-		ID: id, Amount: c.price.Bound(c.promptBound, int64(c.req.MaxTokens)), Provider: c.provider.Name(), Model: c.req.Model, Role: c.req.AgentRole,
-		PriceVersion: c.result.PriceVersion, PriceKnown: c.result.PriceKnown, Prompt: c.promptBound, MaxTokens: int64(c.req.MaxTokens),
-		Note: strings.TrimSpace(c.noteText()),
+	t := y.target
+	note := strings.TrimSpace(y.req.AgentRole + " " + t.name)
+	err := y.acct.Reserve(Spend{
+		ID: y.id, Amount: t.price.Bound(y.promptBound, int64(y.req.MaxTokens)), Provider: t.provider.Name(), Model: t.model, Role: y.req.AgentRole,
+		PriceVersion: t.price.Version, PriceKnown: t.priced, Prompt: y.promptBound, MaxTokens: int64(y.req.MaxTokens),
+		Note: note,
 	})
 	if err == nil {
 		return nil
@@ -55,7 +122,7 @@ func (c *call) reserve(id string) error {
 	if e, ok := errors.AsType[*mgx.Error](err); ok {
 		return e
 	}
-	return fmt.Errorf("reserve for %s: %w", c.noteText(), err)
+	return fmt.Errorf("reserve for %s: %w", note, err)
 }
 
 // seen is what an attempt showed before it ended.
@@ -70,27 +137,28 @@ type seen struct {
 
 // stream runs the provider under the three time-outs and shows what comes. When
 // it fails after content was shown, the next attempt tells watchers to restart.
-func (c *call) stream(ctx context.Context) (*seen, error) {
-	t := c.router.Timeouts
+func (y *try) stream(ctx context.Context) (*seen, error) {
+	t := y.target.options.Timeouts.orElse(y.router.Timeouts)
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
-	ctx = withGivingUp(ctx, func(message string) { cancel(c.silent(message)) })
-	total := time.AfterFunc(t.Total, func() { cancel(c.timeout("no whole answer within %s", t.Total)) })
+	ctx = withGivingUp(ctx, func(message string) { cancel(y.silent(message)) })
+	ctx = withHeaders(ctx, func(h http.Header) { y.target.state.learned.learn(ParseAllowances(h, y.router.Now())) })
+	total := time.AfterFunc(t.Total, func() { cancel(y.timeout("no whole answer within %s", t.Total)) })
 	defer total.Stop()
 	wait := t.FirstByte
-	idle := time.AfterFunc(wait, func() { cancel(c.timeout("no answer for %s", t.FirstByte)) })
+	idle := time.AfterFunc(wait, func() { cancel(y.timeout("no answer for %s", t.FirstByte)) })
 	defer func() { idle.Stop() }()
 
-	s := &seen{started: c.router.Now()}
-	for chunk, err := range c.provider.Stream(ctx, c.req) {
+	s := &seen{started: y.router.Now()}
+	for chunk, err := range y.target.provider.Stream(ctx, y.req) {
 		if err != nil {
 			return s, causeOf(ctx, err)
 		}
 		if chunk.IsContent() && !s.content {
-			s.content, s.first, wait = true, c.router.Now(), t.Idle
+			s.content, s.first, wait = true, y.router.Now(), t.Idle
 			idle.Stop()
-			idle = time.AfterFunc(wait, func() { cancel(c.timeout("the answer stalled for %s", t.Idle)) })
-			c.restart()
+			idle = time.AfterFunc(wait, func() { cancel(y.timeout("the answer stalled for %s", t.Idle)) })
+			y.restart()
 		}
 		idle.Reset(wait)
 		s.add(chunk)
@@ -98,10 +166,10 @@ func (c *call) stream(ctx context.Context) (*seen, error) {
 			break
 		}
 		if chunk != (Chunk{}) {
-			c.watch(chunk)
+			y.watch(chunk)
 		}
 	}
-	return s, c.checkEnd(ctx, s)
+	return s, y.checkEnd(ctx, s)
 }
 
 // restart tells watchers that what they saw of an earlier attempt is void.
@@ -113,14 +181,14 @@ func (c *call) restart() {
 }
 
 // checkEnd refuses a stream that ended without a response.
-func (c *call) checkEnd(ctx context.Context, s *seen) error {
+func (y *try) checkEnd(ctx context.Context, s *seen) error {
 	if s.response != nil {
 		return nil
 	}
 	if ctx.Err() != nil {
 		return context.Cause(ctx)
 	}
-	return c.callError(FaultBad, "the answer ended before it was whole")
+	return y.callError(FaultBad, "the answer ended before it was whole")
 }
 
 func (s *seen) add(chunk Chunk) {
@@ -139,76 +207,124 @@ func causeOf(ctx context.Context, err error) error {
 	return err
 }
 
-func (c *call) timeout(format string, d time.Duration) *CallError {
-	return c.silent(fmt.Sprintf(format, d))
+func (y *try) timeout(format string, d time.Duration) *CallError {
+	return y.silent(fmt.Sprintf(format, d))
 }
 
-func (c *call) silent(message string) *CallError {
-	e := c.callError(FaultTimeout, message)
+func (y *try) silent(message string) *CallError {
+	e := y.callError(FaultTimeout, message)
 	e.InStream = true // it had the request, so it may be charged for
 	return e
 }
 
-func (c *call) callError(fault Fault, message string) *CallError {
-	return &CallError{Provider: c.provider.Name(), Model: c.req.Model, Fault: fault, Message: message, InStream: true}
+func (y *try) callError(fault Fault, message string) *CallError {
+	return &CallError{Provider: y.target.provider.Name(), Model: y.target.model, Fault: fault, Message: message, InStream: true}
 }
 
 // succeed completes the result.
-func (c *call) succeed(id string, s *seen) error {
-	resp := s.response
-	cost := c.price.Cost(resp.Usage)
+func (y *try) succeed(s *seen) {
+	t, resp := y.target, s.response
+	cost := t.price.Cost(resp.Usage)
 	if resp.UsageOK {
-		c.router.memory.learn(c.memoryKey, c.req, resp.Usage)
+		y.router.State.memory.learn(y.memoryKey, y.req, resp.Usage)
 	} else {
-		resp.Usage = c.usageBound(s)
-		cost = c.price.Bound(resp.Usage.Prompt, resp.Usage.Completion)
+		resp.Usage = y.usageBound(s)
+		cost = t.price.Bound(resp.Usage.Prompt, resp.Usage.Completion)
 	}
-	if bound := c.price.Bound(c.promptBound, int64(c.req.MaxTokens)); cost > bound {
-		c.router.Log.Error("a model call cost more than its reservation", "provider", c.provider.Name(),
-			"model", c.req.Model, "cost", cost.String(), "reserved", bound.String())
+	if bound := t.price.Bound(y.promptBound, int64(y.req.MaxTokens)); cost > bound {
+		y.router.Log.Error("a model call cost more than its reservation", "provider", t.provider.Name(),
+			"model", t.model, "cost", cost.String(), "reserved", bound.String())
 	}
-	r := c.result
+	resp.Route = t.name
+	for _, p := range resp.Message.Parts {
+		if p.Opaque != nil {
+			p.Opaque.Provider = t.provider.Name()
+		}
+	}
+	s.usage = resp.Usage
+	r := y.result
 	r.Response, r.Cost = resp, cost
 	r.FirstToken = s.first.Sub(s.started)
-	r.Settlement = mgx.Settlement{ID: id, Amount: cost, Usage: resp.Usage}
-	return nil
+	r.Settlement = mgx.Settlement{ID: y.id, Amount: cost, Usage: resp.Usage}
+	if y.asked.Conversation != "" && r.Decision.Policy != "" {
+		y.router.State.stickies.set(y.asked.Model+"\x00"+y.asked.conversation(), t.name)
+	}
+}
+
+// settled tells limits, breakers and measurements how the attempt ended.
+func (y *try) settled(a *admission, o outcome, s *seen, failure *CallError) {
+	now := y.router.Now()
+	t := y.target
+	a.used(s.usage.Total())
+	if failure == nil {
+		if o == outcomeOK {
+			t.state.succeeded(now, s.first.Sub(s.started), now.Sub(s.first), s.usage.Completion)
+		}
+		a.key.done(now, o, "", "")
+		a.model.done(now, o, "", "")
+		return
+	}
+	t.state.failed(now, failure.Fault, failure.Message)
+	key, model := outcomeNeutral, o
+	switch {
+	case failure.Fault == FaultQuota || failure.Fault == FaultAuth && failure.Status != http.StatusForbidden:
+		t.key.breaker.trip(now, failure.Fault, failure.Message)
+	case failure.Fault == FaultAuth: // this model is forbidden; others may not be
+		t.state.breaker.trip(now, failure.Fault, failure.Message)
+	case failure.Fault == FaultConnection:
+		key, model = o, outcomeNeutral
+	}
+	a.key.done(now, key, failure.Fault, failure.Message)
+	a.model.done(now, model, failure.Fault, failure.Message)
+}
+
+// outcomeOf is what a failure says about a model: that it does not work, or
+// nothing. A nil failure is ours: the caller left.
+func outcomeOf(failure *CallError) outcome {
+	if failure == nil {
+		return outcomeNeutral
+	}
+	switch failure.Fault {
+	case FaultTimeout, FaultConnection, FaultOverloaded, FaultBad:
+		return outcomeFailed
+	}
+	return outcomeNeutral
 }
 
 // settleFailed settles an attempt that failed at nothing when the provider
 // never took the call on, else at the most that it can have cost.
-func (c *call) settleFailed(id string, s *seen, failure *CallError) error {
-	var used mgx.Usage
+func (y *try) settleFailed(s *seen, failure *CallError) (used mgx.Usage, err error) {
 	if failure == nil || failure.InStream || s.content {
-		used = c.failedUsage(s, failure)
+		used = y.failedUsage(s, failure)
 	}
-	c.lost = c.price.Bound(used.Prompt, used.Completion)
-	if c.acct == nil {
-		return nil
+	y.lost = y.target.price.Bound(used.Prompt, used.Completion)
+	if y.acct == nil {
+		return used, nil
 	}
 	outcome := mgx.OutcomeCancelled
 	if failure != nil {
 		outcome = mgx.Outcome(failure.Fault)
 	}
-	return c.acct.SettleNow(mgx.Settlement{ID: id, Amount: c.lost, Usage: used, Outcome: outcome})
+	return used, y.acct.SettleNow(mgx.Settlement{ID: y.id, Amount: y.lost, Usage: used, Outcome: outcome})
 }
 
 // failedUsage bounds what a broken answer used. A provider that says that it
 // failed has stopped, so the answer was what came; one that fell silent, or that
 // we left, may have gone on up to the limit unseen.
-func (c *call) failedUsage(s *seen, failure *CallError) mgx.Usage {
-	used := c.usageBound(s)
+func (y *try) failedUsage(s *seen, failure *CallError) mgx.Usage {
+	used := y.usageBound(s)
 	ended := failure != nil && (failure.Fault == FaultOverloaded || failure.Fault == FaultRate || failure.Fault == FaultRequest)
 	if ended {
 		used.Completion = max(s.bytes, s.usage.Completion)
 	}
-	used.Completion = min(used.Completion, max(int64(c.req.MaxTokens), s.usage.Completion))
+	used.Completion = min(used.Completion, max(int64(y.req.MaxTokens), s.usage.Completion))
 	return used
 }
 
 // usageBound is the most tokens that an answer without reported usage can have.
 // Hidden thinking counts, so only MaxTokens bounds the completion.
-func (c *call) usageBound(s *seen) mgx.Usage {
-	used := mgx.Usage{Prompt: c.promptBound, Completion: int64(c.req.MaxTokens)}
+func (y *try) usageBound(s *seen) mgx.Usage {
+	used := mgx.Usage{Prompt: y.promptBound, Completion: int64(y.req.MaxTokens)}
 	if s.usage.Prompt > 0 {
 		used.Prompt, used.Cached, used.CacheWrite = s.usage.Prompt, s.usage.Cached, s.usage.CacheWrite
 	}

@@ -60,6 +60,9 @@ type ToolResult struct {
 type Opaque struct {
 	Dialect string          `json:"dialect"`
 	Raw     json.RawMessage `json:"raw"`
+	// Provider is whose it is: the Router sets it in answers, and sends the block
+	// to no other. Empty: to any of the dialect.
+	Provider string `json:"provider,omitempty"`
 }
 
 // ToolSpec describes a tool to a model.
@@ -85,9 +88,16 @@ type Request struct {
 	Format      *Format    `json:"format,omitempty"` // of the answer's text; nil: free
 
 	// What the call is for. Never sent to a provider.
-	AgentRole    string `json:"agent_role"`   // implementer, reviewer, …
-	Conversation string `json:"conversation"` // stable name of the agent's conversation
-	Pass         *Pass  `json:"-"`            // the request as a client of the gateway wrote it; nil: it comes from within
+	AgentRole    string          `json:"agent_role"`   // implementer, reviewer, …
+	Conversation string          `json:"conversation"` // stable name of the agent's conversation, unique within Run
+	Pass         *Pass           `json:"-"`            // the request as a client of the gateway wrote it; nil: it comes from within
+	Workspace    mgx.WorkspaceID `json:"-"`            // whose limits count, and whose kept answers may be used
+	Run          mgx.RunID       `json:"-"`
+	TaskSize     string          `json:"-"` // XS to XL; empty: not known
+	Prefer       string          `json:"-"` // provider/model that the conversation worked on before, see Response.Route
+	// Final says that what was shown cannot be taken back: after the first
+	// content, an attempt that fails ends the call.
+	Final bool `json:"-"`
 }
 
 // Format demands that an answer's text is JSON of a schema.
@@ -114,7 +124,8 @@ type Response struct {
 	Usage    mgx.Usage `json:"usage"`
 	UsageOK  bool      `json:"usage_ok"` // the provider reported usage; else Usage is a bound we computed
 	Provider string    `json:"provider"`
-	Model    string    `json:"model"` // as the provider reports it
+	Model    string    `json:"model"`           // as the provider reports it
+	Route    string    `json:"route,omitempty"` // provider/model that the Router called; set by it
 }
 
 // Chunk is one thing a stream yields: a delta for watchers, or the end.

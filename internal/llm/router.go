@@ -2,11 +2,9 @@ package llm
 
 import (
 	"context"
-	"fmt"
+	"errors"
 	"log/slog"
 	"math/rand/v2"
-	"slices"
-	"strconv"
 	"strings"
 	"time"
 
@@ -20,12 +18,35 @@ type Timeouts struct {
 	Total     time.Duration // default 10 min
 }
 
+func (t Timeouts) orElse(d Timeouts) Timeouts {
+	return Timeouts{orDefault(t.FirstByte, d.FirstByte), orDefault(t.Idle, d.Idle), orDefault(t.Total, d.Total)}
+}
+
+// ProviderOptions are what a Router is told about one provider.
+type ProviderOptions struct {
+	// ID is what health and limits are kept under; default: its name. Providers
+	// of one name with different keys need different ones.
+	ID       string
+	Local    bool     // it runs on one's own machines
+	Timeouts Timeouts // zero fields: the Router's
+	Limits   Limits   // of its key
+}
+
 // Options configure a Router. Zero fields take the stated defaults.
 type Options struct {
 	Providers []Provider
-	Prices    *Prices // default: none known
+	Of        map[string]ProviderOptions // by a provider's name
+	Policies  map[string]Policy          // by name, without a slash
+	Facts     []ModelFacts               // about models, before those built in
+	Prices    *Prices                    // default: none known
 	Timeouts  Timeouts
-	Retries   int // after the first attempt; default 5, negative: none
+	Retries   int // after the first attempt on each model; default 5, negative: none
+	Patience  Patience
+	Faults    map[Fault]Reaction // what a fault leads to, where it is not as in reactions
+	State     *State             // shared by the Routers of a process; default: its own
+	Keep      Keep               // of answers
+	Seed      uint64             // of the draws by weight
+	Steady    bool               // measurements do not count, so that a repetition decides the same
 	Log       *slog.Logger
 	Now       func() time.Time // default time.Now
 	// Sleep waits before another attempt; default: by a timer.
@@ -35,21 +56,20 @@ type Options struct {
 	Jitter func(max time.Duration) time.Duration
 }
 
-// Router makes calls: it finds the provider, reserves the money, makes the
-// attempts with time-outs and retries, and says what they cost. It is the one
-// owner of retries. Its methods may be called from several goroutines.
+// Router makes calls: it chooses the model, reserves the money, makes the
+// attempts with time-outs, retries and fallbacks, and says what they cost and
+// why they went where they went. It is the one owner of retries. Its methods may
+// be called from several goroutines.
 type Router struct {
 	Options
 	byName map[string]Provider
-	memory *promptMemory
 }
 
 // NewRouter returns a Router over the providers, which must have distinct names.
 func NewRouter(o Options) *Router {
-	o.Timeouts.FirstByte = orDefault(o.Timeouts.FirstByte, 120*time.Second)
-	o.Timeouts.Idle = orDefault(o.Timeouts.Idle, 60*time.Second)
-	o.Timeouts.Total = orDefault(o.Timeouts.Total, 10*time.Minute)
+	o.Timeouts = o.Timeouts.orElse(Timeouts{120 * time.Second, 60 * time.Second, 10 * time.Minute})
 	o.Retries = orDefault(o.Retries, 5)
+	o.Patience = o.Patience.orDefaults()
 	if o.Log == nil {
 		o.Log = slog.New(slog.DiscardHandler)
 	}
@@ -62,7 +82,10 @@ func NewRouter(o Options) *Router {
 	if o.Jitter == nil {
 		o.Jitter = func(max time.Duration) time.Duration { return rand.N(max + 1) }
 	}
-	r := &Router{Options: o, byName: map[string]Provider{}, memory: newPromptMemory()}
+	if o.State == nil {
+		o.State = NewState(StateOptions{Now: o.Now})
+	}
+	r := &Router{Options: o, byName: map[string]Provider{}}
 	for _, p := range o.Providers {
 		r.byName[p.Name()] = p
 	}
@@ -87,13 +110,17 @@ type Result struct {
 	Attempts     int
 	Duration     time.Duration           // of the whole call
 	FirstToken   time.Duration           // until the first content of the attempt that succeeded
-	Settlement   mgx.Settlement          // of that attempt, to commit with the record of the answer
+	Settlement   mgx.Settlement          // of that attempt, to commit with the answer; without an ID there is nothing to settle
 	Errors       []mgx.ProviderErrorData // one for each failed attempt
+	Fallbacks    []mgx.ProviderFallbackData
+	Decision     *Decision
+	Cached       bool // the answer is one that was kept: it has no settlement, and its Usage is 0
 }
 
-// Call makes one call to the model named "provider/model" in req and returns the
-// whole answer. watch, if not nil, sees the answer as it comes; after a
-// Chunk with Restart it comes again from the start.
+// Call makes one call to the model named "provider/model" in req, or to one that
+// the policy of that name chooses, and returns the whole answer. watch, if not
+// nil, sees the answer as it comes; after a Chunk with Restart it comes again
+// from the start, maybe from another model.
 //
 // The Result is never nil. The error is an *mgx.Error: kind provider, wrapping
 // the last *CallError; kind budget when the account refused; or the end of ctx.
@@ -103,8 +130,10 @@ func (r *Router) Call(ctx context.Context, req *Request, acct Account, watch fun
 	started := r.Now()
 	result := &Result{}
 	c, err := r.prepare(req, acct, watch, result)
-	if err == nil {
-		err = c.run(ctx)
+	if err == nil && !c.kept(ctx) {
+		if err = c.run(ctx); err == nil {
+			c.keep(ctx, c.latest, result.Response)
+		}
 	}
 	result.Duration = r.Now().Sub(started)
 	if err != nil {
@@ -119,133 +148,45 @@ func (r *Router) Price(name string) (Price, bool) {
 	return r.Prices.Lookup(provider, model)
 }
 
-// prepare resolves the model, checks the request and prices the call.
+// prepare finds the models and checks the request.
 func (r *Router) prepare(req *Request, acct Account, watch func(Chunk), result *Result) (*call, error) {
-	provider, model, err := r.resolve(req.Model)
+	capped := acct != nil && acct.Capped()
+	targets, decision, err := r.route(req, capped, r.Now())
+	result.Decision = decision
 	if err != nil {
 		return nil, err
 	}
-	own := *req
-	own.Model = model
-	if err := CheckRequest(&own); err != nil {
+	if err := checkFor(targets[0], req); err != nil {
 		return nil, err
 	}
-	price, known := r.Prices.Lookup(provider.Name(), model)
-	if !known && acct != nil && acct.Capped() {
+	if t := targets[0]; capped && !t.priced {
 		return nil, mgx.Errorf(mgx.KindBudget, "price_unknown",
 			"the price of %s is not known, so a budget cannot be kept: set it with --price IN,OUT (US dollars per million tokens), or leave out --budget", req.Model)
 	}
 	if watch == nil {
 		watch = func(Chunk) {}
 	}
-	result.PriceKnown, result.PriceVersion = known, price.Version
-	c := &call{router: r, provider: provider, req: &own, price: price, acct: acct, watch: watch, result: result}
-	c.memoryKey = req.Model + "\x00" + req.Conversation
-	c.promptBound = r.memory.bound(c.memoryKey, &own)
-	return c, nil
+	return &call{
+		router: r, asked: req, queue: targets, acct: acct, watch: watch, result: result,
+		workspace: r.State.workspace(req.Workspace), distinct: map[*target]bool{},
+	}, nil
 }
 
-func (r *Router) resolve(name string) (Provider, string, error) {
-	prefix, model, ok := strings.Cut(name, "/")
-	if p := r.byName[prefix]; ok && model != "" && p != nil {
-		return p, model, nil
-	}
-	names := make([]string, 0, len(r.byName))
-	for n := range r.byName {
-		names = append(names, n)
-	}
-	slices.Sort(names)
-	return nil, "", mgx.Errorf(mgx.KindConfig, "no_such_provider",
-		"%s does not name a model as PROVIDER/MODEL of a configured provider (configured: %s)",
-		strconv.Quote(name), orDefault(strings.Join(names, ", "), "none"))
-}
-
-// call is one Call under way.
-type call struct {
-	lost        mgx.Money // settled for the latest failed attempt
-	router      *Router
-	provider    Provider
-	req         *Request // with the model as the provider names it
-	price       Price
-	acct        Account
-	watch       func(Chunk)
-	result      *Result
-	memoryKey   string
-	promptBound int64
-	shown       bool // watchers have seen content of an attempt that failed
-}
-
-// run makes attempts until one succeeds or none can.
-func (c *call) run(ctx context.Context) error {
-	for {
-		c.result.Attempts++
-		failure, err := c.attempt(ctx)
-		if err != nil || failure == nil {
-			return err
+// checkFor refuses a request that is malformed, or that the one model which was
+// asked for cannot be sent.
+func checkFor(t *target, req *Request) error {
+	if err := Suits(t.provider, t.model, req); err != nil {
+		if e, ok := errors.AsType[*CallError](err); ok {
+			return e.AsMGX(nil)
 		}
-		wait, again := c.router.backoff(failure, c.result.Attempts)
-		c.note(failure, again)
-		if !again {
-			return failure.AsMGX(c.knownModels(ctx, failure))
-		}
-		if err := c.router.Sleep(ctx, wait); err != nil {
-			return err
-		}
+		return err
 	}
-}
-
-// note records a failed attempt.
-func (c *call) note(failure *CallError, again bool) {
-	c.result.Errors = append(c.result.Errors, mgx.ProviderErrorData{
-		Provider: c.provider.Name(), Model: c.req.Model, ErrorType: failure.Fault.eventType(),
-		Message: failure.Message, RetryCount: c.result.Attempts - 1, Retrying: again, CostUSD: c.lost,
-	})
-	c.router.Log.Warn("model call failed", "provider", c.provider.Name(), "model", c.req.Model,
-		"fault", string(failure.Fault), "status", failure.Status, "request_id", failure.RequestID,
-		"attempt", c.result.Attempts, "retrying", again, "error", failure.Message)
-}
-
-// eventType is the fault as llm.provider.error names it.
-func (f Fault) eventType() string {
-	if f == FaultTooLong {
-		return string(FaultRequest)
+	if req.Pass != nil && req.Pass.Only != "" {
+		return nil // the provider that speaks its dialect judges it
 	}
-	return string(f)
-}
-
-// knownModels asks the provider what it serves when it does not serve the model.
-func (c *call) knownModels(ctx context.Context, failure *CallError) []string {
-	if !failure.NoModel {
-		return nil
-	}
-	ctx, cancel := context.WithTimeout(ctx, 10*time.Second)
-	defer cancel()
-	models, err := c.provider.Models(ctx)
-	if err != nil {
-		return nil // the sentence does without
-	}
-	names := make([]string, len(models))
-	for i, m := range models {
-		names[i] = m.ID
-	}
-	return names
-}
-
-const (
-	backoffBase   = 500 * time.Millisecond
-	backoffCap    = 30 * time.Second
-	maxRetryAfter = 60 * time.Second
-)
-
-// backoff says whether to try again after this many attempts, and when:
-// exponential with full jitter, and never before the provider asked for. A
-// provider that asks for more than a minute is not waited for.
-func (r *Router) backoff(failure *CallError, attempts int) (time.Duration, bool) {
-	if !failure.Retryable() || attempts > r.Retries || failure.RetryAfter > maxRetryAfter {
-		return 0, false
-	}
-	ceiling := backoffBase << min(attempts-1, 10)
-	return failure.RetryAfter + r.Jitter(min(ceiling, backoffCap)), true
+	own := *req
+	own.Model = t.model
+	return CheckRequest(&own)
 }
 
 func sleep(ctx context.Context, d time.Duration) error {
@@ -257,8 +198,4 @@ func sleep(ctx context.Context, d time.Duration) error {
 	case <-timer.C:
 		return nil
 	}
-}
-
-func (c *call) noteText() string {
-	return fmt.Sprintf("%s %s/%s", c.req.AgentRole, c.provider.Name(), c.req.Model)
 }

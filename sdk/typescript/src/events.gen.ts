@@ -19,6 +19,29 @@ export interface Plan {
   readonly verify?: readonly string[];
 }
 
+/** Which model the call went to, and why; absent: the model was asked for by name. */
+export interface Routing {
+  /** What was asked for: the name of a policy, or provider/model. */
+  readonly asked: string;
+  /** The model that answered, as provider/model. */
+  readonly chosen: string;
+  /** The override of the policy that applied, such as role reviewer, size L; absent: none. */
+  readonly override?: string;
+  /** The other models of the policy; absent: none. */
+  readonly passed?: readonly {
+    /** The model, as provider/model. */
+    readonly model: string;
+    /** Why the call did not go to it, redacted and bounded. */
+    readonly why: string;
+  }[];
+  /** The policy that chose; absent: none. */
+  readonly policy?: string;
+  /** How the policy orders its candidates: cost, latency, quality, local_first, capability_match, balanced or ordered. */
+  readonly strategy?: string;
+  /** Why it was chosen, in a sentence. */
+  readonly why: string;
+}
+
 /** What a person wants. */
 export interface Task {
   /** The task in full, as the person wrote it. */
@@ -203,13 +226,15 @@ export interface DataErasedData {
 /**
  * Model call completed: A model answered; this is what was counted and paid.
  *
- * Version 1.0.0, kept for 90 days.
+ * Version 1.1.0, kept for 90 days.
  */
 export interface LlmCallCompletedData {
   /** Role of the agent that asked. */
   readonly agent_role: string;
   /** Requests it took. */
   readonly attempts: number;
+  /** The answer is one that was kept from an earlier call; it cost nothing. Absent: false. */
+  readonly cached?: boolean;
   /** Cost of the call, in US dollars */
   readonly cost_usd: number;
   /** From request to last token, retries included, in milliseconds */
@@ -226,6 +251,7 @@ export interface LlmCallCompletedData {
   readonly price_version?: string;
   /** Provider, as configured. */
   readonly provider: string;
+  readonly routing?: Routing;
   /** The workflow step that records the answer. */
   readonly step: string;
   readonly usage: Usage;
@@ -972,7 +998,7 @@ export const eventVersions: Readonly<Record<EventType, string>> = {
   "billing.threshold.reached": "1.0.0",
   "billing.usage_alert": "1.0.0",
   "data.erased": "1.0.0",
-  "llm.call.completed": "1.0.0",
+  "llm.call.completed": "1.1.0",
   "llm.provider.error": "1.1.0",
   "llm.provider.fallback": "1.0.0",
   "run.answered": "1.0.0",

@@ -1,0 +1,283 @@
+package llm
+
+import (
+	"context"
+	"sync"
+	"time"
+
+	"mgx"
+)
+
+// Limits bound what is sent in a minute. Zero fields do not.
+type Limits struct {
+	Requests int64 `json:"requests_per_minute"`
+	Tokens   int64 `json:"tokens_per_minute"` // in and out
+}
+
+// bucket is a token bucket: it fills at rate up to size, and may be owed.
+type bucket struct {
+	size  float64
+	rate  float64 // a second
+	level float64
+	at    time.Time
+}
+
+// perMinute is a full bucket for n a minute, or nil for no limit.
+func perMinute(n int64, now time.Time) *bucket {
+	if n <= 0 {
+		return nil
+	}
+	return &bucket{size: float64(n), rate: float64(n) / 60, level: float64(n), at: now}
+}
+
+func (b *bucket) refill(now time.Time) {
+	if d := now.Sub(b.at); d > 0 {
+		b.level = min(b.size, b.level+b.rate*d.Seconds())
+		b.at = now
+	}
+}
+
+// wait is how long until n can be taken. What is larger than the bucket waits
+// until it is full.
+func (b *bucket) wait(n float64, now time.Time) time.Duration {
+	if b == nil {
+		return 0
+	}
+	b.refill(now)
+	missing := min(n, b.size) - b.level
+	if missing <= 1e-9 {
+		return 0
+	}
+	return time.Duration(missing/b.rate*float64(time.Second)) + time.Nanosecond
+}
+
+func (b *bucket) take(n float64) {
+	if b != nil {
+		b.level -= n
+	}
+}
+
+// put gives back what was taken too much; less than nothing takes more.
+func (b *bucket) put(n float64) {
+	if b != nil {
+		b.level = min(b.size, b.level+n)
+	}
+}
+
+// limiter lets requests through as two buckets allow: one for requests, one for
+// tokens. Those that must wait are served in turns: next is the workspace that
+// has had the fewest tokens since there was a queue (start-time fair queueing,
+// Goyal et al. 1996), so none can starve another.
+type limiter struct {
+	mu       sync.Mutex
+	requests *bucket
+	tokens   *bucket
+	queue    []*waiter
+	clock    float64                     // virtual time: the start of the one served last
+	ends     map[mgx.WorkspaceID]float64 // virtual time at which each workspace's last one ends
+	timer    *time.Timer                 // runs while somebody waits
+	now      func() time.Time
+}
+
+type waiter struct {
+	workspace mgx.WorkspaceID
+	tokens    float64
+	start     float64
+	ready     chan struct{}
+}
+
+// maxWaiters bounds a queue.
+const maxWaiters = 4096
+
+func newLimiter(l Limits, now func() time.Time) *limiter {
+	return &limiter{
+		requests: perMinute(l.Requests, now()), tokens: perMinute(l.Tokens, now()),
+		ends: map[mgx.WorkspaceID]float64{}, now: now,
+	}
+}
+
+// acquire waits for its turn, at most as long as said. When that cannot be
+// enough it does not wait at all and returns how long it would take, and false.
+func (l *limiter) acquire(ctx context.Context, workspace mgx.WorkspaceID, tokens int64, most time.Duration) (time.Duration, bool, error) {
+	l.mu.Lock()
+	if l.requests == nil && l.tokens == nil {
+		l.mu.Unlock()
+		return 0, true, nil
+	}
+	n, now := float64(tokens), l.now()
+	if len(l.queue) == 0 && l.delay(n, 1, now) == 0 {
+		l.take(n)
+		l.mu.Unlock()
+		return 0, true, nil
+	}
+	w := &waiter{workspace: workspace, tokens: n, start: max(l.clock, l.ends[workspace]), ready: make(chan struct{})}
+	before, count := n, 1.0
+	for _, other := range l.queue {
+		if other.start <= w.start {
+			before, count = before+other.tokens, count+1
+		}
+	}
+	if takes := l.estimate(before, count, now); takes > most || len(l.queue) >= maxWaiters {
+		l.mu.Unlock()
+		return takes, false, nil
+	}
+	l.ends[workspace] = w.start + max(n, 1)
+	l.queue = append(l.queue, w)
+	l.pump(now)
+	l.mu.Unlock()
+	return l.await(ctx, w, most)
+}
+
+func (l *limiter) await(ctx context.Context, w *waiter, most time.Duration) (time.Duration, bool, error) {
+	timer := time.NewTimer(most)
+	defer timer.Stop()
+	select {
+	case <-w.ready:
+		return 0, true, nil
+	case <-timer.C:
+	case <-ctx.Done():
+	}
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if !l.leave(w) { // it was let through just now
+		if ctx.Err() == nil {
+			return 0, true, nil
+		}
+		l.requests.put(1)
+		l.tokens.put(w.tokens)
+	}
+	l.pump(l.now())
+	if ctx.Err() != nil {
+		return 0, false, context.Cause(ctx)
+	}
+	return most, false, nil
+}
+
+// leave takes a waiter out of the queue and reports whether it was in it.
+func (l *limiter) leave(w *waiter) bool {
+	for i, other := range l.queue {
+		if other == w {
+			l.queue = append(l.queue[:i], l.queue[i+1:]...)
+			return true
+		}
+	}
+	return false
+}
+
+// pump lets through whoever can go now, and sets the clock for the next.
+func (l *limiter) pump(now time.Time) {
+	for len(l.queue) > 0 {
+		next := l.queue[0]
+		for _, w := range l.queue[1:] {
+			if w.start < next.start {
+				next = w
+			}
+		}
+		if d := l.delay(next.tokens, 1, now); d > 0 {
+			l.wakeIn(d)
+			return
+		}
+		l.take(next.tokens)
+		l.clock = next.start
+		l.leave(next)
+		close(next.ready)
+	}
+	clear(l.ends)
+	l.clock = 0
+	if l.timer != nil {
+		l.timer.Stop()
+	}
+}
+
+func (l *limiter) wakeIn(d time.Duration) {
+	if l.timer == nil {
+		l.timer = time.AfterFunc(d, l.wake)
+		return
+	}
+	l.timer.Reset(d)
+}
+
+func (l *limiter) wake() {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.pump(l.now())
+}
+
+// delay is how long until this many can go.
+func (l *limiter) delay(tokens, requests float64, now time.Time) time.Duration {
+	return max(l.requests.wait(requests, now), l.tokens.wait(tokens, now))
+}
+
+// estimate is delay for a queue, which may need more than a bucket holds.
+func (l *limiter) estimate(tokens, requests float64, now time.Time) time.Duration {
+	var longest time.Duration
+	for b, n := range map[*bucket]float64{l.requests: requests, l.tokens: tokens} {
+		if b == nil {
+			continue
+		}
+		b.refill(now)
+		if missing := n - b.level; requests > 1 && missing > 0 {
+			longest = max(longest, time.Duration(min(missing/b.rate, 1e6)*float64(time.Second)))
+		} else {
+			longest = max(longest, b.wait(n, now))
+		}
+	}
+	return longest
+}
+
+func (l *limiter) take(tokens float64) {
+	l.requests.take(1)
+	l.tokens.take(tokens)
+}
+
+// settle replaces the estimate that was taken by what was really used.
+func (l *limiter) settle(taken, used int64) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.tokens.put(float64(taken - used))
+	l.pump(l.now())
+}
+
+// refund takes back a request that was never sent.
+func (l *limiter) refund(taken int64) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.requests.put(1)
+	l.tokens.put(float64(taken))
+	l.pump(l.now())
+}
+
+// maxPeriod bounds how long a provider's own limit is believed to take to fill:
+// clocks differ, and a limit by the day is better learned from its 429.
+const maxPeriod = 2 * time.Minute
+
+// learn takes over what a provider says is left. Only what says both its size
+// and when it is full again is believed.
+func (l *limiter) learn(a Allowances) {
+	if a.Requests == nil && a.Tokens == nil {
+		return
+	}
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	now := l.now()
+	if b := a.Requests.bucket(now); b != nil {
+		l.requests = b
+	}
+	if b := a.Tokens.bucket(now); b != nil {
+		l.tokens = b
+	}
+	l.pump(now)
+}
+
+func (a *Allowance) bucket(now time.Time) *bucket {
+	if a == nil || a.Limit <= 0 || a.Full.IsZero() {
+		return nil
+	}
+	b := perMinute(a.Limit, now)
+	left := min(a.Remaining, a.Limit)
+	if period := min(a.Full.Sub(now), maxPeriod); period > 0 && left < a.Limit {
+		b.rate = float64(a.Limit-left) / period.Seconds()
+		b.level = float64(left)
+	}
+	return b
+}

@@ -1,0 +1,238 @@
+package llm
+
+import (
+	"cmp"
+	"slices"
+	"sync"
+	"time"
+
+	"mgx"
+)
+
+// StateOptions configure a State. Zero fields take the stated defaults.
+type StateOptions struct {
+	Breaker   BreakerOptions
+	Workspace map[mgx.WorkspaceID]Limits // of all calls of a workspace; "" is every other's
+	Cache     Cache                      // nil: no answer is kept
+	Now       func() time.Time           // default time.Now
+}
+
+// State is what Routers of one process share and learn: which models work and
+// how fast, what is left of limits, which model a conversation is on. It is safe
+// for use by many goroutines, and bounded: what is not used is forgotten.
+type State struct {
+	o        StateOptions
+	memory   *promptMemory
+	stickies *stickies
+
+	mu         sync.Mutex
+	keys       map[string]*keyState // by ProviderOptions.ID
+	models     map[string]*modelState
+	workspaces map[mgx.WorkspaceID]*limiter
+}
+
+// maxStates bounds what is kept of models and of workspaces.
+const maxStates = 4096
+
+// NewState returns a State that knows nothing yet.
+func NewState(o StateOptions) *State {
+	if o.Now == nil {
+		o.Now = time.Now
+	}
+	return &State{
+		o: o, memory: newPromptMemory(), stickies: newStickies(),
+		keys: map[string]*keyState{}, models: map[string]*modelState{}, workspaces: map[mgx.WorkspaceID]*limiter{},
+	}
+}
+
+// keyState is what is known of a provider's key.
+type keyState struct {
+	breaker *breaker // opened by refused keys, empty accounts and failing connections
+	limits  *limiter
+}
+
+// modelState is what is known of one model behind a key.
+type modelState struct {
+	provider, model string
+	breaker         *breaker
+	learned         *limiter // what the provider says is left
+
+	mu sync.Mutex
+	Measured
+}
+
+// Measured is how a model did, as far as this process knows. The averages are
+// exponentially weighted, with a weight of 0.2 for the latest call.
+type Measured struct {
+	FirstToken  time.Duration // 0: not measured
+	Rate        float64       // completion tokens a second; 0: not measured
+	Calls       int64
+	Failures    int64
+	LastError   string
+	LastFault   Fault
+	LastErrorAt time.Time
+	LastOK      time.Time
+}
+
+func (s *State) key(id string, l Limits) *keyState {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	k := s.keys[id]
+	if k == nil {
+		k = &keyState{breaker: newBreaker(s.o.Breaker), limits: newLimiter(l, s.o.Now)}
+		s.keys[id] = k
+	}
+	return k
+}
+
+func (s *State) model(id, provider, model string) *modelState {
+	name := id + "/" + model
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	m := s.models[name]
+	if m == nil {
+		forgetOne(s.models)
+		m = &modelState{provider: provider, model: model, breaker: newBreaker(s.o.Breaker), learned: newLimiter(Limits{}, s.o.Now)}
+		s.models[name] = m
+	}
+	return m
+}
+
+// workspace is the limiter of all calls of a workspace.
+func (s *State) workspace(id mgx.WorkspaceID) *limiter {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	l := s.workspaces[id]
+	if l == nil {
+		limits, own := s.o.Workspace[id]
+		if !own {
+			limits = s.o.Workspace[""]
+		}
+		forgetOne(s.workspaces)
+		l = newLimiter(limits, s.o.Now)
+		s.workspaces[id] = l
+	}
+	return l
+}
+
+// forgetOne makes room in a map that is full.
+func forgetOne[K comparable, V any](m map[K]V) {
+	if len(m) < maxStates {
+		return
+	}
+	for k := range m {
+		delete(m, k)
+		return
+	}
+}
+
+// weight of the latest call in an average.
+const weight = 0.2
+
+func average(old, latest float64) float64 {
+	if old == 0 {
+		return latest
+	}
+	return old + weight*(latest-old)
+}
+
+// succeeded learns from an answer: how long its first token took, and the rate
+// of the rest where there was enough to measure.
+func (m *modelState) succeeded(now time.Time, first, rest time.Duration, completion int64) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.Calls++
+	m.LastOK = now
+	if first > 0 {
+		m.FirstToken = time.Duration(average(float64(m.FirstToken), float64(first)))
+	}
+	if completion >= 16 && rest >= 10*time.Millisecond {
+		m.Rate = average(m.Rate, float64(completion)/rest.Seconds())
+	}
+}
+
+func (m *modelState) failed(now time.Time, fault Fault, message string) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.Calls++
+	m.Failures++
+	m.LastError, m.LastFault, m.LastErrorAt = message, fault, now
+}
+
+func (m *modelState) measured() Measured {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return m.Measured
+}
+
+// Health is the state of one model.
+type Health struct {
+	Provider string
+	Model    string
+	Breaker  BreakerState // of the model or, when that is worse, of its provider's key
+	Until    time.Time    // an open breaker lets a probe through then
+	Why      string       // it is not closed
+	Measured
+}
+
+// Health lists every model that was called, by name.
+func (s *State) Health() []Health {
+	s.mu.Lock()
+	var all []Health
+	now := s.o.Now()
+	for name, m := range s.models {
+		h := Health{Provider: m.provider, Model: m.model, Measured: m.measured()}
+		h.Breaker, h.Until, _, h.Why = m.breaker.look(now)
+		if k := s.keys[name[:len(name)-len(m.model)-1]]; k != nil && h.Breaker == BreakerClosed {
+			h.Breaker, h.Until, _, h.Why = k.breaker.look(now)
+		}
+		all = append(all, h)
+	}
+	s.mu.Unlock()
+	slices.SortFunc(all, func(a, b Health) int {
+		return cmp.Or(cmp.Compare(a.Provider, b.Provider), cmp.Compare(a.Model, b.Model))
+	})
+	return all
+}
+
+// Recall tells a State of a call that another process made: of its record in
+// the event log.
+func (s *State) Recall(at time.Time, provider, model string, first, rest time.Duration, completion int64) {
+	s.model(provider, provider, model).succeeded(at, first, rest, completion)
+}
+
+// RecallFailure is Recall for an attempt that failed.
+func (s *State) RecallFailure(at time.Time, provider, model string, fault Fault, message string) {
+	s.model(provider, provider, model).failed(at, fault, message)
+}
+
+// stickies remembers which model a conversation works on, so that it stays
+// there: the provider has its prompt in the cache.
+type stickies struct {
+	mu   sync.Mutex
+	now  map[string]string // by conversation: provider/model
+	last map[string]string // those before the latest clearing
+}
+
+func newStickies() *stickies {
+	return &stickies{now: map[string]string{}, last: map[string]string{}}
+}
+
+func (s *stickies) get(conversation string) string {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if m, ok := s.now[conversation]; ok {
+		return m
+	}
+	return s.last[conversation]
+}
+
+// set remembers at most 2 maxStates conversations: the older half goes.
+func (s *stickies) set(conversation, model string) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if len(s.now) >= maxStates {
+		s.last, s.now = s.now, map[string]string{}
+	}
+	s.now[conversation] = model
+}
