@@ -48,18 +48,23 @@ func (h host) Turn(step string, req *llm.Request) (*llm.Response, error) {
 		return nil, err
 	}
 	h.r.countTurn(resp.Usage)
+	h.r.workedOn(req.Conversation, resp.Route)
 	return resp, nil
 }
 
 // call makes the model call of a turn and emits what came of it.
 func (h host) call(s *workflow.StepContext, req *llm.Request) (*llm.Response, error) {
 	acct := &account{step: s, cap: h.r.in.Settings.Budget}
-	res, err := h.r.deps.Model.Call(s, req, acct, func(c llm.Chunk) {
+	res, err := h.r.deps.Model.Call(s, h.r.forRouter(s.Scope(), req), acct, func(c llm.Chunk) {
 		h.r.watch(s.Scope().Run, Delta{Agent: req.AgentRole, Text: c.Text, Again: c.Restart})
 	})
 	if res != nil {
 		for _, e := range res.Errors {
 			s.Emit(h.event(s, req, mgx.LLMProviderError, e))
+		}
+		for _, f := range res.Fallbacks {
+			f.Step = s.Name()
+			s.Emit(h.event(s, req, mgx.LLMProviderFallback, f))
 		}
 	}
 	if err != nil {
@@ -68,19 +73,56 @@ func (h host) call(s *workflow.StepContext, req *llm.Request) (*llm.Response, er
 	}
 	h.log(s, req.Conversation).InfoContext(s, "model call", "model", req.Model, "duration", res.Duration,
 		"prompt", res.Response.Usage.Prompt, "completion", res.Response.Usage.Completion, "cost", res.Cost.String(), "finish", res.Response.Finish)
-	res.Settlement.ID = acct.full(res.Settlement.ID)
-	s.Settle(res.Settlement)
+	if res.Settlement.ID != "" {
+		res.Settlement.ID = acct.full(res.Settlement.ID)
+		s.Settle(res.Settlement)
+	}
 	usage := res.Response.Usage
 	s.Emit(
 		h.event(s, req, mgx.LLMCallCompleted, mgx.LLMCallData{
 			Provider: res.Response.Provider, Model: res.Response.Model, AgentRole: req.AgentRole,
 			Usage: usage, CostUSD: res.Cost, PriceKnown: res.PriceKnown, PriceVersion: res.PriceVersion,
 			DurationMS: res.Duration.Milliseconds(), FirstTokenMS: res.FirstToken.Milliseconds(),
-			Finish: string(res.Response.Finish), Attempts: res.Attempts, Step: s.Name(),
+			Finish: string(res.Response.Finish), Attempts: res.Attempts, Step: s.Name(), Cached: res.Cached, Routing: routing(res.Decision),
 		}),
 		h.event(s, req, mgx.AgentMessage, message(req, res.Response)),
 	)
 	return res.Response, nil
+}
+
+// forRouter is a request with what decides where it goes: whose it is, how large
+// the task is, and which model the conversation is on, which is known from the
+// journal, so that it stays there in another process too.
+func (r *run) forRouter(scope mgx.Scope, req *llm.Request) *llm.Request {
+	own := *req
+	own.Workspace, own.Run, own.TaskSize = scope.Workspace, scope.Run, r.size
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	own.Prefer = r.routes[req.Conversation]
+	return &own
+}
+
+func (r *run) workedOn(conversation, route string) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.routes == nil {
+		r.routes = map[string]string{}
+	}
+	r.routes[conversation] = route
+}
+
+// routing is a decision worth recording: one that a policy made.
+func routing(d *llm.Decision) *mgx.RoutingData {
+	if d == nil || d.Policy == "" {
+		return nil
+	}
+	own := *d
+	own.Why = bounded(own.Why, 1000)
+	own.Passed = nil
+	for _, p := range d.Passed[:min(len(d.Passed), 50)] {
+		own.Passed = append(own.Passed, mgx.PassedModel{Model: p.Model, Why: bounded(p.Why, 1000)})
+	}
+	return &own
 }
 
 func attempts(res *llm.Result) int {

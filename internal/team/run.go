@@ -23,10 +23,12 @@ type run struct {
 	in   Input
 	prep prepared
 	tree string // the files as the last recorded step left them
+	size string // of the task, once it is sorted
 
-	mu    sync.Mutex
-	turns int
-	usage mgx.Usage
+	mu     sync.Mutex
+	turns  int
+	usage  mgx.Usage
+	routes map[string]string // by conversation: the model that answered last
 
 	site *Site // only when steps really run
 }
@@ -108,6 +110,7 @@ func (r *run) work() (mgx.TaskResult, error) {
 	if err != nil {
 		return none, err
 	}
+	r.size = t.Size
 	if t.Kind == "question" {
 		return r.answer()
 	}
