@@ -166,6 +166,8 @@ func (w *worker) save(ctx context.Context, now bool) error {
 
 // commit makes a change and moves the consumer on, together.
 func (w *worker) commit(ctx context.Context, c mgx.Change, a mgx.ConsumerAdvance) error {
+	ctx, stop := outlive(ctx, leaving)
+	defer stop()
 	a.Lease = w.held
 	c.Advance = &a
 	if _, err := w.o.Store.Commit(ctx, c); err != nil {
@@ -173,6 +175,14 @@ func (w *worker) commit(ctx context.Context, c mgx.Change, a mgx.ConsumerAdvance
 	}
 	w.cursor, w.stored, w.handled, w.storedAt = a.Position, a.Position, false, time.Now()
 	return nil
+}
+
+// outlive returns a context that ends a while after ctx does: what was done is to
+// be committed, also when the work is to stop.
+func outlive(ctx context.Context, d time.Duration) (context.Context, context.CancelFunc) {
+	longer, cancel := context.WithCancel(context.WithoutCancel(ctx))
+	stop := context.AfterFunc(ctx, func() { time.AfterFunc(d, cancel) })
+	return longer, func() { stop(); cancel() }
 }
 
 // catchUp handles everything there is, or returns when an event is to be tried
@@ -253,7 +263,7 @@ func (w *worker) one(ctx context.Context, e mgx.Event) (done bool, err error) {
 	if w.over(err, w.attempts) {
 		return true, w.bury(ctx, e, err)
 	}
-	w.next = mgx.Now().Add(again.Wait(w.attempts))
+	w.next = soon(again.Wait(w.attempts))
 	w.log.Warn("a consumer failed at an event; trying again", "event", e.ID, "attempt", w.attempts, "error", err)
 	return false, w.o.Store.FailConsumer(ctx, w.held, mgx.ConsumerFailure{Event: e.ID, Attempts: w.attempts, Error: err.Error(), NextAt: w.next})
 }
@@ -282,6 +292,9 @@ func (w *worker) bury(ctx context.Context, e mgx.Event, why error) error {
 	w.forget()
 	return nil
 }
+
+// soon is a time as it is stored.
+func soon(d time.Duration) time.Time { return mgx.Now().Add(d).Truncate(time.Microsecond) }
 
 // forget is done with the event that failed.
 func (w *worker) forget() { w.failing, w.attempts, w.next = "", 0, time.Time{} }
@@ -330,7 +343,7 @@ func (w *worker) retry(ctx context.Context, d mgx.DeadLetter) error {
 	}
 	d.Attempts, d.LastError, d.NextAt = d.Attempts+1, err.Error(), time.Time{}
 	if !w.over(err, d.Attempts) {
-		d.NextAt = mgx.Now().Add(again.Wait(d.Attempts))
+		d.NextAt = soon(again.Wait(d.Attempts))
 	}
 	return w.commit(ctx, mgx.Change{}, mgx.ConsumerAdvance{Position: w.cursor, Dead: &d})
 }
