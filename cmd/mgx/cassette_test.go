@@ -10,6 +10,7 @@ import (
 	"strings"
 	"testing"
 
+	"mgx"
 	"mgx/internal/llm"
 	"mgx/internal/llm/llmtest"
 )
@@ -106,4 +107,43 @@ func events(t *testing.T, log string) []string {
 		all = append(all, line)
 	}
 	return all
+}
+
+// TestKilledRecordingPlaysWhole: a run is killed again and again while it is
+// recorded, and each time another process goes on with it and its recording. Its
+// replay does the whole work in one piece, and makes the very same commit.
+func TestKilledRecordingPlaysWhole(t *testing.T) {
+	t.Parallel()
+	l := newLab(t, labScript)
+	file := filepath.Join(t.TempDir(), "tape")
+	args := []string{"run", "say hello", "--approve", "auto", "--record", file}
+	kills := 0
+	for rest := 12; ; rest += 5 { // events until it is killed; in the end there are not as many
+		_, killed := l.killAt(func(n int, _ mgx.Event) bool { return n >= rest }, args...)
+		if !killed {
+			break
+		}
+		kills++
+		run := l.only(l.store())
+		if run.Status.Ended() {
+			break // killed after its end
+		}
+		args = []string{"resume", string(run.ID), "--record", file}
+	}
+	first := l.only(l.store())
+	if first.Status != mgx.RunDone || kills == 0 {
+		t.Fatalf("%s after %d kills", first.Status, kills)
+	}
+	l.git("branch", "-D", first.Branch)
+	l.home = t.TempDir()
+	l.env = []string{"HOME=" + l.home, "PATH=" + os.Getenv("PATH")}
+	requests := l.server.Requests()
+	_, stderr, code := l.run("run", "--replay", file, "--approve", "auto")
+	again := l.only(l.store())
+	if code != 0 || again.Commit != first.Commit || again.ID != first.ID || l.server.Requests() != requests {
+		t.Errorf("exit %d, commit %s of %s, want %s of %s\n%s", code, again.Commit, again.ID, first.Commit, first.ID, stderr)
+	}
+	if strings.Contains(stderr, "were not made") {
+		t.Errorf("calls are left over:\n%s", stderr)
+	}
 }

@@ -19,9 +19,10 @@ func (c *cli) retainCommand() *cobra.Command {
 		Use:   "retain",
 		Short: "Remove events whose time is over, as mgx serve does every day",
 		Long: `Removes events that have been kept for as long as their contract says; see
-docs/reference/events.md. Events of runs that have not ended stay, and so does the last
-event of every stream, without its data. Runs, tasks, journals and money are no events and
-stay: mgx erase is for those.`,
+docs/reference/events.md. Whole months go: the time counts from the end of the month in
+which an event happened, so it is kept for up to a month longer. Events of runs that have
+not ended stay, and so does the last event of every stream, without its data. Runs, tasks,
+journals and money are no events and stay: mgx erase is for those.`,
 		Args: noArgs,
 		RunE: func(cmd *cobra.Command, _ []string) (err error) {
 			n, err := c.openAny(cmd.Context())
@@ -54,11 +55,16 @@ func (n *node) retain(ctx context.Context, dry bool) (store.Retained, error) {
 	if err != nil {
 		return store.Retained{}, err
 	}
+	return n.store.Retain(ctx, mgx.Now(), store.Retention{Keep: kept(contracts), Dry: dry})
+}
+
+// kept says for how long the contracts ask to keep events, by type.
+func kept(contracts *event.Registry) map[mgx.EventType]time.Duration {
 	keep := map[mgx.EventType]time.Duration{}
 	for _, t := range contracts.Types() {
 		keep[t.Type] = t.Retention
 	}
-	return n.store.Retain(ctx, mgx.Now(), store.Retention{Keep: keep, Dry: dry})
+	return keep
 }
 
 // A server that has just begun has more urgent things to do.

@@ -64,7 +64,7 @@ func (c *cli) open(ctx context.Context, m *models) (*node, error) {
 	if path == "" {
 		path = filepath.Join(n.data, "mgx.db")
 	}
-	if n.store, err = store.Open(ctx, path, store.Options{Check: contracts.Check, Redact: n.redact.Bytes}); err != nil {
+	if n.store, err = store.Open(ctx, path, store.Options{Check: contracts.Check, Redact: n.redact.Bytes, Keep: kept(contracts)}); err != nil {
 		return nil, err
 	}
 	if n.owner, err = newOwner(n.data); err != nil {

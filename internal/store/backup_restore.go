@@ -150,7 +150,7 @@ func (r *backupReader) fill(ctx context.Context, conn *sql.Conn, d *dialect, o R
 		return err
 	}
 	if d == &postgresDialect {
-		for _, statement := range afterRestore {
+		for _, statement := range r.after() {
 			if _, err := conn.ExecContext(ctx, statement); err != nil {
 				return err
 			}
@@ -234,6 +234,9 @@ func (r *backupReader) table(ctx context.Context, conn *sql.Conn, d *dialect, na
 		return err
 	}
 	in := inserter{ctx: ctx, conn: conn, table: name, columns: columns, most: restoreRows}
+	if class := slices.Index(columns, "class"); name == "events" && class >= 0 && d == &postgresDialect {
+		in.rooms = &rooms{ctx: ctx, conn: conn, class: class, time: slices.Index(columns, "time"), made: map[string]bool{}}
+	}
 	if d == &sqliteDialect {
 		in.most = 1
 	}
@@ -261,12 +264,18 @@ type inserter struct {
 	columns []string
 	most    int       // rows at once
 	full    *sql.Stmt // inserts most
+	rooms   *rooms    // nil: the table is not split
 
 	args       []any
 	rows, size int
 }
 
 func (in *inserter) add(values []any) error {
+	if in.rooms != nil {
+		if err := in.rooms.make(values); err != nil {
+			return err
+		}
+	}
 	in.args, in.rows = append(in.args, values...), in.rows+1
 	for _, v := range values {
 		if s, ok := v.(string); ok {

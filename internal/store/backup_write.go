@@ -97,7 +97,7 @@ func (s *Store) explainBackup(path string, err error) error {
 
 // WriteBackup writes a backup to a stream; one that ends with an error is none.
 func (s *Store) WriteBackup(ctx context.Context, to io.Writer, o BackupOptions) (Manifest, error) {
-	tx, err := s.reads.BeginTx(ctx, &sql.TxOptions{ReadOnly: true, Isolation: s.dialect.snapshot})
+	tx, err := s.moment(ctx)
 	if err != nil {
 		return Manifest{}, s.explain(err)
 	}
@@ -168,7 +168,7 @@ func (b *backup) table(name string) error {
 		switch {
 		case t.name != name:
 		case name == "events":
-			query = `SELECT ` + eventColumns + ` FROM ` + b.dialect.allEvents + ` ORDER BY position`
+			query = `SELECT position, ` + storedFields + ` FROM ` + b.dialect.allEvents + ` ORDER BY position`
 		default:
 			query += ` ORDER BY ` + t.order
 		}

@@ -63,7 +63,11 @@ func (t *tx) advance(stream mgx.StreamID, b *baseline, to int64) error {
 		b.sequence = to
 		return nil
 	}
-	rows, err := t.conn.QueryContext(t.ctx, `SELECT `+eventColumns+` FROM events WHERE stream = $1 AND sequence > $2 AND sequence <= $3 ORDER BY sequence`,
+	from, err := t.d.logOf(t, stream)
+	if err != nil {
+		return err
+	}
+	rows, err := t.conn.QueryContext(t.ctx, `SELECT `+eventColumns+` FROM `+from+` WHERE stream = $1 AND sequence > $2 AND sequence <= $3 ORDER BY sequence`,
 		string(stream), b.sequence, to)
 	if err != nil {
 		return err

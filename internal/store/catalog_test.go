@@ -4,17 +4,23 @@ import (
 	"database/sql"
 	"fmt"
 	"maps"
+	"regexp"
 	"slices"
 	"strings"
 	"testing"
 
+	"mgx"
 	"mgx/internal/store"
 	"mgx/internal/store/pgtest"
 )
 
 // onlyPostgres are the tables that numbering the log needs there, where a change
 // cannot do it in its own transaction.
-var onlyPostgres = []string{"event_ids", "outbox", "receipts", "sequencer", "streams"}
+var onlyPostgres = []string{"event_ids", "outbox", "partitions", "receipts", "sequencer", "streams"}
+
+// partOfLog are the tables that the log is split into on PostgreSQL: each has the
+// columns, keys and indexes of the one table that it is on SQLite.
+var partOfLog = regexp.MustCompile(`^events_(left|\d+(_\d{6})?) `)
 
 // onlySQLite is what event_ids does on PostgreSQL.
 var onlySQLite = []string{"events unique id"}
@@ -24,13 +30,38 @@ func TestCatalogsAgree(t *testing.T) {
 	t.Parallel()
 	path, address := place(t), pgtest.NewDatabase(t)
 	open(t, path, store.Options{})
-	open(t, address, store.Options{})
+	split := open(t, address, store.Options{Keep: keep})
+	commit(t, split, mgx.Change{Events: []mgx.Event{begin(t, split).Event(mgx.ToolCalled, mgx.ToolCallData{})}})
 	ours, theirs := sqliteCatalog(t, path), postgresCatalog(t, address)
 	for _, line := range onlySQLite {
 		if !ours[line] || theirs[line] {
 			t.Errorf("%s: not just in SQLite", line)
 		}
 		delete(ours, line)
+	}
+	parts := map[string]map[string]bool{}
+	for line := range theirs {
+		if table := partOfLog.FindString(line); table != "" {
+			delete(theirs, line)
+			if parts[table] == nil {
+				parts[table] = map[string]bool{}
+			}
+			parts[table]["events "+strings.TrimPrefix(line, table)] = true
+		}
+	}
+	for table, facts := range parts {
+		if strings.Count(table, "_") == 1 && table != "events_left " {
+			continue // a class, which only has partitions
+		}
+		for line := range ours {
+			if strings.HasPrefix(line, "events ") && !facts[line] {
+				t.Errorf("%sdoes not have: %s", table, line)
+			}
+		}
+		maps.Copy(theirs, facts)
+	}
+	if len(parts) != 5 { // two classes with a partition each, and what is not split
+		t.Errorf("the log is split into %v", slices.Sorted(maps.Keys(parts)))
 	}
 	for line := range theirs {
 		if slices.Contains(onlyPostgres, strings.Fields(line)[0]) {

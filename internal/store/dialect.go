@@ -18,11 +18,17 @@ type dialect struct {
 	numbers   bool   // positions are given out as events are appended
 	findEvent string // a stored event by its id
 	head      string // sequence and workspace of a stream's last event
-	allEvents string // what Verify reads: eventColumns of all that is appended
+	allEvents string // what Verify reads: eventColumns and class of all that is appended
+
+	lastPosition string                                  // of the log
+	lastOfStream string                                  // sequence of the last event of a stream that is in the log
+	logOf        func(*tx, mgx.StreamID) (string, error) // what to read a stream's events from
+	unsplit      string                                  // the table whose events retention removes one by one
 
 	// pick keeps one execution for a claim from everybody else; "": there is none.
 	pick func(*tx, mgx.ClaimRequest) (mgx.ExecutionID, error)
 
+	hold     string             // what a reader of one moment says first; "": nothing
 	snapshot sql.IsolationLevel // one moment of the database, for reading
 	checks   []func(*verifier) error
 }

@@ -17,6 +17,7 @@ const runPrefix = "run_" // of the streams that are folded into a run's row
 const (
 	eventColumns = `position, ` + eventFields
 	eventFields  = `id, workspace, stream, sequence, type, version, time, project, task, run, agent, execution, correlation, causation, traceparent, data`
+	storedFields = eventFields + `, class` // of a row, but for its position
 )
 
 // expect refuses unless a stream stands where the caller believes.
@@ -93,6 +94,9 @@ func eventArgs(e mgx.Event) []any {
 		string(e.Run), string(e.Agent), string(e.Execution), e.Correlation, string(e.Causation), e.Traceparent, string(e.Data),
 	}
 }
+
+// storedArgs are the values of storedFields.
+func (t *tx) storedArgs(e mgx.Event) []any { return append(eventArgs(e), classOf(t.keep, e, t.now)) }
 
 func fold(before *mgx.Run, e mgx.Event) (*mgx.Run, error) {
 	var run mgx.Run
@@ -179,26 +183,68 @@ type EventQuery struct {
 // MaxEvents events and 64 MB of data: whoever wants all of a longer list asks
 // again after the last position until an answer is empty, or uses EachEvent.
 func (s *Store) Events(ctx context.Context, q EventQuery) ([]mgx.Event, error) {
-	w, err := q.where()
-	if err != nil {
+	if _, err := q.where(); err != nil {
 		return nil, err
 	}
-	query := `SELECT ` + eventColumns + ` FROM events` + w.String() + ` ORDER BY position LIMIT ` + w.arg(bounded(q.Limit, MaxEvents))
+	p, err := s.page(ctx, q)
+	for tries := 1; err != nil && s.outdated(err) && tries < fewTries; tries++ {
+		p, err = s.page(ctx, q)
+	}
+	return p.events, s.explain(err)
+}
+
+// page is an answer of Events as it grows.
+type page struct {
+	events []mgx.Event
+	size   int // bytes of data
+}
+
+func (s *Store) page(ctx context.Context, q EventQuery) (p page, err error) {
+	limit := bounded(q.Limit, MaxEvents)
+	for part, err := range s.spans(ctx, q, limit) {
+		if err != nil {
+			return p, err
+		}
+		if err := s.read(ctx, q, part, limit-len(p.events), &p); err != nil {
+			return p, err
+		}
+		if len(p.events) == limit || p.size >= maxPage {
+			break
+		}
+	}
+	return p, nil
+}
+
+// span is a part of the log: what to read from, and between which positions.
+type span struct {
+	from        string
+	after, upTo int64 // 0: from the beginning, to the end
+}
+
+func (s *Store) read(ctx context.Context, q EventQuery, part span, limit int, p *page) error {
+	q.AfterPosition = max(q.AfterPosition, part.after)
+	w, err := q.where()
+	if err != nil {
+		return err
+	}
+	if part.upTo > 0 {
+		w.is("position <=", part.upTo)
+	}
+	query := `SELECT ` + eventColumns + ` FROM ` + part.from + w.String() + ` ORDER BY position LIMIT ` + w.arg(limit)
 	rows, err := s.reads.QueryContext(ctx, query, w.args...)
 	if err != nil {
-		return nil, s.explain(err)
+		return err
 	}
 	defer rows.Close()
-	var all []mgx.Event
-	for size := 0; size < maxPage && rows.Next(); {
+	for p.size < maxPage && rows.Next() {
 		e, err := scanEvent(rows)
 		if err != nil {
-			return nil, s.explain(err)
+			return err
 		}
-		all = append(all, e)
-		size += len(e.Data)
+		p.events = append(p.events, e)
+		p.size += len(e.Data)
 	}
-	return all, s.explain(rows.Err())
+	return rows.Err()
 }
 
 func (q EventQuery) where() (*where, error) {
@@ -256,6 +302,6 @@ func (s *Store) EventsAfter(ctx context.Context, ws mgx.WorkspaceID, stream mgx.
 // Head returns the position of the log's last event; 0: there is none.
 func (s *Store) Head(ctx context.Context) (int64, error) {
 	var p int64
-	err := s.reads.QueryRowContext(ctx, `SELECT COALESCE(MAX(position), 0) FROM events`).Scan(&p)
+	err := s.reads.QueryRowContext(ctx, s.dialect.lastPosition).Scan(&p)
 	return p, s.explain(err)
 }

@@ -15,7 +15,6 @@ type log struct {
 	heads    map[mgx.StreamID]head
 	known    map[mgx.EventID]*mgx.Event // ids that are stored, with the events of this transaction
 	fresh    []mgx.Event                // of this transaction, not sent yet
-	moved    map[mgx.StreamID]bool      // streams that this transaction appended to
 
 	unsaved []mgx.StreamID // runs that this transaction may have moved
 
@@ -77,7 +76,4 @@ func (l *log) set(id mgx.StreamID, h head) {
 		l.unsaved = append(l.unsaved, id)
 	}
 	l.heads[id] = h
-	if l.moved != nil {
-		l.moved[id] = true
-	}
 }

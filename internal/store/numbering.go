@@ -2,6 +2,7 @@ package store
 
 import (
 	"context"
+	"math"
 	"sync"
 	"time"
 
@@ -100,11 +101,12 @@ type eventKey struct {
 }
 
 func (n *numbering) answer(ctx context.Context) {
-	streams, sequences := n.wanted()
-	if len(streams) == 0 {
+	w := n.wanted()
+	if len(w.streams) == 0 {
 		return
 	}
-	rows, err := n.d.reads.QueryContext(ctx, `SELECT stream, sequence, position FROM events JOIN unnest($1::text[], $2::bigint[]) AS w(stream, sequence) USING (stream, sequence)`, streams, sequences)
+	rows, err := n.d.reads.QueryContext(ctx, `SELECT stream, sequence, position FROM events JOIN unnest($1::text[], $2::bigint[]) AS w(stream, sequence) USING (stream, sequence)
+		WHERE class = -1 OR time >= $3 AND time <= $4`, w.streams, w.sequences, w.since, w.until)
 	if err != nil {
 		return // asked again soon
 	}
@@ -121,17 +123,27 @@ func (n *numbering) answer(ctx context.Context) {
 	n.fill(found)
 }
 
-func (n *numbering) wanted() (streams []string, sequences []int64) {
+// wanted are the events that are waited for, and between which times they are, so
+// that few partitions are looked into.
+type wanted struct {
+	streams      []string
+	sequences    []int64
+	since, until int64
+}
+
+func (n *numbering) wanted() (all wanted) {
 	n.mu.Lock()
 	defer n.mu.Unlock()
+	all.since = math.MaxInt64
 	for w := range n.waiting {
 		for _, e := range w.events {
 			if e.Position == 0 {
-				streams, sequences = append(streams, string(e.Stream)), append(sequences, e.Sequence)
+				all.streams, all.sequences = append(all.streams, string(e.Stream)), append(all.sequences, e.Sequence)
+				all.since, all.until = min(all.since, e.Time.UnixMicro()), max(all.until, e.Time.UnixMicro())
 			}
 		}
 	}
-	return streams, sequences
+	return all
 }
 
 func (n *numbering) fill(found map[eventKey]int64) {

@@ -38,9 +38,12 @@ type server struct {
 	*numbering
 	name   string
 	clock  func() time.Time
+	keep   map[mgx.EventType]time.Duration
 	config *pgx.ConnConfig
 	db     *sql.DB // for writing
 	reads  *sql.DB
+
+	partitions *partitions
 
 	queue   chan *job
 	working sync.WaitGroup // the writers
@@ -58,7 +61,7 @@ func openPostgres(ctx context.Context, address string, o Options) (*Store, error
 	if err != nil {
 		return nil, mgx.Errorf(mgx.KindConfig, codeUnusable, "the address of the database cannot be used; it must read postgres://user@host:port/database")
 	}
-	d := &server{beacon: newBeacon(), name: shortAddress(address), clock: o.Now, config: session0(config)}
+	d := &server{beacon: newBeacon(), name: shortAddress(address), clock: o.Now, keep: o.Keep, config: session0(config)}
 	d.numbering = newNumbering(d)
 	d.queue = make(chan *job, queueLen)
 	d.hints, d.poke = make(chan struct{}, 1), make(chan struct{}, 1)
@@ -126,6 +129,7 @@ func (d *server) prepare(ctx context.Context, readOnly bool) error {
 	reading := d.config.Copy()
 	reading.RuntimeParams["default_transaction_read_only"] = "on"
 	d.reads = stdlib.OpenDB(*reading)
+	d.partitions = &partitions{reads: d.reads}
 	d.reads.SetMaxOpenConns(readConns + 1)
 	d.reads.SetMaxIdleConns(readConns + 1)
 	return nil
@@ -177,6 +181,15 @@ func (d *server) version(ctx context.Context) (int64, error) {
 	h := fnv.New64a()
 	h.Write([]byte(snapshot))
 	return int64(h.Sum64()), nil
+}
+
+// outdated reports whether a partition is gone that was known.
+func (d *server) outdated(err error) bool {
+	gone := sqlState(err) == missingTable
+	if gone {
+		d.partitions.forget()
+	}
+	return gone
 }
 
 // close waits for the changes that are under way.

@@ -130,8 +130,8 @@ func (g *group) try() error {
 	}
 	defer conn.Close()
 	p := &pipe{conn: conn}
-	t := &tx{conn: p, d: &postgresDialect, ctx: ctx, log: newLog(), now: g.d.clock(), later: p.later}
-	t.log.known, t.log.moved = map[mgx.EventID]*mgx.Event{}, map[mgx.StreamID]bool{}
+	t := &tx{conn: p, d: &postgresDialect, ctx: ctx, log: newLog(), now: g.d.clock(), keep: g.d.keep, later: p.later}
+	t.log.known = map[mgx.EventID]*mgx.Event{}
 	if err = g.apply(t, p); err != nil && p.begun {
 		conn.ExecContext(ctx, `ROLLBACK`) // a connection that cannot is thrown away
 	}

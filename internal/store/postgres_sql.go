@@ -16,15 +16,28 @@ var postgresDialect = dialect{
 		ON e.stream = i.stream AND e.sequence = i.sequence WHERE i.id = $1`,
 	head: `SELECT sequence, workspace FROM streams WHERE id = $1`,
 	// What is not numbered yet comes after everything that is.
-	allEvents: `(SELECT ` + eventColumns + ` FROM events UNION ALL SELECT 4611686018427387904 + n, ` + eventFields + ` FROM outbox) all_events`,
+	allEvents: `(SELECT position, ` + storedFields + ` FROM events UNION ALL SELECT 4611686018427387904 + n, ` + storedFields + ` FROM outbox) all_events`,
 	pick:      pickUnlocked,
-	snapshot:  sql.LevelRepeatableRead,
-	checks:    []func(*verifier) error{checkStreams},
+
+	lastPosition: `SELECT position FROM sequencer WHERE name = 'log'`,
+	// What is not in the log yet is the end of the stream.
+	lastOfStream: `SELECT sequence - (SELECT COUNT(*) FROM outbox WHERE stream = $1) FROM streams WHERE id = $1`,
+	logOf:        streamLog,
+	unsplit:      leftTable,
+
+	// A partition that goes is gone for earlier moments, too: so it must not go.
+	hold:     `LOCK TABLE events IN ACCESS SHARE MODE`,
+	snapshot: sql.LevelRepeatableRead,
+	checks:   []func(*verifier) error{checkStreams, checkPartitions},
 }
 
 // lockSpace is the first half of our advisory locks; the second is 0 for
-// migrations and a term for the sequencer that holds it.
-const lockSpace = `1836345443`
+// migrations, a term for the sequencer that holds it, and below 0 for partitions.
+const (
+	lockSpace      = `1836345443`
+	lockPartitions = -1 // to make them
+	lockRetention  = -2 // to let them go
+)
 
 // queueEvent has an event stored with the commit, unless it is already.
 func queueEvent(t *tx, e mgx.Event) (bool, error) {
@@ -83,4 +96,24 @@ func checkStreams(v *verifier) error {
 	return v.none("stream %s does not stand at its last event", `SELECT s.id FROM streams s
 		FULL JOIN (SELECT stream, MAX(sequence) AS last, MIN(workspace) AS workspace FROM `+v.d.allEvents+` GROUP BY stream) e ON e.stream = s.id
 		WHERE s.id IS NULL OR s.sequence <> COALESCE(e.last, 0) OR e.last > 0 AND s.workspace <> e.workspace LIMIT 1`)
+}
+
+// checkPartitions makes sure of what readers go by: where partitions begin and
+// end, from when to when streams and runs have events in them, and how far the log
+// has grown.
+func checkPartitions(v *verifier) error {
+	for _, c := range []struct{ problem, query string }{
+		{"the sequencer does not stand at the log's last position, but at %s", `SELECT position::text FROM sequencer WHERE name = 'log' AND position <> (SELECT COALESCE(MAX(position), 0) FROM events)`},
+		{"partition %s has other positions than is known", `SELECT e.class || '_' || e.month FROM (
+				SELECT class, ` + monthColumn + ` AS month, MIN(position) AS first, MAX(position) AS last FROM events WHERE class <> -1 GROUP BY 1, 2) e
+			LEFT JOIN partitions p ON p.class = e.class AND p.month = e.month WHERE p.first IS NULL OR p.first > e.first OR p.last < e.last LIMIT 1`},
+		{"%s has events of other times than is known", `SELECT e.id FROM (
+				SELECT stream AS id, time FROM events WHERE class <> -1 UNION ALL SELECT run, time FROM events WHERE class <> -1 AND run <> '' AND run <> stream) e
+			LEFT JOIN streams s ON s.id = e.id WHERE s.since IS NULL OR s.since > e.time OR s.until < e.time LIMIT 1`},
+	} {
+		if err := v.note(v.none(c.problem, c.query)); err != nil {
+			return err
+		}
+	}
+	return nil
 }

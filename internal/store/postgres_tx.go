@@ -119,6 +119,9 @@ func (l *locks) add(c mgx.Change) {
 	}
 	for _, e := range c.Events {
 		l.streams, l.events = append(l.streams, string(e.Stream)), append(l.events, string(e.ID))
+		if e.Run != "" { // whose row says when it has events
+			l.streams = append(l.streams, string(e.Run))
+		}
 	}
 	if r := c.Reserve; r != nil && r.Cap != nil && r.Run != "" {
 		l.streams = append(l.streams, string(r.Run))
@@ -211,9 +214,9 @@ func (l *locks) readEvents(rows pgx.Rows) error {
 // once, is a collision, and found when the change is tried again.
 const insertEvents = `WITH fresh AS (
 		SELECT * FROM unnest($1::text[], $2::text[], $3::text[], $4::bigint[], $5::text[], $6::text[], $7::bigint[], $8::text[], $9::text[],
-			$10::text[], $11::text[], $12::text[], $13::text[], $14::text[], $15::text[], $16::text[]) WITH ORDINALITY AS f(` + eventFields + `, ord)
+			$10::text[], $11::text[], $12::text[], $13::text[], $14::text[], $15::text[], $16::text[], $17::bigint[]) WITH ORDINALITY AS f(` + storedFields + `, ord)
 	), known AS (INSERT INTO event_ids (id, stream, sequence) SELECT id, stream, sequence FROM fresh)
-	INSERT INTO outbox (` + eventFields + `) SELECT ` + eventFields + ` FROM fresh ORDER BY ord`
+	INSERT INTO outbox (` + storedFields + `) SELECT ` + storedFields + ` FROM fresh ORDER BY ord`
 
 // saveEvents stores the events of the transaction, in statements of a size that
 // the server can hold.
@@ -232,7 +235,7 @@ func (t *tx) insertEvents(events []mgx.Event) {
 	if len(events) == 0 {
 		return
 	}
-	columns := eventArgs(mgx.Event{})
+	columns := t.storedArgs(mgx.Event{})
 	for i, v := range columns {
 		if _, number := v.(int64); number {
 			columns[i] = make([]int64, 0, len(events))
@@ -241,7 +244,7 @@ func (t *tx) insertEvents(events []mgx.Event) {
 		}
 	}
 	for _, e := range events {
-		for i, v := range eventArgs(e) {
+		for i, v := range t.storedArgs(e) {
 			switch column := columns[i].(type) {
 			case []int64:
 				columns[i] = append(column, v.(int64))
@@ -253,17 +256,35 @@ func (t *tx) insertEvents(events []mgx.Event) {
 	t.put(insertEvents, columns...)
 }
 
-// saveStreams writes where the streams stand now.
+// saveStreams writes where the streams stand now, and from when to when they and
+// the runs have events.
 func (t *tx) saveStreams() {
-	if len(t.log.moved) == 0 {
+	if len(t.log.fresh) == 0 {
 		return
 	}
+	times := map[mgx.StreamID][2]int64{}
+	for _, e := range t.log.fresh {
+		widen(times, e.Stream, e.Time.UnixMicro())
+		if e.Run != "" {
+			widen(times, mgx.StreamID(e.Run), e.Time.UnixMicro())
+		}
+	}
 	var ids, workspaces []string
-	var sequences []int64
-	for _, id := range slices.Sorted(maps.Keys(t.log.moved)) {
+	var sequences, since, until []int64
+	for _, id := range slices.Sorted(maps.Keys(times)) {
 		h := t.log.heads[id]
 		ids, workspaces, sequences = append(ids, string(id)), append(workspaces, string(h.workspace)), append(sequences, h.sequence)
+		since, until = append(since, times[id][0]), append(until, times[id][1])
 	}
-	t.put(`UPDATE streams s SET sequence = n.sequence, workspace = n.workspace
-		FROM unnest($1::text[], $2::text[], $3::bigint[]) AS n(id, workspace, sequence) WHERE s.id = n.id`, ids, workspaces, sequences)
+	t.put(`UPDATE streams s SET sequence = n.sequence, workspace = n.workspace, since = LEAST(s.since, n.since), until = GREATEST(s.until, n.until)
+		FROM unnest($1::text[], $2::text[], $3::bigint[], $4::bigint[], $5::bigint[]) AS n(id, workspace, sequence, since, until) WHERE s.id = n.id`,
+		ids, workspaces, sequences, since, until)
+}
+
+func widen(times map[mgx.StreamID][2]int64, id mgx.StreamID, at int64) {
+	if span, known := times[id]; known {
+		times[id] = [2]int64{min(span[0], at), max(span[1], at)}
+	} else {
+		times[id] = [2]int64{at, at}
+	}
 }

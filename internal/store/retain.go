@@ -10,8 +10,8 @@ import (
 	"mgx"
 )
 
-// Retention says for how long events are kept, by type. A type that it does not
-// name is kept for ever.
+// Retention says for how long events are kept at least, by type. A type that it
+// does not name is kept for ever.
 type Retention struct {
 	Keep map[mgx.EventType]time.Duration
 	Dry  bool // count only
@@ -27,7 +27,9 @@ type Retained struct {
 const retainBatch = 500 // events in one transaction
 
 // Retain removes events that have been kept for as long as their type asks for,
-// a bounded number in each transaction. Events of runs and tasks that have not
+// counted from the end of the month in which they happened, so that whole months
+// go (classes.go). On PostgreSQL a partition goes at once, and what belongs to none
+// goes, as everything on SQLite, a bounded number in each transaction. Events of runs and tasks that have not
 // ended stay however old they are, and so does the last event of every stream,
 // whose data goes. No sequence or position is given out again. It may be called
 // by several processes at once, and goes on where one was interrupted.
@@ -49,6 +51,12 @@ func (s *Store) retain(ctx context.Context, now time.Time, r Retention, done *Re
 	if err != nil {
 		return err
 	}
+	p := policy{now: now, keep: r.Keep, open: open}
+	if d, split := s.driver.(*server); split {
+		if err := d.retain(ctx, s, p, r.Dry, done); err != nil {
+			return err
+		}
+	}
 	shortest := slices.MinFunc(slices.Collect(maps.Values(r.Keep)), cmp.Compare[time.Duration])
 	for after := int64(0); ; {
 		page, err := s.aged(ctx, after, now.Add(-shortest))
@@ -57,8 +65,7 @@ func (s *Store) retain(ctx context.Context, now time.Time, r Retention, done *Re
 		}
 		after = page[len(page)-1].position
 		page = slices.DeleteFunc(page, func(e aged) bool {
-			keep, known := r.Keep[e.typ]
-			return !known || !e.time.Before(now.Add(-keep)) || open[e.run] || open[e.task]
+			return !p.lets(e.class, e.typ, monthOf(e.time)) || open[e.run] || open[e.task]
 		})
 		if err := s.retire(ctx, page, r.Dry, done); err != nil {
 			return err
@@ -88,16 +95,17 @@ type aged struct {
 	typ                mgx.EventType
 	time               time.Time
 	run, task          string
+	class              int64
 	empty              bool // without data already
 }
 
 func (s *Store) aged(ctx context.Context, after int64, before time.Time) ([]aged, error) {
 	return list(ctx, s, func(row scanner) (e aged, err error) {
 		var at int64
-		err = row.Scan(&e.position, &e.sequence, &e.stream, &e.workspace, &e.typ, &at, &e.run, &e.task, &e.empty)
+		err = row.Scan(&e.position, &e.sequence, &e.stream, &e.workspace, &e.typ, &at, &e.run, &e.task, &e.class, &e.empty)
 		e.time = time.UnixMicro(at)
 		return e, err
-	}, `SELECT position, sequence, stream, workspace, type, time, run, task, data = $1 FROM events WHERE position > $2 AND time < $3 ORDER BY position LIMIT $4`,
+	}, `SELECT position, sequence, stream, workspace, type, time, run, task, class, data = $1 FROM `+s.dialect.unsplit+` WHERE position > $2 AND time < $3 ORDER BY position LIMIT $4`,
 		string(mgx.Tombstone), after, before.UnixMicro(), retainBatch)
 }
 
@@ -127,11 +135,9 @@ func (s *Store) retire(ctx context.Context, page []aged, dry bool, done *Retaine
 	return err
 }
 
-const lastOfStream = `SELECT COALESCE(MAX(sequence), 0) FROM events WHERE stream = $1`
-
 func (s *Store) count(ctx context.Context, byStream map[mgx.StreamID][]aged, done *Retained) error {
 	for stream, old := range byStream {
-		last, _, err := get(ctx, s, func(row scanner) (n int64, err error) { return n, row.Scan(&n) }, lastOfStream, string(stream))
+		last, _, err := get(ctx, s, func(row scanner) (n int64, err error) { return n, row.Scan(&n) }, s.dialect.lastOfStream, string(stream))
 		if err != nil {
 			return err
 		}
@@ -150,7 +156,7 @@ func (s *Store) count(ctx context.Context, byStream map[mgx.StreamID][]aged, don
 // retire removes events of one stream, which are in order.
 func (t *tx) retire(stream mgx.StreamID, old []aged, done *Retained) error {
 	var last int64
-	if _, err := t.row(lastOfStream, []any{string(stream)}, &last); err != nil {
+	if _, err := t.row(t.d.lastOfStream, []any{string(stream)}, &last); err != nil {
 		return err
 	}
 	old = slices.DeleteFunc(old, func(e aged) bool { return e.sequence >= last && e.empty })
@@ -166,14 +172,14 @@ func (t *tx) retire(stream mgx.StreamID, old []aged, done *Retained) error {
 	}
 	for _, e := range old {
 		if e.sequence >= last {
-			n, err := t.exec(`UPDATE events SET data = $1 WHERE stream = $2 AND sequence = $3`, string(mgx.Tombstone), string(stream), e.sequence)
+			n, err := t.exec(`UPDATE `+t.d.unsplit+` SET data = $1 WHERE stream = $2 AND sequence = $3`, string(mgx.Tombstone), string(stream), e.sequence)
 			if err != nil {
 				return err
 			}
 			done.Emptied += n
 			continue
 		}
-		n, err := t.exec(`DELETE FROM events WHERE stream = $1 AND sequence = $2`, string(stream), e.sequence)
+		n, err := t.exec(`DELETE FROM `+t.d.unsplit+` WHERE stream = $1 AND sequence = $2`, string(stream), e.sequence)
 		if err != nil {
 			return err
 		}

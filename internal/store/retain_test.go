@@ -24,6 +24,12 @@ var keep = map[mgx.EventType]time.Duration{
 	mgx.LLMCallCompleted: 30 * day, mgx.WorkflowWaiting: 30 * day,
 }
 
+// monthEnd is when the month of a time is over: from then on its events age.
+func monthEnd(t time.Time) time.Time {
+	y, m, _ := t.UTC().Date()
+	return time.Date(y, m+1, 1, 0, 0, 0, 0, time.UTC)
+}
+
 // Whatever happened and however time passes, what is removed is old enough and
 // of a run that has ended; rows stay what they were, numbers are never given out
 // again, everything still verifies, and a backup of it too.
@@ -39,7 +45,7 @@ func TestRetention(t *testing.T) {
 		defer s.Close()
 		history(rt, s)
 		for range rapid.IntRange(1, 4).Draw(rt, "times") {
-			age := time.Duration(rapid.SampledFrom([]int{1, 31, 61, 91, 1000}).Draw(rt, "days")) * day
+			age := time.Duration(rapid.SampledFrom([]int{1, 31, 61, 91, 122, 1000}).Draw(rt, "days")) * day
 			retainOnce(rt, s, age)
 			history(rt, s)
 		}
@@ -93,7 +99,7 @@ func retainOnce(t *rapid.T, s *store.Store, age time.Duration) {
 		at[e.Position] = e
 	}
 	for _, e := range before {
-		old := keep[e.Type] > 0 && keep[e.Type] < age
+		old := keep[e.Type] > 0 && !now.Before(monthEnd(e.Time).Add(keep[e.Type]))
 		left, there := at[e.Position]
 		switch {
 		case !there && (!old || e.Run != "" && !ended[e.Run] || last[e.Stream].ID == e.ID):
@@ -162,7 +168,7 @@ func TestRetainWhileAppending(t *testing.T) {
 			done := make(chan error)
 			for range 3 {
 				go func() {
-					_, err := s.Retain(t.Context(), mgx.Now().Add(31*day), store.Retention{Keep: keep})
+					_, err := s.Retain(t.Context(), monthEnd(mgx.Now()).Add(31*day), store.Retention{Keep: keep})
 					done <- err
 				}()
 			}
@@ -210,7 +216,7 @@ func TestVerifyFindsWhatWasNotRetained(t *testing.T) {
 			s := open(t, path, store.Options{})
 			sc := begin(t, s)
 			commit(t, s, mgx.Change{Events: []mgx.Event{sc.Event(mgx.ToolCalled, mgx.ToolCallData{}), note(sc, strings.Repeat("x", 10)), sc.Event(mgx.TaskCompleted, mgx.TaskCompletedData{})}})
-			if _, err := s.Retain(t.Context(), mgx.Now().Add(31*day), store.Retention{Keep: keep}); err != nil {
+			if _, err := s.Retain(t.Context(), monthEnd(mgx.Now()).Add(31*day), store.Retention{Keep: keep}); err != nil {
 				t.Fatal(err)
 			}
 			if err := s.Verify(t.Context()); err != nil {
@@ -230,14 +236,14 @@ func TestEarliestNeverGoesBack(t *testing.T) {
 	t.Parallel()
 	s := open(t, place(t), store.Options{})
 	sc := begin(t, s)
-	commit(t, s, mgx.Change{Events: []mgx.Event{
+	began := commit(t, s, mgx.Change{Events: []mgx.Event{
 		sc.Event(mgx.ToolReturned, mgx.ToolResultData{}), sc.Event(mgx.ToolCalled, mgx.ToolCallData{}), sc.Event(mgx.TaskCompleted, mgx.TaskCompletedData{}),
 	}})
 	for _, c := range []struct {
 		days              time.Duration
 		removed, earliest int64
 	}{{1, 0, 1}, {31, 1, 4}, {61, 1, 4}, {91, 1, 4}} {
-		done, err := s.Retain(t.Context(), mgx.Now().Add(c.days*day), store.Retention{Keep: keep})
+		done, err := s.Retain(t.Context(), monthEnd(began.Events[0].Time).Add(c.days*day), store.Retention{Keep: keep})
 		if err != nil || done.Removed != c.removed || done.Earliest != c.earliest {
 			t.Errorf("after %d days: %+v %v", c.days, done, err)
 		}

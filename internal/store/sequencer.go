@@ -39,9 +39,13 @@ const moveBatch = `WITH held AS (
 	), batch AS (
 		DELETE FROM outbox WHERE n = ANY (ARRAY(SELECT n FROM outbox WHERE EXISTS (SELECT FROM held) ORDER BY n LIMIT $3)) RETURNING *
 	), moved AS (
-		INSERT INTO events (` + eventColumns + `)
-		SELECT held.position + row_number() OVER (ORDER BY n), ` + eventFields + ` FROM batch, held
-		RETURNING position, stream, sequence
+		INSERT INTO events (position, ` + storedFields + `)
+		SELECT held.position + row_number() OVER (ORDER BY n), ` + storedFields + ` FROM batch, held
+		RETURNING position, stream, sequence, class, time
+	), bounds AS (
+		INSERT INTO partitions AS p (class, month, first, last)
+		SELECT class, ` + monthColumn + `, MIN(position), MAX(position) FROM moved WHERE class <> -1 GROUP BY 1, 2
+		ON CONFLICT (class, month) DO UPDATE SET last = excluded.last
 	), head AS (
 		UPDATE sequencer s SET position = s.position + c.moved, until = ` + serverTime + ` + $4
 		FROM (SELECT COUNT(*) AS moved FROM moved) c, held WHERE s.name = 'log' RETURNING s.position, c.moved
@@ -69,6 +73,8 @@ type sequencer struct {
 	term  int64
 
 	tidied time.Time
+	ahead  month     // partitions are made up to here
+	looked time.Time // when that was tried last
 }
 
 // session works on one connection, until it or the context ends.
@@ -107,7 +113,16 @@ func (s *sequencer) lead(ctx context.Context, conn *pgx.Conn) error {
 	defer idle.Stop()
 	var dead int64
 	for {
+		if err := s.prepare(ctx, conn); err != nil {
+			return err
+		}
 		moved, stands, err := s.move(ctx, conn)
+		if sqlState(err) == noPartition {
+			if err := s.makeRoom(ctx, conn); err != nil {
+				return err
+			}
+			moved, stands, err = s.move(ctx, conn)
+		}
 		if err != nil || !stands {
 			return err
 		}
@@ -241,7 +256,7 @@ func hangUp(conn *pgx.Conn) {
 // look asks how far the log has grown, and has the outbox looked at.
 func (d *server) look(ctx context.Context) {
 	var head int64
-	if err := d.reads.QueryRowContext(ctx, `SELECT COALESCE(MAX(position), 0) FROM events`).Scan(&head); err == nil {
+	if err := d.reads.QueryRowContext(ctx, postgresDialect.lastPosition).Scan(&head); err == nil {
 		d.advance(head)
 	}
 	signal(d.poke)

@@ -3,6 +3,7 @@ package store
 import (
 	"context"
 	"database/sql"
+	"iter"
 	"sync"
 
 	"mgx"
@@ -30,14 +31,20 @@ var sqliteDialect = dialect{
 	findEvent:  `SELECT ` + eventColumns + ` FROM events WHERE id = $1`,
 	head:       `SELECT sequence, workspace FROM events WHERE stream = $1 ORDER BY sequence DESC LIMIT 1`,
 	allEvents:  `events`,
-	pick:       pickFirst,
-	checks:     []func(*verifier) error{checkFile, checkReferences},
+
+	lastPosition: `SELECT COALESCE(MAX(position), 0) FROM events`,
+	lastOfStream: `SELECT COALESCE(MAX(sequence), 0) FROM events WHERE stream = $1`,
+	logOf:        func(*tx, mgx.StreamID) (string, error) { return `events`, nil },
+	unsplit:      `events`,
+
+	pick:   pickFirst,
+	checks: []func(*verifier) error{checkFile, checkReferences},
 }
 
 // insertNow stores an event in the log.
 func insertNow(t *tx, e mgx.Event) (bool, error) {
-	stored, err := t.exec(`INSERT INTO events (`+eventFields+`, position) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17)
-		ON CONFLICT (id) DO NOTHING`, append(eventArgs(e), e.Position)...)
+	stored, err := t.exec(`INSERT INTO events (`+storedFields+`, position) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18)
+		ON CONFLICT (id) DO NOTHING`, append(t.storedArgs(e), e.Position)...)
 	return stored > 0, err
 }
 
@@ -48,7 +55,7 @@ func openSQLite(ctx context.Context, path string, o Options) (*Store, error) {
 	if err := prepareFile(path); err != nil {
 		return nil, err
 	}
-	w, err := openWriter(ctx, path, o.Now)
+	w, err := openWriter(ctx, path, o)
 	if err != nil {
 		return nil, err
 	}
@@ -66,6 +73,12 @@ func openSQLite(ctx context.Context, path string, o Options) (*Store, error) {
 func (d *sqliteFile) do(ctx context.Context, _ *mgx.Change, f func(*tx) error) error {
 	return d.writes.do(ctx, f)
 }
+
+func (d *sqliteFile) spans(context.Context, EventQuery, int) iter.Seq2[span, error] {
+	return func(yield func(span, error) bool) { yield(span{from: `events`}, nil) }
+}
+
+func (d *sqliteFile) outdated(error) bool { return false }
 
 func (d *sqliteFile) explain(err error) error { return explain(d.path, err) }
 

@@ -4,7 +4,6 @@ import (
 	"context"
 	"database/sql"
 	"errors"
-	"time"
 
 	"mgx"
 )
@@ -56,8 +55,8 @@ func (p *prepared) close() {
 	}
 }
 
-func newTx(conn session, clock func() time.Time) *tx {
-	return &tx{clock: clock, conn: conn, d: &sqliteDialect, ctx: context.Background(), log: newLog()}
+func newTx(conn session, o Options) *tx {
+	return &tx{clock: o.Now, keep: o.Keep, conn: conn, d: &sqliteDialect, ctx: context.Background(), log: newLog()}
 }
 
 // group runs the jobs in one transaction and returns an outcome for each. A job

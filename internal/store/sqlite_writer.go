@@ -4,7 +4,6 @@ import (
 	"context"
 	"database/sql"
 	"sync"
-	"time"
 
 	"mgx"
 )
@@ -25,7 +24,7 @@ type writer struct {
 	done    chan struct{} // closed when the goroutine has ended
 }
 
-func openWriter(ctx context.Context, path string, clock func() time.Time) (*writer, error) {
+func openWriter(ctx context.Context, path string, o Options) (*writer, error) {
 	db, err := sql.Open("sqlite", dsn(path, "mode=rw"))
 	if err != nil {
 		return nil, explain(path, err)
@@ -40,7 +39,7 @@ func openWriter(ctx context.Context, path string, clock func() time.Time) (*writ
 		return nil, explain(path, err)
 	}
 	w.stmts = &prepared{conn: w.conn, stmts: map[string]*sql.Stmt{}}
-	w.tx = newTx(w.stmts, clock)
+	w.tx = newTx(w.stmts, o)
 	return w, nil
 }
 

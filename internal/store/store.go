@@ -3,6 +3,7 @@ package store
 import (
 	"context"
 	"database/sql"
+	"iter"
 	"strings"
 	"sync"
 	"time"
@@ -33,6 +34,10 @@ type Options struct {
 	// journal outputs, failures, results, inputs and signal payloads. It must
 	// return valid JSON and may not modify its argument. Nil: none.
 	Redact func([]byte) []byte
+	// Keep says for how long events are kept, by type; a type that it does not name
+	// is kept for ever. It gives each event its class (classes.go). Nil: events have
+	// no class.
+	Keep map[mgx.EventType]time.Duration
 	// Now is the clock by which statuses and money change. Nil: mgx.Now.
 	Now func() time.Time
 	// ReadOnly opens an existing database without writing to it.
@@ -58,6 +63,11 @@ type driver interface {
 	do(ctx context.Context, c *mgx.Change, f func(*tx) error) error
 	changed() <-chan struct{}
 	version(ctx context.Context) (int64, error)
+	// spans divides the log after a query's position into parts that are read one
+	// after the other until there are limit events. When reading one fails and the
+	// division is outdated, the query begins again.
+	spans(ctx context.Context, q EventQuery, limit int) iter.Seq2[span, error]
+	outdated(err error) bool
 	explain(err error) error
 	close() error
 }
@@ -110,6 +120,17 @@ func (s *Store) write(ctx context.Context, f func(*tx) error) error {
 		return readOnly(s.name)
 	}
 	return s.explain(s.do(ctx, nil, f))
+}
+
+// moment begins to read one moment of the database.
+func (s *Store) moment(ctx context.Context) (*sql.Tx, error) {
+	tx, err := s.reads.BeginTx(ctx, &sql.TxOptions{ReadOnly: true, Isolation: s.dialect.snapshot})
+	if err == nil && s.dialect.hold != "" {
+		if _, err = tx.ExecContext(ctx, s.dialect.hold); err != nil {
+			tx.Rollback()
+		}
+	}
+	return tx, err
 }
 
 // beacon is a channel that is closed at each change and then replaced.

@@ -19,6 +19,7 @@ type tx struct {
 	log    *log
 	clock  func() time.Time
 	now    time.Time // of this transaction
+	keep   map[mgx.EventType]time.Duration
 	wrote  bool
 	done   bool                            // something was written that only a rollback undoes
 	later  func(query string, args ...any) // nil: now

@@ -58,13 +58,25 @@ func TestUpgradePostgres(t *testing.T) {
 				t.Fatal(err)
 			}
 			pgtest.SQL(t, address, string(dump))
-			s := open(t, address, store.Options{})
+			s := open(t, address, store.Options{Keep: keep})
 			if err := s.Verify(t.Context()); err != nil {
 				t.Error(err)
 			}
 			usable(t, s)
 			if n, err := s.Head(t.Context()); err != nil || n != 8 {
 				t.Errorf("head %d %v, want 8", n, err)
+			}
+			all, err := s.Events(t.Context(), store.EventQuery{})
+			for i, e := range all {
+				if e.Position != int64(i)+1 {
+					t.Errorf("event %d is at position %d", i, e.Position)
+				}
+			}
+			if len(all) != 8 || err != nil {
+				t.Errorf("%d events, %v", len(all), err)
+			}
+			if err := s.Verify(t.Context()); err != nil {
+				t.Error(err)
 			}
 		})
 	}

@@ -39,7 +39,7 @@ func (s *Store) Problems(ctx context.Context, c Checks) ([]string, error) {
 }
 
 func (s *Store) verify(ctx context.Context, c Checks, all bool) ([]string, error) {
-	tx, err := s.reads.BeginTx(ctx, &sql.TxOptions{Isolation: s.dialect.snapshot, ReadOnly: true})
+	tx, err := s.moment(ctx)
 	if err != nil {
 		return nil, s.explain(err)
 	}
