@@ -47,6 +47,7 @@ type responsesTool struct {
 
 // inputMessage is what somebody said.
 type inputMessage struct {
+	Type    string `json:"type"`
 	Role    string `json:"role"`
 	Content any    `json:"content"` // a text, or a list of outputText
 }
@@ -119,7 +120,7 @@ func (p *provider) input(req *llm.Request) []any {
 		case llm.Assistant:
 			out = append(out, p.output(m)...)
 		default:
-			out = append(out, inputMessage{"user", texts(m)})
+			out = append(out, inputMessage{"message", "user", texts(m)})
 		}
 	}
 	return out
@@ -146,10 +147,10 @@ func (p *provider) output(m llm.Message) []any {
 			call := functionCall{"function_call", part.Call.ID, part.Call.Name, string(llm.ArgsObject(part.Call.Args))}
 			out = append(out, itemWith(call, kept, complete))
 		case part.Text != "" && kept != nil && complete:
-			said := inputMessage{"assistant", []outputText{{"output_text", part.Text, []any{}}}}
+			said := inputMessage{"message", "assistant", []outputText{{"output_text", part.Text, []any{}}}}
 			out = append(out, llm.WithRest(said, kept))
 		case part.Text != "":
-			out = append(out, inputMessage{"assistant", part.Text})
+			out = append(out, inputMessage{"message", "assistant", part.Text})
 		}
 	}
 	return out
