@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"time"
 
@@ -60,12 +61,16 @@ func printJSON[T any](c *cli, values ...T) error {
 }
 
 func (c *cli) showCommand() *cobra.Command {
-	return &cobra.Command{
+	var routing bool
+	cmd := &cobra.Command{
 		Use:   "show RUN",
 		Short: "Everything about a run",
 		Args:  oneArg("a run"),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			return c.withRun(cmd.Context(), args[0], func(ctx context.Context, n *node, run mgx.Run) error {
+				if routing {
+					return c.showRouting(ctx, n, run)
+				}
 				if c.json {
 					return printJSON(c, run)
 				}
@@ -77,6 +82,8 @@ func (c *cli) showCommand() *cobra.Command {
 			})
 		},
 	}
+	cmd.Flags().BoolVar(&routing, "routing", false, "which model each call went to, why, and which were passed over")
+	return cmd
 }
 
 func (c *cli) diffCommand() *cobra.Command {
@@ -169,6 +176,9 @@ func (c *cli) eventsCommand() *cobra.Command {
 
 // events prints what is in the log now, and with follow what comes.
 func (c *cli) events(ctx context.Context, n *node, q event.FollowQuery, follow bool) error {
+	if err := event.Resumable(ctx, n.store, q); err != nil {
+		return followError(ctx, err)
+	}
 	head, err := n.store.Head(ctx)
 	if err != nil {
 		return err
@@ -196,13 +206,21 @@ func (c *cli) events(ctx context.Context, n *node, q event.FollowQuery, follow b
 	}
 	for e, err := range event.Follow(ctx, n.store, q) {
 		if err != nil {
-			return ignoreInterrupt(ctx, err)
+			return followError(ctx, err)
 		}
 		if err := c.printEvent(e); err != nil {
 			return err
 		}
 	}
 	return nil
+}
+
+// followError says what to do when events that were asked for have been removed.
+func followError(ctx context.Context, err error) error {
+	if reset, ok := errors.AsType[*event.Reset](err); ok {
+		return usage("stream_reset", "events after that position have been removed, as their time was over; begin with --since %d, or with --since 0 for all that is left", reset.Earliest-1)
+	}
+	return ignoreInterrupt(ctx, err)
 }
 
 func (c *cli) printEvent(e mgx.Event) error {

@@ -284,3 +284,79 @@ func TestFollowReportsErrors(t *testing.T) {
 		}
 	}
 }
+
+// What retention removes from under a reader is said, not skipped; a reader from
+// the beginning takes what is left, and one of a run minds only that run.
+func TestFollowSaysWhatWasRemoved(t *testing.T) {
+	t.Parallel()
+	path := filepath.Join(t.TempDir(), "mgx.db")
+	synctest.Test(t, func(t *testing.T) {
+		s := open(t, path)
+		say := func(stream mgx.StreamID, n int) {
+			list := make([]mgx.Event, n)
+			for i := range list {
+				list[i] = mgx.NewEvent(mgx.RunNoted, mgx.NotedData{Level: "info"})
+				list[i].Workspace, list[i].Stream = mgx.DefaultWorkspace, stream
+			}
+			commit(t, s, list...)
+		}
+		remove := func() {
+			t.Helper()
+			time.Sleep(70 * 24 * time.Hour) // until the month is over, and the time of what happened in it
+			say("task_a", 1)
+			keep := store.Retention{Keep: map[mgx.EventType]time.Duration{mgx.RunNoted: 24 * time.Hour}}
+			if done, err := s.Retain(t.Context(), mgx.Now(), keep); err != nil || done.Removed == 0 {
+				t.Fatal(done, err)
+			}
+		}
+		follow := func(q event.FollowQuery, each func(mgx.Event)) (seen []int64, err error) {
+			q.Workspace = mgx.DefaultWorkspace
+			for e, err := range event.Follow(t.Context(), s, q) {
+				if err != nil {
+					return seen, err
+				}
+				seen = append(seen, e.Position)
+				if each != nil {
+					each(e)
+				}
+				if head, _ := s.Head(t.Context()); e.Position == head {
+					break
+				}
+			}
+			return seen, nil
+		}
+		say("task_a", 3)
+		say("task_b", 1)
+		say("task_a", 2)
+		remove() // 1 to 3 and 5, 6; the last of each stream stays
+		if seen, err := follow(event.FollowQuery{}, nil); err != nil || !slices.Equal(seen, []int64{4, 7}) {
+			t.Errorf("from the beginning %v %v", seen, err)
+		}
+		var reset *event.Reset
+		for _, after := range []int64{1, 5} {
+			q := event.FollowQuery{After: after}
+			if seen, err := follow(q, nil); !errors.As(err, &reset) || reset.Reason != event.ResetTooOld || reset.Earliest != 7 || len(seen) != 0 {
+				t.Errorf("after %d: %v %v", after, seen, err)
+			}
+			if q.Workspace = mgx.DefaultWorkspace; !errors.As(event.Resumable(t.Context(), s, q), &reset) {
+				t.Errorf("%d counts as resumable", after)
+			}
+		}
+		if seen, err := follow(event.FollowQuery{After: 6}, nil); err != nil || !slices.Equal(seen, []int64{7}) {
+			t.Errorf("after what was removed %v %v", seen, err)
+		}
+		if _, err := follow(event.FollowQuery{After: 1, Stream: "task_b", Until: func(mgx.Event) bool { return true }}, nil); err != nil {
+			t.Errorf("another stream's reader: %v", err)
+		}
+		// While it reads: more than a page, so that it has to read again.
+		say("task_a", 600)
+		seen, err := follow(event.FollowQuery{}, func(e mgx.Event) {
+			if e.Position == 7 {
+				remove()
+			}
+		})
+		if !errors.As(err, &reset) || len(seen) == 0 || len(seen) > 500 {
+			t.Errorf("while it reads %d events %v", len(seen), err)
+		}
+	})
+}
