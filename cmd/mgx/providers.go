@@ -13,6 +13,7 @@ import (
 	"mgx"
 	"mgx/internal/llm"
 	"mgx/internal/llm/anthropic"
+	"mgx/internal/llm/gemini"
 	"mgx/internal/llm/openai"
 )
 
@@ -24,20 +25,28 @@ type found struct {
 	Default string // the model to use when none is named; empty: what it serves, if that is one
 }
 
+// connector makes a provider of some dialect.
+type connector func(llm.Connection) llm.Provider
+
 // endpoints lists every provider that mgx can find, in the order of preference.
-// Azure needs the deployment's own address and API version, and so has no
-// customary variable that would be enough.
+// Which models of OpenAI's are spoken to in Responses is the dialect's own affair.
 var endpoints = []struct {
 	name    string
-	key     string // variable with the API key
-	address string // variable with the base URL
-	baseURL string // when that is not set; empty: the provider exists only where it is
-	model   string // default
+	key     string            // variable with the API key
+	address string            // variable with the base URL
+	baseURL string            // when that is not set; empty: the provider exists only where it is
+	both    bool              // it exists only where both variables are set
+	model   string            // default
+	more    map[string]string // other variables, by what they are for
+	connect connector         // nil: openai.New
 }{
-	// gpt-5 is the newest of OpenAI's that both reasons and calls tools in this dialect.
 	{name: "openai", key: "OPENAI_API_KEY", address: "OPENAI_BASE_URL", baseURL: openai.DefaultBaseURL, model: "gpt-5"},
-	{name: "anthropic", key: "ANTHROPIC_API_KEY", address: "ANTHROPIC_BASE_URL", baseURL: anthropic.DefaultBaseURL, model: "claude-sonnet-5"},
-	{name: "gemini", key: "GEMINI_API_KEY", baseURL: "https://generativelanguage.googleapis.com/v1beta/openai"},
+	{name: "anthropic", key: "ANTHROPIC_API_KEY", address: "ANTHROPIC_BASE_URL", baseURL: anthropic.DefaultBaseURL, model: "claude-sonnet-5", connect: anthropic.New},
+	{name: "gemini", key: "GEMINI_API_KEY", baseURL: gemini.DefaultBaseURL, connect: gemini.New},
+	{
+		name: "azure", key: "AZURE_OPENAI_API_KEY", address: "AZURE_OPENAI_ENDPOINT", both: true,
+		more: map[string]string{"version": "AZURE_OPENAI_API_VERSION", "model": "AZURE_OPENAI_DEPLOYMENT"},
+	},
 	{name: "mistral", key: "MISTRAL_API_KEY", baseURL: "https://api.mistral.ai/v1"},
 	{name: "together", key: "TOGETHER_API_KEY", baseURL: "https://api.together.xyz/v1"},
 	{name: "openrouter", key: "OPENROUTER_API_KEY", baseURL: "https://openrouter.ai/api/v1"},
@@ -46,24 +55,26 @@ var endpoints = []struct {
 
 // discover finds providers by the customary variables: one with a key at its own
 // address, or one whose address is set, for servers that need no key. It also
-// returns the names of all variables that it looked for. A nil client is one for
-// the network.
+// returns the names of all variables that it looked for, less those that change
+// nothing without the others. A nil client is one for the network.
 func discover(getenv func(string) string, client *http.Client) (all []found, lookedFor []string) {
+	get := func(name string) string {
+		if name == "" {
+			return ""
+		}
+		return strings.TrimSpace(getenv(name))
+	}
 	for _, e := range endpoints {
-		var key, address string
-		for _, v := range []struct {
-			name string
-			into *string
-		}{{e.key, &key}, {e.address, &address}} {
-			if v.name != "" {
-				lookedFor = append(lookedFor, v.name)
-				*v.into = strings.TrimSpace(getenv(v.name))
+		for _, name := range []string{e.key, e.address} {
+			if name != "" {
+				lookedFor = append(lookedFor, name)
 			}
 		}
-		if key == "" && address == "" {
+		key, address := get(e.key), get(e.address)
+		if (key == "" && address == "") || (e.both && (key == "" || address == "")) {
 			continue
 		}
-		f := found{From: e.key, Default: e.model}
+		f := found{From: e.key, Default: cmp.Or(get(e.more["model"]), e.model)}
 		if key == "" {
 			f.From = e.address
 		}
@@ -71,16 +82,20 @@ func discover(getenv func(string) string, client *http.Client) (all []found, loo
 		if address != "" {
 			base = serverURL(address, e.name == "ollama")
 		}
-		if base != e.baseURL {
+		if base != e.baseURL && !e.both {
 			f.Default = "" // another server, with models of its own
 		}
 		f.Local = e.name == "ollama" || isLoopback(base)
-		setting := cmp.Or(e.key, e.address)
-		if e.name == "anthropic" {
-			f.Provider = anthropic.New(anthropic.Options{Name: e.name, BaseURL: base, APIKey: key, KeySetting: setting, Client: client})
-		} else {
-			f.Provider = openai.New(openai.Options{Name: e.name, BaseURL: base, APIKey: key, KeySetting: setting, Client: client})
+		connect := e.connect
+		switch {
+		case e.name == "azure":
+			connect = func(c llm.Connection) llm.Provider { return openai.NewAzure(c, get(e.more["version"])) }
+		case connect == nil:
+			connect = openai.New
 		}
+		f.Provider = connect(llm.Connection{
+			Name: e.name, BaseURL: base, APIKey: key, KeySetting: cmp.Or(e.key, e.address), Client: client,
+		})
 		all = append(all, f)
 	}
 	return all, lookedFor
@@ -217,8 +232,12 @@ func noProvider(name string, lookedFor []string) error {
 	}
 	for _, e := range endpoints {
 		if e.name == name {
+			needs := cmp.Or(e.key, e.address)
+			if e.both {
+				needs = e.address + " and " + e.key
+			}
 			return mgx.Errorf(mgx.KindConfig, "no_provider",
-				"the provider %s is not configured; set %s, or choose another with --model PROVIDER/MODEL", name, cmp.Or(e.key, e.address))
+				"the provider %s is not configured; set %s, or choose another with --model PROVIDER/MODEL", name, needs)
 		}
 	}
 	return mgx.Errorf(mgx.KindConfig, "no_provider",

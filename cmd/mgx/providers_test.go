@@ -46,6 +46,10 @@ func TestDiscover(t *testing.T) {
 			[]string{"MISTRAL_API_KEY", "k", "OPENROUTER_API_KEY", "k", "TOGETHER_API_KEY", "k", "GEMINI_API_KEY", "k", "ANTHROPIC_API_KEY", "k"},
 			"anthropic gemini mistral together openrouter", "claude-sonnet-5",
 		},
+		{"azure", []string{"AZURE_OPENAI_ENDPOINT", "https://x.openai.azure.com/", "AZURE_OPENAI_API_KEY", "k"}, "azure", ""},
+		{"azure with a deployment", []string{"AZURE_OPENAI_ENDPOINT", "https://x.openai.azure.com/", "AZURE_OPENAI_API_KEY", "k", "AZURE_OPENAI_DEPLOYMENT", "mine"}, "azure", "mine"},
+		{"azure without its endpoint", []string{"AZURE_OPENAI_API_KEY", "k"}, "", ""},
+		{"azure without its key", []string{"AZURE_OPENAI_ENDPOINT", "https://x.openai.azure.com/"}, "", ""},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			all, lookedFor := discover(environment(c.env...), nil)
@@ -63,7 +67,7 @@ func TestDiscover(t *testing.T) {
 			if len(all) > 0 && all[0].Default != c.first {
 				t.Errorf("default %q, want %q", all[0].Default, c.first)
 			}
-			for _, v := range []string{"OPENAI_API_KEY", "OPENAI_BASE_URL", "ANTHROPIC_API_KEY", "OLLAMA_HOST"} {
+			for _, v := range []string{"OPENAI_API_KEY", "OPENAI_BASE_URL", "ANTHROPIC_API_KEY", "OLLAMA_HOST", "AZURE_OPENAI_ENDPOINT"} {
 				if !slices.Contains(lookedFor, v) {
 					t.Errorf("%s is not among what was looked for", v)
 				}
@@ -126,6 +130,7 @@ func TestChooseModel(t *testing.T) {
 		{"a model's own slash", router, "meta-llama/llama-4", "openrouter/meta-llama/llama-4", ""},
 		{"explicit with a slash of its own", router, "openrouter/anthropic/claude-sonnet-5", "openrouter/anthropic/claude-sonnet-5", ""},
 		{"known provider, not configured", one, "mistral/devstral-2512", "no_provider", "MISTRAL_API_KEY"},
+		{"known provider, half configured", environment("AZURE_OPENAI_API_KEY", "k", "OPENAI_API_KEY", "k"), "azure/mine", "no_provider", "AZURE_OPENAI_ENDPOINT and AZURE_OPENAI_API_KEY"},
 		{"nothing found", environment(), "", "no_provider", "mgx demo"},
 		{"nothing found, model named", environment(), "openai/gpt-5", "no_provider", "OPENAI_API_KEY"},
 		{"server with one model", local(t, "llama"), "", "openai/llama", ""},
