@@ -43,6 +43,7 @@ var mayImport = map[string][]string{
 	"internal/agent": {"internal/llm", "internal/tool", "internal/guard"},
 
 	"internal/llm":               {},
+	"internal/gateway":           {"internal/llm"},
 	"internal/llm/openai":        {"internal/llm"},
 	"internal/llm/anthropic":     {"internal/llm"},
 	"internal/llm/gemini":        {"internal/llm"},
