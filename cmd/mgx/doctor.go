@@ -129,15 +129,6 @@ func (c *cli) configCommand() *cobra.Command {
 	}
 }
 
-func (c *cli) modelsCommand() *cobra.Command {
-	return &cobra.Command{
-		Use:   "models",
-		Short: "List the models that can be reached, with window and price",
-		Args:  noArgs,
-		RunE:  func(cmd *cobra.Command, _ []string) error { return c.listModels(cmd.Context()) },
-	}
-}
-
 func (c *cli) versionCommand() *cobra.Command {
 	return &cobra.Command{
 		Use:   "version",

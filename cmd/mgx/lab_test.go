@@ -78,6 +78,7 @@ const labScript = `{
   "reviewer": [
    {"calls": [{"name": "shell", "args": {"command": "cat greet.sh made.txt"}}]},
    {"calls": [{"name": "finish", "args": {"verdict": "approve", "summary": "Fine.", "findings": []}}]}],
+  "test": [{"calls": [{"name": "answer", "args": {"number": 42}}]}],
   "answerer": [{"calls": [{"name": "finish", "args": {"answer": "It says bye, see greet.sh:1"}}]}]
  }}`
 
@@ -87,6 +88,7 @@ func identify(req *llm.Request) {
 	for role, words := range map[string]string{
 		"triage": "You sort incoming", "planner": "You plan a change", "implementer": "careful senior engineer",
 		"reviewer": "You review a change", "answerer": "You answer a question",
+		"test": "calling the tool answer, once",
 	} {
 		if strings.Contains(req.System, words) {
 			req.AgentRole = role

@@ -2,47 +2,75 @@ package main
 
 import (
 	"context"
-	"fmt"
 	"slices"
 	"strings"
 	"sync"
-	"time"
 
 	"mgx"
 	"mgx/internal/llm"
 	"mgx/internal/llm/llmtest"
 	"mgx/internal/team"
-	"mgx/internal/ui"
 )
 
 const demoModel = "scripted/demo"
 
-// models are what this process can call, by what its environment says.
+// models are what this process can call, by what its environment and the file of
+// models say.
 type models struct {
 	found     []found
 	lookedFor []string
 	prices    *llm.Prices
 	router    *llm.Router
 	getenv    func(string) string
-	tape      *tape    // what calls are recorded on or played from; nil: neither
-	seed      *int64   // asked of models
-	runs      sync.Map // of a run's id: the *models of a run that is not the only one here
+	tape      *tape      // what calls are recorded on or played from; nil: neither
+	seed      *int64     // asked of models
+	runs      sync.Map   // of a run's id: the *models of a run that is not the only one here
+	file      *llm.File  // never nil
+	trouble   error      // why the file cannot be used
+	state     *llm.State // what all routers here share
+	auto      func() llm.Policy
 }
 
 func newModels(getenv func(string) string, t *tape) *models {
 	m := &models{prices: llm.BuiltinPrices(), getenv: getenv, tape: t}
 	m.found, m.lookedFor = discover(getenv, t.client())
+	m.addFile()
 	for _, f := range m.found {
 		if f.Local {
 			m.prices = m.prices.WithFree(f.Name())
 		}
 	}
+	m.state = llm.NewState(m.file.StateOptions())
+	m.auto = sync.OnceValue(func() llm.Policy { return automatic(context.Background(), m.found) })
 	return m
+}
+
+// addFile takes over what the file of models says: its providers come before
+// those of the environment, and instead of one of the same name.
+func (m *models) addFile() {
+	file, path, err := loadModelsFile(m.getenv)
+	m.file = &llm.File{}
+	if err == nil {
+		var own []found
+		if own, err = fromFile(file, path, mgx.DefaultWorkspace, m.getenv, m.tape.client()); err == nil {
+			m.file = file
+			for _, f := range m.found {
+				if !isFound(f.Name(), own) {
+					own = append(own, f)
+				}
+			}
+			m.found = own
+		}
+	}
+	m.trouble = err
 }
 
 // use makes ready for a run with these settings, and refuses early when its model
 // cannot be called from here.
 func (m *models) use(s mgx.RunSettings) error {
+	if m.trouble != nil {
+		return m.trouble
+	}
 	if s.Model == demoModel {
 		script, err := llmtest.ParseScript(sampleScript)
 		if err != nil {
@@ -58,20 +86,48 @@ func (m *models) use(s mgx.RunSettings) error {
 		}
 		m.prices = m.prices.WithUser(rates)
 	}
-	provider, _, _ := strings.Cut(s.Model, "/")
-	if !slices.ContainsFunc(m.found, func(f found) bool { return f.Name() == provider }) {
+	o := m.options()
+	if provider, _, named := strings.Cut(s.Model, "/"); named && !isFound(provider, m.found) {
 		return noProvider(provider, m.lookedFor)
 	}
-	var providers []llm.Provider
-	for _, f := range m.found {
-		providers = append(providers, f.Provider)
+	if s.Model == autoPolicy && len(m.found) == 0 {
+		return noProvider("", m.lookedFor)
 	}
+	m.withAuto(&o, s.Model)
+	if _, policy := o.Policies[s.Model]; !policy && !strings.Contains(s.Model, "/") {
+		return mgx.Errorf(mgx.KindConfig, "no_such_policy", "there is no policy %q in the file of models, and it does not read PROVIDER/MODEL; see: mgx models", s.Model)
+	}
+	o.Steady = s.InOrder
 	m.seed = s.Seed
-	m.router = llm.NewRouter(m.tape.repeatable(s, llm.Options{Providers: providers, Prices: m.prices}))
+	m.router = llm.NewRouter(m.tape.repeatable(s, o))
 	return nil
 }
 
+// options are those of a router for what was found.
+func (m *models) options() llm.Options {
+	o := llm.Options{Prices: m.prices, State: m.state, Policies: map[string]llm.Policy{}, Of: map[string]llm.ProviderOptions{}}
+	for _, f := range m.found {
+		o.Providers = append(o.Providers, f.Provider)
+		o.Of[f.Name()] = llm.ProviderOptions{Local: f.Local}
+	}
+	m.file.Apply(&o, mgx.DefaultWorkspace)
+	return o
+}
+
+// withAuto adds the policy auto when it is asked for and the file has none.
+func (m *models) withAuto(o *llm.Options, asked string) {
+	if _, own := o.Policies[autoPolicy]; asked == autoPolicy && !own {
+		o.Policies[autoPolicy] = m.auto()
+	}
+}
+
 func (m *models) choose(ctx context.Context, model string) (string, error) {
+	if m.trouble != nil {
+		return "", m.trouble
+	}
+	if _, policy := m.file.For(mgx.DefaultWorkspace).Policies[model]; policy || model == autoPolicy {
+		return model, nil
+	}
 	return chooseModel(ctx, model, m.found, m.lookedFor)
 }
 
@@ -79,6 +135,7 @@ func (m *models) choose(ctx context.Context, model string) (string, error) {
 // others; release forgets it.
 func (m *models) prepare(id mgx.RunID, s mgx.RunSettings) error {
 	own := newModels(m.getenv, nil)
+	own.state = m.state
 	if err := own.use(s); err != nil {
 		return err
 	}
@@ -110,14 +167,30 @@ const (
 	localWindow  = 32_000
 )
 
-// limits are what a model can take and give.
+// limits are what a model can take and give; of a policy, what the roomiest of
+// its models can, since what does not fit the others goes to that one.
 func (m *models) limits(model string) team.Limits {
+	if strings.Contains(model, "/") {
+		return m.limitsOf(model)
+	}
+	o := m.options()
+	m.withAuto(&o, model)
+	var most team.Limits
+	for _, name := range o.Policies[model].Models() {
+		l := m.limitsOf(name)
+		most.Window, most.Output = max(most.Window, l.Window), max(most.Output, l.Output)
+	}
+	return most
+}
+
+func (m *models) limitsOf(model string) team.Limits {
 	provider, name, _ := strings.Cut(model, "/")
-	price, _ := m.prices.Lookup(provider, name)
-	l := team.Limits{Window: price.ContextWindow, Output: price.MaxOutput}
+	local := slices.ContainsFunc(m.found, func(f found) bool { return f.Name() == provider && f.Local })
+	facts := m.facts(provider, name)
+	l := team.Limits{Window: facts.Context, Output: facts.MaxOutput}
 	if l.Window == 0 {
 		l.Window = hostedWindow
-		if slices.ContainsFunc(m.found, func(f found) bool { return f.Name() == provider && f.Local }) {
+		if local {
 			l.Window = localWindow
 		}
 	}
@@ -127,48 +200,7 @@ func (m *models) limits(model string) team.Limits {
 	return l
 }
 
-// listModels asks every provider that was found what it serves.
-func (c *cli) listModels(ctx context.Context) error {
-	m := newModels(c.getenv, nil)
-	if len(m.found) == 0 {
-		return noProvider("", m.lookedFor)
-	}
-	ctx, cancel := context.WithTimeout(ctx, 20*time.Second)
-	defer cancel()
-	var failed error
-	for _, f := range m.found {
-		list, err := f.Models(ctx)
-		if err != nil {
-			failed = err
-			fmt.Fprintf(c.err, "%s: %s\n", f.Name(), mgx.AsError(err).Message)
-			continue
-		}
-		for _, info := range list {
-			c.printModel(m, f, info)
-		}
-	}
-	if failed != nil {
-		return &saidError{mgx.Errorf(mgx.KindProvider, "provider_failed", "%w", failed)}
-	}
-	return nil
-}
-
-func (c *cli) printModel(m *models, f found, info llm.ModelInfo) {
-	name := f.Name() + "/" + info.ID
-	price, known := m.prices.Lookup(f.Name(), info.ID)
-	if c.json {
-		row := map[string]any{"model": name, "context_window": m.limits(name).Window, "price_known": known}
-		if known {
-			row["input_usd_per_million"], row["output_usd_per_million"] = price.Input, price.Output
-		}
-		printJSON(c, row)
-		return
-	}
-	cost := "price unknown"
-	if known && price.Rates == (llm.Rates{}) {
-		cost = "free: runs on this machine"
-	} else if known {
-		cost = fmt.Sprintf("%s in, %s out per million tokens", price.Input, price.Output)
-	}
-	c.printf("%-48s %8s  %s\n", ui.Text(name), ui.Tokens(int64(m.limits(name).Window)), cost)
+func (m *models) facts(provider, model string) llm.Facts {
+	f, _ := llm.NewRouter(m.options()).Known(provider + "/" + model)
+	return f
 }

@@ -45,6 +45,7 @@ Start with: mgx demo`,
 	flags := root.PersistentFlags()
 	flags.String("data", "", "data `directory` (default: the XDG data directory)")
 	flags.String("database", "", "SQLite `file` or postgres:// address (default: mgx.db in the data directory)")
+	flags.String("models-file", "", "`file` of providers and policies, see docs/routing.md (default: models.json beside the configuration)")
 	flags.String("log-format", "text", "log lines as `text or json`")
 	flags.String("log-level", "warn", "least `level` of log lines: debug, info, warn, error")
 	flags.BoolVar(&c.json, "json", false, "results as JSON on stdout, one object a line")
@@ -68,6 +69,13 @@ func (c *cli) configure(cmd *cobra.Command) error {
 		return err
 	}
 	c.cfg = cfg
+	real := c.getenv
+	c.getenv = func(name string) string { // also a file named by a flag or the user's file
+		if name == "MGX_MODELS_FILE" {
+			return cfg.ModelsFile
+		}
+		return real(name)
+	}
 	return nil
 }
 

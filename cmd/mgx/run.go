@@ -37,7 +37,7 @@ func (f *runFlags) add(flags *pflag.FlagSet) {
 // addLimits adds the flags that are settings too. Their defaults are the
 // configuration's; see package config.
 func addLimits(flags *pflag.FlagSet) {
-	flags.String("model", "", "`provider/model` (default: the first provider found in the environment)")
+	flags.String("model", "", "`provider/model`, or a policy such as auto (default: the first provider found)")
 	flags.String("approve", "ask", "who approves plans: `auto, ask or never`")
 	flags.String("budget", "none", "most that the run may spend, in `dollars`")
 	flags.String("max-turns", "200", "most model turns")

@@ -2,6 +2,8 @@ package main
 
 import (
 	"errors"
+	"fmt"
+	"net/http"
 	"net/http/httptest"
 	"os"
 	"os/exec"
@@ -45,6 +47,20 @@ func setupScript(env *testscript.Env) error {
 	}
 	web := httptest.NewServer(&llmtest.Server{Provider: llmtest.NewScripted(parsed), Key: "sk-lab-0123456789", Identify: identify})
 	env.Defer(web.Close)
+	busy := httptest.NewServer(&llmtest.Server{Provider: llmtest.NewScripted(parsed), Faults: func(int, *http.Request) *llmtest.Fault {
+		return &llmtest.Fault{Kind: llmtest.Status, Status: 529, Body: `{"error": {"type": "overloaded_error", "message": "overloaded, as always"}}`}
+	}})
+	env.Defer(busy.Close)
+	policies := fmt.Sprintf(`{
+ "providers": {
+  "busy": {"dialect": "openai", "base_url": "%s/v1", "local": true},
+  "lab": {"dialect": "openai", "base_url": "%s/v1", "key_env": "OPENAI_API_KEY", "local": true}
+ },
+ "policies": {"auto": {"strategy": "ordered", "candidates": [{"model": "busy/lab"}], "fallback": ["lab/lab"]}}
+}`, busy.URL, web.URL)
+	if err := os.WriteFile(filepath.Join(env.WorkDir, "models.json"), []byte(policies), 0o644); err != nil {
+		return err
+	}
 	home := filepath.Join(env.WorkDir, "home")
 	env.Setenv("PATH", built.dir+string(os.PathListSeparator)+env.Getenv("PATH"))
 	env.Setenv("HOME", home)

@@ -13,7 +13,8 @@ import (
 type Config struct {
 	Data         string         // directory of the database, clones and artifacts
 	Database     string         // SQLite file or postgres:// address; empty: the file in Data
-	Model        string         // provider/model; empty: the first provider found in the environment
+	Model        string         // provider/model or a policy; empty: the first provider found
+	ModelsFile   string         // of providers and policies; empty: models.json beside the user's file, if there is one
 	Approve      string         // auto, ask, never
 	Budget       *mgx.Money     // per run; nil: no cap
 	MaxTurns     int            // model turns per run

@@ -146,7 +146,7 @@ func TestRefusedFlags(t *testing.T) {
 	for flag, values := range map[string][]string{
 		"data":       {"", "a\x00b"},
 		"database":   {"postgres:///x", "postgres://me:hunter22@d b/x", "postgres://me:hunter22@db/x#y", "mysql://me:hunter22@db/x", "file:x.db", "x.db?mode=memory", ":memory:\x00"},
-		"model":      {"gpt-5", "/m", "p/", "p/m m", "p/" + strings.Repeat("m", 200), "P Q/m"},
+		"model":      {"/m", "p/", "p/m m", "p/" + strings.Repeat("m", 200), "P Q/m"},
 		"approve":    {"", "yes", "AUTO"},
 		"budget":     {"0", "-1", "NaN", "1e10", "lots"},
 		"max-turns":  {"", "0", "-3", "1.5", "10001", "99999999999999999999"},
@@ -200,7 +200,7 @@ func TestSandboxOffMustBeTyped(t *testing.T) {
 func TestRefusedFiles(t *testing.T) {
 	t.Parallel()
 	for file, want := range map[string]string{
-		`{"max_turns":3}`:             `"max_turns" is not a setting; the settings are data, database, model,`,
+		`{"max_turns":3}`:             `"max_turns" is not a setting; the settings are data, database, model, models-file,`,
 		`{"model":"a/b","model":"c"}`: `"model" is given twice`,
 		`[]`:                          "it must hold one JSON object",
 		` `:                           "it must hold one JSON object",

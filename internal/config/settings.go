@@ -42,9 +42,20 @@ var settings = []setting{
 		always(""), setDatabase, showDatabase,
 	},
 	{
-		"model", "model to use, as provider/model; empty: the first provider found in the environment",
+		"model", "model to use, as provider/model, or a policy such as auto; empty: the first provider found",
 		always(""), setModel,
 		func(c *Config) string { return c.Model },
+	},
+	{
+		"models-file", "file of providers, policies and facts about models, see docs/routing.md; empty: models.json beside the user's configuration, if it is there",
+		always(""),
+		func(c *Config, v string, from origin) (err error) {
+			if c.ModelsFile = ""; v != "" {
+				c.ModelsFile, err = from.path(v)
+			}
+			return err
+		},
+		func(c *Config) string { return c.ModelsFile },
 	},
 	oneOf("approve", "who approves plans: auto (policy), ask (a person), never (nothing is approved)",
 		func(c *Config) *string { return &c.Approve }, "ask", "auto", "never"),
@@ -162,11 +173,11 @@ func showDatabase(c *Config) string {
 	return u.Redacted()
 }
 
-var modelName = regexp.MustCompile(`^[a-z0-9_.-]+/[[:graph:]]+$`)
+var modelName = regexp.MustCompile(`^[a-z0-9_.-]+(/[[:graph:]]+)?$`)
 
 func setModel(c *Config, v string, _ origin) error {
 	if v != "" && (!modelName.MatchString(v) || len(v) > 200) {
-		return errors.New("it must read provider/model, such as openai/gpt-5 or anthropic/claude-sonnet-4-5")
+		return errors.New("it must read provider/model, such as openai/gpt-5 or anthropic/claude-sonnet-4-5, or name a policy, such as auto")
 	}
 	c.Model = v
 	return nil
