@@ -156,7 +156,7 @@ func newServer(ctx context.Context, n *node, hooks *webhook.Endpoints) (*server,
 	hub.SetKeys(keys...)
 	n.deltas = showLive(hub)
 	web := api.New(api.Options{
-		Hub: hub, Contracts: contracts, Token: token.value, Actor: n.app.Actor, Checks: checks(n.store, hub, n.data), Log: n.log, Webhooks: hooks,
+		Hub: hub, Contracts: contracts, Token: token.value, Actor: n.app.Actor, Checks: checks(n.store, hub, n.data), Log: n.log, Webhooks: hooks, Consumers: n.store,
 	})
 	return &server{hub: hub, web: web, token: token}, nil
 }

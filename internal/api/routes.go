@@ -41,6 +41,13 @@ func (s *Server) routes() []route {
 		{"GET /api/v1/events/schemas/{type}", s.getSchema, 0},
 		{"GET /api/v1/events/schemas/{type}/{version}", s.getSchemaVersion, 0},
 
+		{"GET /api/v1/consumers", s.consuming(getConsumers), 0},
+		{"GET /api/v1/consumers/{name}", s.consuming(getConsumer), 0},
+		{"POST /api/v1/consumers/{name}/retry", s.consuming(retryDeadLetters), 0},
+		{"GET /api/v1/consumers/{name}/dead", s.consuming(getDeadLetters), 0},
+		{"POST /api/v1/consumers/{name}/dead/{event}/retry", s.consuming(retryDeadLetters), 0},
+		{"DELETE /api/v1/consumers/{name}/dead/{event}", s.consuming(discardDeadLetter), 0},
+
 		{"GET /api/v1/webhooks", s.getWebhooks, 0},
 		{"POST /api/v1/webhooks", s.postWebhook, 0},
 		{"GET /api/v1/webhooks/{id}", s.hooked(getWebhook), 0},

@@ -36,6 +36,7 @@ type Options struct {
 	Hosts     []string        // host names besides those of the loopback interface
 	Log       *slog.Logger
 	Webhooks  *webhook.Endpoints // nil: there are none
+	Consumers Consumers          // nil: none is told of
 
 	Connections   int           // most WebSocket and SSE connections at once; 4096
 	Subscriptions int           // most in one WebSocket connection; 32
