@@ -16,8 +16,8 @@ func (w *chatWire) request(_ *http.Request, body []byte) (*llm.Request, bool, er
 		Model    string
 		Messages []struct {
 			Role       string
-			Content    *string
-			ToolCallID string `json:"tool_call_id"`
+			Content    json.RawMessage // a text, or a list of parts
+			ToolCallID string          `json:"tool_call_id"`
 			ToolCalls  []struct {
 				ID       string
 				Function struct{ Name, Arguments string }
@@ -43,10 +43,7 @@ func (w *chatWire) request(_ *http.Request, body []byte) (*llm.Request, bool, er
 		ToolChoice: in.ToolChoice, Temperature: in.Temperature,
 	}
 	for _, m := range in.Messages {
-		content := ""
-		if m.Content != nil {
-			content = *m.Content
-		}
+		content := contentText(m.Content)
 		switch m.Role {
 		case "system", "developer":
 			req.System += content

@@ -2,6 +2,7 @@ package llmtest
 
 import (
 	"net/http"
+	"net/url"
 	"strings"
 
 	"mgx/internal/llm"
@@ -32,6 +33,14 @@ func dialectOf(path string) dialect {
 		return &geminiWire{}
 	}
 	return &chatWire{}
+}
+
+// ParseRequest reads the body of a call as the server does, without what only
+// some dialects have: how to think, and the form of the answer.
+func ParseRequest(path string, body []byte) (*llm.Request, error) {
+	r := &http.Request{URL: &url.URL{Path: path}}
+	req, _, err := dialectOf(path).request(r, body)
+	return req, err
 }
 
 // isCall reports whether a POST to a path is a call to a model.

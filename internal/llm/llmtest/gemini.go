@@ -21,7 +21,7 @@ func (w *geminiWire) request(r *http.Request, body []byte) (*llm.Request, bool, 
 		}
 		FunctionResponse *struct {
 			ID, Name string
-			Response struct{ Output, Error *string }
+			Response struct{ Output, Result, Error *string }
 		}
 	}
 	var in struct {
@@ -78,11 +78,14 @@ func (w *geminiWire) request(r *http.Request, body []byte) (*llm.Request, bool, 
 			switch {
 			case p.FunctionCall != nil:
 				f := p.FunctionCall
+				if rest := llm.KeepRest("gemini", raw, "functionCall"); rest != nil {
+					addPart(req, role, llm.Part{Opaque: rest})
+				}
 				addPart(req, role, llm.Part{Call: &llm.ToolCall{ID: f.ID, Name: f.Name, Args: string(f.Args)}})
 			case p.FunctionResponse != nil:
 				f := p.FunctionResponse
 				result := &llm.ToolResult{CallID: f.ID, Name: f.Name, IsError: f.Response.Error != nil}
-				for _, text := range []*string{f.Response.Output, f.Response.Error} {
+				for _, text := range []*string{f.Response.Output, f.Response.Result, f.Response.Error} {
 					if text != nil {
 						result.Text = *text
 					}

@@ -2,7 +2,6 @@ package llmtest
 
 import (
 	"encoding/json"
-	"fmt"
 	"net/http"
 
 	"mgx"
@@ -71,11 +70,7 @@ func (w *messagesWire) request(_ *http.Request, body []byte) (*llm.Request, bool
 			case "tool_use":
 				addPart(req, llm.Assistant, llm.Part{Call: &llm.ToolCall{ID: b.ID, Name: b.Name, Args: string(b.Input)}})
 			case "tool_result":
-				var text string
-				if len(b.Content) > 0 && json.Unmarshal(b.Content, &text) != nil {
-					return nil, false, fmt.Errorf("tool_result of %s is not a text", b.ToolUseID)
-				}
-				addPart(req, llm.Tool, llm.Part{Result: &llm.ToolResult{CallID: b.ToolUseID, Text: text, IsError: b.IsError}})
+				addPart(req, llm.Tool, llm.Part{Result: &llm.ToolResult{CallID: b.ToolUseID, Text: contentText(b.Content), IsError: b.IsError}})
 			default:
 				addPart(req, llm.Role(m.Role), llm.Part{Opaque: &llm.Opaque{Dialect: "anthropic", Raw: raw}})
 			}

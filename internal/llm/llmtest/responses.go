@@ -52,6 +52,10 @@ func (w *responsesWire) request(_ *http.Request, body []byte) (*llm.Request, boo
 		if err := json.Unmarshal(raw, &it); err != nil {
 			return nil, false, err
 		}
+		if it.Role == "system" || it.Role == "developer" {
+			req.System += contentText(it.Content)
+			continue
+		}
 		switch it.Type {
 		case "", "message":
 			addPart(req, llm.Role(it.Role), llm.Part{Text: contentText(it.Content)})
