@@ -157,7 +157,7 @@ func chooseModel(ctx context.Context, asked string, providers []found, lookedFor
 		return providers[0].Name() + "/" + asked, nil
 	}
 	return "", mgx.Errorf(mgx.KindUsage, "model_unclear",
-		"--model %s does not say whose model it is; write PROVIDER/MODEL with one of the providers found: %s",
+		"--model %s is no policy and does not say whose model it is; write PROVIDER/MODEL with one of the providers found: %s",
 		asked, strings.Join(providerNames(providers), ", "))
 }
 
