@@ -10,6 +10,8 @@ import (
 	"mgx/internal/llm/llmtest/suite"
 )
 
+func TestMain(m *testing.M) { suite.Main(m) }
+
 func connect(baseURL, key string) llm.Provider {
 	return anthropic.New(anthropic.Options{Name: "tested", BaseURL: baseURL, APIKey: key, KeySetting: "TESTED_API_KEY"})
 }

@@ -10,6 +10,8 @@ import (
 	"mgx/internal/llm/openai"
 )
 
+func TestMain(m *testing.M) { suite.Main(m) }
+
 func connect(baseURL, key string) llm.Provider {
 	return openai.New(openai.Options{Name: "tested", BaseURL: baseURL, APIKey: key, KeySetting: "TESTED_API_KEY"})
 }
