@@ -29,3 +29,6 @@ func (r *Router) Passed(name string) []string {
 	}
 	return all
 }
+
+// Models lists every model that the policy can choose, as "provider/model".
+func (p Policy) Models() []string { return p.models() }
