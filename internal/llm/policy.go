@@ -108,8 +108,8 @@ func (o Override) words() string {
 	return "role " + o.Role + ", size " + o.Size
 }
 
-// Models lists every model that the policy can choose.
-func (p Policy) Models() []string {
+// models lists every model that the policy can choose.
+func (p Policy) models() []string {
 	var all []string
 	add := func(r Rule) {
 		for _, c := range r.Candidates {
