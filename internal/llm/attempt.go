@@ -36,9 +36,11 @@ func (c *call) attempt(ctx context.Context, t *target, a *admission) (failure *C
 		a.unused(c.router.Now())
 		return nil, err
 	}
-	seen, err := y.stream(ctx)
+	spanned, span := y.router.State.reports.begin(ctx, y)
+	seen, err := y.stream(spanned)
 	if err == nil {
 		y.succeed(seen)
+		y.router.State.reports.end(spanned, span, y, seen, "")
 		y.settled(a, outcomeOK, seen, nil)
 		return nil, nil
 	}
@@ -47,6 +49,7 @@ func (c *call) attempt(ctx context.Context, t *target, a *admission) (failure *C
 	} else {
 		failure = asCallError(err, t.provider.Name(), t.model)
 	}
+	y.router.State.reports.end(spanned, span, y, seen, kindOf(failure))
 	used, settleErr := y.settleFailed(seen, failure)
 	seen.usage = used
 	y.settled(a, outcomeOf(failure), seen, failure)
@@ -57,6 +60,14 @@ func (c *call) attempt(ctx context.Context, t *target, a *admission) (failure *C
 		return nil, err
 	}
 	return failure, nil
+}
+
+// kindOf names a failure for metrics; nil is our own leaving.
+func kindOf(failure *CallError) string {
+	if failure == nil {
+		return "cancelled"
+	}
+	return string(failure.Fault)
 }
 
 // requestFor is the request as a target gets it: under the model's own name, with

@@ -64,7 +64,9 @@ func (c *call) kept(ctx context.Context) bool {
 	}
 	data, ok := cache.Get(ctx, c.cacheKey)
 	var resp Response
-	if !ok || json.Unmarshal(data, &resp) != nil || resp.Message.Role != Assistant {
+	ok = ok && json.Unmarshal(data, &resp) == nil && resp.Message.Role == Assistant
+	c.router.State.reports.looked(ctx, ok)
+	if !ok {
 		return false
 	}
 	resp.Usage, resp.UsageOK = mgx.Usage{}, true

@@ -136,6 +136,9 @@ func (r *Router) Call(ctx context.Context, req *Request, acct Account, watch fun
 		}
 	}
 	result.Duration = r.Now().Sub(started)
+	if c != nil {
+		r.State.reports.decided(ctx, result, c.waited)
+	}
 	if err != nil {
 		return result, mgx.AsError(err)
 	}

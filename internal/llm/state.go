@@ -6,6 +6,9 @@ import (
 	"sync"
 	"time"
 
+	"go.opentelemetry.io/otel/metric"
+	"go.opentelemetry.io/otel/trace"
+
 	"mgx"
 )
 
@@ -15,6 +18,9 @@ type StateOptions struct {
 	Workspace map[mgx.WorkspaceID]Limits // of all calls of a workspace; "" is every other's
 	Cache     Cache                      // nil: no answer is kept
 	Now       func() time.Time           // default time.Now
+	// Tracer and Meter take spans and metrics; default: those of the process.
+	Tracer trace.TracerProvider
+	Meter  metric.MeterProvider
 }
 
 // State is what Routers of one process share and learn: which models work and
@@ -24,6 +30,7 @@ type State struct {
 	o        StateOptions
 	memory   *promptMemory
 	stickies *stickies
+	reports  *instruments
 
 	mu         sync.Mutex
 	keys       map[string]*keyState // by ProviderOptions.ID
@@ -39,8 +46,12 @@ func NewState(o StateOptions) *State {
 	if o.Now == nil {
 		o.Now = time.Now
 	}
+	reports := globally()
+	if o.Tracer != nil && o.Meter != nil {
+		reports = newInstruments(o.Tracer, o.Meter)
+	}
 	return &State{
-		o: o, memory: newPromptMemory(), stickies: newStickies(),
+		o: o, memory: newPromptMemory(), stickies: newStickies(), reports: reports,
 		keys: map[string]*keyState{}, models: map[string]*modelState{}, workspaces: map[mgx.WorkspaceID]*limiter{},
 	}
 }
