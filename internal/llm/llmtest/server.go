@@ -35,7 +35,21 @@ type Server struct {
 
 	mu    sync.Mutex
 	posts int
+	open  int
 	last  []byte
+}
+
+// Open is the number of POSTs that are being answered.
+func (s *Server) Open() int {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.open
+}
+
+func (s *Server) count(n int) {
+	s.mu.Lock()
+	s.open += n
+	s.mu.Unlock()
 }
 
 // Requests is the number of POSTs so far.
@@ -88,6 +102,8 @@ func (s *Server) models(w http.ResponseWriter, r *http.Request, wire dialect) {
 }
 
 func (s *Server) post(w http.ResponseWriter, r *http.Request, wire dialect) {
+	s.count(1)
+	defer s.count(-1)
 	body, err := io.ReadAll(http.MaxBytesReader(w, r.Body, 64<<20))
 	s.mu.Lock()
 	s.posts++

@@ -53,7 +53,13 @@ func serve(t *testing.T, connect Connect, fault *llmtest.Fault) (llm.Provider, *
 	s := &llmtest.Server{Provider: llmtest.NewScripted(script()), Key: Key}
 	s.Faults = func(int, *http.Request) *llmtest.Fault { return fault }
 	server := httptest.NewServer(s)
-	t.Cleanup(server.Close)
+	t.Cleanup(func() {
+		if !comes(func() bool { return s.Open() == 0 }) {
+			t.Error("a call that is over is still open at the server")
+			server.CloseClientConnections()
+		}
+		server.Close()
+	})
 	return connect(server.URL, Key), s
 }
 
@@ -163,7 +169,7 @@ func testBroken(t *testing.T, w Wire) {
 	for _, c := range cases {
 		t.Run(c.name, func(t *testing.T) {
 			p, _ := serve(t, w.Connect, &c.fault)
-			for _, err := range p.Stream(t.Context(), request("talker")) {
+			for _, err := range p.Stream(context.Background(), request("talker")) {
 				if err == nil {
 					continue
 				}
@@ -211,7 +217,7 @@ func testUnusual(t *testing.T, connect Connect) {
 	}
 	t.Run("no usage", func(t *testing.T) {
 		p, _ := serve(t, connect, &llmtest.Fault{Kind: llmtest.NoUsage, After: -1})
-		for chunk, err := range p.Stream(t.Context(), request("talker")) {
+		for chunk, err := range p.Stream(context.Background(), request("talker")) {
 			if err != nil || (chunk.Response != nil && chunk.Response.UsageOK) {
 				t.Errorf("usage that nobody reported: %+v, %v", chunk.Response, err)
 			}
@@ -227,7 +233,7 @@ func testStalls(t *testing.T, connect Connect) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			why := errors.New("no patience")
-			ctx, cancel := context.WithTimeoutCause(t.Context(), 50*time.Millisecond, why)
+			ctx, cancel := context.WithTimeoutCause(context.Background(), 50*time.Millisecond, why)
 			defer cancel()
 			p, _ := serve(t, connect, fault)
 			var last error

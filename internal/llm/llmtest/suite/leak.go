@@ -10,29 +10,28 @@ import (
 	"time"
 )
 
-// Main runs a package's tests and then fails if a call left anything behind: a
-// goroutine of ours, or a connection that nobody closed. By then all servers are
-// closed, so what is left goes within moments or never.
+// Main runs a package's tests and then fails if a call left a goroutine of ours
+// behind. By then all servers are closed, so what is left goes within moments or
+// never.
 func Main(m *testing.M) {
 	code := m.Run()
-	if left := leaked(30 * time.Second); code == 0 && left != "" {
-		fmt.Fprintf(os.Stderr, "goroutines were left behind:\n\n%s\n", left)
+	if code == 0 && !comes(func() bool { return goroutines() == "" }) {
+		fmt.Fprintf(os.Stderr, "goroutines were left behind:\n\n%s\n", goroutines())
 		code = 1
 	}
 	os.Exit(code)
 }
 
-// leaked waits until no goroutine is left, and returns the stacks of those that
-// stay for as long as patience lasts.
-func leaked(patience time.Duration) string {
-	tick := time.NewTicker(10 * time.Millisecond)
+// comes waits for a condition that must come, and reports whether it did.
+func comes(condition func() bool) bool {
+	tick := time.NewTicker(5 * time.Millisecond)
 	defer tick.Stop()
-	for deadline := time.Now().Add(patience); ; <-tick.C {
-		left := goroutines()
-		if left == "" || time.Now().After(deadline) {
-			return left
+	for deadline := time.Now().Add(time.Minute); !condition(); <-tick.C {
+		if time.Now().After(deadline) {
+			return false
 		}
 	}
+	return true
 }
 
 func goroutines() string {

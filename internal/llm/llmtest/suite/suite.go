@@ -41,6 +41,9 @@ func script() llmtest.Script {
 	return s
 }
 
+// Calls of the suite have contexts that nobody ends, so that an answer which the
+// provider does not close stays open.
+
 // Run runs the suite.
 func Run(t *testing.T, factory Factory) {
 	provider := factory(t, script())
@@ -80,7 +83,7 @@ func ask(t *testing.T, p llm.Provider, req *llm.Request) *llm.Response {
 	var shown strings.Builder
 	var tools []string
 	var resp *llm.Response
-	for chunk, err := range p.Stream(t.Context(), req) {
+	for chunk, err := range p.Stream(context.Background(), req) {
 		if err != nil {
 			t.Fatalf("stream: %v", err)
 		}
@@ -194,7 +197,7 @@ func testCalls(t *testing.T, p llm.Provider) {
 // testBrokenArguments: what the model wrote is not the provider's to judge. Where
 // arguments are an object on the wire, the answer breaks off instead.
 func testBrokenArguments(t *testing.T, p llm.Provider) {
-	for _, err := range p.Stream(t.Context(), request("broken")) {
+	for _, err := range p.Stream(context.Background(), request("broken")) {
 		if e, ok := errors.AsType[*llm.CallError](err); ok && e.Retryable() && strings.Contains(e.Message, "MALFORMED_FUNCTION_CALL") {
 			return
 		}
@@ -220,7 +223,7 @@ func testConversation(t *testing.T, p llm.Provider) {
 }
 
 func testBreak(t *testing.T, p llm.Provider) {
-	for _, err := range p.Stream(t.Context(), request("talker")) {
+	for _, err := range p.Stream(context.Background(), request("talker")) {
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -264,7 +267,7 @@ func testOrphan(t *testing.T, p llm.Provider) {
 func fail(t *testing.T, p llm.Provider, req *llm.Request) error {
 	t.Helper()
 	var last error
-	for _, err := range p.Stream(t.Context(), req) {
+	for _, err := range p.Stream(context.Background(), req) {
 		last = err
 	}
 	if last == nil {
