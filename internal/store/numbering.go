@@ -105,8 +105,9 @@ func (n *numbering) answer(ctx context.Context) {
 	if len(w.streams) == 0 {
 		return
 	}
-	rows, err := n.d.reads.QueryContext(ctx, `SELECT stream, sequence, position FROM events JOIN unnest($1::text[], $2::bigint[]) AS w(stream, sequence) USING (stream, sequence)
-		WHERE class = -1 OR time >= $3 AND time <= $4`, w.streams, w.sequences, w.since, w.until)
+	rows, err := n.d.reads.QueryContext(ctx, `WITH w AS (SELECT * FROM unnest($1::text[], $2::bigint[]) AS w(stream, sequence))
+		SELECT stream, sequence, position FROM w JOIN `+leftTable+` USING (stream, sequence) UNION ALL
+		SELECT stream, sequence, position FROM w JOIN (SELECT * FROM events WHERE class >= 0 AND time >= $3 AND time <= $4) e USING (stream, sequence)`, w.streams, w.sequences, w.since, w.until)
 	if err != nil {
 		return // asked again soon
 	}

@@ -148,7 +148,11 @@ func (d *server) spans(ctx context.Context, q EventQuery, limit int) iter.Seq2[s
 		from := q.AfterPosition
 		head, all := d.partitions.at()
 		fresh := from+int64(limit) > head
-		for many := 8; ; {
+		many := 1 // enough for what lies densely
+		if len(q.Types) > 0 || q.Stream != "" || q.Run != "" {
+			many = 8
+		}
+		for {
 			if fresh {
 				if err := d.partitions.read(ctx); err != nil {
 					yield(span{}, err)

@@ -128,6 +128,8 @@ func (d *server) prepare(ctx context.Context, readOnly bool) error {
 	d.db.SetMaxIdleConns(writers + 1)
 	reading := d.config.Copy()
 	reading.RuntimeParams["default_transaction_read_only"] = "on"
+	// Where few rows are wanted of many, a plan for any values reads them all.
+	reading.RuntimeParams["plan_cache_mode"] = "force_custom_plan"
 	d.reads = stdlib.OpenDB(*reading)
 	d.partitions = &partitions{reads: d.reads}
 	d.reads.SetMaxOpenConns(readConns + 1)

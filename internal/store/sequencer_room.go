@@ -36,6 +36,7 @@ func (s *sequencer) prepare(ctx context.Context, conn *pgx.Conn) error {
 
 // makeRoom makes the partitions of what is numbered next.
 func (s *sequencer) makeRoom(ctx context.Context, conn *pgx.Conn) error {
+	s.ahead = 0 // there may be another class now
 	return s.create(ctx, conn, `SELECT DISTINCT class, `+monthColumn+` FROM (SELECT class, time FROM outbox ORDER BY n LIMIT $1) o WHERE class <> -1`, batchRows)
 }
 
