@@ -86,8 +86,8 @@ func partitionsOf(t testing.TB, address string) string {
 		FROM pg_class WHERE relispartition AND relkind = 'r' ORDER BY relname`), "\n", " ")
 }
 
-// filled leaves out those that are made ahead, in the last week of a month.
-func filled(partitions string) string {
+// nonEmpty leaves out those that are made ahead, in the last week of a month.
+func nonEmpty(partitions string) string {
 	return strings.Join(slices.DeleteFunc(strings.Fields(partitions), func(p string) bool { return strings.HasSuffix(p, "=0") }), " ")
 }
 
@@ -168,7 +168,7 @@ func TestPartitionGoesAtOnce(t *testing.T) {
 	}
 	head -= 20
 	whole()
-	left := filled(partitionsOf(t, address))
+	left := nonEmpty(partitionsOf(t, address))
 	if strings.Contains(left, "events_30_") || !strings.Contains(left, "events_left=20") {
 		t.Errorf("what is left lies in %s", left)
 	}
@@ -207,7 +207,7 @@ func TestRestorePartitions(t *testing.T) {
 			t.Errorf("%d events of the run, %v", len(of), err)
 		}
 	}
-	if got, want := filled(partitionsOf(t, again)), filled(partitionsOf(t, address)); got != want {
+	if got, want := nonEmpty(partitionsOf(t, again)), nonEmpty(partitionsOf(t, address)); got != want {
 		t.Errorf("restored into %s, not %s", got, want)
 	}
 }
