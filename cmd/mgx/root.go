@@ -52,7 +52,7 @@ Start with: mgx demo`,
 	root.CompletionOptions.HiddenDefaultCmd = true
 	root.AddCommand(
 		c.demoCommand(), c.runCommand(), c.resumeCommand(), c.cancelCommand(), c.approveCommand(),
-		c.serveCommand(), c.webhooksCommand(), c.consumersCommand(),
+		c.serveCommand(), c.webhooksCommand(), c.keysCommand(), c.consumersCommand(),
 		c.runsCommand(), c.showCommand(), c.diffCommand(), c.eventsCommand(), c.replayCommand(), c.forkCommand(),
 		c.backupCommand(), c.restoreCommand(), c.verifyCommand(), c.retainCommand(), c.eraseCommand(), c.exportCommand(),
 		c.doctorCommand(), c.configCommand(), c.modelsCommand(), c.versionCommand(),

@@ -13,6 +13,7 @@ import (
 	"mgx"
 	"mgx/internal/api"
 	"mgx/internal/event"
+	"mgx/internal/gateway"
 	"mgx/internal/store"
 	"mgx/internal/team"
 	"mgx/internal/webhook"
@@ -29,15 +30,16 @@ func (c *cli) serveCommand() *cobra.Command {
 	var workers int
 	cmd := &cobra.Command{
 		Use:   "serve",
-		Short: "Serve the API and the event stream, and work on runs",
-		Long: `Serves the API, with the event log as WebSocket, server-sent events and pages, and works
-on runs: on every run of the data directory that is due and that no other process has
-begun and still works on. That is so for runs that were interrupted, and for those that
-got the decision they waited for. A run whose model cannot be called with what the
-environment of the server names is left alone. --workers 0 serves only.
+		Short: "Serve the API, the event stream and models, and work on runs",
+		Long: `Serves the API, with the event log as WebSocket, server-sent events and pages; offers
+models below /v1 to programs with a key, in the dialects of OpenAI and Anthropic (see: mgx
+keys); and works on runs: on every run of the data directory that is due and that no other
+process has begun and still works on. That is so for runs that were interrupted, and for
+those that got the decision they waited for. A run whose model cannot be called with what
+the environment of the server names is left alone. --workers 0 works on none.
 
-It listens on the loopback interface, and everything but /health needs the token that it
-keeps in the file "token" of the data directory. An interrupt or SIGTERM ends it in good
+It listens on the loopback interface, and everything but /health and /v1 needs the token
+that it keeps in the file "token" of the data directory. An interrupt or SIGTERM ends it in good
 order: streams are told to come back, runs stay where they are.`,
 		Args: noArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
@@ -90,6 +92,7 @@ func (c *cli) serve(ctx context.Context, listen string, workers int) (err error)
 	if workers > 0 {
 		work.Go(func() { newForeman(n, workers).run(ctx) })
 	}
+	defer s.gateway.Close() // what was spent is settled before the store closes
 	return s.web.Serve(ctx, listener)
 }
 
@@ -128,9 +131,10 @@ func (c *cli) announce(at net.Addr, t secret) {
 
 // server is what `mgx serve` runs besides the worker.
 type server struct {
-	hub   *event.Hub
-	web   *api.Server
-	token secret
+	hub     *event.Hub
+	web     *api.Server
+	gateway *gateway.Server
+	token   secret
 }
 
 func newServer(ctx context.Context, n *node, hooks *webhook.Endpoints) (*server, error) {
@@ -155,10 +159,12 @@ func newServer(ctx context.Context, n *node, hooks *webhook.Endpoints) (*server,
 	})
 	hub.SetKeys(keys...)
 	n.deltas = showLive(hub)
+	gate := n.gateway()
 	web := api.New(api.Options{
-		Hub: hub, Contracts: contracts, Token: token.value, Actor: n.app.Actor, Checks: checks(n.store, hub, n.data), Log: n.log, Webhooks: hooks, Consumers: n.store,
+		Gateway: gate,
+		Hub:     hub, Contracts: contracts, Token: token.value, Actor: n.app.Actor, Checks: checks(n.store, hub, n.data), Log: n.log, Webhooks: hooks, Consumers: n.store,
 	})
-	return &server{hub: hub, web: web, token: token}, nil
+	return &server{hub: hub, web: web, gateway: gate, token: token}, nil
 }
 
 // showLive passes what agents and their programs say on to those who watch.

@@ -69,6 +69,9 @@ func (s *Server) mux() *http.ServeMux {
 	for _, r := range s.routes() {
 		mux.Handle(r.pattern, s.serve(r))
 	}
+	if s.o.Gateway != nil {
+		mux.Handle("/v1/", s.o.Gateway)
+	}
 	mux.Handle("/", s.serve(route{handle: nothing(mux), flags: open}))
 	return mux
 }

@@ -36,6 +36,7 @@ type Options struct {
 	Hosts     []string        // host names besides those of the loopback interface
 	Log       *slog.Logger
 	Webhooks  *webhook.Endpoints // nil: there are none
+	Gateway   http.Handler       // of everything below /v1/, with keys of its own; nil: nothing
 	Consumers Consumers          // nil: none is told of
 
 	Connections   int           // most WebSocket and SSE connections at once; 4096

@@ -74,7 +74,7 @@ func failed(err error) *failure {
 	case mgx.KindUsage:
 		f.kind = invalid
 	case mgx.KindConfig:
-		f.kind = notFound
+		f.kind = internal
 	case mgx.KindRefused:
 		f.kind = forbidden
 	case mgx.KindBudget:
@@ -83,7 +83,7 @@ func failed(err error) *failure {
 		f.kind, f.final = overloaded, false
 	case mgx.KindProvider:
 		f.kind = badUpstream
-	default:
+	default: // it may name internals
 		return &failure{kind: internal, code: "internal", message: "an internal error; the server's log tells more"}
 	}
 	return f

@@ -154,6 +154,14 @@ func (k *keyring) touch(ctx context.Context, id mgx.KeyID) {
 	k.keys.TouchGatewayKey(ctx, id, k.now())
 }
 
+// CheckPattern refuses what is no pattern of names of models.
+func CheckPattern(pattern string) error {
+	if _, err := path.Match(pattern, ""); err != nil || pattern == "" || len(pattern) > 200 {
+		return mgx.Errorf(mgx.KindUsage, "bad_pattern", "a model is named by a policy, provider/model or a glob such as openai/*, not %q", pattern)
+	}
+	return nil
+}
+
 // mayUse reports whether a key may use a model or policy, by its full name.
 func mayUse(key principal, name string) bool {
 	if len(key.Models) == 0 {

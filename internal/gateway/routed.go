@@ -95,7 +95,7 @@ func model(r *llm.Router, name string) Model {
 // policy describes a policy by what every one of its models can do.
 func policy(r *llm.Router, name string, p llm.Policy) Model {
 	m := Model{Name: name, Policy: true}
-	for _, candidate := range candidates(p) {
+	for _, candidate := range p.Models() {
 		f, _ := r.Known(candidate)
 		m.Window = max(m.Window, f.Context)
 		if f.MaxOutput > 0 && (m.MaxOutput == 0 || f.MaxOutput < m.MaxOutput) {
@@ -103,22 +103,6 @@ func policy(r *llm.Router, name string, p llm.Policy) Model {
 		}
 	}
 	return m
-}
-
-// candidates are all models that a policy can choose.
-func candidates(p llm.Policy) []string {
-	rules := []llm.Rule{p.Rule}
-	for _, o := range p.Overrides {
-		rules = append(rules, o.Rule)
-	}
-	var all []string
-	for _, r := range rules {
-		for _, c := range r.Candidates {
-			all = append(all, c.Model)
-		}
-		all = append(all, r.Fallback...)
-	}
-	return all
 }
 
 // List lists policies, and the models that providers say they serve. A provider

@@ -1,0 +1,97 @@
+package main
+
+import (
+	"context"
+	"sync"
+	"time"
+
+	"mgx"
+	"mgx/internal/gateway"
+	"mgx/internal/llm"
+	"mgx/internal/store"
+)
+
+// lostAfter is when a call's reservation counts as lost: longer than any call
+// lasts, with all its attempts.
+const lostAfter = 2 * time.Hour
+
+// gateway offers the models of this node to other programs.
+func (n *node) gateway() *gateway.Server {
+	return gateway.New(gateway.Options{
+		Keys:   n.store,
+		Models: &gateway.Routed{Router: n.models.gatewayRouter(), Log: n.log},
+		Books:  &books{store: n.store, owner: n.owner.id},
+		Log:    n.log,
+	})
+}
+
+// gatewayRouter makes the router of the gateway when it is first needed, since
+// the policy auto asks every provider what it serves.
+func (m *models) gatewayRouter() func(context.Context, mgx.WorkspaceID) (*llm.Router, error) {
+	router := sync.OnceValues(func() (*llm.Router, error) {
+		if m.trouble != nil {
+			return nil, m.trouble
+		}
+		o := m.options()
+		if len(m.found) > 0 {
+			m.withAuto(&o, autoPolicy)
+		}
+		return llm.NewRouter(o), nil
+	})
+	return func(_ context.Context, ws mgx.WorkspaceID) (*llm.Router, error) {
+		if ws != mgx.DefaultWorkspace {
+			return nil, mgx.Errorf(mgx.KindRefused, "no_such_workspace", "this server has no models for the workspace of this key")
+		}
+		return router()
+	}
+}
+
+// books keep account of the gateway's calls in the store.
+type books struct {
+	store *store.Store
+	owner string
+}
+
+func (b *books) Open(ctx context.Context, key mgx.GatewayKey, call string) gateway.Account {
+	return &callAccount{books: b, ctx: ctx, key: key, note: "gateway " + string(key.ID) + " req_" + call, ids: map[string]string{}}
+}
+
+// callAccount pays for one call. Its context does not end with the call, so that
+// a call which is broken off is settled too.
+type callAccount struct {
+	*books
+	ctx  context.Context
+	key  mgx.GatewayKey
+	note string
+	ids  map[string]string // of reservations, by attempt
+}
+
+func (a *callAccount) Capped() bool { return a.key.Budget != nil }
+
+// Reserve sets money aside in the key's own account.
+func (a *callAccount) Reserve(s llm.Spend) error {
+	id := mgx.NewID[string]("rsv")
+	a.ids[s.ID] = id
+	_, err := a.store.Commit(a.ctx, mgx.Change{Reserve: &mgx.Reservation{
+		ID: id, Workspace: a.key.Workspace, Run: mgx.RunID(a.key.ID), User: a.key.User, Amount: s.Amount, Cap: a.key.Budget, Note: a.note,
+		Provider: s.Provider, Model: s.Model, Role: s.Role, PriceVersion: s.PriceVersion, Unpriced: !s.PriceKnown,
+		Owner: a.owner, Until: mgx.Now().Add(lostAfter),
+	}})
+	return err
+}
+
+func (a *callAccount) SettleNow(s mgx.Settlement) error {
+	s.ID = a.ids[s.ID]
+	_, err := a.store.Commit(a.ctx, mgx.Change{Settle: []mgx.Settlement{s}})
+	return err
+}
+
+func (a *callAccount) Close(s mgx.Settlement, events []mgx.Event) error {
+	change := mgx.Change{Events: events}
+	if s.ID != "" {
+		s.ID = a.ids[s.ID]
+		change.Settle = []mgx.Settlement{s}
+	}
+	_, err := a.store.Commit(a.ctx, change)
+	return err
+}
