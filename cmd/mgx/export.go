@@ -155,6 +155,8 @@ var about = map[string]any{
 		"step":             "one recorded result of a run's work",
 		"signal":           "a message to a run, such as a decision",
 		"spending":         "money set aside and spent on one model call; settled is null while it is open",
+		"budget":           "a limit on what may be spent, and for what",
+		"budget_period":    "what counts against a budget in one of its periods",
 		"webhook":          "an endpoint that events are sent to, without its secrets",
 		"webhook_delivery": "one event on its way to an endpoint",
 		"webhook_attempt":  "one try to send an event, and the answer",

@@ -26,6 +26,8 @@ var backupTables = []backupTable{
 	{"steps", "execution, ord"},
 	{"signals", "id"},
 	{"ledger", "id"},
+	{"budgets", "id"},
+	{"budget_periods", "budget, starts_at"},
 	{"webhooks", "id"},
 	{"webhook_secrets", "webhook, created_at, secret"},
 	{"webhook_deliveries", "webhook, event"},

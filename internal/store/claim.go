@@ -26,7 +26,7 @@ func (s *Store) Claim(ctx context.Context, r mgx.ClaimRequest) (mgx.Execution, b
 	}
 	var e mgx.Execution
 	var found bool
-	err = s.write(ctx, func(t *tx) error {
+	err = s.writeMoney(ctx, func(t *tx) error {
 		e, found, err = t.claim(r)
 		return err
 	})
@@ -87,6 +87,9 @@ func (t *tx) claim(r mgx.ClaimRequest) (e mgx.Execution, found bool, err error) 
 	e = leased(e, r)
 	_, err = t.exec(`UPDATE executions SET status = $1, deadline = $2, owner = $3, lease_until = $4, term = $5, updated_at = $6 WHERE id = $7`,
 		string(e.Status), micros(e.Deadline), e.Owner, micros(e.LeaseUntil), e.Term, micros(e.UpdatedAt), string(e.Execution))
+	if err == nil {
+		err = t.lose(e.Execution) // by whoever had it before
+	}
 	return e, err == nil, err
 }
 

@@ -3,6 +3,7 @@ package store
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"slices"
 	"time"
 
@@ -23,10 +24,16 @@ func (s *Store) Commit(ctx context.Context, c mgx.Change) (mgx.Committed, error)
 		return mgx.Committed{}, readOnly(s.name)
 	}
 	err = s.do(ctx, &c, func(t *tx) error {
+		t.normalEvent = s.normalEvent
 		out, err = t.apply(c)
-		t.events = out.Events
+		if t.events = out.Events; len(t.events) == 0 {
+			t.events = t.money.raised
+		}
 		return err
 	})
+	if refused, ok := errors.AsType[*refusal](err); ok {
+		s.alert(ctx, refused.budget)
+	}
 	if err != nil {
 		return mgx.Committed{}, s.explain(err)
 	}
@@ -52,7 +59,7 @@ func (t *tx) apply(c mgx.Change) (out mgx.Committed, err error) {
 		return out, err
 	}
 	if c.Reserve != nil {
-		if err = t.reserve(*c.Reserve); err != nil {
+		if err = t.reserve(*c.Reserve, c.Lease); err != nil {
 			return out, err
 		}
 	}

@@ -28,6 +28,14 @@ type dialect struct {
 	// pick keeps one execution for a claim from everybody else; "": there is none.
 	pick func(*tx, mgx.ClaimRequest) (mgx.ExecutionID, error)
 
+	// What lets several transactions work with money at once; "": there is one.
+	shareBudgets string // keeps budgets as they are until the commit
+	alterBudgets string // waits for those who have that, and keeps others away
+	lockRead     string // ends a query whose rows nobody else changes until the commit
+	lockStream   func(*tx, mgx.StreamID) error
+	readBudgets  func(*tx, []budgetKey) error  // into the transaction's money
+	readCounters func(*tx, []counterKey) error // likewise
+
 	hold     string             // what a reader of one moment says first; "": nothing
 	snapshot sql.IsolationLevel // one moment of the database, for reading
 	checks   []func(*verifier) error

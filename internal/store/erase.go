@@ -116,7 +116,7 @@ func (s *Store) Erase(ctx context.Context, subject Subject, by string) (Erasure,
 // erase records that a stream is erased before it is, unless that was recorded
 // when it was interrupted.
 func (s *Store) erase(ctx context.Context, e mgx.Event, told bool, by string, plan *Erasure, do func(*tx) error) error {
-	n, _, err := get(ctx, s, scanCount, `SELECT COUNT(*) FROM events WHERE (run = $1 OR stream = $1) AND data <> $2 AND type <> $3`,
+	n, _, err := get(ctx, s, scanCount, `SELECT COUNT(*) FROM events WHERE (run = $1 OR stream = $1) AND data <> $2 AND type <> $3 AND type NOT LIKE 'billing.%'`,
 		string(e.Stream), string(mgx.Tombstone), string(mgx.DataErased))
 	if err != nil {
 		return err
@@ -179,7 +179,7 @@ func (t *tx) eraseRows(column, id string) error {
 	}
 	tombstone := string(mgx.Tombstone)
 	for _, name := range logs {
-		_, err := t.exec(`UPDATE `+name+` SET data = $1 WHERE (`+column+` = $2 OR stream = $2) AND type <> $3 AND data <> $1`, tombstone, id, string(mgx.DataErased))
+		_, err := t.exec(`UPDATE `+name+` SET data = $1 WHERE (`+column+` = $2 OR stream = $2) AND type <> $3 AND type NOT LIKE 'billing.%' AND data <> $1`, tombstone, id, string(mgx.DataErased))
 		if err != nil {
 			return err
 		}

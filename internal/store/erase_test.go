@@ -336,7 +336,10 @@ func TestEveryColumnIsErasedOrHoldsNoWords(t *testing.T) {
 		"events.correlation events.causation events.traceparent baselines.stream baselines.workspace tasks.id tasks.workspace runs.id runs.workspace runs.task runs.status " +
 		"executions.id executions.workspace executions.task executions.run executions.parent executions.parent_step executions.workflow executions.status executions.owner " +
 		"steps.execution steps.workspace steps.name steps.kind steps.input signals.id signals.workspace signals.execution signals.name " +
-		"ledger.id ledger.workspace ledger.run ledger.usage ledger.note mgx_schema.name epoch.id shared_keys.name shared_keys.secret " +
+		"ledger.id ledger.workspace ledger.run ledger.note " +
+		"ledger.project ledger.task ledger.user_id ledger.execution ledger.owner ledger.provider ledger.model ledger.role ledger.price_version ledger.outcome " +
+		"executions.project executions.user_id budgets.id budgets.workspace budgets.scope budgets.scope_id budgets.period budgets.thresholds budgets.created_by budgets.updated_by " +
+		"budget_periods.budget mgx_schema.name epoch.id shared_keys.name shared_keys.secret " +
 		"webhooks.id webhooks.workspace webhooks.url webhooks.description webhooks.types webhooks.channels webhooks.disabled_why webhooks.owner " +
 		"webhook_secrets.webhook webhook_secrets.secret webhook_deliveries.webhook webhook_deliveries.event webhook_deliveries.type webhook_deliveries.stream webhook_deliveries.status " +
 		"webhook_attempts.webhook webhook_attempts.event " +

@@ -8,7 +8,7 @@ import (
 	"mgx"
 )
 
-const executionColumns = `id, workspace, task, run, parent, parent_step, workflow, input, status, wake_at, awaits, cancel_why, result, failure, deadline, owner, lease_until, term, created_at, updated_at`
+const executionColumns = `id, workspace, project, task, run, user_id, parent, parent_step, workflow, input, status, wake_at, awaits, cancel_why, result, failure, deadline, owner, lease_until, term, created_at, updated_at`
 
 // due is the time at which an execution with this status may be claimed: a
 // ready one at once when no time is given, a waiting one then never by itself.
@@ -25,8 +25,8 @@ func due(status mgx.ExecutionStatus, wake, now time.Time) time.Time {
 }
 
 func (t *tx) create(e mgx.Execution) error {
-	created, err := t.exec(`INSERT INTO executions (`+executionColumns+`) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20) ON CONFLICT (id) DO NOTHING`,
-		string(e.Execution), string(e.Workspace), string(e.Task), string(e.Run), string(e.Parent), e.ParentStep, e.Workflow, text(e.Input),
+	created, err := t.exec(`INSERT INTO executions (`+executionColumns+`) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20, $21, $22) ON CONFLICT (id) DO NOTHING`,
+		string(e.Execution), string(e.Workspace), string(e.Project), string(e.Task), string(e.Run), string(e.User), string(e.Parent), e.ParentStep, e.Workflow, text(e.Input),
 		string(e.Status), micros(e.WakeAt), names(e.Awaits), e.CancelWhy, text(e.Result), failureText(e.Failure), micros(e.Deadline),
 		e.Owner, micros(e.LeaseUntil), e.Term, micros(e.CreatedAt), micros(e.UpdatedAt))
 	if err == nil && created == 0 {
@@ -84,6 +84,9 @@ func (t *tx) update(u mgx.ExecutionUpdate) error {
 	}
 	if u.Release || u.Status.Ended() {
 		e.Owner, e.LeaseUntil = "", time.Time{}
+		if err := t.lose(u.Execution); err != nil { // nobody is left who could settle it
+			return err
+		}
 	}
 	_, err = t.exec(`UPDATE executions SET status = $1, wake_at = $2, awaits = $3, result = $4, failure = $5, owner = $6, lease_until = $7, updated_at = $8 WHERE id = $9`,
 		string(u.Status), micros(wake), names(u.Awaits), text(u.Result), failureText(u.Failure), e.Owner, micros(e.LeaseUntil), t.now.UnixMicro(), string(u.Execution))
@@ -116,7 +119,7 @@ func (t *tx) wake(id mgx.ExecutionID) error {
 func scanExecution(row scanner) (e mgx.Execution, err error) {
 	var input, awaits, result, failure sql.NullString
 	var wake, deadline, lease, created, updated sql.NullInt64
-	err = row.Scan(&e.Execution, &e.Workspace, &e.Task, &e.Run, &e.Parent, &e.ParentStep, &e.Workflow, &input, &e.Status, &wake, &awaits,
+	err = row.Scan(&e.Execution, &e.Workspace, &e.Project, &e.Task, &e.Run, &e.User, &e.Parent, &e.ParentStep, &e.Workflow, &input, &e.Status, &wake, &awaits,
 		&e.CancelWhy, &result, &failure, &deadline, &e.Owner, &lease, &e.Term, &created, &updated)
 	if err != nil {
 		return e, err

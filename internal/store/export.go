@@ -20,6 +20,7 @@ type exported struct {
 const (
 	ofWorkspace  = `workspace = $1`
 	executionsOf = `execution IN (SELECT id FROM executions WHERE `
+	budgetsOf    = `budget IN (SELECT id FROM budgets WHERE `
 	eventsOf     = `event IN (SELECT id FROM events WHERE `
 	taskOrStream = `(task = $1 OR stream = $1)`
 	runOrStream  = `(run = $1 OR stream = $1)`
@@ -32,7 +33,9 @@ var exports = []exported{
 	{"execution", "executions", "id", ofWorkspace, `task = $1`, `run = $1`},
 	{"step", "steps", "execution, ord", ofWorkspace, executionsOf + `task = $1)`, executionsOf + `run = $1)`},
 	{"signal", "signals", "id", ofWorkspace, executionsOf + `task = $1)`, executionsOf + `run = $1)`},
-	{"spending", "ledger", "id", ofWorkspace, `run IN (SELECT id FROM runs WHERE task = $1)`, `run = $1`},
+	{"spending", "ledger", "id", ofWorkspace, `(task = $1 OR run IN (SELECT id FROM runs WHERE task = $1))`, `run = $1`},
+	{"budget", "budgets", "id", ofWorkspace, `scope = 'task' AND scope_id = $1`, `scope = 'run' AND scope_id = $1`},
+	{"budget_period", "budget_periods", "budget, starts_at", budgetsOf + `workspace = $1)`, budgetsOf + `scope = 'task' AND scope_id = $1)`, budgetsOf + `scope = 'run' AND scope_id = $1)`},
 	{"webhook", "webhooks", "id", ofWorkspace, "", ""},
 	{"gateway_key", "gateway_keys", "id", ofWorkspace, "", ""},
 	{"webhook_delivery", "webhook_deliveries", "webhook, position", `webhook IN (SELECT id FROM webhooks WHERE workspace = $1)`, eventsOf + taskOrStream + `)`, eventsOf + runOrStream + `)`},
@@ -140,7 +143,7 @@ func scanRecord(rows *sql.Rows) (any, error) {
 }
 
 // jsonColumns hold JSON as text.
-const jsonColumns = " data state input result failure awaits output payload usage types channels "
+const jsonColumns = " data state input result failure awaits output payload types channels thresholds "
 
 func readable(column string, v any) any {
 	switch v := v.(type) {
@@ -151,8 +154,11 @@ func readable(column string, v any) any {
 	case int64:
 		switch {
 		case strings.HasSuffix(column, "_at"), column == "at", column == "time", column == "deadline", column == "lease_until", column == "failing_since":
+			if v == 0 { // no time
+				return nil
+			}
 			return time.UnixMicro(v).UTC()
-		case column == "reserved", column == "settled":
+		case column == "reserved", column == "settled", column == "hard_limit", column == "soft_limit":
 			return mgx.Money(v)
 		}
 	}

@@ -61,7 +61,7 @@ func TestExport(t *testing.T) {
 			return all
 		}
 		text, counts := export(t, s, store.Subject{Workspace: one.Workspace, Run: one.Run})
-		if w := want(1, 1, hooks, map[string]int{"spending": 1}); !reflect.DeepEqual(counts, w) {
+		if w := want(1, 1, hooks, map[string]int{"spending": 1, "budget": 1, "budget_period": 1}); !reflect.DeepEqual(counts, w) {
 			t.Errorf("of a run %v, want %v", counts, w)
 		}
 		if strings.Contains(text, "BYSTANDER") || strings.Contains(text, string(two.Run)) {
@@ -75,10 +75,10 @@ func TestExport(t *testing.T) {
 			t.Error("it holds another's")
 		}
 		text, counts = export(t, s, store.Subject{Workspace: one.Workspace})
-		if w := want(3, 2, hooks, map[string]int{"spending": 1, "event": 3, "webhook": hooks}); !reflect.DeepEqual(counts, w) {
+		if w := want(3, 2, hooks, map[string]int{"spending": 1, "budget": 1, "budget_period": 1, "event": 3, "webhook": hooks}); !reflect.DeepEqual(counts, w) {
 			t.Errorf("of a workspace %v, want %v", counts, w)
 		}
-		for _, word := range []string{"BYSTANDER", `"reserved":0.5`, string(other.Run), `"event_type":"run.noted"`, `"sent_at":"20`} {
+		for _, word := range []string{"BYSTANDER", `"reserved":0.5`, `"hard_limit":`, string(other.Run), `"event_type":"run.noted"`, `"sent_at":"20`} {
 			if !strings.Contains(text, word) {
 				t.Errorf("the workspace's export lacks %s", word)
 			}

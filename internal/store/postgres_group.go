@@ -130,7 +130,7 @@ func (g *group) try() error {
 	}
 	defer conn.Close()
 	p := &pipe{conn: conn}
-	t := &tx{conn: p, d: &postgresDialect, ctx: ctx, log: newLog(), now: g.d.clock(), keep: g.d.keep, later: p.later}
+	t := &tx{conn: p, d: &postgresDialect, ctx: ctx, log: newLog(), money: newMoney(), now: g.d.clock(), keep: g.d.keep, later: p.later}
 	t.log.known = map[mgx.EventID]*mgx.Event{}
 	if err = g.apply(t, p); err != nil && p.begun {
 		conn.ExecContext(ctx, `ROLLBACK`) // a connection that cannot is thrown away
@@ -153,6 +153,9 @@ func (g *group) apply(t *tx, p *pipe) error {
 		t.wrote = false
 	}
 	if err := g.run(t, p); err != nil {
+		return err
+	}
+	if err := t.saveMoney(); err != nil {
 		return err
 	}
 	if err := t.saveRuns(); err != nil {
@@ -190,7 +193,7 @@ func (g *group) one(t *tx, j *job) (failed, broken error) {
 	j.numbers = nil
 	wrote := t.wrote
 	t.events, t.done = nil, false
-	t.log.mark()
+	t.mark()
 	err := j.run(t)
 	if err == nil {
 		if len(t.events) > 0 {
@@ -204,7 +207,7 @@ func (g *group) one(t *tx, j *job) (failed, broken error) {
 	if t.done || len(g.jobs) == 1 {
 		return nil, &spoilt{j, err}
 	}
-	t.log.undo()
+	t.undo()
 	t.wrote = wrote
 	return err, nil
 }

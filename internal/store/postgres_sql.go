@@ -19,6 +19,13 @@ var postgresDialect = dialect{
 	allEvents: `(SELECT position, ` + storedFields + ` FROM events UNION ALL SELECT 4611686018427387904 + n, ` + storedFields + ` FROM outbox) all_events`,
 	pick:      pickUnlocked,
 
+	shareBudgets: `SELECT pg_advisory_xact_lock_shared(` + lockSpace + `)`,
+	alterBudgets: `SELECT pg_advisory_xact_lock(` + lockSpace + `)`,
+	lockRead:     ` FOR NO KEY UPDATE`,
+	lockStream:   lockStream,
+	readBudgets:  readBudgetsAtOnce,
+	readCounters: lockCounters,
+
 	lastPosition: `SELECT position FROM sequencer WHERE name = 'log'`,
 	// What is not in the log yet is the end of the stream.
 	lastOfStream: `SELECT sequence - (SELECT COUNT(*) FROM outbox WHERE stream = $1) FROM streams WHERE id = $1`,
@@ -31,7 +38,7 @@ var postgresDialect = dialect{
 	checks:   []func(*verifier) error{checkStreams, checkPartitions},
 }
 
-// lockSpace is the first half of our advisory locks; the second is 0 for
+// lockSpace is our advisory lock on budgets, and the first half of others; the second is 0 for
 // migrations, a term for the sequencer that holds it, and below 0 for partitions.
 const (
 	lockSpace      = `1836345443`

@@ -78,34 +78,44 @@ func (p *pipe) commit(ctx context.Context) error {
 }
 
 // locks are the rows that the outcome of some changes hangs on: the streams they
-// append to, expect something of or reserve money for, then their executions.
+// append to, expect something of or reserve money for, their executions, the
+// rows of the ledger that they may settle, and what counts against budgets.
 // Everybody locks in this order, so nobody waits in a circle. Rows that are read
 // later are read as they are then: each statement sees what was committed before
 // it (READ COMMITTED).
 type locks struct {
 	p                           *pipe
 	log                         *log
+	money                       *money
 	streams, executions, events []string
+	entries                     []string // of the ledger
+	left                        []string // executions that may leave some open
 }
 
 // lockRows takes the locks of changes that are to be applied together.
 func lockRows(t *tx, p *pipe, jobs []*job) error {
-	l := locks{p: p, log: t.log}
+	l := locks{p: p, log: t.log, money: t.money}
 	for _, j := range jobs {
 		if j.change != nil {
 			l.add(*j.change)
 		}
 	}
 	l.streams, l.executions = unique(l.streams), unique(l.executions)
-	if err := l.take(t.ctx); err != nil || len(t.log.heads) == len(l.streams) {
+	l.entries, l.left = unique(l.entries), unique(l.left)
+	if err := l.take(t.ctx); err != nil {
 		return err
 	}
-	// What is not there cannot be locked: streams that are new get their rows.
-	_, err := p.ExecContext(t.ctx, `INSERT INTO streams (id, workspace, sequence) SELECT id, '', 0 FROM unnest($1::text[]) AS id ORDER BY id ON CONFLICT DO NOTHING`, l.streams)
-	if err == nil {
-		err = l.take(t.ctx)
+	if len(t.log.heads) < len(l.streams) {
+		// What is not there cannot be locked: streams that are new get their rows.
+		_, err := p.ExecContext(t.ctx, `INSERT INTO streams (id, workspace, sequence) SELECT id, '', 0 FROM unnest($1::text[]) AS id ORDER BY id ON CONFLICT DO NOTHING`, l.streams)
+		if err == nil {
+			err = l.take(t.ctx)
+		}
+		if err != nil {
+			return err
+		}
 	}
-	return err
+	return lockMoney(t, jobs)
 }
 
 func unique(list []string) []string {
@@ -123,8 +133,14 @@ func (l *locks) add(c mgx.Change) {
 			l.streams = append(l.streams, string(e.Run))
 		}
 	}
-	if r := c.Reserve; r != nil && r.Cap != nil && r.Run != "" {
-		l.streams = append(l.streams, string(r.Run))
+	if r := c.Reserve; r != nil {
+		l.entries = append(l.entries, r.ID)
+		if r.Run != "" {
+			l.streams = append(l.streams, string(r.Run))
+		}
+	}
+	for _, g := range c.Settle {
+		l.entries = append(l.entries, g.ID)
 	}
 	if c.Lease != nil {
 		l.executions = append(l.executions, string(c.Lease.Execution))
@@ -135,8 +151,11 @@ func (l *locks) add(c mgx.Change) {
 	for _, g := range c.Signals {
 		l.executions = append(l.executions, string(g.Execution))
 	}
-	if c.Update != nil {
-		l.executions = append(l.executions, string(c.Update.Execution))
+	if u := c.Update; u != nil {
+		l.executions = append(l.executions, string(u.Execution))
+		if u.Release || u.Status.Ended() {
+			l.left = append(l.left, string(u.Execution))
+		}
 	}
 	if c.Cancel != nil {
 		l.executions = append(l.executions, string(c.Cancel.Execution))
@@ -144,12 +163,16 @@ func (l *locks) add(c mgx.Change) {
 }
 
 func (l *locks) take(ctx context.Context) error {
-	if len(l.streams)+len(l.executions) == 0 {
+	if len(l.streams)+len(l.executions)+len(l.entries) == 0 {
 		return nil
 	}
 	var b pgx.Batch
 	if !l.p.begun {
 		b.Queue(`BEGIN`)
+	}
+	if len(l.entries)+len(l.left) > 0 && !l.money.locked {
+		b.Queue(postgresDialect.shareBudgets)
+		l.money.locked = true
 	}
 	if len(l.streams) > 0 {
 		b.Queue(`SELECT id, sequence, workspace FROM streams WHERE id = ANY($1) ORDER BY id FOR NO KEY UPDATE`, l.streams).Query(l.readStreams)
@@ -160,6 +183,9 @@ func (l *locks) take(ctx context.Context) error {
 	}
 	if len(l.executions) > 0 {
 		b.Queue(`SELECT FROM executions WHERE id = ANY($1) ORDER BY id FOR NO KEY UPDATE`, l.executions)
+	}
+	if len(l.entries)+len(l.left) > 0 {
+		b.Queue(`SELECT `+ledgerColumns+` FROM ledger WHERE id = ANY($1) OR settled IS NULL AND execution = ANY($2) ORDER BY id FOR NO KEY UPDATE`, l.entries, l.left).Query(l.readEntries)
 	}
 	l.p.begun = true
 	return l.p.send(ctx, &b)

@@ -37,7 +37,18 @@ var sqliteDialect = dialect{
 	logOf:        func(*tx, mgx.StreamID) (string, error) { return `events`, nil },
 	unsplit:      `events`,
 
-	pick:   pickFirst,
+	pick:       pickFirst,
+	lockStream: func(*tx, mgx.StreamID) error { return nil },
+	readBudgets: func(t *tx, keys []budgetKey) error {
+		return each(keys, func(k budgetKey) error {
+			return t.readBudgets(`SELECT `+budgetColumns+` FROM budgets WHERE workspace = $1 AND scope = $2 AND scope_id = $3 ORDER BY period`, string(k.workspace), string(k.scope), k.id)
+		})
+	},
+	readCounters: func(t *tx, keys []counterKey) error {
+		return each(keys, func(k counterKey) error {
+			return t.readCounterRows(`SELECT `+counterColumns+` FROM budget_periods WHERE budget = $1 AND starts_at = $2`, string(k.budget), k.start)
+		})
+	},
 	checks: []func(*verifier) error{checkFile, checkReferences},
 }
 

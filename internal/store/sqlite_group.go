@@ -56,7 +56,7 @@ func (p *prepared) close() {
 }
 
 func newTx(conn session, o Options) *tx {
-	return &tx{clock: o.Now, keep: o.Keep, conn: conn, d: &sqliteDialect, ctx: context.Background(), log: newLog()}
+	return &tx{clock: o.Now, keep: o.Keep, conn: conn, d: &sqliteDialect, ctx: context.Background(), log: newLog(), money: newMoney()}
 }
 
 // group runs the jobs in one transaction and returns an outcome for each. A job
@@ -65,7 +65,7 @@ func (t *tx) group(jobs []*job) (outcome []error, wrote bool) {
 	outcome = make([]error, len(jobs))
 	err := t.begin()
 	for i := 0; err == nil && i < len(jobs); i++ {
-		outcome[i], err = t.one(jobs[i].run)
+		outcome[i], err = t.one(jobs[i])
 	}
 	if err == nil {
 		err = t.finish()
@@ -82,7 +82,7 @@ func (t *tx) group(jobs []*job) (outcome []error, wrote bool) {
 }
 
 func (t *tx) begin() error {
-	t.now, t.wrote = t.clock(), false
+	t.now, t.wrote, t.money = t.clock(), false, newMoney()
 	if err := t.control(`BEGIN IMMEDIATE`); err != nil {
 		return err
 	}
@@ -96,6 +96,9 @@ func (t *tx) begin() error {
 }
 
 func (t *tx) finish() error {
+	if err := t.saveMoney(); err != nil {
+		return err
+	}
 	if err := t.saveRuns(); err != nil {
 		return err
 	}
@@ -103,18 +106,30 @@ func (t *tx) finish() error {
 }
 
 // one runs a job inside a savepoint. The first result is the job's own failure,
-// the second one that ends the whole transaction.
-func (t *tx) one(run func(*tx) error) (failed, broken error) {
+// the second one that ends the whole transaction. What is no change may read and
+// write budgets and the ledger beside what is remembered of them.
+func (t *tx) one(j *job) (failed, broken error) {
+	if j.change == nil {
+		if err := t.saveMoney(); err != nil {
+			return nil, err
+		}
+		t.money = newMoney()
+	}
 	if err := t.control(`SAVEPOINT change`); err != nil {
 		return nil, err
 	}
-	t.log.mark()
-	err := run(t)
+	t.mark()
+	err := j.run(t)
+	if err == nil && j.change == nil {
+		if err = t.saveMoney(); err == nil {
+			t.money = newMoney()
+		}
+	}
 	if err != nil {
 		if _, own := errors.AsType[*mgx.Error](err); !own && !constraint(err) {
 			return nil, err
 		}
-		t.log.undo()
+		t.undo()
 		if e := t.control(`ROLLBACK TO change`); e != nil {
 			return nil, e
 		}

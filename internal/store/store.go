@@ -49,6 +49,7 @@ type Options struct {
 type Store struct {
 	driver
 	dialect *dialect
+	alerts  alerts
 	name    string // of the database, for people: a path, or an address without its password
 	opts    Options
 	reads   *sql.DB

@@ -17,6 +17,7 @@ type tx struct {
 	d      *dialect
 	ctx    context.Context // of its statements
 	log    *log
+	money  *money
 	clock  func() time.Time
 	now    time.Time // of this transaction
 	keep   map[mgx.EventType]time.Duration
@@ -24,6 +25,19 @@ type tx struct {
 	done   bool                            // something was written that only a rollback undoes
 	later  func(query string, args ...any) // nil: now
 	events []mgx.Event                     // of the change that was applied last, as it returns them
+
+	normalEvent func(mgx.Event) (mgx.Event, error) // makes an event ready to be appended
+}
+
+// mark begins a change of its own within the transaction, which undo takes back.
+func (t *tx) mark() {
+	t.log.mark()
+	t.money.mark()
+}
+
+func (t *tx) undo() {
+	t.log.undo()
+	t.money.undo()
 }
 
 // session runs statements on one connection; *sql.Conn is one.

@@ -99,6 +99,9 @@ func usable(t *testing.T, s *store.Store) {
 	if err != nil || !ok || e.Term != 2 {
 		t.Fatalf("claimed %+v %v %v", e, ok, err)
 	}
+	if settled, open, err := s.Spent(t.Context(), r.ID); err != nil || settled != mgx.USD/50+mgx.USD/5 || open != 0 {
+		t.Errorf("then spent %v, open %v, %v", settled, open, err)
+	}
 	journal, err := s.Journal(t.Context(), e.Execution)
 	if err != nil || len(journal) != 2 || string(journal[0].Output) != `{"goal":"GET /healthz answers 200"}` || journal[1].Failure.Code != "rate_limit" {
 		t.Errorf("journal %+v %v", journal, err)

@@ -81,7 +81,7 @@ func everything(t testing.TB, s Store, sc mgx.Scope) string {
 	if err := errors.Join(err1, err2, err3); err != nil {
 		t.Fatal(err)
 	}
-	return fmt.Sprintf("%+v\n%+v\n%v %v %v\n%v %v\n%+v", execution(t, s, sc), run(t, s, sc), journal, signals, settled, reserved, len(events(t, s, store.EventQuery{})), sc)
+	return fmt.Sprintf("%+v\n%+v\n%v %v %v\n%v %v\n%+v", execution(t, s, sc), run(t, s, sc), journal, signals, settled, reserved, len(events(t, s, store.EventQuery{Stream: mgx.StreamID(sc.Run)})), sc)
 }
 
 // Twenty-four writers append to streams of their own and to shared ones, every

@@ -516,7 +516,7 @@ func capNeverExceeded(t *testing.T, open Opener) {
 	}
 	other := begin(t, s)
 	commit(t, s, mgx.Change{Reserve: &mgx.Reservation{ID: "other", Workspace: ws, Run: other.Run, Amount: amount, Cap: &budget}})
-	commit(t, s, mgx.Change{Reserve: &mgx.Reservation{ID: "uncapped", Workspace: ws, Run: sc.Run, Amount: amount}})
+	refused(t, s, mgx.CodeBudgetExceeded, mgx.Change{Reserve: &mgx.Reservation{ID: "uncapped", Workspace: ws, Run: sc.Run, Amount: amount}}) // the run has its budget
 	refused(t, s, mgx.CodeConflict, mgx.Change{Reserve: &mgx.Reservation{ID: "other", Workspace: ws, Run: other.Run, Amount: amount}})
 	refused(t, s, "bad_reservation", mgx.Change{Reserve: &mgx.Reservation{ID: "negative", Workspace: ws, Run: other.Run, Amount: -1}})
 }

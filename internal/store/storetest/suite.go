@@ -32,6 +32,14 @@ type Store interface {
 	FindRun(ctx context.Context, ws mgx.WorkspaceID, part string) (mgx.Run, error)
 	Runs(context.Context, store.RunQuery) ([]mgx.Run, error)
 	Spent(context.Context, mgx.RunID) (settled, open mgx.Money, err error)
+	CreateBudget(context.Context, mgx.Budget) (b mgx.Budget, created bool, err error)
+	UpdateBudget(context.Context, mgx.Budget) (mgx.Budget, error)
+	RemoveBudget(context.Context, mgx.WorkspaceID, mgx.BudgetID) error
+	Budget(context.Context, mgx.WorkspaceID, mgx.BudgetID) (mgx.BudgetUse, error)
+	Budgets(context.Context, store.BudgetQuery) ([]mgx.BudgetUse, error)
+	Reap(context.Context) (int, error)
+	Usage(context.Context, mgx.UsageQuery) ([]mgx.UsageLine, error)
+	Ledger(context.Context, mgx.UsageQuery) ([]mgx.LedgerEntry, error)
 	Verify(context.Context) error
 	Close() error
 }
@@ -103,6 +111,16 @@ func Run(t *testing.T, create func(testing.TB) Opener) {
 		"SignalsOnce":           signalsOnce,
 		"CapNeverExceeded":      capNeverExceeded,
 		"SettleOnce":            settleOnce,
+		"BudgetsOfEveryScope":   budgetsOfEveryScope,
+		"BudgetPeriods":         budgetPeriods,
+		"BudgetChanges":         budgetChanges,
+		"BudgetHistory":         budgetHistory,
+		"BudgetOfUnpriced":      budgetOfUnpriced,
+		"ThresholdsOnce":        thresholdsOnce,
+		"AlertsHourly":          alertsHourly,
+		"LostReservations":      lostReservations,
+		"Reap":                  reap,
+		"UsageSums":             usageSums,
 		"ContextEnds":           contextEnds,
 		"CloseAnswers":          closeAnswers,
 		"Changed":               changed,
