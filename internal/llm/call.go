@@ -141,8 +141,7 @@ func (c *call) next(ctx context.Context, t *target, failure *CallError) error {
 	if c.asked.Final && c.shown {
 		react = ReactFail
 	}
-	mayPass := failure.Retryable() && c.result.Attempts-len(c.distinct) < c.router.Retries &&
-		failure.RetryAfter <= c.router.Patience.Alone
+	mayPass := failure.Retryable() && failure.RetryAfter <= c.router.Patience.Alone
 	t.rested = now.Add(failure.RetryAfter + c.router.jitter(t.tries))
 	switch {
 	case react == ReactFail:
@@ -156,6 +155,9 @@ func (c *call) next(ctx context.Context, t *target, failure *CallError) error {
 	default:
 		c.remove(t)
 		c.queue = append(c.queue, t)
+	}
+	if c.result.Attempts-len(c.distinct) >= c.router.Retries { // only what is new
+		c.queue = slices.DeleteFunc(c.queue, func(o *target) bool { return c.distinct[o] })
 	}
 	c.note(t, failure)
 	if len(c.queue) == 0 {
