@@ -15,11 +15,13 @@ const MaxConsumers = 100
 
 const consumerColumns = `name, position, owner, lease_until, term, event, attempts, last_error, next_at, gaps, gap_after, gap_to, gap_at, created_at, updated_at`
 
-// consumerCounts come after consumerColumns.
-const consumerCounts = `,
-	(SELECT COALESCE(MAX(position), 0) FROM events),
+// counted are consumerColumns and what is counted, with their FROM.
+func (d *dialect) counted() string {
+	return consumerColumns + `,
+	(` + d.lastPosition + `),
 	(SELECT COUNT(*) FROM consumer_dead d WHERE d.consumer = consumers.name AND d.next_at IS NOT NULL),
-	(SELECT COUNT(*) FROM consumer_dead d WHERE d.consumer = consumers.name AND d.next_at IS NULL)`
+	(SELECT COUNT(*) FROM consumer_dead d WHERE d.consumer = consumers.name AND d.next_at IS NULL) FROM consumers`
+}
 
 // OpenConsumer returns a consumer, and makes it where there is none, to begin
 // after a position; negative: after what is in the log now.
@@ -57,7 +59,7 @@ func (s *Store) OpenConsumer(ctx context.Context, name string, after int64) (mgx
 
 // Consumer returns one consumer.
 func (s *Store) Consumer(ctx context.Context, name string) (mgx.Consumer, error) {
-	c, found, err := get(ctx, s, scanConsumer, `SELECT `+consumerColumns+consumerCounts+` FROM consumers WHERE name = $1`, name)
+	c, found, err := get(ctx, s, scanConsumer, `SELECT `+s.dialect.counted()+` WHERE name = $1`, name)
 	if err == nil && !found {
 		err = noConsumer(name)
 	}
@@ -67,7 +69,7 @@ func (s *Store) Consumer(ctx context.Context, name string) (mgx.Consumer, error)
 // Consumers lists all readers of the log: the consumers by name, then the enabled
 // webhooks of all workspaces.
 func (s *Store) Consumers(ctx context.Context) ([]mgx.Consumer, error) {
-	all, err := list(ctx, s, scanConsumer, `SELECT `+consumerColumns+consumerCounts+` FROM consumers ORDER BY name`)
+	all, err := list(ctx, s, scanConsumer, `SELECT `+s.dialect.counted()+` ORDER BY name`)
 	if err != nil {
 		return nil, err
 	}

@@ -157,7 +157,7 @@ func TestRetainWhileAppending(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			s := open(t, place(t), store.Options{})
+			s := open(t, place(t), store.Options{Keep: keep})
 			ended, going := begin(t, s), begin(t, s)
 			var calls []mgx.Event
 			for range 700 {
