@@ -178,7 +178,7 @@ func showLive(hub *event.Hub) func(mgx.RunID, team.Delta) {
 func checks(s *store.Store, hub *event.Hub, dir string) []api.Check {
 	return []api.Check{
 		{Name: "database_read", Run: func(ctx context.Context) error { _, err := s.Head(ctx); return err }},
-		{Name: "database_write", Run: func(ctx context.Context) error { _, err := s.Commit(ctx, mgx.Change{}); return err }},
+		{Name: "database_write", Run: s.TryWrite},
 		{Name: "event_log", Run: func(ctx context.Context) error { return hubKeepsUp(ctx, s, hub) }},
 		{Name: "disk", Run: func(context.Context) error { return diskHasRoom(dir) }},
 	}

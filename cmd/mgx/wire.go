@@ -102,6 +102,9 @@ func dataError(dir string, err error) error {
 	if errors.Is(err, fs.ErrPermission) || errors.Is(err, syscall.EROFS) {
 		return mgx.Errorf(mgx.KindConfig, store.CodeReadOnly, "the data directory %s cannot be written; make it writable or choose another with --data: %w", dir, err)
 	}
+	if errors.Is(err, syscall.ENOSPC) || errors.Is(err, syscall.EDQUOT) {
+		return mgx.Errorf(mgx.KindConfig, store.CodeDiskFull, "the disk that holds %s is full; free some space: %w", dir, err)
+	}
 	return mgx.Errorf(mgx.KindConfig, "data_unusable", "the data directory %s cannot be used; choose another with --data: %w", dir, err)
 }
 

@@ -19,15 +19,17 @@ type Check struct {
 const (
 	checkWait = 5 * time.Second // for all checks together
 	checkKept = time.Second     // a result answers requests for so long
+	checkSlow = 2 * time.Second // from here on a check that works is said to be slow
 )
 
 // health runs the checks, at most once at a time and once a second.
 type health struct {
 	checks []Check
 
-	mu   sync.Mutex
-	at   time.Time
-	last readiness
+	mu      sync.Mutex
+	at      time.Time
+	last    readiness
+	hanging []<-chan error // by check: what was not waited for to its end
 }
 
 type readiness struct {
@@ -37,9 +39,31 @@ type readiness struct {
 
 type checkResult struct {
 	Name   string  `json:"name"`
-	Status string  `json:"status"`         // ok, failed
-	Code   string  `json:"code,omitempty"` // of the error; the log has its words
+	Status string  `json:"status"`         // ok, slow, failed
+	Code   string  `json:"code,omitempty"` // of the error
+	Detail string  `json:"detail,omitempty"`
 	MS     float64 `json:"ms"`
+}
+
+// details say in words what a code means, to people who may not be allowed to
+// hear more. The log has the rest: paths, addresses, what the system said.
+var details = map[string]string{
+	"disk_full":            "the disk is full: writes are refused until there is room again",
+	"data_read_only":       "the data cannot be written: writes are refused until it can",
+	"disk_error":           "the disk fails: writes are refused while it does",
+	"database_corrupt":     "the database is damaged: restore a backup",
+	"database_busy":        "another process keeps the database locked",
+	"database_unavailable": "the database server cannot be reached: reads and writes are refused until it can",
+	"database_refused":     "the database server does not let this server in",
+	"timed_out":            "no answer within 5 seconds",
+	"restarting":           "the server is stopping or starting",
+}
+
+func detail(code string) string {
+	if words, ok := details[code]; ok {
+		return words
+	}
+	return "it failed; the server's log says why"
 }
 
 // getLive says that the process answers.
@@ -60,7 +84,7 @@ func (s *Server) getReady(w http.ResponseWriter, _ *http.Request) error {
 
 func (s *Server) ready() readiness {
 	if s.draining.Err() != nil {
-		return readiness{Status: "unavailable", Checks: []checkResult{{Name: "draining", Status: "failed", Code: "restarting"}}}
+		return readiness{Status: "unavailable", Checks: []checkResult{{Name: "draining", Status: "failed", Code: "restarting", Detail: detail("restarting")}}}
 	}
 	h := &s.health
 	h.mu.Lock()
@@ -70,14 +94,17 @@ func (s *Server) ready() readiness {
 	}
 	ctx, stop := context.WithTimeout(s.draining, checkWait)
 	defer stop()
+	if h.hanging == nil {
+		h.hanging = make([]<-chan error, len(h.checks))
+	}
 	result := readiness{Status: "ready", Checks: make([]checkResult, len(h.checks))}
 	var all sync.WaitGroup
-	for i, c := range h.checks {
-		all.Go(func() { result.Checks[i] = s.try(ctx, c) })
+	for i := range h.checks {
+		all.Go(func() { result.Checks[i] = s.try(ctx, i) })
 	}
 	all.Wait()
 	for _, c := range result.Checks {
-		if c.Status != "ok" {
+		if c.Status == "failed" {
 			result.Status = "unavailable"
 		}
 	}
@@ -85,21 +112,38 @@ func (s *Server) ready() readiness {
 	return result
 }
 
-// try runs one check, and does not wait for one that hangs.
-func (s *Server) try(ctx context.Context, c Check) checkResult {
-	start := time.Now()
-	done := make(chan error, 1)
-	go func() { done <- c.Run(ctx) }()
+// try runs one check, and does not wait for one that hangs. One that hangs is not
+// begun again before it has ended; how it ended is then old news.
+func (s *Server) try(ctx context.Context, i int) checkResult {
+	check, start := s.health.checks[i], time.Now()
+	done := s.health.hanging[i]
+	select {
+	case <-done:
+		done = nil
+	default:
+	}
+	if done == nil {
+		made := make(chan error, 1)
+		go func() { made <- check.Run(ctx) }()
+		done = made
+	}
 	var err error
 	select {
 	case err = <-done:
+		s.health.hanging[i] = nil
 	case <-ctx.Done():
 		err = ctx.Err()
+		s.health.hanging[i] = done
 	}
-	r := checkResult{Name: c.Name, Status: "ok", MS: float64(time.Since(start).Microseconds()) / 1000}
-	if err != nil {
+	took := time.Since(start)
+	r := checkResult{Name: check.Name, Status: "ok", MS: float64(took.Microseconds()) / 1000}
+	switch {
+	case err != nil:
 		r.Status, r.Code = "failed", mgx.AsError(err).Code
-		s.o.Log.Warn("not ready", "check", c.Name, "error", err)
+		r.Detail = detail(r.Code)
+		s.o.Log.Warn("not ready", "check", check.Name, "error", err)
+	case took >= checkSlow:
+		r.Status, r.Detail = "slow", "it works, and takes far longer than it should"
 	}
 	return r
 }

@@ -101,6 +101,10 @@ func methods(mux *http.ServeMux, r *http.Request) (allowed []string) {
 
 // serve makes a handler of net/http from a route.
 func (s *Server) serve(to route) http.Handler {
+	handle := to.handle
+	if to.flags&stream == 0 {
+		handle = s.within(handle)
+	}
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		out := &answer{ResponseWriter: w}
 		defer s.rescue(out, r)
@@ -114,7 +118,7 @@ func (s *Server) serve(to route) http.Handler {
 				return
 			}
 		}
-		if err := to.handle(out, r); err != nil {
+		if err := handle(out, r); err != nil {
 			s.fail(out, r, err)
 		}
 	})

@@ -363,7 +363,7 @@ func (s *site) stall() *line {
 // when they come back.
 func TestStalledSockets(t *testing.T) {
 	t.Parallel()
-	s := newSite(t, api.Options{CloseWait: 30 * time.Second}, event.HubOptions{SlowAfter: 3 * time.Second, QueueEvents: 64, RecentBytes: 1 << 20})
+	s := newSite(t, api.Options{CloseWait: time.Hour, PingEvery: time.Hour}, event.HubOptions{SlowAfter: 3 * time.Second, QueueEvents: 64, RecentBytes: 1 << 20})
 	const events, size = 120, 60 << 10 // 7 MB are more than a connection takes in
 	stalled := s.stall()
 	var fast []*line

@@ -79,6 +79,7 @@ func def[T int | time.Duration](v *T, fallback T) {
 // only to those who asked for them.
 type Hub struct {
 	o       HubOptions
+	source  patient
 	epoch   [8]byte
 	recent  recent
 	keys    atomic.Pointer[[][]byte]
@@ -107,7 +108,7 @@ func NewHub(o HubOptions) *Hub {
 	}
 	o = o.withDefaults()
 	h := &Hub{
-		o: o, epoch: epochID(o.Epoch), subs: map[*Subscription]struct{}{},
+		o: o, source: patient{o.Source}, epoch: epochID(o.Epoch), subs: map[*Subscription]struct{}{},
 		recent:  recent{maxEvents: o.RecentEvents, maxBytes: o.RecentBytes},
 		readers: make(chan struct{}, catchUpReaders), started: make(chan struct{}), stopped: make(chan struct{}),
 	}
@@ -172,8 +173,8 @@ func (h *Hub) tail(ctx context.Context) error {
 		return err
 	}
 	for {
-		changed := h.o.Source.Changed()
-		version, err := h.o.Source.Version(ctx)
+		changed := h.source.Changed()
+		version, err := h.source.Version(ctx)
 		if err != nil {
 			return err
 		}
@@ -181,7 +182,7 @@ func (h *Hub) tail(ctx context.Context) error {
 			return err
 		}
 		h.trouble.Store(nil)
-		if err := (&follower{src: h.o.Source}).wait(ctx, changed, version); err != nil {
+		if err := (&follower{src: h.source}).wait(ctx, changed, version); err != nil {
 			return err
 		}
 	}
@@ -195,12 +196,12 @@ func (h *Hub) start(ctx context.Context) error {
 		return nil
 	default:
 	}
-	head, err := h.o.Source.Head(ctx)
+	head, err := h.source.Head(ctx)
 	if err != nil {
 		return err
 	}
 	for after := max(0, head-int64(h.o.RecentEvents)); after < head; {
-		page, err := h.o.Source.EventsAfter(ctx, "", "", "", nil, after, followPage)
+		page, err := h.source.EventsAfter(ctx, "", "", "", nil, after, followPage)
 		if err != nil {
 			return err
 		}
@@ -232,7 +233,7 @@ func (h *Hub) advance(ctx context.Context) error {
 func (h *Hub) next(ctx context.Context) ([]mgx.Event, error) {
 	last := h.last.Load()
 	for try := 1; ; try++ {
-		page, err := h.o.Source.EventsAfter(ctx, "", "", "", nil, last, followPage)
+		page, err := h.source.EventsAfter(ctx, "", "", "", nil, last, followPage)
 		if err != nil || len(page) == 0 {
 			return nil, err
 		}

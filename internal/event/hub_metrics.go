@@ -13,6 +13,7 @@ type Metrics struct {
 	Head        int64
 	Lag         int64 // events between the slowest subscriber and the head
 	Unacked     int64 // the same for what subscribers have acknowledged, of those that do
+	Queued      int64 // bytes that wait for subscribers
 
 	Events      int64 // read from the log
 	Deliveries  int64 // of events to subscribers
@@ -42,6 +43,15 @@ func (h *Hub) Metrics() Metrics {
 		if acked := s.acked.Load(); acked > 0 {
 			m.Unacked = max(m.Unacked, m.Head-acked)
 		}
+		m.Queued += s.waiting()
 	}
 	return m
+}
+
+// waiting is how many bytes are queued. Records are shared, so several
+// subscribers may count the same ones.
+func (s *Subscription) waiting() int64 {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return int64(s.bytes)
 }

@@ -422,7 +422,7 @@ func (h *Hub) read(ctx context.Context, f *filter, after, target int64, page *in
 		return nil, 0, ctx.Err()
 	}
 	h.counts.fromStore.Add(1)
-	events, err := h.o.Source.EventsAfter(ctx, f.workspace, "", f.run, f.types, after, *page)
+	events, err := h.source.EventsAfter(ctx, f.workspace, "", f.run, f.types, after, *page)
 	if err != nil {
 		return nil, 0, err
 	}

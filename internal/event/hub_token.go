@@ -123,7 +123,7 @@ func (h *Hub) begin(ctx context.Context, f *filter, resume string, after *int64)
 	if reason == "" && (position == head || all) {
 		return position, nil
 	}
-	earliest, err := h.earliest(ctx)
+	earliest, err := h.source.Earliest(ctx)
 	if err != nil {
 		return 0, err
 	}
@@ -145,7 +145,7 @@ const behindWait = 5 * time.Second // for the hub to catch up with such a reader
 // further is the head of the log as the source knows it. When a position is not
 // after that, the hub gets there too.
 func (h *Hub) further(ctx context.Context, position int64) (int64, error) {
-	head, err := h.o.Source.Head(ctx)
+	head, err := h.source.Head(ctx)
 	if err != nil || position > head {
 		return head, err
 	}
@@ -155,19 +155,4 @@ func (h *Hub) further(ctx context.Context, position int64) (int64, error) {
 		err = mgx.Errorf(mgx.KindConfig, CodeBehind, "the server has not read the log up to position %d yet; try again", position)
 	}
 	return head, errors.Join(err, ctx.Err())
-}
-
-// earliest is the position from which on nothing has been removed, as the source
-// knows it, else that of the first event there is.
-func (h *Hub) earliest(ctx context.Context) (int64, error) {
-	if src, ok := h.o.Source.(interface {
-		Earliest(context.Context) (int64, error)
-	}); ok {
-		return src.Earliest(ctx)
-	}
-	first, err := h.o.Source.EventsAfter(ctx, "", "", "", nil, 0, 1)
-	if err != nil || len(first) == 0 {
-		return 1, err
-	}
-	return first[0].Position, nil
 }

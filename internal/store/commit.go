@@ -35,7 +35,7 @@ func (s *Store) Commit(ctx context.Context, c mgx.Change) (mgx.Committed, error)
 		s.alert(ctx, refused.budget)
 	}
 	if err != nil {
-		return mgx.Committed{}, s.explain(err)
+		return mgx.Committed{}, s.trouble.note(s.explain(err))
 	}
 	return out, nil
 }

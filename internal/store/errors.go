@@ -54,6 +54,9 @@ func explain(path string, err error) error {
 		if outOfSpace(path) {
 			return diskFull(path, err)
 		}
+		if unwritable(path) {
+			return readOnly(path)
+		}
 		return mgx.Errorf(mgx.KindConfig, CodeDisk, "the disk that holds %s reported an error; check it, then run the command again (%w)", path, err)
 	case sqlite3.SQLITE_CANTOPEN:
 		if outOfSpace(path) {

@@ -97,6 +97,7 @@ func session0(c *pgx.ConnConfig) *pgx.ConnConfig {
 	set("lock_timeout", itoa(busyWait.Milliseconds()))
 	set("idle_in_transaction_session_timeout", itoa(stallTime.Milliseconds()))
 	c.RuntimeParams["default_transaction_isolation"] = "read committed"
+	c.DialFunc = dial
 	if c.ConnectTimeout == 0 {
 		c.ConnectTimeout = connectWait
 	}

@@ -53,6 +53,7 @@ type Store struct {
 	name    string // of the database, for people: a path, or an address without its password
 	opts    Options
 	reads   *sql.DB
+	trouble lastTrouble
 }
 
 // driver is what each database does in its own way.
@@ -69,6 +70,8 @@ type driver interface {
 	// division is outdated, the query begins again.
 	spans(ctx context.Context, q EventQuery, limit int) iter.Seq2[span, error]
 	outdated(err error) bool
+	// try commits a write that changes nothing.
+	try(ctx context.Context) error
 	explain(err error) error
 	close() error
 }
@@ -120,7 +123,7 @@ func (s *Store) write(ctx context.Context, f func(*tx) error) error {
 	if s.opts.ReadOnly {
 		return readOnly(s.name)
 	}
-	return s.explain(s.do(ctx, nil, f))
+	return s.trouble.note(s.explain(s.do(ctx, nil, f)))
 }
 
 // moment begins to read one moment of the database.

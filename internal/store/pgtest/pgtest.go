@@ -231,3 +231,30 @@ func SQL(t testing.TB, address, statements string) string {
 	}
 	return strings.TrimSpace(out.String())
 }
+
+// NewDatabaseOn returns the address of a new database whose tables lie in a
+// directory below dir, and that directory. The server's own log stays where it is.
+func (c *Cluster) NewDatabaseOn(t testing.TB, dir string) (address, at string) {
+	t.Helper()
+	at = filepath.Join(dir, "tables")
+	if err := os.Mkdir(at, 0o700); err != nil {
+		t.Fatal(err)
+	}
+	for p := dir; c.as != nil && p != filepath.Dir(p); p = filepath.Dir(p) { // the server's user has to get there
+		info, err := os.Stat(p)
+		if err == nil && info.Mode().Perm()&0o001 == 0 {
+			err = os.Chmod(p, info.Mode().Perm()|0o011)
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	if c.as != nil {
+		if err := os.Chown(at, int(c.as.Uid), int(c.as.Gid)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	name := fmt.Sprint("test", c.made.Add(1))
+	c.SQL(t, c.Address("postgres"), fmt.Sprintf("CREATE TABLESPACE %s_space LOCATION '%s';\nCREATE DATABASE %s TABLESPACE %s_space;", name, at, name, name))
+	return c.Address(name), at
+}

@@ -1,0 +1,88 @@
+package api
+
+import (
+	"bytes"
+	"context"
+	"maps"
+	"net/http"
+	"time"
+
+	"mgx"
+)
+
+// Bounds of a request whose answer is no stream. They end before answerWait, so
+// that whoever asked hears something.
+const (
+	workWait  = 20 * time.Second // for what is asked; then it is told to stop
+	graceWait = 5 * time.Second  // then nobody waits for it any more
+)
+
+// late is an answer that is held back until it is complete.
+type late struct {
+	header http.Header
+	status int
+	body   bytes.Buffer
+}
+
+func (l *late) Header() http.Header { return l.header }
+
+func (l *late) WriteHeader(status int) {
+	if l.status == 0 {
+		l.status = status
+	}
+}
+
+func (l *late) Write(b []byte) (int, error) {
+	l.WriteHeader(http.StatusOK)
+	return l.body.Write(b)
+}
+
+func (l *late) send(w http.ResponseWriter) {
+	if l.status != 0 {
+		w.WriteHeader(l.status)
+	}
+	w.Write(l.body.Bytes())
+}
+
+// within has a handler answer in time, also when the database or the disk hangs:
+// what it is in the middle of may then still come to pass, and the answer says so.
+func (s *Server) within(handle handler) handler {
+	return func(w http.ResponseWriter, r *http.Request) error {
+		ctx, stop := context.WithTimeout(r.Context(), s.o.WorkWait)
+		defer stop()
+		held := &late{header: http.Header{}}
+		done := make(chan error, 1)
+		panicked := make(chan any, 1)
+		go func() {
+			defer func() {
+				if p := recover(); p != nil {
+					panicked <- p
+				}
+			}()
+			done <- handle(held, r.WithContext(ctx))
+		}()
+		over := make(chan struct{})
+		context.AfterFunc(ctx, func() { time.AfterFunc(s.o.GraceWait, func() { close(over) }) })
+		select {
+		case err := <-done:
+			maps.Copy(w.Header(), held.header)
+			if err == nil {
+				held.send(w)
+			}
+			if err != nil && ctx.Err() == context.DeadlineExceeded && !mgx.IsCode(err, "database_unavailable") {
+				err = unanswered(err)
+			}
+			return err
+		case p := <-panicked:
+			panic(p)
+		case <-over:
+			return unanswered(ctx.Err())
+		}
+	}
+}
+
+func unanswered(err error) error {
+	e := mgx.Errorf(mgx.KindConfig, "timed_out", "the server did not get an answer from its disk or database in time; a change may still come to pass: look whether it did before you repeat it")
+	e.Err = err
+	return e
+}
