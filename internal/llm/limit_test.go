@@ -64,6 +64,8 @@ func TestLimiterHolds(t *testing.T) {
 				})
 			}
 			all.Wait()
+			l.mu.Lock()
+			defer l.mu.Unlock()
 			if len(l.queue) != 0 || len(l.ends) != 0 {
 				rt.Errorf("%d are left in the queue", len(l.queue))
 			}
