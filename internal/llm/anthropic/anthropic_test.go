@@ -301,43 +301,6 @@ func TestModelsOverSeveralPages(t *testing.T) {
 	}
 }
 
-// FuzzDecode: no stream panics, and none without message_stop passes.
-func FuzzDecode(f *testing.F) {
-	f.Add(whole("end_turn", text(0, "a")...))
-	f.Add(whole("tool_use", begin(0, `{"type":"tool_use","id":"a","name":"t","input":{}}`), piece(0, `{"type":"input_json_delta","partial_json":"{}"}`), done(0)))
-	f.Add(whole("end_turn", begin(3, `{"type":"thinking","thinking":"a"}`), piece(3, `{"type":"signature_delta","signature":"s"}`), done(3), begin(1, `{"type":"redacted_thinking"}`), done(1)))
-	f.Add(stream(start, start, `{"type":"ping"}`, `{"type":"error"}`))
-	f.Fuzz(func(t *testing.T, in string) {
-		d := newDecoder("anthropic", basicRequest("m"))
-		for event, err := range llm.ReadSSE(strings.NewReader(in), 1<<16) {
-			if err != nil {
-				return
-			}
-			if _, err := d.add(event.Data); err != nil {
-				return
-			}
-		}
-		resp, err := d.finish()
-		if err != nil {
-			return
-		}
-		if !strings.Contains(in, "message_stop") && !strings.Contains(in, `\u`) {
-			t.Fatalf("%q passed for a whole answer", in)
-		}
-		req := basicRequest("m")
-		req.Messages = append(req.Messages, resp.Message)
-		for _, part := range resp.Message.Parts {
-			if part.Call != nil {
-				req.Messages = append(req.Messages, result(part.Call.ID, ""))
-			}
-		}
-		if err := llm.CheckRequest(req); err != nil {
-			t.Fatal(err)
-		}
-		llm.MarshalWire(encode(req))
-	})
-}
-
 func BenchmarkDecode(b *testing.B) {
 	const chunks = 2000
 	docs := []string{start, begin(0, `{"type":"text","text":""}`)}

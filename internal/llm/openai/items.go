@@ -16,9 +16,20 @@ type responseEvent struct {
 	Type         string          `json:"type"`
 	OutputIndex  int             `json:"output_index"`
 	SummaryIndex int             `json:"summary_index"`
-	Delta        string          `json:"delta"`
+	Delta        deltaText       `json:"delta"`
 	Item         json.RawMessage `json:"item"`
 	Response     *response       `json:"response"`
+}
+
+// deltaText is a delta that is a text; those of events that we do not know may
+// be anything.
+type deltaText string
+
+func (d *deltaText) UnmarshalJSON(b []byte) error {
+	if len(b) == 0 || b[0] != '"' {
+		return nil
+	}
+	return unquote(b, (*string)(d))
 }
 
 // response is the whole of an answer as far as it is known.
@@ -155,9 +166,9 @@ func (d *itemDecoder) add(in *responseEvent, data []byte) error {
 	case "response.output_item.done":
 		return d.done(in.OutputIndex, in.Item)
 	case "response.output_text.delta", "response.refusal.delta":
-		return d.delta(in, llm.Chunk{Text: in.Delta})
+		return d.delta(in, llm.Chunk{Text: string(in.Delta)})
 	case "response.reasoning_summary_text.delta", "response.reasoning_text.delta":
-		return d.delta(in, llm.Chunk{Thinking: in.Delta})
+		return d.delta(in, llm.Chunk{Thinking: string(in.Delta)})
 	case "response.reasoning_summary_part.added":
 		if in.SummaryIndex > 0 {
 			return d.delta(in, llm.Chunk{Thinking: "\n\n"})
@@ -233,7 +244,7 @@ func (d *itemDecoder) arguments(in *responseEvent) error {
 	if it == nil || it.raw != nil || it.Type != "function_call" {
 		return llm.BadAnswer("a piece of call %d, which is not open", in.OutputIndex)
 	}
-	it.args.WriteString(in.Delta)
+	it.args.WriteString(string(in.Delta))
 	return d.grow(len(in.Delta))
 }
 

@@ -169,7 +169,7 @@ func testBroken(t *testing.T, w Wire) {
 	for _, c := range cases {
 		t.Run(c.name, func(t *testing.T) {
 			p, _ := serve(t, w.Connect, &c.fault)
-			for _, err := range p.Stream(context.Background(), request("talker")) {
+			for _, err := range p.Stream(background, request("talker")) {
 				if err == nil {
 					continue
 				}
@@ -217,7 +217,7 @@ func testUnusual(t *testing.T, connect Connect) {
 	}
 	t.Run("no usage", func(t *testing.T) {
 		p, _ := serve(t, connect, &llmtest.Fault{Kind: llmtest.NoUsage, After: -1})
-		for chunk, err := range p.Stream(context.Background(), request("talker")) {
+		for chunk, err := range p.Stream(background, request("talker")) {
 			if err != nil || (chunk.Response != nil && chunk.Response.UsageOK) {
 				t.Errorf("usage that nobody reported: %+v, %v", chunk.Response, err)
 			}
@@ -233,7 +233,7 @@ func testStalls(t *testing.T, connect Connect) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			why := errors.New("no patience")
-			ctx, cancel := context.WithTimeoutCause(context.Background(), 50*time.Millisecond, why)
+			ctx, cancel := context.WithTimeoutCause(background, 50*time.Millisecond, why)
 			defer cancel()
 			p, _ := serve(t, connect, fault)
 			var last error

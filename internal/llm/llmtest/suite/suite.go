@@ -41,8 +41,9 @@ func script() llmtest.Script {
 	return s
 }
 
-// Calls of the suite have contexts that nobody ends, so that an answer which the
-// provider does not close stays open.
+// background is the context of most calls of the suite: nobody ends it, so that
+// an answer which the provider does not close stays open.
+var background = context.Background()
 
 // Run runs the suite.
 func Run(t *testing.T, factory Factory) {
@@ -83,7 +84,7 @@ func ask(t *testing.T, p llm.Provider, req *llm.Request) *llm.Response {
 	var shown strings.Builder
 	var tools []string
 	var resp *llm.Response
-	for chunk, err := range p.Stream(context.Background(), req) {
+	for chunk, err := range p.Stream(background, req) {
 		if err != nil {
 			t.Fatalf("stream: %v", err)
 		}
@@ -197,7 +198,7 @@ func testCalls(t *testing.T, p llm.Provider) {
 // testBrokenArguments: what the model wrote is not the provider's to judge. Where
 // arguments are an object on the wire, the answer breaks off instead.
 func testBrokenArguments(t *testing.T, p llm.Provider) {
-	for _, err := range p.Stream(context.Background(), request("broken")) {
+	for _, err := range p.Stream(background, request("broken")) {
 		if e, ok := errors.AsType[*llm.CallError](err); ok && e.Retryable() && strings.Contains(e.Message, "MALFORMED_FUNCTION_CALL") {
 			return
 		}
@@ -223,7 +224,7 @@ func testConversation(t *testing.T, p llm.Provider) {
 }
 
 func testBreak(t *testing.T, p llm.Provider) {
-	for _, err := range p.Stream(context.Background(), request("talker")) {
+	for _, err := range p.Stream(background, request("talker")) {
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -267,7 +268,7 @@ func testOrphan(t *testing.T, p llm.Provider) {
 func fail(t *testing.T, p llm.Provider, req *llm.Request) error {
 	t.Helper()
 	var last error
-	for _, err := range p.Stream(context.Background(), req) {
+	for _, err := range p.Stream(background, req) {
 		last = err
 	}
 	if last == nil {
