@@ -49,6 +49,7 @@ var mayImport = map[string][]string{
 	"internal/llm/gemini":        {"internal/llm"},
 	"internal/llm/llmtest":       {"internal/llm"},
 	"internal/llm/cassette":      {"internal/llm"},
+	"internal/llm/cmd/prices":    {},
 	"internal/llm/llmtest/suite": {"internal/llm", "internal/llm/llmtest"},
 
 	"internal/tool":     {"internal/sandbox", "internal/guard"},

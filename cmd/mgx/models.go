@@ -20,6 +20,7 @@ type models struct {
 	found     []found
 	lookedFor []string
 	prices    *llm.Prices
+	stale     error // why fetched prices are not among them
 	router    *llm.Router
 	getenv    func(string) string
 	tape      *tape      // what calls are recorded on or played from; nil: neither
@@ -32,9 +33,10 @@ type models struct {
 }
 
 func newModels(getenv func(string) string, t *tape) *models {
-	m := &models{prices: llm.BuiltinPrices(), getenv: getenv, tape: t}
+	m := &models{getenv: getenv, tape: t}
 	m.found, m.lookedFor = discover(getenv, t.client())
 	m.addFile()
+	m.addPrices()
 	for _, f := range m.found {
 		if f.Local {
 			m.prices = m.prices.WithFree(f.Name())

@@ -31,7 +31,7 @@ policies that --model takes by name. See docs/routing.md.`,
 		Args: noArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error { return c.listModels(cmd.Context()) },
 	}
-	cmd.AddCommand(c.modelsTestCommand())
+	cmd.AddCommand(c.modelsTestCommand(), c.pricesCommand())
 	return cmd
 }
 

@@ -70,9 +70,16 @@ func (c *cli) configure(cmd *cobra.Command) error {
 	}
 	c.cfg = cfg
 	real := c.getenv
-	c.getenv = func(name string) string { // also a file named by a flag or the user's file
-		if name == "MGX_MODELS_FILE" {
+	c.getenv = func(name string) string { // also what a flag or the user's file says
+		switch name {
+		case "MGX_MODELS_FILE":
 			return cfg.ModelsFile
+		case "MGX_PRICES":
+			return cfg.Prices
+		case "MGX_PRICES_URL":
+			return cfg.PricesURL
+		case "MGX_DATA":
+			return cfg.Data
 		}
 		return real(name)
 	}

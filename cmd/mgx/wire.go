@@ -53,6 +53,9 @@ func (c *cli) open(ctx context.Context, m *models) (*node, error) {
 	n := &node{data: c.cfg.Data, models: m, redact: redactor()}
 	n.logTo.set(c.err)
 	n.log = telemetry.NewLogger(&n.logTo, telemetry.Options{Format: c.cfg.LogFormat, Level: c.cfg.LogLevel, Redact: n.redact.String})
+	if m.stale != nil {
+		n.log.Warn(m.stale.Error())
+	}
 	if err := os.MkdirAll(n.data, 0o700); err != nil {
 		return nil, dataError(n.data, err)
 	}

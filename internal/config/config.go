@@ -15,6 +15,8 @@ type Config struct {
 	Database     string         // SQLite file or postgres:// address; empty: the file in Data
 	Model        string         // provider/model or a policy; empty: the first provider found
 	ModelsFile   string         // of providers and policies; empty: models.json beside the user's file, if there is one
+	Prices       string         // file of the operator's own prices; empty: none
+	PricesURL    string         // where prices are fetched from; empty: nowhere
 	Approve      string         // auto, ask, never
 	Budget       *mgx.Money     // per run; nil: no cap
 	MaxTurns     int            // model turns per run

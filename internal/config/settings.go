@@ -3,6 +3,7 @@ package config
 import (
 	"errors"
 	"fmt"
+	"net/netip"
 	"net/url"
 	"path/filepath"
 	"regexp"
@@ -56,6 +57,21 @@ var settings = []setting{
 			return err
 		},
 		func(c *Config) string { return c.ModelsFile },
+	},
+	{
+		"prices", "file of your own prices, which have the last word, see docs/prices.md; empty: none",
+		always(""),
+		func(c *Config, v string, from origin) (err error) {
+			if c.Prices = ""; v != "" {
+				c.Prices, err = from.path(v)
+			}
+			return err
+		},
+		func(c *Config) string { return c.Prices },
+	},
+	{
+		"prices-url", "address from which mgx models prices --refresh fetches prices; empty: nowhere",
+		always(""), setPricesURL, showPricesURL,
 	},
 	oneOf("approve", "who approves plans: auto (policy), ask (a person), never (nothing is approved)",
 		func(c *Config) *string { return &c.Approve }, "ask", "auto", "never"),
@@ -169,6 +185,33 @@ func showDatabase(c *Config) string {
 			q.Set(name, "xxxxx")
 			u.RawQuery = q.Encode()
 		}
+	}
+	return u.Redacted()
+}
+
+// setPricesURL takes an https address, or an http one of this machine.
+func setPricesURL(c *Config, v string, _ origin) error {
+	c.PricesURL = v
+	u, err := url.Parse(v)
+	if v == "" || err == nil && u.Host != "" && (u.Scheme == "https" || u.Scheme == "http" && isLoopback(u.Hostname())) {
+		return nil
+	}
+	return errors.New("it must be an address that begins with https://, or with http:// on this machine")
+}
+
+func isLoopback(host string) bool {
+	ip, err := netip.ParseAddr(host)
+	return host == "localhost" || err == nil && ip.IsLoopback()
+}
+
+// showPricesURL leaves out what may be a credential.
+func showPricesURL(c *Config) string {
+	u, err := url.Parse(c.PricesURL)
+	if err != nil {
+		return ""
+	}
+	if u.RawQuery != "" {
+		u.RawQuery = "xxxxx"
 	}
 	return u.Redacted()
 }

@@ -51,13 +51,16 @@ var builtinFacts = []ModelFacts{
 	{"*/devstral*", Facts{Quality: 60}},
 }
 
-// facts are what is known of a model: what the configuration says, then our own
-// table, then the price list for sizes.
+// facts are what is known of a model: what the configuration says, then the price
+// list, then our own table.
 func (r *Router) facts(provider, model string, price Price) Facts {
 	name := provider + "/" + model
 	f := matching(r.Facts, name)
 	known := matching(builtinFacts, name)
 	f.Quality = orDefault(orDefault(f.Quality, known.Quality), commonQuality)
+	if f.Capabilities == nil {
+		f.Capabilities = price.Capabilities
+	}
 	if f.Capabilities == nil {
 		f.Capabilities = known.Capabilities
 	}

@@ -1,25 +1,14 @@
 package llm
 
 import (
-	"bytes"
-	"crypto/sha256"
-	_ "embed"
-	"encoding/hex"
-	"encoding/json"
 	"errors"
-	"fmt"
-	"maps"
 	"math"
 	"math/bits"
-	"path"
 	"strconv"
 	"strings"
 
 	"mgx"
 )
-
-//go:embed prices.json
-var builtinPrices []byte
 
 // Rates are amounts per million tokens.
 type Rates struct {
@@ -37,9 +26,10 @@ type Price struct {
 	Long      Rates
 	LongAbove int64
 
-	ContextWindow int    // tokens; 0: unknown
-	MaxOutput     int    // tokens; 0: unknown
-	Version       string // names the list the price is from, for the record of each use
+	ContextWindow int      // tokens; 0: unknown
+	MaxOutput     int      // tokens; 0: unknown
+	Capabilities  []string // as CapTools and others; nil: unknown
+	Version       string   // names the list the price is from, for the record of each use
 }
 
 // Cost is what these tokens cost, rounded up to a nanodollar.
@@ -59,6 +49,9 @@ func (p Price) Cost(u mgx.Usage) mgx.Money {
 // prompt is cached.
 func (p Price) Bound(prompt, completion int64) mgx.Money {
 	r := p.at(prompt)
+	if p.LongAbove > 0 && prompt > p.LongAbove { // the prompt may turn out shorter
+		r = Rates{max(r.Input, p.Input), max(r.Output, p.Output), max(r.Cached, p.Cached), max(r.CacheWrite, p.CacheWrite)}
+	}
 	dearest := max(r.Input, r.Cached, r.CacheWrite)
 	var rounding mgx.Money // Cost rounds up the three parts of a prompt, not their sum
 	if dearest > 0 && prompt > 0 {
@@ -98,155 +91,6 @@ func sum(amounts ...mgx.Money) mgx.Money {
 		total += a
 	}
 	return total
-}
-
-// Prices knows what models cost: an embedded, dated list under what the user
-// said. The zero value and nil know nothing.
-type Prices struct {
-	Source  string // where the embedded list is from
-	Version string // its date
-	SHA256  string // of the embedded list
-
-	entries []priceEntry
-	free    map[string]bool // providers that cost nothing
-	user    *Price          // for every model
-}
-
-type priceEntry struct {
-	pattern string // provider/model, with the wildcards of path.Match
-	price   Price
-}
-
-// priceFile is the form of prices.json.
-type priceFile struct {
-	Source  string `json:"source"`
-	Version string `json:"version"`
-	Unit    string `json:"unit"`
-	Prices  []struct {
-		Models []string `json:"models"`
-		rateFile
-		Long *struct {
-			Above int64 `json:"above"`
-			rateFile
-		} `json:"long"`
-		Context   int `json:"context"`
-		MaxOutput int `json:"max_output"`
-	} `json:"prices"`
-}
-
-type rateFile struct {
-	Input      mgx.Money  `json:"input"`
-	Output     mgx.Money  `json:"output"`
-	Cached     *mgx.Money `json:"cached"`
-	CacheWrite *mgx.Money `json:"cache_write"`
-}
-
-// rates fills what the list leaves out with the price of plain input.
-func (f rateFile) rates() Rates {
-	r := Rates{Input: f.Input, Output: f.Output, Cached: f.Input, CacheWrite: f.Input}
-	if f.Cached != nil {
-		r.Cached = *f.Cached
-	}
-	if f.CacheWrite != nil {
-		r.CacheWrite = *f.CacheWrite
-	}
-	return r
-}
-
-// BuiltinPrices returns the embedded list.
-func BuiltinPrices() *Prices {
-	p, err := parsePrices(builtinPrices)
-	if err != nil {
-		panic("llm: embedded prices: " + err.Error())
-	}
-	return p
-}
-
-func parsePrices(data []byte) (*Prices, error) {
-	var file priceFile
-	dec := json.NewDecoder(bytes.NewReader(data))
-	dec.DisallowUnknownFields()
-	if err := dec.Decode(&file); err != nil {
-		return nil, err
-	}
-	if file.Version == "" || file.Source == "" {
-		return nil, errors.New("the list does not say its source and version")
-	}
-	digest := sha256.Sum256(data)
-	p := &Prices{Source: file.Source, Version: file.Version, SHA256: hex.EncodeToString(digest[:])}
-	for _, e := range file.Prices {
-		price := Price{Rates: e.rates(), ContextWindow: e.Context, MaxOutput: e.MaxOutput, Version: file.Version}
-		if e.Long != nil {
-			price.Long, price.LongAbove = e.Long.rates(), e.Long.Above
-		}
-		for _, pattern := range e.Models {
-			if _, err := path.Match(pattern, ""); err != nil {
-				return nil, fmt.Errorf("%s: %w", pattern, err)
-			}
-			p.entries = append(p.entries, priceEntry{pattern, price})
-		}
-	}
-	return p, nil
-}
-
-// Lookup returns the price of a model: the user's, else zero for a free
-// provider, else that of its very name or the longest pattern that matches. Patterns name
-// models and their dated snapshots, never versions to come: a new model is
-// unknown until the list knows it.
-func (p *Prices) Lookup(provider, model string) (Price, bool) {
-	if p == nil {
-		return Price{}, false
-	}
-	found, known := p.listed(provider + "/" + model)
-	switch {
-	case p.user != nil:
-		user := *p.user
-		user.ContextWindow, user.MaxOutput = found.ContextWindow, found.MaxOutput
-		return user, true
-	case p.free[provider]:
-		return Price{Version: "local"}, true
-	}
-	return found, known
-}
-
-func (p *Prices) listed(name string) (price Price, known bool) {
-	longest := -1
-	for _, e := range p.entries {
-		if e.pattern == name {
-			return e.price, true
-		}
-		if ok, _ := path.Match(e.pattern, name); ok && len(e.pattern) > longest {
-			price, known, longest = e.price, true, len(e.pattern)
-		}
-	}
-	return price, known
-}
-
-// WithFree returns a copy in which a provider's models cost nothing, as those of
-// the user's own machine do. Their records say "local".
-func (p *Prices) WithFree(provider string) *Prices {
-	q := p.clone()
-	q.free[provider] = true
-	return q
-}
-
-// WithUser returns a copy in which every model has the price the user gave.
-func (p *Prices) WithUser(r Rates) *Prices {
-	q := p.clone()
-	q.user = &Price{Rates: r, Version: "user"}
-	return q
-}
-
-func (p *Prices) clone() *Prices {
-	q := &Prices{free: map[string]bool{}}
-	if p != nil {
-		*q = *p
-		q.free = maps.Clone(p.free)
-		if q.free == nil {
-			q.free = map[string]bool{}
-		}
-	}
-	return q
 }
 
 // ParseRates reads "IN,OUT": US dollars per million tokens in and out. Cached

@@ -250,9 +250,9 @@ func TestRequestsAreMatched(t *testing.T) {
 	server.Close()
 	player := play(t, file)
 	for _, c := range [][2]string{
-		{`{"c":"<\u0026>"}`, "answer 2"},                                  // in another order
-		{`{"b":2, "a":1}`, "answer 1"},                           // fields in another order
-		{"{\"a\":1,\n\"b\":2}", "answer 3"},                      // again: the next of its kind
+		{`{"c":"<\u0026>"}`, "answer 2"},                          // in another order
+		{`{"b":2, "a":1}`, "answer 1"},                            // fields in another order
+		{"{\"a\":1,\n\"b\":2}", "answer 3"},                       // again: the next of its kind
 		{`{"out":"ok\t1.5s at 2027-11-12 13:14:15"}`, "answer 4"}, // another time of day
 	} {
 		if got, err := post(t.Context(), player, server.URL+"/v1/x", c[0]); err != nil || got != c[1] {
