@@ -3,6 +3,7 @@ package gemini
 import (
 	"encoding/json"
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
 
@@ -206,7 +207,7 @@ func (t *translator) lookup(ref string) map[string]any {
 		return nil
 	}
 	at := t.root
-	for _, name := range strings.Split(path, "/") {
+	for name := range strings.SplitSeq(path, "/") {
 		name = strings.NewReplacer("~1", "/", "~0", "~").Replace(name)
 		at, _ = at[name].(map[string]any)
 	}
@@ -216,9 +217,7 @@ func (t *translator) lookup(ref string) map[string]any {
 // join is base with the fields of over; their properties and required add up.
 func join(base, over map[string]any) map[string]any {
 	out := map[string]any{}
-	for k, v := range base {
-		out[k] = v
-	}
+	maps.Copy(out, base)
 	for k, v := range over {
 		switch old := out[k].(type) {
 		case map[string]any:
