@@ -1,0 +1,198 @@
+package llm
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"go.opentelemetry.io/otel/attribute"
+	"go.opentelemetry.io/otel/codes"
+	"go.opentelemetry.io/otel/metric"
+	kinds "go.opentelemetry.io/otel/metric/embedded"
+	mnoop "go.opentelemetry.io/otel/metric/noop"
+	"go.opentelemetry.io/otel/trace"
+	tnoop "go.opentelemetry.io/otel/trace/noop"
+
+	"mgx"
+)
+
+// listener is an OpenTelemetry back-end that writes down what it is told.
+type listener struct {
+	mnoop.MeterProvider
+	tnoop.TracerProvider
+	mu    sync.Mutex
+	lines []string
+}
+
+func (l *listener) say(format string, args ...any) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.lines = append(l.lines, fmt.Sprintf(format, args...))
+}
+
+type listeningMeter struct {
+	mnoop.Meter
+	l *listener
+}
+
+type instrument struct {
+	l    *listener
+	name string
+}
+
+func (i instrument) Enabled(context.Context) bool { return true }
+
+func (i instrument) note(n float64, set attribute.Set) {
+	var words []string
+	for _, kv := range set.ToSlice() {
+		words = append(words, string(kv.Key)+"="+kv.Value.Emit())
+	}
+	i.l.say("%s %.4g %s", i.name, n, strings.Join(words, " "))
+}
+
+type floats struct {
+	kinds.Float64Histogram
+	instrument
+}
+
+func (f floats) Record(_ context.Context, n float64, o ...metric.RecordOption) {
+	f.note(n, metric.NewRecordConfig(o).Attributes())
+}
+
+type ints struct {
+	kinds.Int64Histogram
+	instrument
+}
+
+func (i ints) Record(_ context.Context, n int64, o ...metric.RecordOption) {
+	i.note(float64(n), metric.NewRecordConfig(o).Attributes())
+}
+
+type counts struct {
+	kinds.Int64Counter
+	instrument
+}
+
+func (c counts) Add(_ context.Context, n int64, o ...metric.AddOption) {
+	c.note(float64(n), metric.NewAddConfig(o).Attributes())
+}
+
+func (m listeningMeter) Float64Histogram(name string, _ ...metric.Float64HistogramOption) (metric.Float64Histogram, error) {
+	return floats{instrument: instrument{m.l, name}}, nil
+}
+
+func (m listeningMeter) Int64Histogram(name string, _ ...metric.Int64HistogramOption) (metric.Int64Histogram, error) {
+	return ints{instrument: instrument{m.l, name}}, nil
+}
+
+func (m listeningMeter) Int64Counter(name string, _ ...metric.Int64CounterOption) (metric.Int64Counter, error) {
+	return counts{instrument: instrument{m.l, name}}, nil
+}
+
+func (l *listener) Meter(string, ...metric.MeterOption) metric.Meter { return listeningMeter{l: l} }
+
+func (l *listener) Tracer(string, ...trace.TracerOption) trace.Tracer { return listeningTracer{l: l} }
+
+type listeningTracer struct {
+	tnoop.Tracer
+	l *listener
+}
+
+func (t listeningTracer) Start(ctx context.Context, name string, o ...trace.SpanStartOption) (context.Context, trace.Span) {
+	c := trace.NewSpanStartConfig(o...)
+	s := &listeningSpan{l: t.l, name: name, kind: c.SpanKind()}
+	return trace.ContextWithSpan(ctx, s), s
+}
+
+type listeningSpan struct {
+	tnoop.Span
+	l     *listener
+	name  string
+	kind  trace.SpanKind
+	words []string
+}
+
+func (s *listeningSpan) IsRecording() bool { return true }
+
+func (s *listeningSpan) SetAttributes(all ...attribute.KeyValue) {
+	for _, kv := range all {
+		s.words = append(s.words, string(kv.Key)+"="+kv.Value.Emit())
+	}
+}
+
+func (s *listeningSpan) SetStatus(c codes.Code, why string) {
+	s.words = append(s.words, c.String()+":"+why)
+}
+
+func (s *listeningSpan) End(...trace.SpanEndOption) {
+	s.l.say("span %s (%s) %s", s.name, s.kind, strings.Join(s.words, " "))
+}
+
+// TestReports: each attempt has a span and is counted, by the conventions'
+// names; nothing that was said is in them.
+func TestReports(t *testing.T) {
+	t.Parallel()
+	l := &listener{}
+	r, _ := two(nil, fails(CallError{Fault: FaultQuota, Status: 429, Message: "no money for sk-secret-123456"}))
+	r.State = NewState(StateOptions{Tracer: l, Meter: l})
+	req := policyRequest()
+	req.System = "TOPSECRET"
+	if _, err := r.Call(t.Context(), req, nil, nil); err != nil {
+		t.Fatal(err)
+	}
+	for _, want := range []string{
+		"span chat m (client) gen_ai.operation.name=chat gen_ai.provider.name=first gen_ai.request.model=m gen_ai.request.max_tokens=1000 gen_ai.request.stream=true mgx.attempt=1 mgx.agent.role=tester Error:quota_exceeded error.type=quota_exceeded",
+		"gen_ai.response.model=m gen_ai.response.finish_reasons=[\"stop\"] gen_ai.usage.input_tokens=10 gen_ai.usage.output_tokens=5",
+		"error.type=quota_exceeded gen_ai.operation.name=chat gen_ai.provider.name=first gen_ai.request.model=m",
+		"gen_ai.client.token.usage 10 gen_ai.operation.name=chat gen_ai.provider.name=second gen_ai.request.model=m gen_ai.token.type=input",
+		"gen_ai.client.token.usage 5 gen_ai.operation.name=chat gen_ai.provider.name=second gen_ai.request.model=m gen_ai.token.type=output",
+		"gen_ai.client.operation.time_to_first_chunk",
+		"mgx.llm.decisions 1 mgx.model=second/m mgx.policy=p mgx.strategy=ordered",
+		"mgx.llm.fallbacks 1 mgx.from=first/m mgx.reason=rate_limit mgx.to=second/m",
+	} {
+		if !slices.ContainsFunc(l.lines, func(s string) bool { return strings.Contains(s, want) }) {
+			t.Errorf("nothing says %q in\n%s", want, strings.Join(l.lines, "\n"))
+		}
+	}
+	for _, line := range l.lines {
+		for _, said := range []string{"TOPSECRET", "from second", "sk-secret", "no money"} {
+			if strings.Contains(line, said) {
+				t.Errorf("%q is in %s", said, line)
+			}
+		}
+	}
+	if n := strings.Count(strings.Join(l.lines, "\n"), "gen_ai.client.operation.duration"); n != 2 {
+		t.Errorf("%d durations of 2 attempts", n)
+	}
+}
+
+// BenchmarkReports is what reporting costs when nothing listens: a call of a
+// provider in memory.
+func BenchmarkReports(b *testing.B) {
+	r := testRouter(stateless{})
+	req := testRequest()
+	b.ReportAllocs()
+	for b.Loop() {
+		if _, err := r.Call(b.Context(), req, nil, nil); err != nil {
+			b.Fatal(err)
+		}
+	}
+}
+
+// BenchmarkReportsAlone is the reporting of one attempt by itself.
+func BenchmarkReportsAlone(b *testing.B) {
+	r := testRouter(stateless{})
+	target, _ := r.direct("fake/m")
+	y := &try{call: &call{router: r, result: &Result{Decision: &Decision{}}}, target: target, req: testRequest()}
+	s := &seen{started: time.Now(), response: &Response{Usage: mgx.Usage{Prompt: 1}, UsageOK: true}}
+	b.ReportAllocs()
+	for b.Loop() {
+		ctx, span := r.State.reports.begin(b.Context(), y)
+		r.State.reports.end(ctx, span, y, s, "")
+		r.State.reports.decided(ctx, y.result, 0)
+	}
+}
