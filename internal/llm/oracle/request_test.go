@@ -54,11 +54,31 @@ func schema(t *rapid.T) json.RawMessage {
 	}).Draw(t, "schema"))
 }
 
+// kept are blocks as the dialects keep them of an answer: what does not belong
+// to the one under test must not show.
+func kept(t *rapid.T) []llm.Part {
+	blocks := []llm.Opaque{
+		{Dialect: "responses/openai", Raw: json.RawMessage(`{"id":"rs_1","type":"reasoning","summary":[{"type":"summary_text","text":"<hm>"}],"encrypted_content":"gAAA"}`)},
+		{Dialect: "responses/openai", Raw: json.RawMessage(`{"mgx.rest":{"id":"msg_1","status":"completed"}}`)},
+		{Dialect: "anthropic", Raw: json.RawMessage(`{"type":"thinking","thinking":"<hm>","signature":"s+/="}`)},
+		{Dialect: "anthropic", Raw: json.RawMessage(`{"type":"redacted_thinking","data":"d"}`)},
+		{Dialect: "gemini", Raw: json.RawMessage(`{"mgx.rest":{"thoughtSignature":"s"}}`)},
+	}
+	var out []llm.Part
+	for i := range blocks {
+		if rapid.Bool().Draw(t, "kept") {
+			out = append(out, llm.Part{Opaque: &blocks[i]})
+		}
+	}
+	return out
+}
+
 // messages is a conversation in which every call has its result.
 func messages(t *rapid.T) []llm.Message {
 	all := []llm.Message{{Role: llm.User, Parts: []llm.Part{{Text: "Begin."}}}}
 	for range rapid.IntRange(0, 4).Draw(t, "turns") {
-		answer := llm.Message{Role: llm.Assistant, Parts: []llm.Part{{Text: text().Draw(t, "text")}}}
+		answer := llm.Message{Role: llm.Assistant, Parts: kept(t)}
+		answer.Parts = append(answer.Parts, llm.Part{Text: text().Draw(t, "text")})
 		results := llm.Message{Role: llm.Tool}
 		for i := range rapid.IntRange(0, 2).Draw(t, "calls") {
 			id := fmt.Sprintf("call%03d%02d", len(all), i)
