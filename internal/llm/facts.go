@@ -1,6 +1,9 @@
 package llm
 
-import "path"
+import (
+	"path"
+	"strings"
+)
 
 // Facts are what a model is and can. Zero fields are unknown, and what is
 // unknown excludes nothing.
@@ -56,7 +59,7 @@ var builtinFacts = []ModelFacts{
 func (r *Router) facts(provider, model string, price Price) Facts {
 	name := provider + "/" + model
 	f := matching(r.Facts, name)
-	known := matching(builtinFacts, name)
+	known := matching(builtinFacts, provider+"/"+path.Base(model)) // openrouter/openai/gpt-5 too
 	f.Quality = orDefault(orDefault(f.Quality, known.Quality), commonQuality)
 	if f.Capabilities == nil {
 		f.Capabilities = price.Capabilities
@@ -76,9 +79,16 @@ func (r *Router) facts(provider, model string, price Price) Facts {
 func matching(all []ModelFacts, name string) (f Facts) {
 	longest := -1
 	for _, m := range all {
-		if ok, _ := path.Match(m.Pattern, name); ok && len(m.Pattern) > longest {
+		if ok, _ := path.Match(flat(m.Pattern), flat(name)); ok && len(m.Pattern) > longest {
 			f, longest = m.Facts, len(m.Pattern)
 		}
 	}
 	return f
+}
+
+// flat hides the slashes within a model's own name from path.Match, so that a *
+// covers them.
+func flat(name string) string {
+	provider, model, _ := strings.Cut(name, "/")
+	return provider + "/" + strings.ReplaceAll(model, "/", "\x00")
 }

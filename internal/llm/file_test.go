@@ -1,6 +1,7 @@
 package llm
 
 import (
+	"os"
 	"reflect"
 	"strings"
 	"testing"
@@ -63,6 +64,51 @@ func TestFile(t *testing.T) {
 	f.Apply(&own, "ws_a")
 	if f.For("ws_a").Providers["work"].Dialect != "anthropic" || own.Of["work"].ID != "ws_a:work" || own.Of["box"].ID != "box" || len(own.Policies) != 1 {
 		t.Errorf("workspace %+v", own)
+	}
+}
+
+// The example of the documentation is one.
+func TestDocumentedFile(t *testing.T) {
+	t.Parallel()
+	text, err := os.ReadFile("../../docs/routing.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, after, _ := strings.Cut(string(text), "```json\n")
+	example, _, ok := strings.Cut(after, "```")
+	f, err := ParseFile([]byte(example), "docs/routing.md")
+	if !ok || err != nil {
+		t.Fatal(err)
+	}
+	var o Options
+	f.Apply(&o, "")
+	for _, name := range []string{"work", "box", "anthropic", "openai"} {
+		o.Providers = append(o.Providers, works(name))
+	}
+	o.Prices = (*Prices)(nil).WithUser(testRates)
+	r := NewRouter(o)
+	for _, c := range []struct{ policy, role, size, chosen string }{
+		{"auto", "reviewer", "S", "work/large-2"},
+		{"auto", "implementer", "L", "work/large-2"},
+		{"trial", "", "", "work/large-"},
+	} {
+		req := testRequest()
+		req.Model, req.AgentRole, req.TaskSize = c.policy, c.role, c.size
+		if _, d, err := r.route(req, true, r.Now()); err != nil || !strings.HasPrefix(d.Chosen, c.chosen) {
+			t.Errorf("%+v: %+v, %v", c, d, err)
+		}
+	}
+}
+
+// A * covers the slashes in a model's own name, not the one behind the provider.
+func TestFactsOfNestedNames(t *testing.T) {
+	t.Parallel()
+	r := NewRouter(Options{Facts: []ModelFacts{{"openrouter/*", Facts{Context: 7}}, {"*/x", Facts{Context: 8}}}})
+	if f := r.facts("openrouter", "openai/gpt-5", Price{}); f.Context != 7 || f.Quality != 85 {
+		t.Errorf("got %+v", f)
+	}
+	if f := r.facts("a", "b/x", Price{}); f.Context != 0 || f.Quality != commonQuality {
+		t.Errorf("got %+v", f)
 	}
 }
 
