@@ -29,8 +29,10 @@ promises, step.go for the heart: find the record of a step, or do it and record 
 with its events.
 
 Package internal/llm is the path of one model call: reserve, call, retry, settle.
-Its sub-packages speak the wire dialects; llmtest has the scripted model of the
-demo, and the faults that tests inject.
+Its sub-packages speak the wire dialects, four of them: openai has Chat Completions
+and Responses, anthropic Messages, gemini generateContent (docs/providers.md).
+llmtest has the scripted model of the demo, a server in every dialect, and the
+faults that tests inject; oracle, a module of its own, holds ours against the SDKs.
 
 Package internal/llm/cassette records what passes between the dialects and the
 network, and plays it; docs/replay.md says what a replay promises, cassette.go here
