@@ -49,7 +49,7 @@ func (i instrument) Enabled(context.Context) bool { return true }
 func (i instrument) note(n float64, set attribute.Set) {
 	var words []string
 	for _, kv := range set.ToSlice() {
-		words = append(words, string(kv.Key)+"="+kv.Value.Emit())
+		words = append(words, string(kv.Key)+"="+kv.Value.String())
 	}
 	i.l.say("%s %.4g %s", i.name, n, strings.Join(words, " "))
 }
@@ -120,7 +120,7 @@ func (s *listeningSpan) IsRecording() bool { return true }
 
 func (s *listeningSpan) SetAttributes(all ...attribute.KeyValue) {
 	for _, kv := range all {
-		s.words = append(s.words, string(kv.Key)+"="+kv.Value.Emit())
+		s.words = append(s.words, string(kv.Key)+"="+kv.Value.String())
 	}
 }
 
