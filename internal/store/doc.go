@@ -37,8 +37,9 @@
 //
 // # What leaves
 //
-// [Store.Retain] removes events whose time is over, and [Store.Erase] the words
-// of a subject. Neither opens a gap that nobody knows of: a stream's baseline
+// [Store.Retain] removes events whose time is over, whole months of them
+// (classes.go), which on PostgreSQL are tables of their own (partitions.go,
+// retain_partitions.go), and [Store.Erase] the words of a subject. Neither opens a gap that nobody knows of: a stream's baseline
 // (baselines.go) counts what was removed and keeps the fold up to there, the last
 // event of a stream always stays, and no number is given out twice.
 //
