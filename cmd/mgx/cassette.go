@@ -109,6 +109,13 @@ func (c *cli) addresses() map[string]string {
 			kept[name] = withoutCredentials(value)
 		}
 	}
+	if file, _, err := loadModelsFile(c.getenv); err == nil { // else the run ends with the error
+		for _, p := range file.For(mgx.DefaultWorkspace).Providers {
+			if p.KeyEnv != "" {
+				kept[p.KeyEnv] = cassette.Placeholder
+			}
+		}
+	}
 	return kept
 }
 
@@ -147,8 +154,8 @@ func (t *tape) getenv(real func(string) string) func(string) string {
 	}
 	_, names := discover(real, nil)
 	return func(name string) string {
-		if slices.Contains(names, name) {
-			return t.header.Environment[name]
+		if recorded, ok := t.header.Environment[name]; ok || slices.Contains(names, name) {
+			return recorded
 		}
 		return real(name)
 	}
@@ -215,14 +222,31 @@ func (t *tape) seed(s mgx.RunSettings) string {
 }
 
 // repeatable has a router take what differs each time from where it does not.
+// Answers that were kept elsewhere would be missing from a recording, and a
+// recording needs no limits when it is played.
 func (t *tape) repeatable(s mgx.RunSettings, o llm.Options) llm.Options {
 	if s.InOrder {
 		o.Jitter = jitter(t.seed(s))
 	}
-	if t != nil {
-		o.Now, o.Sleep = t.clock().Now, t.clock().Sleep
+	if t == nil {
+		return o
+	}
+	o.Now, o.Sleep, o.Keep = t.clock().Now, t.clock().Sleep, llm.Keep{}
+	if t.player != nil {
+		for name, p := range o.Of {
+			p.Limits = llm.Limits{}
+			o.Of[name] = p
+		}
 	}
 	return o
+}
+
+// state is what the routers of this process share.
+func (t *tape) state(o llm.StateOptions) *llm.State {
+	if t != nil && t.player != nil {
+		o.Workspace = nil
+	}
+	return llm.NewState(o)
 }
 
 // jitter draws waits from a seed.

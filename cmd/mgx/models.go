@@ -42,7 +42,7 @@ func newModels(getenv func(string) string, t *tape) *models {
 			m.prices = m.prices.WithFree(f.Name())
 		}
 	}
-	m.state = llm.NewState(m.file.StateOptions())
+	m.state = t.state(m.file.StateOptions())
 	m.auto = sync.OnceValue(func() llm.Policy { return automatic(context.Background(), m.found) })
 	return m
 }
