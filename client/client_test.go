@@ -243,6 +243,21 @@ func TestTokenFollowsTheLoop(t *testing.T) {
 	}
 }
 
+// A loop that ends its own context and is left is left.
+func TestLeftAndEnded(t *testing.T) {
+	t.Parallel()
+	s := newSite(t, openStore(t), "epoch-1")
+	s.begin()
+	ctx, stop := context.WithCancel(t.Context())
+	for _, err := range s.client().Stream(ctx, client.StreamOptions{After: new(int64)}) {
+		if err != nil {
+			t.Fatal(err)
+		}
+		stop()
+		break
+	}
+}
+
 func TestStreamErrors(t *testing.T) {
 	t.Parallel()
 	db := openStore(t)

@@ -115,10 +115,10 @@ func (s *streaming) run(ctx context.Context) error {
 	for {
 		err := s.connect(ctx)
 		switch final, ok := errors.AsType[finalError](err); {
-		case ctx.Err() != nil:
-			return ctx.Err()
 		case errors.Is(err, errLeft):
 			return err
+		case ctx.Err() != nil:
+			return ctx.Err()
 		case ok:
 			return final.error
 		case !s.connected && !s.o.Wait:

@@ -5,8 +5,6 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
-	"fmt"
-	"math/rand/v2"
 	"net/http"
 	"os"
 	"os/exec"
@@ -100,123 +98,6 @@ func (s *served) client() *client.Client {
 		s.l.t.Fatal(err)
 	}
 	return c
-}
-
-// The server is killed and started again under load, and so are its clients:
-// every client has every event once, in order. MGX_SOAK=1 goes on for minutes.
-func TestKilledServerLosesNothing(t *testing.T) {
-	t.Parallel()
-	kills, clients := 4, 6
-	if os.Getenv("MGX_SOAK") != "" {
-		kills, clients = 200, 24
-	}
-	l := newLab(t, labScript)
-	server := l.serve("127.0.0.1:0", "--workers", "0")
-	remote := server.client()
-	db := l.store()
-	ctx, stop := context.WithTimeout(t.Context(), time.Duration(kills)*10*time.Second+time.Minute)
-	defer stop()
-
-	written := make(chan int64, 1) // position of the last event, once it is known
-	var writers, readers sync.WaitGroup
-	writing, done := context.WithCancel(ctx)
-	for range 3 {
-		writers.Go(func() { write(writing, t, db) })
-	}
-	var last int64
-	var known sync.WaitGroup
-	known.Go(func() { last = <-written })
-	ended := make(chan struct{})
-	for i := range clients {
-		readers.Go(func() {
-			if err := readAll(ctx, remote, uint64(i), ended, &last); err != nil {
-				t.Errorf("client %d: %v", i, err)
-			}
-		})
-	}
-	for range kills {
-		time.Sleep(time.Duration(150+rand.N(250)) * time.Millisecond)
-		server.kill()
-		time.Sleep(rand.N(50 * time.Millisecond))
-		server = l.serve(server.listen, "--workers", "0")
-	}
-	done()
-	writers.Wait()
-	head, err := db.Head(ctx)
-	if err != nil {
-		t.Fatal(err)
-	}
-	written <- head
-	known.Wait()
-	close(ended)
-	readers.Wait()
-	t.Logf("%d events, %d kills, %d clients", head, kills, clients)
-	server.end()
-}
-
-// write appends to a run of its own, some events at a time, until ctx ends.
-func write(ctx context.Context, t *testing.T, db *store.Store) {
-	sc := mgx.Scope{Workspace: mgx.DefaultWorkspace, Run: mgx.NewRunID()}
-	first := sc.Event(mgx.RunCreated, mgx.RunCreatedData{})
-	first.Version = "1.1.0"
-	batch := []mgx.Event{first}
-	for ctx.Err() == nil {
-		for range rand.N(5) {
-			e := sc.Event(mgx.RunNoted, mgx.NotedData{Level: "info", Text: strings.Repeat("x", rand.N(600))})
-			e.Version = "1.0.0"
-			batch = append(batch, e)
-		}
-		if _, err := db.Commit(context.WithoutCancel(ctx), mgx.Change{Events: batch}); err != nil {
-			t.Error(err)
-			return
-		}
-		batch = nil
-		time.Sleep(rand.N(2 * time.Millisecond))
-	}
-}
-
-// readAll reads until it has the last event, and now and then forgets all but
-// its token. Its only memory of what came before is the position it wants next.
-func readAll(ctx context.Context, remote *client.Client, seed uint64, ended <-chan struct{}, last *int64) error {
-	random := rand.New(rand.NewPCG(3, seed))
-	o := client.StreamOptions{After: new(int64), Wait: true}
-	o.Token = func(token string) { o.Resume, o.After = token, nil }
-	want := int64(1)
-	for {
-		short, stop := context.WithCancel(ctx)
-		watch := time.AfterFunc(300*time.Millisecond, stop) // an idle stream looks whether all is over
-		for e, err := range remote.Stream(short, o) {
-			if err != nil {
-				if short.Err() != nil {
-					break
-				}
-				stop()
-				return fmt.Errorf("at %d: %w", want, err)
-			}
-			if e.Position != want {
-				stop()
-				return fmt.Errorf("got %d, want %d", e.Position, want)
-			}
-			want++
-			watch.Reset(300 * time.Millisecond)
-			if random.IntN(2000) == 0 {
-				want--
-				break
-			}
-		}
-		watch.Stop()
-		stop()
-		select {
-		case <-ended:
-			if want > *last {
-				return nil
-			}
-		default:
-		}
-		if ctx.Err() != nil {
-			return fmt.Errorf("at %d: %w", want, ctx.Err())
-		}
-	}
 }
 
 // A run whose process was killed is finished by a server, and one that another

@@ -29,6 +29,7 @@ type HubOptions struct {
 	Keys      Keys      // asked for a key that is not known; nil: there is only Key
 	Authorize Authorize // required
 	Contracts *Registry // reads events in the version a subscriber asks for; nil: as they are stored
+	Server    string    // address under which the schemas are served, for CloudEvents; empty: their names
 	Log       *slog.Logger
 
 	QueueEvents  int           // most events waiting for one subscriber; 1024

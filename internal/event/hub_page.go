@@ -12,11 +12,12 @@ type PageRequest struct {
 	Limit    int    // most events; at most 500, 100 when 0
 	Versions string // as in SubscribeRequest
 	Reader   string
+	Cloud    bool // events as CloudEvents
 }
 
 // Page is a part of the log, in position order.
 type Page struct {
-	Events [][]byte // envelopes; shared, so not to be changed
+	Events [][]byte // envelopes or CloudEvents; shared, so not to be changed
 	Resume string   // goes on after this page, here or in a subscription
 	More   bool     // there was more when the page was read
 }
@@ -63,7 +64,7 @@ func (h *Hub) Page(ctx context.Context, r PageRequest) (Page, error) {
 			end = list[len(list)-1].Event.Position
 		}
 		for _, rec := range list {
-			text, err := h.encode(rec, reader)
+			text, err := h.encode(rec, reader, r.Cloud)
 			if err != nil {
 				return Page{}, err
 			}

@@ -19,10 +19,11 @@ type Record struct {
 	forms []form
 }
 
-// form is a record in one version of its type: the JSON is made once for all who
-// read that version.
+// form is a record in one version of its type, as an envelope or a CloudEvent: the
+// JSON is made once for all who read that.
 type form struct {
 	version string
+	cloud   bool
 	json    []byte
 }
 
@@ -47,31 +48,35 @@ func records(page []mgx.Event) []*Record {
 // stored, and so is one that cannot be read in the version asked for (its
 // version says which it is), since nobody could ever get past it otherwise. The
 // caller may not change it.
-func (r *Record) in(read *Reader) (text []byte, asked bool, err error) {
+func (r *Record) in(read *Reader, cloud bool, server string) (text []byte, asked bool, err error) {
 	e, asked := r.Event, true
 	if read != nil {
 		if e, err = read.Read(r.Event); err != nil {
 			e, asked = r.Event, false
 		}
 	}
-	text, err = r.form(e)
+	text, err = r.form(e, cloud, server)
 	return text, asked, err
 }
 
-// form is the JSON of an event, made once for each version.
-func (r *Record) form(e mgx.Event) ([]byte, error) {
+// form is the JSON of an event, made once for each version and kind.
+func (r *Record) form(e mgx.Event, cloud bool, server string) ([]byte, error) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	for _, f := range r.forms {
-		if f.version == e.Version {
+		if f.version == e.Version && f.cloud == cloud {
 			return f.json, nil
 		}
 	}
-	text, err := json.Marshal(e)
+	var public any = e
+	if cloud {
+		public = ToCloudEvent(e, server)
+	}
+	text, err := json.Marshal(public)
 	if err != nil {
 		return nil, mgx.Errorf(mgx.KindInternal, CodeBadEvent, "event %d in the log is not JSON; run mgx verify: %w", e.Position, err)
 	}
-	r.forms = append(r.forms, form{e.Version, text})
+	r.forms = append(r.forms, form{e.Version, cloud, text})
 	return text, nil
 }
 

@@ -19,6 +19,7 @@ type SubscribeRequest struct {
 	Live     bool     // also live frames of these channels
 	Versions string   // pins such as "tool.result@1", see Registry.Reader; empty: the latest of every type
 	Reader   string   // an id under which reads of old versions are counted
+	Cloud    bool     // events as CloudEvents
 	Stalled  func()   // called when the subscriber has made no progress and Next cannot tell it
 	// With neither Resume nor After it begins after what is there now.
 }
@@ -38,7 +39,7 @@ type Delivery struct {
 	Kind     DeliveryKind
 	Position int64
 	Record   *Record
-	JSON     []byte // the envelope, in the version asked for; shared, so not to be changed
+	JSON     []byte // the envelope or CloudEvent, in the version asked for; shared, so not to be changed
 	Head     int64
 	Live     Live
 	Missed   int64
@@ -57,6 +58,7 @@ type Subscription struct {
 	hub    *Hub
 	filter *filter
 	reader *Reader
+	cloud  bool
 	live   bool
 	stuck  func()
 	wake   chan struct{} // holds a token when there may be something new
@@ -100,7 +102,7 @@ func (h *Hub) Subscribe(ctx context.Context, r SubscribeRequest) (*Subscription,
 		return nil, err
 	}
 	s := &Subscription{
-		hub: h, filter: f, reader: reader, live: r.Live, stuck: r.Stalled, wake: make(chan struct{}, 1), done: make(chan struct{}),
+		hub: h, filter: f, reader: reader, cloud: r.Cloud, live: r.Live, stuck: r.Stalled, wake: make(chan struct{}, 1), done: make(chan struct{}),
 		reading: true, page: firstPage, told: start, toldAt: time.Now(),
 	}
 	s.cursor.Store(start)
@@ -128,8 +130,8 @@ func (h *Hub) grant(ctx context.Context, actor string, channels []Channel, types
 }
 
 // encode is the JSON of a record for a reader.
-func (h *Hub) encode(r *Record, read *Reader) ([]byte, error) {
-	text, asked, err := r.in(read)
+func (h *Hub) encode(r *Record, read *Reader, cloud bool) ([]byte, error) {
+	text, asked, err := r.in(read, cloud, h.o.Server)
 	if !asked {
 		h.counts.unreadable.Add(1)
 	}
@@ -317,7 +319,7 @@ func (s *Subscription) deliver(batch []*Record) error {
 		if p <= s.cursor.Load() {
 			continue
 		}
-		text, err := s.hub.encode(r, s.reader)
+		text, err := s.hub.encode(r, s.reader, s.cloud)
 		if err != nil {
 			return err
 		}
