@@ -32,6 +32,7 @@ const (
 	Endless                   // never stop sending text
 	EndlessComments           // never stop sending comments
 	Huge                      // send one event of 50 MB
+	HugeDocument              // send one document of 50 MB
 	WebPage                   // answer 200 with HTML
 
 	Gzip        // compress the answer

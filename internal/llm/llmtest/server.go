@@ -152,6 +152,13 @@ func (f Fault) beforeAnswer(w http.ResponseWriter, r *http.Request) bool {
 		}
 	case StallFirst:
 		<-r.Context().Done()
+	case HugeDocument:
+		w.Header().Set("Content-Type", "application/json")
+		io.WriteString(w, `{"x":"`)
+		for range 50 {
+			io.WriteString(w, strings.Repeat("x", 1<<20))
+		}
+		io.WriteString(w, `"}`)
 	case WebPage:
 		w.Header().Set("Content-Type", "text/html")
 		io.WriteString(w, "<!doctype html><title>Welcome</title>")

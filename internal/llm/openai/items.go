@@ -135,7 +135,8 @@ type itemDecoder struct {
 	finished llm.Finish // length or filter; empty: it said all it wanted
 	refused  bool
 	usage    *mgx.Usage
-	size     int
+	pieces   int         // bytes of deltas
+	whole    int         // bytes of items as they began and as they are
 	show     []llm.Chunk // what the latest event shows
 }
 
@@ -225,7 +226,7 @@ func (d *itemDecoder) open(index int, raw json.RawMessage) error {
 	if it.Type == "function_call" {
 		d.show = append(d.show, llm.Chunk{ToolName: it.Name})
 	}
-	return d.grow(len(raw))
+	return d.grow(&d.whole, len(raw))
 }
 
 func (d *itemDecoder) delta(in *responseEvent, c llm.Chunk) error {
@@ -236,7 +237,7 @@ func (d *itemDecoder) delta(in *responseEvent, c llm.Chunk) error {
 	it.shown.WriteString(c.Text + c.Thinking)
 	d.refused = d.refused || (in.Type == "response.refusal.delta" && c.Text != "")
 	d.show = append(d.show, c)
-	return d.grow(len(in.Delta))
+	return d.grow(&d.pieces, len(in.Delta))
 }
 
 func (d *itemDecoder) arguments(in *responseEvent) error {
@@ -245,7 +246,7 @@ func (d *itemDecoder) arguments(in *responseEvent) error {
 		return llm.BadAnswer("a piece of call %d, which is not open", in.OutputIndex)
 	}
 	it.args.WriteString(string(in.Delta))
-	return d.grow(len(in.Delta))
+	return d.grow(&d.pieces, len(in.Delta))
 }
 
 // done takes a whole item, which may be the first that is heard of it, and shows
@@ -268,7 +269,7 @@ func (d *itemDecoder) done(index int, raw json.RawMessage) error {
 	}
 	whole.Arguments = cmp.Or(whole.Arguments, it.args.String())
 	it.outputItem, it.raw = whole, raw
-	return d.grow(len(raw))
+	return d.grow(&d.whole, len(raw))
 }
 
 func (d *itemDecoder) showWhole(text, thinking string) {
@@ -280,8 +281,8 @@ func (d *itemDecoder) showWhole(text, thinking string) {
 	}
 }
 
-func (d *itemDecoder) grow(n int) error {
-	if d.size += n; d.size > 3*llm.MaxContent { // an item is told up to three times: when it begins, in pieces, and whole
+func (d *itemDecoder) grow(size *int, n int) error {
+	if *size += n; *size > llm.MaxContent {
 		return llm.BadAnswer("an answer of more than %d bytes: %w", llm.MaxContent, llm.ErrTooLarge)
 	}
 	return nil

@@ -154,6 +154,7 @@ func testBroken(t *testing.T, w Wire) {
 		{"endless", llmtest.Fault{Kind: llmtest.Endless, After: 3}, llm.FaultBad, false, "more than"},
 		{"endless comments", llmtest.Fault{Kind: llmtest.EndlessComments, After: 3}, llm.FaultBad, false, "more than"},
 		{"50 MB in one event", llmtest.Fault{Kind: llmtest.Huge, After: 3}, llm.FaultBad, false, "more than"},
+		{"50 MB in one document", llmtest.Fault{Kind: llmtest.HugeDocument}, llm.FaultBad, false, "more than"},
 		{"a web page", llmtest.Fault{Kind: llmtest.WebPage}, llm.FaultRequest, false, "base URL"},
 	}
 	if w.Starts {
