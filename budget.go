@@ -161,7 +161,11 @@ func (b Budget) String() string {
 	case PeriodMonth:
 		kind = "monthly "
 	}
-	return fmt.Sprintf("the %sbudget of %s %s", kind, b.Scope, b.ScopeID)
+	what := string(b.Scope)
+	if strings.HasPrefix(b.ScopeID, "key_") {
+		what = "key" // the account of a key of the gateway
+	}
+	return fmt.Sprintf("the %sbudget of %s %s", kind, what, b.ScopeID)
 }
 
 // Of returns what of a reservation a budget of this scope is for; empty: nothing.
@@ -214,6 +218,15 @@ func Level(percent float64) string {
 		return "warning"
 	}
 	return "info"
+}
+
+// BudgetQuery selects budgets of a workspace.
+type BudgetQuery struct {
+	Workspace WorkspaceID
+	Scopes    []BudgetScope // any of these; none: all
+	ScopeID   string
+	After     BudgetID // the last of the page before
+	Limit     int      // 0: as many as one answer holds
 }
 
 // LedgerEntry is one attempt of a model call in the ledger: what was set aside

@@ -143,8 +143,9 @@ type Reservation struct {
 	Run       RunID  // empty for calls outside of runs
 	User      UserID // on whose behalf
 	Amount    Money
-	Cap       *Money // limit of the run's own budget, should it have none yet
-	Note      string // the step and model it is for
+	Cap       *Money       // limit of the run's own budget, should it have none yet for CapPeriod
+	CapPeriod BudgetPeriod // empty: absolute
+	Note      string       // the step and model it is for
 
 	Provider     string
 	Model        string

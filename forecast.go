@@ -85,7 +85,7 @@ func exhausted(u BudgetUse, perHour float64, taken Money, now time.Time) *time.T
 	if hours > 100*365*24 {
 		return nil
 	}
-	at := now.Add(time.Duration(hours * float64(time.Hour))).Truncate(time.Second)
+	at := now.Add(time.Duration(hours * float64(time.Hour))).Round(time.Second)
 	if u.End != nil && !at.Before(*u.End) {
 		return nil
 	}

@@ -2,6 +2,7 @@ package mgx
 
 import (
 	"crypto/rand"
+	"crypto/sha256"
 	"encoding/binary"
 	"fmt"
 	"strings"
@@ -40,6 +41,24 @@ func NewRunID() RunID             { return newRecordID[RunID]("run") }
 func NewExecutionID() ExecutionID { return newRecordID[ExecutionID]("exec") }
 func NewEventID() EventID         { return newRecordID[EventID]("evt") }
 func NewSignalID() SignalID       { return newRecordID[SignalID]("sig") }
+
+// ProjectOf is the project of a repository: the same for every run on the same
+// path. Empty for no path.
+func ProjectOf(path string) ProjectID {
+	if path == "" {
+		return ""
+	}
+	return IDOf[ProjectID]("proj", path)
+}
+
+// IDOf returns an id that follows from what it is given.
+func IDOf[T ~string](prefix string, from ...string) T {
+	h := sha256.New()
+	for _, s := range from {
+		fmt.Fprintf(h, "%d:%s", len(s), s)
+	}
+	return T(prefix + "_" + crockford([16]byte(h.Sum(nil))))
+}
 
 const ulidAlphabet = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"
 

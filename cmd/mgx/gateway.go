@@ -68,12 +68,15 @@ type callAccount struct {
 
 func (a *callAccount) Capped() bool { return a.key.Budget != nil }
 
+// capPeriods are the periods of budgets by those of keys.
+var capPeriods = map[string]mgx.BudgetPeriod{"daily": mgx.PeriodDay, "monthly": mgx.PeriodMonth}
+
 // Reserve sets money aside in the key's own account.
 func (a *callAccount) Reserve(s llm.Spend) error {
 	id := mgx.NewID[string]("rsv")
 	a.ids[s.ID] = id
 	_, err := a.store.Commit(a.ctx, mgx.Change{Reserve: &mgx.Reservation{
-		ID: id, Workspace: a.key.Workspace, Run: mgx.RunID(a.key.ID), User: a.key.User, Amount: s.Amount, Cap: a.key.Budget, Note: a.note,
+		ID: id, Workspace: a.key.Workspace, Run: mgx.RunID(a.key.ID), User: a.key.User, Amount: s.Amount, Cap: a.key.Budget, CapPeriod: capPeriods[a.key.Period], Note: a.note,
 		Provider: s.Provider, Model: s.Model, Role: s.Role, PriceVersion: s.PriceVersion, Unpriced: !s.PriceKnown,
 		Owner: a.owner, Until: mgx.Now().Add(lostAfter),
 	}})

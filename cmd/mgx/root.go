@@ -55,7 +55,7 @@ Start with: mgx demo`,
 		c.serveCommand(), c.webhooksCommand(), c.keysCommand(), c.consumersCommand(),
 		c.runsCommand(), c.showCommand(), c.diffCommand(), c.eventsCommand(), c.replayCommand(), c.forkCommand(),
 		c.backupCommand(), c.restoreCommand(), c.verifyCommand(), c.retainCommand(), c.eraseCommand(), c.exportCommand(),
-		c.doctorCommand(), c.configCommand(), c.modelsCommand(), c.versionCommand(),
+		c.budgetCommand(), c.usageCommand(), c.doctorCommand(), c.configCommand(), c.modelsCommand(), c.versionCommand(),
 	)
 	return root
 }

@@ -88,6 +88,7 @@ func (c *cli) serve(ctx context.Context, listen string, workers int) (err error)
 	defer stopWork()
 	work.Go(func() { n.deliverer(c.cfg).Run(ctx) })
 	work.Go(func() { n.retainDaily(ctx) })
+	work.Go(func() { n.reap(ctx) })
 	work.Go(func() { n.renewKeys(ctx, s.hub) })
 	if workers > 0 {
 		work.Go(func() { newForeman(n, workers).run(ctx) })
@@ -162,7 +163,7 @@ func newServer(ctx context.Context, n *node, hooks *webhook.Endpoints) (*server,
 	gate := n.gateway()
 	web := api.New(api.Options{
 		Gateway: gate,
-		Hub:     hub, Contracts: contracts, Token: token.value, Actor: n.app.Actor, Checks: checks(n.store, hub, n.data), Log: n.log, Webhooks: hooks, Consumers: n.store,
+		Hub:     hub, Contracts: contracts, Token: token.value, Actor: n.app.Actor, Checks: checks(n.store, hub, n.data), Log: n.log, Webhooks: hooks, Budgets: n.budgets(), Consumers: n.store,
 	})
 	return &server{hub: hub, web: web, gateway: gate, token: token}, nil
 }

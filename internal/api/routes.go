@@ -48,6 +48,13 @@ func (s *Server) routes() []route {
 		{"POST /api/v1/consumers/{name}/dead/{event}/retry", s.consuming(retryDeadLetters), 0},
 		{"DELETE /api/v1/consumers/{name}/dead/{event}", s.consuming(discardDeadLetter), 0},
 
+		{"GET /api/v1/budgets", s.getBudgets, 0},
+		{"POST /api/v1/budgets", s.postBudget, 0},
+		{"GET /api/v1/budgets/{id}", s.budgeted(getBudget), 0},
+		{"PATCH /api/v1/budgets/{id}", s.budgeted(patchBudget), 0},
+		{"DELETE /api/v1/budgets/{id}", s.budgeted(deleteBudget), 0},
+		{"GET /api/v1/usage", s.getUsage, 0},
+
 		{"GET /api/v1/webhooks", s.getWebhooks, 0},
 		{"POST /api/v1/webhooks", s.postWebhook, 0},
 		{"GET /api/v1/webhooks/{id}", s.hooked(getWebhook), 0},

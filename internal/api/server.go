@@ -11,6 +11,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"mgx/internal/app"
 	"mgx/internal/event"
 	"mgx/internal/webhook"
 )
@@ -36,6 +37,7 @@ type Options struct {
 	Hosts     []string        // host names besides those of the loopback interface
 	Log       *slog.Logger
 	Webhooks  *webhook.Endpoints // nil: there are none
+	Budgets   *app.Budgets       // nil: there are none
 	Gateway   http.Handler       // of everything below /v1/, with keys of its own; nil: nothing
 	Consumers Consumers          // nil: none is told of
 

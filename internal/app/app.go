@@ -58,7 +58,7 @@ func (a *App) StartRun(ctx context.Context, n NewRun) (mgx.Run, error) {
 	}
 	task := mgx.TaskInfo{ID: mgx.NewTaskID(), Title: title(text), Description: text, Priority: "medium"}
 	created := mgx.NewEvent(mgx.TaskCreated, mgx.TaskCreatedData{Task: task, UserID: a.Actor, Source: n.Source})
-	created.Workspace, created.Task, created.Stream = a.Workspace, task.ID, mgx.StreamID(task.ID)
+	created.Workspace, created.Project, created.Task, created.Stream = a.Workspace, mgx.ProjectOf(n.Repo.Path), task.ID, mgx.StreamID(task.ID)
 	return a.start(ctx, mgx.NewRunID(), mgx.RunCreatedData{Task: task, Repo: n.Repo, Settings: n.Settings, Workflow: team.WorkflowName}, nil, created)
 }
 
@@ -70,7 +70,7 @@ func (a *App) start(ctx context.Context, id mgx.RunID, d mgx.RunCreatedData, jou
 		return mgx.Run{}, mgx.Errorf(mgx.KindInternal, "bad_input", "the run's input is not JSON: %w", err)
 	}
 	now := mgx.Now()
-	scope := mgx.Scope{Workspace: a.Workspace, Task: d.Task.ID, Run: id, Execution: mgx.NewExecutionID()}
+	scope := mgx.Scope{Workspace: a.Workspace, Project: mgx.ProjectOf(d.Repo.Path), Task: d.Task.ID, Run: id, User: mgx.UserID(a.Actor), Execution: mgx.NewExecutionID()}
 	x := mgx.Execution{Scope: scope, Workflow: d.Workflow, Input: input, Status: mgx.ExecReady, WakeAt: now, CreatedAt: now}
 	if d.Settings.Timeout > 0 {
 		x.Deadline = now.Add(d.Settings.Timeout)

@@ -134,17 +134,8 @@ func noBudget(id string) error {
 	return mgx.Errorf(mgx.KindUsage, mgx.CodeNotFound, "there is no budget %s; see: mgx budget list", id)
 }
 
-// BudgetQuery selects budgets of a workspace.
-type BudgetQuery struct {
-	Workspace mgx.WorkspaceID
-	Scopes    []mgx.BudgetScope // any of these; none: all
-	ScopeID   string
-	After     mgx.BudgetID // the last of the page before
-	Limit     int          // at most MaxListed, which is also what 0 means
-}
-
 // Budgets lists budgets by id, each with how it stands now, without a forecast.
-func (s *Store) Budgets(ctx context.Context, q BudgetQuery) ([]mgx.BudgetUse, error) {
+func (s *Store) Budgets(ctx context.Context, q mgx.BudgetQuery) ([]mgx.BudgetUse, error) {
 	w := &where{}
 	w.is("workspace =", string(q.Workspace))
 	in(w, "scope", q.Scopes)

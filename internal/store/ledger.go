@@ -1,6 +1,7 @@
 package store
 
 import (
+	"cmp"
 	"context"
 	"database/sql"
 	"fmt"
@@ -121,13 +122,14 @@ func (t *tx) ensureCap(r mgx.Reservation) error {
 	if err := t.learn([]mgx.LedgerEntry{{Reservation: r, ReservedAt: t.now}}); err != nil {
 		return err
 	}
+	period := cmp.Or(r.CapPeriod, mgx.PeriodAbsolute)
 	for _, b := range t.money.budgets[key] {
-		if b.Period == mgx.PeriodAbsolute {
+		if b.Period == period {
 			return nil
 		}
 	}
 	b, err := mgx.Budget{
-		ID: runBudget(r.Run), Workspace: r.Workspace, Scope: mgx.ScopeRun, ScopeID: string(r.Run), Period: mgx.PeriodAbsolute, Limit: *r.Cap,
+		ID: runBudget(r.Run, period), Workspace: r.Workspace, Scope: mgx.ScopeRun, ScopeID: string(r.Run), Period: period, Limit: *r.Cap,
 		CreatedBy: r.User, UpdatedBy: r.User, CreatedAt: t.now, UpdatedAt: t.now,
 	}.Normal()
 	if err != nil {
@@ -147,7 +149,12 @@ func (t *tx) ensureCap(r mgx.Reservation) error {
 }
 
 // runBudget is the id of the budget that a run brings along.
-func runBudget(run mgx.RunID) mgx.BudgetID { return mgx.BudgetID("bgt_" + string(run)) }
+func runBudget(run mgx.RunID, p mgx.BudgetPeriod) mgx.BudgetID {
+	if p == mgx.PeriodAbsolute {
+		return mgx.BudgetID("bgt_" + string(run))
+	}
+	return mgx.BudgetID("bgt_" + string(run) + "_" + string(p))
+}
 
 // settle replaces a reservation by what was spent.
 func (t *tx) settle(g mgx.Settlement) error {

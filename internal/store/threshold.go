@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"maps"
+	"strings"
 	"sync"
 	"time"
 
@@ -79,6 +80,9 @@ func (t *tx) raise(u mgx.BudgetUse, typ mgx.EventType, data any) error {
 	case mgx.ScopeTask:
 		e.Task = mgx.TaskID(u.ScopeID)
 	case mgx.ScopeRun:
+		if !strings.HasPrefix(u.ScopeID, runPrefix) {
+			break
+		}
 		e.Run = mgx.RunID(u.ScopeID)
 		e.Traceparent = e.Run.Traceparent()
 	}
@@ -203,7 +207,7 @@ func (s *Store) alert(ctx context.Context, b mgx.Budget) {
 		if err := t.lockBudgets(); err != nil {
 			return err
 		}
-		if b.ID == runBudget(mgx.RunID(b.ScopeID)) { // the change that was to make it was refused
+		if b.ID == runBudget(mgx.RunID(b.ScopeID), b.Period) { // the change that was to make it was refused
 			if err := t.insertBudget(b); err != nil {
 				return err
 			}

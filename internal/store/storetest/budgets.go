@@ -66,7 +66,7 @@ func budgetsOfEveryScope(t *testing.T, open Opener) {
 			all = append(all, b)
 		}
 	}
-	if u, err := s.Budgets(t.Context(), store.BudgetQuery{Workspace: ws, Scopes: []mgx.BudgetScope{mgx.ScopeTask}}); err != nil || len(u) != 3 {
+	if u, err := s.Budgets(t.Context(), mgx.BudgetQuery{Workspace: ws, Scopes: []mgx.BudgetScope{mgx.ScopeTask}}); err != nil || len(u) != 3 {
 		t.Errorf("of tasks %+v %v", u, err)
 	}
 	commit(t, s, reserve(call(sc, "a", 10)))

@@ -36,7 +36,7 @@ type Store interface {
 	UpdateBudget(context.Context, mgx.Budget) (mgx.Budget, error)
 	RemoveBudget(context.Context, mgx.WorkspaceID, mgx.BudgetID) error
 	Budget(context.Context, mgx.WorkspaceID, mgx.BudgetID) (mgx.BudgetUse, error)
-	Budgets(context.Context, store.BudgetQuery) ([]mgx.BudgetUse, error)
+	Budgets(context.Context, mgx.BudgetQuery) ([]mgx.BudgetUse, error)
 	Reap(context.Context) (int, error)
 	Usage(context.Context, mgx.UsageQuery) ([]mgx.UsageLine, error)
 	Ledger(context.Context, mgx.UsageQuery) ([]mgx.LedgerEntry, error)

@@ -1,0 +1,347 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
+
+	"mgx"
+	"mgx/internal/app"
+	"mgx/internal/git"
+	"mgx/internal/ui"
+)
+
+// budgets are those of this node's workspace.
+func (n *node) budgets() *app.Budgets {
+	return &app.Budgets{Workspace: mgx.DefaultWorkspace, Actor: mgx.UserID(n.app.Actor), Store: n.store}
+}
+
+func (c *cli) budgetCommand() *cobra.Command {
+	cmd := &cobra.Command{
+		Use:   "budget",
+		Short: "Limit what is spent, and see how that stands",
+		Long: `Lists what may be spent and how that stands. A call to a model reserves the most that
+it can cost from every budget that applies to it (of its run, task, user, project and of the
+workspace; for the day, the month and altogether) before it is made, and is refused when
+one of them does not allow it. So none is ever exceeded. Days and months are those of UTC.
+
+mgx run --budget gives a run a budget of its own; it is listed with --all, and
+can be changed while the run works. See docs/budgets.md.`,
+		Args: noArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			return c.withBudgets(cmd.Context(), func(ctx context.Context, n *node) error { return c.listBudgets(ctx, n, false) })
+		},
+	}
+	cmd.AddCommand(c.budgetSetCommand(), c.budgetListCommand(), c.budgetShowCommand(), c.budgetRemoveCommand())
+	return cmd
+}
+
+// withBudgets opens the data for a command on budgets and gives up what calls
+// have left behind, so that what is shown is how it stands.
+func (c *cli) withBudgets(ctx context.Context, f func(context.Context, *node) error) (err error) {
+	n, err := c.openAny(ctx)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, n.close()) }()
+	if _, err := n.store.Reap(ctx); err != nil {
+		return err
+	}
+	return f(ctx, n)
+}
+
+// scopeFlags are the flags that say what a budget or a sum is for.
+type scopeFlags struct{ project, user, task, run string }
+
+func (s *scopeFlags) add(flags *pflag.FlagSet) {
+	flags.StringVar(&s.project, "project", "", "the project with this `id`, or of the repository in this directory")
+	flags.StringVar(&s.user, "user", "", "the user with this `id`")
+	flags.StringVar(&s.task, "task", "", "the task with this `id`")
+	flags.StringVar(&s.run, "run", "", "the run with this `id`, or a part of it")
+}
+
+// ids finds what is meant.
+func (s *scopeFlags) ids(ctx context.Context, n *node) (found scopeFlags, err error) {
+	found = *s
+	if s.project != "" && !strings.HasPrefix(s.project, "proj_") {
+		src, err := git.Inspect(ctx, s.project)
+		if err != nil {
+			return found, err
+		}
+		found.project = string(mgx.ProjectOf(src.RepoInfo.Path))
+	}
+	if s.run != "" && !strings.HasPrefix(s.run, "key_") {
+		run, err := n.find(ctx, s.run)
+		if err != nil {
+			return found, err
+		}
+		found.run = string(run.ID)
+	}
+	return found, nil
+}
+
+func (c *cli) budgetSetCommand() *cobra.Command {
+	var scope scopeFlags
+	var period, limit, soft string
+	var thresholds []int
+	cmd := &cobra.Command{
+		Use:   "set",
+		Short: "Make a budget, or change the one there is",
+		Long: `Makes a budget for the workspace, or for what a flag names, or changes the one that there
+is for this and the period. What was spent in the period so far counts. A limit below that
+refuses new calls; those under way go on.`,
+		Example: `  mgx budget set --limit 100                                  the workspace, by the month
+  mgx budget set --project ../service --period day --limit 5
+  mgx budget set --run 7Q2 --period absolute --limit 4        a run that is at work`,
+		Args: noArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			b, err := parseBudget(period, limit, soft)
+			if err != nil {
+				return err
+			}
+			if cmd.Flags().Changed("threshold") {
+				b.Thresholds = thresholds
+			}
+			return c.withBudgets(cmd.Context(), func(ctx context.Context, n *node) error {
+				if b.Scope, b.ScopeID, err = scope.only(ctx, n); err != nil {
+					return err
+				}
+				u, err := n.budgets().Set(ctx, b)
+				if err != nil {
+					return err
+				}
+				return c.showBudget(u)
+			})
+		},
+	}
+	scope.add(cmd.Flags())
+	cmd.Flags().StringVar(&period, "period", string(mgx.PeriodMonth), "`day, month or absolute`")
+	cmd.Flags().StringVar(&limit, "limit", "", "most that may be spent, in `dollars` (required)")
+	cmd.Flags().StringVar(&soft, "soft", "", "`dollars` from which on the log says so, and no more than that")
+	cmd.Flags().IntSliceVar(&thresholds, "threshold", mgx.DefaultThresholds, "`percent` of the limit at which the log says so")
+	return cmd
+}
+
+func parseBudget(period, limit, soft string) (b app.NewBudget, err error) {
+	if limit == "" {
+		return b, usage("no_limit", "say what may be spent, such as --limit 20 for twenty dollars")
+	}
+	b.Period = mgx.BudgetPeriod(period)
+	m, err := mgx.ParseMoney(limit)
+	if err != nil {
+		return b, usage("bad_limit", "--limit: %s", err)
+	}
+	b.Limit = &m
+	if soft != "" {
+		s, err := mgx.ParseMoney(soft)
+		if err != nil {
+			return b, usage("bad_limit", "--soft: %s", err)
+		}
+		b.Soft = &s
+	}
+	return b, nil
+}
+
+// only is the one scope that the flags name.
+func (s *scopeFlags) only(ctx context.Context, n *node) (scope mgx.BudgetScope, id string, err error) {
+	found, err := s.ids(ctx, n)
+	if err != nil {
+		return "", "", err
+	}
+	named := 0
+	for _, one := range []struct {
+		scope mgx.BudgetScope
+		id    string
+	}{{mgx.ScopeProject, found.project}, {mgx.ScopeUser, found.user}, {mgx.ScopeTask, found.task}, {mgx.ScopeRun, found.run}} {
+		if one.id != "" {
+			scope, id = one.scope, one.id
+			named++
+		}
+	}
+	if named > 1 {
+		return "", "", usage("two_scopes", "a budget is for one of --project, --user, --task and --run")
+	}
+	return scope, id, nil
+}
+
+func (c *cli) budgetListCommand() *cobra.Command {
+	var all bool
+	cmd := &cobra.Command{
+		Use:   "list",
+		Short: "List budgets and how they stand",
+		Args:  noArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			return c.withBudgets(cmd.Context(), func(ctx context.Context, n *node) error { return c.listBudgets(ctx, n, all) })
+		},
+	}
+	cmd.Flags().BoolVar(&all, "all", false, "also those of single runs and keys")
+	return cmd
+}
+
+func (c *cli) listBudgets(ctx context.Context, n *node, all bool) error {
+	q := mgx.BudgetQuery{Scopes: []mgx.BudgetScope{mgx.ScopeWorkspace, mgx.ScopeProject, mgx.ScopeUser, mgx.ScopeTask}, Limit: 1000}
+	if all {
+		q.Scopes = nil
+	}
+	found := false
+	for {
+		page, err := n.budgets().List(ctx, q)
+		if err != nil {
+			return err
+		}
+		for _, u := range page {
+			found = true
+			if c.json {
+				err = printJSON(c, u)
+			} else {
+				c.printf("%-30s  %-8s  %10s of %-10s %5.1f%%  %s\n", u.ID, u.Period, u.Settled+u.Reserved, u.Limit, u.Percent(), ui.Text(string(u.Scope)+" "+u.ScopeID))
+			}
+			if err != nil {
+				return err
+			}
+			q.After = u.ID
+		}
+		if len(page) < q.Limit {
+			break
+		}
+	}
+	if !found && !c.json {
+		fmt.Fprintln(c.err, "No budgets yet. Make one with: mgx budget set --limit 20")
+	}
+	return nil
+}
+
+// findBudget is the budget that a person means: by its id, a part of it, or what
+// it is for.
+func (n *node) findBudget(ctx context.Context, name string) (mgx.BudgetUse, error) {
+	u, err := n.budgets().Get(ctx, mgx.BudgetID(name))
+	if !mgx.IsCode(err, mgx.CodeNotFound) {
+		return u, err
+	}
+	all, err := n.budgets().List(ctx, mgx.BudgetQuery{})
+	if err != nil {
+		return u, err
+	}
+	found, err := one(all, name, "budget", "mgx budget list --all", func(u mgx.BudgetUse) string { return string(u.ID) + " " + u.ScopeID })
+	if err != nil {
+		return u, err
+	}
+	return n.budgets().Get(ctx, found.ID)
+}
+
+func (c *cli) budgetShowCommand() *cobra.Command {
+	return &cobra.Command{
+		Use:   "show BUDGET",
+		Short: "How a budget stands, who was paid, and where it goes",
+		Args:  oneArg("a budget, or what it is for"),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			return c.withBudgets(cmd.Context(), func(ctx context.Context, n *node) error {
+				u, err := n.findBudget(ctx, args[0])
+				if err != nil {
+					return err
+				}
+				return c.showBudget(u)
+			})
+		},
+	}
+}
+
+// row is one thing to be said, under a name.
+type row struct{ name, text string }
+
+func (c *cli) showBudget(u mgx.BudgetUse) error {
+	if c.json {
+		return printJSON(c, u)
+	}
+	rows := []row{
+		{"limit", u.Limit.String()},
+		{"spent", fmt.Sprintf("%s (%.1f%%)", u.Settled, u.Percent())},
+		{"set aside", u.Reserved.String() + " for calls under way"},
+		{"left", u.Left().String()},
+	}
+	if u.Soft != nil {
+		rows = append(rows, row{"soft limit", u.Soft.String()})
+	}
+	marks := make([]string, len(u.Thresholds))
+	for i, percent := range u.Thresholds {
+		marks[i] = strconv.Itoa(percent) + "%"
+	}
+	rows = append(rows, row{"thresholds", strings.Join(marks, ", ")})
+	if u.End != nil {
+		rows = append(rows, row{"period", fmt.Sprintf("from %s until %s", u.Start.Format(time.DateOnly), u.End.Format("2006-01-02 15:04 MST"))})
+	}
+	rows = append(rows, forecastRows(u)...)
+	for _, provider := range sortedKeys(u.ByProvider) {
+		rows = append(rows, row{"to " + ui.Text(provider), u.ByProvider[provider].String()})
+	}
+	c.printf("%s  %s\n", u.ID, ui.Text(u.Budget.String()))
+	for _, r := range rows {
+		c.printf("  %-12s %s\n", r.name, ui.Text(r.text))
+	}
+	return nil
+}
+
+// forecastRows say where a budget goes, and from what that is known.
+func forecastRows(u mgx.BudgetUse) []row {
+	f := u.Forecast
+	if f == nil {
+		return []row{{"forecast", "too little was spent so far to tell"}}
+	}
+	rows := []row{{"rate", fmt.Sprintf("%s an hour since %s", f.Rate, f.Since.Format("2006-01-02 15:04 MST"))}}
+	if f.Projection != nil {
+		rows = append(rows, row{"forecast", fmt.Sprintf("%s by the end of the period; between %s and %s in four of five cases", f.Projection, f.Low, f.High)})
+	}
+	if f.ExhaustedAt != nil {
+		rows = append(rows, row{"used up", "about " + f.ExhaustedAt.Format("2006-01-02 15:04 MST") + ", going on like this"})
+	}
+	return rows
+}
+
+func (c *cli) budgetRemoveCommand() *cobra.Command {
+	return &cobra.Command{
+		Use:   "rm BUDGET",
+		Short: "Remove a budget; the ledger stays",
+		Args:  oneArg("a budget, or what it is for"),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			return c.withBudgets(cmd.Context(), func(ctx context.Context, n *node) error {
+				u, err := n.findBudget(ctx, args[0])
+				if err == nil {
+					err = n.budgets().Remove(ctx, u.ID)
+				}
+				if err == nil {
+					fmt.Fprintf(c.err, "Removed %s, %s.\n", u.ID, u.Budget)
+				}
+				return err
+			})
+		},
+	}
+}
+
+// reapEvery is how often a server gives up reservations that nobody settled.
+const reapEvery = time.Minute
+
+// reap gives up reservations that nobody settled in time, until ctx ends.
+func (n *node) reap(ctx context.Context) {
+	tick := time.NewTicker(reapEvery)
+	defer tick.Stop()
+	for {
+		reaped, err := n.store.Reap(ctx)
+		if ctx.Err() != nil {
+			return
+		}
+		if err != nil || reaped > 0 {
+			n.log.Warn("gave up reservations that nobody settled; they count in full", "count", reaped, "error", err)
+		}
+		select {
+		case <-ctx.Done():
+			return
+		case <-tick.C:
+		}
+	}
+}

@@ -1,0 +1,139 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"maps"
+	"slices"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"mgx"
+	"mgx/internal/app"
+	"mgx/internal/ui"
+)
+
+func (c *cli) usageCommand() *cobra.Command {
+	var scope scopeFlags
+	var since, until, by, format string
+	cmd := &cobra.Command{
+		Use:   "usage",
+		Short: "What was used and what it cost, by model, role, task and more",
+		Long: `Sums up the ledger: every attempt of a model call, with its tokens and what it cost. A
+call counts at the time it was begun. --by call lists the ledger itself. As CSV, amounts
+are exact.
+
+Prompt tokens include those read from and written to a provider's cache, completion
+tokens include reasoning. Lost is what counts although nobody knows what was spent:
+the process that made the call died.`,
+		Example: `  mgx usage                                    this month, by model
+  mgx usage --by day --since 30d
+  mgx usage --by call --run 7Q2 --format csv`,
+		Args: noArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			if c.json && !cmd.Flags().Changed("format") {
+				format = "json"
+			}
+			q, err := parseUsage(since, until, by, time.Now())
+			if err != nil {
+				return err
+			}
+			return c.withBudgets(cmd.Context(), func(ctx context.Context, n *node) error {
+				found, err := scope.ids(ctx, n)
+				if err != nil {
+					return err
+				}
+				q.Project, q.User, q.Task, q.Run = mgx.ProjectID(found.project), mgx.UserID(found.user), mgx.TaskID(found.task), mgx.RunID(found.run)
+				return c.printUsage(ctx, n.budgets(), q, format)
+			})
+		},
+	}
+	scope.add(cmd.Flags())
+	cmd.Flags().StringVar(&since, "since", "", "from this `time` on: a date, a time (RFC 3339) or so long ago, such as 7d or 12h (default: this month)")
+	cmd.Flags().StringVar(&until, "until", "", "before this `time`")
+	cmd.Flags().StringVar(&by, "by", string(mgx.ByModel), "sum up by `model, provider, role, task, run, project, user or day`; call: do not sum up")
+	cmd.Flags().StringVar(&format, "format", "table", "`table, csv or json`")
+	return cmd
+}
+
+func parseUsage(since, until, by string, now time.Time) (q mgx.UsageQuery, err error) {
+	if q.By, err = mgx.ParseUsageBy(by); err != nil {
+		return q, err
+	}
+	q.Since, _ = mgx.PeriodMonth.Around(now)
+	if since != "" {
+		if q.Since, err = parseTime("--since", since, now); err != nil {
+			return q, err
+		}
+	}
+	if until != "" {
+		q.Until, err = parseTime("--until", until, now)
+	}
+	return q, err
+}
+
+// parseTime reads a date or a time in UTC unless it says otherwise, or how long
+// ago.
+func parseTime(flag, s string, now time.Time) (time.Time, error) {
+	for _, layout := range []string{time.DateOnly, time.RFC3339Nano, "2006-01-02T15:04:05", "2006-01-02 15:04"} {
+		if at, err := time.Parse(layout, s); err == nil {
+			return at.UTC(), nil
+		}
+	}
+	var days int
+	if n, _ := fmt.Sscanf(s, "%dd", &days); n == 1 && fmt.Sprintf("%dd", days) == s && days >= 0 && days < 100_000 {
+		return now.UTC().AddDate(0, 0, -days), nil
+	}
+	if d, err := time.ParseDuration(s); err == nil && d >= 0 {
+		return now.UTC().Add(-d), nil
+	}
+	return time.Time{}, usage("bad_time", "%s takes a date such as 2026-11-01, a time such as 2026-11-01T12:00:00Z, or so long ago, such as 7d or 12h, not %q", flag, s)
+}
+
+func (c *cli) printUsage(ctx context.Context, b *app.Budgets, q mgx.UsageQuery, format string) error {
+	switch format {
+	case "json":
+		return b.EachUsage(ctx, q, func(r app.UsageRow) error { return printJSON(c, r) })
+	case "csv":
+		out, err := app.NewUsageCSV(c.out, q.By)
+		if err == nil {
+			err = b.EachUsage(ctx, q, out.Write)
+		}
+		if err == nil {
+			err = out.Flush()
+		}
+		return err
+	case "table":
+		return c.usageTable(ctx, b, q)
+	}
+	return usage("bad_format", "--format takes table, csv or json, not %q", format)
+}
+
+func (c *cli) usageTable(ctx context.Context, b *app.Budgets, q mgx.UsageQuery) error {
+	var total mgx.UsageLine
+	line := func(l mgx.UsageLine) {
+		c.printf("%-40s %8d %12d %12d %12d %12d  %12s\n", ui.Text(orElse(l.Key, "-")), l.Calls, l.Usage.Prompt, l.Usage.Completion, l.Usage.Cached, l.Usage.Reasoning, l.Cost)
+	}
+	c.printf("%-40s %8s %12s %12s %12s %12s  %12s\n", q.By, "CALLS", "PROMPT", "COMPLETION", "CACHED", "REASONING", "COST")
+	err := b.EachUsage(ctx, q, func(r app.UsageRow) error {
+		line(r.UsageLine)
+		r.Key = ""
+		total = total.Add(r.UsageLine)
+		return nil
+	})
+	if err != nil {
+		return err
+	}
+	total.Key = "all"
+	line(total)
+	if total.Lost > 0 {
+		fmt.Fprintf(c.err, "%s of that is of calls that nobody came back from, and counts as set aside.\n", total.Lost)
+	}
+	if total.OpenRows > 0 {
+		fmt.Fprintf(c.err, "%s more is set aside for %d calls under way.\n", total.Open, total.OpenRows)
+	}
+	return nil
+}
+
+func sortedKeys[V any](m map[string]V) []string { return slices.Sorted(maps.Keys(m)) }
