@@ -156,7 +156,7 @@ func StreamError(raw []byte) *CallError {
 	body := ParseError(raw)
 	fault, noModel := Classify(0, body)
 	return &CallError{
-		Fault: fault, NoModel: noModel, Filtered: body.filtered(), RetryAfter: body.retryDelay(),
+		Fault: fault, NoModel: noModel, Filtered: fault == FaultRequest && body.filtered(), RetryAfter: body.retryDelay(),
 		Message: cmp.Or(body.Message, body.Type, "no explanation"),
 	}
 }

@@ -19,6 +19,10 @@ type ErrorBody struct {
 	Status  string `json:"status"` // Google's name of the status
 	// Details are Google's: why exactly, and how long to wait.
 	Details []ErrorDetail `json:"details"`
+	// Metadata is OpenRouter's: why a prompt was flagged.
+	Metadata struct {
+		Reasons []any `json:"reasons"`
+	} `json:"metadata"`
 }
 
 // ErrorDetail is one of several kinds of detail; fields of others are empty.
@@ -41,8 +45,12 @@ func (b ErrorBody) retryDelay() time.Duration {
 	return 0
 }
 
-// filtered reports whether a content filter refused the prompt, as Azure says it.
-func (b ErrorBody) filtered() bool { return codeText(b.Code) == "content_filter" }
+// filtered reports whether a content filter or a policy refused the prompt: Azure
+// and OpenAI say it by the code, OpenRouter by reasons (with a 403).
+func (b ErrorBody) filtered() bool {
+	code := codeText(b.Code)
+	return code == "content_filter" || strings.Contains(code, "_policy") || len(b.Metadata.Reasons) > 0
+}
 
 // words is all that an error says about its kind.
 func (b ErrorBody) words() string {
@@ -117,6 +125,8 @@ var (
 func Classify(status int, body ErrorBody) (fault Fault, noModel bool) {
 	words := body.words()
 	switch {
+	case body.filtered() && status < 429:
+		return FaultRequest, false
 	case saysNoKey.MatchString(words): // Google: 400
 		return FaultAuth, false
 	case saysNoMoney.MatchString(words) || status == http.StatusPaymentRequired || body.Type == "billing_error":
@@ -169,8 +179,6 @@ func typeFault(words string) Fault {
 		{"deadline_exceeded", FaultTimeout},
 		{"invalid_request", FaultRequest},
 		{"invalid_argument", FaultRequest},
-		{"content_filter", FaultRequest},
-		{"_policy", FaultRequest}, // bio_policy, content_policy_violation …
 		{"not_found_error", FaultRequest},
 		{"request_too_large", FaultRequest},
 		{"invalid_prompt", FaultRequest},

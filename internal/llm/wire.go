@@ -201,7 +201,7 @@ func (e *Endpoint) refused(resp *http.Response, model string) error {
 	}
 	return &CallError{
 		Provider: e.Provider, Model: model, Status: resp.StatusCode, Fault: fault, NoModel: noModel,
-		Filtered: body.filtered(), Message: Clean(body.Message, e.Secrets...), RetryAfter: wait,
+		Filtered: fault == FaultRequest && body.filtered(), Message: Clean(body.Message, e.Secrets...), RetryAfter: wait,
 		RequestID: requestID(resp.Header), KeySetting: e.KeySetting,
 	}
 }

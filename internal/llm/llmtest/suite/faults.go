@@ -114,7 +114,7 @@ func testRefused(t *testing.T, connect Connect) {
 		{"Gemini's prompt too long", 400, nil, `{"error":{"code":400,"message":"The input token count (1200000) exceeds the maximum number of tokens allowed (1048576).","status":"INVALID_ARGUMENT"}}`, llm.FaultTooLong, false, 0},
 		{"Azure's filter", 400, nil, `{"error":{"message":"The response was filtered due to the prompt triggering Azure OpenAI's content management policy.","type":null,"param":"prompt","code":"content_filter","status":400,"innererror":{"code":"ResponsibleAIPolicyViolation","content_filter_result":{"jailbreak":{"filtered":true,"detected":true}}}}}`, llm.FaultRequest, false, 0},
 		{"Mistral's validation", 422, nil, `{"object":"error","message":{"detail":[{"type":"extra_forbidden","loc":["body","stream_options"],"msg":"Extra inputs are not permitted"}]},"type":"invalid_request_error","param":null,"code":null}`, llm.FaultRequest, false, 0},
-		{"OpenRouter's moderation", 403, nil, `{"error":{"code":403,"message":"flagged","metadata":{"reasons":["x"]}}}`, llm.FaultAuth, false, 0},
+		{"OpenRouter's moderation", 403, nil, `{"error":{"code":403,"message":"flagged","metadata":{"reasons":["x"],"flagged_input":"y"}}}`, llm.FaultRequest, false, 0},
 		{"quota", 429, wait, `{"error":{"message":"You exceeded your current quota","type":"insufficient_quota","code":"insufficient_quota"}}`, llm.FaultQuota, false, 7 * time.Second},
 		{"server error", 500, wait, problem("api_error", "oops"), llm.FaultOverloaded, true, 0},
 		{"bad gateway", 502, nil, "<html>Bad Gateway</html>", llm.FaultOverloaded, true, 0},
@@ -126,6 +126,9 @@ func testRefused(t *testing.T, connect Connect) {
 		t.Run(c.name, func(t *testing.T) {
 			p, _ := serve(t, connect, &llmtest.Fault{Kind: llmtest.Status, Status: c.status, Header: c.header, Body: c.body})
 			e := callError(t, p, request("talker"))
+			if filtered := strings.Contains(c.name, "filter") || strings.Contains(c.name, "moderation"); e.Filtered != filtered {
+				t.Errorf("filtered: %v", e.Filtered)
+			}
 			if e.Fault != c.fault || e.Status != c.status || e.Retryable() != c.retry || e.RetryAfter != c.after || e.InStream {
 				t.Errorf("got %+v, retryable %v", e, e.Retryable())
 			}
