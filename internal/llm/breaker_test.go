@@ -101,7 +101,7 @@ func TestBreakerForgetsWhatIsOld(t *testing.T) {
 	for range 7 {
 		report(outcomeFailed)
 	}
-	now = now.Add(time.Minute)
+	now = now.Add(70 * time.Second)
 	report(outcomeFailed) // the seven are out of the window
 	if s, _, _, _ := b.look(now); s != BreakerClosed {
 		t.Fatalf("it is %s after one failure in the window", s)
@@ -111,5 +111,22 @@ func TestBreakerForgetsWhatIsOld(t *testing.T) {
 	}
 	if s, until, _, why := b.look(now); s != BreakerOpen || until.Sub(now) != 10*time.Second || why != "8 of 8 calls failed within 1m0s, the last: no" {
 		t.Fatalf("it is %s until %v: %s", s, until, why)
+	}
+}
+
+func TestBreakerWaitsLongerEachTime(t *testing.T) {
+	t.Parallel()
+	b := newBreaker(BreakerOptions{MinCalls: 1, Open: 10 * time.Second, MaxOpen: 35 * time.Second})
+	now := time.Unix(1_800_000_000, 0)
+	for _, want := range []time.Duration{10 * time.Second, 20 * time.Second, 35 * time.Second, 35 * time.Second} {
+		p, _, ok := b.allow(now)
+		if !ok {
+			t.Fatal("no probe is let through")
+		}
+		p.done(now, outcomeFailed, FaultOverloaded, "no")
+		if _, until, _, _ := b.look(now); until.Sub(now) != want {
+			t.Errorf("open for %v, want %v", until.Sub(now), want)
+		}
+		now = now.Add(want)
 	}
 }

@@ -306,6 +306,68 @@ func TestRefusedKeyIsNotTriedByAll(t *testing.T) {
 	})
 }
 
+// TestForbiddenModel: a 403 is about one model; others of the key may be allowed.
+func TestForbiddenModel(t *testing.T) {
+	t.Parallel()
+	r, first := two(nil, fails(CallError{Fault: FaultAuth, Status: 403}), answers("allowed", mgx.Usage{Prompt: 1, Completion: 1}))
+	req := testRequest()
+	req.Model = "first/secret"
+	if _, err := r.Call(t.Context(), req, nil, nil); !mgx.IsCode(err, "provider_auth") {
+		t.Fatal(err)
+	}
+	req.Model = "first/public"
+	if _, err := r.Call(t.Context(), req, nil, nil); err != nil || first.attempts != 2 {
+		t.Errorf("%v after %d attempts", err, first.attempts)
+	}
+}
+
+// TestProbeOfTheKeyIsGivenBack: an attempt that the model's breaker stops does
+// not use up the probe of the key's.
+func TestProbeOfTheKeyIsGivenBack(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		r, _ := two(nil, answers("ok", mgx.Usage{Prompt: 1, Completion: 1}))
+		ill, _ := r.direct("first/ill")
+		ill.key.breaker.trip(time.Now(), FaultAuth, "401")
+		time.Sleep(time.Minute) // the key is half-open
+		ill.state.breaker.trip(time.Now(), FaultAuth, "403")
+		c := &call{router: r, asked: testRequest(), queue: []*target{ill}, workspace: r.State.workspace("")}
+		if _, refusal, err := c.ask(t.Context(), ill); refusal == nil || err != nil {
+			t.Fatalf("got %v, %v", refusal, err)
+		}
+		req := testRequest()
+		req.Model = "first/well"
+		start := time.Now()
+		if _, err := r.Call(t.Context(), req, nil, nil); err != nil || time.Since(start) > 0 {
+			t.Errorf("%v after %v", err, time.Since(start))
+		}
+	})
+}
+
+// TestLimitsAreSettled: what a call did not use is there for the next, and a
+// call that the budget refused used nothing.
+func TestLimitsAreSettled(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		r, _ := two(nil, answers("ok", mgx.Usage{Prompt: 10, Completion: 5}))
+		r.Of = map[string]ProviderOptions{"first": {Limits: Limits{Tokens: 900, Requests: 1000}}}
+		req := testRequest() // is taken for 801 tokens
+		req.Model = "first/m"
+		start := time.Now()
+		for range 3 {
+			if _, err := r.Call(t.Context(), req, newLedger(1), nil); !mgx.IsCode(err, mgx.CodeBudgetExceeded) {
+				t.Fatal(err)
+			}
+			if _, err := r.Call(t.Context(), req, nil, nil); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if waited := time.Since(start); waited > 0 {
+			t.Errorf("three calls of 15 tokens waited %v for a limit of 900", waited)
+		}
+	})
+}
+
 func TestLimitsInTheRouter(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {

@@ -93,6 +93,7 @@ func TestStrategies(t *testing.T) {
 		{"vision", Rule{Require: Require{Capabilities: []string{CapVision}}}, nil, "good", "", "cheap/m it has no vision"},
 		{"context", Rule{Require: Require{Context: 500_000}}, nil, "good", "", "cheap/m its window of 100000 tokens is below the 500000"},
 		{"fallback", Rule{Candidates: candidates("near/m"), Fallback: []string{"good/m", "cheap/m"}}, nil, "near good cheap", "", ""},
+		{"unknown price", Rule{Strategy: Ordered, Candidates: candidates("good/unknown", "cheap/m")}, nil, "cheap", "", "good/unknown its price is not known"},
 		{"fallback only", Rule{Candidates: candidates("near/m"), Fallback: []string{"gone/m", "good/m"}}, long, "good", "first of the fallback chain", "gone/m its provider is not configured here"},
 	} {
 		if c.rule.Candidates == nil {
