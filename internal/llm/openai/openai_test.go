@@ -292,13 +292,13 @@ func TestQuirks(t *testing.T) {
 	}
 	newest := reasoning(EffortNone)
 	newest.Responses = true
-	alone := reasoning(EffortMinimal)
-	alone.Responses = true
+	codex, pro := reasoning(EffortLow), reasoning(EffortOwn)
+	codex.Responses, pro.Responses = true, true
 	for model, want := range map[string]Quirks{
 		"gpt-4o": plain, "gpt-4.1-mini": plain, "gpt-5-chat-latest": plain, "chatgpt-4o-latest": plain,
 		"o1": reasoning(EffortLow), "o3-mini": reasoning(EffortLow), "o4-mini-2025-04-16": reasoning(EffortLow),
 		"gpt-5": reasoning(EffortMinimal), "gpt-5-mini-2025-08-07": reasoning(EffortMinimal), "gpt-5.2": reasoning(EffortNone),
-		"gpt-5.4": newest, "gpt-5.6-terra": newest, "gpt-6-sol": newest, "gpt-10.1": newest, "gpt-5-codex": alone, "gpt-5-pro": alone,
+		"gpt-5.4": newest, "gpt-5.6-terra": newest, "gpt-6-sol": newest, "gpt-10.1": newest, "gpt-5-codex": codex, "gpt-5.1-codex-max": codex, "gpt-5-pro": pro, "o3-pro": pro, "gpt-5.4-pro": pro,
 	} {
 		if got := QuirksOf(DefaultBaseURL)(model); got != want {
 			t.Errorf("%s: %+v", model, got)

@@ -32,6 +32,7 @@ const (
 	EffortMinimal                  // reasoning_effort, minimal being the least
 	EffortLow                      // reasoning_effort, low being the least
 	EffortReasoning                // reasoning: {effort}, none included
+	EffortOwn                      // the model thinks as much as it will
 	EffortNever                    // the model does not think
 )
 
@@ -41,7 +42,7 @@ var least = map[Efforts]string{EffortNone: "none", EffortMinimal: "minimal", Eff
 // of maps an effort of a request; empty: it is left out.
 func (e Efforts) of(effort string) string {
 	switch {
-	case e == EffortNever:
+	case e == EffortNever || e == EffortOwn:
 		return ""
 	case effort == "none":
 		return least[e]
@@ -111,6 +112,13 @@ func openAIQuirks(model string) Quirks {
 		}
 	} else if oSeries.MatchString(model) {
 		q.Efforts = EffortLow
+	}
+	switch {
+	case q.Efforts == EffortNever:
+	case strings.Contains(model, "codex"): // low is its least, of every version
+		q.Efforts = EffortLow
+	case responsesAlone.MatchString(model):
+		q.Efforts = EffortOwn
 	}
 	if q.Efforts != EffortNever {
 		q.MaxCompletionTokens, q.NoSampling = true, true
