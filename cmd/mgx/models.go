@@ -6,6 +6,8 @@ import (
 	"strings"
 	"sync"
 
+	"go.opentelemetry.io/otel"
+
 	"mgx"
 	"mgx/internal/llm"
 	"mgx/internal/llm/llmtest"
@@ -206,3 +208,7 @@ func (m *models) facts(provider, model string) llm.Facts {
 	f, _ := llm.NewRouter(m.options()).Known(provider + "/" + model)
 	return f
 }
+
+// observe reports the health of models with the metrics of this process. A server
+// does, once.
+func (m *models) observe() error { return m.state.Observe(otel.GetMeterProvider()) }

@@ -69,6 +69,9 @@ func (c *cli) serve(ctx context.Context, listen string, workers int) (err error)
 		return err
 	}
 	defer func() { err = errors.Join(err, n.close()) }()
+	if err := n.models.observe(); err != nil {
+		return err
+	}
 	s, err := newServer(ctx, n, n.webhooks(c.cfg))
 	if err != nil {
 		return err
