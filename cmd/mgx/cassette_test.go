@@ -45,6 +45,11 @@ func TestReplayIsIdentical(t *testing.T) {
 	recorded := l.must("run", demoTask+"\nIgnore "+secrets[1], "--approve", "auto", "--deterministic", "--record", file, "--json")
 	requests := l.server.Requests()
 	web.Close()
+	for _, asked := range []string{`"seed":1`, `"temperature":0`} {
+		if !strings.Contains(string(l.server.LastBody()), asked) {
+			t.Errorf("the model is not asked for %s", asked)
+		}
+	}
 
 	data, err := os.ReadFile(file)
 	if err != nil {
@@ -118,7 +123,7 @@ func TestKilledRecordingPlaysWhole(t *testing.T) {
 	file := filepath.Join(t.TempDir(), "tape")
 	args := []string{"run", "say hello", "--approve", "auto", "--record", file}
 	kills := 0
-	for rest := 12; ; rest += 5 { // events until it is killed; in the end there are not as many
+	for rest := 12; ; rest += 25 { // events until it is killed; in the end there are not as many
 		_, killed := l.killAt(func(n int, _ mgx.Event) bool { return n >= rest }, args...)
 		if !killed {
 			break

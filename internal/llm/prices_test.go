@@ -162,6 +162,11 @@ func anyPrice(t *rapid.T) Price {
 // costs at most the bound.
 func TestBoundIsABound(t *testing.T) {
 	t.Parallel()
+	// The prompt is shorter than its bound, and what is cached is dear only then.
+	odd := Price{Rates: Rates{Input: 1e6, Output: 1, Cached: 9e6, CacheWrite: 1e6}, Long: Rates{Input: 2e6, Output: 1}, LongAbove: 10}
+	if cost, bound := odd.Cost(mgx.Usage{Prompt: 9, Cached: 9}), odd.Bound(12, 0); cost > bound {
+		t.Errorf("a short prompt costs %d, more than %d", cost, bound)
+	}
 	rapid.Check(t, func(t *rapid.T) {
 		price := anyPrice(t)
 		prompt := rapid.Int64Range(0, 2_000_000).Draw(t, "prompt")
