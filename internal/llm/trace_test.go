@@ -93,6 +93,24 @@ func (m listeningMeter) Int64Counter(name string, _ ...metric.Int64CounterOption
 	return counts{instrument: instrument{m.l, name}}, nil
 }
 
+type gauge struct {
+	mnoop.Int64Observer
+	instrument
+}
+
+func (g gauge) Observe(n int64, o ...metric.ObserveOption) {
+	g.note(float64(n), metric.NewObserveConfig(o).Attributes())
+}
+
+func (m listeningMeter) Int64ObservableGauge(name string, o ...metric.Int64ObservableGaugeOption) (metric.Int64ObservableGauge, error) {
+	for _, callback := range metric.NewInt64ObservableGaugeConfig(o...).Callbacks() {
+		if err := callback(context.Background(), gauge{instrument: instrument{m.l, name}}); err != nil {
+			return nil, err
+		}
+	}
+	return mnoop.Int64ObservableGauge{}, nil
+}
+
 func (l *listener) Meter(string, ...metric.MeterOption) metric.Meter { return listeningMeter{l: l} }
 
 func (l *listener) Tracer(string, ...trace.TracerOption) trace.Tracer { return listeningTracer{l: l} }
@@ -144,7 +162,12 @@ func TestReports(t *testing.T) {
 	if _, err := r.Call(t.Context(), req, nil, nil); err != nil {
 		t.Fatal(err)
 	}
+	if err := r.State.Observe(l); err != nil {
+		t.Fatal(err)
+	}
 	for _, want := range []string{
+		"mgx.llm.breaker 2 mgx.model=m mgx.provider=first",
+		"mgx.llm.breaker 0 mgx.model=m mgx.provider=second",
 		"span chat m (client) gen_ai.operation.name=chat gen_ai.provider.name=first gen_ai.request.model=m gen_ai.request.max_tokens=1000 gen_ai.request.stream=true mgx.attempt=1 mgx.agent.role=tester Error:quota_exceeded error.type=quota_exceeded",
 		"gen_ai.response.model=m gen_ai.response.finish_reasons=[\"stop\"] gen_ai.usage.input_tokens=10 gen_ai.usage.output_tokens=5",
 		"error.type=quota_exceeded gen_ai.operation.name=chat gen_ai.provider.name=first gen_ai.request.model=m",
