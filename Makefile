@@ -19,7 +19,7 @@ BENCHTIME ?= 200ms
 TESTFLAGS ?=
 
 .NOTPARALLEL:
-.PHONY: help test check docs sdk build demo bench fuzz kill need
+.PHONY: help test check docs sdk build demo bench fuzz kill soak need
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-6s %s\n", $$1, $$2 }' Makefile
@@ -51,6 +51,9 @@ fuzz: ## every fuzz target for FUZZTIME each
 
 kill: ## kill -9 a run at every one of its events, and resume it (make test does a sample)
 	@MGX_KILL=all go test -count=1 -timeout=30m -run 'Killed|TwoProcesses' ./cmd/mgx
+
+soak: ## kill servers, writers, readers and PostgreSQL for minutes; a reader 500,000 events behind
+	@MGX_SOAK=1 go test -v -count=1 -timeout=40m -run '^(TestSoak|TestFarBehind|TestCatchUpInBoundedMemory)$$' ./cmd/mgx ./client | grep -v '^=== '
 
 need:
 	@scripts/need.sh

@@ -11,6 +11,7 @@ import (
 	"mgx"
 	"mgx/internal/event"
 	"mgx/internal/store"
+	"mgx/internal/store/pgtest"
 )
 
 // Bad input through the real store: a clear problem, and nothing stored, also
@@ -21,7 +22,12 @@ func TestBadEventsAreNotStored(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	s, err := store.Open(context.Background(), filepath.Join(t.TempDir(), "mgx.db"), store.Options{Check: registry.Check})
+	t.Run("SQLite", func(t *testing.T) { badEvents(t, registry, filepath.Join(t.TempDir(), "mgx.db")) })
+	t.Run("PostgreSQL", func(t *testing.T) { badEvents(t, registry, pgtest.NewDatabase(t)) })
+}
+
+func badEvents(t *testing.T, registry *event.Registry, at string) {
+	s, err := store.Open(context.Background(), at, store.Options{Check: registry.Check})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -67,7 +73,12 @@ func TestBadEventsAreNotStored(t *testing.T) {
 // its id is refused.
 func TestOneIDIsOneEvent(t *testing.T) {
 	t.Parallel()
-	s := open(t, filepath.Join(t.TempDir(), "mgx.db"))
+	t.Run("SQLite", func(t *testing.T) { oneID(t, filepath.Join(t.TempDir(), "mgx.db")) })
+	t.Run("PostgreSQL", func(t *testing.T) { oneID(t, pgtest.NewDatabase(t)) })
+}
+
+func oneID(t *testing.T, at string) {
+	s := open(t, at)
 	sc := begin(t, s)
 	first := note(sc, "first")
 	commit(t, s, first)
@@ -86,6 +97,10 @@ func TestOneIDIsOneEvent(t *testing.T) {
 		if !mgx.IsCode(err, mgx.CodeConflict) {
 			t.Errorf("other %s under the same id: %v, want a conflict", name, err)
 		}
+	}
+	stored, err := s.Events(context.Background(), store.EventQuery{Run: sc.Run})
+	if err != nil || len(stored) != 2 || string(stored[1].Data) != string(first.Data) {
+		t.Errorf("stored is %v %v", stored, err)
 	}
 }
 
