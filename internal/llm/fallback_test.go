@@ -319,6 +319,11 @@ func TestForbiddenModel(t *testing.T) {
 	if _, err := r.Call(t.Context(), req, nil, nil); err != nil || first.attempts != 2 {
 		t.Errorf("%v after %d attempts", err, first.attempts)
 	}
+	req.Model = "first/secret"
+	r.Patience.Alone = time.Second
+	if _, err := r.Call(t.Context(), req, nil, nil); !mgx.IsCode(err, "provider_auth") || first.attempts != 2 {
+		t.Errorf("the forbidden one again: %v after %d attempts", err, first.attempts)
+	}
 }
 
 // TestProbeOfTheKeyIsGivenBack: an attempt that the model's breaker stops does
