@@ -228,7 +228,15 @@ func (w *work) message() string {
 	if body := strings.TrimSpace(w.done.Body); body != "" {
 		msg += "\n" + body + "\n"
 	}
-	return fmt.Sprintf("%s\nAssisted-by: MGX (%s)\n", msg, w.in.Settings.Model)
+	return fmt.Sprintf("%s\nAssisted-by: MGX (%s)\n", msg, w.authorModel())
+}
+
+// authorModel is the model that the author worked on last, as far as the journal
+// says; it need not be the one that was asked for.
+func (w *work) authorModel() string {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return orElse(w.routes["implementer"], w.in.Settings.Model)
 }
 
 // review has fresh agents judge the change and the author revise it, until
