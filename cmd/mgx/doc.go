@@ -28,7 +28,10 @@ Package internal/workflow runs ordinary Go functions durably. Read doc.go for th
 promises, step.go for the heart: find the record of a step, or do it and record it
 with its events.
 
-Package internal/llm is the path of one model call: reserve, call, retry, settle.
+Package internal/llm is the path of one model call: choose, reserve, call, retry or
+fall back, settle. Read router.go, then route.go for the choice, call.go for what follows
+a failure, admit.go for breakers and limits, attempt.go for one attempt; state.go is what
+the routers of a process share.
 Its sub-packages speak the wire dialects, four of them: openai has Chat Completions
 and Responses, anthropic Messages, gemini generateContent (docs/providers.md).
 llmtest has the scripted model of the demo, a server in every dialect, and the

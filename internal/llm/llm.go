@@ -1,5 +1,6 @@
 // Package llm is the contract between MGX and whatever serves a model, and the
-// path of one call: reserve money, call, retry, settle.
+// path of one call: choose a model, reserve money, call, retry or fall back,
+// settle.
 //
 // A [Provider] speaks one wire dialect to one endpoint. It owns no retries, no
 // time-outs and no budget: those are the [Router]'s, so that each has one owner.
@@ -74,7 +75,7 @@ type ToolSpec struct {
 
 // Request is one call to a model.
 type Request struct {
-	Model       string     `json:"model"` // as the provider names it
+	Model       string     `json:"model"` // to the Router: provider/model or a policy; to a Provider: as it names it
 	System      string     `json:"system"`
 	Messages    []Message  `json:"messages"`
 	Tools       []ToolSpec `json:"tools,omitempty"`
