@@ -78,8 +78,9 @@ func (r *Router) facts(provider, model string, price Price) Facts {
 // matching returns the facts of the longest pattern that matches.
 func matching(all []ModelFacts, name string) (f Facts) {
 	longest := -1
+	name = flat(name)
 	for _, m := range all {
-		if ok, _ := path.Match(flat(m.Pattern), flat(name)); ok && len(m.Pattern) > longest {
+		if ok, _ := path.Match(flat(m.Pattern), name); ok && len(m.Pattern) > longest {
 			f, longest = m.Facts, len(m.Pattern)
 		}
 	}
@@ -90,5 +91,8 @@ func matching(all []ModelFacts, name string) (f Facts) {
 // covers them.
 func flat(name string) string {
 	provider, model, _ := strings.Cut(name, "/")
+	if !strings.Contains(model, "/") {
+		return name
+	}
 	return provider + "/" + strings.ReplaceAll(model, "/", "\x00")
 }
