@@ -302,3 +302,24 @@ func sse(t testing.TB, body []byte) (all []llm.SSE) {
 	}
 	return all
 }
+
+type (
+	keyID      = mgx.KeyID
+	gatewayKey = mgx.GatewayKey
+)
+
+// endless is a model that says something again and again.
+type endless struct{}
+
+func (endless) Resolve(_ context.Context, _ mgx.WorkspaceID, name string) (gateway.Model, error) {
+	return gateway.Model{Name: name}, nil
+}
+
+func (endless) List(context.Context, mgx.WorkspaceID) ([]gateway.Model, error) { return nil, nil }
+
+func (endless) Call(ctx context.Context, _ mgx.WorkspaceID, _ *llm.Request, _ llm.Account, watch func(llm.Chunk)) (*llm.Result, error) {
+	for ctx.Err() == nil {
+		watch(llm.Chunk{Text: "again and again "})
+	}
+	return &llm.Result{}, ctx.Err()
+}
