@@ -69,6 +69,8 @@ var mayImport = map[string][]string{
 	"internal/store/storetest": {"internal/store"},
 	"internal/store/pgtest":    {},
 	"internal/telemetry":       {},
+
+	"internal/telemetry/observe": {},
 }
 
 // stdOnly are the packages that import no module but ours.

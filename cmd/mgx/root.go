@@ -19,8 +19,9 @@ type cli struct {
 	out, err io.Writer
 	getenv   func(string) string
 
-	json bool
-	cfg  *config.Config
+	json    bool
+	metrics bool // the command collects metrics
+	cfg     *config.Config
 }
 
 // command builds the whole command tree; each subcommand has a file of its own.

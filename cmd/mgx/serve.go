@@ -64,6 +64,7 @@ func (c *cli) serve(ctx context.Context, listen string, workers int) (err error)
 		return err
 	}
 	defer listener.Close()
+	c.metrics = true
 	n, err := c.openAny(ctx)
 	if err != nil {
 		return err
@@ -72,7 +73,7 @@ func (c *cli) serve(ctx context.Context, listen string, workers int) (err error)
 	if err := n.models.observe(); err != nil {
 		return err
 	}
-	s, err := newServer(ctx, n, n.webhooks(c.cfg))
+	s, err := newServer(ctx, n, n.webhooks(c.cfg), "http://"+listener.Addr().String())
 	if err != nil {
 		return err
 	}
@@ -90,6 +91,7 @@ func (c *cli) serve(ctx context.Context, listen string, workers int) (err error)
 	ctx, stopWork := context.WithCancel(ctx) // also when the listener fails
 	defer stopWork()
 	work.Go(func() { n.deliverer(c.cfg).Run(ctx) })
+	work.Go(func() { n.consume(ctx, s.contracts, n.aliveHere(c.cfg)) })
 	work.Go(func() { n.retainDaily(ctx) })
 	work.Go(func() { n.reap(ctx) })
 	work.Go(func() { n.renewKeys(ctx, s.hub) })
@@ -139,9 +141,11 @@ type server struct {
 	web     *api.Server
 	gateway *gateway.Server
 	token   secret
+
+	contracts *event.Registry
 }
 
-func newServer(ctx context.Context, n *node, hooks *webhook.Endpoints) (*server, error) {
+func newServer(ctx context.Context, n *node, hooks *webhook.Endpoints, address string) (*server, error) {
 	token, err := openSecret(n.data, "token")
 	if err != nil {
 		return nil, err
@@ -159,16 +163,19 @@ func newServer(ctx context.Context, n *node, hooks *webhook.Endpoints) (*server,
 		return nil, err
 	}
 	hub := event.NewHub(event.HubOptions{
-		Source: n.store, Epoch: epoch, Key: keys[0], Keys: n.knownResumeKeys, Authorize: event.OneWorkspace(mgx.DefaultWorkspace), Contracts: contracts, Log: n.log,
+		Source: n.store, Epoch: epoch, Key: keys[0], Keys: n.knownResumeKeys, Authorize: event.OneWorkspace(mgx.DefaultWorkspace), Contracts: contracts, Server: address, Log: n.log,
 	})
 	hub.SetKeys(keys...)
 	n.deltas = showLive(hub)
 	gate := n.gateway()
 	web := api.New(api.Options{
 		Gateway: gate,
-		Hub:     hub, Contracts: contracts, Token: token.value, Actor: n.app.Actor, Checks: checks(n.store, hub, n.data), Log: n.log, Webhooks: hooks, Budgets: n.budgets(), Consumers: n.store,
+		Hub:     hub, Contracts: contracts, Token: token.value, Actor: n.app.Actor, Checks: checks(n.store, hub, n.data), Log: n.log, Webhooks: hooks, Budgets: n.budgets(), Consumers: n.store, Metrics: n.seen.Metrics(),
 	})
-	return &server{hub: hub, web: web, gateway: gate, token: token}, nil
+	if err := observeServer(n.meters, n.store, hub, contracts); err != nil {
+		return nil, err
+	}
+	return &server{hub: hub, web: web, gateway: gate, token: token, contracts: contracts}, nil
 }
 
 // showLive passes what agents and their programs say on to those who watch.

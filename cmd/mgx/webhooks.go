@@ -24,11 +24,16 @@ func (n *node) webhooks(cfg *config.Config) *webhook.Endpoints {
 
 // deliverer is what sends to them.
 func (n *node) deliverer(cfg *config.Config) *webhook.Deliverer {
-	o := webhook.Options{Store: n.store, Guard: webhook.Guard{Allow: cfg.WebhookAllow}, Log: n.log, Owner: n.owner.id}
-	if !store.IsPostgres(cfg.Database) {
-		o.Alive = n.owner.alive // all owners are of this data directory
+	return webhook.New(webhook.Options{Store: n.store, Guard: webhook.Guard{Allow: cfg.WebhookAllow}, Log: n.log, Owner: n.owner.id, Alive: n.aliveHere(cfg)})
+}
+
+// aliveHere tells whether the owner of a lease is alive, where all owners are of
+// this data directory; nil elsewhere, where only time tells.
+func (n *node) aliveHere(cfg *config.Config) func(string) bool {
+	if store.IsPostgres(cfg.Database) {
+		return nil
 	}
-	return webhook.New(o)
+	return n.owner.alive
 }
 
 func addWebhookAllow(flags *pflag.FlagSet) {

@@ -22,6 +22,7 @@ import (
 	"mgx/internal/store"
 	"mgx/internal/team"
 	"mgx/internal/telemetry"
+	"mgx/internal/telemetry/observe"
 	"mgx/internal/tool"
 	"mgx/internal/workflow"
 )
@@ -38,6 +39,8 @@ type node struct {
 	redact *guard.Redactor
 	models *models
 	deltas func(mgx.RunID, team.Delta) // may be set before work begins
+	meters *meters
+	seen   *observe.Process // nil: nothing that is measured leaves the process
 }
 
 // openAny opens a node for a command that may call whatever model a run names.
@@ -67,7 +70,11 @@ func (c *cli) open(ctx context.Context, m *models) (*node, error) {
 	if path == "" {
 		path = filepath.Join(n.data, "mgx.db")
 	}
-	if n.store, err = store.Open(ctx, path, store.Options{Check: contracts.Check, Redact: n.redact.Bytes, Keep: kept(contracts)}); err != nil {
+	if err := n.measure(ctx, c); err != nil {
+		return nil, err
+	}
+	keep := kept(contracts)
+	if n.store, err = store.Open(ctx, path, store.Options{Check: n.meters.checked(contracts, keep), Redact: n.redact.Bytes, Keep: keep}); err != nil {
 		return nil, err
 	}
 	if n.owner, err = newOwner(n.data); err != nil {
@@ -97,6 +104,7 @@ func (c *cli) open(ctx context.Context, m *models) (*node, error) {
 }
 
 func (n *node) close() error {
+	n.unmeasure()
 	n.owner.close()
 	return n.store.Close()
 }

@@ -22,11 +22,16 @@ type page struct {
 // getEvents returns a page of the log. It looks at a bounded part of the log at
 // once, so a page may be empty and still have a next one.
 func (s *Server) getEvents(w http.ResponseWriter, r *http.Request) error {
-	q, err := parseQuery(r, "limit", "page_token")
+	q, err := parseQuery(r, "limit", "page_token", "format")
 	if err != nil {
 		return err
 	}
-	req := event.PageRequest{Actor: s.o.Actor, Channels: q.channels, Types: q.types, After: q.after, Resume: q.Get("page_token"), Versions: q.versions, Reader: s.o.Actor}
+	w.Header().Set("Vary", "Accept")
+	cloud, err := pageForm(q, r)
+	if err != nil {
+		return err
+	}
+	req := event.PageRequest{Cloud: cloud, Actor: s.o.Actor, Channels: q.channels, Types: q.types, After: q.after, Resume: q.Get("page_token"), Versions: q.versions, Reader: s.o.Actor}
 	if req.Limit, err = q.number("limit", 100, 1, 500); err != nil {
 		return err
 	}
@@ -40,6 +45,9 @@ func (s *Server) getEvents(w http.ResponseWriter, r *http.Request) error {
 	out := page{Events: make([]json.RawMessage, len(found.Events)), Resume: found.Resume}
 	for i, text := range found.Events {
 		out.Events[i] = text
+	}
+	if cloud {
+		return writeBatch(w, r, out.Events, found)
 	}
 	if found.More {
 		out.Next = found.Resume

@@ -20,6 +20,7 @@ const (
 	codeSubprotocol     = "bad_subprotocol"
 	codeFull            = "too_many_connections"
 	codeReset           = "reset"
+	codeNotAcceptable   = "not_acceptable"
 )
 
 // problem is a body of RFC 9457. Code is stable; the fields of event.Reset are
@@ -40,6 +41,7 @@ var statuses = map[string]int{
 	codeUnauthenticated:   http.StatusUnauthorized,
 	codeMethod:            http.StatusMethodNotAllowed,
 	codeHost:              http.StatusMisdirectedRequest,
+	codeNotAcceptable:     http.StatusNotAcceptable,
 	event.CodeUnknownType: http.StatusNotFound,
 	event.CodeVersionGone: http.StatusGone,
 	"body_too_large":      http.StatusRequestEntityTooLarge,

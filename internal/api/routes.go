@@ -32,6 +32,7 @@ func (s *Server) routes() []route {
 	return []route{
 		{"GET /health/live", s.getLive, open},
 		{"GET /health/ready", s.getReady, open},
+		{"GET /metrics", s.getMetrics, 0},
 
 		{"GET /api/v1/events", s.getEvents, 0},
 		{"GET /api/v1/events/stream", s.getStream, stream},

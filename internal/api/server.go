@@ -40,6 +40,7 @@ type Options struct {
 	Budgets   *app.Budgets       // nil: there are none
 	Gateway   http.Handler       // of everything below /v1/, with keys of its own; nil: nothing
 	Consumers Consumers          // nil: none is told of
+	Metrics   http.Handler       // nil: none are collected
 
 	Connections   int           // most WebSocket and SSE connections at once; 4096
 	Subscriptions int           // most in one WebSocket connection; 32

@@ -34,7 +34,7 @@ func (s *Server) getSocket(w http.ResponseWriter, r *http.Request) error {
 	if !slices.Contains(protocols(r), subprotocol) {
 		return mgx.Errorf(mgx.KindUsage, codeSubprotocol, "connect by WebSocket with the sub-protocol %s", subprotocol)
 	}
-	first, name, err := firstFrame(r)
+	first, name, cloud, err := firstFrame(r)
 	if err != nil {
 		return err
 	}
@@ -54,24 +54,27 @@ func (s *Server) getSocket(w http.ResponseWriter, r *http.Request) error {
 		return conn.Close(closeUnauthenticated, codeUnauthenticated)
 	}
 	conn.SetReadLimit(maxFrame)
-	c := &socket{server: s, conn: conn, net: out.conn, subs: map[string]*event.Subscription{}, name: name}
+	c := &socket{server: s, conn: conn, net: out.conn, subs: map[string]*event.Subscription{}, name: name, cloud: cloud}
 	c.serve(first)
 	return nil
 }
 
-// firstFrame is the subscription that a request's query asks for, if any, and
-// the name that the client gives itself.
-func firstFrame(r *http.Request) (*clientFrame, string, error) {
-	q, err := parseQuery(r, "last_event_id", "live", "client")
+// firstFrame is the subscription that a request's query asks for, if any, the
+// name that the client gives itself, and whether it wants CloudEvents.
+func firstFrame(r *http.Request) (first *clientFrame, name string, cloud bool, err error) {
+	q, err := parseQuery(r, "last_event_id", "live", "client", "format")
+	if err == nil && q.Has("format") {
+		cloud, err = cloudFormat(q.Get("format"))
+	}
 	if err != nil || !q.Has("channel") {
-		return nil, q.Get("client"), err
+		return nil, q.Get("client"), cloud, err
 	}
 	f := &clientFrame{Type: "subscribe", ID: "0", Channels: list(q.Values["channel"]), Filter: &frameFilter{q.types}, Resume: q.Get("last_event_id"), Versions: q.versions}
 	if f.Resume == "" {
 		f.After = q.after
 	}
 	f.Live, err = q.flag("live")
-	return f, q.Get("client"), err
+	return f, q.Get("client"), cloud, err
 }
 
 // socket is one connection. Its own goroutine reads; each subscription has one
@@ -81,6 +84,7 @@ type socket struct {
 	conn   *websocket.Conn
 	net    *corked
 	name   string
+	cloud  bool // events are CloudEvents
 	bad    int
 	ctx    context.Context
 	stop   context.CancelFunc
@@ -202,7 +206,7 @@ func (c *socket) subscribe(f clientFrame) error {
 	if err := c.room(f.ID); err != nil {
 		return err
 	}
-	req.Actor, req.Reader, req.Stalled = c.server.o.Actor, c.server.o.Actor, c.stalled
+	req.Actor, req.Reader, req.Stalled, req.Cloud = c.server.o.Actor, c.server.o.Actor, c.stalled, c.cloud
 	sub, err := c.server.o.Hub.Subscribe(c.ctx, req)
 	if err != nil {
 		return err

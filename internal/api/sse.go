@@ -23,11 +23,16 @@ const retryAfter = 2 * time.Second
 // and live have theirs. A stream of one run that has ended and of which the
 // client has everything is answered with 204, which tells a browser to stop.
 func (s *Server) getStream(w http.ResponseWriter, r *http.Request) error {
-	q, err := parseQuery(r, "last_event_id", "live")
+	q, err := parseQuery(r, "last_event_id", "live", "format")
 	if err != nil {
 		return err
 	}
-	req := event.SubscribeRequest{Actor: s.o.Actor, Channels: q.channels, Types: q.types, After: q.after, Versions: q.versions, Reader: s.o.Actor}
+	w.Header().Set("Vary", "Accept")
+	cloud, err := streamForm(q, r)
+	if err != nil {
+		return err
+	}
+	req := event.SubscribeRequest{Cloud: cloud, Actor: s.o.Actor, Channels: q.channels, Types: q.types, After: q.after, Versions: q.versions, Reader: s.o.Actor}
 	if req.Live, err = q.flag("live"); err != nil {
 		return err
 	}

@@ -1,0 +1,18 @@
+package api
+
+import (
+	"net/http"
+
+	"mgx"
+)
+
+// getMetrics serves the metrics of this process, to whoever has the token.
+// Prometheus sends it with authorization: {credentials_file: …} in its scrape
+// configuration.
+func (s *Server) getMetrics(w http.ResponseWriter, r *http.Request) error {
+	if s.o.Metrics == nil {
+		return mgx.Errorf(mgx.KindUsage, mgx.CodeNotFound, "this server collects no metrics")
+	}
+	s.o.Metrics.ServeHTTP(w, r)
+	return nil
+}

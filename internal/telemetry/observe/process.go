@@ -1,0 +1,103 @@
+package observe
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"runtime"
+	"runtime/metrics"
+	"syscall"
+	"time"
+
+	"go.opentelemetry.io/otel/metric"
+)
+
+// What the process and the Go runtime are measured by, under the names that
+// OpenTelemetry gives them: https://opentelemetry.io/docs/specs/semconv/runtime/go-metrics/
+// and https://opentelemetry.io/docs/specs/semconv/system/process-metrics/.
+var processMeasures = []struct {
+	name, unit, help string
+	counts           bool // up only
+	read             func() float64
+}{
+	{"go.goroutine.count", "{goroutine}", "Goroutines that exist.", false, func() float64 { return float64(runtime.NumGoroutine()) }},
+	{"go.processor.limit", "{thread}", "Threads that may run Go code at once.", false, func() float64 { return float64(runtime.GOMAXPROCS(0)) }},
+	{"go.memory.used", "By", "Memory used by the Go runtime.", false, goMetric("/memory/classes/total:bytes")},
+	{"go.memory.gc.goal", "By", "Size of the heap at which the next collection ends.", false, goMetric("/gc/heap/goal:bytes")},
+	{"go.memory.allocated", "By", "Memory allocated on the heap.", true, goMetric("/gc/heap/allocs:bytes")},
+	{"go.memory.gc.cycles", "{cycle}", "Collections that were completed.", true, goMetric("/gc/cycles/total:gc-cycles")},
+	{"process.cpu.time", "s", "Processor time that was used.", true, cpuTime},
+	{"process.memory.usage", "By", "Memory that is resident.", false, resident},
+	{"process.unix.file_descriptor.count", "{file_descriptor}", "File descriptors that are open.", false, descriptors},
+	{"process.uptime", "s", "Time since the process began to measure.", false, func() float64 { return time.Since(begun).Seconds() }},
+}
+
+var begun = time.Now()
+
+// measureProcess has all that read whenever somebody asks.
+func measureProcess(m metric.Meter) error {
+	for _, one := range processMeasures {
+		help, unit := metric.WithDescription(one.help), metric.WithUnit(one.unit)
+		read := metric.WithFloat64Callback(func(_ context.Context, o metric.Float64Observer) error {
+			if v := one.read(); v >= 0 {
+				o.Observe(v)
+			}
+			return nil
+		})
+		var err error
+		if one.counts {
+			_, err = m.Float64ObservableCounter(one.name, help, unit, read)
+		} else {
+			_, err = m.Float64ObservableGauge(one.name, help, unit, read)
+		}
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func goMetric(name string) func() float64 {
+	return func() float64 {
+		s := []metrics.Sample{{Name: name}}
+		metrics.Read(s)
+		if s[0].Value.Kind() != metrics.KindUint64 {
+			return -1
+		}
+		return float64(s[0].Value.Uint64())
+	}
+}
+
+func cpuTime() float64 {
+	var u syscall.Rusage
+	if syscall.Getrusage(syscall.RUSAGE_SELF, &u) != nil {
+		return -1
+	}
+	return time.Duration(u.Utime.Nano() + u.Stime.Nano()).Seconds()
+}
+
+// resident and descriptors are known where there is /proc; -1 elsewhere.
+func resident() float64 {
+	text, err := os.ReadFile("/proc/self/statm")
+	if err != nil {
+		return -1
+	}
+	return parseResident(string(text))
+}
+
+func descriptors() float64 {
+	list, err := os.ReadDir("/proc/self/fd")
+	if err != nil {
+		return -1
+	}
+	return float64(len(list) - 1) // without the one that reads
+}
+
+// parseResident reads the second number of statm, in pages.
+func parseResident(statm string) float64 {
+	var size, pages int64
+	if _, err := fmt.Sscan(statm, &size, &pages); err != nil {
+		return -1
+	}
+	return float64(pages) * float64(os.Getpagesize())
+}
