@@ -78,14 +78,20 @@ func newEntry(r mgx.Reservation, lease *mgx.Lease, now time.Time) entry {
 
 // refusal is the cause of the error for a reservation that a budget does not
 // allow.
-type refusal struct{ budget mgx.Budget }
+type refusal struct {
+	budget                     mgx.Budget
+	settled, reserved, refused mgx.Money
+}
 
-func (r *refusal) Error() string { return string(r.budget.ID) }
+// Error has the amounts that decided, for logs, in nanodollars.
+func (r *refusal) Error() string {
+	return fmt.Sprintf("%s settled %d reserved %d limit %d refused %d", r.budget.ID, r.settled, r.reserved, r.budget.Limit, r.refused)
+}
 
 // allows refuses what is more than is left.
 func (l limit) allows(r mgx.Reservation) error {
 	taken := l.settled + l.reserved
-	cause := &refusal{budget: l.Budget}
+	cause := &refusal{l.Budget, l.settled, l.reserved, r.Amount}
 	if r.Unpriced {
 		return &mgx.Error{Kind: mgx.KindBudget, Code: mgx.CodePriceUnknown, Err: cause, Message: fmt.Sprintf(
 			"the price of %s/%s is not known, so %s cannot be kept: give the price with --price IN,OUT (US dollars per million tokens), or use another model", r.Provider, r.Model, l.Budget)}

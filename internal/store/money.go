@@ -23,11 +23,13 @@ import (
 type money struct {
 	locked   bool // no budget changes until the commit
 	entries  map[string]entry
+	changed  []string // entries, in the order in which they were
 	budgets  map[budgetKey][]mgx.Budget
 	counters map[counterKey]counter
 	saved    struct { // before the running change
 		entries  map[string]entry
 		counters map[counterKey]counter
+		changed  int
 	}
 	raised []mgx.Event // by the running change
 	made   []budgetKey // what it made budgets for
@@ -70,13 +72,14 @@ func newMoney() *money {
 }
 
 func (m *money) mark() {
-	m.saved.entries, m.saved.counters = map[string]entry{}, map[counterKey]counter{}
+	m.saved.entries, m.saved.counters, m.saved.changed = map[string]entry{}, map[counterKey]counter{}, len(m.changed)
 	m.raised, m.made = nil, nil
 }
 
 func (m *money) undo() {
 	maps.Copy(m.entries, m.saved.entries)
 	maps.Copy(m.counters, m.saved.counters)
+	m.changed = m.changed[:m.saved.changed]
 	for _, key := range m.made {
 		delete(m.budgets, key)
 	}
@@ -86,6 +89,9 @@ func (m *money) undo() {
 func (m *money) setEntry(e entry) {
 	if _, kept := m.saved.entries[e.ID]; !kept {
 		m.saved.entries[e.ID] = m.entries[e.ID]
+	}
+	if !m.entries[e.ID].dirty {
+		m.changed = append(m.changed, e.ID)
 	}
 	e.known, e.dirty = true, true
 	m.entries[e.ID] = e
@@ -237,8 +243,9 @@ func (t *tx) spent(b mgx.Budget, start int64) (settled, reserved mgx.Money, err 
 // pending are the rows that this transaction has changed and not written, as far
 // as a budget applies to them in the period.
 func (t *tx) pending(b mgx.Budget, start int64) (list []entry) {
-	for _, e := range t.money.entries {
-		if e.dirty && e.Workspace == b.Workspace && b.Scope.Of(e.Reservation) == b.ScopeID && startMicros(b.Period, e.ReservedAt) == start {
+	for _, id := range t.money.changed {
+		e := t.money.entries[id]
+		if e.Workspace == b.Workspace && b.Scope.Of(e.Reservation) == b.ScopeID && startMicros(b.Period, e.ReservedAt) == start {
 			list = append(list, e)
 		}
 	}
@@ -307,16 +314,15 @@ func (s *Store) writeMoney(ctx context.Context, f func(*tx) error) error {
 
 // saveMoney writes what this transaction has changed.
 func (t *tx) saveMoney() error {
-	for id, e := range t.money.entries {
-		if !e.dirty {
-			continue
-		}
+	for _, id := range t.money.changed {
+		e := t.money.entries[id]
 		if err := t.saveEntry(e); err != nil {
 			return err
 		}
 		e.dirty, e.stored, e.was = false, true, e.Settled
 		t.money.entries[id] = e
 	}
+	t.money.changed = nil
 	for k, c := range t.money.counters {
 		if !c.dirty {
 			continue
