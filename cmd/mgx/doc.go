@@ -60,6 +60,9 @@ the agent's loop to the workflow's steps. The roles are Markdown files in roles/
 
 Package internal/app holds the use cases, whoever asks.
 
+Package internal/gateway offers the models to other programs. Read decode.go for
+what becomes of a request, serve.go for a call's way, output.go for its answer.
+
 Package internal/webhook sends the log to addresses outside. Read doc.go for the
 promises, deliverer.go for the rounds it makes, courier.go and attempt.go for what
 one endpoint gets, guard.go for where it does not go.

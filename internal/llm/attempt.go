@@ -157,7 +157,11 @@ func (y *try) stream(ctx context.Context) (*seen, error) {
 	total := time.AfterFunc(t.Total, func() { cancel(y.timeout("no whole answer within %s", t.Total)) })
 	defer total.Stop()
 	wait := t.FirstByte
-	idle := time.AfterFunc(wait, func() { cancel(y.timeout("no answer for %s", t.FirstByte)) })
+	if y.inOnePiece() {
+		wait = t.Total
+	}
+	first := wait
+	idle := time.AfterFunc(first, func() { cancel(y.timeout("no answer for %s", first)) })
 	defer func() { idle.Stop() }()
 
 	s := &seen{started: y.router.Now()}

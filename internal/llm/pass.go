@@ -67,6 +67,13 @@ func untranslatable(provider, model string, p *Pass) *CallError {
 	}
 }
 
+// inOnePiece reports whether the answer will come as one document, of which
+// nothing is to be seen until it is whole.
+func (y *try) inOnePiece() bool {
+	p, ok := y.target.provider.(PassThrough)
+	return ok && y.req.Pass != nil && !y.req.Pass.Stream && p.Passes(y.req.Pass.Dialect, y.target.model)
+}
+
 // PassStream sends req's Pass on with another body and yields what decode makes
 // of the answer, each chunk with the bytes that it came in. The last bytes come
 // in a chunk of their own, before the one with the response.
