@@ -140,6 +140,7 @@ type books struct {
 
 	mu      sync.Mutex
 	changed *sync.Cond
+	taken   mgx.Money // settled, or open
 	open    map[string]mgx.Money
 	settled map[string]mgx.Settlement
 	events  []mgx.Event
@@ -174,16 +175,10 @@ func (a *account) Capped() bool { return a.cap > 0 }
 func (a *account) Reserve(s llm.Spend) error {
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	total := s.Amount
-	for _, m := range a.open {
-		total += m
-	}
-	for _, m := range a.settled {
-		total += m.Amount
-	}
-	if a.cap > 0 && total > a.cap {
+	if a.cap > 0 && a.taken+s.Amount > a.cap {
 		return mgx.Errorf(mgx.KindBudget, mgx.CodeBudgetExceeded, "the budget does not allow it")
 	}
+	a.taken += s.Amount
 	a.open[a.call+"/"+s.ID] = s.Amount
 	return nil
 }
@@ -204,6 +199,7 @@ func (a *account) settle(s mgx.Settlement) error {
 	if s.Amount > reserved {
 		a.t.Errorf("%s cost %s, more than the %s set aside", id, s.Amount, reserved)
 	}
+	a.taken += s.Amount - reserved
 	delete(a.open, id)
 	a.settled[id] = s
 	a.changed.Broadcast()
