@@ -8,6 +8,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"mgx/internal/sandbox/internal/seccomp"
 	"mgx/internal/sandbox/internal/shell"
 )
 
@@ -18,7 +19,8 @@ type program struct {
 	argv   []*byte
 	envv   []*byte
 	limits []rlimit
-	failed []byte // said on stderr when exec fails
+	filter *unix.SockFprog // of system calls; nil: none
+	failed []byte          // said on stderr when exec fails
 }
 
 type rlimit struct {
@@ -26,8 +28,8 @@ type rlimit struct {
 	value    unix.Rlimit
 }
 
-func newProgram(path string, args, env []string, limits []rlimit) (*program, error) {
-	p := &program{limits: limits, failed: []byte(shell.Complaint(args[0], shell.NotExecutable))}
+func newProgram(path string, args, env []string, limits []rlimit, filter *unix.SockFprog) (*program, error) {
+	p := &program{limits: limits, filter: filter, failed: []byte(shell.Complaint(args[0], shell.NotExecutable))}
 	var err error
 	if p.path, err = unix.BytePtrFromString(path); err != nil {
 		return nil, err
@@ -87,6 +89,12 @@ func (p *program) start() (pid int, errno syscall.Errno) {
 		p.exit(shell.NotExecutable)
 	}
 	syscall.RawSyscall6(unix.SYS_RT_SIGPROCMASK, unix.SIG_SETMASK, uintptr(unsafe.Pointer(&none)), 0, 8, 0, 0)
+	if p.filter != nil {
+		_, _, e := syscall.RawSyscall(unix.SYS_SECCOMP, unix.SECCOMP_SET_MODE_FILTER, seccomp.Flags, uintptr(unsafe.Pointer(p.filter)))
+		if e != 0 {
+			p.exit(shell.NotExecutable)
+		}
+	}
 	_, _, e = syscall.RawSyscall(unix.SYS_EXECVE, uintptr(unsafe.Pointer(p.path)),
 		uintptr(unsafe.Pointer(&p.argv[0])), uintptr(unsafe.Pointer(&p.envv[0])))
 	if e == syscall.ENOENT {

@@ -148,7 +148,7 @@ func (p plan) run() int {
 		tellStarted()
 		return code
 	}
-	prog, err := newProgram(file, p.Args, p.Env, rlimits(p.Limits))
+	prog, err := newProgram(file, p.Args, p.Env, rlimits(p.Limits), p.Walls.filter())
 	if err != nil {
 		return report("command", usageError{err})
 	}

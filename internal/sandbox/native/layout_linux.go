@@ -73,6 +73,7 @@ func system() plan {
 			{"/var/run", "/run"},
 		},
 		Mounts: []mount{{Kind: proc, Target: "/proc", Make: makeDir}},
+		Walls:  findWalls(),
 	}
 	for _, name := range masked {
 		p.mask(name)

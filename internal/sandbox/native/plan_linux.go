@@ -19,6 +19,12 @@ type plan struct {
 	Env    []string
 	Dir    string
 	Limits sandbox.Limits
+	Walls  walls
+}
+
+// walls are those that not every kernel has.
+type walls struct {
+	Seccomp bool
 }
 
 func (p plan) hasOverlay() bool {

@@ -14,12 +14,12 @@ func TestProbe(t *testing.T) {
 	if r.Driver != "native" || r.Level != sandbox.LevelBasic {
 		t.Errorf("%+v", r)
 	}
-	want := []string{"user namespace", "mounts", "pid namespace", "network namespace", "capabilities", "limits", "nested namespaces", "processes", "overlay"}
+	want := []string{"user namespace", "mounts", "pid namespace", "network namespace", "capabilities", "limits", "system call filter", "nested namespaces", "processes", "overlay"}
 	for i, c := range r.Checks {
 		if i >= len(want) || c.Name != want[i] {
 			t.Errorf("check %d is %s", i, c.Name)
 		}
-		if optional := i >= 6; !c.OK && !optional {
+		if optional := i >= 7; !c.OK && !optional {
 			t.Errorf("%s: %s", c.Name, c.Detail)
 		} else if !c.OK {
 			t.Logf("this machine: %s: %s", c.Name, c.Detail)

@@ -113,6 +113,7 @@ var attacks = map[string]func(args []string) error{
 	"mountns": func([]string) error { return unix.Unshare(unix.CLONE_NEWNS) },
 	"pidns":   func([]string) error { return unix.Unshare(unix.CLONE_NEWPID) },
 	"setns":   joinInit,
+	"call":    func(a []string) error { return calls[a[0]]() },
 	"mknod":   func([]string) error { return makeDevice("/tmp/device") },
 	"mknodws": func([]string) error { return makeDevice("device") },
 

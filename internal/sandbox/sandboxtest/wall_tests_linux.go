@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"runtime"
 	"strings"
 	"sync"
 	"testing"
@@ -27,6 +28,7 @@ var wallTests = []struct {
 	{"overlay", overlayKeeps},
 	{"overlay side by side", overlaySideBySide},
 	{"cache without a host directory", emptyCache},
+	{"a program of another architecture", otherArchitecture},
 	{"orphans of another session die at the end", orphans},
 	{"orphans of another session die at the deadline", orphansAtDeadline},
 	{"the command cannot end its init", initSurvives},
@@ -172,6 +174,28 @@ func overlaySideBySide(t *testing.T, d sandbox.Driver) {
 	all.Wait()
 	equal(t, "files", w.ok("ls /cache | wc -l | tr -d ' '"), "9")
 	equal(t, "appended", w.ok("grep -c '' /cache/secret"), "8")
+}
+
+// otherArchitecture runs the smallest program for the 32-bit calls of a 64-bit
+// machine, which ends itself with 0 where nobody filters.
+func otherArchitecture(t *testing.T, d sandbox.Driver) {
+	if runtime.GOARCH != "amd64" {
+		t.Skip("the program is for x86")
+	}
+	const header = "\x7fELF\x01\x01\x01\x00\x00\x00\x00\x00\x00\x00\x00\x00\x02\x00\x03\x00\x01\x00\x00\x00\x54\x80\x04\x08" +
+		"\x34\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x34\x00\x20\x00\x01\x00\x00\x00\x00\x00\x00\x00"
+	const segment = "\x01\x00\x00\x00\x00\x00\x00\x00\x00\x80\x04\x08\x00\x80\x04\x08\x5d\x00\x00\x00\x5d\x00\x00\x00\x05\x00\x00\x00\x00\x10\x00\x00"
+	const exit = "\x31\xdb\xb8\x01\x00\x00\x00\xcd\x80"
+	w := open(t, d, nil)
+	w.write("program", header+segment+exit)
+	must(t, os.Chmod(filepath.Join(w.work, "program"), 0o755))
+	switch o := w.run(sandbox.Command{Args: []string{"./program"}}); o.ExitCode {
+	case 128 + int(unix.SIGSYS):
+	case 126:
+		t.Skip("this kernel runs no 32-bit programs")
+	default:
+		t.Errorf("exit code %d", o.ExitCode)
+	}
 }
 
 func emptyCache(t *testing.T, d sandbox.Driver) {

@@ -2,10 +2,12 @@ package sandboxtest
 
 import (
 	"fmt"
+	"maps"
 	"net"
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -39,11 +41,12 @@ type attackCase struct {
 func Walls(t *testing.T, d sandbox.Driver) {
 	h := openHost(t, d)
 	var aims [][]string
-	for _, c := range attackCases {
+	cases := slices.Concat(attackCases, callCases())
+	for _, c := range cases {
 		aims = append(aims, c.args(h))
 	}
 	results := h.attack(t, aims...)
-	for i, c := range attackCases {
+	for i, c := range cases {
 		t.Run(c.name, func(t *testing.T) {
 			if aims[i] == nil {
 				t.Skip("there is nothing to aim at on this machine")
@@ -58,6 +61,14 @@ func Walls(t *testing.T, d sandbox.Driver) {
 	for _, c := range wallTests {
 		t.Run(c.name, func(t *testing.T) { c.test(t, d) })
 	}
+}
+
+// callCases is an attack with each system call that the filter refuses.
+func callCases() (cases []attackCase) {
+	for _, name := range slices.Sorted(maps.Keys(calls)) {
+		cases = append(cases, attackCase{"call " + name, aim("call", name), false})
+	}
+	return cases
 }
 
 // Teeth shows that attacks work where there are no walls.

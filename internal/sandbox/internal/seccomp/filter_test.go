@@ -1,0 +1,172 @@
+//go:build linux && (amd64 || arm64 || riscv64)
+
+package seccomp
+
+import (
+	"encoding/binary"
+	"testing"
+
+	"golang.org/x/sys/unix"
+	"pgregory.net/rapid"
+)
+
+// run is what the kernel does with a program: the few instructions that ours
+// have, on struct seccomp_data.
+func run(t interface{ Fatalf(string, ...any) }, code []unix.SockFilter, c Call) Answer {
+	data := make([]byte, 64)
+	binary.LittleEndian.PutUint32(data, c.Number)
+	binary.LittleEndian.PutUint32(data[4:], c.Arch)
+	for i, a := range c.Args {
+		binary.LittleEndian.PutUint64(data[16+8*i:], a)
+	}
+	var acc uint32
+	for pc := 0; pc < len(code); pc++ {
+		in := code[pc]
+		jump := func(holds bool) {
+			if holds {
+				pc += int(in.Jt)
+			} else {
+				pc += int(in.Jf)
+			}
+		}
+		switch in.Code {
+		case unix.BPF_LD | unix.BPF_W | unix.BPF_ABS:
+			acc = binary.LittleEndian.Uint32(data[in.K:])
+		case unix.BPF_JMP | unix.BPF_JEQ | unix.BPF_K:
+			jump(acc == in.K)
+		case unix.BPF_JMP | unix.BPF_JGT | unix.BPF_K:
+			jump(acc > in.K)
+		case unix.BPF_JMP | unix.BPF_JSET | unix.BPF_K:
+			jump(acc&in.K != 0)
+		case unix.BPF_RET | unix.BPF_K:
+			return Answer(in.K)
+		default:
+			t.Fatalf("instruction %d is %#x", pc, in.Code)
+		}
+	}
+	t.Fatalf("no answer")
+	return 0
+}
+
+// anyCall aims at what the policy knows, with noise in the high halves.
+func anyCall(t *rapid.T, p Policy) Call {
+	c := Call{Arch: p.Arch, Number: rapid.Uint32().Draw(t, "number")}
+	if rapid.IntRange(0, 9).Draw(t, "other arch") == 0 {
+		c.Arch = rapid.Uint32().Draw(t, "arch")
+	}
+	values := []uint32{0, 1}
+	if len(p.Rules) > 0 && rapid.Bool().Draw(t, "aimed") {
+		r := rapid.SampledFrom(p.Rules).Draw(t, "rule")
+		c.Number = r.Call
+		for _, a := range r.Cases {
+			for _, w := range a.When {
+				values = append(values, w.Value, w.Value&-w.Value)
+			}
+		}
+	}
+	for i := range c.Args {
+		c.Args[i] = uint64(rapid.SampledFrom(values).Draw(t, "low")) | uint64(rapid.Uint32().Draw(t, "high"))<<32
+	}
+	return c
+}
+
+func anyPolicy(t *rapid.T) Policy {
+	answers := rapid.SampledFrom([]Answer{Allow, Kill, Fail(unix.EPERM), Fail(unix.ENOSYS)})
+	p := Policy{Arch: rapid.Uint32().Draw(t, "arch"), Newest: rapid.Uint32Range(0, 500).Draw(t, "newest")}
+	for _, call := range rapid.SliceOfDistinct(rapid.Uint32Range(0, 500), rapid.ID[uint32]).Draw(t, "calls") {
+		r := Rule{Call: call, Else: answers.Draw(t, "else")}
+		for range rapid.IntRange(0, 4).Draw(t, "cases") {
+			c := Case{Then: answers.Draw(t, "then")}
+			for range rapid.IntRange(0, 3).Draw(t, "conditions") {
+				c.When = append(c.When, Cond{rapid.IntRange(0, 5).Draw(t, "arg"), rapid.Uint32().Draw(t, "value"), rapid.Bool().Draw(t, "mask")})
+			}
+			r.Cases = append(r.Cases, c)
+		}
+		p.Rules = append(p.Rules, r)
+	}
+	return p
+}
+
+// TestCompile holds programs against the meaning of their policies.
+func TestCompile(t *testing.T) {
+	t.Parallel()
+	for name, draw := range map[string]func(*rapid.T) Policy{
+		"any":             anyPolicy,
+		"commands":        func(*rapid.T) Policy { return Commands(true) },
+		"without sockets": func(*rapid.T) Policy { return Commands(false) },
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			rapid.Check(t, func(t *rapid.T) {
+				p := draw(t)
+				code := Compile(p)
+				for range 20 {
+					c := anyCall(t, p)
+					if got, want := run(t, code, c), p.Decide(c); got != want {
+						t.Fatalf("%+v: %#x, not %#x", c, got, want)
+					}
+				}
+			})
+		})
+	}
+}
+
+func TestCommands(t *testing.T) {
+	t.Parallel()
+	const high = 1 << 32
+	eperm, enosys, family := Fail(unix.EPERM), Fail(unix.ENOSYS), Fail(unix.EAFNOSUPPORT)
+	boxed, lite := Commands(true), Commands(false)
+	for _, c := range []struct {
+		what   string
+		policy Policy
+		call   Call
+		want   Answer
+	}{
+		{"read", boxed, Call{Number: unix.SYS_READ}, Allow},
+		{"another architecture", boxed, Call{Number: unix.SYS_READ, Arch: unix.AUDIT_ARCH_I386}, Kill},
+		{"x32", boxed, Call{Number: 0x40000000 | unix.SYS_READ}, enosys},
+		{"a call of the future", boxed, Call{Number: newest + 1}, enosys},
+		{"ptrace", boxed, Call{Number: unix.SYS_PTRACE}, eperm},
+		{"clone3", boxed, Call{Number: unix.SYS_CLONE3}, enosys},
+		{"fork", boxed, Call{Number: unix.SYS_CLONE, Args: [6]uint64{uint64(unix.SIGCHLD)}}, Allow},
+		{"thread", boxed, Call{Number: unix.SYS_CLONE, Args: [6]uint64{unix.CLONE_VM | unix.CLONE_THREAD | unix.CLONE_SIGHAND}}, Allow},
+		{"clone(NEWUSER)", boxed, Call{Number: unix.SYS_CLONE, Args: [6]uint64{unix.CLONE_NEWUSER | uint64(unix.SIGCHLD)}}, eperm},
+		{"clone(NEWNS) with high bits", boxed, Call{Number: unix.SYS_CLONE, Args: [6]uint64{unix.CLONE_NEWNS | high}}, eperm},
+		{"TCGETS", boxed, Call{Number: unix.SYS_IOCTL, Args: [6]uint64{0, unix.TCGETS}}, Allow},
+		{"TIOCSTI", boxed, Call{Number: unix.SYS_IOCTL, Args: [6]uint64{0, unix.TIOCSTI}}, eperm},
+		{"TIOCSTI with high bits", boxed, Call{Number: unix.SYS_IOCTL, Args: [6]uint64{0, unix.TIOCSTI | high}}, eperm},
+		{"TIOCLINUX", boxed, Call{Number: unix.SYS_IOCTL, Args: [6]uint64{0, tioclinux | high<<3}}, eperm},
+		{"TCP", boxed, Call{Number: unix.SYS_SOCKET, Args: [6]uint64{unix.AF_INET, unix.SOCK_STREAM}}, Allow},
+		{"TCP in a box without a network of its own", lite, Call{Number: unix.SYS_SOCKET, Args: [6]uint64{unix.AF_INET}}, Fail(unix.EACCES)},
+		{"a socket file", lite, Call{Number: unix.SYS_SOCKET, Args: [6]uint64{unix.AF_UNIX}}, Fail(unix.EACCES)},
+		{"a pair", lite, Call{Number: unix.SYS_SOCKETPAIR, Args: [6]uint64{unix.AF_UNIX}}, Allow},
+		{"AF_PACKET", boxed, Call{Number: unix.SYS_SOCKET, Args: [6]uint64{unix.AF_PACKET}}, family},
+		{"SOCK_PACKET", boxed, Call{Number: unix.SYS_SOCKET, Args: [6]uint64{unix.AF_INET, 10}}, eperm},
+		{"VSOCK with high bits", boxed, Call{Number: unix.SYS_SOCKET, Args: [6]uint64{unix.AF_VSOCK | high}}, family},
+		{"ALG", boxed, Call{Number: unix.SYS_SOCKET, Args: [6]uint64{unix.AF_ALG}}, family},
+		{"NETLINK_ROUTE", boxed, Call{Number: unix.SYS_SOCKET, Args: [6]uint64{unix.AF_NETLINK, 0, unix.NETLINK_ROUTE}}, Allow},
+		{"NETLINK_NETFILTER", boxed, Call{Number: unix.SYS_SOCKET, Args: [6]uint64{unix.AF_NETLINK, 0, unix.NETLINK_NETFILTER | high}}, family},
+		{"what personality", boxed, Call{Number: unix.SYS_PERSONALITY, Args: [6]uint64{0xffffffff}}, Allow},
+		{"READ_IMPLIES_EXEC", boxed, Call{Number: unix.SYS_PERSONALITY, Args: [6]uint64{0x0400000}}, eperm},
+	} {
+		if c.call.Arch == 0 {
+			c.call.Arch = auditArch
+		}
+		if got := c.policy.Decide(c.call); got != c.want {
+			t.Errorf("%s: %#x, not %#x", c.what, got, c.want)
+		}
+	}
+	seen := map[uint32]bool{}
+	for _, r := range boxed.Rules {
+		if seen[r.Call] {
+			t.Errorf("call %d has two rules", r.Call)
+		}
+		seen[r.Call] = true
+	}
+	if n := len(Compile(boxed)); n > unix.BPF_MAXINSNS {
+		t.Errorf("%d instructions", n)
+	}
+	if err := Available(); err != nil {
+		t.Log("this kernel does not filter calls:", err)
+	}
+}
