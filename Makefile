@@ -16,13 +16,14 @@ PKG ?= ./...
 FUZZTIME ?= 30s
 BENCH ?= .
 BENCHTIME ?= 200ms
+BENCHFLAGS ?=
 TESTFLAGS ?=
 
 .NOTPARALLEL:
-.PHONY: help test check docs sdk build demo bench fuzz kill soak need
+.PHONY: help test check docs sdk build demo bench bench-peers fuzz kill soak need
 
 help: ## list the targets
-	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-6s %s\n", $$1, $$2 }' Makefile
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-11s %s\n", $$1, $$2 }' Makefile
 
 test: need check sdk ## install what is missing, check, run every test with the race detector
 	@PKG="$(PKG)" TESTFLAGS="$(TESTFLAGS)" $(TOOL) gotestsum --format pkgname --format-hide-empty-pkg --raw-command -- scripts/gotest.sh
@@ -45,6 +46,10 @@ demo: ## the main job on a sample repository, with a scripted model
 bench: ## every benchmark (BENCH, BENCHTIME, PKG), with the conditions it ran under
 	@scripts/conditions.sh
 	@go test -run='^$$' -bench='$(BENCH)' -benchtime=$(BENCHTIME) -benchmem $(PKG) | { grep -v -e '^PASS$$' -e 'no test files' || true; }
+
+bench-peers: ## MGX beside Redis Streams and NATS JetStream (BENCHFLAGS=-small tries it; -peers names some); needs redis-server
+	@scripts/conditions.sh
+	@cd bench && go run . $(BENCHFLAGS)
 
 fuzz: ## every fuzz target for FUZZTIME each
 	@scripts/fuzz.sh $(FUZZTIME) $(PKG)
