@@ -35,6 +35,14 @@
 // into an outbox; of all processes one moves them into the log and numbers them
 // (sequencer.go). Commit waits for that, so that its caller reads what it wrote.
 //
+// # Money
+//
+// A call reserves from every budget that applies to it (ledger.go) and is settled
+// once; what nobody settles is lost in full. What counts against a budget in a
+// period is one row, which a transaction reads, changes in memory and writes once
+// (money.go). Reaching thresholds and refusing calls is told to the log
+// (threshold.go).
+//
 // # What leaves
 //
 // [Store.Retain] removes events whose time is over, whole months of them

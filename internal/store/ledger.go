@@ -209,27 +209,28 @@ func (t *tx) lose(x mgx.ExecutionID) error {
 	if x == "" {
 		return nil
 	}
-	return t.loseWhere(`execution = $1`, string(x))
+	_, err := t.loseWhere(`execution = $1`, string(x))
+	return err
 }
 
-func (t *tx) loseWhere(cond string, args ...any) error {
+func (t *tx) loseWhere(cond string, args ...any) (lost int, err error) {
 	list, err := t.openEntries(cond, args...)
 	if err != nil || len(list) == 0 {
-		return err
+		return 0, err
 	}
 	calls := make([]mgx.LedgerEntry, len(list))
 	for i, e := range list {
 		calls[i] = e.LedgerEntry
 	}
 	if err := t.learn(calls); err != nil {
-		return err
+		return 0, err
 	}
 	for _, e := range list {
 		if err := t.close(e, mgx.Settlement{Amount: e.Amount, Outcome: mgx.OutcomeLost}); err != nil {
-			return err
+			return 0, err
 		}
 	}
-	return nil
+	return len(list), nil
 }
 
 // openEntries reads, and on a server locks, rows that are open, as this
@@ -315,22 +316,18 @@ const reapMost = 1000
 // ends, long before; this is for calls without one.
 func (s *Store) Reap(ctx context.Context) (reaped int, err error) {
 	for {
-		due, err := list(ctx, s, func(row scanner) (id string, err error) { return id, row.Scan(&id) },
-			`SELECT id FROM ledger WHERE settled IS NULL AND lease_until <= $1 ORDER BY lease_until, id LIMIT $2`, s.opts.Now().UnixMicro(), reapMost)
-		if err != nil || len(due) == 0 {
+		due, _, err := get(ctx, s, scanCount, `SELECT COUNT(*) FROM ledger WHERE settled IS NULL AND lease_until <= $1`, s.opts.Now().UnixMicro())
+		if err != nil || due == 0 { // look first without the write lock
 			return reaped, err
 		}
+		var lost int
 		err = s.writeMoney(ctx, func(t *tx) error {
-			for _, id := range due {
-				if err := t.loseWhere(`id = $1 AND lease_until <= $2`, id, t.now.UnixMicro()); err != nil {
-					return err
-				}
-			}
-			return nil
+			lost, err = t.loseWhere(`id IN (SELECT id FROM ledger WHERE settled IS NULL AND lease_until <= $1 ORDER BY lease_until, id LIMIT $2)`, t.now.UnixMicro(), reapMost)
+			return err
 		})
-		if err != nil {
+		if err != nil || lost == 0 {
 			return reaped, err
 		}
-		reaped += len(due)
+		reaped += lost
 	}
 }

@@ -413,8 +413,10 @@ func suggestions(f *mgx.Error) []string {
 	switch {
 	case f.Code == "checks_failed":
 		return []string{"look at the branch and the failing output with mgx show and mgx diff", "fork the run with another model"}
+	case f.Code == "token_limit":
+		return []string{"fork the run with a larger --max-tokens"}
 	case f.Kind == mgx.KindBudget:
-		return []string{"fork the run with a larger --budget"}
+		return []string{"see how the budget stands with mgx budget show", "raise it with mgx budget set, or fork the run with a larger --budget"}
 	case f.Code == "turn_limit":
 		return []string{"fork the run with a larger --max-turns"}
 	case f.Code == "replay_mismatch":
