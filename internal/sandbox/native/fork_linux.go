@@ -15,12 +15,13 @@ import (
 // program is a command in the form the kernel takes it, so that nothing has to
 // be allocated between fork and exec.
 type program struct {
-	path   *byte
-	argv   []*byte
-	envv   []*byte
-	limits []rlimit
-	filter *unix.SockFprog // of system calls; nil: none
-	failed []byte          // said on stderr when exec fails
+	path    *byte
+	argv    []*byte
+	envv    []*byte
+	limits  []rlimit
+	ruleset int             // of Landlock; negative: none
+	filter  *unix.SockFprog // of system calls; nil: none
+	failed  []byte          // said on stderr when exec fails
 }
 
 type rlimit struct {
@@ -28,8 +29,8 @@ type rlimit struct {
 	value    unix.Rlimit
 }
 
-func newProgram(path string, args, env []string, limits []rlimit, filter *unix.SockFprog) (*program, error) {
-	p := &program{limits: limits, filter: filter, failed: []byte(shell.Complaint(args[0], shell.NotExecutable))}
+func newProgram(path string, args, env []string, limits []rlimit) (*program, error) {
+	p := &program{limits: limits, ruleset: -1, failed: []byte(shell.Complaint(args[0], shell.NotExecutable))}
 	var err error
 	if p.path, err = unix.BytePtrFromString(path); err != nil {
 		return nil, err
@@ -82,6 +83,11 @@ func (p *program) start() (pid int, errno syscall.Errno) {
 	for i := range p.limits {
 		l := &p.limits[i]
 		if _, _, e := syscall.RawSyscall6(unix.SYS_PRLIMIT64, 0, l.resource, uintptr(unsafe.Pointer(&l.value)), 0, 0, 0); e != 0 {
+			p.exit(shell.NotExecutable)
+		}
+	}
+	if p.ruleset >= 0 {
+		if _, _, e := syscall.RawSyscall(unix.SYS_LANDLOCK_RESTRICT_SELF, uintptr(p.ruleset), 0, 0); e != 0 {
 			p.exit(shell.NotExecutable)
 		}
 	}

@@ -148,9 +148,13 @@ func (p plan) run() int {
 		tellStarted()
 		return code
 	}
-	prog, err := newProgram(file, p.Args, p.Env, rlimits(p.Limits), p.Walls.filter())
+	prog, err := newProgram(file, p.Args, p.Env, rlimits(p.Limits))
 	if err != nil {
 		return report("command", usageError{err})
+	}
+	prog.filter = p.Walls.filter()
+	if prog.ruleset, err = p.ruleset(); err != nil {
+		return report("landlock", err)
 	}
 	if err := defaultSignals(); err != nil {
 		return report("signals", err)

@@ -24,7 +24,8 @@ type plan struct {
 
 // walls are those that not every kernel has.
 type walls struct {
-	Seccomp bool
+	Seccomp  bool
+	Landlock int // its version; 0: none
 }
 
 func (p plan) hasOverlay() bool {

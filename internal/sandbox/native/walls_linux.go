@@ -5,13 +5,14 @@ package native
 import (
 	"golang.org/x/sys/unix"
 
+	"mgx/internal/sandbox/internal/landlock"
 	"mgx/internal/sandbox/internal/seccomp"
 )
 
 // findWalls asks the kernel what it has. A box whose plan has a wall that then
 // cannot be built does not start.
 func findWalls() walls {
-	return walls{Seccomp: seccomp.Available() == nil}
+	return walls{Seccomp: seccomp.Available() == nil, Landlock: landlock.Version()}
 }
 
 // filter is the program that answers the command's system calls.
@@ -20,4 +21,19 @@ func (w walls) filter() *unix.SockFprog {
 		return nil
 	}
 	return seccomp.Program(seccomp.Compile(seccomp.Commands(true)))
+}
+
+// ruleset says again, in the box, what its mounts say: all of it may be read, and
+// only what is mounted writable may be changed.
+func (p plan) ruleset() (fd int, err error) {
+	if p.Walls.Landlock == 0 {
+		return -1, nil
+	}
+	rules := []landlock.Rule{{Path: "/", Allow: landlock.Look}, {Path: "/dev", Allow: landlock.Look | landlock.Write}}
+	for _, m := range p.Mounts {
+		if !m.ReadOnly && (m.Kind == bind || m.Kind == tmpfs || m.Kind == overlay) {
+			rules = append(rules, landlock.Rule{Path: m.Target, Allow: landlock.Change})
+		}
+	}
+	return landlock.Ruleset(p.Walls.Landlock, rules)
 }

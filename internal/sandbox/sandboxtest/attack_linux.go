@@ -82,6 +82,7 @@ var attacks = map[string]func(args []string) error{
 	"readmem":   func(a []string) error { return opens("/proc/"+a[0]+"/mem", os.O_RDONLY) },
 	"rootof":    func(a []string) error { _, err := os.ReadDir("/proc/" + a[0] + "/root/"); return err },
 	"signal":    func(a []string) error { return syscall.Kill(number(a[0]), syscall.SIGKILL) },
+	"signalled": func(a []string) error { return syscall.Kill(number(a[0]), 0) },
 	"ptrace":    func(a []string) error { return syscall.PtraceAttach(number(a[0])) },
 	"processvm": func(a []string) error { return readProcess(number(a[0])) },
 	"pidfd":     func(a []string) error { return stealDescriptor(number(a[0])) },

@@ -23,6 +23,14 @@ func joinInit([]string) error {
 	return unix.Setns(fd, unix.CLONE_NEWNS)
 }
 
+func landlockVersion() int {
+	v, _, errno := syscall.Syscall(unix.SYS_LANDLOCK_CREATE_RULESET, 0, 0, unix.LANDLOCK_CREATE_RULESET_VERSION)
+	if errno != 0 {
+		return 0
+	}
+	return int(v)
+}
+
 func makeDevice(name string) error {
 	for _, device := range []uint64{unix.Mkdev(1, 3), unix.Mkdev(254, 0)} {
 		if err := unix.Mknod(name, unix.S_IFCHR|0o666, int(device)); err != nil {
