@@ -29,6 +29,8 @@ type answer struct {
 
 // start arranges for signs of life. gone is called once when a write fails.
 func (a *answer) start(gone func()) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
 	a.gone = gone
 	a.timer = time.AfterFunc(a.every, a.live)
 }
@@ -68,19 +70,16 @@ func (a *answer) send(b []byte) {
 	}
 }
 
-// finish sends the last bytes of a stream that began, and reports whether it did.
-func (a *answer) finish(b []byte) bool {
-	if !a.stop() {
-		return false
-	}
+// last sends what ends a stream, after stop.
+func (a *answer) last(b []byte) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	a.send(b)
 	a.timer.Stop()
-	return true
 }
 
-// stop ends the signs of life and reports whether anything was sent.
+// stop ends the signs of life and reports whether anything was sent. From then on
+// nobody else touches the writer and its header.
 func (a *answer) stop() bool {
 	a.mu.Lock()
 	defer a.mu.Unlock()

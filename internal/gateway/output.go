@@ -109,6 +109,7 @@ func (o *output) pass(c llm.Chunk) {
 
 // end gives the end of a whole answer.
 func (o *output) end(res *llm.Result) {
+	o.close()
 	cost := fmt.Sprintf("%.9f", res.Cost.Dollars())
 	h := o.w.Header()
 	h.Set("X-Mgx-Model", res.Response.Route)
@@ -133,7 +134,7 @@ func (o *output) end(res *llm.Result) {
 		}
 		o.enc.end(&o.buf, res.Response)
 	}
-	o.stream.write(o.buf.Bytes())
+	o.stream.last(o.buf.Bytes())
 }
 
 // fail ends an answer that will not be whole: by an error that gets a status, if
@@ -150,7 +151,8 @@ func (o *output) fail(err error) error {
 		o.enc = o.call.dialect.encoder(o.call)
 	}
 	o.enc.fail(&o.buf, failed(err))
-	if o.stream.finish(o.buf.Bytes()) {
+	if o.stream.stop() {
+		o.stream.last(o.buf.Bytes())
 		panic(http.ErrAbortHandler)
 	}
 	for _, name := range []string{"Content-Type", "X-Accel-Buffering", "Trailer"} {
@@ -159,6 +161,7 @@ func (o *output) fail(err error) error {
 	return err
 }
 
+// close ends the signs of life.
 func (o *output) close() {
 	if o.stream != nil {
 		o.stream.stop()
