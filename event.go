@@ -83,6 +83,9 @@ const (
 	BillingThresholdReached EventType = "billing.threshold.reached"
 	BillingUsageAlert       EventType = "billing.usage_alert"
 
+	WebhookDisabled EventType = "webhook.disabled"
+	WebhookTest     EventType = "webhook.test" // sent by hand, never stored
+
 	DataErased EventType = "data.erased"
 )
 

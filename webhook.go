@@ -87,6 +87,20 @@ type WebhookOutcome struct {
 	// FailingSince limits Disable to endpoints that have been failing since then
 	// or longer; zero: any.
 	FailingSince time.Time
+	// Raise is stored if Disable disables the endpoint; nil: nothing is.
+	Raise *Event
+}
+
+// WebhookDisabledData says that MGX stopped sending to an endpoint by itself.
+type WebhookDisabledData struct {
+	WebhookID    WebhookID `json:"webhook_id"`
+	Reason       string    `json:"reason"` // answered_gone, failed_too_long
+	FailingSince time.Time `json:"failing_since,omitzero"`
+}
+
+// WebhookTestData is the data of a message that only tests an endpoint.
+type WebhookTestData struct {
+	WebhookID WebhookID `json:"webhook_id"`
 }
 
 // DeliveryQuery selects deliveries of one endpoint.

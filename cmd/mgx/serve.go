@@ -181,7 +181,7 @@ func newServer(ctx context.Context, n *node, hooks *webhook.Endpoints, address s
 // showLive passes what agents and their programs say on to those who watch.
 func showLive(hub *event.Hub) func(mgx.RunID, team.Delta) {
 	return func(run mgx.RunID, d team.Delta) {
-		hub.Live(event.Live{Workspace: mgx.DefaultWorkspace, Run: run, Agent: d.Agent, Text: d.Text, Again: d.Again, Tool: d.Tool})
+		hub.Live(event.Live{Workspace: mgx.DefaultWorkspace, Task: d.Task, Run: run, Agent: d.Agent, Text: d.Text, Again: d.Again, Tool: d.Tool})
 	}
 }
 

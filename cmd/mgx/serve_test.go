@@ -216,8 +216,14 @@ func TestServeShowsLive(t *testing.T) {
 	server := l.serve("127.0.0.1:0")
 	ctx, stop := context.WithTimeout(t.Context(), 2*time.Minute)
 	defer stop()
+	run := l.only(l.store())
 	var shown int
-	for e, err := range server.client().Stream(ctx, client.StreamOptions{Live: func(client.Live) { shown++ }, After: new(int64)}) {
+	live := func(l client.Live) {
+		if shown++; l.Task != run.Task.ID || l.Run != run.ID {
+			t.Errorf("a piece of %s of %s is shown", l.Run, l.Task)
+		}
+	}
+	for e, err := range server.client().Stream(ctx, client.StreamOptions{Channels: []string{"task:" + string(run.Task.ID)}, Live: live, After: new(int64)}) {
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -262,8 +262,12 @@ func TestSchemas(t *testing.T) {
 			RetentionDays                                                int    `json:"retention_days"`
 			SchemaURL                                                    string `json:"schema_url"`
 		}
+		OldReads []event.OldRead `json:"old_reads"`
 	}
 	s.get("/api/v1/events/schemas", &all)
+	if r := all.OldReads; r == nil || len(r) != 0 {
+		t.Errorf("reads of old versions: %+v", r)
+	}
 	if len(all.Schemas) < 24 {
 		t.Errorf("only %d types", len(all.Schemas))
 	}

@@ -35,14 +35,15 @@ func describe(t event.Type) contract {
 	}
 }
 
-// getSchemas lists every type without its schema.
+// getSchemas lists every type without its schema, and who has read a version that
+// is not the latest since this process began.
 func (s *Server) getSchemas(w http.ResponseWriter, _ *http.Request) error {
 	types := s.o.Contracts.Types()
 	all := make([]contract, len(types))
 	for i, t := range types {
 		all[i] = describe(t)
 	}
-	return writeJSON(w, map[string]any{"schemas": all})
+	return writeJSON(w, map[string]any{"schemas": all, "old_reads": append([]event.OldRead{}, s.o.Contracts.Usage()...)})
 }
 
 // getSchema is all about one type.

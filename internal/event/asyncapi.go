@@ -183,7 +183,7 @@ func exampleEvent(t Type, data json.RawMessage) object {
 		"timestamp": "2026-11-28T12:00:00.000001Z", "workspace_id": string(mgx.DefaultWorkspace),
 		"stream": string(mgx.DefaultWorkspace), "sequence": 7, "position": 4211, "data": data,
 	}
-	if !slices.Contains([]string{"system", "security", "billing"}, t.Category) {
+	if !slices.Contains([]string{"system", "security", "billing", "webhook"}, t.Category) {
 		const ulid = "01J9ZK3V5T8QWXYZABCDEF0123"
 		example["task_id"], example["run_id"], example["stream"] = "task_"+ulid, "run_"+ulid, "run_"+ulid
 	}

@@ -50,7 +50,7 @@ func (r *Registry) Documents() (map[string][]byte, error) {
 const markdownNote = "<!-- " + generatedBy + " -->\n\n"
 
 // categories is the order in which people read about events.
-var categories = []string{"task", "run", "agent", "tool", "artifact", "workflow", "llm", "billing", "security", "system"}
+var categories = []string{"task", "run", "agent", "tool", "artifact", "workflow", "llm", "billing", "security", "webhook", "system"}
 
 // Reference returns docs/reference/events.md: each type with its fields.
 func (r *Registry) Reference() []byte {

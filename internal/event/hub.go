@@ -39,7 +39,7 @@ type HubOptions struct {
 	RecentBytes  int           // and their bytes; 16 MB
 	Subscribers  int           // most subscriptions at once; 10,000
 	SlowAfter    time.Duration // without progress a subscriber is let go; 30 s
-	Checkpoint   time.Duration // how often a reader that gets nothing hears how far it is; 10 s
+	Checkpoint   time.Duration // how often a reader that gets nothing hears how far it is, one that filters at any rate; 10 s
 }
 
 func (o HubOptions) withDefaults() HubOptions {

@@ -166,6 +166,11 @@ func newFilter(granted []Channel, types []string) (*filter, error) {
 	return f, nil
 }
 
+// filters reports whether there may be events of the workspace that do not match.
+func (f *filter) filters() bool {
+	return len(f.types) > 0 || !slices.ContainsFunc(f.channels, func(c Channel) bool { return c.Kind == "all" || c.Kind == "workspace" })
+}
+
 // digest is the same for filters that let the same events through, whatever
 // order they were written in.
 func (f *filter) digest() [8]byte {

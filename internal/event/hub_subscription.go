@@ -333,10 +333,12 @@ func (s *Subscription) deliver(batch []*Record) error {
 
 func (s *Subscription) tell(position int64) { s.told, s.toldAt = position, time.Now() }
 
-// checkpoint tells a subscriber for whom nothing came how far it is.
+// checkpoint tells a subscriber for whom nothing came how far it is. One that
+// filters hears it also when nothing has happened, so that silence means that
+// something is wrong.
 func (s *Subscription) checkpoint() {
 	p := s.cursor.Load()
-	if p > s.told && time.Since(s.toldAt) >= s.hub.o.Checkpoint {
+	if (p > s.told || s.filter.filters()) && time.Since(s.toldAt) >= s.hub.o.Checkpoint {
 		s.out = append(s.out, Delivery{Kind: DeliverCheckpoint, Position: p})
 		s.tell(p)
 	}

@@ -26,7 +26,7 @@ type Type struct {
 	Type        mgx.EventType
 	Version     string   // semver
 	Versions    []string // every version that was ever written, oldest first; Version is the last
-	Category    string   // task, run, agent, tool, llm, workflow, artifact, system, security, billing
+	Category    string   // task, run, agent, tool, llm, workflow, artifact, system, security, billing, webhook
 	Owner       string   // the part of MGX that answers for the contract
 	Title       string
 	Description string

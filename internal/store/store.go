@@ -120,10 +120,15 @@ func (s *Store) Version(ctx context.Context) (int64, error) {
 
 // write runs f in a transaction of its own and waits for its commit.
 func (s *Store) write(ctx context.Context, f func(*tx) error) error {
+	return s.writeChange(ctx, nil, f)
+}
+
+// writeChange does the same for an f that appends the events of a change.
+func (s *Store) writeChange(ctx context.Context, c *mgx.Change, f func(*tx) error) error {
 	if s.opts.ReadOnly {
 		return readOnly(s.name)
 	}
-	return s.trouble.note(s.explain(s.do(ctx, nil, f)))
+	return s.trouble.note(s.explain(s.do(ctx, c, f)))
 }
 
 // moment begins to read one moment of the database.

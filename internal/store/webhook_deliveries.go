@@ -72,12 +72,25 @@ func (s *Store) PendingDeliveries(ctx context.Context, id mgx.WebhookID) (n int,
 // still held. A delivery that is done with makes the next of its stream due. It
 // reports whether the endpoint was disabled by that.
 func (s *Store) RecordDelivery(ctx context.Context, l mgx.WebhookLease, o mgx.WebhookOutcome) (disabled bool, err error) {
-	err = s.write(ctx, func(t *tx) error {
+	var told *mgx.Change // nil: nothing is to be told
+	if o.Raise != nil {
+		change, err := s.normal(mgx.Change{Events: []mgx.Event{*o.Raise}})
+		if err != nil {
+			return false, err
+		}
+		told = &change
+	}
+	err = s.writeChange(ctx, told, func(t *tx) error {
 		if err := t.holdsWebhook(l); err != nil {
 			return err
 		}
 		if disabled, err = t.noteHealth(l.Webhook, o); err != nil {
 			return err
+		}
+		if disabled && told != nil {
+			if t.events, err = collect(told.Events, t.append); err != nil {
+				return err
+			}
 		}
 		if err := t.addAttempt(l.Webhook, o.Attempt); err != nil {
 			return err

@@ -63,6 +63,7 @@ type Limits struct {
 
 // Delta is something for watchers only: it is never stored.
 type Delta struct {
+	Task  mgx.TaskID
 	Agent string
 	Text  string // of the model
 	Again bool   // the model starts over: what it said in this turn is void

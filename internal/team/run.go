@@ -58,6 +58,7 @@ func (r *run) close() {
 
 func (r *run) watch(id mgx.RunID, d Delta) {
 	if r.deps.Deltas != nil {
+		d.Task = r.c.Scope().Task
 		r.deps.Deltas(id, d)
 	}
 }

@@ -110,7 +110,7 @@ func (d *Deliverer) attempt(ctx context.Context, w mgx.Webhook, l mgx.WebhookLea
 	if ctx.Err() != nil && a.attempt.Error != "" {
 		return a, ctx.Err() // we ended it, which says nothing about the endpoint
 	}
-	o := d.outcome(one, a)
+	o := d.outcome(w, one, a)
 	disabled, err := d.o.Store.RecordDelivery(context.WithoutCancel(ctx), l, o)
 	if err != nil {
 		return a, err
@@ -152,7 +152,7 @@ func unsent(one mgx.WebhookDelivery, why string) answer {
 }
 
 // outcome decides what follows from an attempt.
-func (d *Deliverer) outcome(one mgx.WebhookDelivery, a answer) mgx.WebhookOutcome {
+func (d *Deliverer) outcome(w mgx.Webhook, one mgx.WebhookDelivery, a answer) mgx.WebhookOutcome {
 	o := mgx.WebhookOutcome{Attempt: a.attempt, Status: mgx.DeliveryDelivered}
 	if a.attempt.Error == "" {
 		return o
@@ -169,10 +169,21 @@ func (d *Deliverer) outcome(one mgx.WebhookDelivery, a answer) mgx.WebhookOutcom
 	case a.attempt.Status == http.StatusGone:
 		o.Status, o.Attempt.NextAt = mgx.DeliveryPending, now
 		o.Disable, o.FailingSince = "the endpoint answered 410 Gone", time.Time{}
+		o.Raise = disabledEvent(w, "answered_gone")
 	case again:
 		o.Status, o.Attempt.NextAt = mgx.DeliveryPending, now.Add(max(delay, a.after))
 	default:
 		o.Status = mgx.DeliveryDead
 	}
+	if o.Raise == nil && !w.FailingSince.IsZero() && !w.FailingSince.After(o.FailingSince) {
+		o.Raise = disabledEvent(w, "failed_too_long")
+	}
 	return o
+}
+
+// disabledEvent is what is told when an attempt disables an endpoint.
+func disabledEvent(w mgx.Webhook, reason string) *mgx.Event {
+	e := mgx.NewEvent(mgx.WebhookDisabled, mgx.WebhookDisabledData{WebhookID: w.ID, Reason: reason, FailingSince: w.FailingSince})
+	e.Workspace, e.Stream = w.Workspace, mgx.StreamID(w.ID)
+	return &e
 }

@@ -263,6 +263,11 @@ func TestGoneDisables(t *testing.T) {
 	if why := l.hook(w.ID).DisabledWhy; !strings.Contains(why, "410") {
 		t.Errorf("disabled because %q", why)
 	}
+	told, err := l.s.EventsAfter(t.Context(), w.Workspace, "", "", []string{"webhook.disabled"}, 0, 10)
+	var d mgx.WebhookDisabledData
+	if err != nil || len(told) != 1 || told[0].Decode(&d) != nil || d.WebhookID != w.ID || d.Reason != "answered_gone" || !d.FailingSince.IsZero() {
+		t.Errorf("told %+v %v", told, err)
+	}
 	l.say("task_b", "agent.message", 1) // kept for later
 	if err := l.ends.Enable(t.Context(), w.ID, false); err != nil {
 		t.Fatal(err)

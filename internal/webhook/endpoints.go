@@ -11,7 +11,7 @@ import (
 const Overlap = 24 * time.Hour
 
 // TestEvent is the type of the message that Test sends. It is in no log.
-const TestEvent mgx.EventType = "webhook.test"
+const TestEvent = mgx.WebhookTest
 
 // Endpoints is what people do with the endpoints of one workspace.
 type Endpoints struct {
@@ -163,7 +163,7 @@ func (s Endpoints) Test(ctx context.Context, id mgx.WebhookID) (mgx.WebhookAttem
 }
 
 func testEvent(w mgx.Webhook) mgx.Event {
-	e := mgx.NewEvent(TestEvent, map[string]mgx.WebhookID{"webhook_id": w.ID})
+	e := mgx.NewEvent(TestEvent, mgx.WebhookTestData{WebhookID: w.ID})
 	e.Version, e.Workspace, e.Stream = "1.0.0", w.Workspace, mgx.StreamID(w.ID)
 	return e
 }

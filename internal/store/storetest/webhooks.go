@@ -16,6 +16,7 @@ import (
 type WebhookStore interface {
 	Commit(context.Context, mgx.Change) (mgx.Committed, error)
 	Verify(context.Context) error
+	EventsAfter(ctx context.Context, ws mgx.WorkspaceID, stream mgx.StreamID, run mgx.RunID, types []string, position int64, limit int) ([]mgx.Event, error)
 
 	CreateWebhook(ctx context.Context, w mgx.Webhook, secret string) error
 	Webhook(ctx context.Context, ws mgx.WorkspaceID, id mgx.WebhookID) (mgx.Webhook, error)
@@ -345,9 +346,16 @@ func (h *hooks) disabling() {
 		if c.since != 0 {
 			o.FailingSince = mgx.Now().Add(-c.since)
 		}
+		raised := mgx.NewEvent(mgx.WebhookDisabled, mgx.WebhookDisabledData{WebhookID: w.ID})
+		raised.Workspace, raised.Stream = ws, mgx.StreamID(w.ID)
+		o.Raise = &raised
 		disabled, err := h.s.RecordDelivery(h.ctx, l, o)
 		if got := h.get(w.ID); err != nil || disabled != c.want || got.Enabled == c.want || c.want && got.DisabledWhy != c.why {
 			t.Errorf("%+v: %v %v %+v", c, disabled, err, got)
+		}
+		told, err := h.s.EventsAfter(h.ctx, ws, raised.Stream, "", nil, 0, 10)
+		if err != nil || c.want != (len(told) == 1 && told[0].ID == raised.ID) || !c.want && len(told) > 0 {
+			t.Errorf("%+v: told %+v %v", c, told, err)
 		}
 	}
 	w, e := h.add(), h.say(1, "task_a")

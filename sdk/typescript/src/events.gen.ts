@@ -757,6 +757,30 @@ export interface ToolResultData {
 }
 
 /**
+ * Webhook disabled: MGX stopped sending events to an address outside, because of how it answers. Somebody has to mend it and enable it again.
+ *
+ * Version 1.0.0, kept for 90 days.
+ */
+export interface WebhookDisabledData {
+  /** When the first of the attempts failed of which none has succeeded since; absent: the one before succeeded. */
+  readonly failing_since?: string;
+  /** answered_gone: it answered 410 Gone. failed_too_long: it answered nothing with success for five days. */
+  readonly reason: "answered_gone" | "failed_too_long" | (string & {});
+  /** Id of the webhook. */
+  readonly webhook_id: string;
+}
+
+/**
+ * Webhook tested: A message that somebody sent by hand to see whether a webhook answers. It is sent to that webhook alone and is in no log.
+ *
+ * Version 1.0.0, kept for 30 days.
+ */
+export interface WebhookTestData {
+  /** Id of the webhook. */
+  readonly webhook_id: string;
+}
+
+/**
  * Approval decided: A proposed effect was allowed or refused.
  *
  * Version 1.0.0, kept for 90 days.
@@ -974,6 +998,8 @@ export interface EventData {
   "task.started": TaskStartedData;
   "tool.call": ToolCallData;
   "tool.result": ToolResultData;
+  "webhook.disabled": WebhookDisabledData;
+  "webhook.test": WebhookTestData;
   "workflow.approval.decided": WorkflowApprovalDecidedData;
   "workflow.approval.requested": WorkflowApprovalRequestedData;
   "workflow.completed": WorkflowCompletedData;
@@ -1021,6 +1047,8 @@ export const eventVersions: Readonly<Record<EventType, string>> = {
   "task.started": "1.0.0",
   "tool.call": "1.0.0",
   "tool.result": "1.0.0",
+  "webhook.disabled": "1.0.0",
+  "webhook.test": "1.0.0",
   "workflow.approval.decided": "1.0.0",
   "workflow.approval.requested": "1.0.0",
   "workflow.completed": "1.1.0",
