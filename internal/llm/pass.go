@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"iter"
+	"maps"
 	"net/http"
 )
 
@@ -62,7 +63,7 @@ func Suits(p Provider, model string, req *Request) error {
 
 func untranslatable(provider, model string, p *Pass) *CallError {
 	return &CallError{
-		Provider: provider, Model: model, Fault: FaultRequest, 
+		Provider: provider, Model: model, Fault: FaultRequest,
 		Message: fmt.Sprintf("%s needs a provider that speaks the %s dialect, and this one does not", p.Only, p.Dialect),
 	}
 }
@@ -123,9 +124,7 @@ func (e *Endpoint) postPass(ctx context.Context, path string, req *Request, body
 		return nil, e.badURL(req.Model)
 	}
 	r.Header = e.Header.Clone()
-	for name, values := range req.Pass.Header {
-		r.Header[name] = values
-	}
+	maps.Copy(r.Header, req.Pass.Header)
 	r.Header.Set("Content-Type", "application/json")
 	r.Header.Set("Accept", "application/json")
 	if req.Pass.Stream {
