@@ -121,12 +121,12 @@ func TestPassThrough(t *testing.T) {
 			if string(got.wire) != c.answer || string(got.last) != c.last || got.firsts != 1 {
 				t.Errorf("%d beginnings, last %q, all %q", got.firsts, got.last, got.wire)
 			}
-			text := ""
+			var text strings.Builder
 			for _, p := range got.resp.Message.Parts {
-				text += p.Text
+				text.WriteString(p.Text)
 			}
-			if text != c.text || got.resp.Usage.Prompt != c.usage {
-				t.Errorf("read %q, %+v", text, got.resp.Usage)
+			if text.String() != c.text || got.resp.Usage.Prompt != c.usage {
+				t.Errorf("read %q, %+v", text.String(), got.resp.Usage)
 			}
 		})
 	}
