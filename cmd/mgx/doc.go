@@ -68,6 +68,10 @@ Package internal/webhook sends the log to addresses outside. Read doc.go for the
 promises, deliverer.go for the rounds it makes, courier.go and attempt.go for what
 one endpoint gets, guard.go for where it does not go.
 
+Parts of MGX that must see every event are consumers: consumer.go in internal/event
+says what they are promised, consumer_worker.go does it, and metrics_consumer.go here
+is one.
+
 Delivery begins in internal/event again, with hub.go: one goroutine reads the log
 for all subscribers, hub_subscription.go says how each gets every event once.
 Package internal/api puts that and the rest on HTTP; read routes.go first, then
@@ -78,7 +82,8 @@ This package is the command line: one file for each group of commands, wire.go
 builds everything, attach.go shows a run while this process works on it.
 
 Package internal/ui is how runs look on a terminal. Packages config, telemetry and
-guard keep settings, log lines and secrets in order. The import table in
+guard keep settings, log lines and secrets in order; telemetry/observe lets
+measurements and traces out, and metrics.go here lists what is measured. The import table in
 arch_test.go at the root holds all of this to its layers.
 */
 package main

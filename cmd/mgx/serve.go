@@ -38,6 +38,9 @@ process has begun and still works on. That is so for runs that were interrupted,
 those that got the decision they waited for. A run whose model cannot be called with what
 the environment of the server names is left alone. --workers 0 works on none.
 
+/metrics has what Prometheus reads; traces go to OTEL_EXPORTER_OTLP_ENDPOINT. See
+docs/reference/metrics.md, and mgx consumers for who reads the log.
+
 It listens on the loopback interface, and everything but /health and /v1 needs the token
 that it keeps in the file "token" of the data directory. An interrupt or SIGTERM ends it in good
 order: streams are told to come back, runs stay where they are.`,

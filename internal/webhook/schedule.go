@@ -1,19 +1,17 @@
 package webhook
 
 import (
-	"math/rand/v2"
 	"net/http"
 	"strconv"
 	"strings"
 	"time"
+
+	"mgx/internal/event"
 )
 
-// schedule is how long on average it is from each failed attempt to the next.
-// Each wait is drawn evenly from nothing to twice that (full jitter, after
-// https://aws.amazon.com/blogs/architecture/exponential-backoff-and-jitter/), so
-// that endpoints which failed together do not come back together. An event is
+// schedule is how long it is from each failed attempt to the next. An event is
 // given up after about two days, and after four at most.
-var schedule = []time.Duration{
+var schedule = event.Backoff{
 	5 * time.Second, 30 * time.Second, 2 * time.Minute, 10 * time.Minute,
 	time.Hour, 5 * time.Hour, 10 * time.Hour, 14 * time.Hour, 18 * time.Hour,
 }
@@ -27,7 +25,7 @@ func wait(failed int) (time.Duration, bool) {
 	if failed > len(schedule) {
 		return 0, false
 	}
-	return rand.N(2 * schedule[failed-1]), true
+	return schedule.Wait(failed), true
 }
 
 // retryAfter reads a Retry-After header (RFC 9110, 10.2.3): seconds or a date.

@@ -131,7 +131,7 @@ func TestWanted(t *testing.T) {
 		"OTEL_EXPORTER_OTLP_ENDPOINT=http://x OTEL_SDK_DISABLED=true": false, "OTEL_EXPORTER_OTLP_ENDPOINT=http://x OTEL_TRACES_EXPORTER=none": false,
 	} {
 		getenv := func(k string) string {
-			for _, pair := range strings.Fields(env) {
+			for pair := range strings.FieldsSeq(env) {
 				if name, v, _ := strings.Cut(pair, "="); name == k {
 					return v
 				}
