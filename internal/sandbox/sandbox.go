@@ -56,9 +56,11 @@ type Mount struct {
 
 // Limits bound one command. Zero fields take the driver's defaults.
 type Limits struct {
-	Memory    int64 // bytes of address space per process; by default none
-	Processes int   // processes and threads at once
-	FileSize  int64 // bytes of any one file written
+	Memory    int64   // bytes of all processes together; only boxes of level full can bound it
+	Addresses int64   // bytes of address space per process; by default none
+	Processes int     // processes and threads at once
+	CPUs      float64 // processors' worth of time of all together, as Memory; by default all there are
+	FileSize  int64   // bytes of any one file written
 	OpenFiles int
 	CPU       time.Duration // per process
 	Tmp       int64         // bytes in /tmp and the home directory
@@ -92,8 +94,18 @@ type Command struct {
 type Result struct {
 	ExitCode int // as the shell counts: 128+n when killed by signal n
 	TimedOut bool
+	Limit    Limit // that was reached; empty when none is known to be
 	Duration time.Duration
 }
+
+// Limit names a limit that a command reached. What it did then, its exit code
+// says.
+type Limit string
+
+const (
+	LimitMemory    Limit = "memory"    // the kernel killed some of its processes
+	LimitProcesses Limit = "processes" // the kernel refused to start more
+)
 
 // Box confines commands. Its methods may be called from several goroutines.
 type Box interface {

@@ -99,10 +99,13 @@ func tellShell(command string, limit time.Duration, ended sandbox.Result, out ca
 	}
 	if ended.TimedOut {
 		fmt.Fprintf(&b, "[timed out after %s: the command and all it had started were stopped]\n%s", limit, timeoutHint(command, out.text))
+		if hint := limitHints[ended.Limit]; hint != "" {
+			b.WriteString("\n" + hint)
+		}
 		return Result{Text: b.String(), Status: TimedOut}
 	}
 	fmt.Fprintf(&b, "[exit code %d, %s]", ended.ExitCode, seconds(ended.Duration))
-	for _, hint := range exitHints(ended.ExitCode, out.text) {
+	for _, hint := range exitHints(ended, out.text) {
 		b.WriteString("\n" + hint)
 	}
 	status := Success

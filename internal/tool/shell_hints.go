@@ -4,6 +4,8 @@ import (
 	"fmt"
 	"regexp"
 	"strings"
+
+	"mgx/internal/sandbox"
 )
 
 // timeoutHint says what a time-out probably means. A command that was stopped
@@ -31,9 +33,12 @@ func lastLine(s string) string {
 }
 
 // exitHints explains ends that are easily taken for something else.
-func exitHints(code int, output string) []string {
+func exitHints(ended sandbox.Result, output string) []string {
 	var hints []string
-	switch {
+	code := ended.ExitCode
+	switch hint := limitHints[ended.Limit]; {
+	case hint != "":
+		hints = append(hints, hint)
 	case code == 137 || code != 0 && killed.MatchString(output):
 		hints = append(hints, "The process was killed, most likely for using too much memory, which is limited here; it is not the result of a test. Do less at once (fewer parallel jobs, one package).")
 	case code == 126:
@@ -47,6 +52,12 @@ func exitHints(code int, output string) []string {
 		hints = append(hints, "There is no network in the sandbox, so nothing can be fetched.")
 	}
 	return hints
+}
+
+// limitHints say what a limit did to a command that reached it.
+var limitHints = map[sandbox.Limit]string{
+	sandbox.LimitMemory:    "The memory limit was reached: the system killed one or more of the command's processes. It is not the result of a test. Do less at once (fewer parallel jobs, one package).",
+	sandbox.LimitProcesses: "The limit on processes was reached: the system refused to start more. It is not the result of a test. Do less at once (fewer parallel jobs).",
 }
 
 var (

@@ -68,6 +68,18 @@ func TestShellTimeout(t *testing.T) {
 	}
 }
 
+func TestShellNamesTheLimit(t *testing.T) {
+	t.Parallel()
+	for limit, says := range map[sandbox.Limit]string{sandbox.LimitMemory: "memory limit was reached", sandbox.LimitProcesses: "limit on processes was reached"} {
+		for _, ended := range []sandbox.Result{{ExitCode: 137, Limit: limit}, {Limit: limit}, {TimedOut: true, Limit: limit}} {
+			got := tellShell("make", time.Minute, ended, captured{text: "signal: killed"}).Text
+			if strings.Count(got, says) != 1 || strings.Contains(got, "most likely") {
+				t.Errorf("%+v: %s", ended, got)
+			}
+		}
+	}
+}
+
 func TestShellEndsWithItsContext(t *testing.T) {
 	t.Parallel()
 	ws := boxed(t, workspace(t, nil))
@@ -230,7 +242,7 @@ func TestHints(t *testing.T) {
 		{0, "Killed", ""},
 		{1, "FAIL", ""},
 	} {
-		if got := strings.Join(exitHints(c.code, c.output), " "); !strings.Contains(got, c.says) || c.says == "" && got != "" {
+		if got := strings.Join(exitHints(sandbox.Result{ExitCode: c.code}, c.output), " "); !strings.Contains(got, c.says) || c.says == "" && got != "" {
 			t.Errorf("%d %q: %q", c.code, c.output, got)
 		}
 	}

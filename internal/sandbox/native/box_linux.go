@@ -16,6 +16,8 @@ import (
 
 	"mgx"
 	"mgx/internal/sandbox"
+	"mgx/internal/sandbox/internal/cgroup"
+	"mgx/internal/sandbox/internal/landlock"
 	"mgx/internal/sandbox/internal/shell"
 	"mgx/internal/sandbox/internal/stdio"
 )
@@ -28,13 +30,22 @@ type box struct {
 	spec      sandbox.Spec
 	base      plan
 	limits    sandbox.Limits
+	groups    *cgroup.Place // nil: processes cannot be bounded together
 	noOverlay bool          // the machine cannot, where this box keeps its state
 	overlays  chan struct{} // held by the command that has the overlays mounted
 }
 
 func (b *box) Path(guest string) string { return guest }
-func (b *box) Level() sandbox.Level     { return sandbox.LevelBasic }
 func (b *box) Close() error             { return nil } // nothing outlives a command
+
+// Level is full when no wall is missing. A box whose walls then cannot be built
+// runs nothing.
+func (b *box) Level() sandbox.Level {
+	if w := b.base.Walls; w.Seccomp && w.Landlock >= landlock.VersionTruncate && b.groups != nil {
+		return sandbox.LevelFull
+	}
+	return sandbox.LevelBasic
+}
 
 func (b *box) Run(ctx context.Context, cmd sandbox.Command) (sandbox.Result, error) {
 	if len(cmd.Args) == 0 || cmd.Timeout <= 0 {
@@ -52,12 +63,12 @@ func (b *box) Run(ctx context.Context, cmd sandbox.Command) (sandbox.Result, err
 			return sandbox.Result{}, stopped(ctx)
 		}
 	}
-	return run(ctx, p, cmd)
+	return b.run(ctx, p, cmd)
 }
 
 // run starts an init for the plan and waits until it, and with it everything in
 // its namespaces, is dead.
-func run(ctx context.Context, p plan, cmd sandbox.Command) (sandbox.Result, error) {
+func (b *box) run(ctx context.Context, p plan, cmd sandbox.Command) (sandbox.Result, error) {
 	if ctx.Err() != nil {
 		return sandbox.Result{}, stopped(ctx)
 	}
@@ -66,7 +77,13 @@ func run(ctx context.Context, p plan, cmd sandbox.Command) (sandbox.Result, erro
 	if err != nil {
 		return sandbox.Result{}, unavailable("pipes", err)
 	}
-	in, err := start(streams)
+	group, err := b.bound(&p)
+	if err != nil {
+		streams.Abort()
+		return sandbox.Result{}, unavailable("cgroup", err)
+	}
+	defer group.remove()
+	in, err := start(streams, group)
 	if err != nil {
 		streams.Abort()
 		return sandbox.Result{}, unavailable("namespaces", err)
@@ -81,7 +98,7 @@ func run(ctx context.Context, p plan, cmd sandbox.Command) (sandbox.Result, erro
 		why = byItself // the kill came too late
 	}
 	stuck := streams.Wait(drainGrace)
-	result := sandbox.Result{ExitCode: code, TimedOut: why == byDeadline, Duration: time.Since(begin)}
+	result := sandbox.Result{ExitCode: code, TimedOut: why == byDeadline, Limit: group.reached(), Duration: time.Since(begin)}
 	switch {
 	case why == byContext:
 		return result, stopped(ctx)
@@ -93,6 +110,57 @@ func run(ctx context.Context, p plan, cmd sandbox.Command) (sandbox.Result, erro
 		return result, mgx.Errorf(mgx.KindInternal, "output_stuck", "the output of a command was not read in time: %w", stuck)
 	}
 	return result, nil
+}
+
+// bounds are what a command's processes may use together; nil: as they like.
+type bounds struct {
+	*cgroup.Group
+	entries []*os.File
+}
+
+// bound makes the group of one command.
+func (b *box) bound(p *plan) (*bounds, error) {
+	if b.groups == nil {
+		return nil, nil
+	}
+	group, err := b.groups.New(cgroup.Limits{Memory: b.limits.Memory, Processes: b.limits.Processes, CPUs: b.limits.CPUs})
+	if err != nil {
+		return nil, err
+	}
+	entries, err := group.Entries()
+	if err != nil {
+		_ = group.Remove()
+		return nil, err
+	}
+	if !group.ByStart() {
+		p.Walls.Groups = len(entries)
+	}
+	return &bounds{group, entries}, nil
+}
+
+func (b *bounds) reached() sandbox.Limit {
+	if b == nil {
+		return ""
+	}
+	switch outOfMemory, tooMany := b.Reached(); {
+	case outOfMemory:
+		return sandbox.LimitMemory
+	case tooMany:
+		return sandbox.LimitProcesses
+	}
+	return ""
+}
+
+// remove leaves what the kernel does not let go of to the next process that
+// looks for groups.
+func (b *bounds) remove() {
+	if b == nil {
+		return
+	}
+	for _, f := range b.entries {
+		f.Close()
+	}
+	_ = b.Remove()
 }
 
 // stopped is the error of a ctx that ended.
@@ -110,7 +178,7 @@ type initProcess struct {
 	status  *os.File
 }
 
-func start(streams *stdio.Streams) (*initProcess, error) {
+func start(streams *stdio.Streams, group *bounds) (*initProcess, error) {
 	planR, planW, err := os.Pipe()
 	if err != nil {
 		return nil, err
@@ -122,12 +190,20 @@ func start(streams *stdio.Streams) (*initProcess, error) {
 		return nil, err
 	}
 	defer statusW.Close()
-	process, err := os.StartProcess("/proc/self/exe", []string{initName}, &os.ProcAttr{
+	attr := &os.ProcAttr{
 		Dir:   "/",
 		Env:   initEnv,
 		Files: append(slices.Clone(streams.Child()), planR, statusW),
 		Sys:   namespaces(),
-	})
+	}
+	switch {
+	case group == nil:
+	case group.ByStart():
+		attr.Sys.UseCgroupFD, attr.Sys.CgroupFD = true, int(group.entries[0].Fd())
+	default:
+		attr.Files = append(attr.Files, group.entries...)
+	}
+	process, err := os.StartProcess("/proc/self/exe", []string{initName}, attr)
 	if err != nil {
 		planW.Close()
 		statusR.Close()

@@ -10,14 +10,18 @@ import (
 	"sync"
 	"time"
 
+	"golang.org/x/sys/unix"
+
 	"mgx"
 	"mgx/internal/sandbox"
+	"mgx/internal/sandbox/internal/cgroup"
 )
 
-// Default limits of one command. Memory has none: the race detector, the JVM and
-// V8 reserve far more addresses than they use. When memory runs out, the kernel
-// takes commands before it takes MGX.
+// Default limits of one command. Addresses have none: the race detector, the JVM
+// and V8 reserve far more than they use. Memory is most of what the machine has;
+// where that cannot be bounded, the kernel takes commands before it takes MGX.
 var defaults = sandbox.Limits{
+	Memory:    memoryOfMachine() / 4 * 3,
 	Processes: 1024,
 	FileSize:  8 << 30,
 	OpenFiles: 8192,
@@ -26,13 +30,14 @@ var defaults = sandbox.Limits{
 }
 
 type driver struct {
-	system func() plan  // what every box shows of this machine; read once
-	usable func() error // whether it can run a box at all; tried once
+	system func() plan                   // what every box shows of this machine; read once
+	groups func() (*cgroup.Place, error) // where processes can be bounded together; tried once
+	usable func() error                  // whether it can run a box at all; tried once
 }
 
 // New returns the driver.
 func New() sandbox.Driver {
-	d := &driver{system: sync.OnceValue(system)}
+	d := &driver{system: sync.OnceValue(system), groups: sync.OnceValues(cgroup.Find)}
 	d.usable = sync.OnceValue(func() error { return d.try(context.Background()) })
 	return d
 }
@@ -63,25 +68,27 @@ func (d *driver) box(spec sandbox.Spec) (*box, error) {
 	if err != nil || !info.IsDir() || !filepath.IsAbs(spec.Work) {
 		return nil, mgx.Errorf(mgx.KindUsage, "bad_workspace", "the workspace %q of a sandbox must be an existing directory with an absolute path", spec.Work)
 	}
-	return &box{spec: spec, base: d.system(), limits: orDefault(spec.Limits), overlays: make(chan struct{}, 1)}, nil
+	groups, _ := d.groups()
+	return &box{spec: spec, base: d.system(), limits: orDefault(spec.Limits), groups: groups, overlays: make(chan struct{}, 1)}, nil
 }
 
 // try runs true in a box.
 func (d *driver) try(ctx context.Context) error {
-	dir, err := os.MkdirTemp("", "mgx-probe-")
-	if err != nil {
-		return mgx.Errorf(mgx.KindConfig, "sandbox_unavailable", "the sandbox cannot be tried: %w", err)
-	}
-	defer os.RemoveAll(dir)
-	b, err := d.box(sandbox.Spec{ID: "probe", Work: dir})
+	b, err := d.bare()
 	if err != nil {
 		return err
 	}
 	return b.try(ctx)
 }
 
+// bare is a box with nothing of anybody's in it; its commands are read-only. It
+// makes no directory, which would stay when this process is killed.
+func (d *driver) bare() (*box, error) {
+	return d.box(sandbox.Spec{ID: "probe", Work: os.TempDir()})
+}
+
 func (b *box) try(ctx context.Context) error {
-	_, err := b.Run(ctx, sandbox.Command{Args: []string{"true"}, Timeout: 10 * time.Second})
+	_, err := b.Run(ctx, sandbox.Command{Args: []string{"true"}, Timeout: 10 * time.Second, ReadOnly: true})
 	return err
 }
 
@@ -97,10 +104,20 @@ func orDefault(l sandbox.Limits) sandbox.Limits {
 		}
 	}
 	fill(&l.Memory, defaults.Memory)
+	fill(&l.Addresses, defaults.Addresses)
 	fillInt(&l.Processes, defaults.Processes)
 	fill(&l.FileSize, defaults.FileSize)
 	fillInt(&l.OpenFiles, defaults.OpenFiles)
 	fill((*int64)(&l.CPU), int64(defaults.CPU))
 	fill(&l.Tmp, defaults.Tmp)
 	return l
+}
+
+// memoryOfMachine is in bytes, or 0 when it is not known.
+func memoryOfMachine() int64 {
+	var info unix.Sysinfo_t
+	if err := unix.Sysinfo(&info); err != nil {
+		return 0
+	}
+	return int64(info.Totalram) * int64(info.Unit)
 }

@@ -14,6 +14,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"mgx/internal/sandbox/internal/cgroup"
 	"mgx/internal/sandbox/internal/shell"
 )
 
@@ -25,6 +26,7 @@ const initName = "mgx-sandbox-init"
 const (
 	planFD   = 3 // the plan, then nothing until the parent is gone
 	statusFD = 4 // a failure, or just the end once the command runs
+	groupFD  = 5 // and the next few: files that let the writer into a cgroup
 )
 
 // Main turns this process into the init of a box if it was started as one, and
@@ -38,7 +40,7 @@ func Main() {
 }
 
 func initMain() int {
-	if err := unix.CloseRange(statusFD+1, ^uint(0)>>32, 0); err != nil {
+	if err := unix.CloseRange(groupFD+cgroup.MaxEntries, ^uint(0)>>32, 0); err != nil {
 		return report("close inherited descriptors", err)
 	}
 	unix.Prctl(unix.PR_SET_NAME, uintptr(unsafe.Pointer(&[]byte("mgx-init\x00")[0])), 0, 0, 0) // else "exe"
@@ -158,6 +160,9 @@ func (p plan) run() int {
 	}
 	if err := defaultSignals(); err != nil {
 		return report("signals", err)
+	}
+	if err := p.Walls.enterGroups(); err != nil {
+		return report("cgroup", err)
 	}
 	pid, errno := prog.start()
 	if errno != 0 {

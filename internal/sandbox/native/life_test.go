@@ -8,6 +8,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -25,6 +26,7 @@ import (
 const (
 	roleEnv       = "MGX_NATIVE_TEST_ROLE"
 	roleRun       = "run"        // run a command in a box until killed
+	roleMany      = "many"       // run commands, many at once, until killed
 	roleOpen      = "open"       // open a box and say what came of it
 	roleProbe     = "probe"      // the same for a probe
 	roleNoOverlay = "no overlay" // use overlays where there can be none
@@ -46,6 +48,20 @@ func playRole() {
 			Timeout: time.Hour,
 		})
 		panic(err)
+	case roleMany:
+		box, err := native.New().Open(context.Background(), sandbox.Spec{Work: work})
+		if err != nil {
+			panic(err)
+		}
+		for range 3 {
+			go func() {
+				for {
+					box.Run(context.Background(), sandbox.Command{Args: []string{"sh", "-c", "exec 9>alive; setsid sleep 1000 & :"}, Timeout: time.Hour})
+					os.Stdout.WriteString("ended\n")
+				}
+			}()
+		}
+		select {}
 	case roleOpen:
 		_, err := native.New().Open(context.Background(), sandbox.Spec{Work: work})
 		e := mgx.AsError(err)
@@ -78,11 +94,20 @@ func role(t *testing.T, name string) *exec.Cmd {
 	return cmd
 }
 
+func workOf(cmd *exec.Cmd) string {
+	for _, kv := range cmd.Env {
+		if work, ok := strings.CutPrefix(kv, "WORK="); ok {
+			return work
+		}
+	}
+	return ""
+}
+
 // TestKilledParent kills MGX with a command running: everything in the box must
 // end, although nobody is left to end it.
 func TestKilledParent(t *testing.T) {
 	cmd := role(t, roleRun)
-	work := strings.TrimPrefix(cmd.Env[len(cmd.Env)-1], "WORK=")
+	work := workOf(cmd)
 	fifo := filepath.Join(work, "alive")
 	if err := syscall.Mkfifo(fifo, 0o644); err != nil {
 		t.Fatal(err)
@@ -110,6 +135,77 @@ func TestKilledParent(t *testing.T) {
 	if _, err := io.Copy(io.Discard, r); err != nil {
 		t.Errorf("a process of the box lives on: %v", err)
 	}
+}
+
+// TestKilledAnywhere kills MGX at whatever it is doing, many times, and looks for
+// what stays: no process of a box at once, no cgroup after the next start.
+func TestKilledAnywhere(t *testing.T) {
+	tmp := t.TempDir()
+	var killed []int
+	for i := range 8 {
+		cmd := role(t, roleMany)
+		cmd.Env = append(cmd.Env, "TMPDIR="+tmp)
+		work := workOf(cmd)
+		fifo := filepath.Join(work, "alive")
+		if err := syscall.Mkfifo(fifo, 0o644); err != nil {
+			t.Fatal(err)
+		}
+		r, err := os.OpenFile(fifo, os.O_RDONLY|syscall.O_NONBLOCK, 0)
+		if err != nil {
+			t.Fatal(err)
+		}
+		out, err := cmd.StdoutPipe()
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := cmd.Start(); err != nil {
+			t.Fatal(err)
+		}
+		// It tells of each command that ended; the kill comes at another moment
+		// between two of them each time.
+		lines := bufio.NewReader(out)
+		for range i + 1 {
+			if _, err := lines.ReadString('\n'); err != nil {
+				t.Fatal(err)
+			}
+		}
+		time.Sleep(time.Duration(i) * 700 * time.Microsecond)
+		cmd.Process.Kill()
+		cmd.Wait()
+		killed = append(killed, cmd.Process.Pid)
+		r.SetReadDeadline(time.Now().Add(30 * time.Second))
+		if _, err := io.Copy(io.Discard, r); err != nil {
+			t.Errorf("a process of a box lives on: %v", err)
+		}
+		r.Close()
+	}
+	// A process that has closed its files may still be a moment from its end, and
+	// a group that is not empty is left to the next start.
+	left := []string{"unknown"}
+	for end := time.Now().Add(time.Minute); len(left) != 0 && time.Now().Before(end); left = groupsOf(killed) {
+		if out, err := role(t, roleProbe).CombinedOutput(); err != nil { // sweeps
+			t.Fatalf("%v\n%s", err, out)
+		}
+	}
+	if len(left) != 0 {
+		t.Errorf("left: %v", left)
+	}
+	if left, _ := os.ReadDir(tmp); len(left) != 0 {
+		t.Errorf("left in %s: %v", tmp, left)
+	}
+}
+
+// groupsOf are the cgroups that processes made.
+func groupsOf(pids []int) (names []string) {
+	filepath.WalkDir("/sys/fs/cgroup", func(name string, e fs.DirEntry, err error) error {
+		for _, pid := range pids {
+			if err == nil && strings.HasPrefix(e.Name(), fmt.Sprintf("mgx-box-%d-", pid)) {
+				names = append(names, name)
+			}
+		}
+		return nil
+	})
+	return names
 }
 
 // TestForbidden runs where the kernel refuses user namespaces: inside one that

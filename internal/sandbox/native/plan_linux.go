@@ -26,6 +26,7 @@ type plan struct {
 type walls struct {
 	Seccomp  bool
 	Landlock int // its version; 0: none
+	Groups   int // cgroups to enter by the descriptors from groupFD on
 }
 
 func (p plan) hasOverlay() bool {

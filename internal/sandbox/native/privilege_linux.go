@@ -128,7 +128,7 @@ func rlimits(l sandbox.Limits) []rlimit {
 			list = append(list, rlimit{uintptr(resource), unix.Rlimit{Cur: uint64(n), Max: uint64(n)}})
 		}
 	}
-	add(unix.RLIMIT_AS, l.Memory)
+	add(unix.RLIMIT_AS, l.Addresses)
 	add(unix.RLIMIT_NPROC, int64(l.Processes))
 	add(unix.RLIMIT_FSIZE, l.FileSize)
 	add(unix.RLIMIT_NOFILE, int64(l.OpenFiles))

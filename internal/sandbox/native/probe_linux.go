@@ -15,6 +15,7 @@ import (
 	"time"
 
 	"mgx/internal/sandbox"
+	"mgx/internal/sandbox/internal/landlock"
 )
 
 // Probe runs a command in a box and looks at what it got. A piece that keeps a
@@ -22,38 +23,32 @@ import (
 // reached.
 func (d *driver) Probe(ctx context.Context) sandbox.Report {
 	r := sandbox.Report{Driver: d.Name()}
-	dir, err := os.MkdirTemp("", "mgx-probe-")
-	if err != nil {
-		r.Checks = []sandbox.Check{{Name: "temporary directory", Detail: err.Error()}}
-		return r
+	b, err := d.bare()
+	var seen string
+	if err == nil {
+		seen, err = b.look(ctx)
 	}
-	defer os.RemoveAll(dir)
-	seen, err := d.look(ctx, dir)
 	if err != nil {
 		r.Checks = failedChecks(err)
 		return r
 	}
-	r.Level = sandbox.LevelBasic
+	r.Level = b.Level()
 	for _, p := range pieces {
 		r.Checks = append(r.Checks, p.check(seen))
 	}
-	r.Checks = append(r.Checks, processCheck(seen), d.probeOverlay(ctx, dir))
+	r.Checks = append(r.Checks, landlockCheck(b.base.Walls.Landlock), d.cgroupCheck(), processCheck(b, seen), d.probeOverlay(ctx))
 	return r
 }
 
 // look returns what a command in a box sees of its walls.
-func (d *driver) look(ctx context.Context, dir string) (string, error) {
-	b, err := d.box(sandbox.Spec{ID: "probe", Work: dir})
-	if err != nil {
-		return "", err
-	}
+func (b *box) look(ctx context.Context) (string, error) {
 	var out bytes.Buffer
-	_, err = b.Run(ctx, sandbox.Command{
+	_, err := b.Run(ctx, sandbox.Command{
 		Args: []string{
 			"cat", "/proc/self/status", "/proc/1/status", "/proc/self/limits", "/proc/self/mounts", "/proc/net/dev",
 			"/proc/sys/kernel/pid_max", "/proc/sys/user/max_user_namespaces",
 		},
-		Stdout: &out, Timeout: 10 * time.Second,
+		Stdout: &out, Timeout: 10 * time.Second, ReadOnly: true,
 	})
 	return out.String(), err
 }
@@ -73,7 +68,7 @@ var pieces = []piece{
 	{"pid namespace", nil, `(?m)^Name:\tmgx-init\n`, "the first process is not the box's"},
 	{"network namespace", []string{"network"}, `(?m)\A(?:.*\n)*Inter-.*\n.*\n +lo:.*\n\d`, "there are other interfaces than the loopback"},
 	{"capabilities", []string{"host name", "keyring", "privileges"}, `(?m)^CapInh:\t0+\nCapPrm:\t0+\nCapEff:\t0+\nCapBnd:\t0+\nCapAmb:\t0+\nNoNewPrivs:\t1\n`, "commands keep capabilities"},
-	{"limits", []string{"directory", "command", "landlock", "fork"}, `(?m)^Max core file size +0 +0 `, "resource limits are not set"},
+	{"limits", []string{"directory", "cgroup", "command", "landlock", "fork"}, `(?m)^Max core file size +0 +0 `, "resource limits are not set"},
 	{"system call filter", nil, `(?m)^Seccomp:\t2\n`, "the kernel has no seccomp filters (CONFIG_SECCOMP_FILTER), or the container forbids them; commands reach every system call"},
 	{"nested namespaces", nil, `\n0\n\z`, "commands may make user namespaces of their own; what they gain there does not reach the box"},
 }
@@ -103,12 +98,33 @@ func failedChecks(err error) (checks []sandbox.Check) {
 	return append(checks, sandbox.Check{Name: stage, Detail: err.Error()})
 }
 
-// processCheck is whether the number of processes is bounded: by RLIMIT_NPROC,
-// which root is exempt from, or by the pids of the namespace.
-func processCheck(seen string) sandbox.Check {
+// landlockCheck goes by the version: a box that says it has Landlock did not run
+// a command without.
+func landlockCheck(version int) sandbox.Check {
+	c := sandbox.Check{Name: "Landlock", OK: version >= landlock.VersionTruncate, Detail: fmt.Sprintf("version %d", version)}
+	switch {
+	case version == 0:
+		c.Detail = "the kernel has no Landlock, or it is not among those that run, or the container forbids it; it needs Linux 6.2 with CONFIG_SECURITY_LANDLOCK and \"landlock\" in the boot parameter lsm="
+	case !c.OK:
+		c.Detail += ", which does not guard against truncation; it needs Linux 6.2"
+	}
+	return c
+}
+
+func (d *driver) cgroupCheck() sandbox.Check {
+	place, err := d.groups()
+	if err != nil {
+		return sandbox.Check{Name: "cgroup", Detail: "memory and processor time of all processes together are not bounded; start MGX where a group is delegated to it, such as: systemd-run --user --scope -p Delegate=yes mgx serve (" + strings.ReplaceAll(err.Error(), "\n", "; ") + ")"}
+	}
+	return sandbox.Check{Name: "cgroup", OK: true, Detail: place.String()}
+}
+
+// processCheck is whether the number of processes is bounded: by a cgroup, by
+// RLIMIT_NPROC, which root is exempt from, or by the pids of the namespace.
+func processCheck(b *box, seen string) sandbox.Check {
 	c := sandbox.Check{Name: "processes"}
 	bounded := strings.Contains(seen, fmt.Sprintf("\n%d\n", reservedPIDs+defaults.Processes))
-	c.OK = bounded || os.Geteuid() != 0
+	c.OK = bounded || b.groups != nil || os.Geteuid() != 0
 	if !c.OK {
 		c.Detail = "the number of processes is not bounded: MGX runs as root, whom limits exempt, and the kernel is older than 6.14; run MGX as an ordinary user"
 	}
@@ -117,8 +133,14 @@ func processCheck(seen string) sandbox.Check {
 
 // probeOverlay tries an overlay where temporary files are; the state of a run may
 // lie on another file system, so opening a box tries again.
-func (d *driver) probeOverlay(ctx context.Context, dir string) sandbox.Check {
+func (d *driver) probeOverlay(ctx context.Context) sandbox.Check {
 	c := sandbox.Check{Name: "overlay"}
+	dir, err := os.MkdirTemp("", "mgx-probe-")
+	if err != nil {
+		c.Detail = err.Error()
+		return c
+	}
+	defer os.RemoveAll(dir)
 	lower := filepath.Join(dir, "lower")
 	if err := os.Mkdir(lower, 0o755); err != nil {
 		c.Detail = err.Error()

@@ -11,10 +11,10 @@ import (
 
 func TestProbe(t *testing.T) {
 	r := native.New().Probe(t.Context())
-	if r.Driver != "native" || r.Level != sandbox.LevelBasic {
+	if r.Driver != "native" || r.Level != sandbox.LevelBasic && r.Level != sandbox.LevelFull {
 		t.Errorf("%+v", r)
 	}
-	want := []string{"user namespace", "mounts", "pid namespace", "network namespace", "capabilities", "limits", "system call filter", "nested namespaces", "processes", "overlay"}
+	want := []string{"user namespace", "mounts", "pid namespace", "network namespace", "capabilities", "limits", "system call filter", "nested namespaces", "Landlock", "cgroup", "processes", "overlay"}
 	for i, c := range r.Checks {
 		if i >= len(want) || c.Name != want[i] {
 			t.Errorf("check %d is %s", i, c.Name)

@@ -3,6 +3,8 @@
 package native
 
 import (
+	"fmt"
+
 	"golang.org/x/sys/unix"
 
 	"mgx/internal/sandbox/internal/landlock"
@@ -36,4 +38,15 @@ func (p plan) ruleset() (fd int, err error) {
 		}
 	}
 	return landlock.Ruleset(p.Walls.Landlock, rules)
+}
+
+// enterGroups moves this thread, and what it starts, into the cgroups whose files
+// this init got. From version 2 on it was started in its group.
+func (w walls) enterGroups() error {
+	for fd := groupFD; fd < groupFD+w.Groups; fd++ {
+		if _, err := unix.Write(fd, []byte("0")); err != nil {
+			return fmt.Errorf("enter: %w", err)
+		}
+	}
+	return nil
 }

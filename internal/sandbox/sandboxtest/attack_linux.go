@@ -138,6 +138,7 @@ var attacks = map[string]func(args []string) error{
 	"fork":    func(a []string) error { return forkMoreThan(number(a[0])) },
 	"files":   func(a []string) error { return openMoreThan(number(a[0])) },
 	"memory":  func(a []string) error { return allocate(number(a[0])) },
+	"hog":     func(a []string) error { return touch(number(a[0])) },
 	"fill":    func(a []string) error { return fill(a[0], number(a[1])) },
 	"inodes":  func(a []string) error { return makeFiles(a[0], number(a[1])) },
 	"core":    func([]string) error { return dumpsCore() },

@@ -179,6 +179,18 @@ func allocate(bytes int) error {
 	return unix.Munmap(m)
 }
 
+// touch is through when it has so much memory, with something in it.
+func touch(bytes int) error {
+	m, err := unix.Mmap(-1, 0, bytes, unix.PROT_READ|unix.PROT_WRITE, unix.MAP_PRIVATE|unix.MAP_ANON)
+	if err != nil {
+		return err
+	}
+	for i := 0; i < len(m); i += os.Getpagesize() {
+		m[i] = 1
+	}
+	return unix.Munmap(m)
+}
+
 // fill is through when a file of so many bytes can be written.
 func fill(name string, bytes int) error {
 	signal.Ignore(unix.SIGXFSZ)

@@ -2,6 +2,7 @@ package sandboxtest
 
 import (
 	"fmt"
+	"io"
 	"os"
 	"path/filepath"
 	"runtime"
@@ -41,6 +42,8 @@ var wallTests = []struct {
 	{"processes", processes},
 	{"open files", openFiles},
 	{"memory of a process", memory},
+	{"memory of all processes", memoryBomb},
+	{"processes are a limit with a name", processesNamed},
 	{"processor time", processorTime},
 	{"output flood until the deadline", flood},
 }
@@ -305,11 +308,54 @@ func openFiles(t *testing.T, d sandbox.Driver) {
 
 func memory(t *testing.T, d sandbox.Driver) {
 	const limit = 4 << 30
-	w := open(t, d, func(w *world) { w.spec.Limits.Memory = limit })
+	w := open(t, d, func(w *world) { w.spec.Limits.Addresses = limit })
 	equal(t, "limit", w.ok("ulimit -v"), fmt.Sprint(limit>>10))
 	if !raceDetector { // which does not run with a limit at all
 		w.holds("memory", fmt.Sprint(limit))
 	}
+}
+
+// grouped skips where processes cannot be bounded together.
+func grouped(t *testing.T, w *world) {
+	if w.box.Level() != sandbox.LevelFull {
+		t.Skip("level ", w.box.Level(), " does not bound processes together")
+	}
+}
+
+// memoryBomb runs beside a neighbour, which must not notice.
+func memoryBomb(t *testing.T, d sandbox.Driver) {
+	w := open(t, d, func(w *world) { w.spec.Limits.Memory = 96 << 20 })
+	grouped(t, w)
+	started, ended := make(chan struct{}), make(chan outcome, 1)
+	in, stop := io.Pipe()
+	go func() {
+		n := *w
+		ended <- n.run(sandbox.Command{Args: []string{"sh", "-c", "echo started; cat"}, Stdin: in, Stdout: writerFunc(func(p []byte) (int, error) {
+			close(started)
+			return len(p), nil
+		})})
+	}()
+	<-started
+	o := w.run(sandbox.Command{Args: []string{attacker, "hog", fmt.Sprint(512 << 20)}, Env: []string{attackerEnv + "=1"}})
+	equal(t, "exit code", o.ExitCode, 137)
+	equal(t, "limit", o.Limit, sandbox.LimitMemory)
+	equal(t, "timed out", o.TimedOut, false)
+	// Pieces of it are as little allowed as the whole.
+	o = w.run(sandbox.Command{Args: []string{"sh", "-c", `for i in 1 2 3 4 5; do "$0" hog 67108864 >/dev/null & done; head -c 100000000 /dev/zero | tail -c 99999999 >/dev/null; wait`, attacker}, Env: []string{attackerEnv + "=1"}})
+	equal(t, "limit of several", o.Limit, sandbox.LimitMemory)
+	stop.Close()
+	neighbour := <-ended
+	equal(t, "the neighbour's exit code", neighbour.ExitCode, 0)
+	equal(t, "the neighbour's limit", neighbour.Limit, "")
+	equal(t, "the limit of the next", w.sh("true").Limit, "")
+}
+
+func processesNamed(t *testing.T, d sandbox.Driver) {
+	w := open(t, d, func(w *world) { w.spec.Limits.Processes = 32 })
+	grouped(t, w)
+	o := w.run(sandbox.Command{Args: []string{attacker, "fork", "64"}, Env: []string{attackerEnv + "=1"}})
+	equal(t, "limit", o.Limit, sandbox.LimitProcesses)
+	equal(t, "the limit of the next", w.sh("true").Limit, "")
 }
 
 func processorTime(t *testing.T, d sandbox.Driver) {

@@ -36,7 +36,8 @@ func confined(version int, dir string) error {
 		{dir + "/look", Look},
 		{dir + "/change", Change},
 		{dir + "/file", Look | Write},
-		{"/usr", Look}, {"/lib", Look},
+		{"/usr", Look},
+		{"/lib", Look},
 		{"/dev/null", Look | Write},
 	})
 	if err != nil {

@@ -1,0 +1,73 @@
+//go:build linux
+
+package cgroup
+
+import (
+	"fmt"
+	"maps"
+	"os"
+	"path/filepath"
+	"testing"
+)
+
+func TestHierarchies(t *testing.T) {
+	t.Parallel()
+	for name, c := range map[string]struct {
+		mountinfo, cgroup string
+		want              map[string]hierarchy
+	}{
+		"version 2": {
+			"30 23 0:26 / /sys/fs/cgroup rw,nosuid shared:9 - cgroup2 cgroup2 rw,nsdelegate\n25 1 8:1 / / rw - ext4 /dev/sda rw\n",
+			"0::/user.slice/user-1000.slice/session-2.scope\n",
+			map[string]hierarchy{"": {"/sys/fs/cgroup", "/sys/fs/cgroup/user.slice/user-1000.slice/session-2.scope"}},
+		},
+		"version 1 in a container": {
+			"36 35 0:31 /docker/abc /sys/fs/cgroup/memory ro - cgroup cgroup rw,memory\n37 35 0:32 /docker/abc /sys/fs/cgroup/cpu,cpuacct ro - cgroup cgroup rw,cpu,cpuacct\n",
+			"5:cpu,cpuacct:/docker/abc/x\n4:memory:/docker/abc\n3:freezer:/docker/abc\n",
+			map[string]hierarchy{
+				"memory":  {"/sys/fs/cgroup/memory", "/sys/fs/cgroup/memory"},
+				"cpu":     {"/sys/fs/cgroup/cpu,cpuacct", "/sys/fs/cgroup/cpu,cpuacct/x"},
+				"cpuacct": {"/sys/fs/cgroup/cpu,cpuacct", "/sys/fs/cgroup/cpu,cpuacct/x"},
+			},
+		},
+		"hybrid": {
+			"36 35 0:31 / /sys/fs/cgroup/pids rw - cgroup cgroup rw,pids\n38 35 0:33 / /sys/fs/cgroup/unified rw - cgroup2 cgroup2 rw\n",
+			"5:pids:/a\n0::/b:c\n",
+			map[string]hierarchy{
+				"pids": {"/sys/fs/cgroup/pids", "/sys/fs/cgroup/pids/a"},
+				"":     {"/sys/fs/cgroup/unified", "/sys/fs/cgroup/unified/b:c"},
+			},
+		},
+		"a group outside of what is mounted": {
+			"36 35 0:31 /docker/abc /sys/fs/cgroup rw - cgroup2 cgroup rw\n", "0::/../other\n",
+			map[string]hierarchy{"": {"/sys/fs/cgroup", "/sys/fs/cgroup"}},
+		},
+		"none": {"25 1 8:1 / / rw - ext4 /dev/sda rw\n\n", "\n0::/\n", map[string]hierarchy{}},
+	} {
+		if got := hierarchies(c.mountinfo, c.cgroup); !maps.Equal(got, c.want) {
+			t.Errorf("%s: %v", name, got)
+		}
+	}
+}
+
+// TestSweep has groups of processes that are gone and of one that is not.
+func TestSweep(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	ours := fmt.Sprintf("%s%d-%s-7", prefix, os.Getpid(), started("self"))
+	stays := []string{ours, "mgx", "other", prefix + "odd", prefix + "4194305-1-2/child"}
+	for _, name := range append(stays, prefix+"4194305-1-1", prefix+fmt.Sprint(os.Getpid())+"-1-1") {
+		if err := os.MkdirAll(filepath.Join(dir, name), 0o755); err != nil {
+			t.Fatal(err)
+		}
+	}
+	(&Place{parents: map[string]string{memory: dir}}).sweep()
+	for _, name := range stays {
+		if _, err := os.Stat(filepath.Join(dir, name)); err != nil {
+			t.Errorf("%s is gone", name)
+		}
+	}
+	if left, _ := os.ReadDir(dir); len(left) != len(stays) {
+		t.Errorf("left: %v", left)
+	}
+}

@@ -1,0 +1,180 @@
+//go:build linux
+
+package cgroup
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"slices"
+	"strconv"
+	"strings"
+	"syscall"
+)
+
+// hierarchy is one tree of groups: where it is mounted, and where we are in it.
+type hierarchy struct{ root, own string }
+
+// hierarchies returns the tree of version 2 under "", those of version 1 under
+// the names of their controllers.
+func hierarchies(mountinfo, cgroup string) map[string]hierarchy {
+	own := map[string]string{}
+	for line := range strings.Lines(cgroup) { // id:controllers:path
+		f := strings.SplitN(strings.TrimSuffix(line, "\n"), ":", 3)
+		if len(f) == 3 {
+			for c := range strings.SplitSeq(f[1], ",") {
+				own[c] = f[2]
+			}
+		}
+	}
+	found := map[string]hierarchy{}
+	for line := range strings.Lines(mountinfo) {
+		before, after, _ := strings.Cut(line, " - ")
+		f, fs := strings.Fields(before), strings.Fields(after)
+		if len(f) < 5 || len(fs) < 3 || fs[0] != "cgroup" && fs[0] != "cgroup2" {
+			continue
+		}
+		names := []string{""}
+		if fs[0] == "cgroup" {
+			names = strings.Split(fs[2], ",")
+		}
+		for _, c := range names {
+			if path, ok := own[c]; ok {
+				found[c] = hierarchy{f[4], filepath.Join(f[4], below(path, f[3]))}
+			}
+		}
+	}
+	return found
+}
+
+// below is the path of a group from the group that is mounted, which in a
+// container need not be the first.
+func below(path, root string) string {
+	if rel, err := filepath.Rel(root, path); err == nil && filepath.IsLocal(rel) {
+		return rel
+	}
+	return ""
+}
+
+func here() (map[string]hierarchy, error) {
+	mountinfo, err := os.ReadFile("/proc/self/mountinfo")
+	if err != nil {
+		return nil, err
+	}
+	cgroup, err := os.ReadFile("/proc/self/cgroup")
+	return hierarchies(string(mountinfo), string(cgroup)), err
+}
+
+// findV1 wants a group of its own below ours in each tree.
+func findV1() (*Place, error) {
+	all, err := here()
+	if err != nil {
+		return nil, err
+	}
+	p := &Place{parents: map[string]string{}}
+	for _, c := range []string{memory, pids, cpu} {
+		h, ok := all[c]
+		if ok && syscall.Access(h.own, 2) == nil {
+			p.parents[c] = h.own
+		} else if c != cpu {
+			return nil, fmt.Errorf("version 1: the controller %s is not there or not ours", c)
+		}
+	}
+	return p, nil
+}
+
+// findV2 takes the nearest group, from ours upwards, that may have others below
+// it with limits.
+func findV2() (*Place, error) {
+	all, err := here()
+	if err != nil {
+		return nil, err
+	}
+	h, ok := all[""]
+	if !ok {
+		return nil, errors.New("version 2: not mounted")
+	}
+	for dir := h.own; ; dir = filepath.Dir(dir) {
+		if err = mayDivide(dir, dir == h.own); err == nil {
+			return &Place{v2: true, parents: map[string]string{"": dir}}, nil
+		}
+		if dir == h.root || !strings.HasPrefix(dir, h.root) {
+			return nil, fmt.Errorf("version 2: no group is delegated to us: %w", err)
+		}
+	}
+}
+
+// mayDivide reports whether groups with limits can be made in dir, and processes
+// moved there from below.
+func mayDivide(dir string, own bool) error {
+	if err := syscall.Access(filepath.Join(dir, "cgroup.procs"), 2); err != nil {
+		return &os.PathError{Op: "write", Path: dir, Err: err}
+	}
+	if has(dir, "cgroup.subtree_control") {
+		return nil
+	}
+	if !has(dir, "cgroup.controllers") {
+		return fmt.Errorf("%s has no controllers for memory and processes", dir)
+	}
+	err := enable(dir)
+	if own && errors.Is(err, syscall.EBUSY) && alone(dir) {
+		// Only a group without processes of its own can be divided.
+		self := filepath.Join(dir, "mgx")
+		if err := os.Mkdir(self, 0o755); err != nil && !errors.Is(err, os.ErrExist) {
+			return err
+		}
+		if err := write(filepath.Join(self, "cgroup.procs"), strconv.Itoa(os.Getpid())); err != nil {
+			return err
+		}
+		return enable(dir)
+	}
+	return err
+}
+
+func has(dir, file string) bool {
+	b, _ := os.ReadFile(filepath.Join(dir, file))
+	f := strings.Fields(string(b))
+	return slices.Contains(f, memory) && slices.Contains(f, pids)
+}
+
+func enable(dir string) error {
+	return write(filepath.Join(dir, "cgroup.subtree_control"), "+memory +pids")
+}
+
+// alone reports whether we are the only process in a group.
+func alone(dir string) bool {
+	b, err := os.ReadFile(filepath.Join(dir, "cgroup.procs"))
+	return err == nil && strings.TrimSpace(string(b)) == strconv.Itoa(os.Getpid())
+}
+
+// prefix begins the names of our groups: prefix, process, when that began, count.
+const prefix = "mgx-box-"
+
+// sweep removes the groups of processes that are gone, which are empty: a box
+// ends with the process that opened it. One that is not empty stays.
+func (p *Place) sweep() {
+	for _, parent := range p.parents {
+		dirs, _ := filepath.Glob(filepath.Join(parent, prefix+"*"))
+		for _, dir := range dirs {
+			f := strings.Split(strings.TrimPrefix(filepath.Base(dir), prefix), "-")
+			if len(f) == 3 && started(f[0]) != f[1] {
+				_ = syscall.Rmdir(dir)
+			}
+		}
+	}
+}
+
+// started is when a process began, in ticks since the machine did; "" when there
+// is no such process. With its number it names a process for good.
+func started(pid string) string {
+	b, err := os.ReadFile("/proc/" + pid + "/stat")
+	if err != nil {
+		return ""
+	}
+	f := strings.Fields(string(b[strings.LastIndexByte(string(b), ')')+1:]))
+	if len(f) < 20 {
+		return ""
+	}
+	return f[19]
+}
