@@ -2,8 +2,6 @@ package gateway
 
 import (
 	"fmt"
-	"math/rand/v2"
-	"strings"
 	"time"
 
 	"mgx"
@@ -11,7 +9,7 @@ import (
 )
 
 // book settles a call and records what came of it, whether it succeeded or not.
-func (s *Server) book(c *call, acct Account, t trace, res *llm.Result, failed error, started time.Time) error {
+func (s *Server) book(c *call, acct Account, t place, res *llm.Result, failed error, started time.Time) error {
 	var settled mgx.Settlement
 	var events []mgx.Event
 	if res != nil {
@@ -47,17 +45,17 @@ func (c *call) completed(res *llm.Result) mgx.LLMCallData {
 }
 
 // event is a fact about the call, on the stream of its key and day.
-func (c *call) event(t trace, at time.Time, typ mgx.EventType, data any) mgx.Event {
+func (c *call) event(t place, at time.Time, typ mgx.EventType, data any) mgx.Event {
 	e := mgx.NewEvent(typ, data)
 	e.Workspace = c.key.Workspace
 	e.Stream = mgx.StreamID(fmt.Sprintf("%s_%s", c.key.ID, at.UTC().Format("20060102")))
 	e.Correlation = "req_" + c.id
-	e.Traceparent = t.own
+	e.Traceparent = t.traceparent()
 	return e
 }
 
 // log says what became of a call.
-func (s *Server) log(c *call, m Model, t trace, res *llm.Result, err error, took time.Duration) {
+func (s *Server) log(c *call, m Model, t place, res *llm.Result, err error, took time.Duration) {
 	log := s.o.Log.With("request_id", "req_"+c.id, "workspace_id", c.key.Workspace, "key", c.key.ID, "user_id", c.key.User,
 		"model", m.Name, "dialect", c.dialect.name(), "stream", c.stream, "duration", took, "trace_id", t.id())
 	if err != nil {
@@ -67,33 +65,3 @@ func (s *Server) log(c *call, m Model, t trace, res *llm.Result, err error, took
 	log.Info("gateway call", "route", res.Response.Route, "attempts", res.Attempts, "cost", res.Cost.String(),
 		"prompt", res.Response.Usage.Prompt, "completion", res.Response.Usage.Completion)
 }
-
-// trace is the place of a call in a distributed trace
-// (https://www.w3.org/TR/trace-context/): a span of its own, within that of the
-// caller if it has one. It does not go on to providers.
-type trace struct{ own string }
-
-func newTrace(parent string) trace {
-	id, flags := "", "01"
-	if parts := strings.Split(parent, "-"); len(parent) == 55 && len(parts) == 4 && parts[0] == "00" &&
-		isHex(parts[1], 32) && isHex(parts[2], 16) && isHex(parts[3], 2) {
-		id, flags = parts[1], parts[3]
-	}
-	if id == "" {
-		id = fmt.Sprintf("%016x%016x", rand.Uint64()|1, rand.Uint64())
-	}
-	return trace{fmt.Sprintf("00-%s-%016x-%s", id, rand.Uint64()|1, flags)}
-}
-
-// isHex reports whether s is n lower-case hexadecimal digits, not all zero or,
-// of flags, any.
-func isHex(s string, n int) bool {
-	for _, c := range s {
-		if !strings.ContainsRune("0123456789abcdef", c) {
-			return false
-		}
-	}
-	return len(s) == n && (n == 2 || strings.Trim(s, "0") != "")
-}
-
-func (t trace) id() string { return t.own[3:35] }

@@ -9,6 +9,11 @@ import (
 	"testing"
 	"time"
 
+	"go.opentelemetry.io/otel/codes"
+	"go.opentelemetry.io/otel/metric/noop"
+	sdk "go.opentelemetry.io/otel/sdk/trace"
+	"go.opentelemetry.io/otel/sdk/trace/tracetest"
+
 	"mgx"
 	"mgx/internal/gateway"
 	"mgx/internal/llm"
@@ -199,5 +204,54 @@ func TestHeadersStayHere(t *testing.T) {
 		if !strings.HasPrefix(e.Traceparent, "00-0af7651916cd43dd8448eb211c80319c-") || strings.Contains(e.Traceparent, "b7ad6b7169203331") || e.Workspace != "ws_a" {
 			t.Errorf("event %+v", e)
 		}
+	}
+}
+
+// The span of a call lies in the caller's trace, and those of its attempts in it;
+// an event says the same. What the call was about is in none of them.
+func TestSpans(t *testing.T) {
+	t.Parallel()
+	spans := tracetest.NewSpanRecorder()
+	tracer := sdk.NewTracerProvider(sdk.WithSpanProcessor(spans))
+	r := newRig(t, settings{
+		turns:   []llmtest.Turn{{Text: "a secret answer"}},
+		options: func(o *gateway.Options) { o.Tracer = tracer },
+		router: func(o *llm.Options) {
+			o.State = llm.NewState(llm.StateOptions{Tracer: tracer, Meter: noop.NewMeterProvider()})
+		},
+	})
+	req := r.request("/v1/messages", simple("/v1/messages", "claude/m1", false))
+	req.Header.Set("Traceparent", "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01")
+	if got := r.do(req); got.status != 200 {
+		t.Fatalf("%d %s", got.status, got.body)
+	}
+	if got := r.post("/v1/messages", simple("/v1/messages", "claude/none", false)); got.status == 200 {
+		t.Fatal("a model that nobody serves answered")
+	}
+	r.gateway.Close()
+	byName := map[string][]sdk.ReadOnlySpan{}
+	for _, s := range spans.Ended() {
+		byName[s.Name()] = append(byName[s.Name()], s)
+		if s.Status().Code != codes.Error && s.SpanContext().TraceID().String() != "0af7651916cd43dd8448eb211c80319c" {
+			t.Errorf("%s is in trace %s", s.Name(), s.SpanContext().TraceID())
+		}
+		if text := fmt.Sprint(s.Attributes(), s.Status()); strings.Contains(text, "secret") || strings.Contains(text, r.secret) {
+			t.Errorf("%s says %s", s.Name(), text)
+		}
+	}
+	calls, attempts := byName["POST /v1/messages"], byName["chat m1"]
+	if len(calls) != 2 || len(attempts) != 1 {
+		t.Fatalf("%d calls, %d attempts: %v", len(calls), len(attempts), byName)
+	}
+	if calls[0].Parent().SpanID().String() != "b7ad6b7169203331" || attempts[0].Parent().SpanID() != calls[0].SpanContext().SpanID() {
+		t.Errorf("the call is in span %s, its attempt in %s", calls[0].Parent().SpanID(), attempts[0].Parent().SpanID())
+	}
+	if calls[1].Status().Code != codes.Error || calls[1].Parent().IsValid() {
+		t.Errorf("the failed call: %+v in %v", calls[1].Status(), calls[1].Parent())
+	}
+	r.books.mu.Lock()
+	defer r.books.mu.Unlock()
+	if e := r.books.events[0]; !strings.Contains(e.Traceparent, calls[0].SpanContext().SpanID().String()) {
+		t.Errorf("the event is at %s", e.Traceparent)
 	}
 }

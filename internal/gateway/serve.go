@@ -202,7 +202,7 @@ func (s *Server) answer(w http.ResponseWriter, r *http.Request, c *call, m Model
 	ctx, cancel := context.WithCancelCause(r.Context())
 	defer cancel(nil)
 	defer context.AfterFunc(s.ctx, func() { cancel(context.Cause(s.ctx)) })()
-	t := newTrace(r.Header.Get("Traceparent"))
+	ctx, t := s.begin(ctx, r)
 	acct := s.o.Books.Open(context.WithoutCancel(ctx), c.key, c.id)
 	out := s.output(w, c, m, func() { cancel(errGone) })
 	defer out.close()
@@ -212,6 +212,7 @@ func (s *Server) answer(w http.ResponseWriter, r *http.Request, c *call, m Model
 		err = booked
 	}
 	s.log(c, m, t, res, err, s.o.Now().Sub(started))
+	t.leave(c, err)
 	if err != nil {
 		if cause := context.Cause(ctx); cause != nil {
 			err = cause

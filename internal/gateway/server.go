@@ -7,6 +7,9 @@ import (
 	"sync"
 	"time"
 
+	"go.opentelemetry.io/otel"
+	"go.opentelemetry.io/otel/trace"
+
 	"mgx"
 	"mgx/internal/llm"
 )
@@ -55,7 +58,8 @@ type Options struct {
 	Models Models // required
 	Books  Books  // required
 	Log    *slog.Logger
-	Now    func() time.Time // time.Now
+	Now    func() time.Time     // time.Now
+	Tracer trace.TracerProvider // takes the spans of calls; the process's
 
 	Body      int64         // most bytes of a request's body; 32 MB
 	BodyWait  time.Duration // for a body to come; 1 min
@@ -98,6 +102,9 @@ func New(o Options) *Server {
 	}
 	if o.Now == nil {
 		o.Now = time.Now
+	}
+	if o.Tracer == nil {
+		o.Tracer = otel.GetTracerProvider()
 	}
 	s := &Server{o: o}
 	s.keys = keyring{keys: o.Keys, now: o.Now, known: map[mgx.KeyID]*knownKey{}}

@@ -9,6 +9,7 @@ import (
 	"go.opentelemetry.io/otel/attribute"
 	"go.opentelemetry.io/otel/codes"
 	"go.opentelemetry.io/otel/metric"
+	"go.opentelemetry.io/otel/propagation"
 	"go.opentelemetry.io/otel/trace"
 
 	"mgx"
@@ -68,8 +69,12 @@ func (t *target) attributes() []attribute.KeyValue {
 	}
 }
 
-// begin opens the span of an attempt.
+// begin opens the span of an attempt: within the span that ctx has, else within
+// the trace of the run that the call is for.
 func (in *instruments) begin(ctx context.Context, y *try) (context.Context, trace.Span) {
+	if parent := y.req.Run.Traceparent(); parent != "" && !trace.SpanContextFromContext(ctx).IsValid() {
+		ctx = propagation.TraceContext{}.Extract(ctx, propagation.MapCarrier{"traceparent": parent})
+	}
 	ctx, span := in.tracer.Start(ctx, "chat "+y.target.model, trace.WithSpanKind(trace.SpanKindClient))
 	if span.IsRecording() {
 		span.SetAttributes(y.target.attributes()...)

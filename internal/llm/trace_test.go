@@ -122,7 +122,7 @@ type listeningTracer struct {
 
 func (t listeningTracer) Start(ctx context.Context, name string, o ...trace.SpanStartOption) (context.Context, trace.Span) {
 	c := trace.NewSpanStartConfig(o...)
-	s := &listeningSpan{l: t.l, name: name, kind: c.SpanKind()}
+	s := &listeningSpan{l: t.l, name: name, kind: c.SpanKind(), within: trace.SpanContextFromContext(ctx)}
 	return trace.ContextWithSpan(ctx, s), s
 }
 
@@ -132,6 +132,8 @@ type listeningSpan struct {
 	name  string
 	kind  trace.SpanKind
 	words []string
+
+	within trace.SpanContext
 }
 
 func (s *listeningSpan) IsRecording() bool { return true }
@@ -148,6 +150,7 @@ func (s *listeningSpan) SetStatus(c codes.Code, why string) {
 
 func (s *listeningSpan) End(...trace.SpanEndOption) {
 	s.l.say("span %s (%s) %s", s.name, s.kind, strings.Join(s.words, " "))
+	s.l.say("trace %s", s.within.TraceID())
 }
 
 // TestReports: each attempt has a span and is counted, by the conventions'
@@ -158,7 +161,7 @@ func TestReports(t *testing.T) {
 	r, _ := two(nil, fails(CallError{Fault: FaultQuota, Status: 429, Message: "no money for sk-secret-123456"}))
 	r.State = NewState(StateOptions{Tracer: l, Meter: l})
 	req := policyRequest()
-	req.System = "TOPSECRET"
+	req.System, req.Run = "TOPSECRET", mgx.NewRunID()
 	if _, err := r.Call(t.Context(), req, nil, nil); err != nil {
 		t.Fatal(err)
 	}
@@ -166,6 +169,7 @@ func TestReports(t *testing.T) {
 		t.Fatal(err)
 	}
 	for _, want := range []string{
+		"trace " + req.Run.TraceID(),
 		"mgx.llm.breaker 2 mgx.model=m mgx.provider=first",
 		"mgx.llm.breaker 0 mgx.model=m mgx.provider=second",
 		"span chat m (client) gen_ai.operation.name=chat gen_ai.provider.name=first gen_ai.request.model=m gen_ai.request.max_tokens=1000 gen_ai.request.stream=true mgx.attempt=1 mgx.agent.role=tester Error:quota_exceeded error.type=quota_exceeded",
