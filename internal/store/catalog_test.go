@@ -32,6 +32,7 @@ func TestCatalogsAgree(t *testing.T) {
 	open(t, path, store.Options{})
 	split := open(t, address, store.Options{Keep: keep})
 	commit(t, split, mgx.Change{Events: []mgx.Event{begin(t, split).Event(mgx.ToolCalled, mgx.ToolCallData{})}})
+	numbered(t, split, 2)
 	ours, theirs := sqliteCatalog(t, path), postgresCatalog(t, address)
 	for _, line := range onlySQLite {
 		if !ours[line] || theirs[line] {

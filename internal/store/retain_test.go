@@ -165,6 +165,7 @@ func TestRetainWhileAppending(t *testing.T) {
 			}
 			commit(t, s, mgx.Change{Events: calls})
 			commit(t, s, mgx.Change{Events: []mgx.Event{ended.Event(mgx.TaskCompleted, mgx.TaskCompletedData{}), note(going, "y")}})
+			numbered(t, s, 1404)
 			done := make(chan error)
 			for range 3 {
 				go func() {
@@ -180,6 +181,7 @@ func TestRetainWhileAppending(t *testing.T) {
 					t.Error(err)
 				}
 			}
+			numbered(t, s, 1424)
 			if n, err := s.Earliest(t.Context()); err != nil || n < 1390 || n > 1405 {
 				t.Errorf("earliest %d %v", n, err)
 			}

@@ -63,6 +63,7 @@ func TestUpgradePostgres(t *testing.T) {
 				t.Error(err)
 			}
 			usable(t, s)
+			numbered(t, s, 8)
 			if n, err := s.Head(t.Context()); err != nil || n != 8 {
 				t.Errorf("head %d %v, want 8", n, err)
 			}

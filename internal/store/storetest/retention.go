@@ -84,12 +84,24 @@ func (p *pair) close() {
 	}
 }
 
+// commit appends to both, and waits until the log of either has it.
 func (p *pair) commit(events ...mgx.Event) {
 	for _, s := range p.stores {
 		if _, err := s.Commit(p.t.Context(), mgx.Change{Events: events}); err != nil {
 			p.t.Fatal(err)
 		}
 	}
+	for p.head(p.stores[0]) != p.head(p.stores[1]) {
+		time.Sleep(time.Millisecond)
+	}
+}
+
+func (p *pair) head(s RetentionStore) int64 {
+	head, err := s.Head(p.t.Context())
+	if err != nil {
+		p.t.Fatal(err)
+	}
+	return head
 }
 
 func (p *pair) event(s mgx.Scope, typ mgx.EventType, data any, at time.Time) mgx.Event {
@@ -189,10 +201,6 @@ func (p *pair) answers(s RetentionStore, q store.EventQuery) string {
 	if err != nil {
 		p.t.Fatal(err)
 	}
-	head, err := s.Head(p.t.Context())
-	if err != nil {
-		p.t.Fatal(err)
-	}
 	earliest, err := s.Earliest(p.t.Context())
 	if err != nil {
 		p.t.Fatal(err)
@@ -201,7 +209,7 @@ func (p *pair) answers(s RetentionStore, q store.EventQuery) string {
 	if err != nil {
 		p.t.Fatal(err)
 	}
-	return fmt.Sprintf("head %d, earliest %d, asked for %s of %s, %x", head, earliest, brief(events), brief(every), sha256.Sum256(whole))
+	return fmt.Sprintf("head %d, earliest %d, asked for %s of %s, %x", p.head(s), earliest, brief(events), brief(every), sha256.Sum256(whole))
 }
 
 // brief says which events there are, and which of them are empty.
