@@ -49,8 +49,11 @@ var mayImport = map[string][]string{
 	"internal/llm/gemini":        {"internal/llm"},
 	"internal/llm/llmtest":       {"internal/llm"},
 	"internal/llm/cassette":      {"internal/llm"},
+	"internal/llm/redis":         {"internal/llm"},
 	"internal/llm/cmd/prices":    {},
 	"internal/llm/llmtest/suite": {"internal/llm", "internal/llm/llmtest"},
+
+	"internal/llm/redis/redistest": {},
 
 	"internal/tool":     {"internal/sandbox", "internal/guard"},
 	"internal/tool/mcp": {"internal/tool", "internal/guard"},
@@ -79,7 +82,7 @@ var stdOnly = []string{"", "internal/telemetry", "internal/config", "internal/gu
 // drivers are chosen in one place: only cmd/mgx imports them.
 var drivers = []string{
 	"internal/store",
-	"internal/llm/openai", "internal/llm/anthropic", "internal/llm/gemini", "internal/llm/llmtest", "internal/llm/cassette",
+	"internal/llm/openai", "internal/llm/anthropic", "internal/llm/gemini", "internal/llm/llmtest", "internal/llm/cassette", "internal/llm/redis",
 	"internal/sandbox/native", "internal/sandbox/off", "internal/sandbox/docker", "internal/sandbox/gvisor",
 }
 

@@ -93,6 +93,36 @@ func (c *call) keep(ctx context.Context, t *target, resp *Response) {
 	}
 }
 
+// Tiered is a cache of two: near is asked first and gets what far had. Either may
+// be nil.
+func Tiered(near, far Cache) Cache {
+	switch {
+	case near == nil:
+		return far
+	case far == nil:
+		return near
+	}
+	return tiers{near, far}
+}
+
+type tiers struct{ near, far Cache }
+
+func (t tiers) Get(ctx context.Context, key string) ([]byte, bool) {
+	if value, ok := t.near.Get(ctx, key); ok {
+		return value, true
+	}
+	value, ok := t.far.Get(ctx, key)
+	if ok {
+		t.near.Put(ctx, key, value)
+	}
+	return value, ok
+}
+
+func (t tiers) Put(ctx context.Context, key string, value []byte) {
+	t.near.Put(ctx, key, value)
+	t.far.Put(ctx, key, value)
+}
+
 // MemoryCache keeps answers in memory: those used last, as long as they are not
 // too old. It is a [Cache].
 type MemoryCache struct {

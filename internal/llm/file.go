@@ -79,9 +79,13 @@ type FileBreaker struct {
 // FileCache says whether and where answers are kept. Without it none is.
 type FileCache struct {
 	MemoryMB int  `json:"memory_mb"` // 0: not in memory
+	Redis    bool `json:"redis"`     // in the Redis that the configuration names
 	TTL      Span `json:"ttl"`       // default 24 h
 	Sampled  bool `json:"sampled"`
 }
+
+// Lifetime is how long an answer is kept.
+func (c FileCache) Lifetime() time.Duration { return orDefault(time.Duration(c.TTL), 24*time.Hour) }
 
 // Span is a duration in words, such as 90s or 10m.
 type Span time.Duration
@@ -352,7 +356,7 @@ func (f *File) StateOptions() StateOptions {
 		}
 	}
 	if f.Cache.MemoryMB > 0 {
-		o.Cache = NewMemoryCache(int64(f.Cache.MemoryMB)<<20, orDefault(time.Duration(f.Cache.TTL), 24*time.Hour), nil)
+		o.Cache = NewMemoryCache(int64(f.Cache.MemoryMB)<<20, f.Cache.Lifetime(), nil)
 	}
 	return o
 }
@@ -383,7 +387,7 @@ func (f *File) Apply(o *Options, ws mgx.WorkspaceID) {
 	o.Retries = counted(r.Retries, o.Retries)
 	o.Patience = Patience{time.Duration(r.WithOthers), time.Duration(r.Alone), counted(r.SameModel, 0)}
 	o.Faults = r.Faults
-	o.Keep = Keep{On: f.Cache.MemoryMB > 0, Sampled: f.Cache.Sampled}
+	o.Keep = Keep{On: f.Cache.MemoryMB > 0 || f.Cache.Redis, Sampled: f.Cache.Sampled}
 }
 
 // counted is a number that was given, where 0 means none, or the default.

@@ -77,12 +77,18 @@ type limiter struct {
 	ends     map[mgx.WorkspaceID]float64 // virtual time at which each workspace's last one ends
 	timer    *time.Timer                 // runs while somebody waits
 	now      func() time.Time
+
+	common *common   // nil: no other process shares the limits
+	asking bool      // the shared buckets are being asked for the one that is next
+	held   time.Time // they are not asked before
+	room   time.Time // they are expected to have room for it
 }
 
 type waiter struct {
 	workspace mgx.WorkspaceID
 	tokens    float64
 	start     float64
+	until     time.Time // it waits no longer
 	ready     chan struct{}
 }
 
@@ -104,24 +110,44 @@ func (l *limiter) acquire(ctx context.Context, workspace mgx.WorkspaceID, tokens
 		l.mu.Unlock()
 		return 0, true, nil
 	}
-	n, now := float64(tokens), l.now()
-	if len(l.queue) == 0 && l.delay(n, 1, now) == 0 {
+	n := float64(tokens)
+	if len(l.queue) == 0 && l.delay(n, 1, l.now()) == 0 {
 		l.take(n)
 		l.mu.Unlock()
-		return 0, true, nil
+		wait := l.ask(ctx, tokens, most)
+		if wait == 0 {
+			return 0, true, nil
+		}
+		l.mu.Lock()
+		l.putBack(n)
+		if wait > most {
+			l.mu.Unlock()
+			return wait, false, nil
+		}
+		if len(l.queue) == 0 {
+			l.hold(wait)
+		}
 	}
 	w := &waiter{workspace: workspace, tokens: n, start: max(l.clock, l.ends[workspace]), ready: make(chan struct{})}
+	return l.line(ctx, w, most)
+}
+
+// line puts a waiter in the queue, unless it would wait too long. It is called
+// with the lock, which it gives up.
+func (l *limiter) line(ctx context.Context, w *waiter, most time.Duration) (time.Duration, bool, error) {
+	n, now := w.tokens, l.now()
 	before, count := n, 1.0
 	for _, other := range l.queue {
 		if other.start <= w.start {
 			before, count = before+other.tokens, count+1
 		}
 	}
-	if takes := l.estimate(before, count, now); takes > most || len(l.queue) >= maxWaiters {
+	if takes := max(l.estimate(before, count, now), l.room.Sub(now)); takes > most || len(l.queue) >= maxWaiters {
 		l.mu.Unlock()
 		return takes, false, nil
 	}
-	l.ends[workspace] = w.start + max(n, 1)
+	w.until = now.Add(most)
+	l.ends[w.workspace] = w.start + max(n, 1)
 	l.queue = append(l.queue, w)
 	l.pump(now)
 	l.mu.Unlock()
@@ -138,15 +164,19 @@ func (l *limiter) await(ctx context.Context, w *waiter, most time.Duration) (tim
 	case <-ctx.Done():
 	}
 	l.mu.Lock()
-	defer l.mu.Unlock()
-	if !l.leave(w) { // it was let through just now
-		if ctx.Err() == nil {
-			return 0, true, nil
-		}
-		l.requests.put(1)
-		l.tokens.put(w.tokens)
+	waited := l.leave(w)
+	if !waited && ctx.Err() == nil { // it was let through just now
+		l.mu.Unlock()
+		return 0, true, nil
+	}
+	if !waited {
+		l.putBack(w.tokens)
 	}
 	l.pump(l.now())
+	l.mu.Unlock()
+	if !waited {
+		l.give(1, int64(w.tokens))
+	}
 	if ctx.Err() != nil {
 		return 0, false, context.Cause(ctx)
 	}
@@ -166,6 +196,9 @@ func (l *limiter) leave(w *waiter) bool {
 
 // pump lets through whoever can go now, and sets the clock for the next.
 func (l *limiter) pump(now time.Time) {
+	if l.asking {
+		return // what is answered will go on
+	}
 	for len(l.queue) > 0 {
 		next := l.queue[0]
 		for _, w := range l.queue[1:] {
@@ -173,20 +206,30 @@ func (l *limiter) pump(now time.Time) {
 				next = w
 			}
 		}
-		if d := l.delay(next.tokens, 1, now); d > 0 {
+		if d := max(l.delay(next.tokens, 1, now), l.held.Sub(now)); d > 0 {
 			l.wakeIn(d)
 			return
 		}
 		l.take(next.tokens)
-		l.clock = next.start
-		l.leave(next)
-		close(next.ready)
+		if l.common != nil {
+			l.asking = true
+			go l.askFor(next, next.until.Sub(now))
+			return
+		}
+		l.let(next)
 	}
 	clear(l.ends)
-	l.clock = 0
+	l.clock, l.held, l.room = 0, time.Time{}, time.Time{}
 	if l.timer != nil {
 		l.timer.Stop()
 	}
+}
+
+// let lets a waiter go, for which was taken what it needs.
+func (l *limiter) let(w *waiter) {
+	l.clock, l.held, l.room = w.start, time.Time{}, time.Time{}
+	l.leave(w)
+	close(w.ready)
 }
 
 func (l *limiter) wakeIn(d time.Duration) {
@@ -230,21 +273,28 @@ func (l *limiter) take(tokens float64) {
 	l.tokens.take(tokens)
 }
 
+// putBack undoes take.
+func (l *limiter) putBack(tokens float64) {
+	l.requests.put(1)
+	l.tokens.put(tokens)
+}
+
 // settle replaces the estimate that was taken by what was really used.
 func (l *limiter) settle(taken, used int64) {
 	l.mu.Lock()
-	defer l.mu.Unlock()
 	l.tokens.put(float64(taken - used))
 	l.pump(l.now())
+	l.mu.Unlock()
+	l.give(0, taken-used)
 }
 
 // refund takes back a request that was never sent.
 func (l *limiter) refund(taken int64) {
 	l.mu.Lock()
-	defer l.mu.Unlock()
-	l.requests.put(1)
-	l.tokens.put(float64(taken))
+	l.putBack(float64(taken))
 	l.pump(l.now())
+	l.mu.Unlock()
+	l.give(1, taken)
 }
 
 // maxPeriod bounds how long a provider's own limit is believed to take to fill:

@@ -17,6 +17,7 @@ type StateOptions struct {
 	Breaker   BreakerOptions
 	Workspace map[mgx.WorkspaceID]Limits // of all calls of a workspace; "" is every other's
 	Cache     Cache                      // nil: no answer is kept
+	Shared    SharedLimits               // nil: the limits are those of this process alone
 	Now       func() time.Time           // default time.Now
 	// Tracer and Meter take spans and metrics; default: those of the process.
 	Tracer trace.TracerProvider
@@ -90,7 +91,7 @@ func (s *State) key(id string, l Limits) *keyState {
 	defer s.mu.Unlock()
 	k := s.keys[id]
 	if k == nil {
-		k = &keyState{breaker: newBreaker(s.o.Breaker), limits: newLimiter(l, s.o.Now)}
+		k = &keyState{breaker: newBreaker(s.o.Breaker), limits: newLimiter(l, s.o.Now).among(s.o.Shared, "key/"+id, l)}
 		s.keys[id] = k
 	}
 	return k
@@ -120,7 +121,7 @@ func (s *State) workspace(id mgx.WorkspaceID) *limiter {
 			limits = s.o.Workspace[""]
 		}
 		forgetOne(s.workspaces)
-		l = newLimiter(limits, s.o.Now)
+		l = newLimiter(limits, s.o.Now).among(s.o.Shared, "workspace/"+string(id), limits)
 		s.workspaces[id] = l
 	}
 	return l
