@@ -31,6 +31,9 @@ func run(args []string) int {
 	if err == nil {
 		return 0
 	}
+	if code, ok := errors.AsType[exitCode](err); ok {
+		return int(code)
+	}
 	if said, ok := errors.AsType[*saidError](err); ok {
 		return said.cause.Kind.ExitCode()
 	}
@@ -44,6 +47,11 @@ type saidError struct{ cause *mgx.Error }
 
 func (e *saidError) Error() string { return e.cause.Message }
 func (e *saidError) Unwrap() error { return e.cause }
+
+// exitCode is how a command of the user's own ended, which is how mgx then ends.
+type exitCode int
+
+func (c exitCode) Error() string { return fmt.Sprintf("exit code %d", int(c)) }
 
 func usage(code, format string, args ...any) error {
 	return mgx.Errorf(mgx.KindUsage, code, format, args...)

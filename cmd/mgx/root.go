@@ -46,6 +46,7 @@ Start with: mgx demo`,
 	flags := root.PersistentFlags()
 	flags.String("data", "", "data `directory` (default: the XDG data directory)")
 	flags.String("database", "", "SQLite `file` or postgres:// address (default: mgx.db in the data directory)")
+	flags.String("redis", "", "`address` of a Redis for limits and kept answers, redis://host:port/0, see docs/routing.md (default: none)")
 	flags.String("models-file", "", "`file` of providers and policies, see docs/routing.md (default: models.json beside the configuration)")
 	flags.String("log-format", "text", "log lines as `text or json`")
 	flags.String("log-level", "warn", "least `level` of log lines: debug, info, warn, error")
@@ -56,7 +57,7 @@ Start with: mgx demo`,
 		c.serveCommand(), c.webhooksCommand(), c.keysCommand(), c.consumersCommand(),
 		c.runsCommand(), c.showCommand(), c.diffCommand(), c.eventsCommand(), c.replayCommand(), c.forkCommand(),
 		c.backupCommand(), c.restoreCommand(), c.verifyCommand(), c.retainCommand(), c.eraseCommand(), c.exportCommand(),
-		c.budgetCommand(), c.usageCommand(), c.doctorCommand(), c.configCommand(), c.modelsCommand(), c.versionCommand(),
+		c.budgetCommand(), c.usageCommand(), c.sandboxCommand(), c.doctorCommand(), c.configCommand(), c.modelsCommand(), c.versionCommand(),
 	)
 	return root
 }

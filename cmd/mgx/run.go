@@ -43,6 +43,11 @@ func addLimits(flags *pflag.FlagSet) {
 	flags.String("max-turns", "200", "most model turns")
 	flags.String("timeout", "2h", "longest that the run may work, such as 45m")
 	flags.String("sandbox", "auto", "walls around tools: `auto or off`")
+	addMinimum(flags)
+}
+
+func addMinimum(flags *pflag.FlagSet) {
+	flags.String("sandbox-minimum", "off", "weakest sandbox in which anything may run: `lite, basic or full`")
 }
 
 func (c *cli) runCommand() *cobra.Command {
@@ -110,6 +115,9 @@ func (c *cli) run(ctx context.Context, text string, f runFlags, r repeatFlags, a
 	}
 	defer n.close()
 	settings := c.settings(f)
+	if err := c.demand(ctx, settings.Sandbox); err != nil {
+		return err
+	}
 	settings.Model = model
 	r.settle(&settings, tape)
 	if err := n.models.use(settings); err != nil {

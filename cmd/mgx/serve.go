@@ -62,6 +62,9 @@ order: streams are told to come back, runs stay where they are.`,
 }
 
 func (c *cli) serve(ctx context.Context, listen string, workers int) (err error) {
+	if err := c.demand(ctx, "auto"); err != nil {
+		return err
+	}
 	listener, err := listenLoopback(ctx, listen)
 	if err != nil {
 		return err

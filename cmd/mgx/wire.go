@@ -17,8 +17,6 @@ import (
 	"mgx/internal/git"
 	"mgx/internal/guard"
 	"mgx/internal/sandbox"
-	"mgx/internal/sandbox/native"
-	"mgx/internal/sandbox/off"
 	"mgx/internal/store"
 	"mgx/internal/team"
 	"mgx/internal/telemetry"
@@ -40,6 +38,7 @@ type node struct {
 	models *models
 	deltas func(mgx.RunID, team.Delta) // may be set before work begins
 	meters *meters
+	least  sandbox.Level    // below it nothing runs
 	seen   *observe.Process // nil: nothing that is measured leaves the process
 }
 
@@ -53,7 +52,7 @@ func redactor() *guard.Redactor { return guard.NewRedactor(guard.SecretsFromEnv(
 
 // open builds a node on the data directory of the configuration.
 func (c *cli) open(ctx context.Context, m *models) (*node, error) {
-	n := &node{data: c.cfg.Data, models: m, redact: redactor()}
+	n := &node{data: c.cfg.Data, models: m, redact: redactor(), least: sandbox.Level(c.cfg.LeastSandbox)}
 	n.logTo.set(c.err)
 	n.log = telemetry.NewLogger(&n.logTo, telemetry.Options{Format: c.cfg.LogFormat, Level: c.cfg.LogLevel, Redact: n.redact.String})
 	if m.stale != nil {
@@ -131,12 +130,8 @@ func (n *node) site(ctx context.Context, id mgx.RunID, repo mgx.RepoInfo, settin
 	if err := git.Layout(dir); err != nil {
 		return nil, dataError(n.data, err)
 	}
-	tools, env, _ := sandbox.Toolchains(os.Getenv, os.Getenv("HOME"))
-	mounts := append(tools, git.Mounts(dir, src)...)
-	mounts = append(mounts, sandbox.Mount{Host: filepath.Join(dir, "outputs"), Guest: tool.OutputsDir, Mode: sandbox.ReadOnly})
-	box, err := driver(settings.Sandbox).Open(ctx, sandbox.Spec{
-		ID: string(id), Work: filepath.Join(dir, "work"), State: filepath.Join(dir, "state"), Mounts: mounts, Env: env,
-	})
+	mounts := append(git.Mounts(dir, src), sandbox.Mount{Host: filepath.Join(dir, "outputs"), Guest: tool.OutputsDir, Mode: sandbox.ReadOnly})
+	box, err := openBox(ctx, driver(settings.Sandbox), n.least, boxSpec(string(id), filepath.Join(dir, "work"), filepath.Join(dir, "state"), mounts))
 	if err != nil {
 		return nil, err
 	}
@@ -149,18 +144,6 @@ func (n *node) site(ctx context.Context, id mgx.RunID, repo mgx.RepoInfo, settin
 		return nil, dataError(n.data, err)
 	}
 	return site, nil
-}
-
-// drivers lists every sandbox there is, strongest first.
-func drivers() []sandbox.Driver { return []sandbox.Driver{native.New(), off.New()} }
-
-// driver is the sandbox for a --sandbox value. There is no falling back: walls
-// that are not there must have been typed away.
-func driver(setting string) sandbox.Driver {
-	if setting == "off" {
-		return off.New()
-	}
-	return native.New()
 }
 
 // find returns the run that a person means by a whole id or a part of it.

@@ -22,6 +22,7 @@ type Config struct {
 	MaxTurns     int            // model turns per run
 	Timeout      time.Duration  // of a run while it works
 	Sandbox      string         // auto, off
+	LeastSandbox string         // level below which nothing runs; off: any
 	WebhookAllow []netip.Prefix // addresses that webhooks may reach although they are not public
 	LogFormat    string         // text, json
 	LogLevel     slog.Level

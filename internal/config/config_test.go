@@ -46,7 +46,7 @@ func TestDefaults(t *testing.T) {
 		t.Fatal(err)
 	}
 	if c.Data != m.home+"/.local/share/mgx" || c.Database != "" || c.Model != "" || c.Approve != "ask" || c.Budget != nil ||
-		c.MaxTurns != 200 || c.Timeout != 2*time.Hour || c.Sandbox != "auto" || c.LogFormat != "text" || c.LogLevel != slog.LevelWarn {
+		c.MaxTurns != 200 || c.Timeout != 2*time.Hour || c.Sandbox != "auto" || c.LeastSandbox != "off" || c.LogFormat != "text" || c.LogLevel != slog.LevelWarn {
 		t.Errorf("got %+v", c)
 	}
 	if entries, _ := os.ReadDir(m.home); len(entries) != 0 {
@@ -144,16 +144,17 @@ func TestDatabaseAddress(t *testing.T) {
 func TestRefusedFlags(t *testing.T) {
 	t.Parallel()
 	for flag, values := range map[string][]string{
-		"data":       {"", "a\x00b"},
-		"database":   {"postgres:///x", "postgres://me:hunter22@d b/x", "postgres://me:hunter22@db/x#y", "mysql://me:hunter22@db/x", "file:x.db", "x.db?mode=memory", ":memory:\x00"},
-		"model":      {"/m", "p/", "p/m m", "p/" + strings.Repeat("m", 200), "P Q/m"},
-		"approve":    {"", "yes", "AUTO"},
-		"budget":     {"0", "-1", "NaN", "1e10", "lots"},
-		"max-turns":  {"", "0", "-3", "1.5", "10001", "99999999999999999999"},
-		"timeout":    {"", "0s", "10", "-1h", "721h"},
-		"sandbox":    {"", "none", "Off"},
-		"log-format": {"xml"},
-		"log-level":  {"", "loud", "debug+2"},
+		"data":            {"", "a\x00b"},
+		"database":        {"postgres:///x", "postgres://me:hunter22@d b/x", "postgres://me:hunter22@db/x#y", "mysql://me:hunter22@db/x", "file:x.db", "x.db?mode=memory", ":memory:\x00"},
+		"model":           {"/m", "p/", "p/m m", "p/" + strings.Repeat("m", 200), "P Q/m"},
+		"approve":         {"", "yes", "AUTO"},
+		"budget":          {"0", "-1", "NaN", "1e10", "lots"},
+		"max-turns":       {"", "0", "-3", "1.5", "10001", "99999999999999999999"},
+		"timeout":         {"", "0s", "10", "-1h", "721h"},
+		"sandbox":         {"", "none", "Off"},
+		"sandbox-minimum": {"", "none", "FULL"},
+		"log-format":      {"xml"},
+		"log-level":       {"", "loud", "debug+2"},
 	} {
 		for _, v := range values {
 			_, err := newMachine(t, "").load(map[string]string{flag: v})

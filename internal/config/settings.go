@@ -106,6 +106,8 @@ var settings = []setting{
 		always("auto"), setSandbox,
 		func(c *Config) string { return c.Sandbox },
 	},
+	oneOf("sandbox-minimum", "weakest sandbox in which anything may run: off (any), lite, basic, full; see docs/sandbox.md",
+		func(c *Config) *string { return &c.LeastSandbox }, "off", "lite", "basic", "full"),
 	{
 		"webhook-allow", "address ranges that webhooks may reach although they are not public, also over http, such as 10.1.0.0/16; with commas between",
 		always(""), setWebhookAllow, showWebhookAllow,

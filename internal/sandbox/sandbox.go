@@ -16,6 +16,7 @@ package sandbox
 import (
 	"context"
 	"io"
+	"slices"
 	"time"
 )
 
@@ -24,9 +25,19 @@ type Level string
 
 const (
 	LevelOff   Level = "off"   // none: the user typed --sandbox=off
-	LevelBasic Level = "basic" // namespaces, read-only root, no network, no capabilities, rlimits
+	LevelLite  Level = "lite"  // Landlock, seccomp, no capabilities, rlimits; where there can be no namespaces
+	LevelBasic Level = "basic" // namespaces, read-only root, no network, no capabilities, rlimits; something of full is missing
 	LevelFull  Level = "full"  // basic with seccomp, Landlock and cgroups
 )
+
+// Levels lists all, weakest first.
+var Levels = []Level{LevelOff, LevelLite, LevelBasic, LevelFull}
+
+// AtLeast reports whether a level is as strong as another. A level that is not
+// known is weaker than all.
+func (l Level) AtLeast(other Level) bool {
+	return slices.Index(Levels, l) >= slices.Index(Levels, other)
+}
 
 // Workspace is where the run's files are inside every box that can mount.
 const Workspace = "/workspace"

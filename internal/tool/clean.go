@@ -2,6 +2,7 @@ package tool
 
 import (
 	"fmt"
+	"io"
 	"strings"
 	"unicode"
 	"unicode/utf8"
@@ -23,6 +24,24 @@ func Clean(s string) string {
 	c.write([]byte(s))
 	c.close()
 	return b.String()
+}
+
+// CleanWriter is a writer that passes on at once what Clean leaves.
+func CleanWriter(w io.Writer) io.Writer {
+	c := &cleanWriter{}
+	c.to = func(s string) { _, c.err = io.WriteString(w, s) }
+	return c
+}
+
+type cleanWriter struct {
+	cleaner
+	err error
+}
+
+func (c *cleanWriter) Write(p []byte) (int, error) {
+	c.write(p)
+	c.flush()
+	return len(p), c.err
 }
 
 // plain is the quick way out for text that has nothing to remove.

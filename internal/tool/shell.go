@@ -58,13 +58,18 @@ func shellCommand(ws *Workspace, a shellArgs) (sandbox.Command, error) {
 	if err := directory(dir); err != nil {
 		return none, err
 	}
+	return ShellCommand(a.Command, path.Join(sandbox.Workspace, dir.name), timeout(a.Timeout), ws.ReadOnly), nil
+}
+
+// ShellCommand is how the shell tool runs a line of shell.
+func ShellCommand(line, dir string, timeout time.Duration, readOnly bool) sandbox.Command {
 	return sandbox.Command{
-		Args:     []string{"sh", "-c", bestShell, "sh", a.Command},
-		Dir:      path.Join(sandbox.Workspace, dir.name),
+		Args:     []string{"sh", "-c", bestShell, "sh", line},
+		Dir:      dir,
 		Env:      unattended,
-		Timeout:  timeout(a.Timeout),
-		ReadOnly: ws.ReadOnly,
-	}, nil
+		Timeout:  timeout,
+		ReadOnly: readOnly,
+	}
 }
 
 // bestShell runs its first argument in bash where there is one.

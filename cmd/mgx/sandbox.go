@@ -1,0 +1,173 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+
+	"github.com/spf13/cobra"
+
+	"mgx"
+	"mgx/internal/sandbox"
+	"mgx/internal/tool"
+)
+
+func (c *cli) sandboxCommand() *cobra.Command {
+	cmd := &cobra.Command{
+		Use:   "sandbox",
+		Short: "Try the walls around what agents run",
+		Args:  noArgs,
+		RunE:  func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
+	}
+	cmd.AddCommand(c.sandboxRunCommand())
+	return cmd
+}
+
+// sandboxFlags are the choices of one command in a box.
+type sandboxFlags struct {
+	dir      string
+	level    string
+	readOnly bool
+}
+
+func (c *cli) sandboxRunCommand() *cobra.Command {
+	var f sandboxFlags
+	cmd := &cobra.Command{
+		Use:   "run [flags] -- COMMAND [ARGUMENT…]",
+		Short: "Run a command exactly as an agent's shell tool would",
+		Long: `Run a command exactly as an agent's shell tool would: the same view of this machine,
+the same limits, the same environment, no network. One argument is a line of shell;
+several are a program and its arguments. DIR is the workspace, and is written in place.
+
+The exit code is the command's; 124 when its time is over; 3 when the sandbox
+cannot be had as asked.`,
+		Example: `  mgx sandbox run -- go test ./...
+  mgx sandbox run --read-only -- 'cat /etc/shadow; env; touch x'
+  mgx sandbox run --level full --timeout 10s -- curl https://example.com`,
+		Args: func(cmd *cobra.Command, args []string) error {
+			if len(args) == 0 {
+				return usage("bad_arguments", "%s needs a command, such as: mgx sandbox run -- ls", cmd.CommandPath())
+			}
+			return nil
+		},
+		RunE: func(cmd *cobra.Command, args []string) error { return c.sandboxRun(cmd.Context(), f, args) },
+	}
+	cmd.Flags().SetInterspersed(false)
+	cmd.Flags().StringVar(&f.dir, "dir", "", "the workspace `directory` (default: the current one)")
+	cmd.Flags().StringVar(&f.level, "level", "", "level that the sandbox must have: `off, lite, basic or full` (default: the strongest there is)")
+	cmd.Flags().BoolVar(&f.readOnly, "read-only", false, "show the workspace read-only, as to an agent that plans")
+	cmd.Flags().String("timeout", "2h", "longest that the command may take, such as 45m")
+	addMinimum(cmd.Flags())
+	return cmd
+}
+
+func (c *cli) sandboxRun(ctx context.Context, f sandboxFlags, args []string) (err error) {
+	setting, least, err := levelAsked(f.level, sandbox.Level(c.cfg.LeastSandbox))
+	if err != nil {
+		return err
+	}
+	work, err := workspaceDir(f.dir)
+	if err != nil {
+		return err
+	}
+	state, err := os.MkdirTemp("", "mgx-sandbox-")
+	if err != nil {
+		return mgx.Errorf(mgx.KindConfig, "sandbox_state", "there is no room for temporary files: %w", err)
+	}
+	defer sandbox.RemoveState(state)
+	box, err := openBox(ctx, driver(setting), least, boxSpec("sandbox-run", work, state, ownGit(work)))
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, box.Close()) }()
+	cmd := tool.ShellCommand(shellLine(args), sandbox.Workspace, c.cfg.Timeout, f.readOnly)
+	cmd.Stdout, cmd.Stderr = shown(c.out), shown(c.err)
+	ended, err := box.Run(ctx, cmd)
+	if err != nil {
+		return err
+	}
+	return c.tellEnded(ended)
+}
+
+// levelAsked is the driver's setting for a level, and the least that it must reach.
+func levelAsked(level string, least sandbox.Level) (setting string, atLeast sandbox.Level, err error) {
+	asked := sandbox.Level(level)
+	switch {
+	case level == "":
+		return "auto", least, nil
+	case !slices.Contains(sandbox.Levels, asked):
+		return "", "", usage("bad_level", "--level takes off, lite, basic or full, not %q", level)
+	case asked.AtLeast(least):
+		least = asked
+	}
+	switch asked {
+	case sandbox.LevelOff, sandbox.LevelLite:
+		return level, least, nil
+	}
+	return "auto", least, nil
+}
+
+func workspaceDir(dir string) (string, error) {
+	dir, err := workingDir(dir)
+	if err == nil {
+		dir, err = filepath.Abs(dir)
+	}
+	if err != nil {
+		return "", err
+	}
+	if info, err := os.Stat(dir); err != nil || !info.IsDir() {
+		return "", usage("not_a_directory", "%s is not a directory; name the workspace with --dir", dir)
+	}
+	return dir, nil
+}
+
+// ownGit shows the repository's own data as a run's is shown: read-only.
+func ownGit(work string) []sandbox.Mount {
+	at := filepath.Join(work, ".git")
+	if info, err := os.Lstat(at); err != nil || !info.IsDir() && !info.Mode().IsRegular() {
+		return nil
+	}
+	return []sandbox.Mount{{Host: at, Guest: sandbox.Workspace + "/.git", Mode: sandbox.ReadOnly}}
+}
+
+// shellLine is one argument as it is, or several so that the shell takes them as
+// they are.
+func shellLine(args []string) string {
+	if len(args) == 1 {
+		return args[0]
+	}
+	quoted := make([]string, len(args))
+	for i, a := range args {
+		quoted[i] = "'" + strings.ReplaceAll(a, "'", `'\''`) + "'"
+	}
+	return strings.Join(quoted, " ")
+}
+
+// shown takes control sequences out of what goes to a terminal; a file or pipe
+// gets every byte.
+func shown(w io.Writer) io.Writer {
+	if isTerminal(w) {
+		return tool.CleanWriter(w)
+	}
+	return w
+}
+
+func (c *cli) tellEnded(ended sandbox.Result) error {
+	const timedOut = 124 // as timeout(1) has it
+	if ended.Limit != "" {
+		fmt.Fprintf(c.err, "mgx: the limit on %s was reached\n", ended.Limit)
+	}
+	switch {
+	case ended.TimedOut:
+		fmt.Fprintf(c.err, "mgx: stopped after %s\n", c.cfg.Timeout)
+		return exitCode(timedOut)
+	case ended.ExitCode != 0:
+		return exitCode(ended.ExitCode)
+	}
+	return nil
+}
