@@ -22,6 +22,7 @@ type numbering struct {
 
 type waiter struct {
 	events []mgx.Event
+	since  time.Time // when they were committed; zero: not yet
 	done   chan struct{}
 }
 
@@ -65,6 +66,9 @@ func (n *numbering) forget(w *waiter) {
 // caller may want to read it. It gives up after a while: then the events are in
 // the log later, and have position 0 here.
 func (n *numbering) await(w *waiter) {
+	n.mu.Lock()
+	w.since = time.Now()
+	n.mu.Unlock()
 	if n.d.leads.Load() {
 		signal(n.d.poke)
 	} else {
@@ -88,11 +92,26 @@ func (n *numbering) run(ctx context.Context) {
 		select {
 		case <-n.wake:
 		case <-slow.C:
+			if n.late() {
+				n.d.wakes.insist()
+			}
 		case <-ctx.Done():
 			return
 		}
 		n.answer(ctx)
 	}
+}
+
+// late reports whether a change waits for longer than a hint takes to arrive.
+func (n *numbering) late() bool {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	for w := range n.waiting {
+		if !w.since.IsZero() && time.Since(w.since) > overdue {
+			return true
+		}
+	}
+	return false
 }
 
 type eventKey struct {

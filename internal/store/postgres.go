@@ -44,6 +44,7 @@ type server struct {
 	reads  *sql.DB
 
 	partitions *partitions
+	wakes      *wakes
 
 	queue   chan *job
 	working sync.WaitGroup // the writers
@@ -65,7 +66,12 @@ func openPostgres(ctx context.Context, address string, o Options) (*Store, error
 	d.numbering = newNumbering(d)
 	d.queue = make(chan *job, queueLen)
 	d.hints, d.poke = make(chan struct{}, 1), make(chan struct{}, 1)
-	if err := d.prepare(ctx, o.ReadOnly); err != nil {
+	d.wakes = newWakes(d)
+	err = d.prepare(ctx, o.ReadOnly)
+	if err == nil {
+		err = d.wakes.join(ctx, o.Waker)
+	}
+	if err != nil {
 		d.closePools()
 		return nil, d.explain(err)
 	}
@@ -163,6 +169,7 @@ func (d *server) start(readOnly bool) {
 	ctx, stop := context.WithCancel(context.Background())
 	d.stop = stop
 	d.beside.Go(func() { d.listen(ctx) })
+	d.beside.Go(func() { d.wakes.run(ctx) })
 	if readOnly {
 		return
 	}
@@ -208,6 +215,7 @@ func (d *server) close() error {
 	d.working.Wait()
 	d.stop()
 	d.beside.Wait()
+	d.wakes.leave()
 	return d.closePools()
 }
 

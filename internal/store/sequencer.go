@@ -12,7 +12,7 @@ import (
 
 // How the log is numbered on PostgreSQL. Changes put their events into the
 // outbox; one sequencer among all processes moves them into the log, a batch in
-// one transaction, and tells everybody with one NOTIFY.
+// one transaction, and tells everybody with one NOTIFY, or a hint by the Waker.
 //
 // It holds a lease with a term and, on its connection, an advisory lock on that
 // term. When its process dies the server lets go of the lock, and whoever asks
@@ -50,7 +50,7 @@ const moveBatch = `WITH held AS (
 		UPDATE sequencer s SET position = s.position + c.moved, until = ` + serverTime + ` + $4
 		FROM (SELECT COUNT(*) AS moved FROM moved) c, held WHERE s.name = 'log' RETURNING s.position, c.moved
 	), told AS (
-		SELECT CASE WHEN moved > 0 THEN pg_notify('` + eventsChannel + `', position::text) END FROM head
+		SELECT CASE WHEN moved > 0 AND $5 THEN pg_notify('` + eventsChannel + `', position::text) END FROM head
 	) SELECT head.position, moved.position, moved.stream, moved.sequence FROM head CROSS JOIN told LEFT JOIN moved ON true`
 
 const (
@@ -147,7 +147,8 @@ func (s *sequencer) lead(ctx context.Context, conn *pgx.Conn) error {
 func (s *sequencer) move(ctx context.Context, conn *pgx.Conn) (moved int64, stands bool, err error) {
 	ctx, cancel := context.WithTimeout(ctx, sequencerLease)
 	defer cancel()
-	rows, err := conn.Query(ctx, moveBatch, s.owner, s.term, batchRows, sequencerLease.Microseconds())
+	notify := !s.d.wakes.up()
+	rows, err := conn.Query(ctx, moveBatch, s.owner, s.term, batchRows, sequencerLease.Microseconds(), notify)
 	if err != nil {
 		return 0, false, err
 	}
@@ -168,6 +169,9 @@ func (s *sequencer) move(ctx context.Context, conn *pgx.Conn) (moved int64, stan
 	if rows.Err() == nil && stands {
 		s.d.advance(head) // whoever sees a change done has been told of it
 		s.d.fill(found)
+		if len(found) > 0 && !s.d.wakes.tell(Grown) && !notify {
+			s.d.wakes.insist() // it went down meanwhile
+		}
 	}
 	return int64(len(found)), stands, rows.Err()
 }
@@ -190,18 +194,31 @@ func (s *sequencer) tidy(ctx context.Context, conn *pgx.Conn) error {
 // hint tells the sequencer, wherever it is, that there is something to number:
 // one transaction without data for however many changes were committed since
 // the last. (A NOTIFY in each change would make their commits wait in a row.)
+// Where there is a Waker, that is the second choice.
 func (d *server) hint(ctx context.Context) {
 	for {
+		tell := hintOutbox
 		select {
 		case <-d.hints:
+			if d.wakes.tell(Unnumbered) {
+				continue
+			}
+		case <-d.wakes.insists:
+			tell = hintBoth
+			d.wakes.insisted.Add(1)
 		case <-ctx.Done():
 			return
 		}
-		if _, err := d.db.ExecContext(ctx, `SELECT pg_notify('`+outboxChannel+`', '')`); err != nil {
+		if _, err := d.db.ExecContext(ctx, tell); err != nil {
 			sleep(ctx, sequencerCheck)
 		}
 	}
 }
+
+const (
+	hintOutbox = `SELECT pg_notify('` + outboxChannel + `', '')`
+	hintBoth   = `SELECT pg_notify('` + outboxChannel + `', ''), pg_notify('` + eventsChannel + `', position::text) FROM sequencer WHERE name = 'log'`
+)
 
 // listen hears how far the log has grown and what is to be numbered. It asks by
 // itself whenever it has a new connection, or heard nothing for a while.

@@ -40,6 +40,9 @@ type Options struct {
 	Keep map[mgx.EventType]time.Duration
 	// Now is the clock by which statuses and money change. Nil: mgx.Now.
 	Now func() time.Time
+	// Waker is how processes that share a PostgreSQL database wake each other. Nil:
+	// by that database. SQLite has no use for one and refuses it.
+	Waker Waker
 	// ReadOnly opens an existing database without writing to it.
 	ReadOnly bool
 }
@@ -87,6 +90,9 @@ func Open(ctx context.Context, place string, o Options) (*Store, error) {
 	}
 	if IsPostgres(place) {
 		return openPostgres(ctx, place, o)
+	}
+	if o.Waker != nil {
+		return nil, needsPostgres()
 	}
 	return openSQLite(ctx, place, o)
 }
