@@ -37,6 +37,7 @@ Its sub-packages speak the wire dialects, four of them: openai has Chat Completi
 and Responses, anthropic Messages, gemini generateContent (docs/providers.md).
 llmtest has the scripted model of the demo, a server in every dialect, and the
 faults that tests inject; oracle, a module of its own, holds ours against the SDKs.
+redis has the routers of several processes share limits and kept answers.
 
 Package internal/llm/cassette records what passes between the dialects and the
 network, and plays it; docs/replay.md says what a replay promises, cassette.go here

@@ -29,7 +29,7 @@ func (c *cli) doctor(ctx context.Context) error {
 	for _, d := range drivers() {
 		reports = append(reports, d.Probe(ctx))
 	}
-	reports = append(reports, c.doctorToolchains(), c.doctorModels())
+	reports = append(reports, c.doctorToolchains(), c.doctorRedis(ctx, c.doctorModels()))
 	if c.json {
 		if err := printJSON(c, reports...); err != nil {
 			return err

@@ -37,6 +37,7 @@ type node struct {
 	redact *guard.Redactor
 	models *models
 	deltas func(mgx.RunID, team.Delta) // may be set before work begins
+	apart  func()                      // ends what the models share with other processes
 	meters *meters
 	least  sandbox.Level    // below it nothing runs
 	seen   *observe.Process // nil: nothing that is measured leaves the process
@@ -73,6 +74,9 @@ func (c *cli) open(ctx context.Context, m *models) (*node, error) {
 		return nil, err
 	}
 	keep := kept(contracts)
+	if n.apart, err = m.share(c.cfg.Redis, n.log); err != nil {
+		return nil, err
+	}
 	if n.store, err = store.Open(ctx, path, store.Options{Check: n.meters.checked(contracts, keep), Redact: n.redact.Bytes, Keep: keep}); err != nil {
 		return nil, err
 	}
@@ -105,6 +109,7 @@ func (c *cli) open(ctx context.Context, m *models) (*node, error) {
 func (n *node) close() error {
 	n.unmeasure()
 	n.owner.close()
+	n.apart()
 	return n.store.Close()
 }
 

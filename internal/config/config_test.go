@@ -141,11 +141,33 @@ func TestDatabaseAddress(t *testing.T) {
 	}
 }
 
+func TestRedisAddress(t *testing.T) {
+	t.Parallel()
+	for given, shown := range map[string]string{
+		"":                                "",
+		"redis://cache":                   "redis://cache",
+		"redis://cache:6379/3?timeout=1s": "redis://cache:6379/3?timeout=1s",
+		"rediss://me:hunter22@[::1]:1/":   "rediss://me:xxxxx@[::1]:1/",
+		"redis://:hunter22@cache":         "redis://:xxxxx@cache",
+	} {
+		c, err := newMachine(t, "").load(map[string]string{"redis": given})
+		if err != nil || c.Redis != given {
+			t.Fatalf("%s: %v", given, err)
+		}
+		for _, e := range c.Dump(func(s string) string { return s }) {
+			if e.Name == "redis" && e.Value != shown {
+				t.Errorf("%s is shown as %s", given, e.Value)
+			}
+		}
+	}
+}
+
 func TestRefusedFlags(t *testing.T) {
 	t.Parallel()
 	for flag, values := range map[string][]string{
 		"data":            {"", "a\x00b"},
 		"database":        {"postgres:///x", "postgres://me:hunter22@d b/x", "postgres://me:hunter22@db/x#y", "mysql://me:hunter22@db/x", "file:x.db", "x.db?mode=memory", ":memory:\x00"},
+		"redis":           {"cache:6379", "redis://", "redis:///0", "http://cache", "redis://me:hunter22@cache/x", "redis://me:hunter22@cache/0?skip_verify=true", "redis://cache/0?timeout=0s", "redis://cache/0?timeout=1s&db=2", "redis://me:hunter22@ca che"},
 		"model":           {"/m", "p/", "p/m m", "p/" + strings.Repeat("m", 200), "P Q/m"},
 		"approve":         {"", "yes", "AUTO"},
 		"budget":          {"0", "-1", "NaN", "1e10", "lots"},
@@ -201,7 +223,7 @@ func TestSandboxOffMustBeTyped(t *testing.T) {
 func TestRefusedFiles(t *testing.T) {
 	t.Parallel()
 	for file, want := range map[string]string{
-		`{"max_turns":3}`:             `"max_turns" is not a setting; the settings are data, database, model, models-file,`,
+		`{"max_turns":3}`:             `"max_turns" is not a setting; the settings are data, database, redis, model, models-file,`,
 		`{"model":"a/b","model":"c"}`: `"model" is given twice`,
 		`[]`:                          "it must hold one JSON object",
 		` `:                           "it must hold one JSON object",

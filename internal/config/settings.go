@@ -43,6 +43,10 @@ var settings = []setting{
 		always(""), setDatabase, showDatabase,
 	},
 	{
+		"redis", "redis://user:password@host:port/number?timeout=100ms of a Redis in which several processes share limits and kept answers, or rediss:// for TLS, see docs/routing.md; empty: none",
+		always(""), setRedis, showRedis,
+	},
+	{
 		"model", "model to use, as provider/model, or a policy such as auto; empty: the first provider found",
 		always(""), setModel,
 		func(c *Config) string { return c.Model },

@@ -32,7 +32,7 @@ func TestTwoRoutersShareLimits(t *testing.T) {
 			p := &counting{provider: "counting-" + map[bool]string{true: "key", false: "ws"}[o.key == limit]}
 			var all sync.WaitGroup
 			for range 2 {
-				s := open(t, Options{URL: real.URL(), Timeout: patient})
+				s := open(t, Options{URL: real.URL() + patient})
 				r := llm.NewRouter(llm.Options{
 					Providers: []llm.Provider{p},
 					Of:        map[string]llm.ProviderOptions{p.provider: {Limits: o.key}},
@@ -115,7 +115,7 @@ func (c *counting) Stream(ctx context.Context, _ *llm.Request) iter.Seq2[llm.Chu
 func TestBuckets(t *testing.T) {
 	t.Parallel()
 	real := redistest.New(t)
-	s := open(t, Options{URL: real.URL(), Timeout: patient})
+	s := open(t, Options{URL: real.URL() + patient})
 	l := s.Limits()
 	n := 0
 	rapid.Check(t, func(t *rapid.T) {
@@ -182,7 +182,7 @@ func TestBuckets(t *testing.T) {
 func TestNext(t *testing.T) {
 	t.Parallel()
 	real := redistest.New(t)
-	a, b := open(t, Options{URL: real.URL(), Timeout: patient}), open(t, Options{URL: real.URL(), Timeout: patient})
+	a, b := open(t, Options{URL: real.URL() + patient}), open(t, Options{URL: real.URL() + patient})
 	of := llm.Limits{Tokens: 6_000_000} // 100 a millisecond
 	take := func(s *Server, n int64, most time.Duration) time.Duration {
 		t.Helper()

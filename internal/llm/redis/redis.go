@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"net/url"
 	"time"
 
 	"github.com/redis/go-redis/v9"
@@ -20,8 +21,10 @@ import (
 
 // Options say how Redis is reached. Zero fields take the stated defaults.
 type Options struct {
-	URL     string        // redis://user:password@host:port/database, or rediss:// with TLS
-	Timeout time.Duration // of one exchange; default 100 ms
+	// URL is redis://user:password@host:port/database?timeout=250ms, or rediss://
+	// with TLS. What it leaves out is the default; the time-out is of one exchange,
+	// and 100 ms.
+	URL     string
 	TLS     *tls.Config   // default: the system's certificates
 	Log     *slog.Logger
 	Meter   metric.MeterProvider // default: that of the process
@@ -43,13 +46,10 @@ const dialTimeout = 5 * time.Second
 
 // Open prepares a connection, which is made when it is needed.
 func Open(o Options) (*Server, error) {
-	c, err := redis.ParseURL(o.URL)
+	c, timeout, err := parse(o.URL)
 	if err != nil {
 		// What err says may hold the password.
-		return nil, mgx.Errorf(mgx.KindConfig, "bad_redis", "the address of Redis is not one; it must read redis://user:password@host:port/database, or rediss:// for TLS")
-	}
-	if o.Timeout == 0 {
-		o.Timeout = 100 * time.Millisecond
+		return nil, mgx.Errorf(mgx.KindConfig, "bad_redis", "the address of Redis is not one; it must read redis://user:password@host:port/database?timeout=250ms, or rediss:// for TLS")
 	}
 	if o.Log == nil {
 		o.Log = slog.New(slog.DiscardHandler)
@@ -62,8 +62,8 @@ func Open(o Options) (*Server, error) {
 		config.ServerName = c.TLSConfig.ServerName
 		c.TLSConfig = config
 	}
-	settle(c, o.Timeout)
-	s := &Server{client: redis.NewClient(c), timeout: o.Timeout, me: rand.Text()}
+	settle(c, timeout)
+	s := &Server{client: redis.NewClient(c), timeout: timeout, me: rand.Text()}
 	s.health = health{log: o.Log.With("redis", c.Addr)}
 	s.lied = once(func() {
 		o.Log.Warn("Redis holds a value that is not what was kept there; it is ignored", "redis", c.Addr)
@@ -71,6 +71,22 @@ func Open(o Options) (*Server, error) {
 	s.exchanges, _ = o.Meter.Meter("mgx/internal/llm/redis").Int64Counter("mgx.llm.redis.exchanges",
 		metric.WithDescription("Exchanges with Redis, by what became of them."))
 	return s, nil
+}
+
+func parse(address string) (*redis.Options, time.Duration, error) {
+	u, err := url.Parse(address)
+	if err != nil {
+		return nil, 0, err
+	}
+	timeout := 100 * time.Millisecond
+	if text := u.Query().Get("timeout"); text != "" {
+		if timeout, err = time.ParseDuration(text); err != nil {
+			return nil, 0, err
+		}
+	}
+	u.RawQuery = ""
+	c, err := redis.ParseURL(u.String())
+	return c, max(timeout, time.Millisecond), err
 }
 
 // settle sets what an address has no say in: one owner of retries, which is

@@ -20,8 +20,8 @@ import (
 	"mgx/internal/llm/redis/redistest"
 )
 
-// patient is a time-out that no load of the machine reaches.
-const patient = time.Minute
+// patient has an address wait as long as no load of the machine makes it.
+const patient = "?timeout=1m"
 
 func open(t *testing.T, o Options) *Server {
 	t.Helper()
@@ -38,7 +38,7 @@ func TestCache(t *testing.T) {
 	real := redistest.New(t)
 	suite.Caches(t, suite.CacheStore{
 		Open: func(t *testing.T, ttl time.Duration) llm.Cache {
-			s := open(t, Options{URL: real.URL(), Timeout: patient})
+			s := open(t, Options{URL: real.URL() + patient})
 			if err := s.client.FlushDB(t.Context()).Err(); err != nil {
 				t.Fatal(err)
 			}
@@ -54,7 +54,7 @@ func TestWhatIsNotOursIsNotTaken(t *testing.T) {
 	t.Parallel()
 	real := redistest.New(t)
 	var log lines
-	s := open(t, Options{URL: real.URL(), Timeout: patient, Log: slog.New(slog.NewTextHandler(&log, nil))})
+	s := open(t, Options{URL: real.URL() + patient, Log: slog.New(slog.NewTextHandler(&log, nil))})
 	c, ctx := s.Cache(time.Hour), t.Context()
 	c.Put(ctx, "k", []byte("an answer"))
 	good, err := s.client.Get(ctx, answerKey("k")).Result()
@@ -208,7 +208,7 @@ func TestLiars(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			s := open(t, Options{URL: "redis://" + liar(t, reply) + "/0", Timeout: 50 * time.Millisecond})
+			s := open(t, Options{URL: "redis://" + liar(t, reply) + "/0?timeout=50ms"})
 			c, l := s.Cache(time.Hour), s.Limits()
 			for range 4 {
 				if got, ok := c.Get(t.Context(), "k"); ok {
@@ -278,15 +278,15 @@ func FuzzGuard(f *testing.F) {
 
 func TestAddresses(t *testing.T) {
 	t.Parallel()
-	for _, url := range []string{"", "http://x", "redis://u:secret@h:port/0", "redis://:secret@h/x", "redis://h/0?password=secret&what=1"} {
+	for _, url := range []string{"", "http://x", "redis://u:secret@h:port/0", "redis://:secret@h/x", "redis://:secret@h/0?timeout=soon"} {
 		_, err := Open(Options{URL: url})
 		if err == nil || strings.Contains(err.Error(), "secret") {
 			t.Errorf("%s: %v", url, err)
 		}
 	}
-	s := open(t, Options{URL: "rediss://u:secret@127.0.0.1:1/3"})
+	s := open(t, Options{URL: "rediss://u:secret@127.0.0.1:1/3?timeout=2s"})
 	o := s.client.Options()
-	if o.TLSConfig == nil || o.Username != "u" || o.DB != 3 {
+	if o.TLSConfig == nil || s.timeout != 2*time.Second || o.Username != "u" || o.DB != 3 {
 		t.Errorf("got %+v", o)
 	}
 	if err := s.Ping(context.Background()); err == nil || strings.Contains(err.Error(), "secret") {
