@@ -24,10 +24,10 @@ type Options struct {
 	// URL is redis://user:password@host:port/database?timeout=250ms, or rediss://
 	// with TLS. What it leaves out is the default; the time-out is of one exchange,
 	// and 100 ms.
-	URL     string
-	TLS     *tls.Config   // default: the system's certificates
-	Log     *slog.Logger
-	Meter   metric.MeterProvider // default: that of the process
+	URL   string
+	TLS   *tls.Config // default: the system's certificates
+	Log   *slog.Logger
+	Meter metric.MeterProvider // default: that of the process
 }
 
 // Server is a Redis that may be there or not.
