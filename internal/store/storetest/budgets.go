@@ -49,7 +49,7 @@ func stands(t testing.TB, s Store, b mgx.Budget, settled, reserved mgx.Money) {
 // A call is held against the budgets of everything it is in, in every period,
 // and the first that refuses, the narrowest, is named.
 func budgetsOfEveryScope(t *testing.T, open Opener) {
-	s := open(t)
+	s := open(t, newClock().set) // no day ends
 	sc := begin(t, s)
 	var all []mgx.Budget
 	for _, scope := range slices.Backward(mgx.BudgetScopes) {
@@ -216,7 +216,8 @@ func budgetOfUnpriced(t *testing.T, open Opener) {
 // and from wherever.
 func thresholdsOnce(t *testing.T, open Opener) {
 	const calls = 40
-	s, other := open(t), open(t)
+	c := newClock() // no day ends
+	s, other := open(t, c.set), open(t, c.set)
 	sc := begin(t, s)
 	soft := mgx.Money(60 * calls)
 	b, _, err := s.CreateBudget(t.Context(), mgx.Budget{
