@@ -69,6 +69,7 @@ var mayImport = map[string][]string{
 	"internal/git":             {"internal/sandbox"},
 	"internal/blob":            {},
 	"internal/store":           {},
+	"internal/store/nats":      {"internal/store"},
 	"internal/store/storetest": {"internal/store"},
 	"internal/store/pgtest":    {},
 	"internal/telemetry":       {},
@@ -81,7 +82,7 @@ var stdOnly = []string{"", "internal/telemetry", "internal/config", "internal/gu
 
 // drivers are chosen in one place: only cmd/mgx imports them.
 var drivers = []string{
-	"internal/store",
+	"internal/store", "internal/store/nats",
 	"internal/llm/openai", "internal/llm/anthropic", "internal/llm/gemini", "internal/llm/llmtest", "internal/llm/cassette", "internal/llm/redis",
 	"internal/sandbox/native", "internal/sandbox/off", "internal/sandbox/docker", "internal/sandbox/gvisor",
 }
