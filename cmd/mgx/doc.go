@@ -22,7 +22,8 @@ Package internal/store is the only SQL. It applies changes, each whole or not at
 all, in one goroutine that commits many of them at once; it numbers events, folds
 runs, gives out leases and keeps the ledger. The suite in storetest says what any
 database must do, and SQLite and PostgreSQL both run it; docs/adr/0006 says how the
-latter numbers the log, and 0010 how it splits it. What is spent is in ledger.go and
+latter numbers the log, and 0010 how it splits it; wakes.go how its processes may wake
+each other, which store/nats does. What is spent is in ledger.go and
 money.go, which 0011 explains; the root's budget.go and forecast.go have its words.
 
 Package internal/workflow runs ordinary Go functions durably. Read doc.go for the

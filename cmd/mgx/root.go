@@ -46,6 +46,7 @@ Start with: mgx demo`,
 	flags := root.PersistentFlags()
 	flags.String("data", "", "data `directory` (default: the XDG data directory)")
 	flags.String("database", "", "SQLite `file` or postgres:// address (default: mgx.db in the data directory)")
+	flags.String("nats", "", "`address` of a NATS server by which processes on one PostgreSQL wake each other, nats://host:port, see docs/nats.md (default: none)")
 	flags.String("redis", "", "`address` of a Redis for limits and kept answers, redis://host:port/0, see docs/routing.md (default: none)")
 	flags.String("models-file", "", "`file` of providers and policies, see docs/routing.md (default: models.json beside the configuration)")
 	flags.String("log-format", "text", "log lines as `text or json`")

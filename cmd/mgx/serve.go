@@ -38,6 +38,9 @@ process has begun and still works on. That is so for runs that were interrupted,
 those that got the decision they waited for. A run whose model cannot be called with what
 the environment of the server names is left alone. --workers 0 works on none.
 
+Several servers on one PostgreSQL database wake each other through it, or, with --nats,
+through NATS while that can be reached; see docs/nats.md.
+
 /metrics has what Prometheus reads; traces go to OTEL_EXPORTER_OTLP_ENDPOINT. See
 docs/reference/metrics.md, and mgx consumers for who reads the log.
 
@@ -193,12 +196,12 @@ func showLive(hub *event.Hub) func(mgx.RunID, team.Delta) {
 
 // checks are what /health/ready tries.
 func checks(s *store.Store, hub *event.Hub, dir string) []api.Check {
-	return []api.Check{
+	return append(wakeChecks(s), []api.Check{
 		{Name: "database_read", Run: func(ctx context.Context) error { _, err := s.Head(ctx); return err }},
 		{Name: "database_write", Run: s.TryWrite},
 		{Name: "event_log", Run: func(ctx context.Context) error { return hubKeepsUp(ctx, s, hub) }},
 		{Name: "disk", Run: func(context.Context) error { return diskHasRoom(dir) }},
-	}
+	}...)
 }
 
 // hubKeepsUp fails when the hub cannot read the log.

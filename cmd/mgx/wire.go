@@ -74,10 +74,14 @@ func (c *cli) open(ctx context.Context, m *models) (*node, error) {
 		return nil, err
 	}
 	keep := kept(contracts)
+	waker, err := c.waker(n.log)
+	if err != nil {
+		return nil, err
+	}
 	if n.apart, err = m.share(c.cfg.Redis, n.log); err != nil {
 		return nil, err
 	}
-	if n.store, err = store.Open(ctx, path, store.Options{Check: n.meters.checked(contracts, keep), Redact: n.redact.Bytes, Keep: keep}); err != nil {
+	if n.store, err = store.Open(ctx, path, store.Options{Check: n.meters.checked(contracts, keep), Redact: n.redact.Bytes, Keep: keep, Waker: waker}); err != nil {
 		return nil, err
 	}
 	if n.owner, err = newOwner(n.data); err != nil {

@@ -10,10 +10,11 @@ import (
 	"mgx"
 )
 
-// Check is one thing the server cannot work without. Run really tries it.
+// Check is one thing the server needs. Run really tries it.
 type Check struct {
-	Name string
-	Run  func(context.Context) error
+	Name     string
+	Run      func(context.Context) error
+	Optional bool // the server is ready without it: failing is a warning
 }
 
 const (
@@ -39,7 +40,7 @@ type readiness struct {
 
 type checkResult struct {
 	Name   string  `json:"name"`
-	Status string  `json:"status"`         // ok, slow, failed
+	Status string  `json:"status"`         // ok, slow, warning, failed
 	Code   string  `json:"code,omitempty"` // of the error
 	Detail string  `json:"detail,omitempty"`
 	MS     float64 `json:"ms"`
@@ -55,6 +56,8 @@ var details = map[string]string{
 	"database_busy":        "another process keeps the database locked",
 	"database_unavailable": "the database server cannot be reached: reads and writes are refused until it can",
 	"database_refused":     "the database server does not let this server in",
+	"nats_unavailable":     "NATS cannot be reached: PostgreSQL carries wake-ups until it can",
+	"nats_refused":         "NATS does not let this server in: PostgreSQL carries wake-ups until it does",
 	"timed_out":            "no answer within 5 seconds",
 	"restarting":           "the server is stopping or starting",
 }
@@ -138,6 +141,9 @@ func (s *Server) try(ctx context.Context, i int) checkResult {
 	took := time.Since(start)
 	r := checkResult{Name: check.Name, Status: "ok", MS: float64(took.Microseconds()) / 1000}
 	switch {
+	case err != nil && check.Optional:
+		r.Status, r.Code = "warning", mgx.AsError(err).Code
+		r.Detail = detail(r.Code)
 	case err != nil:
 		r.Status, r.Code = "failed", mgx.AsError(err).Code
 		r.Detail = detail(r.Code)

@@ -73,7 +73,7 @@ func TestHangingCheck(t *testing.T) {
 	}
 	synctest.Test(t, func(t *testing.T) {
 		var begun atomic.Int32
-		check := Check{"disk", func(context.Context) error { begun.Add(1); time.Sleep(time.Minute); return nil }}
+		check := Check{Name: "disk", Run: func(context.Context) error { begun.Add(1); time.Sleep(time.Minute); return nil }}
 		hub := event.NewHub(event.HubOptions{Source: nowhere{}, Epoch: "e", Key: make([]byte, 16), Authorize: event.OneWorkspace("ws")})
 		s := New(Options{Hub: hub, Contracts: contracts, Token: "t", Checks: []Check{check}})
 		for range 9 {

@@ -13,6 +13,7 @@ import (
 type Config struct {
 	Data         string         // directory of the database, clones and artifacts
 	Database     string         // SQLite file or postgres:// address; empty: the file in Data
+	NATS         string         // nats:// or tls:// addresses; empty: none
 	Redis        string         // redis:// or rediss:// address; empty: none
 	Model        string         // provider/model or a policy; empty: the first provider found
 	ModelsFile   string         // of providers and policies; empty: models.json beside the user's file, if there is one

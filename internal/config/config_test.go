@@ -141,6 +141,26 @@ func TestDatabaseAddress(t *testing.T) {
 	}
 }
 
+func TestNATSAddress(t *testing.T) {
+	t.Parallel()
+	for given, shown := range map[string]string{
+		"":                            "",
+		"nats://me:hunter22@n:4222":   "nats://me:xxxxx@n:4222",
+		"tls://hunter22@n":            "tls://xxxxx@n",
+		"nats://n,nats://hunter22@m/": "nats://n,nats://xxxxx@m/",
+	} {
+		c, err := newMachine(t, "").load(map[string]string{"nats": given})
+		if err != nil || c.NATS != given {
+			t.Fatalf("%s: %v", given, err)
+		}
+		for _, e := range c.Dump(func(s string) string { return s }) {
+			if e.Name == "nats" && e.Value != shown {
+				t.Errorf("%s is shown as %s", given, e.Value)
+			}
+		}
+	}
+}
+
 func TestRedisAddress(t *testing.T) {
 	t.Parallel()
 	for given, shown := range map[string]string{
@@ -167,6 +187,7 @@ func TestRefusedFlags(t *testing.T) {
 	for flag, values := range map[string][]string{
 		"data":            {"", "a\x00b"},
 		"database":        {"postgres:///x", "postgres://me:hunter22@d b/x", "postgres://me:hunter22@db/x#y", "mysql://me:hunter22@db/x", "file:x.db", "x.db?mode=memory", ":memory:\x00"},
+		"nats":            {"n:4222", "nats://", "ws://n", "nats://me:hunter22@a b", "nats://n/x", "nats://n?tls=no", "nats://n,", "nats://n,tls://m"},
 		"redis":           {"cache:6379", "redis://", "redis:///0", "http://cache", "redis://me:hunter22@cache/x", "redis://me:hunter22@cache/0?skip_verify=true", "redis://cache/0?timeout=0s", "redis://cache/0?timeout=1s&db=2", "redis://me:hunter22@ca che"},
 		"model":           {"/m", "p/", "p/m m", "p/" + strings.Repeat("m", 200), "P Q/m"},
 		"approve":         {"", "yes", "AUTO"},
@@ -223,7 +244,7 @@ func TestSandboxOffMustBeTyped(t *testing.T) {
 func TestRefusedFiles(t *testing.T) {
 	t.Parallel()
 	for file, want := range map[string]string{
-		`{"max_turns":3}`:             `"max_turns" is not a setting; the settings are data, database, redis, model, models-file,`,
+		`{"max_turns":3}`:             `"max_turns" is not a setting; the settings are data, database, nats, redis, model, models-file,`,
 		`{"model":"a/b","model":"c"}`: `"model" is given twice`,
 		`[]`:                          "it must hold one JSON object",
 		` `:                           "it must hold one JSON object",

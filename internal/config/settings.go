@@ -43,6 +43,10 @@ var settings = []setting{
 		always(""), setDatabase, showDatabase,
 	},
 	{
+		"nats", "nats://user:password@host:port of a NATS server, by which processes on one PostgreSQL database wake each other, or tls:// for TLS, see docs/nats.md; empty: none, PostgreSQL does it",
+		always(""), setNATS, showNATS,
+	},
+	{
 		"redis", "redis://user:password@host:port/number?timeout=100ms of a Redis in which several processes share limits and kept answers, or rediss:// for TLS, see docs/routing.md; empty: none",
 		always(""), setRedis, showRedis,
 	},
