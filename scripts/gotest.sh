@@ -20,13 +20,16 @@ fi
 if [ -n "$plain" ]; then
   go test -json -shuffle=on -timeout=15m ${TESTFLAGS:-} $plain || status=1
 fi
-# The official SDKs are held against our wire dialects in a module of their own.
-# What it requires follows from what mgx requires now, so it may change in a copy.
+# Modules of their own hold ours against others: our wire dialects against the
+# official SDKs, our wake-ups against a NATS server. What they require follows from
+# what mgx requires now, so it may change in a copy.
 if [ "${PKG:-./...}" = ./... ]; then
   copy=$(mktemp -d)
   trap 'rm -rf "$copy"' EXIT
-  cp internal/llm/oracle/go.{mod,sum} "$copy"
-  # shellcheck disable=SC2086
-  (cd internal/llm/oracle && go test -json -vet=off -modfile="$copy/go.mod" -mod=mod -timeout=15m ${TESTFLAGS:-} ./...) || status=1
+  for apart in internal/llm/oracle internal/store/nats/natstest; do
+    cp "$apart"/go.{mod,sum} "$copy"
+    # shellcheck disable=SC2086
+    (cd "$apart" && go test -json -vet=off -modfile="$copy/go.mod" -mod=mod -timeout=15m ${TESTFLAGS:-} ./...) || status=1
+  done
 fi
 exit $status
