@@ -91,7 +91,7 @@ func (s *soak) run() {
 		s.urls[i] = "http://" + quietAddress(t)
 		s.start(i)
 	}
-	ctx, stop := context.WithTimeout(t.Context(), 15*time.Minute)
+	ctx, stop := context.WithTimeout(t.Context(), 20*time.Minute)
 	defer stop()
 	for range writers {
 		s.writers = append(s.writers, s.spawn("writer", func() []string { return []string{s.at("writer")} }, s.heard))
@@ -285,18 +285,22 @@ func (s *soak) settle(ctx context.Context) {
 		s.t.Fatal(err)
 	}
 	s.head.Store(head)
-	for end := time.Now().Add(3 * time.Minute); ; time.Sleep(20 * time.Millisecond) {
-		behind := 0
+	for got, end := 0, time.Now(); ; time.Sleep(20 * time.Millisecond) {
+		now, behind := 0, 0
 		for _, r := range s.readers {
-			if r.count() < int(head) {
+			n := r.count()
+			if now += n; n < int(head) {
 				behind++
 			}
 		}
 		if behind == 0 {
 			return
 		}
+		if now > got {
+			got, end = now, time.Now().Add(2*time.Minute)
+		}
 		if time.Now().After(end) || s.t.Failed() {
-			s.t.Fatalf("%d of %d readers have not got all %d events", behind, len(s.readers), head)
+			s.t.Fatalf("%d of %d readers have not got all %d events, and get no more", behind, len(s.readers), head)
 		}
 	}
 }
