@@ -21,6 +21,9 @@ import (
 
 const token = "a-token-of-at-least-26-characters"
 
+// patience is for what must come, on a machine that does much else.
+const patience = 5 * time.Minute
+
 // site is a server with a real store behind it.
 type site struct {
 	t     testing.TB
@@ -245,7 +248,7 @@ func TestPagesOfEvents(t *testing.T) {
 
 func (s *site) wait(position int64) {
 	s.t.Helper()
-	ctx, stop := context.WithTimeout(context.Background(), 30*time.Second)
+	ctx, stop := context.WithTimeout(context.Background(), patience)
 	defer stop()
 	if err := s.hub.Reached(ctx, position); err != nil {
 		s.t.Fatal(err)
@@ -339,7 +342,7 @@ func TestHealth(t *testing.T) {
 
 func eventually(t testing.TB, ok func() bool) {
 	t.Helper()
-	for end := time.Now().Add(30 * time.Second); !ok(); time.Sleep(5 * time.Millisecond) {
+	for end := time.Now().Add(patience); !ok(); time.Sleep(5 * time.Millisecond) {
 		if time.Now().After(end) {
 			t.Fatal("it did not come to pass")
 		}
@@ -409,7 +412,7 @@ func next(t *testing.T, events <-chan sseEvent) (mgx.Event, string) {
 				t.Fatal(err)
 			}
 			return e, m.id
-		case <-time.After(30 * time.Second):
+		case <-time.After(patience):
 			t.Fatal("nothing came")
 		}
 	}

@@ -115,7 +115,7 @@ func TestServerKeepsTheAsyncAPIDocument(t *testing.T) {
 
 // overSocket has a client say everything that the document lets it say.
 func overSocket(t *testing.T, d *document, url string, live func()) {
-	ctx, stop := context.WithTimeout(t.Context(), 30*time.Second)
+	ctx, stop := context.WithTimeout(t.Context(), 5*time.Minute)
 	defer stop()
 	conn, _, err := websocket.Dial(ctx, url+"/api/v1/events/ws", &websocket.DialOptions{
 		Subprotocols: []string{"events.v1+json"}, HTTPHeader: http.Header{"Authorization": {"Bearer " + bearer}},
