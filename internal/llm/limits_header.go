@@ -41,10 +41,22 @@ func showHeaders(ctx context.Context, h http.Header) {
 // apart, the side with less left counts.
 func ParseAllowances(h http.Header, now time.Time) Allowances {
 	var a Allowances
+	if !statesLimits(h) {
+		return a
+	}
 	a.Requests = cmp.Or(openaiAllowance(h, "Requests", now), anthropicAllowance(h, "Requests"))
 	a.Tokens = cmp.Or(openaiAllowance(h, "Tokens", now), anthropicAllowance(h, "Tokens"),
 		tighter(anthropicAllowance(h, "Input-Tokens"), anthropicAllowance(h, "Output-Tokens")))
 	return a
+}
+
+func statesLimits(h http.Header) bool {
+	for name := range h {
+		if strings.HasPrefix(name, "X-Ratelimit-") || strings.HasPrefix(name, "Anthropic-Ratelimit-") {
+			return true
+		}
+	}
+	return false
 }
 
 // openaiAllowance reads X-Ratelimit-Remaining-Requests: 59 with

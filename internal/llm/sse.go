@@ -27,7 +27,7 @@ var ErrTooLarge = errors.New("larger than allowed")
 // [io.ErrUnexpectedEOF], so that half an event is never taken for a whole one.
 func ReadSSE(r io.Reader, max int) iter.Seq2[SSE, error] {
 	return func(yield func(SSE, error) bool) {
-		s := sseReader{in: bufio.NewReaderSize(r, 16<<10), max: max}
+		s := sseReader{in: bufio.NewReaderSize(r, readSize), max: max}
 		for {
 			line, err := s.line()
 			if err == io.EOF {
@@ -54,6 +54,7 @@ type sseReader struct {
 	max     int
 	long    []byte // a line that did not fit in's buffer
 	event   string
+	name    string // the latest event's, as the next often has the same
 	data    []byte
 	pending bool // a data line was seen
 	begun   bool // past the byte order mark, if any
@@ -107,7 +108,10 @@ func (s *sseReader) add(line []byte) (SSE, bool) {
 	value = bytes.TrimPrefix(value, []byte(" "))
 	switch string(field) {
 	case "event":
-		s.event = string(value)
+		if s.name != string(value) {
+			s.name = string(value)
+		}
+		s.event = s.name
 	case "data":
 		if s.pending {
 			s.data = append(s.data, '\n')

@@ -25,6 +25,7 @@ const (
 	maxEvent  = 4 << 20  // of one event of a stream
 	maxJSON   = 16 << 20 // of an answer that is not streamed, or a list of models
 	maxErrors = 64 << 10 // of an error's body
+	readSize  = 4 << 10  // read at a time; longer lines are put together
 )
 
 // Endpoint is the HTTP side that all dialects share: it sends a body, bounds and
@@ -141,7 +142,7 @@ func (e *Endpoint) do(req *http.Request, model string) (*Answer, error) {
 		return nil, e.refused(resp, model)
 	}
 	answer := &Answer{
-		body:  bufio.NewReaderSize(&boundedReader{in: resp.Body, left: maxWire}, 16<<10),
+		body:  bufio.NewReaderSize(&boundedReader{in: resp.Body, left: maxWire}, readSize),
 		Close: resp.Body.Close, endpoint: e, model: model, requestID: requestID(resp.Header),
 	}
 	if strings.Contains(resp.Header.Get("Content-Type"), "html") {
@@ -207,7 +208,11 @@ func (e *Endpoint) refused(resp *http.Response, model string) error {
 }
 
 func requestID(h http.Header) string {
-	return Clean(cmp.Or(h.Get("X-Request-Id"), h.Get("Request-Id"), h.Get("Apim-Request-Id")))
+	id := cmp.Or(h.Get("X-Request-Id"), h.Get("Request-Id"), h.Get("Apim-Request-Id"))
+	if id == "" {
+		return ""
+	}
+	return Clean(id)
 }
 
 // GetJSON reads a document such as a list of models into v.

@@ -185,6 +185,7 @@ type decoder struct {
 	usage    *mgx.Usage
 	size     int
 
+	in        chatChunk   // the latest event
 	alsoBegan []string    // names of calls that began in the latest event, after the first
 	show      []llm.Chunk // what the latest event shows
 }
@@ -195,9 +196,12 @@ func newDecoder(p *provider, req *llm.Request) *decoder {
 
 // add takes one event and returns what of it can be shown.
 func (d *decoder) add(data []byte) (llm.Chunk, error) {
-	var in chatChunk
-	if err := json.Unmarshal(data, &in); err != nil {
-		return llm.Chunk{}, llm.BadAnswer("an event of the answer is not what Chat Completions promise: %w", err)
+	in := &d.in
+	if !in.short(data) {
+		*in = chatChunk{}
+		if err := json.Unmarshal(data, in); err != nil {
+			return llm.Chunk{}, llm.BadAnswer("an event of the answer is not what Chat Completions promise: %w", err)
+		}
 	}
 	if len(in.Error) > 0 {
 		return llm.Chunk{}, llm.StreamError(data)
