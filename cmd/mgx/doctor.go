@@ -25,10 +25,8 @@ func (c *cli) doctorCommand() *cobra.Command {
 
 // doctor tries each thing a run needs. Its exit is 3 when a run could not work.
 func (c *cli) doctor(ctx context.Context) error {
-	reports := []sandbox.Report{c.doctorHost(ctx)} // the host first, then the default driver
-	for _, d := range drivers() {
-		reports = append(reports, d.Probe(ctx))
-	}
+	host, walls := c.doctorHost(ctx), c.doctorWalls(ctx)
+	reports := append([]sandbox.Report{host}, walls...)
 	reports = append(reports, c.doctorToolchains(), c.doctorRedis(ctx, c.doctorModels()))
 	if c.json {
 		if err := printJSON(c, reports...); err != nil {
@@ -39,7 +37,7 @@ func (c *cli) doctor(ctx context.Context) error {
 			c.report(r)
 		}
 	}
-	if host, native := reports[0], reports[1]; !allOK(host) || native.Level == "" || native.Level == sandbox.LevelOff {
+	if !allOK(host) || !allOK(walls[0]) {
 		return mgx.Errorf(mgx.KindConfig, "not_ready", "this machine lacks something that runs need; see the lines marked above")
 	}
 	return nil

@@ -13,15 +13,50 @@ import (
 )
 
 // drivers lists every sandbox there is, strongest first.
-func drivers() []sandbox.Driver { return []sandbox.Driver{native.New(), off.New()} }
+func drivers() []sandbox.Driver {
+	return []sandbox.Driver{native.New(), native.NewLite(), off.New()}
+}
 
-// driver is the sandbox for a --sandbox value. There is no falling back: walls
-// that are not there must have been typed away.
+// driver is the sandbox for a --sandbox value or a level. By itself it falls back
+// from namespaces to none, where a machine forbids them, and never to no walls:
+// those must have been typed away.
 func driver(setting string) sandbox.Driver {
-	if setting == "off" {
+	switch setting {
+	case "off":
 		return off.New()
+	case "lite":
+		return native.NewLite()
 	}
-	return native.New()
+	return strongest{native.New(), native.NewLite()}
+}
+
+// strongest opens the first that the machine lets it.
+type strongest []sandbox.Driver
+
+func (s strongest) Name() string { return s[0].Name() }
+
+func (s strongest) Probe(ctx context.Context) (r sandbox.Report) {
+	for _, d := range s {
+		if r = d.Probe(ctx); r.Level != "" {
+			return r
+		}
+	}
+	return r
+}
+
+// Open returns the error of the strongest when none can be had: it says best
+// what is missing.
+func (s strongest) Open(ctx context.Context, spec sandbox.Spec) (box sandbox.Box, err error) {
+	for i, d := range s {
+		box, e := d.Open(ctx, spec)
+		if !mgx.IsCode(e, "sandbox_unavailable") {
+			return box, e
+		}
+		if i == 0 {
+			err = e
+		}
+	}
+	return nil, err
 }
 
 // boxSpec is what every box shows beside its workspace: the toolchains of this
@@ -63,7 +98,8 @@ func tooWeak(ctx context.Context, d sandbox.Driver, level, least sandbox.Level) 
 		reached = "does not work here"
 	}
 	var missing []string
-	for _, check := range d.Probe(ctx).Checks {
+	r := d.Probe(ctx)
+	for _, check := range r.Checks {
 		if !check.OK {
 			missing = append(missing, check.Name+": "+check.Detail)
 		}
@@ -73,5 +109,31 @@ func tooWeak(ctx context.Context, d sandbox.Driver, level, least sandbox.Level) 
 		why = " Missing: " + strings.Join(missing, "; ") + "."
 	}
 	return mgx.Errorf(mgx.KindConfig, "sandbox_below_minimum",
-		"nothing runs: the sandbox %s %s, and sandbox-minimum demands %s.%s mgx doctor tells more", d.Name(), reached, least, why)
+		"nothing runs: the sandbox %s %s, and at least %s is demanded.%s mgx doctor tells more", r.Driver, reached, least, why)
+}
+
+// doctorWalls says which level runs get, and then what each driver can do.
+func (c *cli) doctorWalls(ctx context.Context) []sandbox.Report {
+	reached := sandbox.Report{Driver: "sandbox of runs"}
+	reports := []sandbox.Report{reached}
+	for _, d := range drivers() {
+		r := d.Probe(ctx)
+		reports = append(reports, r)
+		if reached.Level == "" && r.Level != sandbox.LevelOff {
+			reached.Level = r.Level
+		}
+	}
+	least := sandbox.Level(c.cfg.LeastSandbox)
+	check := sandbox.Check{Name: "level", OK: reached.Level != "" && reached.Level.AtLeast(least), Detail: string(reached.Level)}
+	switch {
+	case reached.Level == "":
+		check.Detail = "none; below is what is missing"
+	case !check.OK:
+		check.Detail += ", and sandbox-minimum demands " + string(least) + "; below is what is missing"
+	case reached.Level != sandbox.LevelFull:
+		check.Detail += "; what full lacks is marked below"
+	}
+	reached.Checks = []sandbox.Check{check}
+	reports[0] = reached
+	return reports
 }

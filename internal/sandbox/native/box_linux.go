@@ -63,12 +63,12 @@ func (b *box) Run(ctx context.Context, cmd sandbox.Command) (sandbox.Result, err
 			return sandbox.Result{}, stopped(ctx)
 		}
 	}
-	return b.run(ctx, p, cmd)
+	return run(ctx, p, cmd, b.groups)
 }
 
 // run starts an init for the plan and waits until it, and with it everything in
 // its namespaces, is dead.
-func (b *box) run(ctx context.Context, p plan, cmd sandbox.Command) (sandbox.Result, error) {
+func run(ctx context.Context, p plan, cmd sandbox.Command, groups *cgroup.Place) (sandbox.Result, error) {
 	if ctx.Err() != nil {
 		return sandbox.Result{}, stopped(ctx)
 	}
@@ -77,13 +77,13 @@ func (b *box) run(ctx context.Context, p plan, cmd sandbox.Command) (sandbox.Res
 	if err != nil {
 		return sandbox.Result{}, unavailable("pipes", err)
 	}
-	group, err := b.bound(&p)
+	group, err := bound(groups, &p)
 	if err != nil {
 		streams.Abort()
 		return sandbox.Result{}, unavailable("cgroup", err)
 	}
 	defer group.remove()
-	in, err := start(streams, group)
+	in, err := start(streams, group, p.Lite != nil)
 	if err != nil {
 		streams.Abort()
 		return sandbox.Result{}, unavailable("namespaces", err)
@@ -94,7 +94,7 @@ func (b *box) run(ctx context.Context, p plan, cmd sandbox.Command) (sandbox.Res
 	failed := in.instruct(p)
 	code, waitErr := in.wait()
 	why := ended()
-	if code != shell.Killed+int(unix.SIGKILL) {
+	if code != shell.Killed+int(unix.SIGKILL) && !(in.lite && failed != nil) {
 		why = byItself // the kill came too late
 	}
 	stuck := streams.Wait(drainGrace)
@@ -119,11 +119,11 @@ type bounds struct {
 }
 
 // bound makes the group of one command.
-func (b *box) bound(p *plan) (*bounds, error) {
-	if b.groups == nil {
+func bound(groups *cgroup.Place, p *plan) (*bounds, error) {
+	if groups == nil {
 		return nil, nil
 	}
-	group, err := b.groups.New(cgroup.Limits{Memory: b.limits.Memory, Processes: b.limits.Processes, CPUs: b.limits.CPUs})
+	group, err := groups.New(cgroup.Limits{Memory: p.Limits.Memory, Processes: p.Limits.Processes, CPUs: p.Limits.CPUs})
 	if err != nil {
 		return nil, err
 	}
@@ -176,9 +176,24 @@ type initProcess struct {
 	process *os.Process
 	plan    *os.File // its life hangs on this
 	status  *os.File
+	lite    bool // has no pid namespace that would end with it
 }
 
-func start(streams *stdio.Streams, group *bounds) (*initProcess, error) {
+// killGrace is how long an init may take to kill what its command started.
+const killGrace = 20 * time.Second
+
+// kill ends everything of the command. In a pid namespace that is to end its
+// first process; otherwise the init has to do it, and does when its pipe ends.
+func (in *initProcess) kill() {
+	if !in.lite {
+		in.process.Kill()
+		return
+	}
+	in.plan.Close()
+	time.AfterFunc(killGrace, func() { in.process.Kill() })
+}
+
+func start(streams *stdio.Streams, group *bounds, lite bool) (*initProcess, error) {
 	planR, planW, err := os.Pipe()
 	if err != nil {
 		return nil, err
@@ -196,6 +211,9 @@ func start(streams *stdio.Streams, group *bounds) (*initProcess, error) {
 		Files: append(slices.Clone(streams.Child()), planR, statusW),
 		Sys:   namespaces(),
 	}
+	if lite {
+		attr.Sys = &syscall.SysProcAttr{Setsid: true}
+	}
 	switch {
 	case group == nil:
 	case group.ByStart():
@@ -209,7 +227,7 @@ func start(streams *stdio.Streams, group *bounds) (*initProcess, error) {
 		statusR.Close()
 		return nil, err
 	}
-	return &initProcess{process, planW, statusR}, nil
+	return &initProcess{process, planW, statusR, lite}, nil
 }
 
 // namespaces makes the init the first process of new ones, as an unprivileged
@@ -264,7 +282,7 @@ func (in *initProcess) watch(ctx context.Context, timeout time.Duration) (ended 
 			reason = byDeadline
 		}
 		if reason != byItself {
-			in.process.Kill()
+			in.kill()
 		}
 		result <- reason
 	}()

@@ -9,6 +9,7 @@ import (
 	"io"
 	"os"
 	"runtime"
+	"strconv"
 	"syscall"
 	"unsafe"
 
@@ -40,7 +41,7 @@ func Main() {
 }
 
 func initMain() int {
-	if err := unix.CloseRange(groupFD+cgroup.MaxEntries, ^uint(0)>>32, 0); err != nil {
+	if err := closeInherited(groupFD + cgroup.MaxEntries); err != nil {
 		return report("close inherited descriptors", err)
 	}
 	unix.Prctl(unix.PR_SET_NAME, uintptr(unsafe.Pointer(&[]byte("mgx-init\x00")[0])), 0, 0, 0) // else "exe"
@@ -48,10 +49,48 @@ func initMain() int {
 	if err != nil {
 		return report("plan", err)
 	}
+	if p.Lite != nil {
+		if err := p.settle(); err != nil {
+			return report("privileges", err)
+		}
+		return p.run(killAll, reapAll)
+	}
 	if stage, err := p.build(); err != nil {
 		return report(stage, err)
 	}
-	return p.run()
+	return p.run(func() { os.Exit(shell.Killed + int(unix.SIGKILL)) }, reap)
+}
+
+// closeInherited closes every descriptor from first on that this process has
+// from whoever started it: those that are not closed on exec. The others are our
+// own runtime's, which may poll by the time that main begins.
+func closeInherited(first int) error {
+	dir, err := unix.Open("/proc/self/fd", unix.O_RDONLY|unix.O_DIRECTORY|unix.O_CLOEXEC, 0)
+	if err != nil {
+		return err
+	}
+	defer unix.Close(dir)
+	var names []string
+	for entries := make([]byte, 4<<10); ; {
+		n, err := unix.ReadDirent(dir, entries)
+		if err != nil {
+			return err
+		}
+		if n == 0 {
+			break
+		}
+		_, _, names = unix.ParseDirent(entries[:n], -1, names)
+	}
+	for _, name := range names {
+		fd, err := strconv.Atoi(name)
+		if err != nil || fd < first {
+			continue
+		}
+		if flags, err := unix.FcntlInt(uintptr(fd), unix.F_GETFD, 0); err == nil && flags&unix.FD_CLOEXEC == 0 {
+			unix.Close(fd)
+		}
+	}
+	return nil
 }
 
 // readPlan reads up to the newline that ends a plan. It reads the raw way: the
@@ -73,14 +112,15 @@ func readPlan() (p plan, err error) {
 	return p, json.Unmarshal(text, &p)
 }
 
-// dieWithParent ends the process, and so the whole pid namespace, when the other
-// end of the pipe is gone. The kernel's own PDEATHSIG follows the thread that
-// forked, which a Go program does not choose.
-func dieWithParent() {
+// dieWithParent calls die when the other end of the pipe is gone. For the first
+// process of a pid namespace it is enough to end. The kernel's own PDEATHSIG
+// follows the thread that forked, which a Go program does not choose.
+func dieWithParent(die func()) {
 	for {
 		n, err := unix.Read(planFD, make([]byte, 1))
 		if err != unix.EINTR && n <= 0 {
-			os.Exit(shell.Killed + int(unix.SIGKILL))
+			die()
+			return
 		}
 	}
 }
@@ -140,7 +180,7 @@ func (p plan) build() (stage string, err error) {
 }
 
 // run executes the command and returns its exit code as a shell counts.
-func (p plan) run() int {
+func (p plan) run(die func(), reap func(command int) int) int {
 	if err := unix.Chdir(p.Dir); err != nil {
 		return report("directory", usageError{&os.PathError{Op: "enter", Path: p.Dir, Err: err}})
 	}
@@ -169,7 +209,7 @@ func (p plan) run() int {
 		return report("fork", errno)
 	}
 	release()
-	go dieWithParent()
+	go dieWithParent(die)
 	return reap(pid)
 }
 

@@ -15,6 +15,9 @@ type driver struct{}
 // New returns the driver, which this system cannot run.
 func New() sandbox.Driver { return driver{} }
 
+// NewLite returns the driver, which this system cannot run.
+func NewLite() sandbox.Driver { return driver{} }
+
 // Main returns at once.
 func Main() {}
 

@@ -19,3 +19,6 @@ func TestMain(m *testing.M) {
 
 func TestContract(t *testing.T) { sandboxtest.Contract(t, native.New()) }
 func TestWalls(t *testing.T)    { sandboxtest.Walls(t, native.New()) }
+
+func TestLiteContract(t *testing.T) { sandboxtest.Contract(t, native.NewLite()) }
+func TestLiteWalls(t *testing.T)    { sandboxtest.Walls(t, native.NewLite()) }

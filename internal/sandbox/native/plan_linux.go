@@ -6,6 +6,7 @@ import (
 	"slices"
 
 	"mgx/internal/sandbox"
+	"mgx/internal/sandbox/internal/landlock"
 )
 
 // plan is all that an init is told. The parent has checked and resolved
@@ -20,10 +21,12 @@ type plan struct {
 	Dir    string
 	Limits sandbox.Limits
 	Walls  walls
+	Lite   []landlock.Rule `json:",omitempty"` // of a box without namespaces; it has no mounts
 }
 
 // walls are those that not every kernel has.
 type walls struct {
+	Network  bool // the box has one of its own, so sockets reach only that
 	Seccomp  bool
 	Landlock int // its version; 0: none
 	Groups   int // cgroups to enter by the descriptors from groupFD on

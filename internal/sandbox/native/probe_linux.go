@@ -15,6 +15,7 @@ import (
 	"time"
 
 	"mgx/internal/sandbox"
+	"mgx/internal/sandbox/internal/cgroup"
 	"mgx/internal/sandbox/internal/landlock"
 )
 
@@ -36,7 +37,7 @@ func (d *driver) Probe(ctx context.Context) sandbox.Report {
 	for _, p := range pieces {
 		r.Checks = append(r.Checks, p.check(seen))
 	}
-	r.Checks = append(r.Checks, landlockCheck(b.base.Walls.Landlock), d.cgroupCheck(), processCheck(b, seen), d.probeOverlay(ctx))
+	r.Checks = append(r.Checks, landlockCheck(b.base.Walls.Landlock), cgroupCheck(d.groups), processCheck(b, seen), d.probeOverlay(ctx))
 	return r
 }
 
@@ -111,8 +112,8 @@ func landlockCheck(version int) sandbox.Check {
 	return c
 }
 
-func (d *driver) cgroupCheck() sandbox.Check {
-	place, err := d.groups()
+func cgroupCheck(groups func() (*cgroup.Place, error)) sandbox.Check {
+	place, err := groups()
 	if err != nil {
 		return sandbox.Check{Name: "cgroup", Detail: "memory and processor time of all processes together are not bounded; start MGX where a group is delegated to it, such as: systemd-run --user --scope -p Delegate=yes mgx serve (" + strings.ReplaceAll(err.Error(), "\n", "; ") + ")"}
 	}

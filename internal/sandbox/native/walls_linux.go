@@ -14,7 +14,7 @@ import (
 // findWalls asks the kernel what it has. A box whose plan has a wall that then
 // cannot be built does not start.
 func findWalls() walls {
-	return walls{Seccomp: seccomp.Available() == nil, Landlock: landlock.Version()}
+	return walls{Network: true, Seccomp: seccomp.Available() == nil, Landlock: landlock.Version()}
 }
 
 // filter is the program that answers the command's system calls.
@@ -22,7 +22,7 @@ func (w walls) filter() *unix.SockFprog {
 	if !w.Seccomp {
 		return nil
 	}
-	return seccomp.Program(seccomp.Compile(seccomp.Commands(true)))
+	return seccomp.Program(seccomp.Compile(seccomp.Commands(w.Network)))
 }
 
 // ruleset says again, in the box, what its mounts say: all of it may be read, and
@@ -30,6 +30,9 @@ func (w walls) filter() *unix.SockFprog {
 func (p plan) ruleset() (fd int, err error) {
 	if p.Walls.Landlock == 0 {
 		return -1, nil
+	}
+	if p.Lite != nil {
+		return landlock.Ruleset(p.Walls.Landlock, p.Lite)
 	}
 	rules := []landlock.Rule{{Path: "/", Allow: landlock.Look}, {Path: "/dev", Allow: landlock.Look | landlock.Write}}
 	for _, m := range p.Mounts {

@@ -14,6 +14,7 @@ import (
 	"mgx/internal/sandbox"
 	"mgx/internal/sandbox/internal/shell"
 	"mgx/internal/sandbox/internal/stdio"
+	"mgx/internal/sandbox/internal/view"
 )
 
 // drainGrace is how long the output of a dead group may take: a process that
@@ -42,7 +43,7 @@ func (driver) Open(_ context.Context, spec sandbox.Spec) (sandbox.Box, error) {
 	if err != nil {
 		return nil, mgx.Errorf(mgx.KindConfig, "sandbox_state", "there is no room for temporary files: %w", err)
 	}
-	b := &box{spec: spec, dir: dir, view: newView(spec.Work, filepath.Join(dir, "home"), filepath.Join(dir, "tmp"))}
+	b := &box{spec: spec, dir: dir, view: view.New(spec.Work, filepath.Join(dir, "home"), filepath.Join(dir, "tmp"))}
 	if err := b.prepare(); err != nil {
 		return nil, errors.Join(err, b.Close())
 	}
@@ -52,23 +53,23 @@ func (driver) Open(_ context.Context, spec sandbox.Spec) (sandbox.Box, error) {
 type box struct {
 	spec sandbox.Spec
 	dir  string // home and temporary files
-	view *view
+	view *view.View
 }
 
 func (b *box) prepare() error {
-	for _, d := range []string{b.view.home, b.view.tmp} {
+	for _, d := range []string{b.view.Home, b.view.Tmp} {
 		if err := os.Mkdir(d, 0o700); err != nil {
 			return err
 		}
 	}
-	return b.view.add(b.spec.Mounts)
+	return b.view.Add(b.spec.Mounts)
 }
 
-func (b *box) Path(guest string) string { return b.view.path(guest) }
+func (b *box) Path(guest string) string { return b.view.Path(guest) }
 func (b *box) Level() sandbox.Level     { return sandbox.LevelOff }
 
 func (b *box) Close() error {
-	return errors.Join(b.view.close(), os.RemoveAll(b.dir))
+	return errors.Join(b.view.Close(), os.RemoveAll(b.dir))
 }
 
 func (b *box) Run(ctx context.Context, cmd sandbox.Command) (sandbox.Result, error) {
@@ -78,7 +79,7 @@ func (b *box) Run(ctx context.Context, cmd sandbox.Command) (sandbox.Result, err
 	if ctx.Err() != nil {
 		return sandbox.Result{}, stopped(ctx)
 	}
-	if err := b.view.add(cmd.Mounts); err != nil {
+	if err := b.view.Add(cmd.Mounts); err != nil {
 		return sandbox.Result{}, err
 	}
 	return b.run(ctx, cmd)
@@ -113,14 +114,14 @@ func (b *box) run(ctx context.Context, cmd sandbox.Command) (sandbox.Result, err
 
 // start returns no process and an exit code when there is no such program.
 func (b *box) start(cmd sandbox.Command, files []*os.File) (*os.Process, int, error) {
-	dir := b.view.path(sandbox.Workspace)
+	dir := b.view.Path(sandbox.Workspace)
 	if cmd.Dir != "" {
-		dir = b.view.path(cmd.Dir)
+		dir = b.view.Path(cmd.Dir)
 	}
 	if info, err := os.Stat(dir); err != nil || !info.IsDir() {
 		return nil, 0, mgx.Errorf(mgx.KindUsage, "bad_command", "the command cannot run as asked: there is no directory %s", cmd.Dir)
 	}
-	env := sandbox.Environ(b.view.home, b.view.tmp, b.spec.Env, cmd.Env)
+	env := sandbox.Environ(b.view.Home, b.view.Tmp, b.spec.Env, cmd.Env)
 	file, code := shell.Find(dir, cmd.Args[0], env)
 	if code != 0 {
 		return nil, code, nil

@@ -28,12 +28,16 @@ var calls = map[string]func() error{
 		attr := unix.PerfEventAttr{Type: unix.PERF_TYPE_SOFTWARE, Size: unix.PERF_ATTR_SIZE_VER0, Bits: unix.PerfBitExcludeKernel | unix.PerfBitExcludeHv}
 		return raw6(unix.SYS_PERF_EVENT_OPEN, uintptr(unsafe.Pointer(&attr)), 0, ^uintptr(0), ^uintptr(0), 0, 0)
 	},
-	"userfaultfd":             func() error { return raw(unix.SYS_USERFAULTFD, 1) }, // UFFD_USER_MODE_ONLY
-	"unshare":                 func() error { return unix.Unshare(unix.CLONE_NEWUSER) },
-	"unshare files":           func() error { return unix.Unshare(unix.CLONE_FILES) },
-	"clone3":                  func() error { return raw(unix.SYS_CLONE3, uintptr(unsafe.Pointer(&[11]uint64{})), 88) },
-	"kexec":                   func() error { return raw(unix.SYS_KEXEC_LOAD, 0, 0, 0) },
-	"personality":             func() error { return raw(unix.SYS_PERSONALITY, 0x0400000) },
+	"userfaultfd":   func() error { return raw(unix.SYS_USERFAULTFD, 1) }, // UFFD_USER_MODE_ONLY
+	"unshare":       func() error { return unix.Unshare(unix.CLONE_NEWUSER) },
+	"unshare files": func() error { return unix.Unshare(unix.CLONE_FILES) },
+	"clone3":        func() error { return raw(unix.SYS_CLONE3, uintptr(unsafe.Pointer(&[11]uint64{})), 88) },
+	"kexec":         func() error { return raw(unix.SYS_KEXEC_LOAD, 0, 0, 0) },
+	"personality":   func() error { return raw(unix.SYS_PERSONALITY, 0x0400000) },
+	"setuid file by chmod": func() error {
+		return then(os.WriteFile("setuid", nil, 0o755), func() error { return syscall.Chmod("setuid", 0o4755) })
+	},
+	"setuid file by open":     func() error { return got(syscall.Open("setuid-made", os.O_CREATE|os.O_WRONLY, 0o4755)) },
 	"kcmp":                    func() error { return raw6(unix.SYS_KCMP, uintptr(os.Getpid()), uintptr(os.Getpid()), 0, 0, 1, 0) },
 	"AF_VSOCK":                func() error { return got(unix.Socket(unix.AF_VSOCK, unix.SOCK_STREAM, 0)) },
 	"AF_VSOCK with high bits": func() error { return raw(unix.SYS_SOCKET, unix.AF_VSOCK|1<<32, unix.SOCK_STREAM) },

@@ -268,7 +268,7 @@ func deadline(t *testing.T, d sandbox.Driver) {
 	begin := time.Now()
 	o := w.run(sandbox.Command{
 		Args:    []string{"sh", "-c", script + "trap '' TERM INT HUP; sleep 1000 & (sleep 1000; echo never) & echo started; wait"},
-		Timeout: 300 * time.Millisecond,
+		Timeout: 2 * time.Second,
 	})
 	equal(t, "timed out", o.TimedOut, true)
 	equal(t, "exit code", o.ExitCode, 137)

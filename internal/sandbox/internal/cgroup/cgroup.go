@@ -13,7 +13,6 @@ package cgroup
 
 import (
 	"errors"
-	"fmt"
 	"os"
 	"path/filepath"
 	"strconv"
@@ -21,6 +20,8 @@ import (
 	"sync/atomic"
 	"syscall"
 	"time"
+
+	"mgx/internal/sandbox/internal/leftover"
 )
 
 // Limits of a group; zero fields bound nothing.
@@ -87,7 +88,7 @@ var made atomic.Int64
 
 // New makes a group. Its name tells whose it is, should we not live to remove it.
 func (p *Place) New(l Limits) (*Group, error) {
-	name := fmt.Sprintf("%s%d-%s-%d", prefix, os.Getpid(), started("self"), made.Add(1))
+	name := leftover.Name(prefix) + strconv.FormatInt(made.Add(1), 10)
 	g := &Group{v2: p.v2, dirs: map[string]string{}}
 	for controller, parent := range p.parents {
 		if controller == cpu && l.CPUs == 0 {

@@ -8,6 +8,8 @@ import (
 	"os"
 	"path/filepath"
 	"testing"
+
+	"mgx/internal/sandbox/internal/leftover"
 )
 
 func TestHierarchies(t *testing.T) {
@@ -54,7 +56,7 @@ func TestHierarchies(t *testing.T) {
 func TestSweep(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()
-	ours := fmt.Sprintf("%s%d-%s-7", prefix, os.Getpid(), started("self"))
+	ours := leftover.Name(prefix) + "7"
 	stays := []string{ours, "mgx", "other", prefix + "odd", prefix + "4194305-1-2/child"}
 	for _, name := range append(stays, prefix+"4194305-1-1", prefix+fmt.Sprint(os.Getpid())+"-1-1") {
 		if err := os.MkdirAll(filepath.Join(dir, name), 0o755); err != nil {

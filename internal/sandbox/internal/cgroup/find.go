@@ -11,6 +11,8 @@ import (
 	"strconv"
 	"strings"
 	"syscall"
+
+	"mgx/internal/sandbox/internal/leftover"
 )
 
 // hierarchy is one tree of groups: where it is mounted, and where we are in it.
@@ -148,7 +150,7 @@ func alone(dir string) bool {
 	return err == nil && strings.TrimSpace(string(b)) == strconv.Itoa(os.Getpid())
 }
 
-// prefix begins the names of our groups: prefix, process, when that began, count.
+// prefix begins the names of our groups.
 const prefix = "mgx-box-"
 
 // sweep removes the groups of processes that are gone, which are empty: a box
@@ -157,24 +159,9 @@ func (p *Place) sweep() {
 	for _, parent := range p.parents {
 		dirs, _ := filepath.Glob(filepath.Join(parent, prefix+"*"))
 		for _, dir := range dirs {
-			f := strings.Split(strings.TrimPrefix(filepath.Base(dir), prefix), "-")
-			if len(f) == 3 && started(f[0]) != f[1] {
+			if leftover.Gone(prefix, filepath.Base(dir)) {
 				_ = syscall.Rmdir(dir)
 			}
 		}
 	}
-}
-
-// started is when a process began, in ticks since the machine did; "" when there
-// is no such process. With its number it names a process for good.
-func started(pid string) string {
-	b, err := os.ReadFile("/proc/" + pid + "/stat")
-	if err != nil {
-		return ""
-	}
-	f := strings.Fields(string(b[strings.LastIndexByte(string(b), ')')+1:]))
-	if len(f) < 20 {
-		return ""
-	}
-	return f[19]
 }

@@ -146,6 +146,12 @@ func TestCommands(t *testing.T) {
 		{"ALG", boxed, Call{Number: unix.SYS_SOCKET, Args: [6]uint64{unix.AF_ALG}}, family},
 		{"NETLINK_ROUTE", boxed, Call{Number: unix.SYS_SOCKET, Args: [6]uint64{unix.AF_NETLINK, 0, unix.NETLINK_ROUTE}}, Allow},
 		{"NETLINK_NETFILTER", boxed, Call{Number: unix.SYS_SOCKET, Args: [6]uint64{unix.AF_NETLINK, 0, unix.NETLINK_NETFILTER | high}}, family},
+		{"chmod u+s", boxed, Call{Number: unix.SYS_FCHMODAT, Args: [6]uint64{0, 0, 0o4755}}, eperm},
+		{"chmod 755", boxed, Call{Number: unix.SYS_FCHMODAT, Args: [6]uint64{0, 0, 0o755}}, Allow},
+		{"make a setuid file", boxed, Call{Number: unix.SYS_OPENAT, Args: [6]uint64{0, 0, unix.O_CREAT | unix.O_WRONLY, 0o4755 | high}}, eperm},
+		{"make a nameless setgid file", boxed, Call{Number: unix.SYS_OPENAT, Args: [6]uint64{0, 0, unix.O_TMPFILE | unix.O_WRONLY, 0o2755}}, eperm},
+		{"open with noise for a mode", boxed, Call{Number: unix.SYS_OPENAT, Args: [6]uint64{0, 0, unix.O_RDONLY | unix.O_DIRECTORY, 0xffff}}, Allow},
+		{"openat2", boxed, Call{Number: unix.SYS_OPENAT2}, enosys},
 		{"what personality", boxed, Call{Number: unix.SYS_PERSONALITY, Args: [6]uint64{0xffffffff}}, Allow},
 		{"READ_IMPLIES_EXEC", boxed, Call{Number: unix.SYS_PERSONALITY, Args: [6]uint64{0x0400000}}, eperm},
 	} {

@@ -39,7 +39,9 @@ var refused = []uint32{
 // absent are calls that look as if this kernel had none, for which libraries
 // have another way: without io_uring they poll, without clone3 they clone, whose
 // flags a filter can see.
-var absent = []uint32{unix.SYS_IO_URING_SETUP, unix.SYS_IO_URING_ENTER, unix.SYS_IO_URING_REGISTER, unix.SYS_CLONE3}
+//
+// Openat2 has its mode where no filter can look.
+var absent = []uint32{unix.SYS_OPENAT2, unix.SYS_IO_URING_SETUP, unix.SYS_IO_URING_ENTER, unix.SYS_IO_URING_REGISTER, unix.SYS_CLONE3}
 
 // tioclinux pastes into a Linux console, as TIOCSTI types into any terminal.
 const tioclinux = 0x541c
@@ -52,10 +54,17 @@ func Commands(sockets bool) Policy {
 		Rule{Call: unix.SYS_IOCTL, Else: Allow, Cases: each(1, Fail(unix.EPERM), unix.TIOCSTI, tioclinux, unix.TIOCCONS)},
 		Rule{Call: unix.SYS_CLONE, Else: Allow, Cases: []Case{{[]Cond{{Arg: 0, Value: namespaceFlags, Mask: true}}, Fail(unix.EPERM)}}},
 		socketRule(sockets),
+		// Files that run as their owner, which outside of the box may be root.
+		Rule{Call: unix.SYS_OPENAT, Else: Allow, Cases: creates(2, 3)},
+		Rule{Call: unix.SYS_MKNODAT, Else: Allow, Cases: setsID(2)},
+		Rule{Call: unix.SYS_FCHMOD, Else: Allow, Cases: setsID(1)},
+		Rule{Call: unix.SYS_FCHMODAT, Else: Allow, Cases: setsID(2)},
+		Rule{Call: unix.SYS_FCHMODAT2, Else: Allow, Cases: setsID(2)},
 		// Linux itself, 32-bit uname, Linux 2.6 in uname, fixed addresses (which the
 		// thread sanitizer asks for), and the question which it is.
 		Rule{Call: unix.SYS_PERSONALITY, Else: Fail(unix.EPERM), Cases: each(0, Allow, 0, 8, 0x20000, 0x20008, 0x40000, 0x40008, 0xffffffff)},
 	)
+	p.Rules = append(p.Rules, rulesHere()...)
 	for _, call := range slices.Concat(refused, refusedHere) {
 		p.Rules = append(p.Rules, Rule{Call: call, Else: Fail(unix.EPERM)})
 	}
@@ -63,6 +72,20 @@ func Commands(sockets bool) Policy {
 		p.Rules = append(p.Rules, Rule{Call: call, Else: Fail(unix.ENOSYS)})
 	}
 	return p
+}
+
+// setsID holds for a mode that makes a program run as the file's owner or group.
+func setsID(arg int) []Case {
+	return []Case{{[]Cond{{Arg: arg, Value: unix.S_ISUID | unix.S_ISGID, Mask: true}}, Fail(unix.EPERM)}}
+}
+
+// creates holds for such a mode of a file that is made, or else may be anything.
+func creates(flags, mode int) []Case {
+	c := setsID(mode)
+	c[0].When = append(c[0].When, Cond{Arg: flags, Value: unix.O_CREAT, Mask: true})
+	tmpfile := setsID(mode)
+	tmpfile[0].When = append(tmpfile[0].When, Cond{Arg: flags, Value: unix.O_TMPFILE &^ unix.O_DIRECTORY, Mask: true})
+	return append(c, tmpfile...)
 }
 
 // socketRule allows the families that programs use among themselves. Netlink is

@@ -1,4 +1,7 @@
-package off
+// Package view stands in for mounts in boxes that cannot mount: it knows where on
+// the host guest paths are, and keeps links in the workspace and the home
+// directory that make some of them true.
+package view
 
 import (
 	"errors"
@@ -13,10 +16,9 @@ import (
 	"mgx/internal/sandbox"
 )
 
-// view stands in for mounts: it knows where on the host guest paths are, and
-// keeps the links that make some of them true.
-type view struct {
-	home, tmp string
+// View is that of one box.
+type View struct {
+	Home, Tmp string // on the host
 
 	mu     sync.Mutex
 	places map[string]string // guest path: host path
@@ -29,20 +31,22 @@ type made struct {
 	dir bool // an empty directory was
 }
 
-func newView(work, home, tmp string) *view {
-	return &view{home: home, tmp: tmp, places: map[string]string{
+// New is the view of a workspace, with a home and a directory for temporary files
+// on the host.
+func New(work, home, tmp string) *View {
+	return &View{Home: home, Tmp: tmp, places: map[string]string{
 		sandbox.Workspace: work, homeDir: home, "/tmp": tmp,
 	}}
 }
 
-// path translates by the longest place that contains the guest path.
-func (v *view) path(guest string) string {
+// Path translates by the longest place that contains the guest path.
+func (v *View) Path(guest string) string {
 	v.mu.Lock()
 	defer v.mu.Unlock()
 	return v.lookup(path.Clean(guest))
 }
 
-func (v *view) lookup(guest string) string {
+func (v *View) lookup(guest string) string {
 	for dir := guest; ; dir = path.Dir(dir) {
 		if host, ok := v.places[dir]; ok {
 			return filepath.Join(host, strings.TrimPrefix(guest, dir))
@@ -57,7 +61,8 @@ const homeDir = "/home/mgx"
 
 func within(guest, dir string) bool { return guest == dir || strings.HasPrefix(guest, dir+"/") }
 
-func (v *view) add(mounts []sandbox.Mount) error {
+// Add makes mounts true as far as links can.
+func (v *View) Add(mounts []sandbox.Mount) error {
 	v.mu.Lock()
 	defer v.mu.Unlock()
 	for _, m := range mounts {
@@ -68,7 +73,7 @@ func (v *view) add(mounts []sandbox.Mount) error {
 	return nil
 }
 
-func (v *view) addOne(m sandbox.Mount) error {
+func (v *View) addOne(m sandbox.Mount) error {
 	guest := path.Clean(m.Guest)
 	if m.Mode == sandbox.Cache && m.Host == "" {
 		return nil // the program makes it, in its home
@@ -91,7 +96,7 @@ func (v *view) addOne(m sandbox.Mount) error {
 }
 
 // link makes at lead to host.
-func (v *view) link(at, host string) error {
+func (v *View) link(at, host string) error {
 	write, same := linker(at, host)
 	if same() {
 		return nil
@@ -135,8 +140,8 @@ func linker(at, host string) (write func() error, same func() bool) {
 	}
 }
 
-// close takes the links away and puts the empty directories back.
-func (v *view) close() (err error) {
+// Close takes the links away and puts the empty directories back.
+func (v *View) Close() (err error) {
 	v.mu.Lock()
 	defer v.mu.Unlock()
 	for _, l := range slices.Backward(v.links) {

@@ -1,0 +1,36 @@
+//go:build linux
+
+// Package leftover names what a process makes outside of itself such that others
+// can tell later whether it is still there to remove it.
+package leftover
+
+import (
+	"fmt"
+	"os"
+	"strings"
+)
+
+// Name begins with prefix and says which process this is; what follows a last
+// dash is for the caller to add.
+func Name(prefix string) string { return fmt.Sprintf("%s%d-%s-", prefix, os.Getpid(), started("self")) }
+
+// Gone reports whether name is one of Name's and its process has ended. A number
+// that another process has by now does not matter: it began later.
+func Gone(prefix, name string) bool {
+	f := strings.Split(strings.TrimPrefix(name, prefix), "-")
+	return strings.HasPrefix(name, prefix) && len(f) == 3 && started(f[0]) != f[1]
+}
+
+// started is when a process began, in ticks since the machine did; "" when there
+// is no such process.
+func started(pid string) string {
+	b, err := os.ReadFile("/proc/" + pid + "/stat")
+	if err != nil {
+		return ""
+	}
+	f := strings.Fields(string(b[strings.LastIndexByte(string(b), ')')+1:]))
+	if len(f) < 20 {
+		return ""
+	}
+	return f[19]
+}

@@ -1,0 +1,260 @@
+//go:build amd64 || arm64 || riscv64
+
+package native
+
+import (
+	"context"
+	"errors"
+	"net/url"
+	"os"
+	"path"
+	"path/filepath"
+	"slices"
+	"sync"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"mgx"
+	"mgx/internal/sandbox"
+	"mgx/internal/sandbox/internal/cgroup"
+	"mgx/internal/sandbox/internal/landlock"
+	"mgx/internal/sandbox/internal/leftover"
+	"mgx/internal/sandbox/internal/seccomp"
+	"mgx/internal/sandbox/internal/view"
+)
+
+// litePrefix begins the names of directories for home and temporary files.
+const litePrefix = "mgx-lite-"
+
+type lite struct {
+	groups func() (*cgroup.Place, error)
+}
+
+// NewLite returns the driver for machines that forbid user namespaces. Landlock
+// says which files a command may touch, the filter lets it make no socket but
+// pairs, and it has no capability. It shares everything else with the machine:
+// it sees which processes there are, and its mounts are links and translated
+// paths as in the driver "off".
+func NewLite() sandbox.Driver { return &lite{sync.OnceValues(cgroup.Find)} }
+
+func (*lite) Name() string { return "lite" }
+
+// liteWalls is an error when the kernel lacks one that cannot be done without.
+func liteWalls() (walls, error) {
+	w := walls{Seccomp: seccomp.Available() == nil, Landlock: landlock.Version()}
+	if c := landlockCheck(w.Landlock); !c.OK {
+		return w, liteUnavailable(c.Detail)
+	}
+	if !w.Seccomp {
+		return w, liteUnavailable("the kernel has no seccomp filters, or the container forbids them")
+	}
+	if _, err := os.Stat("/proc/thread-self/children"); err != nil {
+		return w, liteUnavailable("the kernel does not list the children of processes (CONFIG_PROC_CHILDREN)")
+	}
+	return w, nil
+}
+
+func liteUnavailable(why string) error {
+	return mgx.Errorf(mgx.KindConfig, "sandbox_unavailable",
+		"this machine does not let MGX confine commands, not even without namespaces: %s. To run commands without any walls, type --sandbox=off.", why)
+}
+
+func (d *lite) Probe(ctx context.Context) sandbox.Report {
+	r := sandbox.Report{Driver: d.Name()}
+	w, err := liteWalls()
+	if err == nil {
+		err = d.try(ctx)
+	}
+	if err != nil {
+		r.Checks = []sandbox.Check{{Name: "walls", Detail: err.Error()}}
+		return r
+	}
+	r.Level = sandbox.LevelLite
+	signals := sandbox.Check{Name: "signals", OK: w.Landlock >= landlock.VersionScope}
+	if !signals.OK {
+		signals.Detail = "commands can signal other processes of this user; it needs Linux 6.12"
+	}
+	r.Checks = append(r.Checks, sandbox.Check{Name: "system call filter", OK: true}, landlockCheck(w.Landlock), signals, cgroupCheck(d.groups))
+	return r
+}
+
+func (d *lite) try(ctx context.Context) error {
+	dir, err := os.MkdirTemp("", leftover.Name(litePrefix))
+	if err != nil {
+		return liteUnavailable(err.Error())
+	}
+	defer os.RemoveAll(dir)
+	box, err := d.Open(ctx, sandbox.Spec{ID: "probe", Work: dir})
+	if err != nil {
+		return err
+	}
+	defer box.Close()
+	_, err = box.Run(ctx, sandbox.Command{Args: []string{"true"}, Timeout: 10 * time.Second})
+	return err
+}
+
+func (d *lite) Open(_ context.Context, spec sandbox.Spec) (sandbox.Box, error) {
+	info, err := os.Stat(spec.Work)
+	if err != nil || !info.IsDir() || !filepath.IsAbs(spec.Work) {
+		return nil, mgx.Errorf(mgx.KindUsage, "bad_workspace", "the workspace %q of a sandbox must be an existing directory with an absolute path", spec.Work)
+	}
+	w, err := liteWalls()
+	if err != nil {
+		return nil, err
+	}
+	sweepLite()
+	dir, err := os.MkdirTemp("", leftover.Name(litePrefix))
+	if err != nil {
+		return nil, mgx.Errorf(mgx.KindConfig, "sandbox_state", "there is no room for temporary files: %w", err)
+	}
+	groups, _ := d.groups()
+	b := &liteBox{spec: spec, dir: dir, walls: w, limits: orDefault(spec.Limits), groups: groups}
+	b.view = view.New(spec.Work, filepath.Join(dir, "home"), filepath.Join(dir, "tmp"))
+	for _, sub := range []string{b.view.Home, b.view.Tmp} {
+		err = errors.Join(err, os.Mkdir(sub, 0o700))
+	}
+	if err == nil {
+		b.mounts, err = b.resolve(spec.Mounts)
+	}
+	if err != nil {
+		return nil, errors.Join(err, b.Close())
+	}
+	return b, nil
+}
+
+// sweepLite removes the directories of processes that are gone.
+func sweepLite() {
+	dirs, _ := filepath.Glob(filepath.Join(os.TempDir(), litePrefix+"*"))
+	for _, dir := range dirs {
+		if leftover.Gone(litePrefix, filepath.Base(dir)) {
+			sandbox.RemoveState(dir)
+		}
+	}
+}
+
+type liteBox struct {
+	spec   sandbox.Spec
+	dir    string // home and temporary files
+	view   *view.View
+	mounts []sandbox.Mount // of the spec, as they are on this host
+	walls  walls
+	limits sandbox.Limits
+	groups *cgroup.Place
+}
+
+func (b *liteBox) Path(guest string) string { return b.view.Path(guest) }
+func (b *liteBox) Level() sandbox.Level     { return sandbox.LevelLite }
+
+func (b *liteBox) Close() error {
+	return errors.Join(b.view.Close(), sandbox.RemoveState(b.dir))
+}
+
+// resolve checks mounts and makes them true as far as links can. A cache is a
+// directory of the box's own: nothing can lie over the host's.
+func (b *liteBox) resolve(mounts []sandbox.Mount) (out []sandbox.Mount, err error) {
+	for _, m := range mounts {
+		if _, err := checkMount(m); err != nil {
+			return nil, err
+		}
+		switch m.Mode {
+		case sandbox.Cache:
+			if b.spec.State == "" {
+				return nil, mgx.Errorf(mgx.KindUsage, "bad_mount", "a cache at %s needs a state directory in the spec of the sandbox", m.Guest)
+			}
+			m.Host = filepath.Join(b.spec.State, "cache", url.PathEscape(path.Clean(m.Guest)))
+			if err := os.MkdirAll(m.Host, 0o700); err != nil {
+				return nil, mgx.Errorf(mgx.KindConfig, "sandbox_state", "the sandbox cannot keep its state in %s: %w", b.spec.State, err)
+			}
+			m.Mode = sandbox.ReadWrite
+		case sandbox.Overlay:
+			m.Mode = sandbox.ReadOnly
+		}
+		out = append(out, m)
+	}
+	seen := slices.DeleteFunc(slices.Clone(out), func(m sandbox.Mount) bool { return m.Host == os.DevNull })
+	return out, b.view.Add(seen)
+}
+
+func (b *liteBox) Run(ctx context.Context, cmd sandbox.Command) (sandbox.Result, error) {
+	if len(cmd.Args) == 0 || cmd.Timeout <= 0 {
+		return sandbox.Result{}, mgx.Errorf(mgx.KindUsage, "bad_command", "a command needs arguments and a time-out")
+	}
+	mounts, err := b.resolve(cmd.Mounts)
+	if err != nil {
+		return sandbox.Result{}, err
+	}
+	dir := cmd.Dir
+	if dir == "" {
+		dir = sandbox.Workspace
+	}
+	p := plan{
+		Args:   cmd.Args,
+		Env:    sandbox.Environ(b.view.Home, b.view.Tmp, b.spec.Env, cmd.Env),
+		Dir:    b.view.Path(dir),
+		Limits: b.limits,
+		Walls:  b.walls,
+		Lite:   b.rules(merge(b.mounts, mounts), cmd.ReadOnly),
+	}
+	return run(ctx, p, cmd, b.groups)
+}
+
+// shownEtc are files of the host that a box with mounts has of its own.
+var shownEtc = []string{"/etc/passwd", "/etc/group", "/etc/hosts", "/etc/hostname", "/etc/nsswitch.conf", "/etc/mtab"}
+
+// rules say what a command may touch, by the host's paths.
+func (b *liteBox) rules(mounts []sandbox.Mount, readOnly bool) []landlock.Rule {
+	javas, _ := filepath.Glob("/etc/java-*-openjdk")
+	var masks []string
+	for _, m := range mounts {
+		if m.Host == os.DevNull {
+			masks = append(masks, path.Clean(m.Guest))
+		}
+	}
+	rules := []landlock.Rule{{Path: b.view.Home, Allow: landlock.Change}, {Path: b.view.Tmp, Allow: landlock.Change}, {Path: b.spec.Work, Allow: landlock.Change}}
+	if readOnly {
+		rules[2].Allow = landlock.Look
+	}
+	for _, name := range slices.Concat(systemDirs, systemFiles, javas, shownEtc, []string{"/proc"}) {
+		rules = append(rules, landlock.Rule{Path: name, Allow: landlock.Look})
+	}
+	for _, name := range devices {
+		rules = append(rules, landlock.Rule{Path: name, Allow: landlock.Look | landlock.Write})
+	}
+	for _, m := range mounts {
+		switch {
+		case m.Host == os.DevNull:
+		case m.Mode == sandbox.ReadWrite:
+			rules = append(rules, landlock.Rule{Path: m.Host, Allow: landlock.Change})
+		default:
+			rules = append(rules, around(m.Host, masks)...)
+		}
+	}
+	return slices.DeleteFunc(rules, func(r landlock.Rule) bool {
+		_, err := os.Stat(r.Path)
+		return err != nil
+	})
+}
+
+// around allows to look at dir but not at the masked files in it: a rule on a
+// directory cannot be taken back for something below, so there is one for
+// everything beside.
+func around(dir string, masks []string) (rules []landlock.Rule) {
+	inside := func(at string) bool {
+		return slices.ContainsFunc(masks, func(m string) bool { return within(m, at) })
+	}
+	if !inside(dir) {
+		return []landlock.Rule{{Path: dir, Allow: landlock.Look}}
+	}
+	entries, err := os.ReadDir(dir)
+	if err != nil || slices.Contains(masks, dir) {
+		return nil
+	}
+	rules = []landlock.Rule{{Path: dir, Allow: unix.LANDLOCK_ACCESS_FS_READ_DIR}}
+	for _, e := range entries {
+		if e.Type()&os.ModeSymlink == 0 {
+			rules = append(rules, around(filepath.Join(dir, e.Name()), masks)...)
+		}
+	}
+	return rules
+}

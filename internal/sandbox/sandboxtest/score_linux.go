@@ -1,0 +1,99 @@
+package sandboxtest
+
+import (
+	"maps"
+	"slices"
+	"strings"
+	"testing"
+
+	"mgx/internal/sandbox"
+)
+
+// Outcome is what came of an attack.
+type Outcome string
+
+const (
+	Stopped   Outcome = "stopped"   // it was refused
+	Contained Outcome = "contained" // it works, and reaches nothing that is not the box's
+	Open      Outcome = "open"      // it works at this level, for a reason that is known
+	Absent    Outcome = "absent"    // this machine has nothing to attack
+	Fell      Outcome = "FELL"      // it worked, and should not have
+	Broken    Outcome = "BROKEN"    // it could not be made
+)
+
+// Score is the outcome of one case.
+type Score struct {
+	Name    string
+	Outcome Outcome
+	Detail  string // what refused it, or why it is open
+
+	aim []string
+}
+
+// known is a case that gets through at a level, and why.
+type known struct {
+	outcome Outcome
+	why     string
+	harmful bool // so it is not made
+}
+
+// knownAt lists them by level. Without Landlock's versions or seccomp a box of
+// level basic lets more through than is listed: the table is of full and lite.
+var knownAt = map[sandbox.Level]map[string]known{
+	sandbox.LevelLite: {
+		"change /dev/null": {Open, "Landlock does not guard modes: a command can change those of what its user owns, and can read nothing by that", true},
+		"change a program": {Open, "as /dev/null", true},
+		"keys":             {Contained, "the list of its user's keys, without their content; keyctl is refused", false},
+		"kernel pages":     {Contained, "flags of memory pages, for root only", false},
+		"setuid":           {Contained, "to the same user, when that is root: without capabilities", false},
+		"setgroups":        {Contained, "as setuid", false},
+		"nosuid and nodev": {Contained, "there are no mounts of its own; no_new_privs takes the meaning from setuid, and Landlock devices", false},
+		"signal init":      {Open, "before Linux 6.12 Landlock does not guard signals", false},
+	},
+}
+
+// knownOf is knownAt with what depends on the kernel.
+func knownOf(level sandbox.Level) map[string]known {
+	k := maps.Clone(knownAt[level])
+	if level == sandbox.LevelLite && landlockVersion() < 6 { // it would end the host's process
+		k["signal the host"] = known{Open, "as signal init", true}
+	}
+	return k
+}
+
+// score makes every attack in one box.
+func (h *host) score(t *testing.T) (scores []Score) {
+	t.Helper()
+	cases := slices.Concat(attackCases, callCases())
+	expected := knownOf(h.box.Level())
+	var aims [][]string
+	for _, c := range cases {
+		args := c.args(h)
+		if expected[c.name].harmful {
+			args = nil
+		}
+		aims = append(aims, args)
+	}
+	results := h.attack(t, aims...)
+	for i, c := range cases {
+		s := Score{Name: c.name, Outcome: Stopped, aim: aims[i]}
+		detail, stopped := strings.CutPrefix(results[i], held)
+		k, isKnown := expected[c.name]
+		switch {
+		case aims[i] == nil && isKnown && k.harmful:
+			s.Outcome, s.Detail = k.outcome, k.why
+		case aims[i] == nil:
+			s.Outcome = Absent
+		case stopped:
+			s.Detail = detail
+		case results[i] != fell:
+			s.Outcome, s.Detail = Broken, results[i]
+		case isKnown:
+			s.Outcome, s.Detail = k.outcome, k.why
+		default:
+			s.Outcome = Fell
+		}
+		scores = append(scores, s)
+	}
+	return scores
+}
