@@ -60,8 +60,9 @@ var mayImport = map[string][]string{
 	"internal/guard":    {},
 
 	"internal/sandbox":             {},
-	"internal/sandbox/native":      {"internal/sandbox"},
-	"internal/sandbox/off":         {"internal/sandbox"},
+	"internal/sandbox/native":      {"internal/sandbox", "internal/sandbox/view"},
+	"internal/sandbox/off":         {"internal/sandbox", "internal/sandbox/view"},
+	"internal/sandbox/view":        {"internal/sandbox"},
 	"internal/sandbox/docker":      {"internal/sandbox"},
 	"internal/sandbox/gvisor":      {"internal/sandbox"},
 	"internal/sandbox/sandboxtest": {"internal/sandbox"},

@@ -21,7 +21,7 @@ import (
 	"mgx/internal/sandbox/internal/landlock"
 	"mgx/internal/sandbox/internal/leftover"
 	"mgx/internal/sandbox/internal/seccomp"
-	"mgx/internal/sandbox/internal/view"
+	"mgx/internal/sandbox/view"
 )
 
 // litePrefix begins the names of directories for home and temporary files.

@@ -14,7 +14,7 @@ import (
 	"mgx/internal/sandbox"
 	"mgx/internal/sandbox/internal/shell"
 	"mgx/internal/sandbox/internal/stdio"
-	"mgx/internal/sandbox/internal/view"
+	"mgx/internal/sandbox/view"
 )
 
 // drainGrace is how long the output of a dead group may take: a process that
