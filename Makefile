@@ -31,8 +31,9 @@ test: need check sdk ## install what is missing, check, run every test with the 
 check: ## formatting, vet, staticcheck, go fix, go.mod
 	@scripts/check.sh
 
-docs: ## generate docs/reference, the TypeScript types and the lock of event contracts
+docs: ## generate docs/reference, the TypeScript types, the lock of event contracts and the table of docs/sandbox.md
 	@go generate ./internal/event
+	@MGX_UPDATE=1 go test -count=1 -run '^TestTable$$' ./internal/sandbox/native
 
 sdk: ## check the AsyncAPI document; build and test the TypeScript client
 	@scripts/sdk.sh

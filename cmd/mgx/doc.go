@@ -45,8 +45,9 @@ network, and plays it; docs/replay.md says what a replay promises, cassette.go h
 connects it.
 
 Package internal/sandbox says what confines the programs that agents run; native
-does it with Linux namespaces, by running this same binary again as a helper
-([native.Main] is the first thing that main does).
+does it with Linux namespaces, seccomp, Landlock and cgroups, by running this same
+binary again as a helper ([native.Main] is the first thing that main does). The
+attacks in sandboxtest are programs; docs/sandbox.md has what came of them.
 
 Package internal/git makes the clone that a run works in and brings its result
 back as data.

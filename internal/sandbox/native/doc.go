@@ -14,8 +14,16 @@
 // Commands of one box may run side by side, except that those which share an
 // overlay take turns: the kernel allows one writer of an overlay.
 //
-// What this level does not do: filter system calls, bound the memory of all
-// processes together, or bound the disk used in the workspace.
+// Where the kernel has them there are three more walls, which make level full: a
+// filter of system calls and Landlock, both put on the command's process between
+// fork and exec, and a cgroup that bounds all its processes together. A box whose
+// plan has a wall that then cannot be built does not start.
+//
+// [NewLite] is for machines that forbid user namespaces: the same init without
+// them, so that Landlock is what keeps files apart, the filter what keeps the
+// network away, and the init what kills the rest of a command.
+//
+// What no level does is bound the disk used in the workspace.
 //
 // [Main] must be the first call of every main and TestMain that opens boxes.
 package native

@@ -2,6 +2,7 @@ package sandboxtest
 
 import (
 	"maps"
+	"os"
 	"slices"
 	"strings"
 	"testing"
@@ -57,6 +58,9 @@ func knownOf(level sandbox.Level) map[string]known {
 	k := maps.Clone(knownAt[level])
 	if level == sandbox.LevelLite && landlockVersion() < 6 { // it would end the host's process
 		k["signal the host"] = known{Open, "as signal init", true}
+	}
+	if level == sandbox.LevelLite && os.Geteuid() != 0 {
+		k["capabilities"] = known{Contained, "an ordinary user has none, and cannot empty the set of those that it might gain; no_new_privs lets nobody gain one", false}
 	}
 	return k
 }

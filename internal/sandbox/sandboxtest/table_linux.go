@@ -1,0 +1,85 @@
+package sandboxtest
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+	"testing"
+
+	"mgx/internal/sandbox"
+)
+
+// Scores attacks a box of the driver and returns every outcome, in the order of
+// the cases.
+func Scores(t *testing.T, d sandbox.Driver) (level sandbox.Level, scores []Score) {
+	t.Helper()
+	h := openHost(t, d)
+	return h.box.Level(), h.score(t)
+}
+
+// Cases are the names of all cases, and those with a test of their own.
+func Cases() (attacks, own []string) {
+	for _, c := range slices.Concat(attackCases, callCases()) {
+		attacks = append(attacks, c.name)
+	}
+	for _, c := range wallTests {
+		own = append(own, c.name)
+	}
+	return attacks, own
+}
+
+// Column is one run of all cases: a level, and as whom.
+type Column struct {
+	Title  string
+	Scores []Score
+}
+
+// Table writes columns as Markdown. Why something is open stands below.
+func Table(columns []Column) string {
+	attacks, own := Cases()
+	var b strings.Builder
+	b.WriteString("| case |")
+	for _, c := range columns {
+		b.WriteString(" " + c.Title + " |")
+	}
+	b.WriteString("\n|---|" + strings.Repeat("---|", len(columns)) + "\n")
+	var notes []string
+	counts := make([]map[Outcome]int, len(columns))
+	for _, name := range attacks {
+		b.WriteString("| " + name + " |")
+		for i, c := range columns {
+			if counts[i] == nil {
+				counts[i] = map[Outcome]int{}
+			}
+			s := c.of(name)
+			counts[i][s.Outcome]++
+			b.WriteString(" " + string(s.Outcome) + " |")
+			note := "- *" + name + "*: " + s.Detail + "\n"
+			if (s.Outcome == Open || s.Outcome == Contained) && !slices.Contains(notes, note) {
+				notes = append(notes, note)
+			}
+		}
+		b.WriteString("\n")
+	}
+	b.WriteString("| **stopped + contained + open + absent** |")
+	for _, n := range counts {
+		fmt.Fprintf(&b, " %d + %d + %d + %d |", n[Stopped], n[Contained], n[Open], n[Absent])
+	}
+	b.WriteString("\n\nWhat is not stopped:\n\n" + strings.Join(notes, "") + "\nCases with a test of their own:\n\n")
+	for _, name := range own {
+		only := ""
+		if slices.Contains(needMounts, name) {
+			only = " (not of lite, which cannot mount)"
+		}
+		b.WriteString("- " + name + only + "\n")
+	}
+	return b.String()
+}
+
+func (c Column) of(name string) Score {
+	i := slices.IndexFunc(c.Scores, func(s Score) bool { return s.Name == name })
+	if i < 0 {
+		return Score{Name: name, Outcome: Broken}
+	}
+	return c.Scores[i]
+}
