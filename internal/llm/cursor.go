@@ -44,6 +44,17 @@ func (c *Cursor) End() bool {
 	return !c.failed && c.at == len(c.data)
 }
 
+// Seen are the fields of an object that came, each with a bit of its own.
+type Seen uint32
+
+// Again notes that a field came and reports whether it had before. Of fields that
+// come twice encoding/json has rules of its own.
+func (s *Seen) Again(bit uint) bool {
+	before := *s
+	*s |= 1 << bit
+	return before == *s
+}
+
 // peek skips space and returns the next byte, 0 at the end.
 func (c *Cursor) peek() byte {
 	for ; c.at < len(c.data); c.at++ {

@@ -85,6 +85,7 @@ type decoder struct {
 	hasUsage bool
 	size     int
 	show     [1]llm.Chunk // what an event shows, used again by the next
+	in       wireEvent    // the latest event
 }
 
 // block is one content block under way.
@@ -112,9 +113,12 @@ func (d *decoder) event(data []byte) ([]llm.Chunk, bool, error) {
 
 // add takes one event and returns what of it can be shown.
 func (d *decoder) add(data []byte) (llm.Chunk, error) {
-	var in wireEvent
-	if err := json.Unmarshal(data, &in); err != nil {
-		return llm.Chunk{}, llm.BadAnswer("an event of the answer is not what Messages promise: %w", err)
+	in := &d.in
+	if !in.short(data) {
+		*in = wireEvent{}
+		if err := json.Unmarshal(data, in); err != nil {
+			return llm.Chunk{}, llm.BadAnswer("an event of the answer is not what Messages promise: %w", err)
+		}
 	}
 	if len(in.Error) > 0 && string(in.Error) != "null" { // whatever its type
 		return llm.Chunk{}, llm.StreamError(data)

@@ -135,9 +135,10 @@ type itemDecoder struct {
 	finished llm.Finish // length or filter; empty: it said all it wanted
 	refused  bool
 	usage    *mgx.Usage
-	pieces   int         // bytes of deltas
-	whole    int         // bytes of items as they began and as they are
-	show     []llm.Chunk // what the latest event shows
+	pieces   int           // bytes of deltas
+	whole    int           // bytes of items as they began and as they are
+	show     []llm.Chunk   // what the latest event shows
+	in       responseEvent // the latest event
 }
 
 // item is one under way.
@@ -150,11 +151,14 @@ type item struct {
 
 func (d *itemDecoder) event(data []byte) ([]llm.Chunk, bool, error) {
 	d.show = d.show[:0]
-	var in responseEvent
-	if err := json.Unmarshal(data, &in); err != nil {
-		return nil, false, llm.BadAnswer("an event of the answer is not what Responses promise: %w", err)
+	in := &d.in
+	if !in.short(data) {
+		*in = responseEvent{}
+		if err := json.Unmarshal(data, in); err != nil {
+			return nil, false, llm.BadAnswer("an event of the answer is not what Responses promise: %w", err)
+		}
 	}
-	err := d.add(&in, data)
+	err := d.add(in, data)
 	return d.show, d.ended, err
 }
 

@@ -2,36 +2,26 @@ package openai
 
 import "mgx/internal/llm"
 
-// once notes that a field was seen and reports whether it was before. Of fields
-// that come twice encoding/json has rules of its own.
-type once uint32
-
-func (o *once) again(bit uint) bool {
-	before := *o
-	*o |= 1 << bit
-	return before == *o
-}
-
 // short reads a chunk of text, thinking or arguments, as nearly all are, into
 // what encoding/json would make of it; false: it is another, or maybe broken.
 func (in *chatChunk) short(data []byte) bool {
 	*in = chatChunk{Choices: in.Choices[:0]}
 	c := llm.NewCursor(data)
-	var seen once
+	var seen llm.Seen
 	for c.Object(); c.Field(); {
 		switch string(c.Name) {
 		case "model":
 			in.Model = c.Text()
-			if seen.again(0) {
+			if seen.Again(0) {
 				c.Fail()
 			}
 		case "choices":
-			if seen.again(1) {
+			if seen.Again(1) {
 				c.Fail()
 			}
 			in.shortChoices(&c)
 		case "usage":
-			if seen.again(2) {
+			if seen.Again(2) {
 				c.Fail()
 			}
 			if !c.Null() {
@@ -53,22 +43,22 @@ func (in *chatChunk) shortChoices(c *llm.Cursor) {
 	for c.List(); c.Element(); {
 		in.Choices = append(in.Choices, chatChoice{})
 		choice := &in.Choices[len(in.Choices)-1]
-		var seen once
+		var seen llm.Seen
 		for c.Object(); c.Field(); {
 			switch string(c.Name) {
 			case "index":
 				choice.Index = c.Int()
-				if seen.again(0) {
+				if seen.Again(0) {
 					c.Fail()
 				}
 			case "delta":
-				if seen.again(1) {
+				if seen.Again(1) {
 					c.Fail()
 				}
 				choice.Delta.short(c)
 			case "finish_reason":
 				choice.FinishReason = c.Text()
-				if seen.again(2) {
+				if seen.Again(2) {
 					c.Fail()
 				}
 			case "message":
@@ -83,7 +73,7 @@ func (in *chatChunk) shortChoices(c *llm.Cursor) {
 }
 
 func (d *chatDelta) short(c *llm.Cursor) {
-	var seen once
+	var seen llm.Seen
 	for c.Object(); c.Field(); {
 		bit := uint(0)
 		switch string(c.Name) {
@@ -105,7 +95,7 @@ func (d *chatDelta) short(c *llm.Cursor) {
 			c.Skip()
 			continue
 		}
-		if seen.again(bit) {
+		if seen.Again(bit) {
 			c.Fail()
 		}
 	}
@@ -118,7 +108,7 @@ func (d *chatDelta) shortCalls(c *llm.Cursor) {
 	for c.List(); c.Element(); {
 		d.ToolCalls = append(d.ToolCalls, callDelta{})
 		call := &d.ToolCalls[len(d.ToolCalls)-1]
-		var seen once
+		var seen llm.Seen
 		for c.Object(); c.Field(); {
 			bit := uint(0)
 			switch string(c.Name) {
@@ -139,7 +129,7 @@ func (d *chatDelta) shortCalls(c *llm.Cursor) {
 				c.Skip()
 				continue
 			}
-			if seen.again(bit) {
+			if seen.Again(bit) {
 				c.Fail()
 			}
 		}
@@ -147,7 +137,7 @@ func (d *chatDelta) shortCalls(c *llm.Cursor) {
 }
 
 func (d *callDelta) shortFunction(c *llm.Cursor) {
-	var seen once
+	var seen llm.Seen
 	for c.Object(); c.Field(); {
 		bit := uint(0)
 		switch string(c.Name) {
@@ -159,14 +149,14 @@ func (d *callDelta) shortFunction(c *llm.Cursor) {
 			c.Skip()
 			continue
 		}
-		if seen.again(bit) {
+		if seen.Again(bit) {
 			c.Fail()
 		}
 	}
 }
 
 func (u *chatUsage) short(c *llm.Cursor) {
-	var seen once
+	var seen llm.Seen
 	for c.Object(); c.Field(); {
 		bit := uint(0)
 		switch string(c.Name) {
@@ -188,7 +178,7 @@ func (u *chatUsage) short(c *llm.Cursor) {
 			c.Skip()
 			continue
 		}
-		if seen.again(bit) {
+		if seen.Again(bit) {
 			c.Fail()
 		}
 	}
@@ -199,7 +189,7 @@ func shortDetails(c *llm.Cursor, one string, first *float64, other string, secon
 	if c.Null() {
 		return
 	}
-	var seen once
+	var seen llm.Seen
 	for c.Object(); c.Field(); {
 		bit := uint(0)
 		switch name := string(c.Name); {
@@ -211,7 +201,7 @@ func shortDetails(c *llm.Cursor, one string, first *float64, other string, secon
 			c.Skip()
 			continue
 		}
-		if seen.again(bit) {
+		if seen.Again(bit) {
 			c.Fail()
 		}
 	}

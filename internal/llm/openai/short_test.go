@@ -72,3 +72,46 @@ func TestWhatGoesTheShortWay(t *testing.T) {
 		}
 	}
 }
+
+var shortEvents = []string{
+	`{"type":"response.output_text.delta","sequence_number":4,"item_id":"m","output_index":1,"content_index":0,"delta":"a \"b\"","logprobs":[],"obfuscation":"x"}`,
+	`{"type":"response.function_call_arguments.delta","output_index":0,"delta":"{\"a\":"}`,
+	`{"type":"response.reasoning_summary_text.delta","output_index":0,"summary_index":2,"delta":null}`,
+}
+
+var longEvents = []string{
+	`{"type":"response.created","response":{}}`, `{"type":"response.output_item.done","output_index":0,"item":{}}`, `{"type":"error"}`, `{"delta":{"a":1},"type":"x.delta"}`,
+	`{"type":"x.delta","delta":"a","delta":"b"}`, `{"type":"x.delta","output_index":-1}`, `{"type":"x.delta","Delta":"a"}`, `{"type":"x.delta"`, `[]`, ``,
+}
+
+// FuzzShortResponses is FuzzShortChat for the other dialect.
+func FuzzShortResponses(f *testing.F) {
+	for _, s := range append(shortEvents, longEvents...) {
+		f.Add([]byte(s))
+	}
+	f.Fuzz(func(t *testing.T, data []byte) {
+		var got, want responseEvent
+		got.short([]byte(shortEvents[2])) // whatever came before
+		if !got.short(data) {
+			return
+		}
+		if err := json.Unmarshal(data, &want); err != nil || !reflect.DeepEqual(got, want) {
+			t.Errorf("%q is %+v, and should be %+v, %v", data, got, want, err)
+		}
+	})
+}
+
+func TestWhichEventsGoTheShortWay(t *testing.T) {
+	t.Parallel()
+	var in responseEvent
+	for _, s := range shortEvents {
+		if !in.short([]byte(s)) {
+			t.Errorf("%s goes the long way", s)
+		}
+	}
+	for _, s := range longEvents {
+		if in.short([]byte(s)) {
+			t.Errorf("%s goes the short way", s)
+		}
+	}
+}
