@@ -249,6 +249,7 @@ func TestLeftAndEnded(t *testing.T) {
 	s := newSite(t, openStore(t), "epoch-1")
 	s.begin()
 	ctx, stop := context.WithCancel(t.Context())
+	defer stop()
 	for _, err := range s.client().Stream(ctx, client.StreamOptions{After: new(int64)}) {
 		if err != nil {
 			t.Fatal(err)
