@@ -28,6 +28,7 @@ func (c *cli) doctor(ctx context.Context) error {
 	host, walls := c.doctorHost(ctx), c.doctorWalls(ctx)
 	reports := append([]sandbox.Report{host}, walls...)
 	reports = append(reports, c.doctorToolchains(), c.doctorRedis(ctx, c.doctorModels()))
+	reports = append(reports, c.doctorNATS(ctx)...)
 	if c.json {
 		if err := printJSON(c, reports...); err != nil {
 			return err

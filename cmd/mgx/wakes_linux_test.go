@@ -36,4 +36,8 @@ func TestServeWithoutNATS(t *testing.T) {
 	if said := s.errs.String(); strings.Contains(said, "hunter22") || strings.Count(said, "NATS") > 2 {
 		t.Errorf("said %s", said)
 	}
+	out, _, _ := l.run("doctor", "--database", address, "--nats", "nats://me:hunter22@127.0.0.1:1") // its exit is about the machine
+	if !strings.Contains(out, "NATS at nats://127.0.0.1:1 cannot be reached") || strings.Contains(out, "hunter22") {
+		t.Errorf("doctor said %s", out)
+	}
 }

@@ -2,7 +2,9 @@ package nats_test
 
 import (
 	"errors"
+	"io"
 	"log/slog"
+	"net"
 	"strings"
 	"testing"
 	"testing/synctest"
@@ -30,6 +32,36 @@ func TestAddresses(t *testing.T) {
 		if _, err := nats.New(given, nil); !mgx.IsCode(err, "bad_nats") || strings.Contains(err.Error(), "hunter22") {
 			t.Errorf("%s: got %v", given, err)
 		}
+	}
+}
+
+// A server that repeats what it was given, at length and with escapes, is quoted
+// without them.
+func TestServerThatTells(t *testing.T) {
+	t.Parallel()
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer l.Close()
+	go func() {
+		conn, err := l.Accept()
+		if err != nil {
+			return
+		}
+		defer conn.Close()
+		io.WriteString(conn, "INFO {\"server_id\":\"x\",\"version\":\"2.12.0\",\"proto\":1,\"max_payload\":1048576}\r\n")
+		conn.Read(make([]byte, 4096))
+		io.WriteString(conn, "-ERR 'no\x1b[31m hunter22 here"+strings.Repeat("x", 2000)+"'\r\n")
+		io.Copy(io.Discard, conn)
+	}()
+	s, err := nats.New("nats://me:hunter22@"+l.Addr().String(), nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	said := s.Try(t.Context()).Error()
+	if !strings.Contains(said, "no [31m xxxxx here") || strings.Contains(said, "hunter22") || len(said) > 500 {
+		t.Errorf("said %q", said)
 	}
 }
 
