@@ -3,6 +3,7 @@
 package native_test
 
 import (
+	"fmt"
 	"os/exec"
 	"slices"
 	"testing"
@@ -12,28 +13,48 @@ import (
 	"mgx/internal/sandbox/native"
 )
 
-// BenchmarkTrue compares /bin/true in a box with /bin/true by plain exec in the
-// same run: ns/op is the box, "plain-p50-ns" the other.
+// BenchmarkTrue compares /bin/true in a box of each driver with /bin/true by plain
+// exec and, where it is installed, by bubblewrap with namespaces and a read-only
+// root, all in the same run and in turns.
 func BenchmarkTrue(b *testing.B) {
-	box, err := native.New().Open(b.Context(), sandbox.Spec{Work: b.TempDir()})
-	if err != nil {
-		b.Fatal(err)
+	ways := map[string]func() error{"plain": func() error { return exec.Command("/bin/true").Run() }}
+	for _, d := range []sandbox.Driver{native.New(), native.NewLite()} {
+		box, err := d.Open(b.Context(), sandbox.Spec{Work: b.TempDir()})
+		if err != nil {
+			b.Logf("%s: %v", d.Name(), err)
+			continue
+		}
+		b.Cleanup(func() { box.Close() })
+		ways[string(box.Level())] = func() error {
+			r, err := box.Run(b.Context(), sandbox.Command{Args: []string{"/bin/true"}, Timeout: time.Minute})
+			if err == nil && r.ExitCode != 0 {
+				err = fmt.Errorf("exit code %d", r.ExitCode)
+			}
+			return err
+		}
 	}
-	var boxed, plain []time.Duration
+	if bwrap, err := exec.LookPath("bwrap"); err == nil {
+		work := b.TempDir()
+		ways["bubblewrap"] = func() error {
+			return exec.Command(bwrap, "--unshare-all", "--die-with-parent", "--ro-bind", "/usr", "/usr", "--symlink", "usr/bin", "/bin",
+				"--symlink", "usr/lib", "/lib", "--symlink", "usr/lib64", "/lib64", "--proc", "/proc", "--dev", "/dev", "--tmpfs", "/tmp",
+				"--bind", work, "/workspace", "--chdir", "/workspace", "--clearenv", "/bin/true").Run()
+		}
+	}
+	took := map[string][]time.Duration{}
 	for b.Loop() {
-		begin := time.Now()
-		if r, err := box.Run(b.Context(), sandbox.Command{Args: []string{"/bin/true"}, Timeout: time.Minute}); err != nil || r.ExitCode != 0 {
-			b.Fatal(r, err)
+		for name, run := range ways {
+			begin := time.Now()
+			if err := run(); err != nil {
+				b.Fatal(name, err)
+			}
+			took[name] = append(took[name], time.Since(begin))
 		}
-		boxed = append(boxed, time.Since(begin))
-		begin = time.Now()
-		if err := exec.Command("/bin/true").Run(); err != nil {
-			b.Fatal(err)
-		}
-		plain = append(plain, time.Since(begin))
 	}
-	b.ReportMetric(float64(p50(boxed)), "boxed-p50-ns")
-	b.ReportMetric(float64(p50(plain)), "plain-p50-ns")
+	for name, d := range took {
+		b.ReportMetric(float64(p50(d).Microseconds()), name+"-p50-us")
+	}
+	b.ReportMetric(0, "ns/op")
 }
 
 func p50(d []time.Duration) time.Duration {

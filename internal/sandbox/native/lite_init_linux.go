@@ -26,12 +26,15 @@ func (p plan) settle() error {
 // reapAll waits for the command, and then ends what it left.
 func reapAll(command int) int {
 	code := reap(command)
-	for killChildren(); ; killChildren() {
-		_, err := syscall.Wait4(-1, nil, syscall.WNOHANG, nil)
+	for {
+		pid, err := syscall.Wait4(-1, nil, syscall.WNOHANG, nil)
 		if err == syscall.ECHILD {
 			return code
 		}
-		time.Sleep(200 * time.Microsecond)
+		if pid == 0 { // there are some, and they live
+			killChildren()
+			time.Sleep(200 * time.Microsecond)
+		}
 	}
 }
 

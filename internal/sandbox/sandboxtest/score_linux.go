@@ -18,6 +18,7 @@ const (
 	Contained Outcome = "contained" // it works, and reaches nothing that is not the box's
 	Open      Outcome = "open"      // it works at this level, for a reason that is known
 	Absent    Outcome = "absent"    // this machine has nothing to attack
+	Lacking   Outcome = "stopped, and this kernel lacks it"
 	Fell      Outcome = "FELL"      // it worked, and should not have
 	Broken    Outcome = "BROKEN"    // it could not be made
 )
@@ -90,6 +91,9 @@ func (h *host) score(t *testing.T) (scores []Score) {
 			s.Outcome = Absent
 		case stopped:
 			s.Detail = detail
+			if name, isCall := strings.CutPrefix(c.name, "call "); isCall && absentHere(name) {
+				s.Outcome = Lacking
+			}
 		case results[i] != fell:
 			s.Outcome, s.Detail = Broken, results[i]
 		case isKnown:
