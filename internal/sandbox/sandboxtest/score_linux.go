@@ -19,8 +19,8 @@ const (
 	Open      Outcome = "open"      // it works at this level, for a reason that is known
 	Absent    Outcome = "absent"    // this machine has nothing to attack
 	Lacking   Outcome = "stopped, and this kernel lacks it"
-	Fell      Outcome = "FELL"      // it worked, and should not have
-	Broken    Outcome = "BROKEN"    // it could not be made
+	Fell      Outcome = "FELL"   // it worked, and should not have
+	Broken    Outcome = "BROKEN" // it could not be made
 )
 
 // Score is the outcome of one case.
