@@ -188,10 +188,8 @@ func (w *hooked) write(codes []string) {
 		if err := json.Unmarshal(body, &p); err != nil || status < 500 || p.Code == "internal" || len(p.Detail) < 20 {
 			w.s.l.t.Fatalf("no clear problem: %d %s\n%s", status, body, w.s.errs.String())
 		}
-		for _, code := range codes {
-			if p.Code == code {
-				return
-			}
+		if slices.Contains(codes, p.Code) {
+			return
 		}
 	}
 	w.s.l.t.Fatalf("writes are not answered with %q", codes)
