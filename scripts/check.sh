@@ -14,6 +14,7 @@ found=$(tool gofumpt -l . 2>&1)
 [ -z "$found" ] || fail "not formatted; run: go tool -modfile=tools/go.mod gofumpt -w ." "$found"
 found=$(go mod tidy -diff 2>&1) || fail "go.mod or go.sum is not tidy; run: go mod tidy" "$found"
 found=$(go vet ./... 2>&1) || fail "go vet" "$found"
+found=$(cd bench && go vet ./... 2>&1) || fail "go vet in bench/, a module of its own" "$found"
 # Later versions of go know more fixes; what they find is news, not a fault.
 [[ $(go env GOVERSION) != go1.26* ]] || found=$(go fix -diff ./... 2>&1) || fail "newer Go says it better; run: go fix ./..." "$found"
 found=$(tool staticcheck ./... 2>&1) || fail "staticcheck" "$found"
