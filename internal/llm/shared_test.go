@@ -187,3 +187,30 @@ func TestSharedLimitsAreAskedInTurn(t *testing.T) {
 		}
 	})
 }
+
+// TestLeavingWhileAsked: what was taken for one that left meanwhile goes back.
+func TestLeavingWhileAsked(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		limits := Limits{Requests: 60}
+		common := &inCommon{}
+		l := newLimiter(limits, time.Now).among(common, "x", limits)
+		for range 60 {
+			common.Take(t.Context(), "x", limits, 1, 0) // another process has it all
+		}
+		common.slow = 100 * time.Millisecond
+		// It is asked for from 0 to 0.1 s, from 0.6 to 0.7 s, when it has to wait for
+		// 0.3 s more, and from 1 to 1.1 s, when there is room.
+		ctx, cancel := context.WithTimeout(t.Context(), 1050*time.Millisecond)
+		defer cancel()
+		if _, ok, err := l.acquire(ctx, "ws", 1, time.Hour); ok || err == nil {
+			t.Fatalf("it did not leave: %v, %v", ok, err)
+		}
+		time.Sleep(time.Second)
+		common.mu.Lock()
+		defer common.mu.Unlock()
+		if common.asked != 60+3 || common.taken != 60 {
+			t.Errorf("asked %d times, %d are taken", common.asked, common.taken)
+		}
+	})
+}

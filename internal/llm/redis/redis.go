@@ -62,6 +62,7 @@ func Open(o Options) (*Server, error) {
 		config.ServerName = c.TLSConfig.ServerName
 		c.TLSConfig = config
 	}
+	silence()
 	settle(c, timeout)
 	s := &Server{client: redis.NewClient(c), timeout: timeout, me: rand.Text()}
 	s.health = health{log: o.Log.With("redis", c.Addr)}
@@ -101,6 +102,14 @@ func settle(c *redis.Options, timeout time.Duration) {
 	c.MinIdleConns, c.PoolSize, c.MaxActiveConns = 0, 16, 16
 	c.Dialer = guardedDialer(redis.NewDialer(c))
 }
+
+// silence keeps the client, which has one logger for all, from writing to stderr:
+// what it would say is in the errors that it returns.
+var silence = once(func() { redis.SetLogger(mute{}) })
+
+type mute struct{}
+
+func (mute) Printf(context.Context, string, ...any) {}
 
 // Close closes the connections.
 func (s *Server) Close() error { return s.client.Close() }
