@@ -4,6 +4,7 @@ import (
 	"bufio"
 	"context"
 	"fmt"
+	"os"
 	"os/exec"
 	"strings"
 	"sync"
@@ -103,6 +104,7 @@ func committing(t *testing.T, address string) *process {
 	if err != nil {
 		t.Fatal(err)
 	}
+	p.cmd.Stderr = os.Stderr
 	if err := p.cmd.Start(); err != nil {
 		t.Fatal(err)
 	}
@@ -154,8 +156,8 @@ func commitAndTell(t *testing.T, address string) {
 				other.Stream = shared
 				out, err := s.Commit(context.Background(), mgx.Change{Events: []mgx.Event{e, other}})
 				switch {
-				case mgx.IsCode(err, store.CodeUnavailable): // it was stalled for longer than its connections last
-					continue
+				case mgx.IsCode(err, store.CodeUnavailable), mgx.IsCode(err, store.CodeBusy):
+					continue // it was stalled, or waited for one that was, for longer than changes wait
 				case err != nil:
 					panic(err)
 				}
