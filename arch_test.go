@@ -32,7 +32,7 @@ var mayImport = map[string][]string{
 	"internal/ui":     {},
 	"internal/access": {},
 
-	"internal/event":               {},
+	"internal/event":               {"internal/lazy"},
 	"internal/event/cmd/contracts": {"internal/event"},
 	"internal/webhook":             {"internal/event"},
 	"internal/workflow":            {"internal/event"},
@@ -42,8 +42,8 @@ var mayImport = map[string][]string{
 	},
 	"internal/agent": {"internal/llm", "internal/tool", "internal/guard"},
 
-	"internal/llm":               {},
-	"internal/gateway":           {"internal/llm"},
+	"internal/llm":               {"internal/lazy"},
+	"internal/gateway":           {"internal/llm", "internal/lazy"},
 	"internal/llm/openai":        {"internal/llm"},
 	"internal/llm/anthropic":     {"internal/llm"},
 	"internal/llm/gemini":        {"internal/llm"},
@@ -55,7 +55,7 @@ var mayImport = map[string][]string{
 
 	"internal/llm/redis/redistest": {},
 
-	"internal/tool":     {"internal/sandbox", "internal/guard"},
+	"internal/tool":     {"internal/sandbox", "internal/guard", "internal/lazy"},
 	"internal/tool/mcp": {"internal/tool", "internal/guard"},
 	"internal/guard":    {},
 
@@ -74,6 +74,7 @@ var mayImport = map[string][]string{
 	"internal/store/storetest": {"internal/store"},
 	"internal/store/pgtest":    {},
 	"internal/telemetry":       {},
+	"internal/lazy":            {},
 
 	"internal/telemetry/observe": {},
 }

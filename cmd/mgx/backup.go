@@ -9,7 +9,6 @@ import (
 	"os"
 	"path"
 	"path/filepath"
-	"regexp"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -17,6 +16,7 @@ import (
 
 	"mgx"
 	"mgx/internal/git"
+	"mgx/internal/lazy"
 	"mgx/internal/store"
 	"mgx/internal/ui"
 )
@@ -249,11 +249,11 @@ func (r *restoring) prepare() (made bool, err error) {
 	return made, nil
 }
 
-var runFile = regexp.MustCompile(`^runs/(run_[0-9A-Z]{26})/(.+)$`)
+var runFile = lazy.Regexp(`^runs/(run_[0-9A-Z]{26})/(.+)$`)
 
 // file writes one file of a run, which can be nothing but what backups hold.
 func (r *restoring) file(name string, mode fs.FileMode, content io.Reader) error {
-	m := runFile.FindStringSubmatch(name)
+	m := runFile().FindStringSubmatch(name)
 	if m == nil || !git.ValidFile(m[2]) {
 		return mgx.Errorf(mgx.KindConfig, store.CodeBackupDamaged, "the backup holds a file that no backup holds: %.80q; nothing was restored", name)
 	}

@@ -6,17 +6,17 @@ import (
 	"fmt"
 	"net"
 	"net/url"
-	"regexp"
 
 	"mgx"
 	"mgx/client"
+	"mgx/internal/lazy"
 )
 
 // eventsOf prints the log of a server, and with follow what comes.
 func (c *cli) eventsOf(ctx context.Context, server, token, run, glob string, since int64, follow bool) error {
 	var channels, types []string
 	if run != "" {
-		if !wholeRun.MatchString(run) {
+		if !wholeRun().MatchString(run) {
 			return usage("bad_run", "with --server, --run takes the whole id of a run, not %q", run)
 		}
 		channels = []string{"run:" + run}
@@ -77,7 +77,7 @@ func streamError(ctx context.Context, err error) error {
 	return ignoreInterrupt(ctx, err)
 }
 
-var wholeRun = regexp.MustCompile(`^run_[0-9A-Za-z]{26}$`)
+var wholeRun = lazy.Regexp(`^run_[0-9A-Za-z]{26}$`)
 
 func onLoopback(server string) bool {
 	u, err := url.Parse(server)

@@ -6,11 +6,11 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
-	"regexp"
 	"strings"
 	"syscall"
 
 	"mgx"
+	"mgx/internal/lazy"
 )
 
 // secret is a random text in a private file of the data directory.
@@ -19,7 +19,7 @@ type secret struct {
 	made        bool // just now
 }
 
-var secretText = regexp.MustCompile(`^[0-9A-Za-z_-]{26,200}$`)
+var secretText = lazy.Regexp(`^[0-9A-Za-z_-]{26,200}$`)
 
 // openSecret reads a secret and makes it where there is none. Of several
 // processes that try at once one makes it, and it is never there half written.
@@ -58,7 +58,7 @@ func (s *secret) read() error {
 	text := make([]byte, 256)
 	n, _ := f.Read(text)
 	s.value = strings.TrimSpace(string(text[:n]))
-	if !secretText.MatchString(s.value) {
+	if !secretText().MatchString(s.value) {
 		return mgx.Errorf(mgx.KindConfig, "bad_secret", "%s does not hold 26 to 200 letters and digits; delete it, and mgx serve makes a new one", s.path)
 	}
 	return nil

@@ -5,7 +5,6 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"regexp"
 	"strings"
 	"time"
 
@@ -14,6 +13,7 @@ import (
 	"golang.org/x/text/message"
 
 	"mgx"
+	"mgx/internal/lazy"
 )
 
 // Codes of the errors of Check, all of kind internal: the program built an
@@ -31,9 +31,9 @@ const (
 )
 
 var (
-	eventID     = regexp.MustCompile(`^evt_[0-9A-HJKMNP-TV-Z]{26}$`)
-	plainID     = regexp.MustCompile(`^[0-9A-Za-z][0-9A-Za-z_.:-]*$`)
-	traceparent = regexp.MustCompile(`^[0-9a-f]{2}-[0-9a-f]{32}-[0-9a-f]{16}-[0-9a-f]{2}$`) // https://www.w3.org/TR/trace-context/#traceparent-header
+	eventID     = lazy.Regexp(`^evt_[0-9A-HJKMNP-TV-Z]{26}$`)
+	plainID     = lazy.Regexp(`^[0-9A-Za-z][0-9A-Za-z_.:-]*$`)
+	traceparent = lazy.Regexp(`^[0-9a-f]{2}-[0-9a-f]{32}-[0-9a-f]{16}-[0-9a-f]{2}$`) // https://www.w3.org/TR/trace-context/#traceparent-header
 )
 
 // Check holds an event against its contract and fills Version when it is
@@ -93,7 +93,7 @@ func (c *release) checkData(e *mgx.Event) error {
 }
 
 func checkEnvelope(e mgx.Event) error {
-	if !eventID.MatchString(string(e.ID)) {
+	if !eventID().MatchString(string(e.ID)) {
 		return fmt.Errorf("the event id %q is not evt_ and a ULID", clip(string(e.ID)))
 	}
 	if e.Time.IsZero() || e.Time.Location() != time.UTC || e.Time.Nanosecond()%1000 != 0 {
@@ -113,7 +113,7 @@ func checkEnvelope(e mgx.Event) error {
 			return err
 		}
 	}
-	if e.Traceparent != "" && !traceparent.MatchString(e.Traceparent) {
+	if e.Traceparent != "" && !traceparent().MatchString(e.Traceparent) {
 		return errors.New("traceparent is not of the W3C form")
 	}
 	return nil
@@ -140,7 +140,7 @@ func (f idField) check() error {
 	if f.value == "" {
 		return nil
 	}
-	if len(f.value) > maxID || len(f.value) == len(f.prefix) || !strings.HasPrefix(f.value, f.prefix) || !plainID.MatchString(f.value) {
+	if len(f.value) > maxID || len(f.value) == len(f.prefix) || !strings.HasPrefix(f.value, f.prefix) || !plainID().MatchString(f.value) {
 		return fmt.Errorf("%s %q is not an id that begins with %q", f.name, clip(f.value), f.prefix)
 	}
 	return nil

@@ -3,12 +3,12 @@ package event
 import (
 	"encoding/json"
 	"fmt"
-	"regexp"
 	"strconv"
 	"strings"
 	"time"
 
 	"mgx"
+	"mgx/internal/lazy"
 )
 
 // CodeBadCloudEvent is the code of what FromCloudEvent refuses, of kind usage.
@@ -89,7 +89,7 @@ func FromCloudEvent(c CloudEvent) (mgx.Event, error) {
 		wrong = "its specversion is not 1.0"
 	case c.ID == "" || c.Type == "" || c.Subject == "":
 		wrong = "it has no id, type or subject"
-	case !ours || !plainID.MatchString(workspace):
+	case !ours || !plainID().MatchString(workspace):
 		wrong = "its source is not " + cloudSource + " and an id"
 	case c.ContentType != "application/json" && c.ContentType != "" || len(c.Data) == 0:
 		wrong = "its data is not JSON"
@@ -119,13 +119,13 @@ func schemaVersion(c CloudEvent) (string, bool) {
 	return c.DataSchema[end+1:], ok
 }
 
-var digits = regexp.MustCompile(`^[0-9]{1,19}$`)
+var digits = lazy.Regexp(`^[0-9]{1,19}$`)
 
 func unsortable(s string) (int64, error) {
 	if s == "" {
 		return 0, nil
 	}
-	if !digits.MatchString(s) {
+	if !digits().MatchString(s) {
 		return 0, fmt.Errorf("%q is not a number", clip(s))
 	}
 	return strconv.ParseInt(s, 10, 64)

@@ -4,12 +4,12 @@ import (
 	"context"
 	"fmt"
 	"log/slog"
-	"regexp"
 	"runtime/debug"
 	"sync"
 	"time"
 
 	"mgx"
+	"mgx/internal/lazy"
 )
 
 // Consumer is a part of MGX that reads the log: budgets, metrics, whatever must
@@ -121,7 +121,7 @@ type final struct{ err error }
 func (f *final) Error() string { return f.err.Error() }
 func (f *final) Unwrap() error { return f.err }
 
-var consumerName = regexp.MustCompile(`^[a-z][a-z0-9.-]{0,63}$`)
+var consumerName = lazy.Regexp(`^[a-z][a-z0-9.-]{0,63}$`)
 
 const (
 	usualAttempts = 6
@@ -139,7 +139,7 @@ const (
 var again = Backoff{200 * time.Millisecond, time.Second, 3 * time.Second, 8 * time.Second, 15 * time.Second}
 
 func newWorker(o ConsumeOptions, c Consumer) *worker {
-	if !consumerName.MatchString(c.Name) || c.Handle == nil {
+	if !consumerName().MatchString(c.Name) || c.Handle == nil {
 		panic(fmt.Sprintf("event: consumer %q needs a name of a-z, 0-9, dots and dashes, and Handle", c.Name))
 	}
 	def(&c.Attempts, usualAttempts)

@@ -48,7 +48,7 @@ var channelIDs = map[string]func(*mgx.Event) string{
 func ParseChannel(s string) (Channel, error) {
 	kind, id, _ := strings.Cut(s, ":")
 	_, known := channelIDs[kind]
-	whole := id == "*" || len(id) <= maxID && plainID.MatchString(id)
+	whole := id == "*" || len(id) <= maxID && plainID().MatchString(id)
 	if !known || (kind == "all") != (s == "all") || kind != "all" && !whole {
 		return Channel{}, mgx.Errorf(mgx.KindUsage, CodeBadChannel,
 			"there is no channel %q; channels are all and workspace, project, task, run, agent or workflow with an id or *, as in run:* or task:task_01J…", clip(s))

@@ -7,7 +7,6 @@ import (
 	"encoding/json"
 	"fmt"
 	"io/fs"
-	"regexp"
 	"slices"
 	"strconv"
 	"strings"
@@ -17,6 +16,7 @@ import (
 	"github.com/santhosh-tekuri/jsonschema/v6"
 
 	"mgx"
+	"mgx/internal/lazy"
 )
 
 //go:generate go run ./cmd/contracts ../..
@@ -39,10 +39,10 @@ func (v version) compare(w version) int {
 	return cmp.Or(cmp.Compare(v.major, w.major), cmp.Compare(v.minor, w.minor), cmp.Compare(v.patch, w.patch))
 }
 
-var semver = regexp.MustCompile(`^([1-9][0-9]{0,3})\.(0|[1-9][0-9]{0,3})\.(0|[1-9][0-9]{0,3})$`)
+var semver = lazy.Regexp(`^([1-9][0-9]{0,3})\.(0|[1-9][0-9]{0,3})\.(0|[1-9][0-9]{0,3})$`)
 
 func parseVersion(s string) (version, bool) {
-	m := semver.FindStringSubmatch(s)
+	m := semver().FindStringSubmatch(s)
 	if m == nil {
 		return version{}, false
 	}

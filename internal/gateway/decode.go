@@ -4,11 +4,12 @@ import (
 	"encoding/base64"
 	"encoding/json"
 	"fmt"
-	"regexp"
 	"slices"
 	"strings"
 
 	"mgx/internal/llm"
+
+	"mgx/internal/lazy"
 )
 
 // call is a request as a caller made it, read.
@@ -259,10 +260,10 @@ func stored(what string) error {
 const maxTools = 1024
 
 // toolName is what all providers take for one.
-var toolName = regexp.MustCompile(`^[A-Za-z0-9_.:-]{1,128}$`)
+var toolName = lazy.Regexp(`^[A-Za-z0-9_.:-]{1,128}$`)
 
 func (c *call) tool(name, description string, schema json.RawMessage) error {
-	if !toolName.MatchString(name) {
+	if !toolName().MatchString(name) {
 		return bad("invalid_tool", "a tool's name must be 1 to 128 letters, digits, _, - , . or :")
 	}
 	if len(c.req.Tools) == maxTools {

@@ -2,10 +2,11 @@ package gateway
 
 import (
 	"encoding/json"
-	"regexp"
 	"strings"
 
 	"mgx/internal/llm"
+
+	"mgx/internal/lazy"
 )
 
 // messages is Anthropic Messages.
@@ -141,7 +142,7 @@ func blocksOf(raw json.RawMessage, name string) ([]fields, error) {
 }
 
 // ownTools are types of tools that the provider defines and the caller runs.
-var ownTools = regexp.MustCompile(`^(bash|text_editor|computer|memory)_\d+$`)
+var ownTools = lazy.Regexp(`^(bash|text_editor|computer|memory)_\d+$`)
 
 func readMessagesTools(c *call, name string, raw json.RawMessage) error {
 	tools, err := blocksOf(raw, name)
@@ -154,7 +155,7 @@ func readMessagesTools(c *call, name string, raw json.RawMessage) error {
 			if err := c.tool(t.text("name"), t.text("description"), t["input_schema"]); err != nil {
 				return err
 			}
-		case ownTools.MatchString(kind):
+		case ownTools().MatchString(kind):
 			c.needs("a tool of the type " + kind)
 			c.extra += tokensOfImage // what the provider writes about it
 		default:

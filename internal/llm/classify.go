@@ -4,10 +4,11 @@ import (
 	"encoding/json"
 	"errors"
 	"net/http"
-	"regexp"
 	"strconv"
 	"strings"
 	"time"
+
+	"mgx/internal/lazy"
 )
 
 // ErrorBody is what the error objects of all dialects have in common.
@@ -114,10 +115,10 @@ func text(raw json.RawMessage) string {
 }
 
 var (
-	saysTooLong = regexp.MustCompile(`(?i)context[_ ](length|window|size)|maximum context|(prompt|input|request) is too long|too many (input )?tokens|exceeds? the (available )?context|input token count`)
-	saysNoMoney = regexp.MustCompile(`(?i)insufficient[_ ](quota|credits?|balance|funds)|credit balance|billing_(error|hard_limit|not_active)|payment required|exceeded_current_quota|PerDay`)
-	saysNoModel = regexp.MustCompile(`(?i)model_not_found|model[^.]{0,100}(does not exist|not found|not_found|not supported|unknown)|no (such )?model|unknown model|invalid model|not a valid model|^model: |no endpoints found|models/\S+ is not found|DeploymentNotFound`)
-	saysNoKey   = regexp.MustCompile(`API_KEY_INVALID|API_KEY_SERVICE_BLOCKED`)
+	saysTooLong = lazy.Regexp(`(?i)context[_ ](length|window|size)|maximum context|(prompt|input|request) is too long|too many (input )?tokens|exceeds? the (available )?context|input token count`)
+	saysNoMoney = lazy.Regexp(`(?i)insufficient[_ ](quota|credits?|balance|funds)|credit balance|billing_(error|hard_limit|not_active)|payment required|exceeded_current_quota|PerDay`)
+	saysNoModel = lazy.Regexp(`(?i)model_not_found|model[^.]{0,100}(does not exist|not found|not_found|not supported|unknown)|no (such )?model|unknown model|invalid model|not a valid model|^model: |no endpoints found|models/\S+ is not found|DeploymentNotFound`)
+	saysNoKey   = lazy.Regexp(`API_KEY_INVALID|API_KEY_SERVICE_BLOCKED`)
 )
 
 // Classify says what a status and an error body mean. A status of 0 or 200 is an
@@ -127,15 +128,15 @@ func Classify(status int, body ErrorBody) (fault Fault, noModel bool) {
 	switch {
 	case body.filtered() && status < 429:
 		return FaultRequest, false
-	case saysNoKey.MatchString(words): // Google: 400
+	case saysNoKey().MatchString(words): // Google: 400
 		return FaultAuth, false
-	case saysNoMoney.MatchString(words) || status == http.StatusPaymentRequired || body.Type == "billing_error":
+	case saysNoMoney().MatchString(words) || status == http.StatusPaymentRequired || body.Type == "billing_error":
 		return FaultQuota, false
 	case status == http.StatusTooManyRequests:
 		return FaultRate, false
-	case status < 500 && saysTooLong.MatchString(words):
+	case status < 500 && saysTooLong().MatchString(words):
 		return FaultTooLong, false
-	case (status == 404 || status == 400 || status == 422) && (saysNoModel.MatchString(words) || strings.HasPrefix(body.Message, "model: ")):
+	case (status == 404 || status == 400 || status == 422) && (saysNoModel().MatchString(words) || strings.HasPrefix(body.Message, "model: ")):
 		return FaultRequest, true
 	}
 	if status == 0 || status == http.StatusOK {

@@ -4,12 +4,12 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"regexp"
 	"strings"
 	"time"
 	"unicode"
 
 	"mgx"
+	"mgx/internal/lazy"
 )
 
 // CallError is why a provider, or the network on the way to it, gave no answer.
@@ -131,7 +131,7 @@ const maxMessage = 300
 
 // secretLike finds what looks like a credential in a provider's words; some
 // repeat the key they reject.
-var secretLike = regexp.MustCompile(`(?i)\b(sk|pk|rk|gsk|xai|key|tok)[-_][a-z0-9_\-*.]{6,}|\bAIza[0-9A-Za-z_\-*]{6,}|\bBearer\s+\S+|://[^/\s@]+@`)
+var secretLike = lazy.Regexp(`(?i)\b(sk|pk|rk|gsk|xai|key|tok)[-_][a-z0-9_\-*.]{6,}|\bAIza[0-9A-Za-z_\-*]{6,}|\bBearer\s+\S+|://[^/\s@]+@`)
 
 // Clean makes a provider's words fit to show: one line of at most 300 bytes
 // without control characters, without the given secrets and without what looks like one.
@@ -144,7 +144,7 @@ func Clean(text string, secrets ...string) string {
 	if len(text) > 8*maxMessage {
 		text = text[:8*maxMessage]
 	}
-	text = secretLike.ReplaceAllString(text, "[redacted]")
+	text = secretLike().ReplaceAllString(text, "[redacted]")
 	text = strings.Map(printable, strings.ToValidUTF8(text, "?"))
 	text = strings.Join(strings.Fields(text), " ")
 	return cutText(text, maxMessage)

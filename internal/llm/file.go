@@ -5,12 +5,12 @@ import (
 	"maps"
 	"net/url"
 	"path"
-	"regexp"
 	"slices"
 	"strings"
 	"time"
 
 	"mgx"
+	"mgx/internal/lazy"
 )
 
 // File is what a person writes about models: docs/routing.md explains it. What
@@ -117,8 +117,8 @@ func ParseFile(data []byte, name string) (*File, error) {
 }
 
 var (
-	providerName = regexp.MustCompile(`^[a-z0-9][a-z0-9_.-]{0,63}$`)
-	headerName   = regexp.MustCompile(`^[A-Za-z0-9-]{1,100}$`)
+	providerName = lazy.Regexp(`^[a-z0-9][a-z0-9_.-]{0,63}$`)
+	headerName   = lazy.Regexp(`^[A-Za-z0-9-]{1,100}$`)
 	dialects     = []string{"openai", "responses", "anthropic", "gemini", "azure"}
 	sizes        = []string{"XS", "S", "M", "L", "XL"}
 	faults       = []Fault{FaultTimeout, FaultRate, FaultQuota, FaultAuth, FaultConnection, FaultRequest, FaultOverloaded, FaultBad, FaultTooLong}
@@ -212,7 +212,7 @@ func (p FileProvider) check(at, name string) error {
 		}
 	}
 	switch {
-	case !providerName.MatchString(name):
+	case !providerName().MatchString(name):
 		return wrong(at, "a provider's name has small letters, digits, and - _ . only")
 	case !slices.Contains(dialects, p.Dialect):
 		return wrong(at+".dialect", "it must be one of %s", listed(dialects))
@@ -228,7 +228,7 @@ func (p FileProvider) check(at, name string) error {
 		return wrong(at+".api_version", "only azure has one")
 	}
 	for h, v := range p.Headers {
-		if !headerName.MatchString(h) || strings.ContainsAny(v, "\r\n\x00") {
+		if !headerName().MatchString(h) || strings.ContainsAny(v, "\r\n\x00") {
 			return wrong(at+".headers", "%q is not a header that can be sent", cutText(h, 100))
 		}
 	}
@@ -258,7 +258,7 @@ func checkCapabilities(at string, all []string) error {
 }
 
 func (p Policy) check(at, name string) error {
-	if !providerName.MatchString(name) {
+	if !providerName().MatchString(name) {
 		return wrong(at, "a policy's name has small letters, digits, and - _ . only")
 	}
 	if len(p.Candidates) == 0 && len(p.Fallback) == 0 {
@@ -313,7 +313,7 @@ func (r Rule) check(at string) error {
 
 func checkName(at, name string) error {
 	provider, model, _ := strings.Cut(name, "/")
-	if !providerName.MatchString(provider) || model == "" || len(name) > 200 || strings.ContainsAny(name, " \t\r\n") {
+	if !providerName().MatchString(provider) || model == "" || len(name) > 200 || strings.ContainsAny(name, " \t\r\n") {
 		return wrong(at, "it must read provider/model, such as openai/gpt-5")
 	}
 	return nil

@@ -9,12 +9,12 @@ import (
 	"fmt"
 	"io"
 	"path"
-	"regexp"
 	"slices"
 	"strconv"
 	"strings"
 
 	"mgx"
+	"mgx/internal/lazy"
 )
 
 // priceList is one list of prices, such as the embedded one.
@@ -179,7 +179,7 @@ func (l *priceList) put(name string, p Price) error {
 }
 
 // snapshot is the date that ends the name of a dated snapshot.
-var snapshot = regexp.MustCompile(`[-@]20\d\d-?[01]\d-?[0-3]\d$`)
+var snapshot = lazy.Regexp(`[-@]20\d\d-?[01]\d-?[0-3]\d$`)
 
 // find returns the price of a model: that of its very name, else of the model
 // that it is a dated snapshot of, else of the longest pattern that matches.
@@ -189,7 +189,7 @@ func (l *priceList) find(name string) (Price, bool) {
 	if p, ok := l.names[name]; ok {
 		return p, true
 	}
-	if p, ok := l.names[snapshot.ReplaceAllString(name, "")]; ok {
+	if p, ok := l.names[snapshot().ReplaceAllString(name, "")]; ok {
 		return p, true
 	}
 	for _, e := range l.patterns {

@@ -3,8 +3,9 @@ package tool
 import (
 	"errors"
 	"fmt"
-	"regexp"
 	"strings"
+
+	"mgx/internal/lazy"
 )
 
 // notThere explains why old is not in body, with what the model needs to try
@@ -12,7 +13,7 @@ import (
 func notThere(body, old, new string) error {
 	plainBody := toLF(body)
 	switch {
-	case numberedLines.MatchString(old):
+	case numberedLines().MatchString(old):
 		return errors.New("old_string begins its lines with line numbers. They are not part of the file: leave them and the tab after them out.")
 	case unescaped(old) != old && strings.Contains(plainBody, unescaped(old)):
 		return errors.New(`old_string has \n or \" where the file has a newline or quote: send the characters themselves, escaped once.`)
@@ -35,7 +36,7 @@ func notThere(body, old, new string) error {
 	return errors.New(b.String())
 }
 
-var numberedLines = regexp.MustCompile(`^( *\d+\t[^\n]*\n?)+$`)
+var numberedLines = lazy.Regexp(`^( *\d+\t[^\n]*\n?)+$`)
 
 var unescape = strings.NewReplacer(`\n`, "\n", `\t`, "\t", `\"`, `"`)
 

@@ -165,7 +165,7 @@ func (p *patchReader) diffHunk(header string) (hunk, error) {
 	h := hunk{at: -1}
 	h.header(header)
 	start := p.next
-	if m := hunkHeader.FindStringSubmatch(header); m != nil && p.counted(&h, number(m[2], 1), number(m[3], 1)) {
+	if m := hunkHeader().FindStringSubmatch(header); m != nil && p.counted(&h, number(m[2], 1), number(m[3], 1)) {
 		return h, nil
 	}
 	p.next = start

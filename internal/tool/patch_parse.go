@@ -4,9 +4,10 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
-	"regexp"
 	"strconv"
 	"strings"
+
+	"mgx/internal/lazy"
 )
 
 // fileChange is what a patch does to one file.
@@ -83,7 +84,7 @@ func unwrapped(text string) string {
 		}
 		return rest
 	}
-	if m := hereDocument.FindStringSubmatch(first); m != nil {
+	if m := hereDocument().FindStringSubmatch(first); m != nil {
 		if end := strings.LastIndex(rest, "\n"+m[1]); end >= 0 {
 			return rest[:end+1]
 		}
@@ -91,7 +92,7 @@ func unwrapped(text string) string {
 	return text
 }
 
-var hereDocument = regexp.MustCompile(`^(?:apply_patch |cat )?<<-?\s*['"]?(\w+)['"]?\s*$`)
+var hereDocument = lazy.Regexp(`^(?:apply_patch |cat )?<<-?\s*['"]?(\w+)['"]?\s*$`)
 
 // transported takes CRs off when every line has one: then they belong to how the
 // patch was sent and not to the files.
@@ -317,7 +318,7 @@ func bareLine(l string) hunkLine { return hunkLine{op: ' ', line: line{text: l},
 // header reads a line that begins with @@: line numbers as diff writes them, or a
 // line of the file to find first.
 func (h *hunk) header(l string) {
-	if m := hunkHeader.FindStringSubmatch(l); m != nil {
+	if m := hunkHeader().FindStringSubmatch(l); m != nil {
 		h.at = number(m[1], 0)
 		return
 	}
@@ -327,7 +328,7 @@ func (h *hunk) header(l string) {
 }
 
 // hunkHeader captures the old line, the old count and the new count.
-var hunkHeader = regexp.MustCompile(`^@@ -(\d{1,9})(?:,(\d{1,9}))? \+\d{1,9}(?:,(\d{1,9}))? @@`)
+var hunkHeader = lazy.Regexp(`^@@ -(\d{1,9})(?:,(\d{1,9}))? \+\d{1,9}(?:,(\d{1,9}))? @@`)
 
 func number(s string, missing int) int {
 	if n, err := strconv.Atoi(s); err == nil {

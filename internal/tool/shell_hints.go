@@ -2,10 +2,11 @@ package tool
 
 import (
 	"fmt"
-	"regexp"
 	"strings"
 
 	"mgx/internal/sandbox"
+
+	"mgx/internal/lazy"
 )
 
 // timeoutHint says what a time-out probably means. A command that was stopped
@@ -13,18 +14,18 @@ import (
 func timeoutHint(command, output string) string {
 	const neither = "This says nothing about whether a test passes or fails. "
 	switch {
-	case servers.MatchString(command):
+	case servers().MatchString(command):
 		return neither + "The command looks like a server or watcher, which never ends by itself. Start it in the background and use it in the same command, such as: timeout 30 CMD >/tmp/log 2>&1 & sleep 2; curl …; kill $!"
-	case interactive.MatchString(command) || prompt.MatchString(lastLine(output)):
+	case interactive().MatchString(command) || prompt().MatchString(lastLine(output)):
 		return neither + "The command looks as if it waited for an answer. Nobody can type here: use flags that make it non-interactive (-y, --yes, --no-edit, -m), or give it input with a pipe."
 	}
 	return neither + "Narrow the command (one package, one test), or give it more time with timeout (up to 600 seconds)."
 }
 
 var (
-	servers     = regexp.MustCompile(`(?i)\b(npm|pnpm|yarn|bun)\s+(run\s+)?(start|dev|serve|watch)\b|http\.server\b|\brunserver\b|\b(flask|rails|hugo|jekyll|ng|mkdocs)\s+(run|s|serve|server)\b|\b(uvicorn|gunicorn|nodemon|webpack-dev-server|live-server|http-server|redis-server|vite|caddy|nginx)\b|--watch\b|\btail\s+(-\w+\s+)*-[fF]|\bdocker[ -]compose\s+up\b|\bserve\b`)
-	interactive = regexp.MustCompile(`(^|[;&|]\s*)(vim?|nano|emacs|less|more|top|htop|ssh|psql|mysql|sqlite3|python3?|node|irb|bc|ftp|passwd|su|cat|read)\s*($|[;&|])|\bgit\s+(rebase\s+(-\w+\s+)*-i|add\s+-[ip])\b|\bnpm\s+init\s*$|\bread\s+-p\b`)
-	prompt      = regexp.MustCompile(`(?i)(\[y/n\]|\(y/n\)|\(yes/no[^)]*\)|password[^:]*:|passphrase[^:]*:|press (any key|enter)[^\n]*|\?|>>>|continue\s*[:?])\s*$`)
+	servers     = lazy.Regexp(`(?i)\b(npm|pnpm|yarn|bun)\s+(run\s+)?(start|dev|serve|watch)\b|http\.server\b|\brunserver\b|\b(flask|rails|hugo|jekyll|ng|mkdocs)\s+(run|s|serve|server)\b|\b(uvicorn|gunicorn|nodemon|webpack-dev-server|live-server|http-server|redis-server|vite|caddy|nginx)\b|--watch\b|\btail\s+(-\w+\s+)*-[fF]|\bdocker[ -]compose\s+up\b|\bserve\b`)
+	interactive = lazy.Regexp(`(^|[;&|]\s*)(vim?|nano|emacs|less|more|top|htop|ssh|psql|mysql|sqlite3|python3?|node|irb|bc|ftp|passwd|su|cat|read)\s*($|[;&|])|\bgit\s+(rebase\s+(-\w+\s+)*-i|add\s+-[ip])\b|\bnpm\s+init\s*$|\bread\s+-p\b`)
+	prompt      = lazy.Regexp(`(?i)(\[y/n\]|\(y/n\)|\(yes/no[^)]*\)|password[^:]*:|passphrase[^:]*:|press (any key|enter)[^\n]*|\?|>>>|continue\s*[:?])\s*$`)
 )
 
 func lastLine(s string) string {
@@ -39,7 +40,7 @@ func exitHints(ended sandbox.Result, output string) []string {
 	switch hint := limitHints[ended.Limit]; {
 	case hint != "":
 		hints = append(hints, hint)
-	case code == 137 || code != 0 && killed.MatchString(output):
+	case code == 137 || code != 0 && killed().MatchString(output):
 		hints = append(hints, "The process was killed, most likely for using too much memory, which is limited here; it is not the result of a test. Do less at once (fewer parallel jobs, one package).")
 	case code == 126:
 		hints = append(hints, "Exit code 126: it was found but cannot be executed (permissions, or not a program).")
@@ -48,7 +49,7 @@ func exitHints(ended sandbox.Result, output string) []string {
 	case code > 128 && code < 128+65:
 		hints = append(hints, fmt.Sprintf("The process was ended by signal %d%s.", code-128, signals[code-128]))
 	}
-	if code != 0 && offline.MatchString(output) {
+	if code != 0 && offline().MatchString(output) {
 		hints = append(hints, "There is no network in the sandbox, so nothing can be fetched.")
 	}
 	return hints
@@ -61,8 +62,8 @@ var limitHints = map[sandbox.Limit]string{
 }
 
 var (
-	killed  = regexp.MustCompile(`(?m)signal: killed|^Killed$|Out of memory|out of memory|Cannot allocate memory`)
-	offline = regexp.MustCompile(`Could not resolve host|Temporary failure in name resolution|[Nn]etwork is unreachable|EAI_AGAIN|ENETUNREACH|no such host|server misbehaving`)
+	killed  = lazy.Regexp(`(?m)signal: killed|^Killed$|Out of memory|out of memory|Cannot allocate memory`)
+	offline = lazy.Regexp(`Could not resolve host|Temporary failure in name resolution|[Nn]etwork is unreachable|EAI_AGAIN|ENETUNREACH|no such host|server misbehaving`)
 )
 
 var signals = map[int]string{
