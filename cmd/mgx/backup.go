@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -47,7 +48,7 @@ Exit codes: 0 written; 1 written, but the files of a run are not whole; 2 usage;
 }
 
 // place is where the database is, as the store opens it.
-func (c *cli) place() string { return orElse(c.cfg.Database, filepath.Join(c.cfg.Data, "mgx.db")) }
+func (c *cli) place() string { return cmp.Or(c.cfg.Database, filepath.Join(c.cfg.Data, "mgx.db")) }
 
 // look opens the database for a command that only reads, and so neither makes
 // nor migrates one.

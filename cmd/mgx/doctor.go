@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"os"
 	"os/exec"
@@ -51,7 +52,7 @@ func (c *cli) report(r sandbox.Report) {
 	}
 	var rows []ui.Row
 	for _, check := range r.Checks {
-		rows = append(rows, ui.Row{Name: check.Name, Text: orElse(check.Detail, "as it should be"), Bad: !check.OK})
+		rows = append(rows, ui.Row{Name: check.Name, Text: cmp.Or(check.Detail, "as it should be"), Bad: !check.OK})
 	}
 	ui.Section(c.out, title, rows)
 }
@@ -93,7 +94,7 @@ func (c *cli) doctorToolchains() sandbox.Report {
 	_, _, found := sandbox.Toolchains(os.Getenv, os.Getenv("HOME"))
 	r := sandbox.Report{Driver: "toolchains in the sandbox"}
 	for _, t := range found {
-		r.Checks = append(r.Checks, sandbox.Check{Name: t.Name, OK: true, Detail: orElse(t.Version, t.Path)})
+		r.Checks = append(r.Checks, sandbox.Check{Name: t.Name, OK: true, Detail: cmp.Or(t.Version, t.Path)})
 	}
 	return r
 }

@@ -2,6 +2,7 @@ package main
 
 import (
 	"bufio"
+	"cmp"
 	"context"
 	"crypto/sha256"
 	"encoding/base64"
@@ -52,7 +53,7 @@ func (f *subjectFlags) add(cmd *cobra.Command, what string) {
 
 // subject finds what is named.
 func (f *subjectFlags) subject(ctx context.Context, s *store.Store) (store.Subject, error) {
-	ws := mgx.WorkspaceID(orElse(f.workspace, string(mgx.DefaultWorkspace)))
+	ws := mgx.WorkspaceID(cmp.Or(f.workspace, string(mgx.DefaultWorkspace)))
 	if f.run != "" && f.task != "" {
 		return store.Subject{}, usage("bad_flag", "--run and --task exclude each other")
 	}

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -152,7 +153,7 @@ decision counts only for exactly what mgx show displays. mgx resume goes on.`,
 				return usage("bad_flag", "--reject and --answer exclude each other")
 			}
 			return c.withRun(cmd.Context(), args[0], func(ctx context.Context, n *node, run mgx.Run) error {
-				return c.decide(ctx, n, run, !rejected, orElse(reject, answer))
+				return c.decide(ctx, n, run, !rejected, cmp.Or(reject, answer))
 			})
 		},
 	}
@@ -185,11 +186,4 @@ func (c *cli) withRun(ctx context.Context, name string, f func(context.Context, 
 		return err
 	}
 	return f(ctx, n, run)
-}
-
-func orElse(s, other string) string {
-	if s == "" {
-		return other
-	}
-	return s
 }

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -50,7 +51,7 @@ order: streams are told to come back, runs stay where they are.`,
 		Args: noArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			if !cmd.Flags().Changed("listen") {
-				listen = orElse(c.getenv("MGX_LISTEN"), listen)
+				listen = cmp.Or(c.getenv("MGX_LISTEN"), listen)
 			}
 			if workers < 0 || workers > 64 {
 				return usage("bad_workers", "--workers takes 0 to 64, not %d", workers)

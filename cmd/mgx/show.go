@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -106,7 +107,7 @@ func (c *cli) diff(ctx context.Context, n *node, run mgx.Run, stat bool) error {
 	if err := run.NotErased(); err != nil {
 		return err
 	}
-	base, to := run.Repo.Head, orElse(run.Commit, run.Tree)
+	base, to := run.Repo.Head, cmp.Or(run.Commit, run.Tree)
 	if run.Delivered != nil {
 		base = run.Delivered.Base
 	}
@@ -143,8 +144,8 @@ func (c *cli) eventsCommand() *cobra.Command {
 			if since < 0 {
 				return usage("bad_position", "--since takes a position of 0 or more, not %d", since)
 			}
-			if server = orElse(server, c.getenv("MGX_SERVER")); server != "" {
-				return c.eventsOf(ctx, server, orElse(token, c.getenv("MGX_TOKEN")), run, glob, since, follow)
+			if server = cmp.Or(server, c.getenv("MGX_SERVER")); server != "" {
+				return c.eventsOf(ctx, server, cmp.Or(token, c.getenv("MGX_TOKEN")), run, glob, since, follow)
 			}
 			n, err := c.openAny(ctx)
 			if err != nil {

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"maps"
@@ -113,7 +114,7 @@ func (c *cli) printUsage(ctx context.Context, b *app.Budgets, q mgx.UsageQuery, 
 func (c *cli) usageTable(ctx context.Context, b *app.Budgets, q mgx.UsageQuery) error {
 	var total mgx.UsageLine
 	line := func(l mgx.UsageLine) {
-		c.printf("%-40s %8d %12d %12d %12d %12d  %12s\n", ui.Text(orElse(l.Key, "-")), l.Calls, l.Usage.Prompt, l.Usage.Completion, l.Usage.Cached, l.Usage.Reasoning, l.Cost)
+		c.printf("%-40s %8d %12d %12d %12d %12d  %12s\n", ui.Text(cmp.Or(l.Key, "-")), l.Calls, l.Usage.Prompt, l.Usage.Completion, l.Usage.Cached, l.Usage.Reasoning, l.Cost)
 	}
 	c.printf("%-40s %8s %12s %12s %12s %12s  %12s\n", q.By, "CALLS", "PROMPT", "COMPLETION", "CACHED", "REASONING", "COST")
 	err := b.EachUsage(ctx, q, func(r app.UsageRow) error {

@@ -1,6 +1,7 @@
 package llm
 
 import (
+	"cmp"
 	"fmt"
 	"sync"
 	"time"
@@ -18,12 +19,12 @@ type BreakerOptions struct {
 }
 
 func (o BreakerOptions) orDefaults() BreakerOptions {
-	o.Window = orDefault(o.Window, time.Minute)
-	o.MinCalls = orDefault(o.MinCalls, 8)
-	o.Ratio = orDefault(o.Ratio, 0.5)
-	o.Open = orDefault(o.Open, 10*time.Second)
-	o.MaxOpen = orDefault(o.MaxOpen, 2*time.Minute)
-	o.Refused = orDefault(o.Refused, time.Minute)
+	o.Window = cmp.Or(o.Window, time.Minute)
+	o.MinCalls = cmp.Or(o.MinCalls, 8)
+	o.Ratio = cmp.Or(o.Ratio, 0.5)
+	o.Open = cmp.Or(o.Open, 10*time.Second)
+	o.MaxOpen = cmp.Or(o.MaxOpen, 2*time.Minute)
+	o.Refused = cmp.Or(o.Refused, time.Minute)
 	return o
 }
 

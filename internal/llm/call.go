@@ -1,6 +1,7 @@
 package llm
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -49,9 +50,9 @@ type Patience struct {
 }
 
 func (p Patience) orDefaults() Patience {
-	p.WithOthers = orDefault(p.WithOthers, 10*time.Second)
-	p.Alone = orDefault(p.Alone, time.Minute)
-	p.SameModel = orDefault(p.SameModel, 1)
+	p.WithOthers = cmp.Or(p.WithOthers, 10*time.Second)
+	p.Alone = cmp.Or(p.Alone, time.Minute)
+	p.SameModel = cmp.Or(p.SameModel, 1)
 	return p
 }
 
@@ -177,7 +178,7 @@ func (t *target) larger(than *target) bool {
 	return t.window() == 0 || than.window() == 0 || t.window() > than.window()
 }
 
-func (t *target) window() int { return orDefault(t.facts.Context, t.price.ContextWindow) }
+func (t *target) window() int { return cmp.Or(t.facts.Context, t.price.ContextWindow) }
 
 func (c *call) remove(t *target) {
 	c.queue = slices.DeleteFunc(c.queue, func(o *target) bool { return o == t })

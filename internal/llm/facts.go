@@ -1,6 +1,7 @@
 package llm
 
 import (
+	"cmp"
 	"path"
 	"strings"
 )
@@ -60,7 +61,7 @@ func (r *Router) facts(provider, model string, price Price) Facts {
 	name := provider + "/" + model
 	f := matching(r.Facts, name)
 	known := matching(builtinFacts, provider+"/"+path.Base(model)) // openrouter/openai/gpt-5 too
-	f.Quality = orDefault(orDefault(f.Quality, known.Quality), commonQuality)
+	f.Quality = cmp.Or(cmp.Or(f.Quality, known.Quality), commonQuality)
 	if f.Capabilities == nil {
 		f.Capabilities = price.Capabilities
 	}
@@ -70,8 +71,8 @@ func (r *Router) facts(provider, model string, price Price) Facts {
 	if f.Capabilities == nil {
 		f.Capabilities = commonCapabilities
 	}
-	f.Context = orDefault(f.Context, price.ContextWindow)
-	f.MaxOutput = orDefault(f.MaxOutput, price.MaxOutput)
+	f.Context = cmp.Or(f.Context, price.ContextWindow)
+	f.MaxOutput = cmp.Or(f.MaxOutput, price.MaxOutput)
 	return f
 }
 

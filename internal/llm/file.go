@@ -1,6 +1,7 @@
 package llm
 
 import (
+	"cmp"
 	"fmt"
 	"maps"
 	"net/url"
@@ -85,7 +86,7 @@ type FileCache struct {
 }
 
 // Lifetime is how long an answer is kept.
-func (c FileCache) Lifetime() time.Duration { return orDefault(time.Duration(c.TTL), 24*time.Hour) }
+func (c FileCache) Lifetime() time.Duration { return cmp.Or(time.Duration(c.TTL), 24*time.Hour) }
 
 // Span is a duration in words, such as 90s or 10m.
 type Span time.Duration

@@ -1,6 +1,7 @@
 package llm
 
 import (
+	"cmp"
 	_ "embed"
 	"maps"
 	"slices"
@@ -150,8 +151,8 @@ func (p *Prices) listed(name string) (price Price, known bool) {
 		case !known:
 			price, known = found, true
 		}
-		price.ContextWindow = orDefault(price.ContextWindow, found.ContextWindow)
-		price.MaxOutput = orDefault(price.MaxOutput, found.MaxOutput)
+		price.ContextWindow = cmp.Or(price.ContextWindow, found.ContextWindow)
+		price.MaxOutput = cmp.Or(price.MaxOutput, found.MaxOutput)
 		if price.Capabilities == nil {
 			price.Capabilities = found.Capabilities
 		}

@@ -1,6 +1,7 @@
 package llm
 
 import (
+	"cmp"
 	"fmt"
 	"maps"
 	"slices"
@@ -119,7 +120,7 @@ func (r *Router) route(req *Request, capped bool, now time.Time) ([]*target, *De
 	}
 	d.Policy = req.Model
 	rule, override := policy.rule(req)
-	d.Override, d.Strategy = override, string(orDefault(rule.Strategy, Balanced))
+	d.Override, d.Strategy = override, string(cmp.Or(rule.Strategy, Balanced))
 	need := needsOf(req, rule.Require)
 	chosen := r.fitting(req, rule.Candidates, need, capped, d)
 	rank(rule.Strategy, chosen, need)
@@ -171,7 +172,7 @@ func (r *Router) direct(name string) (*target, bool) {
 		return nil, false
 	}
 	t := &target{name: name, provider: p, model: model, options: r.Of[prefix], steady: r.Steady}
-	t.options.ID = orDefault(t.options.ID, prefix)
+	t.options.ID = cmp.Or(t.options.ID, prefix)
 	t.price, t.priced = r.Prices.Lookup(prefix, model)
 	t.key = r.State.key(t.options.ID, t.options.Limits)
 	t.state = r.State.model(t.options.ID, prefix, model)
@@ -298,7 +299,7 @@ func nothingFits(policy string, passed []mgx.PassedModel) error {
 	case priceless > 0 && priceless == len(passed):
 		return mgx.Errorf(mgx.KindBudget, "price_unknown", "no model of policy %s has a known price, so a budget cannot be kept (%s): set prices with --price IN,OUT, or leave out --budget", policy, strings.Join(list, "; "))
 	}
-	return mgx.Errorf(mgx.KindConfig, "no_model_fits", "no model of policy %s can take this request (%s); add one that can to the policy", policy, orDefault(strings.Join(list, "; "), "it names none"))
+	return mgx.Errorf(mgx.KindConfig, "no_model_fits", "no model of policy %s can take this request (%s); add one that can to the policy", policy, cmp.Or(strings.Join(list, "; "), "it names none"))
 }
 
 func (r *Router) unknown(name string) error {
@@ -309,5 +310,5 @@ func (r *Router) unknown(name string) error {
 	}
 	return mgx.Errorf(mgx.KindConfig, "no_such_provider",
 		"%s does not name a model as PROVIDER/MODEL of a configured provider, nor a policy (configured: %s%s)",
-		strconv.Quote(name), orDefault(strings.Join(names, ", "), "none"), also)
+		strconv.Quote(name), cmp.Or(strings.Join(names, ", "), "none"), also)
 }

@@ -1,6 +1,7 @@
 package llm
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"log/slog"
@@ -19,7 +20,7 @@ type Timeouts struct {
 }
 
 func (t Timeouts) orElse(d Timeouts) Timeouts {
-	return Timeouts{orDefault(t.FirstByte, d.FirstByte), orDefault(t.Idle, d.Idle), orDefault(t.Total, d.Total)}
+	return Timeouts{cmp.Or(t.FirstByte, d.FirstByte), cmp.Or(t.Idle, d.Idle), cmp.Or(t.Total, d.Total)}
 }
 
 // ProviderOptions are what a Router is told about one provider.
@@ -68,7 +69,7 @@ type Router struct {
 // NewRouter returns a Router over the providers, which must have distinct names.
 func NewRouter(o Options) *Router {
 	o.Timeouts = o.Timeouts.orElse(Timeouts{120 * time.Second, 60 * time.Second, 10 * time.Minute})
-	o.Retries = orDefault(o.Retries, 5)
+	o.Retries = cmp.Or(o.Retries, 5)
 	o.Patience = o.Patience.orDefaults()
 	if o.Log == nil {
 		o.Log = slog.New(slog.DiscardHandler)
@@ -90,14 +91,6 @@ func NewRouter(o Options) *Router {
 		r.byName[p.Name()] = p
 	}
 	return r
-}
-
-func orDefault[T comparable](v, def T) T {
-	var zero T
-	if v == zero {
-		return def
-	}
-	return v
 }
 
 // Result is what became of a call. It is complete also when the call failed,

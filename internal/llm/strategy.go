@@ -35,7 +35,7 @@ func (t *target) expect(prompt, answer int64) expectation {
 		rate = newRateLocal
 	}
 	if m := t.state.measured(); !t.steady {
-		first, rate = orDefault(m.FirstToken, first), orDefault(m.Rate, rate)
+		first, rate = cmp.Or(m.FirstToken, first), cmp.Or(m.Rate, rate)
 	}
 	return expectation{
 		cost:    t.price.Cost(mgx.Usage{Prompt: prompt, Completion: answer}),
@@ -64,7 +64,7 @@ func rank(s Strategy, targets []*target, need needs) {
 		slices.SortStableFunc(targets, func(a, b *target) int {
 			return cmp.Or(
 				cmp.Compare(a.surplus(need), b.surplus(need)),
-				cmp.Compare(orDefault(a.facts.Context, math.MaxInt), orDefault(b.facts.Context, math.MaxInt)),
+				cmp.Compare(cmp.Or(a.facts.Context, math.MaxInt), cmp.Or(b.facts.Context, math.MaxInt)),
 				cmp.Compare(a.expected.price(), b.expected.price()))
 		})
 		return

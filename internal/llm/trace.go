@@ -1,6 +1,7 @@
 package llm
 
 import (
+	"cmp"
 	"context"
 	"sync"
 	"time"
@@ -64,7 +65,7 @@ var genaiNames = map[string]string{"gemini": "gcp.gemini", "azure": "azure.ai.op
 func (t *target) attributes() []attribute.KeyValue {
 	return []attribute.KeyValue{
 		attribute.String("gen_ai.operation.name", "chat"),
-		attribute.String("gen_ai.provider.name", orDefault(genaiNames[t.provider.Name()], t.provider.Name())),
+		attribute.String("gen_ai.provider.name", cmp.Or(genaiNames[t.provider.Name()], t.provider.Name())),
 		attribute.String("gen_ai.request.model", t.model),
 	}
 }
@@ -143,7 +144,7 @@ func (in *instruments) decided(ctx context.Context, r *Result, waited time.Durat
 	}
 	d := r.Decision
 	in.decisions.Add(ctx, 1, metric.WithAttributes(
-		attribute.String("mgx.policy", orDefault(d.Policy, "none")), attribute.String("mgx.strategy", d.Strategy),
+		attribute.String("mgx.policy", cmp.Or(d.Policy, "none")), attribute.String("mgx.strategy", d.Strategy),
 		attribute.String("mgx.model", d.Chosen)))
 	for _, f := range r.Fallbacks {
 		in.fallbacks.Add(ctx, 1, metric.WithAttributes(

@@ -1,6 +1,7 @@
 package team
 
 import (
+	"cmp"
 	"fmt"
 	"slices"
 	"strings"
@@ -223,7 +224,7 @@ func (w *work) commit(round string) error {
 }
 
 func (w *work) message() string {
-	subject := strings.TrimSpace(strings.Split(orElse(w.done.Subject, w.triaged.Title), "\n")[0])
+	subject := strings.TrimSpace(strings.Split(cmp.Or(w.done.Subject, w.triaged.Title), "\n")[0])
 	msg := subject + "\n"
 	if body := strings.TrimSpace(w.done.Body); body != "" {
 		msg += "\n" + body + "\n"
@@ -236,7 +237,7 @@ func (w *work) message() string {
 func (w *work) authorModel() string {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	return orElse(w.routes["implementer"], w.in.Settings.Model)
+	return cmp.Or(w.routes["implementer"], w.in.Settings.Model)
 }
 
 // review has fresh agents judge the change and the author revise it, until

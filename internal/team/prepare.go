@@ -1,6 +1,7 @@
 package team
 
 import (
+	"cmp"
 	"fmt"
 	"io"
 	"os"
@@ -109,14 +110,7 @@ func (r *run) overview(s *workflow.StepContext) (string, error) {
 		return "", err
 	}
 	return fmt.Sprintf("Files:\n%s\n\nBranch: %s\nLast commits:\n- %s", bounded(res.Text, 8<<10),
-		orElse(r.in.Repo.Branch, "(detached)"), tool.Clean(strings.Join(log, "\n- "))), nil
-}
-
-func orElse(s, other string) string {
-	if s == "" {
-		return other
-	}
-	return s
+		cmp.Or(r.in.Repo.Branch, "(detached)"), tool.Clean(strings.Join(log, "\n- "))), nil
 }
 
 // opening is the first message of an agent: what is wanted, by which rules, and
