@@ -5,15 +5,14 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"net"
-	"net/url"
-	"path/filepath"
 	"sync/atomic"
 	"testing"
+
+	"mgx/internal/store/pgtest"
 )
 
 // proxy stands between a store and its server, and cuts a connection at a commit.
 type proxy struct {
-	server string // its socket
 	before atomic.Int32
 	after  atomic.Int32
 	cut    atomic.Int32 // how often it did
@@ -29,31 +28,13 @@ func commitBytes() []byte {
 // throughProxy returns an address that leads to the same database.
 func throughProxy(t *testing.T, address string) (*proxy, string) {
 	t.Helper()
-	u, err := url.Parse(address)
-	if err != nil {
-		t.Fatal(err)
-	}
-	p := &proxy{server: filepath.Join(u.Query().Get("host"), ".s.PGSQL.5432")}
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { l.Close() })
-	go func() {
-		for {
-			c, err := l.Accept()
-			if err != nil {
-				return
-			}
-			go p.serve(c)
-		}
-	}()
-	return p, "postgres://mgx@" + l.Addr().String() + u.Path + "?sslmode=disable"
+	p := &proxy{}
+	return p, pgtest.Between(t, address, p.serve)
 }
 
-func (p *proxy) serve(client net.Conn) {
+func (p *proxy) serve(client net.Conn, socket string) {
 	defer client.Close()
-	server, err := net.Dial("unix", p.server)
+	server, err := net.Dial("unix", socket)
 	if err != nil {
 		return
 	}

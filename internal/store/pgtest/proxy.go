@@ -10,8 +10,6 @@ import (
 
 // Proxy stands between a program and its server, as a network that can fail.
 type Proxy struct {
-	server string // its socket
-
 	mu    sync.Mutex
 	state *state
 }
@@ -26,6 +24,15 @@ type state struct {
 // database.
 func Through(t testing.TB, address string) (*Proxy, string) {
 	t.Helper()
+	p := &Proxy{state: &state{passes: true, over: make(chan struct{})}}
+	t.Cleanup(func() { p.become(false) })
+	return p, Between(t, address, p.serve)
+}
+
+// Between returns an address that leads to the same database by way of serve,
+// which gets each connection and the server's socket, and closes the former.
+func Between(t testing.TB, address string, serve func(client net.Conn, socket string)) string {
+	t.Helper()
 	u, err := url.Parse(address)
 	if err != nil {
 		t.Fatal(err)
@@ -34,18 +41,18 @@ func Through(t testing.TB, address string) (*Proxy, string) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	p := &Proxy{server: filepath.Join(u.Query().Get("host"), ".s.PGSQL.5432"), state: &state{passes: true, over: make(chan struct{})}}
-	t.Cleanup(func() { l.Close(); p.become(false) })
+	t.Cleanup(func() { l.Close() })
+	socket := filepath.Join(u.Query().Get("host"), ".s.PGSQL.5432")
 	go func() {
 		for {
 			c, err := l.Accept()
 			if err != nil {
 				return
 			}
-			go p.serve(c)
+			go serve(c, socket)
 		}
 	}()
-	return p, "postgres://mgx@" + l.Addr().String() + u.Path + "?sslmode=disable"
+	return "postgres://mgx@" + l.Addr().String() + u.Path + "?sslmode=disable"
 }
 
 // Cut lets nothing through any more and says so to nobody, as when a cable is
@@ -68,14 +75,14 @@ func (p *Proxy) now() *state {
 	return p.state
 }
 
-func (p *Proxy) serve(client net.Conn) {
+func (p *Proxy) serve(client net.Conn, socket string) {
 	defer client.Close()
 	now := p.now()
 	if !now.passes {
 		<-now.over
 		return
 	}
-	server, err := net.Dial("unix", p.server)
+	server, err := net.Dial("unix", socket)
 	if err != nil {
 		return
 	}
