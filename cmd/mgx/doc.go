@@ -86,7 +86,8 @@ builds everything, attach.go shows a run while this process works on it.
 
 Package internal/ui is how runs look on a terminal. Packages config, telemetry and
 guard keep settings, log lines and secrets in order; telemetry/observe lets
-measurements and traces out, and metrics.go here lists what is measured. The import table in
+measurements and traces out, and metrics.go here lists what is measured. Package lazy
+puts off what a start may not need. The import table in
 arch_test.go at the root holds all of this to its layers.
 */
 package main

@@ -61,7 +61,7 @@ func (r *Router) facts(provider, model string, price Price) Facts {
 	name := provider + "/" + model
 	f := matching(r.Facts, name)
 	known := matching(builtinFacts, provider+"/"+path.Base(model)) // openrouter/openai/gpt-5 too
-	f.Quality = cmp.Or(cmp.Or(f.Quality, known.Quality), commonQuality)
+	f.Quality = cmp.Or(f.Quality, known.Quality, commonQuality)
 	if f.Capabilities == nil {
 		f.Capabilities = price.Capabilities
 	}
