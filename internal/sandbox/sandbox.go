@@ -4,8 +4,8 @@
 // A [Driver] opens a [Box]: one workspace directory and what may be seen around
 // it. Every command in a box starts from the same walls: it sees an allow-listed
 // read-only system, the workspace at /workspace, the mounts of its spec and
-// nothing else of the host; no network; no environment, descriptors or terminal
-// of ours; limits on processes, memory, files and time; and when it ends or its
+// nothing else of the host; no network but its [Gate], where a person gave it one;
+// no environment, descriptors or terminal of ours; limits on processes, memory, files and time; and when it ends or its
 // deadline comes, every process it started is dead before Run returns. Only the
 // driver "off" promises none of that, and says so by its level.
 //
@@ -85,6 +85,7 @@ type Spec struct {
 	Mounts []Mount // around the workspace, later ones over earlier ones; may lie inside it
 	Env    []string
 	Limits Limits
+	Gate   Gate // nil: no network for anybody
 }
 
 // Command is one program to run in a box.
@@ -97,6 +98,7 @@ type Command struct {
 	Stderr   io.Writer
 	Timeout  time.Duration // required; then the whole tree is killed
 	ReadOnly bool          // the workspace is mounted read-only for this command
+	Online   bool          // it may use the box's gate, if there is one
 	Mounts   []Mount       // for this command only; replaces those of the spec at the same Guest
 }
 
@@ -107,6 +109,7 @@ type Result struct {
 	TimedOut bool
 	Limit    Limit // that was reached; empty when none is known to be
 	Duration time.Duration
+	Visits   []Visit // what it asked of the gate, by first time; bounded
 }
 
 // Limit names a limit that a command reached. What it did then, its exit code

@@ -63,12 +63,12 @@ func (b *box) Run(ctx context.Context, cmd sandbox.Command) (sandbox.Result, err
 			return sandbox.Result{}, stopped(ctx)
 		}
 	}
-	return run(ctx, p, cmd, b.groups)
+	return run(ctx, p, cmd, b.groups, b.gate(cmd))
 }
 
 // run starts an init for the plan and waits until it, and with it everything in
 // its namespaces, is dead.
-func run(ctx context.Context, p plan, cmd sandbox.Command, groups *cgroup.Place) (sandbox.Result, error) {
+func run(ctx context.Context, p plan, cmd sandbox.Command, groups *cgroup.Place, gate sandbox.Gate) (sandbox.Result, error) {
 	if ctx.Err() != nil {
 		return sandbox.Result{}, stopped(ctx)
 	}
@@ -83,7 +83,13 @@ func run(ctx context.Context, p plan, cmd sandbox.Command, groups *cgroup.Place)
 		return sandbox.Result{}, unavailable("cgroup", err)
 	}
 	defer group.remove()
-	in, err := start(streams, group, p.Lite != nil)
+	door, err := openDoor(gate, &p)
+	if err != nil {
+		streams.Abort()
+		return sandbox.Result{}, unavailable("network", err)
+	}
+	defer door.close()
+	in, err := start(streams, group, door, p.Lite != nil)
 	if err != nil {
 		streams.Abort()
 		return sandbox.Result{}, unavailable("namespaces", err)
@@ -92,13 +98,19 @@ func run(ctx context.Context, p plan, cmd sandbox.Command, groups *cgroup.Place)
 
 	ended := in.watch(ctx, cmd.Timeout)
 	failed := in.instruct(p)
+	if failed == nil {
+		if failed = door.open(); failed != nil {
+			in.kill()
+		}
+	}
 	code, waitErr := in.wait()
+	visits := door.close()
 	why := ended()
 	if code != shell.Killed+int(unix.SIGKILL) && !(in.lite && failed != nil) {
 		why = byItself // the kill came too late
 	}
 	stuck := streams.Wait(drainGrace)
-	result := sandbox.Result{ExitCode: code, TimedOut: why == byDeadline, Limit: group.reached(), Duration: time.Since(begin)}
+	result := sandbox.Result{ExitCode: code, TimedOut: why == byDeadline, Limit: group.reached(), Duration: time.Since(begin), Visits: visits}
 	switch {
 	case why == byContext:
 		return result, stopped(ctx)
@@ -193,7 +205,7 @@ func (in *initProcess) kill() {
 	time.AfterFunc(killGrace, func() { in.process.Kill() })
 }
 
-func start(streams *stdio.Streams, group *bounds, lite bool) (*initProcess, error) {
+func start(streams *stdio.Streams, group *bounds, door *door, lite bool) (*initProcess, error) {
 	planR, planW, err := os.Pipe()
 	if err != nil {
 		return nil, err
@@ -221,6 +233,7 @@ func start(streams *stdio.Streams, group *bounds, lite bool) (*initProcess, erro
 	default:
 		attr.Files = append(attr.Files, group.entries...)
 	}
+	attr.Files = append(attr.Files, door.theirs()...)
 	process, err := os.StartProcess("/proc/self/exe", []string{initName}, attr)
 	if err != nil {
 		planW.Close()

@@ -41,7 +41,7 @@ func Main() {
 }
 
 func initMain() int {
-	if err := closeInherited(groupFD + cgroup.MaxEntries); err != nil {
+	if err := closeInherited(groupFD + cgroup.MaxEntries + maxDoors); err != nil {
 		return report("close inherited descriptors", err)
 	}
 	unix.Prctl(unix.PR_SET_NAME, uintptr(unsafe.Pointer(&[]byte("mgx-init\x00")[0])), 0, 0, 0) // else "exe"
@@ -167,6 +167,7 @@ func (p plan) build() (stage string, err error) {
 		{"root", func() error { return p.fill(fds) }},
 		{"seal", sealRoot},
 		{"network", loopbackUp},
+		{"gate", p.handOutListener},
 		{"host name", func() error { return unix.Sethostname([]byte("mgx")) }},
 		{"keyring", newKeyring},
 		{"privileges", dropPrivileges},

@@ -130,7 +130,7 @@ func (b *box) plan(cmd sandbox.Command) (plan, error) {
 	p := b.base
 	p.Limits = b.limits
 	p.Args = cmd.Args
-	p.Env = sandbox.Environ(homeDir, tmpDir, b.spec.Env, cmd.Env)
+	p.Env = sandbox.Environ(homeDir, tmpDir, b.spec.Env, b.gateEnviron(cmd), cmd.Env)
 	p.Dir = cmd.Dir
 	if p.Dir == "" {
 		p.Dir = sandbox.Workspace

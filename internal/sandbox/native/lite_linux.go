@@ -99,6 +99,9 @@ func (d *lite) Open(_ context.Context, spec sandbox.Spec) (sandbox.Box, error) {
 	if err != nil || !info.IsDir() || !filepath.IsAbs(spec.Work) {
 		return nil, mgx.Errorf(mgx.KindUsage, "bad_workspace", "the workspace %q of a sandbox must be an existing directory with an absolute path", spec.Work)
 	}
+	if spec.Gate != nil {
+		return nil, sandbox.NoGate(sandbox.LevelLite)
+	}
 	w, err := liteWalls()
 	if err != nil {
 		return nil, err
@@ -196,7 +199,7 @@ func (b *liteBox) Run(ctx context.Context, cmd sandbox.Command) (sandbox.Result,
 		Walls:  b.walls,
 		Lite:   b.rules(merge(b.mounts, mounts), cmd.ReadOnly),
 	}
-	return run(ctx, p, cmd, b.groups)
+	return run(ctx, p, cmd, b.groups, nil)
 }
 
 // shownEtc are files of the host that a box with mounts has of its own.

@@ -21,6 +21,7 @@ type plan struct {
 	Dir    string
 	Limits sandbox.Limits
 	Walls  walls
+	Door   int             `json:",omitempty"` // descriptor by which the init hands out the gate's listener; 0: it has none
 	Lite   []landlock.Rule `json:",omitempty"` // of a box without namespaces; it has no mounts
 }
 

@@ -39,6 +39,9 @@ func (driver) Open(_ context.Context, spec sandbox.Spec) (sandbox.Box, error) {
 	if err != nil || !info.IsDir() || !filepath.IsAbs(spec.Work) {
 		return nil, mgx.Errorf(mgx.KindUsage, "bad_workspace", "the workspace %q of a sandbox must be an existing directory with an absolute path", spec.Work)
 	}
+	if spec.Gate != nil {
+		return nil, sandbox.NoGate(sandbox.LevelOff)
+	}
 	dir, err := os.MkdirTemp("", "mgx-off-")
 	if err != nil {
 		return nil, mgx.Errorf(mgx.KindConfig, "sandbox_state", "there is no room for temporary files: %w", err)

@@ -1,0 +1,133 @@
+//go:build amd64 || arm64 || riscv64
+
+package native
+
+import (
+	"errors"
+	"net"
+	"net/netip"
+	"os"
+
+	"golang.org/x/sys/unix"
+
+	"mgx/internal/sandbox"
+)
+
+// maxDoors is how many descriptors an init may get for its door.
+const maxDoors = 1
+
+// door is how the gate of a box comes to hear what its commands say. The init
+// listens in the network of the box, which nobody else is in, and hands that
+// listener out; what connects to it is accepted in ours. So nothing of the gate
+// runs in the box, and the box has no other way out. A nil door is none.
+type door struct {
+	gate     sandbox.Gate
+	inner    *os.File // the init's end, until it is started
+	outer    *os.File
+	finish   func() []sandbox.Visit
+	finished bool
+}
+
+func (b *box) gate(cmd sandbox.Command) sandbox.Gate {
+	if !cmd.Online {
+		return nil
+	}
+	return b.spec.Gate
+}
+
+func (b *box) gateEnviron(cmd sandbox.Command) []string {
+	if gate := b.gate(cmd); gate != nil {
+		return gate.Environ()
+	}
+	return nil
+}
+
+// openDoor tells the plan of the door, which follows the groups.
+func openDoor(gate sandbox.Gate, p *plan) (*door, error) {
+	if gate == nil {
+		return nil, nil
+	}
+	pair, err := unix.Socketpair(unix.AF_UNIX, unix.SOCK_SEQPACKET|unix.SOCK_CLOEXEC, 0)
+	if err != nil {
+		return nil, os.NewSyscallError("socketpair", err)
+	}
+	p.Door = groupFD + p.Walls.Groups
+	return &door{gate: gate, outer: os.NewFile(uintptr(pair[0]), "door"), inner: os.NewFile(uintptr(pair[1]), "door")}, nil
+}
+
+// theirs is what the init inherits.
+func (d *door) theirs() []*os.File {
+	if d == nil {
+		return nil
+	}
+	return []*os.File{d.inner}
+}
+
+// open takes the listener, which was sent before the command was started, and
+// has the gate serve it.
+func (d *door) open() error {
+	if d == nil {
+		return nil
+	}
+	l, err := d.receive()
+	if err != nil {
+		return unavailable("gate", err)
+	}
+	d.finish = d.gate.Serve(l)
+	return nil
+}
+
+func (d *door) receive() (net.Listener, error) {
+	rights := make([]byte, unix.CmsgSpace(4))
+	_, n, _, _, err := unix.Recvmsg(int(d.outer.Fd()), make([]byte, 1), rights, unix.MSG_DONTWAIT|unix.MSG_CMSG_CLOEXEC)
+	if err != nil {
+		return nil, os.NewSyscallError("recvmsg", err)
+	}
+	messages, err := unix.ParseSocketControlMessage(rights[:n])
+	if err != nil || len(messages) != 1 {
+		return nil, errors.Join(errors.New("the init handed out no listener"), err)
+	}
+	fds, err := unix.ParseUnixRights(&messages[0])
+	if err != nil || len(fds) != 1 {
+		return nil, errors.Join(errors.New("the init handed out no listener"), err)
+	}
+	f := os.NewFile(uintptr(fds[0]), "gate")
+	defer f.Close() // a listener has a copy of its own
+	return net.FileListener(f)
+}
+
+// close ends what the gate serves. It is called once everything in the box is
+// dead, and again by whoever gives up before.
+func (d *door) close() []sandbox.Visit {
+	if d == nil || d.finished {
+		return nil
+	}
+	d.finished = true
+	d.inner.Close()
+	d.outer.Close()
+	if d.finish == nil {
+		return nil
+	}
+	return d.finish()
+}
+
+// handOutListener is the init's part.
+func (p plan) handOutListener() error {
+	if p.Door == 0 {
+		return nil
+	}
+	defer unix.Close(p.Door)
+	fd, err := unix.Socket(unix.AF_INET, unix.SOCK_STREAM|unix.SOCK_CLOEXEC, 0)
+	if err != nil {
+		return os.NewSyscallError("socket", err)
+	}
+	defer unix.Close(fd)
+	at := netip.MustParseAddrPort(sandbox.GateAddress)
+	if err := unix.Bind(fd, &unix.SockaddrInet4{Addr: at.Addr().As4(), Port: int(at.Port())}); err != nil {
+		return os.NewSyscallError("bind", err)
+	}
+	if err := unix.Listen(fd, unix.SOMAXCONN); err != nil {
+		return os.NewSyscallError("listen", err)
+	}
+	return os.NewSyscallError("sendmsg", unix.Sendmsg(p.Door, []byte{0}, unix.UnixRights(fd), nil, 0))
+}
