@@ -127,6 +127,9 @@ type RunSettings struct {
 	Price        string        `json:"price,omitempty"`    // "IN,OUT" dollars per million tokens, from --price
 	InOrder      bool          `json:"in_order,omitempty"` // one tool call at a time, so that a repetition has the same order
 	Seed         *int64        `json:"seed,omitempty"`     // asked of models, with temperature 0; nil: neither
+
+	MCP         []MCPServer  `json:"mcp,omitempty"`         // servers of tools outside, in the order of their names
+	Attachments []Attachment `json:"attachments,omitempty"` // files the run was given besides its repository
 }
 
 // Phases of the team workflow, in order.

@@ -355,7 +355,7 @@ export interface RunChecksCompletedData {
 /**
  * Run created: One attempt at a task began. The first event of the run's stream.
  *
- * Version 1.2.0, kept for 90 days.
+ * Version 1.3.0, kept for 90 days.
  */
 export interface RunCreatedData {
   /** Sequence in that run's stream at which it was forked. */
@@ -377,6 +377,17 @@ export interface RunCreatedData {
   readonly settings: {
     /** Who decides on proposed effects: policy, a person, or nobody. */
     readonly approve: "ask" | "auto" | "never" | (string & {});
+    /** Files that the run was given besides its repository. */
+    readonly attachments?: readonly {
+      /** sha256:… of names, modes and contents. */
+      readonly digest: string;
+      /** How many files. */
+      readonly files: number;
+      /** Its directory among the attachments. */
+      readonly name: string;
+      /** Bytes of all files. */
+      readonly size: number;
+    }[];
     /** Branch to deliver to; absent: chosen by MGX. */
     readonly branch?: string;
     /** Cap on what model calls may cost, in US dollars */
@@ -391,6 +402,33 @@ export interface RunCreatedData {
     readonly max_tokens?: number;
     /** Model turns in the whole run. */
     readonly max_turns: number;
+    /** Servers of tools outside, as the operator set them up. Their secrets are not here: ${NAME} stands for a variable of whoever runs MGX. */
+    readonly mcp?: readonly {
+      /** Address ranges that may be called although they are not public. */
+      readonly allow?: readonly string[];
+      /** Arguments of the program. */
+      readonly args?: readonly string[];
+      /** Program that runs in the run's sandbox. */
+      readonly command?: string;
+      /** Effect classes by tool, or * for the others; of those not named here: network. */
+      readonly effects?: Readonly<Record<string, string>>;
+      /** Environment of the program, by name. */
+      readonly env?: Readonly<Record<string, string>>;
+      /** Headers of each request, by name. */
+      readonly headers?: Readonly<Record<string, string>>;
+      /** Its name; its tools are called mcp__name__tool. */
+      readonly name: string;
+      /** By tool: hash of how the operator has seen it described. */
+      readonly pins?: Readonly<Record<string, string>>;
+      /** Paths of the host that the program sees, read-only. */
+      readonly show?: readonly string[];
+      /** Longest that one call may take, in nanoseconds. */
+      readonly timeout_ns?: number;
+      /** Tools that may be offered; absent: each that is pinned. */
+      readonly tools?: readonly string[];
+      /** Address of a server that speaks streamable HTTP. */
+      readonly url?: string;
+    }[];
     /** Provider and model, as provider/model. */
     readonly model: string;
     /** Always plan, whatever the size. */
@@ -1030,7 +1068,7 @@ export const eventVersions: Readonly<Record<EventType, string>> = {
   "run.answered": "1.0.0",
   "run.checkpointed": "1.0.0",
   "run.checks.completed": "1.0.0",
-  "run.created": "1.2.0",
+  "run.created": "1.3.0",
   "run.delivered": "1.0.0",
   "run.noted": "1.0.0",
   "run.phase.changed": "1.0.0",
