@@ -34,7 +34,8 @@ var mayImport = map[string][]string{
 
 	"internal/event":               {"internal/lazy"},
 	"internal/event/cmd/contracts": {"internal/event"},
-	"internal/webhook":             {"internal/event"},
+	"internal/webhook":             {"internal/event", "internal/netguard"},
+	"internal/netguard":            {},
 	"internal/workflow":            {"internal/event"},
 	"internal/team": {
 		"internal/workflow", "internal/agent", "internal/git",
@@ -65,7 +66,8 @@ var mayImport = map[string][]string{
 	"internal/sandbox/view":        {"internal/sandbox"},
 	"internal/sandbox/docker":      {"internal/sandbox"},
 	"internal/sandbox/gvisor":      {"internal/sandbox"},
-	"internal/sandbox/sandboxtest": {"internal/sandbox"},
+	"internal/sandbox/egress":      {"internal/sandbox", "internal/netguard"},
+	"internal/sandbox/sandboxtest": {"internal/sandbox", "internal/sandbox/egress"},
 
 	"internal/git":             {"internal/sandbox"},
 	"internal/blob":            {},
