@@ -33,6 +33,8 @@ var backupTables = []backupTable{
 	{"webhook_deliveries", "webhook, event"},
 	{"webhook_attempts", "webhook, event, ord"},
 	{"gateway_keys", "id"},
+	{"audit_hashes", "workspace, idx"},
+	{"audit_checkpoints", "workspace, size"},
 	{"consumers", "name"},
 	{"consumer_dead", "consumer, event"},
 }

@@ -149,6 +149,9 @@ func (s *Store) normalEvent(e mgx.Event) (_ mgx.Event, err error) {
 	if len(e.Data) == 0 {
 		return e, mgx.Errorf(mgx.KindInternal, "bad_event", "event %s (%s) has no data", e.ID, e.Type)
 	}
+	if e, err = sealAudit(e); err != nil {
+		return e, err
+	}
 	if s.opts.Check != nil {
 		err = s.opts.Check(&e)
 	}

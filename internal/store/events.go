@@ -67,8 +67,11 @@ func (t *tx) append(e mgx.Event) (mgx.Event, error) {
 	if t.d.numbers {
 		t.log.position = e.Position
 	}
-	if e.Type == mgx.TaskCreated {
+	switch e.Type {
+	case mgx.TaskCreated:
 		err = t.createTask(e)
+	case mgx.AuditRecorded:
+		err = t.grow(e)
 	}
 	return e, err
 }
@@ -231,20 +234,11 @@ func (s *Store) read(ctx context.Context, q EventQuery, part span, limit int, p 
 		w.is("position <=", part.upTo)
 	}
 	query := `SELECT ` + eventColumns + ` FROM ` + part.from + w.String() + ` ORDER BY position LIMIT ` + w.arg(limit)
-	rows, err := s.reads.QueryContext(ctx, query, w.args...)
-	if err != nil {
-		return err
-	}
-	defer rows.Close()
-	for p.size < maxPage && rows.Next() {
-		e, err := scanEvent(rows)
-		if err != nil {
-			return err
-		}
+	return s.events(ctx, query, w.args, func(e mgx.Event) bool {
 		p.events = append(p.events, e)
 		p.size += len(e.Data)
-	}
-	return rows.Err()
+		return p.size < maxPage
+	})
 }
 
 func (q EventQuery) where() (*where, error) {

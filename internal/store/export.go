@@ -38,6 +38,8 @@ var exports = []exported{
 	{"budget_period", "budget_periods", "budget, starts_at", budgetsOf + `workspace = $1)`, budgetsOf + `scope = 'task' AND scope_id = $1)`, budgetsOf + `scope = 'run' AND scope_id = $1)`},
 	{"webhook", "webhooks", "id", ofWorkspace, "", ""},
 	{"gateway_key", "gateway_keys", "id", ofWorkspace, "", ""},
+	{"audit_hash", "audit_hashes", "workspace, idx", ofWorkspace, "", ""},
+	{"audit_checkpoint", "audit_checkpoints", "workspace, size", ofWorkspace, "", ""},
 	{"webhook_delivery", "webhook_deliveries", "webhook, position", `webhook IN (SELECT id FROM webhooks WHERE workspace = $1)`, eventsOf + taskOrStream + `)`, eventsOf + runOrStream + `)`},
 	{"webhook_attempt", "webhook_attempts", "webhook, event, ord", `webhook IN (SELECT id FROM webhooks WHERE workspace = $1)`, eventsOf + taskOrStream + `)`, eventsOf + runOrStream + `)`},
 	{"consumer_dead_letter", "consumer_dead", "consumer, position", ofWorkspace, eventsOf + taskOrStream + `)`, eventsOf + runOrStream + `)`},

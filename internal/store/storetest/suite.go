@@ -125,6 +125,8 @@ func Run(t *testing.T, create func(testing.TB) Opener) {
 		"CloseAnswers":          closeAnswers,
 		"Changed":               changed,
 		"TwoHandles":            twoHandles,
+		"AuditTree":             auditTree,
+		"AuditSealed":           auditSealed,
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()

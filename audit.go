@@ -1,0 +1,117 @@
+package mgx
+
+import (
+	"crypto/rand"
+	"crypto/sha256"
+	"encoding/binary"
+	"encoding/hex"
+	"encoding/json"
+	"strings"
+)
+
+// AuditRecorded is a security-relevant act: who did what to what, and whether they
+// were allowed. All such events of a workspace are one stream, and the store keeps
+// a Merkle tree over it, so that nobody can change one or take one away unseen.
+const AuditRecorded EventType = "audit.recorded"
+
+const auditPrefix = "audit_"
+
+// AuditStream is the stream of a workspace's audit entries. Only those are in it.
+func AuditStream(ws WorkspaceID) StreamID { return StreamID(auditPrefix + string(ws)) }
+
+// IsAudit reports whether a stream is one of audit entries.
+func (id StreamID) IsAudit() bool { return strings.HasPrefix(string(id), auditPrefix) }
+
+// Decisions of an audit entry.
+const (
+	AuditAllowed = "allowed" // and done, in the same transaction
+	AuditDenied  = "denied"  // not done
+)
+
+// AuditData is the data of an audit entry. What may say something about a person
+// is in Details alone, which can be erased: the tree holds only Commitment, a hash
+// that without Salt tells nothing of what it was made of.
+type AuditData struct {
+	Actor      string        `json:"actor"`    // id of a user or a key; "system"; "anonymous"
+	Action     string        `json:"action"`   // "resource.verb": "key.create"
+	Resource   string        `json:"resource"` // id of what it was done to
+	Decision   string        `json:"decision"` // AuditAllowed or AuditDenied
+	Reason     string        `json:"reason,omitempty"`
+	Request    string        `json:"request_id,omitempty"`
+	Commitment string        `json:"commitment"` // SHA-256 of Salt and Details, in hex; the store fills it
+	Salt       string        `json:"salt,omitempty"`
+	Details    *AuditDetails `json:"details,omitempty"`
+}
+
+// AuditDetails are the words of an audit entry.
+type AuditDetails struct {
+	From   string          `json:"from,omitempty"` // where the request came from: an address, "socket", "cli"
+	Agent  string          `json:"user_agent,omitempty"`
+	Before json.RawMessage `json:"before,omitempty"`
+	After  json.RawMessage `json:"after,omitempty"`
+}
+
+// NewAudit builds the event of an act. It goes into the same [Change] as the act
+// itself, so that neither is without the other.
+func NewAudit(ws WorkspaceID, d AuditData) Event {
+	if d.Details == nil {
+		d.Details = &AuditDetails{}
+	}
+	d.Salt = rand.Text()
+	e := NewEvent(AuditRecorded, d.committed())
+	e.Workspace, e.Stream = ws, AuditStream(ws)
+	return e
+}
+
+// Sealed is an audit entry whose commitment is to the details it has now. The
+// store calls it last, when secrets are redacted.
+func (e Event) Sealed() (Event, error) {
+	var d AuditData
+	if err := e.Decode(&d); err != nil {
+		return e, err
+	}
+	if e.Stream != AuditStream(e.Workspace) || d.Salt == "" || d.Details == nil {
+		return e, Errorf(KindInternal, "bad_audit", "audit entry %s was not made by NewAudit", e.ID)
+	}
+	data, err := json.Marshal(d.committed())
+	e.Data = data
+	return e, err
+}
+
+func (d AuditData) committed() AuditData {
+	d.Commitment = d.commitment()
+	return d
+}
+
+// commitment hashes the details as they are written.
+func (d AuditData) commitment() string {
+	details, err := json.Marshal(d.Details)
+	if err != nil {
+		return ""
+	}
+	sum := sha256.Sum256(append([]byte(d.Salt+"\x00"), details...))
+	return hex.EncodeToString(sum[:])
+}
+
+// Intact reports whether the details are those that were committed to, or were
+// erased.
+func (d AuditData) Intact() bool {
+	return d.Details == nil && d.Salt == "" || d.Commitment != "" && d.Commitment == d.commitment()
+}
+
+// AuditLeaf is what the tree hashes of an entry: all of it but its details, each
+// field after its length, so that no two entries spell the same.
+func AuditLeaf(e Event) ([]byte, error) {
+	var d AuditData
+	if err := e.Decode(&d); err != nil {
+		return nil, err
+	}
+	leaf := []byte("mgx audit 1\n")
+	leaf = binary.BigEndian.AppendUint64(leaf, uint64(e.Sequence))
+	leaf = binary.BigEndian.AppendUint64(leaf, uint64(e.Time.UnixMicro()))
+	for _, field := range []string{string(e.ID), string(e.Workspace), d.Actor, d.Action, d.Resource, d.Decision, d.Reason, d.Request, d.Commitment} {
+		leaf = binary.BigEndian.AppendUint32(leaf, uint32(len(field)))
+		leaf = append(leaf, field...)
+	}
+	return leaf, nil
+}

@@ -1,0 +1,156 @@
+package store
+
+import (
+	"context"
+	"fmt"
+	"strings"
+	"time"
+
+	"golang.org/x/mod/sumdb/tlog"
+
+	"mgx"
+)
+
+// sealAudit keeps streams of audit entries to audit entries, and these to what was
+// committed to after secrets were redacted.
+func sealAudit(e mgx.Event) (mgx.Event, error) {
+	switch {
+	case e.Type == mgx.AuditRecorded:
+		return e.Sealed()
+	case e.Stream.IsAudit():
+		return e, mgx.Errorf(mgx.KindInternal, "bad_event", "stream %s takes audit entries only, not %s", e.Stream, e.Type)
+	}
+	return e, nil
+}
+
+// grow adds an audit entry, which is numbered, to its workspace's tree.
+func (t *tx) grow(e mgx.Event) error {
+	leaf, err := mgx.AuditLeaf(e)
+	if err != nil {
+		return err
+	}
+	n := e.Sequence - 1
+	read := tlog.HashReaderFunc(func(at []int64) ([]tlog.Hash, error) {
+		return readHashes(e.Workspace, at, func(query string, args []any, each func(scanner) error) error {
+			rows, err := t.conn.QueryContext(t.ctx, query, args...)
+			if err != nil {
+				return err
+			}
+			defer rows.Close()
+			for rows.Next() {
+				if err := each(rows); err != nil {
+					return err
+				}
+			}
+			return rows.Err()
+		})
+	})
+	hashes, err := tlog.StoredHashes(n, leaf, read)
+	if err != nil {
+		return err
+	}
+	for i, h := range hashes {
+		if _, err := t.exec(`INSERT INTO audit_hashes (workspace, idx, hash) VALUES ($1, $2, $3)`, string(e.Workspace), tlog.StoredHashIndex(0, n)+int64(i), h.String()); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// readHashes reads the hashes at the given places of a workspace's tree.
+func readHashes(ws mgx.WorkspaceID, at []int64, query func(string, []any, func(scanner) error) error) ([]tlog.Hash, error) {
+	if len(at) == 0 {
+		return nil, nil
+	}
+	args := []any{string(ws)}
+	var in strings.Builder
+	for i, idx := range at {
+		if i > 0 {
+			in.WriteString(", ")
+		}
+		args = append(args, idx)
+		fmt.Fprintf(&in, "$%d", len(args))
+	}
+	found := make(map[int64]tlog.Hash, len(at))
+	err := query(`SELECT idx, hash FROM audit_hashes WHERE workspace = $1 AND idx IN (`+in.String()+`)`, args, func(row scanner) error {
+		var idx int64
+		var text string
+		if err := row.Scan(&idx, &text); err != nil {
+			return err
+		}
+		h, err := tlog.ParseHash(text)
+		found[idx] = h
+		return err
+	})
+	if err != nil {
+		return nil, err
+	}
+	out := make([]tlog.Hash, len(at))
+	for i, idx := range at {
+		h, ok := found[idx]
+		if !ok {
+			return nil, mgx.Errorf(mgx.KindConfig, CodeCorrupt, "hash %d of the audit log of %s is missing: it was tampered with, or the database is damaged; see: mgx audit verify", idx, ws)
+		}
+		out[i] = h
+	}
+	return out, nil
+}
+
+// MaxAuditHashes is how many hashes one call of AuditHashes reads.
+const MaxAuditHashes = 500
+
+// AuditHashes reads hashes of a workspace's tree, by where tlog stores them. One
+// that is missing is an error with CodeCorrupt.
+func (s *Store) AuditHashes(ctx context.Context, ws mgx.WorkspaceID, at []int64) ([]tlog.Hash, error) {
+	var out []tlog.Hash
+	for len(at) > 0 {
+		n := min(len(at), MaxAuditHashes)
+		part, err := readHashes(ws, at[:n], func(query string, args []any, each func(scanner) error) error {
+			_, err := list(ctx, s, func(row scanner) (struct{}, error) { return struct{}{}, each(row) }, query, args...)
+			return err
+		})
+		if err != nil {
+			return nil, err
+		}
+		out, at = append(out, part...), at[n:]
+	}
+	return out, nil
+}
+
+// AuditSize is how many leaves a workspace's tree has. An entry whose leaf is in
+// the tree is in the log at once, or a little later where a sequencer numbers it.
+func (s *Store) AuditSize(ctx context.Context, ws mgx.WorkspaceID) (int64, error) {
+	stored, _, err := get(ctx, s, scanCount, `SELECT COALESCE(MAX(idx), -1) + 1 FROM audit_hashes WHERE workspace = $1`, string(ws))
+	n := stored / 2 // of n leaves there are less than 2n hashes
+	for tlog.StoredHashCount(n) < stored {
+		n++
+	}
+	return n, err
+}
+
+// AuditCheckpoint is a signed statement of how a workspace's audit log stood.
+type AuditCheckpoint struct {
+	Workspace mgx.WorkspaceID `json:"workspace_id"`
+	Size      int64           `json:"size"` // entries
+	Note      string          `json:"note"` // signed, as golang.org/x/mod/sumdb/note writes it
+	CreatedAt time.Time       `json:"created_at"`
+}
+
+// SaveAuditCheckpoint keeps a checkpoint; the first of a size stays.
+func (s *Store) SaveAuditCheckpoint(ctx context.Context, c AuditCheckpoint) error {
+	return s.write(ctx, func(t *tx) error {
+		_, err := t.exec(`INSERT INTO audit_checkpoints (workspace, size, note, created_at) VALUES ($1, $2, $3, $4) ON CONFLICT (workspace, size) DO NOTHING`,
+			string(c.Workspace), c.Size, c.Note, micros(utc(c.CreatedAt)))
+		return err
+	})
+}
+
+// AuditCheckpoints lists the checkpoints of a workspace, oldest first.
+func (s *Store) AuditCheckpoints(ctx context.Context, ws mgx.WorkspaceID) ([]AuditCheckpoint, error) {
+	return list(ctx, s, func(row scanner) (c AuditCheckpoint, err error) {
+		var at int64
+		err = row.Scan(&c.Workspace, &c.Size, &c.Note, &at)
+		c.CreatedAt = time.UnixMicro(at).UTC()
+		return c, err
+	}, `SELECT workspace, size, note, created_at FROM audit_checkpoints WHERE workspace = $1 ORDER BY size`, string(ws))
+}
