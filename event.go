@@ -54,6 +54,7 @@ const (
 	RunDelivered       EventType = "run.delivered"
 	RunNoted           EventType = "run.noted"
 
+	AgentBriefed EventType = "agent.briefed"
 	AgentMessage EventType = "agent.message"
 	ToolCalled   EventType = "tool.call"
 	ToolReturned EventType = "tool.result"

@@ -232,6 +232,21 @@ type AgentMessageData struct {
 	Text         string   `json:"text"`
 	ToolCalls    []string `json:"tool_calls,omitempty"` // names
 	Tokens       *Usage   `json:"tokens,omitempty"`
+	Label        *Label   `json:"label,omitempty"` // of all that the model had been given
+}
+
+// AgentBriefedData says what MGX itself gave an agent to read.
+type AgentBriefedData struct {
+	AgentRole    string        `json:"agent_role"`
+	Conversation string        `json:"conversation"`
+	Items        []ContextItem `json:"items,omitempty"`
+}
+
+// ContextItem is one text that an agent was given.
+type ContextItem struct {
+	What  string `json:"what"` // task, AGENTS.md, overview, plan, diff, findings, …
+	Bytes int    `json:"bytes"`
+	Label Label  `json:"label"`
 }
 
 type ToolCallData struct {
@@ -244,6 +259,8 @@ type ToolCallData struct {
 	SandboxID    string `json:"sandbox_id,omitempty"`
 	SandboxLevel string `json:"sandbox_level"`
 	TimeoutMS    int64  `json:"timeout_ms,omitempty"`
+	Conversation string `json:"conversation,omitempty"`
+	Label        *Label `json:"label,omitempty"` // of all that the model had been given when it made the call
 }
 
 type ToolResultData struct {
@@ -254,6 +271,7 @@ type ToolResultData struct {
 	Output     string `json:"output"` // bounded
 	ExitCode   *int   `json:"exit_code,omitempty"`
 	Tree       string `json:"tree,omitempty"` // checkpoint after the call, where files could change
+	Label      *Label `json:"label,omitempty"`
 }
 
 type LLMCallData struct {
@@ -272,6 +290,7 @@ type LLMCallData struct {
 
 	Cached  bool         `json:"cached,omitempty"`  // the answer is one that was kept; it cost nothing
 	Routing *RoutingData `json:"routing,omitempty"` // absent: the model was asked for by name
+	Label   *Label       `json:"label,omitempty"`   // of all that the model was given
 }
 
 // RoutingData says which model a call went to, and why.

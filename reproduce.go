@@ -1,8 +1,10 @@
 package mgx
 
 import (
+	"crypto/rand"
 	"crypto/sha256"
 	"encoding/binary"
+	"encoding/hex"
 	"fmt"
 	"sync"
 	"sync/atomic"
@@ -52,6 +54,18 @@ func newRecordID[T ~string](prefix string) T {
 		return NewID[T](prefix)
 	}
 	return T(prefix + "_" + crockford(r.draw(prefix)))
+}
+
+// NewSecret is a text of 128 random bits that a run keeps to itself. A process
+// that reproduces a run draws it from the seed, which nothing in a repository can
+// know.
+func NewSecret() string {
+	if r := reproduced.Load(); r != nil {
+		b := r.draw("secret")
+		sum := sha256.Sum256(fmt.Appendf(b[:0:0], "%s\x00secret\x00%x", r.seed, b))
+		return hex.EncodeToString(sum[:16])
+	}
+	return rand.Text()
 }
 
 // draw makes the next identifier of a kind. They sort in the order drawn.

@@ -76,7 +76,7 @@ func (c *Conversation) account(b *batch, p *planned) {
 	}
 	b.changed = b.changed || p.out.Tree != ""
 	b.seen = append(b.seen, observe(p.call, r, p.out.Tree))
-	b.message.Parts = append(b.message.Parts, llm.Part{Result: &llm.ToolResult{
+	b.message.Parts = append(b.message.Parts, llm.Part{Label: c.resultLabel(p), Result: &llm.ToolResult{
 		CallID: p.call.ID, Name: p.call.Name, Text: r.Text, IsError: r.Status != tool.Success,
 	}})
 }
@@ -96,14 +96,19 @@ func (c *Conversation) runGroup(group []*planned, first int) error {
 
 func (c *Conversation) runOne(h Host, p *planned, i int) error {
 	step := c.step(fmt.Sprintf("%d-%s", i+1, stepWord(p.call.Name)))
+	call := Call{
+		ID: p.call.ID, Name: p.call.Name, Tool: p.tool, Args: p.args, Denied: p.denied,
+		Role: c.spec.Role, Conversation: c.spec.Conversation, Label: c.label,
+	}
 	var err error
 	switch {
 	case p.denied != "":
-		p.out, err = h.Call(step, Call{ID: p.call.ID, Name: p.call.Name, Args: p.args, Role: c.spec.Role, Denied: p.denied})
+		p.out, err = h.Call(step, call)
 	case p.answer != nil:
 	case p.tool != nil:
-		p.out, err = h.Call(step, Call{ID: p.call.ID, Name: p.call.Name, Tool: p.tool, Args: p.args, Role: c.spec.Role})
+		p.out, err = h.Call(step, call)
 	default:
+		p.out.Label = &mgx.Label{}
 		p.out.Result, err = c.control(h, step, p)
 	}
 	return err
@@ -169,6 +174,7 @@ func (c *Conversation) control(h Host, step string, p *planned) (tool.Result, er
 				return *failure("That would be more than %d questions in all. Decide, and say what you assumed when you finish.", maxQuestions), nil
 			}
 			answer, err := h.Ask(step, questionText(a.Questions))
+			p.out.Label = &mgx.Label{Sources: []string{mgx.SourceUser}}
 			return success(answer), err
 		})
 	}

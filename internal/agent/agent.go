@@ -45,28 +45,32 @@ type Host interface {
 
 // Call is one tool call, checked and ready to run; or refused.
 type Call struct {
-	ID     string
-	Tool   tool.Tool
-	Args   json.RawMessage
-	Role   string
-	Denied string // when set, do not run it: record the refusal with this sentence
-	Name   string // as the model wrote it
+	ID           string
+	Tool         tool.Tool
+	Args         json.RawMessage
+	Role         string
+	Conversation string
+	Label        mgx.Label // of all that the model had been given when it made the call
+	Denied       string    // when set, do not run it: record the refusal with this sentence
+	Name         string    // as the model wrote it
 }
 
 // Outcome is what a call did. Tree is the state of the files afterwards, empty
-// when they cannot have changed.
+// when they cannot have changed. Label says where the result came from; without
+// one it counts as untrusted and private.
 type Outcome struct {
 	Result tool.Result `json:"result"`
 	Tree   string      `json:"tree,omitempty"`
+	Label  *mgx.Label  `json:"label,omitempty"`
 }
 
 // Spec describes an agent.
 type Spec struct {
 	Role         string
-	Conversation string // unique name within the run
-	Model        string // provider/model
-	System       string // instructions
-	Opening      string // the first message: task, rules, environment; never compacted
+	Conversation string  // unique name within the run
+	Model        string  // provider/model
+	System       string  // instructions
+	Opening      []Piece // the first message: task, rules, environment; never compacted
 	Tools        []tool.Tool
 	Controls     []tool.Spec // which of the loop's own tools: note, update_plan, ask
 	Forbidden    []string    // tools that exist but not for this role: refused rather than unknown
@@ -98,6 +102,7 @@ type Conversation struct {
 	host    Host
 	plan    *mgx.Plan
 	history []llm.Message
+	label   mgx.Label // of all that was ever in it
 	turns   int
 	asks    int
 	notes   []string
@@ -110,13 +115,13 @@ type Conversation struct {
 // New opens a conversation.
 func New(h Host, s Spec) *Conversation {
 	c := &Conversation{spec: s, host: h, plan: s.Plan}
-	c.say(s.Opening)
+	c.say(s.Opening...)
 	return c
 }
 
 // Say adds a message from the workflow, such as failing checks or a review.
-func (c *Conversation) Say(text string) {
-	c.say(text)
+func (c *Conversation) Say(pieces ...Piece) {
+	c.say(pieces...)
 	c.seen.reset()
 }
 
@@ -126,8 +131,9 @@ func (c *Conversation) Turns() int { return c.turns }
 // Plan is the plan as the agent last left it; nil when there is none.
 func (c *Conversation) Plan() *mgx.Plan { return c.plan }
 
-func (c *Conversation) say(text string) {
-	part := llm.Part{Text: text}
+func (c *Conversation) say(pieces ...Piece) {
+	part := together(pieces)
+	c.label = c.label.Join(*part.Label)
 	if n := len(c.history); n > 0 && c.history[n-1].Role == llm.User {
 		last := &c.history[n-1]
 		last.Parts = append(slices.Clone(last.Parts), part)
@@ -156,7 +162,7 @@ func (c *Conversation) Run() (json.RawMessage, error) {
 		if err := refused(resp); err != nil {
 			return nil, err
 		}
-		c.history = append(c.history, resp.Message)
+		c.history = append(c.history, labelled(resp.Message, c.label))
 		if len(calls) == 0 {
 			if textOf(resp.Message) == "" || resp.Finish == llm.FinishLength {
 				if empty++; empty >= maxEmpty {
@@ -189,7 +195,7 @@ func (c *Conversation) Run() (json.RawMessage, error) {
 				return batch.finish, nil
 			}
 			rejected++
-			c.say("Not finished yet: " + why)
+			c.say(Piece{Text: "Not finished yet: " + why, Label: c.label})
 		}
 		if err := c.supervise(batch); err != nil {
 			return nil, err
@@ -234,6 +240,7 @@ func (c *Conversation) request() *llm.Request {
 		AgentRole:    c.spec.Role,
 		Conversation: c.spec.Conversation,
 	}
+	req.Label = c.labelOf(req.Messages)
 	for _, t := range c.spec.Tools {
 		s := t.Spec()
 		req.Tools = append(req.Tools, llm.ToolSpec{Name: s.Name, Description: s.Description, Schema: s.Schema})
@@ -253,11 +260,11 @@ func (c *Conversation) controls() []tool.Spec {
 func (c *Conversation) nudge(resp *llm.Response) error {
 	switch {
 	case resp.Finish == llm.FinishLength:
-		c.say("Your answer was cut at the length limit. Go on in smaller pieces: one tool call at a time.")
+		c.say(own("Your answer was cut at the length limit. Go on in smaller pieces: one tool call at a time."))
 	case textOf(resp.Message) == "":
-		c.say("Your answer was empty. Call a tool, or call " + c.spec.Finish.Name + " if the work is complete.")
+		c.say(own("Your answer was empty. Call a tool, or call " + c.spec.Finish.Name + " if the work is complete."))
 	default:
-		c.say("You described something but called no tool, so nothing happened. Act by calling tools; when the work is complete, call " + c.spec.Finish.Name + ".")
+		c.say(own("You described something but called no tool, so nothing happened. Act by calling tools; when the work is complete, call " + c.spec.Finish.Name + "."))
 	}
 	return c.judge(c.seen.monologue())
 }

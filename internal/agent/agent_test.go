@@ -113,7 +113,7 @@ var finishSpec = tool.FinishSpec(json.RawMessage(`{"type":"object","properties":
 
 func spec(tools ...tool.Tool) Spec {
 	return Spec{
-		Role: "tester", Conversation: "test", Model: "scripted/x", System: "be good", Opening: "the task",
+		Role: "tester", Conversation: "test", Model: "scripted/x", System: "be good", Opening: []Piece{own("the task")},
 		Tools: tools, Controls: tool.ControlSpecs(), Finish: finishSpec, MaxTurns: 50, MaxOutput: 1000, Window: 100_000,
 	}
 }

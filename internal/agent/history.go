@@ -5,6 +5,7 @@ import (
 	"slices"
 	"strings"
 
+	"mgx"
 	"mgx/internal/llm"
 )
 
@@ -97,7 +98,7 @@ func (c *Conversation) summarise(end int) error {
 	c.compact++
 	req := c.request()
 	req.Tools, req.ToolChoice = nil, "none"
-	req.Messages = append(llm.Repair(flatten(c.history[:end])), llm.Message{Role: llm.User, Parts: []llm.Part{{Text: summaryRequest}}})
+	req.Messages = append(llm.Repair(flatten(c.history[:end])), llm.Message{Role: llm.User, Parts: []llm.Part{{Text: summaryRequest, Label: &mgx.Label{}}}})
 	req.Messages = llm.Repair(req.Messages)
 	resp, err := c.host.Turn(c.step(fmt.Sprintf("summary-%d", c.compact)), req)
 	if err != nil {
@@ -114,7 +115,7 @@ func (c *Conversation) summarise(end int) error {
 		summary += "\n\nThe plan as it stands:\n" + PlanText(*c.plan)
 	}
 	head := llm.Message{Role: llm.User, Parts: append(slices.Clone(c.history[0].Parts[:1]),
-		llm.Part{Text: "Earlier work in this conversation, summed up. What is marked DONE or DECIDED stays so; go on with the next step.\n\n" + summary})}
+		llm.Part{Label: new(c.label), Text: "Earlier work in this conversation, summed up. What is marked DONE or DECIDED stays so; go on with the next step.\n\n" + summary})}
 	c.history = append([]llm.Message{head}, c.history[end:]...)
 	return nil
 }
@@ -134,11 +135,11 @@ func flatten(history []llm.Message) []llm.Message {
 		for _, p := range m.Parts {
 			switch {
 			case p.Text != "":
-				flat.Parts = append(flat.Parts, llm.Part{Text: p.Text})
+				flat.Parts = append(flat.Parts, llm.Part{Label: p.Label, Text: p.Text})
 			case p.Call != nil:
-				flat.Parts = append(flat.Parts, llm.Part{Text: fmt.Sprintf("[called %s %s]", p.Call.Name, clip(p.Call.Args, 2000))})
+				flat.Parts = append(flat.Parts, llm.Part{Label: p.Label, Text: fmt.Sprintf("[called %s %s]", p.Call.Name, clip(p.Call.Args, 2000))})
 			case p.Result != nil:
-				flat.Parts = append(flat.Parts, llm.Part{Text: fmt.Sprintf("[%s returned]\n%s", p.Result.Name, clip(p.Result.Text, 2000))})
+				flat.Parts = append(flat.Parts, llm.Part{Label: p.Label, Text: fmt.Sprintf("[%s returned]\n%s", p.Result.Name, clip(p.Result.Text, 2000))})
 			}
 		}
 		out = append(out, flat)

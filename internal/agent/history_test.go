@@ -87,14 +87,14 @@ func TestCompactionKeepsWhatItMust(t *testing.T) {
 			return tool.Result{Status: tool.Success, Text: args + "\n" + strings.Repeat("line\n", lines)}
 		}}
 		s := spec(big)
-		s.Opening, s.Window, s.MaxTurns = "THE TASK AND THE RULES", window, 200
+		s.Opening, s.Window, s.MaxTurns = []Piece{own("THE TASK "), own("AND THE RULES")}, window, 200
 		worked := 0
 		d := &desk{}
 		d.model = func(n int, req *llm.Request) (*llm.Response, error) {
 			if problem := whole(req.Messages); problem != "" {
 				t.Fatalf("turn %d: %s", n, problem)
 			}
-			if req.Messages[0].Parts[0].Text != s.Opening {
+			if req.Messages[0].Parts[0].Text != "THE TASK AND THE RULES" {
 				t.Fatalf("turn %d: the opening is gone: %+v", n, req.Messages[0])
 			}
 			if req.ToolChoice == "none" {

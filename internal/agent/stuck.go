@@ -129,7 +129,7 @@ func (c *Conversation) judge(problem string) error {
 	if c.seen.warned > 2 {
 		return ended("stuck", "the %s is stuck: %s, also after warnings", c.spec.Role, problem)
 	}
-	c.say(fmt.Sprintf("You seem to be stuck: %s. Do something different: read the latest output again, question your assumption, or try another way. If it cannot be done, call %s and say why. (warning %d of 2)",
-		problem, c.spec.Finish.Name, c.seen.warned))
+	c.say(Piece{Label: c.label, Text: fmt.Sprintf("You seem to be stuck: %s. Do something different: read the latest output again, question your assumption, or try another way. If it cannot be done, call %s and say why. (warning %d of 2)",
+		problem, c.spec.Finish.Name, c.seen.warned)})
 	return c.host.Warn(c.step("stuck"), fmt.Sprintf("%s: %s; warned", c.spec.Role, problem))
 }

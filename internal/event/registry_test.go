@@ -28,7 +28,7 @@ var payloads = map[mgx.EventType]any{
 	mgx.RunCreated: mgx.RunCreatedData{}, mgx.RunPhaseChanged: mgx.PhaseData{}, mgx.RunPlanUpdated: mgx.PlanUpdatedData{},
 	mgx.RunCheckpointed: mgx.CheckpointData{}, mgx.RunChecksCompleted: mgx.ChecksData{}, mgx.RunReviewCompleted: mgx.ReviewData{},
 	mgx.RunAnswered: mgx.AnsweredData{}, mgx.RunDelivered: mgx.DeliveredData{}, mgx.RunNoted: mgx.NotedData{},
-	mgx.AgentMessage: mgx.AgentMessageData{}, mgx.ToolCalled: mgx.ToolCallData{}, mgx.ToolReturned: mgx.ToolResultData{},
+	mgx.AgentBriefed: mgx.AgentBriefedData{}, mgx.AgentMessage: mgx.AgentMessageData{}, mgx.ToolCalled: mgx.ToolCallData{}, mgx.ToolReturned: mgx.ToolResultData{},
 	mgx.LLMCallCompleted: mgx.LLMCallData{}, mgx.LLMProviderError: mgx.ProviderErrorData{},
 	mgx.WorkflowStarted: mgx.WorkflowStartedData{}, mgx.WorkflowStepStarted: mgx.StepStartedData{}, mgx.WorkflowStepCompleted: mgx.StepCompletedData{},
 	mgx.WorkflowWaiting: mgx.WaitingData{}, mgx.WorkflowResumed: mgx.ResumedData{}, mgx.WorkflowCompleted: mgx.WorkflowCompletedData{},
@@ -460,7 +460,7 @@ func TestPromisedTypes(t *testing.T) {
 	t.Parallel()
 	promised := map[mgx.EventType]int{
 		"task.created": 90, "task.started": 90, "task.completed": 90, "task.error": 365, "task.cancelled": 90,
-		"agent.message": 30, "tool.call": 90, "tool.result": 90, "artifact.created": 90, "artifact.updated": 90,
+		"agent.briefed": 90, "agent.message": 30, "tool.call": 90, "tool.result": 90, "artifact.created": 90, "artifact.updated": 90,
 		"workflow.started": 90, "workflow.step.started": 90, "workflow.step.completed": 90, "workflow.completed": 90,
 		"workflow.approval.requested": 90, "workflow.approval.decided": 90,
 		"system.resource.warning": 30, "system.resource.critical": 90,

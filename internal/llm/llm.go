@@ -31,12 +31,16 @@ type Message struct {
 	Parts []Part `json:"parts"`
 }
 
-// Part is one piece of a message: exactly one of its fields is set.
+// Part is one piece of a message: exactly one of its fields is set, besides Label.
 type Part struct {
 	Text   string      `json:"text,omitempty"`
 	Call   *ToolCall   `json:"call,omitempty"`   // in assistant messages
 	Result *ToolResult `json:"result,omitempty"` // in tool messages
 	Opaque *Opaque     `json:"opaque,omitempty"` // in assistant messages
+
+	// Label says where the piece came from; nil: nobody knows. Never sent to a
+	// provider, nor part of what a call is recorded or kept under.
+	Label *mgx.Label `json:"-"`
 }
 
 // ToolCall is a model's request to run a tool.
@@ -94,6 +98,7 @@ type Request struct {
 	Pass         *Pass           `json:"-"`            // the request as a client of the gateway wrote it; nil: it comes from within
 	Workspace    mgx.WorkspaceID `json:"-"`            // whose limits count, and whose kept answers may be used
 	Run          mgx.RunID       `json:"-"`
+	Label        mgx.Label       `json:"-"` // join of all that the model is given
 	TaskSize     string          `json:"-"` // XS to XL; empty: not known
 	Prefer       string          `json:"-"` // provider/model that the conversation worked on before, see Response.Route
 	// Final says that what was shown cannot be taken back: after the first

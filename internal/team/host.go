@@ -37,6 +37,7 @@ func (h host) Turn(step string, req *llm.Request) (*llm.Response, error) {
 	if err := h.r.mayTurn(); err != nil {
 		return nil, err
 	}
+	h.r.saw(req.Conversation, req.Label)
 	in := turnInput{System: req.System, Messages: req.Messages}
 	for _, t := range req.Tools {
 		in.Tools = append(in.Tools, t.Name)
@@ -84,6 +85,7 @@ func (h host) call(s *workflow.StepContext, req *llm.Request) (*llm.Response, er
 			Usage: usage, CostUSD: res.Cost, PriceKnown: res.PriceKnown, PriceVersion: res.PriceVersion,
 			DurationMS: res.Duration.Milliseconds(), FirstTokenMS: res.FirstToken.Milliseconds(),
 			Finish: string(res.Response.Finish), Attempts: res.Attempts, Step: s.Name(), Cached: res.Cached, Routing: routing(res.Decision),
+			Label: &req.Label,
 		}),
 		h.event(s, req, mgx.AgentMessage, message(req, res.Response)),
 	)
@@ -150,7 +152,7 @@ func (h host) event(s *workflow.StepContext, req *llm.Request, typ mgx.EventType
 func message(req *llm.Request, resp *llm.Response) mgx.AgentMessageData {
 	m := mgx.AgentMessageData{
 		Role: string(llm.Assistant), AgentRole: req.AgentRole, Conversation: req.Conversation,
-		Index: len(req.Messages), Tokens: &resp.Usage,
+		Index: len(req.Messages), Tokens: &resp.Usage, Label: &req.Label,
 	}
 	for _, p := range resp.Message.Parts {
 		m.Text += p.Text
@@ -215,6 +217,7 @@ func (h host) called(call agent.Call) mgx.ToolCallData {
 		CallID: call.ID, Name: call.Name, Effect: effectOf(call.Name), AgentRole: call.Role,
 		Arguments: bounded(string(call.Args), 64<<10), Summary: tool.Summary(call.Name, call.Args),
 		SandboxLevel: string(h.r.site.Box.Level()), SandboxID: string(h.c.Scope().Run),
+		Conversation: call.Conversation, Label: new(h.label(call.Conversation)),
 	}
 }
 
@@ -231,8 +234,9 @@ func (h host) runTool(s *workflow.StepContext, call agent.Call) (agent.Outcome, 
 	var out agent.Outcome
 	start := time.Now()
 	if call.Denied != "" {
-		out.Result = tool.Result{Status: tool.Denied, Text: call.Denied}
+		out.Result, out.Label = tool.Result{Status: tool.Denied, Text: call.Denied}, &mgx.Label{}
 	} else {
+		out.Label = new(labelOf(call.Tool.Spec()))
 		ws := h.r.site.Files
 		ws.ReadOnly = h.readOnly
 		ws.Step = s.Name()
@@ -251,7 +255,7 @@ func (h host) runTool(s *workflow.StepContext, call agent.Call) (agent.Outcome, 
 	h.log(s, call.Role).InfoContext(s, "tool call", "tool", call.Name, "status", out.Result.Status, "duration", out.Result.Duration)
 	s.Emit(s.Scope().Event(mgx.ToolReturned, mgx.ToolResultData{
 		CallID: call.ID, Name: call.Name, Status: string(out.Result.Status), DurationMS: out.Result.Duration.Milliseconds(),
-		Output: bounded(out.Result.Text, 64<<10), ExitCode: out.Result.ExitCode, Tree: out.Tree,
+		Output: bounded(out.Result.Text, 64<<10), ExitCode: out.Result.ExitCode, Tree: out.Tree, Label: out.Label,
 	}))
 	return out, nil
 }

@@ -25,10 +25,13 @@ type run struct {
 	tree string // the files as the last recorded step left them
 	size string // of the task, once it is sorted
 
+	planned mgx.Label // of the plan, once there is one
+
 	mu     sync.Mutex
 	turns  int
 	usage  mgx.Usage
-	routes map[string]string // by conversation: the model that answered last
+	routes map[string]string    // by conversation: the model that answered last
+	labels map[string]mgx.Label // by conversation: of all that its models were given
 
 	site *Site // only when steps really run
 }
@@ -125,7 +128,7 @@ func (r *run) work() (mgx.TaskResult, error) {
 // cast is a conversation to open: who, under which name, with what to do.
 type cast struct {
 	role, name string
-	opening    string
+	opening    []agent.Piece
 	finish     tool.Spec
 	readOnly   bool
 	plan       *mgx.Plan
@@ -140,6 +143,9 @@ func (r *run) agent(a cast) (*agent.Conversation, error) {
 	}
 	tools, controls, forbidden, err := role.gear()
 	if err != nil {
+		return nil, err
+	}
+	if err := r.briefed(a.name+"/brief", a.name, a.role, a.opening); err != nil {
 		return nil, err
 	}
 	return agent.New(host{c: r.c, r: r, readOnly: a.readOnly}, agent.Spec{
@@ -168,7 +174,7 @@ func (r *run) triage() (triaged, error) {
 	if err := r.phase(mgx.PhaseTriage, ""); err != nil {
 		return triaged{}, err
 	}
-	c, err := r.agent(cast{role: "triage", name: "triage", opening: r.opening("", "Sort this task."), finish: triageFinish, readOnly: true})
+	c, err := r.agent(cast{role: "triage", name: "triage", opening: r.opening("Sort this task."), finish: triageFinish, readOnly: true})
 	if err != nil {
 		return triaged{}, err
 	}
@@ -194,7 +200,7 @@ func (r *run) plan(t triaged) (*mgx.Plan, error) {
 	if err := r.phase(mgx.PhasePlan, "size "+t.Size); err != nil {
 		return nil, err
 	}
-	c, err := r.agent(cast{role: "planner", name: "planner", opening: r.opening("", "Plan this task."), finish: planFinish, readOnly: true})
+	c, err := r.agent(cast{role: "planner", name: "planner", opening: r.opening("Plan this task."), finish: planFinish, readOnly: true})
 	if err != nil {
 		return nil, err
 	}
@@ -202,6 +208,7 @@ func (r *run) plan(t triaged) (*mgx.Plan, error) {
 	if err != nil {
 		return nil, err
 	}
+	r.planned = c.Label()
 	plan := p.plan()
 	if err := r.publishPlan(r.c, "plan/proposed", plan); err != nil {
 		return nil, err
@@ -235,7 +242,7 @@ func (r *run) answer() (mgx.TaskResult, error) {
 	if err := r.phase(mgx.PhaseImplement, "answering a question"); err != nil {
 		return mgx.TaskResult{}, err
 	}
-	c, err := r.agent(cast{role: "answerer", name: "answerer", opening: r.opening("", "Answer this question."), finish: answerFinish, readOnly: true})
+	c, err := r.agent(cast{role: "answerer", name: "answerer", opening: r.opening("Answer this question."), finish: answerFinish, readOnly: true})
 	if err != nil {
 		return mgx.TaskResult{}, err
 	}

@@ -35,6 +35,7 @@ type Spec struct {
 	Description string          // from the .md beside the code
 	Schema      json.RawMessage // of an object; arguments are validated against it before Call
 	Effect      Effect
+	Source      string // where its results come from, such as "mcp:SERVER"; empty: as the effect says
 }
 
 // Tool is something an agent can call.

@@ -1,0 +1,69 @@
+package agent
+
+import (
+	"slices"
+	"strings"
+
+	"mgx"
+	"mgx/internal/llm"
+)
+
+// Piece is a text and what is known of where it came from. The zero label is for
+// words of our own.
+type Piece struct {
+	What  string // names it for people; empty for words of our own
+	Text  string
+	Label mgx.Label
+}
+
+func own(text string) Piece { return Piece{Text: text} }
+
+// together makes one part of a message from pieces, which carries their join.
+func together(pieces []Piece) llm.Part {
+	var text strings.Builder
+	var label mgx.Label
+	for _, p := range pieces {
+		text.WriteString(p.Text)
+		label = label.Join(p.Label)
+	}
+	return llm.Part{Text: text.String(), Label: &label}
+}
+
+// unlabelled is what a text without a label counts as.
+var unlabelled = mgx.Label{Untrusted: true, Secrecy: mgx.Private}
+
+// Label is the join of everything that was ever in the conversation, and so the
+// label of whatever the agent says or hands over.
+func (c *Conversation) Label() mgx.Label { return c.label }
+
+// labelOf joins what a request gives to the model to what the conversation held
+// before: a text that was compacted away has had its influence.
+func (c *Conversation) labelOf(messages []llm.Message) mgx.Label {
+	for _, m := range messages {
+		for _, p := range m.Parts {
+			if p.Label == nil {
+				p.Label = &unlabelled
+			}
+			c.label = c.label.Join(*p.Label)
+		}
+	}
+	return c.label
+}
+
+// labelled gives the label of the context to what a model made of it.
+func labelled(m llm.Message, label mgx.Label) llm.Message {
+	m.Parts = slices.Clone(m.Parts)
+	for i := range m.Parts {
+		m.Parts[i].Label = &label
+	}
+	return m
+}
+
+// resultLabel is the label of a call's result. What the loop answers itself
+// repeats at most the model's own words.
+func (c *Conversation) resultLabel(p *planned) *mgx.Label {
+	if p.answer != nil && p.denied == "" {
+		return new(c.label)
+	}
+	return p.out.Label
+}
