@@ -67,11 +67,8 @@ func (t *tx) append(e mgx.Event) (mgx.Event, error) {
 	if t.d.numbers {
 		t.log.position = e.Position
 	}
-	switch e.Type {
-	case mgx.TaskCreated:
+	if e.Type == mgx.TaskCreated {
 		err = t.createTask(e)
-	case mgx.AuditRecorded:
-		err = t.grow(e)
 	}
 	return e, err
 }

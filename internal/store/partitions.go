@@ -140,17 +140,21 @@ func (p *partitions) forget() {
 	p.head, p.known, p.begun = 0, nil, p.begun+1
 }
 
-// spans divides the log after a position into spans of few partitions each, for a
-// query that wants limit events. It asks how far the log has grown only when what
-// is known does not suffice.
+// spans divides the log after a position into spans of few partitions and few
+// positions each, for a query that wants limit events: at first what is enough if
+// every event matches, then more and more. Left to itself the server, which may
+// not have counted yet how much there is in a table that grows, would for each page
+// sort everything after it. How far the log has grown is asked only when what is
+// known does not suffice.
 func (d *server) spans(ctx context.Context, q EventQuery, limit int) iter.Seq2[span, error] {
 	return func(yield func(span, error) bool) {
 		from := q.AfterPosition
 		head, all := d.partitions.at()
 		fresh := from+int64(limit) > head
-		many := 1 // enough for what lies densely
-		if len(q.Types) > 0 || q.Stream != "" || q.Run != "" {
-			many = 8
+		wide, many := max(int64(limit), narrowest), 1
+		indexed := q.Stream != "" || q.Run != ""
+		if indexed || len(q.Types) > 0 {
+			wide, many = 8*wide, 8
 		}
 		for {
 			if fresh {
@@ -165,12 +169,16 @@ func (d *server) spans(ctx context.Context, q EventQuery, limit int) iter.Seq2[s
 				yield(span{}, err)
 				return
 			}
-			for ; from < head; many *= 2 {
-				s := window(mine, from, min(head, from+int64(limit)), head, many)
+			for from < head {
+				most := head
+				if !indexed {
+					most = min(head, from+wide)
+				}
+				s := window(mine, from, min(head, from+int64(limit)), most, many)
 				if !yield(s, nil) {
 					return
 				}
-				from = s.upTo
+				from, wide, many = s.upTo, 4*wide, 2*many
 			}
 			if fresh {
 				return
@@ -179,6 +187,8 @@ func (d *server) spans(ctx context.Context, q EventQuery, limit int) iter.Seq2[s
 		}
 	}
 }
+
+const narrowest = 256 // positions in a span
 
 // window is the span that begins after a position and has the partitions up to a
 // bound, and beyond that for as long as they are few.

@@ -15,7 +15,8 @@ import (
 type sqliteFile struct {
 	*beacon
 	path   string
-	mode   string  // how readers open it
+	mode   string // how readers open it
+	reads  *sql.DB
 	writes *writer // nil when read-only
 
 	versionMu sync.Mutex
@@ -90,6 +91,21 @@ func (d *sqliteFile) spans(context.Context, EventQuery, int) iter.Seq2[span, err
 }
 
 func (d *sqliteFile) outdated(error) bool { return false }
+
+func (d *sqliteFile) events(ctx context.Context, query string, args []any, take func(mgx.Event) bool) error {
+	rows, err := d.reads.QueryContext(ctx, query, args...)
+	if err != nil {
+		return err
+	}
+	defer rows.Close()
+	for rows.Next() {
+		e, err := scanEvent(rows)
+		if err != nil || !take(e) {
+			return err
+		}
+	}
+	return rows.Err()
+}
 
 func (d *sqliteFile) explain(err error) error { return explain(d.path, err) }
 

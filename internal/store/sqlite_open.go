@@ -83,7 +83,7 @@ func openReaders(ctx context.Context, path, mode string, o Options) (*Store, err
 		db.Close()
 		return nil, explain(path, err)
 	}
-	d := &sqliteFile{beacon: newBeacon(), path: path, mode: mode, versions: conn}
+	d := &sqliteFile{beacon: newBeacon(), path: path, mode: mode, reads: db, versions: conn}
 	return &Store{driver: d, dialect: &sqliteDialect, name: path, opts: o, reads: db}, nil
 }
 
