@@ -182,6 +182,41 @@ export interface ArtifactUpdatedData {
 }
 
 /**
+ * Act recorded: A security-relevant act was done or refused. The entries of a workspace are one stream with a Merkle tree over it; what may say something about a person is in the details alone, which can be erased without breaking the proofs.
+ *
+ * Version 1.0.0, kept for 2557 days.
+ */
+export interface AuditRecordedData {
+  /** What was done: resource and verb. */
+  readonly action: string;
+  /** Id of the user or the key; system, or anonymous. */
+  readonly actor: string;
+  /** SHA-256 of salt and details. */
+  readonly commitment: string;
+  /** Whether it was allowed, and then done, or denied. */
+  readonly decision: "allowed" | "denied" | (string & {});
+  /** Its words; absent when they were erased. */
+  readonly details?: {
+    /** What is there since. */
+    readonly after?: ;
+    /** What was there before. */
+    readonly before?: ;
+    /** Where the request came from. */
+    readonly from?: string;
+    /** The program it came by, as it says. */
+    readonly user_agent?: string;
+  };
+  /** Code or sentence of why. */
+  readonly reason?: string;
+  /** Id of the request it came with. */
+  readonly request_id?: string;
+  /** Id of what it was done to. */
+  readonly resource: string;
+  /** Makes the commitment say nothing of details that are erased. */
+  readonly salt?: string;
+}
+
+/**
  * Threshold reached: What was spent has reached a threshold that somebody set.
  *
  * Version 1.0.0, kept for 2557 days.
@@ -1051,6 +1086,7 @@ export interface EventData {
   "agent.message": AgentMessageData;
   "artifact.created": ArtifactCreatedData;
   "artifact.updated": ArtifactUpdatedData;
+  "audit.recorded": AuditRecordedData;
   "billing.threshold.reached": BillingThresholdReachedData;
   "billing.usage_alert": BillingUsageAlertData;
   "data.erased": DataErasedData;
@@ -1101,6 +1137,7 @@ export const eventVersions: Readonly<Record<EventType, string>> = {
   "agent.message": "1.1.0",
   "artifact.created": "1.0.0",
   "artifact.updated": "1.0.0",
+  "audit.recorded": "1.0.0",
   "billing.threshold.reached": "1.0.0",
   "billing.usage_alert": "1.0.0",
   "data.erased": "1.0.0",
