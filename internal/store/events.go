@@ -67,8 +67,11 @@ func (t *tx) append(e mgx.Event) (mgx.Event, error) {
 	if t.d.numbers {
 		t.log.position = e.Position
 	}
-	if e.Type == mgx.TaskCreated {
+	switch e.Type {
+	case mgx.TaskCreated:
 		err = t.createTask(e)
+	case mgx.AuditRecorded:
+		err = t.grow(e)
 	}
 	return e, err
 }
