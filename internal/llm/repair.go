@@ -1,6 +1,10 @@
 package llm
 
-import "slices"
+import (
+	"slices"
+
+	"mgx"
+)
 
 // Repair returns a history that any provider accepts: every call is answered in
 // the message that follows it, exactly once and in order; results without a call
@@ -56,17 +60,17 @@ func (m Message) hasText() bool {
 func answerCalls(calls []ToolCall, have Message) Message {
 	m := Message{Role: Tool}
 	for _, call := range calls {
-		r := &ToolResult{
+		r := Part{Label: &mgx.Label{}, Result: &ToolResult{
 			CallID: call.ID, Name: call.Name, IsError: true,
 			Text: "The call was interrupted and its result is unknown. Look before you repeat it.",
-		}
+		}}
 		for _, p := range have.Parts {
 			if p.Result != nil && p.Result.CallID == call.ID {
-				r = p.Result
+				r = p
 				break
 			}
 		}
-		m.Parts = append(m.Parts, Part{Result: r})
+		m.Parts = append(m.Parts, r)
 	}
 	return m
 }
