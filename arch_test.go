@@ -26,7 +26,7 @@ var mayImport = map[string][]string{
 	"":                {},
 	"client":          {},
 	"internal/config": {},
-	"internal/app":    {"internal/access", "internal/event", "internal/workflow", "internal/team"},
+	"internal/app":    {"internal/access", "internal/event", "internal/workflow", "internal/team", "internal/guard/policy"},
 	"internal/api":    {"internal/app", "internal/event", "internal/webhook"},
 	"internal/web":    {"internal/app"},
 	"internal/ui":     {},
@@ -39,7 +39,7 @@ var mayImport = map[string][]string{
 	"internal/workflow":            {"internal/event"},
 	"internal/team": {
 		"internal/workflow", "internal/agent", "internal/git",
-		"internal/event", "internal/llm", "internal/tool", "internal/sandbox", "internal/guard",
+		"internal/event", "internal/llm", "internal/tool", "internal/sandbox", "internal/guard", "internal/guard/policy",
 	},
 	"internal/agent": {"internal/llm", "internal/tool", "internal/guard"},
 
@@ -59,6 +59,8 @@ var mayImport = map[string][]string{
 	"internal/tool":     {"internal/sandbox", "internal/guard", "internal/lazy"},
 	"internal/tool/mcp": {"internal/tool", "internal/guard"},
 	"internal/guard":    {},
+
+	"internal/guard/policy": {},
 
 	"internal/sandbox":             {},
 	"internal/sandbox/native":      {"internal/sandbox", "internal/sandbox/view"},

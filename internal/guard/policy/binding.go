@@ -1,0 +1,69 @@
+package policy
+
+import (
+	"bytes"
+	"encoding/json"
+	"strings"
+
+	"mgx"
+)
+
+// Canonical is the one form of JSON arguments that is hashed and shown: fields in
+// order, numbers as they were written.
+func Canonical(args json.RawMessage) (json.RawMessage, error) {
+	if len(bytes.TrimSpace(args)) == 0 {
+		return json.RawMessage("{}"), nil
+	}
+	d := json.NewDecoder(bytes.NewReader(args))
+	d.UseNumber()
+	var v any
+	if err := d.Decode(&v); err != nil {
+		return nil, mgx.Errorf(mgx.KindUsage, "bad_arguments", "the arguments are not JSON: %w", err)
+	}
+	if d.More() {
+		return nil, mgx.Errorf(mgx.KindUsage, "bad_arguments", "the arguments are more than one JSON value")
+	}
+	var b bytes.Buffer
+	e := json.NewEncoder(&b)
+	e.SetEscapeHTML(false)
+	if err := e.Encode(v); err != nil {
+		return nil, mgx.Errorf(mgx.KindUsage, "bad_arguments", "the arguments are not JSON: %w", err)
+	}
+	return bytes.TrimSpace(b.Bytes()), nil
+}
+
+// Bind is the hash that an approval of one call is bound to: of the tool, its
+// exact arguments, the run and the policy. Arguments must be canonical.
+func Bind(tool string, args json.RawMessage, run mgx.RunID, policyHash string) string {
+	return bound("call", tool, string(args), string(run), policyHash)
+}
+
+// Grant names what "and the same for the rest of the run" covers: the tool with,
+// for a command, its exact line and directory; for a change of files within the
+// workspace, the exact files; for anything else its exact arguments. And it says
+// so in words.
+func Grant(f Facts, args json.RawMessage) (key, words string) {
+	switch {
+	case f.Command != "":
+		var a struct {
+			Workdir string `json:"workdir"`
+		}
+		_ = json.Unmarshal(args, &a) // another shape: no directory
+		return bound("command", f.Tool, f.Command, a.Workdir), "this exact command"
+	case f.Effect == Write && !f.Outside && !f.Vague && len(f.Paths) > 0:
+		return bound(append([]string{"files", f.Tool}, f.Paths...)...), "any " + f.Tool + " of " + shown(strings.Join(f.Paths, ", "))
+	}
+	return bound("arguments", f.Tool, string(args)), f.Tool + " with exactly these arguments"
+}
+
+// bound hashes parts so that none can run into the next.
+func bound(parts ...string) string {
+	text, err := json.Marshal(parts)
+	if err != nil {
+		panic("policy: " + err.Error()) // strings always encode
+	}
+	return digest(text)
+}
+
+// Digest is the SHA-256 of canonical arguments, as it is shown beside them.
+func Digest(args json.RawMessage) string { return digest(args) }

@@ -1,0 +1,414 @@
+package policy_test
+
+import (
+	"encoding/json"
+	"reflect"
+	"slices"
+	"strings"
+	"testing"
+
+	"pgregory.net/rapid"
+
+	"mgx"
+	"mgx/internal/guard/policy"
+)
+
+func parse(t testing.TB, text string) policy.Policy {
+	t.Helper()
+	p, err := policy.Parse(text)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return p
+}
+
+func builtin(t testing.TB, name string) policy.Policy {
+	t.Helper()
+	p, ok := policy.Builtin(name)
+	if !ok {
+		t.Fatalf("there is no policy %s", name)
+	}
+	return p
+}
+
+var risky = mgx.Label{Untrusted: true, Secrecy: mgx.Private, Sources: []string{"repository", "user"}}
+
+// TestBuiltins says what each built-in policy makes of each kind of call, in a run
+// that has read a repository.
+func TestBuiltins(t *testing.T) {
+	calls := map[string]policy.Facts{
+		"read":        {Tool: "read", Effect: policy.Read, Paths: []string{"a.go"}},
+		"write":       {Tool: "edit", Effect: policy.Write, Paths: []string{"a.go"}},
+		"execute":     {Tool: "shell", Effect: policy.Execute, Command: "go test ./..."},
+		"mcp read":    {Tool: "mcp__docs__search", Effect: policy.Read, Outside: true},
+		"mcp write":   {Tool: "mcp__github__comment", Effect: policy.Write, Outside: true},
+		"mcp execute": {Tool: "mcp__ci__start", Effect: policy.Execute, Outside: true},
+		"network":     {Tool: "mcp__web__fetch", Effect: policy.Network, Outside: true, Hosts: []string{"example.org:443"}},
+		"branch":      {Tool: "deliver_branch", Effect: policy.Deliver, Own: true},
+		"deliver":     {Tool: "mcp__github__merge", Effect: policy.Deliver, Outside: true},
+	}
+	want := map[string]map[string]policy.Verdict{
+		"plan":         {"read": "allow", "execute": "allow", "mcp read": "allow"}, // all else is denied
+		"ask":          {"read": "allow", "mcp read": "allow"},                     // all else is asked
+		"accept-edits": {"read": "allow", "write": "allow", "mcp read": "allow"},
+		"auto":         {"read": "allow", "write": "allow", "execute": "allow", "branch": "allow", "mcp read": "allow"},
+		"never":        {"read": "allow", "write": "allow", "execute": "allow", "branch": "allow", "mcp read": "allow"},
+	}
+	rest := map[string]policy.Verdict{"plan": "deny", "ask": "ask", "accept-edits": "ask", "auto": "ask", "never": "deny"}
+	for _, name := range policy.Names() {
+		for kind, f := range calls {
+			f.Label, f.PlanOpen = risky, name == "plan"
+			verdict, ok := want[name][kind]
+			if !ok {
+				verdict = rest[name]
+			}
+			if name == "plan" && kind == "mcp execute" {
+				verdict = policy.Deny
+			}
+			if got := builtin(t, name).Decide(f); got.Verdict != verdict || got.Why == "" || got.Rule == "" {
+				t.Errorf("%s, %s: %+v, want %s", name, kind, got, verdict)
+			}
+			if name != "plan" {
+				continue
+			}
+			f.PlanOpen = false
+			if got, auto := builtin(t, name).Decide(f), builtin(t, "auto").Decide(f); got.Verdict != auto.Verdict {
+				t.Errorf("an approved plan, %s: %+v, auto: %+v", kind, got, auto)
+			}
+		}
+	}
+}
+
+func TestRules(t *testing.T) {
+	shell := func(line string) policy.Facts {
+		return policy.Facts{Tool: "shell", Effect: policy.Execute, Command: line}
+	}
+	file := func(tool string, e policy.Effect, paths ...string) policy.Facts {
+		return policy.Facts{Tool: tool, Effect: e, Paths: paths}
+	}
+	net := func(host string) policy.Facts {
+		return policy.Facts{Tool: "mcp__web__fetch", Effect: policy.Network, Outside: true, Hosts: []string{host}}
+	}
+	seen := func(l mgx.Label) policy.Facts { return policy.Facts{Tool: "x", Effect: policy.Network, Label: l} }
+	web := mgx.Label{Untrusted: true, Sources: []string{"user", "web:evil.example"}}
+	const gotest = `allow command "go test *","go vet ./..."`
+	for _, c := range []struct {
+		text string
+		f    policy.Facts
+		want policy.Verdict
+	}{
+		{"", file("read", "read", "a"), "ask"},
+		{"allow\ndeny path secrets", file("read", "read", "a"), "allow"},
+		{"allow\ndeny path secrets", file("read", "read", "secrets"), "deny"},
+		{"allow\ndeny path secrets", file("read", "read", "secrets/a/b"), "deny"},
+		{"allow\ndeny path secrets", file("read", "read", "./x/../secrets/a"), "deny"},
+		{"allow\ndeny path secrets", file("read", "read", "link", "secrets/a"), "deny"},
+		{"allow\ndeny path /workspace/secrets", file("read", "read", "secrets/a"), "deny"},
+		{"allow\ndeny path **/.env", file("read", "read", ".env"), "deny"},
+		{"allow\ndeny path **/.env", file("read", "read", "a/b/.env"), "deny"},
+		{"allow\ndeny path *.pem", file("read", "read", "a/key.pem"), "allow"},
+		{"allow\ndeny path secrets", policy.Facts{Tool: "mcp__a__b", Effect: "read", Vague: true}, "ask"},
+		{"allow path src/**", file("edit", "write", "src/a", "b"), "ask"},
+		{"allow path src/**", file("edit", "write"), "ask"},
+		{"allow path src/**\nallow path docs", file("apply_patch", "write", "src/a", "docs/b"), "allow"},
+		{"allow effect write path src", policy.Facts{Tool: "mcp__a__b", Effect: "write", Paths: []string{"src/a"}, Outside: true}, "ask"},
+		{"allow\nask role reviewer", policy.Facts{Tool: "read", Effect: "read", Role: "reviewer"}, "ask"},
+		{"allow\nask path a\ndeny path a", file("read", "read", "a"), "deny"},
+
+		{gotest, shell("go test ./..."), "allow"},
+		{gotest, shell("go test ./... && go vet ./..."), "allow"},
+		{gotest, shell("go test ./... | go test"), "allow"},
+		{gotest, shell("go test ./... 2>&1 >/dev/null"), "allow"},
+		{gotest, shell("(go test a; { go test b; })"), "allow"},
+		{gotest, shell("go   test 'a b'"), "allow"},
+		{gotest, shell("go vet ./... x"), "ask"},
+		{gotest, shell("go test ./...; rm -rf ."), "ask"},
+		{gotest, shell("go test ./... > out"), "ask"},
+		{gotest, shell("go test $(rm -rf .)"), "ask"},
+		{gotest, shell("go test `rm -rf .`"), "ask"},
+		{gotest, shell(`go test "$(rm x)"`), "ask"},
+		{gotest, shell("go test <(rm x)"), "ask"},
+		{gotest, shell("go $X"), "ask"},
+		{gotest, shell("$X test"), "ask"},
+		{gotest, shell("go te* x"), "ask"},
+		{gotest, shell("{go,test,x}"), "ask"},
+		{gotest, shell("PATH=/tmp go test"), "ask"},
+		{gotest, shell("PATH=/tmp; go test"), "ask"},
+		{gotest, shell("export PATH=/tmp; go test"), "ask"},
+		{gotest, shell(`: ${PATH:=/tmp}; go test`), "ask"},
+		{gotest, shell("for PATH in /tmp; do go test; done"), "ask"},
+		{gotest, shell("go() { rm x; }; go test"), "ask"},
+		{gotest, shell("env go test"), "ask"},
+		{gotest, shell("eval go test"), "ask"},
+		{gotest, shell("xargs go test"), "ask"},
+		{gotest, shell("sh -c 'go test'"), "allow"},
+		{gotest, shell("sh -c 'go test; rm x'"), "ask"},
+		{gotest, shell("sh -c \"$X\""), "ask"},
+		{gotest, shell("cat <<E | go test\n$(rm x)\nE"), "ask"},
+		{gotest, shell("/tmp/go test"), "ask"},
+		{gotest, shell("go test 'unclosed"), "ask"},
+		{gotest, shell(""), "ask"},
+		{gotest, shell("for i in 1 2; do go test $i; done"), "allow"},
+		{gotest, shell("for i in 1 2; do go $i x; done"), "ask"},
+		{"allow command \"sh *\"", shell("sh check.sh"), "allow"},
+		{"allow command \"sh *\"", shell("sh -c \"$X\""), "ask"},
+		{"allow effect execute", shell("go test 'unclosed"), "allow"},
+		{"allow effect execute", shell("# nothing"), "allow"},
+
+		{"allow\ndeny command \"git push *\"", shell("git status"), "allow"},
+		{"allow\ndeny command \"git push *\"", shell("git push"), "deny"},
+		{"allow\ndeny command \"git push *\"", shell("cd a && GIT_DIR=b git 'push' origin"), "deny"},
+		{"allow\ndeny command \"git push *\"", shell("/usr/bin/git push"), "deny"},
+		{"allow\ndeny command \"git push *\"", shell(`\git push`), "deny"},
+		{"allow\ndeny command \"git push *\"", shell("sudo -E git push"), "deny"},
+		{"allow\ndeny command \"git push *\"", shell("sh -c 'git push'"), "deny"},
+		{"allow\ndeny command \"git push *\"", shell("bash -lc 'true; git push x'"), "deny"},
+		{"allow\ndeny command \"git push *\"", shell("eval 'git push'"), "deny"},
+		{"allow\ndeny command \"git push *\"", shell("if x; then echo $(git push); fi"), "deny"},
+		{"allow\ndeny command \"git push *\"", shell("git $X"), "ask"},
+		{"allow\ndeny command \"git push *\"", shell("$X"), "ask"},
+		{"allow\ndeny command \"git push *\"", shell("git push 'unclosed"), "ask"},
+		{"allow\ndeny command \"git push *\"", file("read", "read", "a"), "allow"},
+		{"allow\nask command \"> *\"", shell("echo a > b"), "ask"},
+
+		{"allow host example.org:443", net("example.org:443"), "allow"},
+		{"allow host example.org:443", net("EXAMPLE.org.:443"), "allow"},
+		{"allow host example.org:443", net("example.org:80"), "ask"},
+		{"allow host *.example.org", net("a.example.org:8443"), "allow"},
+		{"allow host *.example.org", net("example.org.evil:443"), "ask"},
+		{"allow\ndeny host [::1]", net("[::1]:80"), "deny"},
+
+		{"allow\ndeny provenance untrusted", seen(web), "deny"},
+		{"allow\ndeny provenance web", seen(web), "deny"},
+		{"allow\ndeny provenance web:evil.example", seen(web), "deny"},
+		{"allow\ndeny provenance web:other.example", seen(web), "allow"},
+		{"allow\ndeny provenance web:other.example", seen(mgx.Label{Sources: []string{"web"}}), "deny"},
+		{"allow provenance user,web:evil.example", seen(web), "allow"},
+		{"allow provenance user", seen(web), "ask"},
+		{"allow provenance user", seen(mgx.Label{Untrusted: true}), "ask"},
+		{"allow\ndeny confidentiality private", seen(mgx.Label{Secrecy: mgx.Secret}), "deny"},
+		{"allow\ndeny confidentiality secret", seen(mgx.Label{Secrecy: mgx.Private}), "allow"},
+		{"allow\ndeny confidentiality secret", seen(mgx.Label{Secrecy: "unheard of"}), "deny"},
+		{"allow confidentiality private", seen(mgx.Label{Secrecy: mgx.Secret}), "ask"},
+		{"allow confidentiality private", seen(mgx.Label{}), "allow"},
+
+		{"allow", seen(risky), "ask"}, // the rule that no file takes away
+		{"allow", policy.Facts{Tool: "x", Effect: "write", Outside: true, Label: risky}, "ask"},
+		{"allow", policy.Facts{Tool: "x", Effect: "write", Label: risky}, "allow"},
+		{"allow", policy.Facts{Tool: "x", Effect: "unheard of", Label: risky}, "ask"},
+		{"allow\nunattended", seen(risky), "deny"},
+		{"extend auto\nallow effect network tool mcp__a__*", policy.Facts{Tool: "mcp__a__b", Effect: "network"}, "allow"},
+	} {
+		if got := parse(t, c.text).Decide(c.f); got.Verdict != c.want {
+			t.Errorf("%q\n on %+v\n gives %+v, want %s", c.text, c.f, got, c.want)
+		}
+	}
+}
+
+func TestErrorsSayWhereAndWhatWasExpected(t *testing.T) {
+	for text, want := range map[string]string{
+		"allow\npermit":                           `line 2, column 1: a line begins with allow, ask, deny`,
+		"allow efect read":                        `line 1, column 7: expected effect, tool, role, path, command, host, provenance, confidentiality, plan, because; here is "efect"`,
+		"allow effect read write":                 `column 19: expected effect`,
+		"allow effect":                            `column 13: expected a value of effect`,
+		"allow effect ,read":                      `column 14: expected a value of effect`,
+		"allow effect read,":                      `column 19: expected a value of effect`,
+		"allow effect reed":                       `column 14: effect takes read, write`,
+		"allow path a path b":                     `column 14: path stands twice`,
+		"allow path ../a":                         `column 12: a path may not have ..`,
+		"allow path /etc":                         `column 12: path takes a path within the workspace`,
+		"allow path a**":                          `column 12: ** stands alone`,
+		`allow command "go`:                       `column 15: the quote is not closed`,
+		`allow command "a\n"`:                     `a backslash stands before`,
+		`allow command " "`:                       `column 15: command takes words`,
+		"allow host http://x":                     `column 12: host takes`,
+		"allow provenance mail":                   `column 18: provenance takes`,
+		"allow provenance web:":                   `column 18: provenance takes`,
+		"allow confidentiality public":            `column 23: confidentiality takes`,
+		"allow confidentiality private,secret":    `column 31: confidentiality takes one value`,
+		"allow plan maybe":                        `column 12: plan takes`,
+		`allow because ""`:                        `column 15: because takes a sentence`,
+		"allow\nextend auto":                      `line 2, column 1: extend can stand only before`,
+		"extend auto\nextend ask":                 `line 2, column 1: extend can stand only before`,
+		"extend everything":                       `column 8: there is no built-in policy "everything"`,
+		"extend":                                  `extend takes the name`,
+		"unattended now":                          `column 12: unattended stands alone`,
+		"\"allow\"":                               `column 1: a line begins with`,
+		"allow tool a\u202eb":                     `column 13: the character U+202E is not taken`,
+		"allow tool \xff":                         `not UTF-8`,
+		"allow tool " + strings.Repeat("x", 301):  `longer than 300 bytes`,
+		strings.Repeat("allow\n", 501):            `line 501, column 1: there are more than 500 rules`,
+		"allow tool a" + strings.Repeat(",a", 64): `more than 64 values`,
+		strings.Repeat(" ", 65<<10):               `at most 65536 are read`,
+		"deny path " + strings.Repeat(`\`, 299) + strings.Repeat("\ndeny path "+strings.Repeat(`\`, 290), 190): "written out",
+	} {
+		_, err := policy.Parse(text)
+		if !mgx.IsCode(err, policy.CodeBadPolicy) || !strings.Contains(err.Error(), want) {
+			t.Errorf("%.60q: %v; want %q", text, err, want)
+		}
+	}
+}
+
+func TestGrantsAreOfOneShape(t *testing.T) {
+	key := func(f policy.Facts, args string) string {
+		c, err := policy.Canonical(json.RawMessage(args))
+		if err != nil {
+			t.Fatal(err)
+		}
+		k, words := policy.Grant(f, c)
+		if words == "" {
+			t.Error("no words")
+		}
+		return k
+	}
+	shell := policy.Facts{Tool: "shell", Effect: "execute", Command: "go test"}
+	edit := policy.Facts{Tool: "edit", Effect: "write", Paths: []string{"a"}}
+	send := policy.Facts{Tool: "mcp__a__b", Effect: "write", Outside: true, Paths: []string{"a"}}
+	other := shell
+	other.Command = "go test x"
+	base := key(shell, `{"command":"go test"}`)
+	if key(shell, `{"timeout":5,"command":"go test"}`) != base || key(edit, `{"text":"x"}`) != key(edit, `{"text":"y"}`) {
+		t.Error("the same shape has two keys")
+	}
+	if key(other, `{}`) == base || key(shell, `{"workdir":"x"}`) == base || key(send, `{"text":"x"}`) == key(send, `{"text":"y"}`) {
+		t.Error("two shapes have one key")
+	}
+	if key(send, `{"a":1.0,"b":"<"}`) != key(send, ` {"b":"<", "a":1.0}`) || key(send, `{"a":1.0}`) == key(send, `{"a":1}`) {
+		t.Error("arguments are not compared as they were written")
+	}
+	if _, err := policy.Canonical(json.RawMessage(`{} {}`)); err == nil {
+		t.Error("two values are arguments")
+	}
+}
+
+func TestKeptFromPrograms(t *testing.T) {
+	p := parse(t, `allow
+deny path secrets
+deny tool read path **/.env
+ask effect write path go.mod
+deny effect write tool mcp__* path a
+deny path b command "rm *"
+deny path later plan open
+allow path c`)
+	var got []policy.Kept
+	for _, k := range p.Kept(policy.Facts{Tool: "shell", Effect: "execute"}) {
+		k.Rule = ""
+		got = append(got, k)
+	}
+	want := []policy.Kept{{Path: "secrets"}, {Path: "**/.env"}, {Path: "go.mod", Write: true}}
+	if !reflect.DeepEqual(got, want) {
+		t.Errorf("kept %+v, want %+v", got, want)
+	}
+	if n := len(p.Kept(policy.Facts{PlanOpen: true})); n != 4 {
+		t.Errorf("%d kept while the plan is open, want 4", n)
+	}
+	if _, literal := got[1].Literal(); literal || !got[1].Matches("x/.env") || got[0].Matches("secret") {
+		t.Error("a kept path matches something else")
+	}
+}
+
+// Generators.
+
+func lists(t *rapid.T, name string, from ...string) []string {
+	return rapid.SliceOfNDistinct(rapid.SampledFrom(from), 0, 2, rapid.ID[string]).Draw(t, name)
+}
+
+func drawRule(t *rapid.T, verdicts ...policy.Verdict) policy.Rule {
+	r := policy.Rule{
+		Verdict:         rapid.SampledFrom(verdicts).Draw(t, "verdict"),
+		Tools:           lists(t, "tools", "shell", "read", "mcp__*", "*"),
+		Roles:           lists(t, "roles", "implementer", "review*"),
+		Paths:           lists(t, "paths", "a", "a/*", "**/b", "**", "c d", `q"\`, "#x,y"),
+		Commands:        lists(t, "commands", "a", "a *", "a b", "* b *", "git push *", `say "x`),
+		Hosts:           lists(t, "hosts", "a.example:443", "*.example", "b"),
+		Provenance:      lists(t, "provenance", "untrusted", "user", "web", "web:a.example", "mcp:x"),
+		Confidentiality: rapid.SampledFrom([]mgx.Confidentiality{"", "private", "secret"}).Draw(t, "confidentiality"),
+		Plan:            rapid.SampledFrom([]string{"", "", "open", "approved"}).Draw(t, "plan"),
+		Because:         rapid.SampledFrom([]string{"", "so it is", `a "b" \ # c`}).Draw(t, "because"),
+	}
+	for _, e := range lists(t, "effects", "read", "write", "execute", "network", "deliver") {
+		r.Effects = append(r.Effects, policy.Effect(e))
+	}
+	return r
+}
+
+func drawPolicy(t *rapid.T) policy.Policy {
+	p := policy.Policy{Unattended: rapid.Bool().Draw(t, "unattended")}
+	for range rapid.IntRange(0, 6).Draw(t, "rules") {
+		p.Rules = append(p.Rules, drawRule(t, "allow", "ask", "deny"))
+	}
+	return p
+}
+
+func drawFacts(t *rapid.T) policy.Facts {
+	return policy.Facts{
+		Tool:    rapid.SampledFrom([]string{"shell", "read", "mcp__a__b"}).Draw(t, "tool"),
+		Effect:  policy.Effect(rapid.SampledFrom([]string{"read", "write", "execute", "network", "deliver"}).Draw(t, "effect")),
+		Role:    rapid.SampledFrom([]string{"implementer", "reviewer"}).Draw(t, "role"),
+		Paths:   lists(t, "paths", "a", "a/b", "x/b", "c d"),
+		Command: rapid.SampledFrom([]string{"", "a", "a b; c", "x=1 a b", "git push $x", "sh -c 'a b'", "'", "a > b"}).Draw(t, "command"),
+		Hosts:   lists(t, "hosts", "a.example:443", "b:1"),
+		Label: mgx.Label{
+			Untrusted: rapid.Bool().Draw(t, "untrusted"),
+			Secrecy:   rapid.SampledFrom([]mgx.Confidentiality{"", "private", "secret", "?"}).Draw(t, "secrecy"),
+			Sources:   lists(t, "sources", "user", "web:a.example", "web", "repository"),
+		},
+		Outside: rapid.Bool().Draw(t, "outside"), Vague: rapid.Bool().Draw(t, "vague"),
+		PlanOpen: rapid.Bool().Draw(t, "open"), Own: rapid.Bool().Draw(t, "own"),
+	}
+}
+
+var strictness = []policy.Verdict{policy.Allow, policy.Ask, policy.Deny}
+
+func TestAForbiddingRuleNeverAllowsMore(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		p, f := drawPolicy(t), drawFacts(t)
+		more := p
+		more.Rules = append(slices.Clone(p.Rules), drawRule(t, "deny", "ask"))
+		more.Unattended = more.Unattended || rapid.Bool().Draw(t, "also unattended")
+		a, b := p.Decide(f), more.Decide(f)
+		if slices.Index(strictness, b.Verdict) < slices.Index(strictness, a.Verdict) {
+			t.Fatalf("%s\nmade %s of %s", more, b.Verdict, a.Verdict)
+		}
+	})
+}
+
+func TestOrderMeansNothing(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		p, f := drawPolicy(t), drawFacts(t)
+		q := p
+		q.Rules = rapid.Permutation(p.Rules).Draw(t, "permuted")
+		if a, b := p.Decide(f), q.Decide(f); a != b {
+			t.Fatalf("%+v, in another order %+v", a, b)
+		}
+	})
+}
+
+func TestPrintingAndParsingAreInverse(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		p := drawPolicy(t)
+		q, err := policy.Parse(p.String())
+		if err != nil {
+			t.Fatalf("%s\n%v", p, err)
+		}
+		if q.String() != p.String() || q.Unattended != p.Unattended || len(q.Rules) != len(p.Rules) {
+			t.Fatalf("%s\nread as\n%s", p, q)
+		}
+		if f := drawFacts(t); p.Decide(f) != q.Decide(f) {
+			t.Fatal("what was read decides otherwise")
+		}
+	})
+}
+
+// TestTheThreeTogetherAlwaysAsk: no set of rules lets an agent that read untrusted
+// and confidential content act beyond the sandbox without a person.
+func TestTheThreeTogetherAlwaysAsk(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		p, f := drawPolicy(t), drawFacts(t)
+		f.Label.Untrusted, f.Label.Secrecy, f.Own = true, rapid.SampledFrom([]mgx.Confidentiality{"private", "secret"}).Draw(t, "secrecy"), false
+		beyond := f.Effect == policy.Network || f.Effect == policy.Deliver || f.Outside && f.Effect != policy.Read
+		if beyond && p.Decide(f).Verdict == policy.Allow {
+			t.Fatalf("%s\nallows %+v", p, f)
+		}
+	})
+}
