@@ -79,6 +79,7 @@ var mayImport = map[string][]string{
 	"internal/store/pgtest":    {},
 	"internal/telemetry":       {},
 	"internal/lazy":            {},
+	"internal/audit":           {},
 
 	"internal/telemetry/observe": {},
 }

@@ -7,6 +7,7 @@ import (
 	"encoding/hex"
 	"encoding/json"
 	"strings"
+	"time"
 )
 
 // AuditRecorded is a security-relevant act: who did what to what, and whether they
@@ -114,4 +115,12 @@ func AuditLeaf(e Event) ([]byte, error) {
 		leaf = append(leaf, field...)
 	}
 	return leaf, nil
+}
+
+// AuditCheckpoint is a signed statement of how a workspace's audit log stood.
+type AuditCheckpoint struct {
+	Workspace WorkspaceID `json:"workspace_id"`
+	Size      int64       `json:"size"` // entries
+	Note      string      `json:"note"` // text and signatures, as golang.org/x/mod/sumdb/note writes them
+	CreatedAt time.Time   `json:"created_at"`
 }

@@ -89,18 +89,21 @@ func readHashes(ws mgx.WorkspaceID, at []int64, query func(string, []any, func(s
 	for i, idx := range at {
 		h, ok := found[idx]
 		if !ok {
-			return nil, mgx.Errorf(mgx.KindConfig, CodeCorrupt, "hash %d of the audit log of %s is missing: it was tampered with, or the database is damaged; see: mgx audit verify", idx, ws)
+			return nil, mgx.Errorf(mgx.KindConfig, CodeAuditHash, "hash %d of the audit log of %s is missing: somebody took it away, or the database is damaged", idx, ws)
 		}
 		out[i] = h
 	}
 	return out, nil
 }
 
+// CodeAuditHash is the code of the error for a hash of a tree that is not there.
+const CodeAuditHash = "audit_hash_missing"
+
 // MaxAuditHashes is how many hashes one call of AuditHashes reads.
 const MaxAuditHashes = 500
 
 // AuditHashes reads hashes of a workspace's tree, by where tlog stores them. One
-// that is missing is an error with CodeCorrupt.
+// that is missing is an error with CodeAuditHash.
 func (s *Store) AuditHashes(ctx context.Context, ws mgx.WorkspaceID, at []int64) ([]tlog.Hash, error) {
 	var out []tlog.Hash
 	for len(at) > 0 {
@@ -128,16 +131,27 @@ func (s *Store) AuditSize(ctx context.Context, ws mgx.WorkspaceID) (int64, error
 	return n, err
 }
 
-// AuditCheckpoint is a signed statement of how a workspace's audit log stood.
-type AuditCheckpoint struct {
-	Workspace mgx.WorkspaceID `json:"workspace_id"`
-	Size      int64           `json:"size"` // entries
-	Note      string          `json:"note"` // signed, as golang.org/x/mod/sumdb/note writes it
-	CreatedAt time.Time       `json:"created_at"`
+// AuditEntries returns entries of a workspace's audit log after a sequence, in
+// order, at most MaxEvents.
+func (s *Store) AuditEntries(ctx context.Context, ws mgx.WorkspaceID, after int64) ([]mgx.Event, error) {
+	return s.Events(ctx, EventQuery{Stream: mgx.AuditStream(ws), AfterSequence: after})
+}
+
+// AuditRemoved is the sequence up to which entries may have been removed because
+// their time was over.
+func (s *Store) AuditRemoved(ctx context.Context, ws mgx.WorkspaceID) (int64, error) {
+	upTo, _, err := get(ctx, s, scanCount, `SELECT sequence FROM baselines WHERE stream = $1`, string(mgx.AuditStream(ws)))
+	return upTo, err
+}
+
+// AuditedWorkspaces lists the workspaces that have an audit log.
+func (s *Store) AuditedWorkspaces(ctx context.Context) ([]mgx.WorkspaceID, error) {
+	return list(ctx, s, func(row scanner) (ws mgx.WorkspaceID, err error) { return ws, row.Scan(&ws) },
+		`SELECT workspace FROM audit_hashes WHERE idx = 0 ORDER BY workspace`)
 }
 
 // SaveAuditCheckpoint keeps a checkpoint; the first of a size stays.
-func (s *Store) SaveAuditCheckpoint(ctx context.Context, c AuditCheckpoint) error {
+func (s *Store) SaveAuditCheckpoint(ctx context.Context, c mgx.AuditCheckpoint) error {
 	return s.write(ctx, func(t *tx) error {
 		_, err := t.exec(`INSERT INTO audit_checkpoints (workspace, size, note, created_at) VALUES ($1, $2, $3, $4) ON CONFLICT (workspace, size) DO NOTHING`,
 			string(c.Workspace), c.Size, c.Note, micros(utc(c.CreatedAt)))
@@ -146,8 +160,8 @@ func (s *Store) SaveAuditCheckpoint(ctx context.Context, c AuditCheckpoint) erro
 }
 
 // AuditCheckpoints lists the checkpoints of a workspace, oldest first.
-func (s *Store) AuditCheckpoints(ctx context.Context, ws mgx.WorkspaceID) ([]AuditCheckpoint, error) {
-	return list(ctx, s, func(row scanner) (c AuditCheckpoint, err error) {
+func (s *Store) AuditCheckpoints(ctx context.Context, ws mgx.WorkspaceID) ([]mgx.AuditCheckpoint, error) {
+	return list(ctx, s, func(row scanner) (c mgx.AuditCheckpoint, err error) {
 		var at int64
 		err = row.Scan(&c.Workspace, &c.Size, &c.Note, &at)
 		c.CreatedAt = time.UnixMicro(at).UTC()

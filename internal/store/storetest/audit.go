@@ -18,8 +18,8 @@ import (
 type AuditStore interface {
 	AuditHashes(ctx context.Context, ws mgx.WorkspaceID, at []int64) ([]tlog.Hash, error)
 	AuditSize(ctx context.Context, ws mgx.WorkspaceID) (int64, error)
-	SaveAuditCheckpoint(ctx context.Context, c store.AuditCheckpoint) error
-	AuditCheckpoints(ctx context.Context, ws mgx.WorkspaceID) ([]store.AuditCheckpoint, error)
+	SaveAuditCheckpoint(ctx context.Context, c mgx.AuditCheckpoint) error
+	AuditCheckpoints(ctx context.Context, ws mgx.WorkspaceID) ([]mgx.AuditCheckpoint, error)
 }
 
 func act(ws mgx.WorkspaceID, what string) mgx.Event {
@@ -115,15 +115,15 @@ func auditSealed(t *testing.T, open Opener) {
 		}
 	}
 	audit := s.(AuditStore)
-	first := store.AuditCheckpoint{Workspace: ws, Size: 3, Note: "first", CreatedAt: mgx.Now()}
+	first := mgx.AuditCheckpoint{Workspace: ws, Size: 3, Note: "first", CreatedAt: mgx.Now()}
 	again := first
 	again.Note = "again"
-	for _, c := range []store.AuditCheckpoint{first, again, {Workspace: "ws_other", Size: 9, Note: "other", CreatedAt: mgx.Now()}} {
+	for _, c := range []mgx.AuditCheckpoint{first, again, {Workspace: "ws_other", Size: 9, Note: "other", CreatedAt: mgx.Now()}} {
 		if err := audit.SaveAuditCheckpoint(t.Context(), c); err != nil {
 			t.Fatal(err)
 		}
 	}
-	if all, err := audit.AuditCheckpoints(t.Context(), ws); err != nil || !reflect.DeepEqual(all, []store.AuditCheckpoint{first}) {
+	if all, err := audit.AuditCheckpoints(t.Context(), ws); err != nil || !reflect.DeepEqual(all, []mgx.AuditCheckpoint{first}) {
 		t.Errorf("checkpoints %+v %v", all, err)
 	}
 }

@@ -1,0 +1,266 @@
+package audit
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"golang.org/x/mod/sumdb/note"
+	"golang.org/x/mod/sumdb/tlog"
+
+	"mgx"
+)
+
+// Report is what reading over a log found.
+type Report struct {
+	Workspace   mgx.WorkspaceID `json:"workspace_id"`
+	Entries     int64           `json:"entries"`
+	Removed     int64           `json:"removed"` // because their time was over
+	Erased      int64           `json:"erased"`  // whose details were
+	Checkpoints int             `json:"checkpoints"`
+	Covered     int64           `json:"covered"` // entries, by the last checkpoint that holds
+	Problems    []string        `json:"problems"`
+}
+
+// codeMissing is the code of the store's error for a hash that is not there.
+const codeMissing = "audit_hash_missing"
+
+// maxProblems bounds what is listed; there is hardly need for more.
+const maxProblems = 100
+
+func (r *Report) found(format string, args ...any) {
+	if len(r.Problems) < maxProblems {
+		r.Problems = append(r.Problems, fmt.Sprintf(format, args...))
+	}
+}
+
+// Options say what a log is held against.
+type Options struct {
+	Trusted note.Verifiers // of checkpoints
+	Also    []string       // checkpoints from a second place
+	Keep    time.Duration  // how long entries are kept at least
+	Wait    func() bool    // waits for entries on their way into the log; false: no longer
+}
+
+// Verify reads a whole log over. The error says that it could not be read.
+func (l Log) Verify(ctx context.Context, o Options) (Report, error) {
+	v := verifier{Log: l, o: o, report: Report{Workspace: l.Workspace}}
+	err := v.run(ctx)
+	return v.report, err
+}
+
+// verifier builds the tree anew beside the stored one. Of its own it needs the
+// last hash of each level alone.
+type verifier struct {
+	Log
+	o       Options
+	report  Report
+	size    int64
+	removed int64 // up to here retention says that it removed entries
+	overdue int64 // up to here a checkpoint shows that they are older than entries are kept
+	last    [64]tlog.Hash
+	claims  map[int64][]State // by size
+	pending []int64           // stored hashes still to be compared
+	fresh   []tlog.Hash
+}
+
+func (v *verifier) run(ctx context.Context) (err error) {
+	if v.size, err = v.Store.AuditSize(ctx, v.Workspace); err != nil {
+		return err
+	}
+	if v.removed, err = v.Store.AuditRemoved(ctx, v.Workspace); err != nil {
+		return err
+	}
+	if err := v.readClaims(ctx); err != nil {
+		return err
+	}
+	next, err := v.walk(ctx)
+	if err != nil {
+		return err
+	}
+	if err := v.gap(ctx, next, v.size+1); err != nil {
+		return err
+	}
+	v.report.Entries = v.size
+	return v.compare(ctx)
+}
+
+// walk takes every entry of the log into the tree and returns the sequence after
+// the last.
+func (v *verifier) walk(ctx context.Context) (int64, error) {
+	next := int64(1)
+	for next <= v.size {
+		entries, err := v.Store.AuditEntries(ctx, v.Workspace, next-1)
+		if err != nil {
+			return next, err
+		}
+		if len(entries) == 0 {
+			if v.o.Wait == nil || !v.o.Wait() {
+				return next, nil
+			}
+		}
+		for _, e := range entries {
+			if e.Sequence > v.size {
+				return next, nil
+			}
+			if next, err = v.step(ctx, next, e); err != nil {
+				return next, err
+			}
+		}
+	}
+	return next, nil
+}
+
+// step takes one entry and returns the sequence that is due next.
+func (v *verifier) step(ctx context.Context, next int64, e mgx.Event) (int64, error) {
+	if e.Sequence < next {
+		v.report.found("entry %d stands behind entry %d", e.Sequence, next-1)
+		return next, nil
+	}
+	if err := v.gap(ctx, next, e.Sequence); err != nil {
+		return next, err
+	}
+	return e.Sequence + 1, v.entry(ctx, e)
+}
+
+// readClaims reads what was signed.
+func (v *verifier) readClaims(ctx context.Context) error {
+	stored, err := v.Store.AuditCheckpoints(ctx, v.Workspace)
+	if err != nil {
+		return err
+	}
+	texts := append([]string(nil), v.o.Also...)
+	for _, c := range stored {
+		texts = append(texts, c.Note)
+	}
+	v.claims = map[int64][]State{}
+	for i, text := range texts {
+		state, err := Read(text, v.o.Trusted)
+		switch {
+		case err != nil && i >= len(v.o.Also):
+			v.report.found("checkpoint over %d entries: %v; a key that is not kept here is named with --key", stored[i-len(v.o.Also)].Size, err)
+		case err != nil:
+			v.report.found("a checkpoint of the second place: %v", err)
+		case state.Workspace != v.Workspace:
+			if i >= len(v.o.Also) {
+				v.report.found("a checkpoint over %d entries is of another workspace, %s", state.Size, state.Workspace)
+			}
+		case state.Size > v.size:
+			v.report.found("the log was cut off: it has %d entries, and %s signed %d on %s", v.size, state.Key, state.Size, state.Time.Format(time.RFC3339))
+		default:
+			v.claims[state.Size] = append(v.claims[state.Size], state)
+			if time.Since(state.Time) > v.o.Keep {
+				v.overdue = max(v.overdue, state.Size)
+			}
+		}
+	}
+	return nil
+}
+
+// entry adds an entry to the tree as it stands in the log.
+func (v *verifier) entry(ctx context.Context, e mgx.Event) error {
+	leaf, err := leafOf(e)
+	if err != nil {
+		v.report.found("entry %d (%s): %v", e.Sequence, e.ID, err)
+		return v.stored(ctx, e.Sequence)
+	}
+	var d mgx.AuditData
+	if e.Decode(&d) == nil && d.Details == nil {
+		v.report.Erased++
+	}
+	return v.add(ctx, e.Sequence, leaf)
+}
+
+// gap takes the leaves of entries that are missing from the stored tree.
+func (v *verifier) gap(ctx context.Context, from, to int64) error {
+	for ; from < to; from++ {
+		if from <= min(v.removed, v.overdue) {
+			v.report.Removed++
+		} else {
+			v.report.found("entry %d is missing", from)
+		}
+		if err := v.stored(ctx, from); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// stored adds a leaf as the stored tree has it.
+func (v *verifier) stored(ctx context.Context, sequence int64) error {
+	hashes, err := v.Store.AuditHashes(ctx, v.Workspace, []int64{tlog.StoredHashIndex(0, sequence-1)})
+	if err != nil {
+		return v.missing(err)
+	}
+	return v.add(ctx, sequence, hashes[0])
+}
+
+// missing makes a problem of hashes that are not there.
+func (v *verifier) missing(err error) error {
+	if mgx.IsCode(err, codeMissing) {
+		v.report.found("%v", err)
+		return nil
+	}
+	return err
+}
+
+// add grows the tree by a leaf and looks what was signed of it.
+func (v *verifier) add(ctx context.Context, sequence int64, leaf tlog.Hash) error {
+	n := sequence - 1
+	own := tlog.HashReaderFunc(func(at []int64) ([]tlog.Hash, error) {
+		out := make([]tlog.Hash, len(at))
+		for i, idx := range at {
+			level, _ := tlog.SplitStoredHashIndex(idx)
+			out[i] = v.last[level]
+		}
+		return out, nil
+	})
+	hashes, err := tlog.StoredHashesForRecordHash(n, leaf, own)
+	if err != nil {
+		return err
+	}
+	for level, h := range hashes {
+		v.last[level] = h
+		v.pending = append(v.pending, tlog.StoredHashIndex(0, n)+int64(level))
+		v.fresh = append(v.fresh, h)
+	}
+	for _, s := range v.claims[sequence] {
+		root, err := tlog.TreeHash(sequence, own)
+		if err != nil {
+			return err
+		}
+		v.report.Checkpoints++
+		if root != s.Root {
+			v.report.found("the first %d entries are not those that %s signed on %s", sequence, s.Key, s.Time.Format(time.RFC3339))
+			continue
+		}
+		v.report.Covered = max(v.report.Covered, sequence)
+	}
+	if len(v.pending) >= 500 {
+		return v.compare(ctx)
+	}
+	return nil
+}
+
+// compare holds the stored tree against the one made anew.
+func (v *verifier) compare(ctx context.Context) error {
+	stored, err := v.Store.AuditHashes(ctx, v.Workspace, v.pending)
+	if err != nil {
+		err = v.missing(err)
+	} else {
+		for i, h := range stored {
+			if h != v.fresh[i] {
+				v.report.found("the tree does not fit the entries from %d on", entryOf(v.pending[i]))
+				break
+			}
+		}
+	}
+	v.pending, v.fresh = v.pending[:0], v.fresh[:0]
+	return err
+}
+
+// entryOf is the first entry below a stored hash.
+func entryOf(idx int64) int64 {
+	level, n := tlog.SplitStoredHashIndex(idx)
+	return n<<level + 1
+}
