@@ -57,7 +57,7 @@ var mayImport = map[string][]string{
 	"internal/llm/redis/redistest": {},
 
 	"internal/tool":     {"internal/sandbox", "internal/guard", "internal/lazy"},
-	"internal/tool/mcp": {"internal/tool", "internal/guard"},
+	"internal/tool/mcp": {"internal/tool", "internal/guard", "internal/sandbox", "internal/netguard"},
 	"internal/guard":    {},
 
 	"internal/guard/policy": {},

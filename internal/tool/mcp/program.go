@@ -1,0 +1,169 @@
+package mcp
+
+import (
+	"context"
+	"errors"
+	"io"
+	"slices"
+	"strconv"
+	"strings"
+	"sync"
+	"time"
+
+	sdk "github.com/modelcontextprotocol/go-sdk/mcp"
+
+	"mgx/internal/sandbox"
+	"mgx/internal/tool"
+)
+
+// program is a server that runs in the box, and the two pipes to it.
+type program struct {
+	*io.PipeWriter // its standard input
+	out            *meter
+	said           *lastWords
+	stop           context.CancelCauseFunc
+	done           chan struct{}
+	result         sandbox.Result // once it is done
+	err            error
+}
+
+// start runs the server's program. What it prints on stderr is kept for the words
+// of an error; nobody else reads it.
+func (c *connector) start() (*program, error) {
+	var env []string
+	for name, value := range c.server.Env {
+		v, err := c.fill(value)
+		if err != nil {
+			return nil, err
+		}
+		env = append(env, name+"="+v)
+	}
+	slices.Sort(env)
+	var mounts []sandbox.Mount
+	for _, p := range c.server.Show {
+		mounts = append(mounts, sandbox.Mount{Host: p, Guest: p, Mode: sandbox.ReadOnly})
+	}
+	ctx, stop := context.WithCancelCause(context.Background())
+	stdin, ours := io.Pipe()
+	theirs, stdout := io.Pipe()
+	p := &program{PipeWriter: ours, out: &meter{r: theirs, left: maxFlood}, said: &lastWords{}, stop: stop, done: make(chan struct{})}
+	go func() {
+		defer close(p.done)
+		p.result, p.err = c.options.Box.Run(ctx, sandbox.Command{
+			Args: append([]string{c.server.Command}, c.server.Args...), Env: env, Mounts: mounts,
+			Stdin: stdin, Stdout: stdout, Stderr: p.said, Timeout: c.options.Lifetime, ReadOnly: true, Online: true,
+		})
+		stdin.CloseWithError(errEnded)
+		stdout.CloseWithError(io.EOF)
+	}()
+	return p, nil
+}
+
+var errEnded = errors.New("the program has ended")
+
+func (p *program) transport() sdk.Transport {
+	return &sdk.IOTransport{Reader: p.out, Writer: p, MaxLineLength: maxMessage}
+}
+
+// Close ends the program, also one that reads and writes no more.
+func (p *program) Close() error {
+	p.kill()
+	<-p.done
+	return nil
+}
+
+func (p *program) kill() {
+	p.stop(errEnded)
+	_ = p.CloseWithError(errEnded) // these never fail
+	_ = p.out.r.CloseWithError(errEnded)
+}
+
+// settle waits a moment for a program whose output has ended to end, too, so that
+// an error can say how.
+func (p *program) settle() {
+	select {
+	case <-p.done:
+	case <-time.After(closeGrace):
+	}
+}
+
+// ended says how the program ended, once it has.
+func (p *program) ended() string {
+	select {
+	case <-p.done:
+	default:
+		return ""
+	}
+	how := "It ended by itself."
+	switch {
+	case p.result.TimedOut:
+		how = "Its time was over."
+	case p.result.ExitCode == 127:
+		how = "The sandbox has no such program; name one that commands of the run can see, or show its directory."
+	case p.result.ExitCode != 0:
+		how = "It ended with exit code " + strconv.Itoa(p.result.ExitCode) + "."
+	}
+	if last := p.said.text(); last != "" {
+		how += " Its last words: " + last
+	}
+	return how
+}
+
+// meter fails a stream that carries more than a call may bring. Each call begins
+// the count anew.
+type meter struct {
+	r    *io.PipeReader
+	mu   sync.Mutex
+	left int64
+}
+
+func (m *meter) Read(b []byte) (int, error) {
+	m.mu.Lock()
+	left := m.left
+	m.mu.Unlock()
+	if left <= 0 {
+		m.r.CloseWithError(errFlood) // the program hears that nobody reads it
+		return 0, errFlood
+	}
+	n, err := m.r.Read(b[:min(int64(len(b)), left)])
+	m.mu.Lock()
+	m.left -= int64(n)
+	m.mu.Unlock()
+	return n, err
+}
+
+func (m *meter) Close() error { return m.r.Close() }
+
+func (m *meter) renew() {
+	m.mu.Lock()
+	m.left = maxFlood
+	m.mu.Unlock()
+}
+
+func (m *meter) flooded() bool {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return m.left <= 0
+}
+
+// lastWords keeps the end of what a program prints on stderr.
+type lastWords struct {
+	mu   sync.Mutex
+	tail []byte
+}
+
+const maxWords = 1 << 10
+
+func (w *lastWords) Write(b []byte) (int, error) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.tail = append(w.tail, b[max(0, len(b)-maxWords):]...)
+	w.tail = w.tail[max(0, len(w.tail)-maxWords):]
+	return len(b), nil
+}
+
+func (w *lastWords) text() string {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return strings.TrimSpace(tool.Clean(strings.ToValidUTF8(string(w.tail), "")))
+}
