@@ -76,6 +76,8 @@ func TestErrors(t *testing.T) {
 	}
 }
 
+func approval(t *rapid.T) string { return rapid.SampledFrom([]string{"a", "b", "c"}).Draw(t, "approval") }
+
 // stream draws a run's history with every type of event that a run folds, in any
 // order.
 func stream(t *rapid.T) []Event {
@@ -98,8 +100,8 @@ func stream(t *rapid.T) []Event {
 		LLMCallCompleted:      func() any { return LLMCallData{Usage: Usage{Prompt: 3}, CostUSD: 7, PriceKnown: true} },
 		LLMProviderError:      func() any { return ProviderErrorData{Provider: "p", CostUSD: 5} },
 		WorkflowStepCompleted: func() any { return StepCompletedData{Step: "s"} },
-		ApprovalRequested:     func() any { return ApprovalRequestedData{ApprovalID: "a", Hash: "h"} },
-		ApprovalDecided:       func() any { return ApprovalDecidedData{ApprovalID: "a", Approved: rapid.Bool().Draw(t, "yes")} },
+		ApprovalRequested:     func() any { return ApprovalRequestedData{ApprovalID: approval(t), Hash: "h", Call: &ProposedCall{Tool: "x"}} },
+		ApprovalDecided:       func() any { return ApprovalDecidedData{ApprovalID: approval(t), Approved: rapid.Bool().Draw(t, "yes")} },
 		TaskCompleted:         func() any { return TaskCompletedData{} },
 		TaskCancelled:         func() any { return TaskCancelledData{Reason: "r"} },
 		TaskFailed:            func() any { return TaskErrorData{Kind: KindRefused, Code: "c"} },

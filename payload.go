@@ -261,6 +261,10 @@ type ToolCallData struct {
 	TimeoutMS    int64  `json:"timeout_ms,omitempty"`
 	Conversation string `json:"conversation,omitempty"`
 	Label        *Label `json:"label,omitempty"` // of all that the model had been given when it made the call
+
+	Verdict string `json:"verdict,omitempty"` // of the run's policy: allow, ask, deny; empty: no policy was asked
+	Rule    string `json:"rule,omitempty"`    // of the policy, that decided
+	Why     string `json:"why,omitempty"`
 }
 
 type ToolResultData struct {
@@ -367,6 +371,8 @@ type ApprovalRequestedData struct {
 	ApprovalID string `json:"approval_id"` // also the name of the signal that decides it
 	Effect     string `json:"effect"`      // what happens on yes, in words
 	Hash       string `json:"hash"`        // sha256 of exactly what is proposed
+
+	Call *ProposedCall `json:"call,omitempty"` // nil: it is no tool call
 }
 
 type ApprovalDecidedData struct {
@@ -375,6 +381,7 @@ type ApprovalDecidedData struct {
 	By         string `json:"by"` // an id, or "policy" when no person was asked
 	Reason     string `json:"reason,omitempty"`
 	Hash       string `json:"hash"`
+	Rest       bool   `json:"rest,omitempty"` // and the same for the rest of the run
 }
 
 // ProviderFallbackData says that calls go to another model than was asked for.

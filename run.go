@@ -34,7 +34,8 @@ type Run struct {
 	Status   RunStatus  `json:"status"`
 	Phase    string     `json:"phase,omitempty"`
 	Waiting  string     `json:"waiting_for,omitempty"`
-	Approval *Approval  `json:"approval,omitempty"` // the latest asked for
+	Approval *Approval  `json:"approval,omitempty"`          // the oldest that is pending, else the latest
+	Further  []Approval `json:"further_approvals,omitempty"` // pending besides, oldest first; see Pending
 	Plan     *Plan      `json:"plan,omitempty"`
 	PlanHash string     `json:"plan_hash,omitempty"`
 	Checks   ChecksData `json:"checks"`
@@ -62,17 +63,6 @@ type Run struct {
 	UpdatedAt time.Time `json:"updated_at"`
 	ErasedAt  time.Time `json:"erased_at,omitzero"` // when its words were erased; see WithoutWords
 	Sequence  int64     `json:"sequence"`           // of the last event folded in
-}
-
-// Approval is a decision asked for or made on one proposed effect.
-type Approval struct {
-	ID       string `json:"id"`
-	Effect   string `json:"effect"`
-	Hash     string `json:"hash"`
-	Decided  bool   `json:"decided"`
-	Approved bool   `json:"approved"`
-	By       string `json:"by,omitempty"`
-	Reason   string `json:"reason,omitempty"`
 }
 
 // Apply folds one event into the run and returns the result. It is total and
@@ -135,18 +125,9 @@ var runFolds = map[EventType]func(*Run, Event) error{
 	}),
 	LLMProviderError:      folded(func(r *Run, _ Event, d ProviderErrorData) { r.Cost += d.CostUSD }),
 	WorkflowStepCompleted: folded(func(r *Run, _ Event, _ StepCompletedData) { r.Steps++ }),
-	ApprovalRequested: folded(func(r *Run, _ Event, d ApprovalRequestedData) {
-		r.Approval = &Approval{ID: d.ApprovalID, Effect: d.Effect, Hash: d.Hash}
-	}),
-	ApprovalDecided: folded(func(r *Run, _ Event, d ApprovalDecidedData) {
-		var a Approval
-		if r.Approval != nil {
-			a = *r.Approval
-		}
-		a.ID, a.Hash, a.Decided, a.Approved, a.By, a.Reason = d.ApprovalID, d.Hash, true, d.Approved, d.By, d.Reason
-		r.Approval = &a
-	}),
-	DataErased: folded(func(r *Run, e Event, _ DataErasedData) { r.ErasedAt = e.Time }),
+	ApprovalRequested:     folded(func(r *Run, _ Event, d ApprovalRequestedData) { r.requested(d) }),
+	ApprovalDecided:       folded(func(r *Run, _ Event, d ApprovalDecidedData) { r.decided(d) }),
+	DataErased:            folded(func(r *Run, e Event, _ DataErasedData) { r.ErasedAt = e.Time }),
 
 	TaskCompleted: folded(func(r *Run, e Event, _ TaskCompletedData) { r.end(RunDone, e) }),
 	TaskCancelled: folded(func(r *Run, e Event, d TaskCancelledData) {
@@ -166,7 +147,9 @@ var runFolds = map[EventType]func(*Run, Event) error{
 	}),
 }
 
-func (r *Run) end(s RunStatus, e Event) { r.Status, r.Waiting, r.EndedAt = s, "", e.Time }
+func (r *Run) end(s RunStatus, e Event) {
+	r.Status, r.Waiting, r.Further, r.EndedAt = s, "", nil, e.Time
+}
 
 func folded[D any](f func(*Run, Event, D)) func(*Run, Event) error {
 	return func(r *Run, e Event) error {

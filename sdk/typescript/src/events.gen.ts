@@ -818,7 +818,7 @@ export interface TaskStartedData {
 /**
  * Tool called: An agent asked for a tool; written before the tool runs.
  *
- * Version 1.1.0, kept for 90 days.
+ * Version 1.2.0, kept for 90 days.
  */
 export interface ToolCallData {
   /** The agent's role. */
@@ -835,6 +835,8 @@ export interface ToolCallData {
   readonly label?: Label;
   /** Name of the tool, as the model wrote it. */
   readonly name: string;
+  /** Rule of the policy that decided, or in parentheses what stands in its place. */
+  readonly rule?: string;
   /** Which sandbox. */
   readonly sandbox_id?: string;
   /** How strong the walls around it are: off, lite, basic, full; empty when it needs none. */
@@ -843,6 +845,10 @@ export interface ToolCallData {
   readonly summary: string;
   /** Longest it may take, in milliseconds */
   readonly timeout_ms?: number;
+  /** Of the run's policy: allow, ask or deny; absent: it was not asked, as for a tool that is not there. */
+  readonly verdict?: "" | "allow" | "ask" | "deny" | (string & {});
+  /** Why, in a sentence. */
+  readonly why?: string;
 }
 
 /**
@@ -896,7 +902,7 @@ export interface WebhookTestData {
 /**
  * Approval decided: A proposed effect was allowed or refused.
  *
- * Version 1.0.0, kept for 90 days.
+ * Version 1.1.0, kept for 90 days.
  */
 export interface WorkflowApprovalDecidedData {
   /** Id of the request. */
@@ -909,16 +915,43 @@ export interface WorkflowApprovalDecidedData {
   readonly hash: string;
   /** Why. */
   readonly reason?: string;
+  /** The same is allowed for the rest of the run. Absent: false. */
+  readonly rest?: boolean;
 }
 
 /**
  * Approval requested: An effect is proposed and waits for a decision.
  *
- * Version 1.0.0, kept for 90 days.
+ * Version 1.1.0, kept for 90 days.
  */
 export interface WorkflowApprovalRequestedData {
   /** Id of the request, and name of the signal that decides it. */
   readonly approval_id: string;
+  /** The tool call that is proposed; absent: it is a plan or a question. The hash then covers tool, whole arguments, run and policy. */
+  readonly call?: {
+    /** Role of the agent that asks for it. */
+    readonly agent_role: string;
+    /** Arguments as JSON with fields in order, redacted; cut when they are long. */
+    readonly arguments: string;
+    /** SHA-256 of the whole arguments in that form. */
+    readonly arguments_digest: string;
+    /** The worst the tool can do: read, write, execute, network, deliver. */
+    readonly effect: string;
+    /** Hosts it would reach. */
+    readonly hosts?: readonly string[];
+    /** Of all that the model had been given when it made the call. */
+    readonly label?: Label;
+    /** Paths of the workspace it would touch, with links resolved. */
+    readonly paths?: readonly string[];
+    /** What a yes for the rest of the run would allow, in words. */
+    readonly rest: string;
+    /** Rule of the policy that asks, or in parentheses what stands in its place. */
+    readonly rule: string;
+    /** Name of the tool. */
+    readonly tool: string;
+    /** Why it is asked, in a sentence. */
+    readonly why: string;
+  };
   /** What happens on yes, in words. */
   readonly effect: string;
   /** SHA-256 of exactly what is proposed, in hexadecimal. */
@@ -1162,12 +1195,12 @@ export const eventVersions: Readonly<Record<EventType, string>> = {
   "task.created": "1.1.0",
   "task.error": "1.1.0",
   "task.started": "1.0.0",
-  "tool.call": "1.1.0",
+  "tool.call": "1.2.0",
   "tool.result": "1.1.0",
   "webhook.disabled": "1.0.0",
   "webhook.test": "1.0.0",
-  "workflow.approval.decided": "1.0.0",
-  "workflow.approval.requested": "1.0.0",
+  "workflow.approval.decided": "1.1.0",
+  "workflow.approval.requested": "1.1.0",
   "workflow.completed": "1.1.0",
   "workflow.resumed": "1.0.0",
   "workflow.started": "1.1.0",
