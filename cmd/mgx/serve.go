@@ -61,6 +61,7 @@ order: streams are told to come back, runs stay where they are.`,
 	}
 	cmd.Flags().StringVar(&listen, "listen", defaultListen, "`address` of the loopback interface, with port; port 0: any")
 	addWebhookAllow(cmd.Flags())
+	cmd.Flags().String("audit-checkpoints", "", "also add each checkpoint of the audit log to this `file`, see docs/audit.md")
 	cmd.Flags().IntVar(&workers, "workers", defaultWorkers, "work on `N` runs at once")
 	return cmd
 }
@@ -105,6 +106,7 @@ func (c *cli) serve(ctx context.Context, listen string, workers int) (err error)
 	work.Go(func() { n.retainDaily(ctx) })
 	work.Go(func() { n.reap(ctx) })
 	work.Go(func() { n.renewKeys(ctx, s.hub) })
+	work.Go(func() { n.signAudits(ctx, c.cfg.AuditCheckpoints) })
 	if workers > 0 {
 		work.Go(func() { newForeman(n, workers).run(ctx) })
 	}

@@ -34,7 +34,7 @@ func NewUsageCSV(w io.Writer, by mgx.UsageBy) (*UsageCSV, error) {
 func (u *UsageCSV) Write(r UsageRow) error {
 	n := func(i int64) string { return strconv.FormatInt(i, 10) }
 	line := []string{
-		cell(r.Key), n(r.Calls), n(r.Usage.Prompt), n(r.Usage.Completion), n(r.Usage.Cached), n(r.Usage.CacheWrite), n(r.Usage.Reasoning),
+		Cell(r.Key), n(r.Calls), n(r.Usage.Prompt), n(r.Usage.Completion), n(r.Usage.Cached), n(r.Usage.CacheWrite), n(r.Usage.Reasoning),
 		r.Cost.Decimal(), r.Lost.Decimal(), n(r.OpenRows), r.Open.Decimal(),
 	}
 	if c := r.Call; c != nil {
@@ -44,11 +44,11 @@ func (u *UsageCSV) Write(r UsageRow) error {
 		}
 		line = append(line, c.ReservedAt.Format(time.RFC3339Nano), settled)
 		for _, text := range []string{string(c.Outcome), c.Provider, c.Model, c.Role, c.PriceVersion} {
-			line = append(line, cell(text))
+			line = append(line, Cell(text))
 		}
 		line = append(line, c.Reserved.Decimal())
 		for _, text := range []string{string(c.Project), string(c.Task), string(c.Run), string(c.User), string(c.Execution), c.Note} {
-			line = append(line, cell(text))
+			line = append(line, Cell(text))
 		}
 	}
 	return u.w.Write(line)
@@ -60,9 +60,9 @@ func (u *UsageCSV) Flush() error {
 	return u.w.Error()
 }
 
-// cell is text that no spreadsheet takes for a formula, after OWASP's advice on
+// Cell is text that no spreadsheet takes for a formula, after OWASP's advice on
 // CSV injection: what begins like one gets an apostrophe before it.
-func cell(s string) string {
+func Cell(s string) string {
 	if s != "" && strings.ContainsRune("=+-@\t\r\n|%＝＋－＠", []rune(s)[0]) {
 		return "'" + s
 	}

@@ -26,8 +26,10 @@ type Config struct {
 	Sandbox      string         // auto, off
 	LeastSandbox string         // level below which nothing runs; off: any
 	WebhookAllow []netip.Prefix // addresses that webhooks may reach although they are not public
-	LogFormat    string         // text, json
-	LogLevel     slog.Level
+
+	AuditCheckpoints string // file in a second place; "": none
+	LogFormat        string // text, json
+	LogLevel         slog.Level
 
 	sources map[string]string // by setting
 }

@@ -120,6 +120,17 @@ var settings = []setting{
 		"webhook-allow", "address ranges that webhooks may reach although they are not public, also over http, such as 10.1.0.0/16; with commas between",
 		always(""), setWebhookAllow, showWebhookAllow,
 	},
+	{
+		"audit-checkpoints", "file to which mgx serve also adds each checkpoint of the audit log, on another machine at best, see docs/audit.md; empty: none",
+		always(""),
+		func(c *Config, v string, from origin) (err error) {
+			if c.AuditCheckpoints = ""; v != "" {
+				c.AuditCheckpoints, err = from.path(v)
+			}
+			return err
+		},
+		func(c *Config) string { return c.AuditCheckpoints },
+	},
 	oneOf("log-format", "how log lines on stderr look: text, json",
 		func(c *Config) *string { return &c.LogFormat }, "text", "json"),
 	{

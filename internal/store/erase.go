@@ -124,7 +124,8 @@ func (s *Store) erase(ctx context.Context, e mgx.Event, told bool, by string, pl
 	plan.Events += n
 	if !told {
 		e.Data = []byte(mustJSON(mgx.DataErasedData{Subject: string(e.Stream), By: by, Events: n}))
-		if _, err := s.Commit(ctx, mgx.Change{Events: []mgx.Event{e}}); err != nil {
+		act := mgx.NewAudit(e.Workspace, mgx.AuditData{Actor: by, Action: "subject.erase", Resource: string(e.Stream), Decision: mgx.AuditAllowed})
+		if _, err := s.Commit(ctx, mgx.Change{Events: []mgx.Event{e, act}}); err != nil {
 			return err
 		}
 	}

@@ -1,0 +1,290 @@
+package main
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"path"
+	"slices"
+	"strconv"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"mgx"
+	"mgx/internal/audit"
+	"mgx/internal/ui"
+)
+
+// auditKeyFile keeps what checkpoints of the audit logs are signed with. It is not
+// in the database and in no backup of it: who can change the log must not be able
+// to sign it.
+const auditKeyFile = "audit.key"
+
+func (c *cli) auditCommand() *cobra.Command {
+	var f auditFlags
+	list := func(cmd *cobra.Command, _ []string) error {
+		return c.withNode(cmd.Context(), func(ctx context.Context, n *node) error { return c.listAudit(ctx, n, f) })
+	}
+	cmd := &cobra.Command{
+		Use:   "audit",
+		Short: "Who did what and was refused what, and proof that nothing was changed",
+		Long: `Lists the audit log: every security-relevant act, with who did it, to what, and whether
+it was allowed. An entry is stored in the same transaction as the act itself. The entries
+form a Merkle tree, of which signed checkpoints are made; mgx audit verify reads
+everything over and finds what was changed, taken away or cut off. See docs/audit.md.`,
+		Example: `  mgx audit --action 'key.*' --since 720h
+  mgx audit export --format csv > audit.csv
+  mgx audit verify --checkpoints /mnt/elsewhere/checkpoints`,
+		Args: noArgs,
+		RunE: list,
+	}
+	f.add(cmd)
+	cmd.AddCommand(c.auditExportCommand(), c.auditVerifyCommand(), c.auditCheckpointCommand(), c.auditKeyCommand(), c.auditProofCommand(), c.auditCheckCommand())
+	return cmd
+}
+
+// auditFlags choose entries.
+type auditFlags struct {
+	actor, action string
+	denied        bool
+	since         time.Duration
+}
+
+func (f *auditFlags) add(cmd *cobra.Command) {
+	cmd.Flags().StringVar(&f.actor, "actor", "", "only what this `id` did")
+	cmd.Flags().StringVar(&f.action, "action", "", "only acts like this `glob`: 'key.*'")
+	cmd.Flags().BoolVar(&f.denied, "denied", false, "only what was refused")
+	cmd.Flags().DurationVar(&f.since, "since", 0, "only the last `duration`: 24h")
+}
+
+// entry is an audit entry as commands show it.
+type auditEntry struct {
+	Sequence int64     `json:"sequence"`
+	Time     time.Time `json:"timestamp"`
+	ID       string    `json:"event_id"`
+	mgx.AuditData
+}
+
+// each calls back for the entries that the flags choose, in order.
+func (f auditFlags) each(ctx context.Context, n *node, do func(auditEntry) error) error {
+	if _, err := path.Match(f.action, ""); err != nil {
+		return usage("bad_glob", "--action takes a pattern such as 'key.*', not %q", f.action)
+	}
+	for after := int64(0); ; {
+		page, err := n.store.AuditEntries(ctx, mgx.DefaultWorkspace, after)
+		if err != nil || len(page) == 0 {
+			return err
+		}
+		for _, e := range page {
+			after = e.Sequence
+			one := auditEntry{Sequence: e.Sequence, Time: e.Time, ID: string(e.ID)}
+			if err := e.Decode(&one.AuditData); err != nil {
+				return err
+			}
+			if !f.wants(one) {
+				continue
+			}
+			if err := do(one); err != nil {
+				return err
+			}
+		}
+	}
+}
+
+func (f auditFlags) wants(e auditEntry) bool {
+	like, _ := path.Match(cmp.Or(f.action, "*"), e.Action)
+	return like && (f.actor == "" || f.actor == e.Actor) &&
+		(!f.denied || e.Decision == mgx.AuditDenied) && (f.since == 0 || time.Since(e.Time) <= f.since)
+}
+
+func (c *cli) listAudit(ctx context.Context, n *node, f auditFlags) error {
+	found := false
+	err := f.each(ctx, n, func(e auditEntry) error {
+		found = true
+		if c.json {
+			return printJSON(c, e)
+		}
+		c.printf("%6d  %s  %-7s  %-28s  %s  by %s", e.Sequence, e.Time.Local().Format(time.DateTime), e.Decision, ui.Text(e.Action), ui.Text(e.Resource), ui.Text(e.Actor))
+		if e.Reason != "" {
+			c.printf(": %s", ui.Text(e.Reason))
+		}
+		c.printf("\n")
+		return nil
+	})
+	if err == nil && !found && !c.json {
+		fmt.Fprintln(c.err, "No such entries.")
+	}
+	return err
+}
+
+func (c *cli) auditVerifyCommand() *cobra.Command {
+	var keys []string
+	var second string
+	cmd := &cobra.Command{
+		Use:   "verify",
+		Short: "Read the audit log over: is it what was signed?",
+		Long: `Makes the tree of every workspace's audit log anew from its entries, and holds it against
+the stored one and against every checkpoint. Checkpoints count when the key of this data
+directory signed them, or one that --key names.
+
+Exit codes: 0 all is as it was signed; 1 something was changed, and standard output says
+what; 3 the log cannot be read.`,
+		Args: noArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			return c.withNode(cmd.Context(), func(ctx context.Context, n *node) error { return c.verifyAudit(ctx, n, keys, second) })
+		},
+	}
+	cmd.Flags().StringSliceVar(&keys, "key", nil, "also trust this public `key`")
+	cmd.Flags().StringVar(&second, "checkpoints", "", "also hold the logs against the checkpoints in this `file`")
+	return cmd
+}
+
+func (c *cli) verifyAudit(ctx context.Context, n *node, keys []string, second string) error {
+	if own, err := n.auditKey(false); err == nil {
+		keys = append(keys, own.Public())
+	} else if !errors.Is(err, fs.ErrNotExist) {
+		return err
+	}
+	trusted, err := audit.Trusted(keys...)
+	if err != nil {
+		return err
+	}
+	also, err := readCheckpoints(second)
+	if err != nil {
+		return err
+	}
+	all, err := n.store.AuditedWorkspaces(ctx)
+	if err != nil {
+		return err
+	}
+	var problems []string
+	for _, text := range also {
+		state, err := audit.Read(text, trusted)
+		switch {
+		case err != nil:
+			return usage("bad_checkpoint", "%s holds a checkpoint that does not count: %v; name the key that signed it with --key", second, err)
+		case !slices.Contains(all, state.Workspace):
+			all = append(all, state.Workspace) // of which nothing is left
+		}
+	}
+	for _, ws := range all {
+		tries := 0
+		r, err := audit.Log{Store: n.store, Workspace: ws}.Verify(ctx, audit.Options{
+			Trusted: trusted, Also: also, Keep: auditKept, Wait: func() bool { tries++; return tries < 50 && pause(ctx, 100*time.Millisecond) },
+		})
+		if err != nil {
+			return err
+		}
+		problems = append(problems, r.Problems...)
+		c.reportAudit(r)
+	}
+	if len(all) == 0 {
+		fmt.Fprintln(c.err, "Nothing is in the audit log yet.")
+	}
+	if len(problems) > 0 {
+		return mgx.Errorf(mgx.KindGoal, "audit_tampered", "the audit log is not what was recorded; see docs/audit.md for what to do")
+	}
+	return nil
+}
+
+// auditKept is how long entries are kept at least.
+const auditKept = 2557 * 24 * time.Hour
+
+func pause(ctx context.Context, d time.Duration) bool {
+	select {
+	case <-time.After(d):
+		return true
+	case <-ctx.Done():
+		return false
+	}
+}
+
+func (c *cli) reportAudit(r audit.Report) {
+	if c.json {
+		r.Problems = append([]string{}, r.Problems...)
+		printJSON(c, r)
+		return
+	}
+	c.printf("%s: %d entries, %d checkpoints; the first %d entries are as they were signed", r.Workspace, r.Entries, r.Checkpoints, r.Covered)
+	if r.Erased > 0 {
+		c.printf("; the details of %d were erased", r.Erased)
+	}
+	if r.Removed > 0 {
+		c.printf("; %d were removed because their time was over", r.Removed)
+	}
+	c.printf("\n")
+	for _, p := range r.Problems {
+		c.printf("  %s\n", ui.Text(p))
+	}
+}
+
+func (c *cli) auditCheckpointCommand() *cobra.Command {
+	return &cobra.Command{
+		Use:   "checkpoint",
+		Short: "Sign how the audit log stands, and print it",
+		Long: `Signs how the audit log stands, unless the last checkpoint says so already, and prints
+the last one. mgx serve does it every minute. Keep checkpoints where nobody who can write
+to the database can: then a log that was cut off is found.`,
+		Args: noArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			return c.withNode(cmd.Context(), func(ctx context.Context, n *node) error {
+				if err := n.signAudit(ctx, ""); err != nil {
+					return err
+				}
+				all, err := n.store.AuditCheckpoints(ctx, mgx.DefaultWorkspace)
+				switch {
+				case err != nil:
+					return err
+				case len(all) == 0:
+					fmt.Fprintln(c.err, "Nothing is in the audit log yet.")
+				case c.json:
+					return printJSON(c, all[len(all)-1])
+				default:
+					c.printf("%s", all[len(all)-1].Note)
+				}
+				return nil
+			})
+		},
+	}
+}
+
+func (c *cli) auditKeyCommand() *cobra.Command {
+	return &cobra.Command{
+		Use:   "key",
+		Short: "Print the public key that checkpoints are checked with",
+		Args:  noArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			return c.withNode(cmd.Context(), func(_ context.Context, n *node) error {
+				key, err := n.auditKey(true)
+				if err == nil {
+					c.printf("%s\n", key.Public())
+				}
+				return err
+			})
+		},
+	}
+}
+
+func (c *cli) auditProofCommand() *cobra.Command {
+	return &cobra.Command{
+		Use:   "proof SEQUENCE",
+		Short: "Prove to others that an entry is in the log, as JSON",
+		Args:  oneArg("the number of an entry, see: mgx audit"),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			seq, err := strconv.ParseInt(args[0], 10, 64)
+			if err != nil {
+				return usage("bad_sequence", "an entry is named by its number, such as 12, not %q; see: mgx audit", args[0])
+			}
+			return c.withNode(cmd.Context(), func(ctx context.Context, n *node) error {
+				p, err := audit.Log{Store: n.store, Workspace: mgx.DefaultWorkspace}.Prove(ctx, seq)
+				if err != nil {
+					return err
+				}
+				return printJSON(c, p)
+			})
+		},
+	}
+}
