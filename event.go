@@ -53,6 +53,7 @@ const (
 	RunAnswered        EventType = "run.answered"
 	RunDelivered       EventType = "run.delivered"
 	RunNoted           EventType = "run.noted"
+	RunNetworkUsed     EventType = "run.network.used"
 
 	AgentBriefed EventType = "agent.briefed"
 	AgentMessage EventType = "agent.message"

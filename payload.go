@@ -128,6 +128,7 @@ type RunSettings struct {
 	InOrder      bool          `json:"in_order,omitempty"` // one tool call at a time, so that a repetition has the same order
 	Seed         *int64        `json:"seed,omitempty"`     // asked of models, with temperature 0; nil: neither
 
+	AllowHosts  []string     `json:"allow_hosts,omitempty"` // that commands may reach, as HOST:PORT; empty: no network
 	MCP         []MCPServer  `json:"mcp,omitempty"`         // servers of tools outside, in the order of their names
 	Attachments []Attachment `json:"attachments,omitempty"` // files the run was given besides its repository
 }

@@ -27,7 +27,7 @@ var payloads = map[mgx.EventType]any{
 	mgx.TaskFailed: mgx.TaskErrorData{}, mgx.TaskCancelled: mgx.TaskCancelledData{},
 	mgx.RunCreated: mgx.RunCreatedData{}, mgx.RunPhaseChanged: mgx.PhaseData{}, mgx.RunPlanUpdated: mgx.PlanUpdatedData{},
 	mgx.RunCheckpointed: mgx.CheckpointData{}, mgx.RunChecksCompleted: mgx.ChecksData{}, mgx.RunReviewCompleted: mgx.ReviewData{},
-	mgx.RunAnswered: mgx.AnsweredData{}, mgx.RunDelivered: mgx.DeliveredData{}, mgx.RunNoted: mgx.NotedData{},
+	mgx.RunAnswered: mgx.AnsweredData{}, mgx.RunDelivered: mgx.DeliveredData{}, mgx.RunNoted: mgx.NotedData{}, mgx.RunNetworkUsed: mgx.NetworkUsedData{},
 	mgx.AgentBriefed: mgx.AgentBriefedData{}, mgx.AgentMessage: mgx.AgentMessageData{}, mgx.ToolCalled: mgx.ToolCallData{}, mgx.ToolReturned: mgx.ToolResultData{},
 	mgx.LLMCallCompleted: mgx.LLMCallData{}, mgx.LLMProviderError: mgx.ProviderErrorData{},
 	mgx.WorkflowStarted: mgx.WorkflowStartedData{}, mgx.WorkflowStepStarted: mgx.StepStartedData{}, mgx.WorkflowStepCompleted: mgx.StepCompletedData{},

@@ -424,7 +424,7 @@ export interface RunChecksCompletedData {
 /**
  * Run created: One attempt at a task began. The first event of the run's stream.
  *
- * Version 1.3.0, kept for 90 days.
+ * Version 1.4.0, kept for 90 days.
  */
 export interface RunCreatedData {
   /** Sequence in that run's stream at which it was forked. */
@@ -444,6 +444,8 @@ export interface RunCreatedData {
   };
   /** Limits and choices. */
   readonly settings: {
+    /** Hosts that commands may reach, as HOST:PORT, *.HOST:PORT for the names below one, with +private after those that may be inside a site's network; absent: none. */
+    readonly allow_hosts?: readonly string[];
     /** Who decides on proposed effects: policy, a person, or nobody. */
     readonly approve: "ask" | "auto" | "never" | (string & {});
     /** Files that the run was given besides its repository. */
@@ -538,6 +540,35 @@ export interface RunDeliveredData {
   readonly files: number;
   /** Lines of the form `path | +added -removed`, bounded. */
   readonly stat?: readonly string[];
+}
+
+/**
+ * Network used: A command in the run's sandbox asked for hosts. Told once for a command, when it has ended, with every decision that was made; a command that asked for nothing is not told of.
+ *
+ * Version 1.0.0, kept for 90 days.
+ */
+export interface RunNetworkUsedData {
+  /** Id of the tool call that ran the command. */
+  readonly call_id?: string;
+  /** Name of the check that the command was. */
+  readonly check?: string;
+  /** What was decided on each destination, in the order in which they were first asked for. */
+  readonly hosts: ReadonlyArray<{
+    /** What the gate of the sandbox decided. */
+    readonly decision: "allowed" | "refused" | (string & {});
+    /** Name or address, in lower case. In quotes: what was asked for and is no host. Empty: all that were beyond the first 64, told together. */
+    readonly host: string;
+    /** Port; absent where there was no host. */
+    readonly port?: number;
+    /** Why it was refused, or failed although it was allowed, such as not_listed, address_not_allowed, other_server_name or unreachable; see docs/network.md. */
+    readonly reason?: string;
+    /** Bytes that came in. */
+    readonly received_bytes: number;
+    /** Bytes that went out. */
+    readonly sent_bytes: number;
+    /** How often it was decided so. */
+    readonly times: number;
+  }> | null;
 }
 
 /**
@@ -1131,6 +1162,7 @@ export interface EventData {
   "run.checks.completed": RunChecksCompletedData;
   "run.created": RunCreatedData;
   "run.delivered": RunDeliveredData;
+  "run.network.used": RunNetworkUsedData;
   "run.noted": RunNotedData;
   "run.phase.changed": RunPhaseChangedData;
   "run.plan.updated": RunPlanUpdatedData;
@@ -1180,8 +1212,9 @@ export const eventVersions: Readonly<Record<EventType, string>> = {
   "run.answered": "1.0.0",
   "run.checkpointed": "1.0.0",
   "run.checks.completed": "1.0.0",
-  "run.created": "1.3.0",
+  "run.created": "1.4.0",
   "run.delivered": "1.0.0",
+  "run.network.used": "1.0.0",
   "run.noted": "1.0.0",
   "run.phase.changed": "1.0.0",
   "run.plan.updated": "1.0.0",
