@@ -3,6 +3,7 @@ package gateway
 import (
 	"bytes"
 	"net/http"
+	"slices"
 	"sync"
 	"time"
 
@@ -91,7 +92,7 @@ func (a *answer) stop() bool {
 // encoder makes a dialect's stream of what a model says. Each method appends to
 // the buffer what is to be sent.
 type encoder interface {
-	begin(out *bytes.Buffer, model string)
+	start(out *bytes.Buffer, model string)
 	chunk(out *bytes.Buffer, c llm.Chunk)
 	end(out *bytes.Buffer, r *llm.Response)
 	fail(out *bytes.Buffer, f *failure)
@@ -142,20 +143,33 @@ func callsOf(r *llm.Response) []*llm.ToolCall {
 	return all
 }
 
+// shownPart is a part of an answer that callers see.
+type shownPart struct {
+	llm.Part
+	travels *wrapped // the opaque block that the part is, on its way through another dialect
+}
+
 // shown are the parts of an answer that callers see: all but those opaque blocks
 // that cannot travel. What a provider wants back with a part travels only
 // with a tool call, since texts are sent before it is known.
-func shown(r *llm.Response) []llm.Part {
-	var all []llm.Part
-	for i, p := range r.Message.Parts {
-		if p.Opaque != nil {
-			_, of := p.Opaque.Rest()
-			before := i+1 < len(r.Message.Parts) && r.Message.Parts[i+1].Call != nil
-			if !thinking(p.Opaque) || (of && !before) {
-				continue
-			}
+func shown(r *llm.Response) []shownPart {
+	var all []shownPart
+	parts, said := r.Message.Parts, false
+	for i, p := range parts {
+		if p.Opaque == nil {
+			all, said = append(all, shownPart{Part: p}), true
+			continue
 		}
-		all = append(all, p)
+		w := wrapped{Opaque: p.Opaque}
+		if next := slices.IndexFunc(parts[i:], func(p llm.Part) bool { return p.Call != nil }); next > 0 {
+			w.Before = parts[i+next].Call.ID
+		}
+		_, of := p.Opaque.Rest()
+		with := i+1 < len(parts) && parts[i+1].Call != nil
+		w.First = !said && !of
+		if thinking(p.Opaque) && (!of || with) {
+			all = append(all, shownPart{Part: p, travels: &w})
+		}
 	}
 	return all
 }

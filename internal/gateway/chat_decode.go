@@ -316,17 +316,6 @@ func (c *call) chatAssistant(f fields) error {
 	if f["function_call"] != nil {
 		c.needs("function_call")
 	}
-	details, err := f.list("reasoning_details")
-	if err != nil {
-		return err
-	}
-	for _, raw := range details {
-		if d, err := fieldsOf(raw, "a detail"); err == nil {
-			if o, ok := unwrap(d.text("data")); ok {
-				c.restore(o)
-			}
-		}
-	}
 	calls, err := f.list("tool_calls")
 	if err != nil {
 		return err
@@ -350,6 +339,17 @@ func (c *call) chatAssistant(f fields) error {
 			}
 		}
 		c.add(llm.Assistant, llm.Part{Call: &llm.ToolCall{ID: call.text("id"), Name: fn.text("name"), Args: fn.text("arguments")}})
+	}
+	details, err := f.list("reasoning_details")
+	if err != nil {
+		return err
+	}
+	for _, raw := range details {
+		if d, err := fieldsOf(raw, "a detail"); err == nil {
+			if o, ok := unwrap(d.text("data")); ok {
+				c.restore(o)
+			}
+		}
 	}
 	return nil
 }

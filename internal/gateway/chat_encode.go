@@ -30,7 +30,11 @@ func (chat) whole(c *call, s *said) any {
 		message = append(message, "reasoning_details", details)
 	}
 	if calls != nil {
-		message = append(message, "tool_calls", calls)
+		all := make([]any, len(calls))
+		for i, c := range calls {
+			all[i] = append(object("id", c.ID, "type", "function", "function", object("name", c.Name, "arguments", c.Args)), c.extra()...)
+		}
+		message = append(message, "tool_calls", all)
 	}
 	return object("id", "chatcmpl-"+c.id, "object", "chat.completion", "created", s.at.Unix(), "model", s.Model,
 		"choices", []any{object("index", 0, "message", message, "logprobs", nil, "finish_reason", chatFinish(s.Finish))},
@@ -39,28 +43,37 @@ func (chat) whole(c *call, s *said) any {
 
 // chatTail are the blocks of thinking and the tool calls of an answer. What a
 // provider wants back goes into the fields that others who have such blocks use.
-func chatTail(r *llm.Response) (details, calls []any) {
-	var with *llm.Opaque
+func chatTail(r *llm.Response) (details []any, calls []chatCall) {
+	var with *wrapped
 	for _, p := range shown(r) {
 		if p.Opaque != nil {
 			if _, of := p.Opaque.Rest(); of {
-				with = p.Opaque
+				with = p.travels
 			} else {
-				details = append(details, object("type", "reasoning.encrypted", "data", wrap(p.Opaque), "format", "mgx", "index", len(details)))
+				details = append(details, object("type", "reasoning.encrypted", "data", p.travels.wrap(), "format", "mgx", "index", len(details)))
 			}
 			continue
 		}
 		if p.Call == nil {
 			continue
 		}
-		call := object("id", p.Call.ID, "type", "function", "function", object("name", p.Call.Name, "arguments", p.Call.Args))
-		if with != nil {
-			call = append(call, "extra_content", object("mgx", wrap(with)))
-			with = nil
-		}
-		calls = append(calls, call)
+		calls = append(calls, chatCall{p.Call, with})
+		with = nil
 	}
 	return details, calls
+}
+
+// chatCall is a tool call and what its provider wants back with it, if anything.
+type chatCall struct {
+	*llm.ToolCall
+	with *wrapped
+}
+
+func (c chatCall) extra() ordered {
+	if c.with == nil {
+		return nil
+	}
+	return object("extra_content", object("mgx", c.with.wrap()))
 }
 
 func chatFinish(f llm.Finish) string {
@@ -81,18 +94,22 @@ func chatUsage(u mgx.Usage) any {
 		"completion_tokens_details", object("reasoning_tokens", u.Reasoning))
 }
 
-func (chat) encoder(c *call) encoder { return &chatEncoder{call: c, at: time.Now().Unix()} }
+func (chat) encoder(c *call) encoder {
+	return &chatEncoder{call: c, at: time.Now().Unix(), indexes: map[int]int{}, begun: map[string]int{}}
+}
 
 type chatEncoder struct {
 	call     *call
 	at       int64
 	model    string
-	head     []byte // of every chunk, up to its choices
-	streamed int    // bytes of text
+	head     []byte         // of every chunk, up to its choices
+	streamed int            // bytes of text
+	indexes  map[int]int    // of the calls that began, by the number that chunks have
+	begun    map[string]int // the same by id
 	scratch  []byte
 }
 
-func (e *chatEncoder) begin(out *bytes.Buffer, model string) {
+func (e *chatEncoder) start(out *bytes.Buffer, model string) {
 	e.model = model
 	head := llm.MarshalWire(object("id", "chatcmpl-"+e.call.id, "object", "chat.completion.chunk", "created", e.at, "model", model))
 	e.head = append(append([]byte("data: "), head[:len(head)-1]...), `,"choices":[`...)
@@ -107,16 +124,39 @@ func (e *chatEncoder) chunk(out *bytes.Buffer, c llm.Chunk) {
 		e.streamed += len(c.Text)
 		e.piece(out, "content", c.Text)
 	}
+	if c.ToolName != "" {
+		e.indexes[c.ToolIndex] = e.begin(out, c.ToolID, c.ToolName, "", nil)
+	}
+	if c.ToolArgs != "" {
+		e.arguments(out, e.indexes[c.ToolIndex], c.ToolArgs)
+	}
 }
 
 // piece is the delta that there are most of, so it is put together by hand.
 func (e *chatEncoder) piece(out *bytes.Buffer, name, text string) {
-	b := append(e.scratch[:0], e.head...)
-	b = append(append(append(b, `{"index":0,"delta":{"`...), name...), `":`...)
-	b = appendString(b, text)
-	b = append(b, `},"logprobs":null,"finish_reason":null}]`...)
-	e.scratch = e.tail(b)
+	b := append(append(append(append(e.scratch[:0], e.head...), `{"index":0,"delta":{"`...), name...), `":`...)
+	e.put(out, append(appendString(b, text), '}'))
+}
+
+// arguments likewise.
+func (e *chatEncoder) arguments(out *bytes.Buffer, index int, text string) {
+	b := append(append(e.scratch[:0], e.head...), `{"index":0,"delta":{"tool_calls":[{"index":`...)
+	b = append(appendInt(b, index), `,"function":{"arguments":`...)
+	e.put(out, append(appendString(b, text), "}}]}"...))
+}
+
+func (e *chatEncoder) put(out *bytes.Buffer, b []byte) {
+	e.scratch = e.tail(append(b, `,"logprobs":null,"finish_reason":null}]`...))
 	out.Write(e.scratch)
+}
+
+// begin begins a call and returns its index.
+func (e *chatEncoder) begin(out *bytes.Buffer, id, name, args string, extra ordered) int {
+	index := len(e.begun)
+	e.begun[id] = index
+	call := object("index", index, "id", id, "type", "function", "function", object("name", name, "arguments", args))
+	e.delta(out, object("tool_calls", []any{append(call, extra...)}))
+	return index
 }
 
 func (e *chatEncoder) tail(b []byte) []byte {
@@ -143,8 +183,13 @@ func (e *chatEncoder) end(out *bytes.Buffer, r *llm.Response) {
 	if details != nil {
 		e.delta(out, object("reasoning_details", details))
 	}
-	for i, call := range calls {
-		e.delta(out, object("tool_calls", []any{append(object("index", i), call.(ordered)...)}))
+	for _, c := range calls {
+		switch index, begun := e.begun[c.ID]; {
+		case !begun:
+			e.begin(out, c.ID, c.Name, c.Args, c.extra())
+		case c.with != nil:
+			e.delta(out, object("tool_calls", []any{append(object("index", index), c.extra()...)}))
+		}
 	}
 	e.choice(out, object(), chatFinish(r.Finish))
 	if e.call.usage {

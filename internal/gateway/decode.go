@@ -284,22 +284,30 @@ func hosted(kind string) error {
 // dialect that is not the provider's.
 const wrapping = "mgx1."
 
-func wrap(o *llm.Opaque) string {
-	return wrapping + base64.RawURLEncoding.EncodeToString(llm.MarshalWire(o))
+// wrapped is a block in a wrapping, and where in its message it belongs: streams
+// have it at their end.
+type wrapped struct {
+	*llm.Opaque
+	First  bool   `json:"first,omitempty"`  // before all that is said
+	Before string `json:"before,omitempty"` // id of a tool call
+}
+
+func (w wrapped) wrap() string {
+	return wrapping + base64.RawURLEncoding.EncodeToString(llm.MarshalWire(w))
 }
 
 // unwrap returns the block in a wrapping. Callers could write one of their own,
 // so only what thinking looks like is taken; ok says that it was a wrapping.
-func unwrap(text string) (o *llm.Opaque, ok bool) {
+func unwrap(text string) (w wrapped, ok bool) {
 	data, ok := strings.CutPrefix(text, wrapping)
 	if !ok {
-		return nil, false
+		return wrapped{}, false
 	}
 	raw, err := base64.RawURLEncoding.DecodeString(data)
-	if err != nil || json.Unmarshal(raw, &o) != nil || o == nil || !thinking(o) {
-		return nil, true
+	if err != nil || json.Unmarshal(raw, &w) != nil || w.Opaque == nil || !thinking(w.Opaque) {
+		return wrapped{}, true
 	}
-	return o, true
+	return w, true
 }
 
 // thinking reports whether a block is one that models think in, or what belongs
@@ -329,10 +337,36 @@ func thinking(o *llm.Opaque) bool {
 	return slices.Contains([]string{"thinking", "redacted_thinking", "reasoning"}, f.text("type"))
 }
 
-// restore takes a wrapped block back into the conversation.
-func (c *call) restore(o *llm.Opaque) {
+// restore takes a wrapped block back into the conversation: to its place, where
+// what comes behind it came already, else to the end.
+func (c *call) restore(w wrapped) {
 	c.foreign = true
-	if o != nil {
-		c.add(llm.Assistant, llm.Part{Opaque: o})
+	if w.Opaque == nil {
+		return
 	}
+	part := llm.Part{Opaque: w.Opaque}
+	if m, at := c.placeOf(w); at >= 0 {
+		m.Parts = slices.Insert(m.Parts, at, part)
+		return
+	}
+	c.add(llm.Assistant, part)
+}
+
+// placeOf is the message and the place in it that a block belongs to; negative
+// when they cannot be told.
+func (c *call) placeOf(w wrapped) (m *llm.Message, at int) {
+	all := c.req.Messages
+	isNext := func(p llm.Part) bool { return p.Call != nil && p.Call.ID == w.Before }
+	i := len(all) - 1
+	for i >= 0 && w.Before != "" && !slices.ContainsFunc(all[i].Parts, isNext) {
+		i--
+	}
+	if i < 0 || all[i].Role != llm.Assistant {
+		return nil, -1
+	}
+	m = &all[i]
+	if w.First {
+		return m, slices.IndexFunc(m.Parts, func(p llm.Part) bool { return p.Opaque == nil })
+	}
+	return m, slices.IndexFunc(m.Parts, isNext)
 }

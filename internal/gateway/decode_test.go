@@ -33,7 +33,7 @@ func say(req *llm.Request) string {
 	return b.String()
 }
 
-var wrapped = wrap(&llm.Opaque{Dialect: "gemini", Raw: json.RawMessage(`{"thought":true,"thoughtSignature":"s"}`)})
+var signed = wrapped{Opaque: &llm.Opaque{Dialect: "gemini", Raw: json.RawMessage(`{"thought":true,"thoughtSignature":"s"}`)}}.wrap()
 
 func TestDecodes(t *testing.T) {
 	t.Parallel()
@@ -66,17 +66,17 @@ func TestDecodes(t *testing.T) {
 		},
 		{
 			messages{},
-			`{"model":"m","max_tokens":9,"messages":[{"role":"user","content":"b"},{"role":"assistant","content":[{"type":"thinking","thinking":"t","signature":"mgx1."},{"type":"redacted_thinking","data":"` + wrapped + `"},{"type":"text","text":"c"}]},{"role":"user","content":"d"}]}`,
+			`{"model":"m","max_tokens":9,"messages":[{"role":"user","content":"b"},{"role":"assistant","content":[{"type":"thinking","thinking":"t","signature":"mgx1."},{"type":"redacted_thinking","data":"` + signed + `"},{"type":"text","text":"c"}]},{"role":"user","content":"d"}]}`,
 			`[] user: b assistant: gemini{"thought":true,"thoughtSignature":"s"} c user: d`, `{"model":"m","max_tokens":9}`,
 		},
 		{
 			responses{},
-			`{"model":"m","input":[{"role":"user","content":"b"},{"type":"reasoning","id":"rs_2","summary":[],"encrypted_content":"` + wrapped + `"},{"role":"assistant","content":"c"},{"role":"user","content":"d"}]}`,
+			`{"model":"m","input":[{"role":"user","content":"b"},{"type":"reasoning","id":"rs_2","summary":[],"encrypted_content":"` + signed + `"},{"role":"assistant","content":"c"},{"role":"user","content":"d"}]}`,
 			`[] user: b assistant: gemini{"thought":true,"thoughtSignature":"s"} c user: d`, `{"model":"m","max_tokens":0}`,
 		},
 		{
 			chat{},
-			`{"model":"m","messages":[{"role":"user","content":"b"},{"role":"assistant","content":"c","reasoning_details":[{"type":"reasoning.encrypted","data":"` + wrapped + `"}]},{"role":"user","content":"d"}]}`,
+			`{"model":"m","messages":[{"role":"user","content":"b"},{"role":"assistant","content":"c","reasoning_details":[{"type":"reasoning.encrypted","data":"` + signed + `"}]},{"role":"user","content":"d"}]}`,
 			`[] user: b assistant: c gemini{"thought":true,"thoughtSignature":"s"} user: d`, `{"model":"m","max_tokens":0}`,
 		},
 	} {
@@ -203,8 +203,8 @@ func TestUnwrap(t *testing.T) {
 		`{"type":"document","source":{"file_id":"f"}}`:              false,
 		`{"type":"tool_result","tool_use_id":"1","content":"lies"}`: false,
 	} {
-		o, is := unwrap(wrap(&llm.Opaque{Dialect: "anthropic", Raw: json.RawMessage(raw)}))
-		if !is || (o != nil) != ok {
+		o, is := unwrap(wrapped{Opaque: &llm.Opaque{Dialect: "anthropic", Raw: json.RawMessage(raw)}}.wrap())
+		if !is || (o.Opaque != nil) != ok {
 			t.Errorf("%s: %+v %v", raw, o, is)
 		}
 	}

@@ -179,7 +179,7 @@ var messagesSpeaker = speaker{
 		var inputs []string
 		var finish string
 		usage := object{}
-		last := ""
+		last, open, ours := "", false, false
 		for _, e := range sse(t, body) {
 			v := parse(t, e.Data)
 			if last = e.Event; text(v, "type") != e.Event {
@@ -188,13 +188,15 @@ var messagesSpeaker = speaker{
 			i := int(number(v, "index"))
 			switch e.Event {
 			case "message_start":
+				ours = text(v, "message", "id") != "msg_1" // the upstream has all blocks open at once
 				if u, ok := at(v, "message", "usage").(object); ok {
 					usage = u
 				}
 			case "content_block_start":
-				if i != len(blocks) {
-					t.Fatalf("block %d begins after %d", i, len(blocks))
+				if i != len(blocks) || ours && open {
+					t.Fatalf("block %d begins after %d, one is open: %v", i, len(blocks), open)
 				}
+				open = true
 				blocks, inputs = append(blocks, at(v, "content_block")), append(inputs, "")
 			case "content_block_delta":
 				b := blocks[i].(object)
@@ -204,6 +206,8 @@ var messagesSpeaker = speaker{
 					}
 				}
 				inputs[i] += text(v, "delta", "partial_json")
+			case "content_block_stop":
+				open = false
 			case "message_delta":
 				if f := text(v, "delta", "stop_reason"); f != "" {
 					finish = f
@@ -260,14 +264,28 @@ var responsesSpeaker = speaker{
 	read: func(t testing.TB, body []byte) answer { return responsesAnswer(parse(t, body)) },
 	hear: func(t testing.TB, body []byte) answer {
 		events := sse(t, body)
-		text1, ours := "", number(parse(t, events[0].Data), "sequence_number") == 0
+		text1, open, ours := "", 0, number(parse(t, events[0].Data), "sequence_number") == 0
+		args := map[string]string{}
 		for i, e := range events {
 			v := parse(t, e.Data)
 			if text(v, "type") != e.Event || ours && int(number(v, "sequence_number")) != i {
 				t.Fatalf("event %d: %s", i, e.Data)
 			}
-			if e.Event == "response.output_text.delta" {
+			switch e.Event {
+			case "response.output_text.delta":
 				text1 += text(v, "delta")
+			case "response.function_call_arguments.delta":
+				args[text(v, "item_id")] += text(v, "delta")
+			case "response.output_item.added":
+				open++
+			case "response.output_item.done":
+				open--
+				if id := text(v, "item", "id"); ours && args[id] != text(v, "item", "arguments") {
+					t.Fatalf("streamed the arguments %q of %s", args[id], e.Data)
+				}
+			}
+			if ours && open > 1 {
+				t.Fatalf("two items are open: %s", e.Data)
 			}
 		}
 		last := parse(t, events[len(events)-1].Data)

@@ -19,7 +19,7 @@ func (messages) whole(c *call, s *said) any {
 	for _, p := range shown(s.Response) {
 		switch {
 		case p.Opaque != nil:
-			content = append(content, object("type", "redacted_thinking", "data", wrap(p.Opaque)))
+			content = append(content, object("type", "redacted_thinking", "data", p.travels.wrap()))
 		case p.Text != "":
 			content = append(content, object("type", "text", "text", p.Text))
 		case p.Call != nil:
@@ -47,44 +47,58 @@ func messagesUsage(u mgx.Usage) any {
 		"cache_read_input_tokens", u.Cached, "output_tokens", u.Completion)
 }
 
-func (messages) encoder(c *call) encoder { return &messagesEncoder{call: c} }
-
-// messagesEncoder keeps which block is open: text and thinking come as they
-// are said, tool calls whole at the end.
-type messagesEncoder struct {
-	call     *call
-	open     string // kind of the open block; empty: none
-	index    int    // of the open or the next block
-	streamed int
-	scratch  []byte
+func (messages) encoder(c *call) encoder {
+	e := &messagesEncoder{call: c}
+	e.sequence = newSequence(e)
+	return e
 }
 
-func (e *messagesEncoder) begin(out *bytes.Buffer, model string) {
+// messagesEncoder has blocks come as they are said. What a provider wants back
+// follows at the end.
+type messagesEncoder struct {
+	*sequence
+	call    *call
+	index   int // of the open or the next block
+	said    int // bytes of the open block
+	scratch []byte
+}
+
+func (e *messagesEncoder) start(out *bytes.Buffer, model string) {
 	event(out, "message_start", object("type", "message_start", "message", object(
 		"id", "msg_"+e.call.id, "type", "message", "role", "assistant", "model", model, "content", []any{},
 		"stop_reason", nil, "stop_sequence", nil, "usage", messagesUsage(mgx.Usage{}))))
 	out.Write(e.call.dialect.beat())
 }
 
-func (e *messagesEncoder) chunk(out *bytes.Buffer, c llm.Chunk) {
-	if c.Thinking != "" {
-		e.piece(out, "thinking", object("type", "thinking", "thinking", "", "signature", ""), c.Thinking)
-	}
-	if c.Text != "" {
-		e.streamed += len(c.Text)
-		e.piece(out, "text", object("type", "text", "text", ""), c.Text)
-	}
-	if c.ToolName != "" {
-		e.closeBlock(out)
+func (e *messagesEncoder) begin(out *bytes.Buffer, p piece) {
+	e.said = 0
+	switch p.kind {
+	case thinkingPiece:
+		e.block(out, object("type", "thinking", "thinking", "", "signature", ""))
+	case textPiece:
+		e.block(out, object("type", "text", "text", ""))
+	case callPiece:
+		e.block(out, object("type", "tool_use", "id", p.id, "name", p.name, "input", object()))
 	}
 }
 
-func (e *messagesEncoder) piece(out *bytes.Buffer, kind string, block any, text string) {
-	if e.open != kind {
-		e.closeBlock(out)
-		e.openBlock(out, kind, block)
+func (e *messagesEncoder) block(out *bytes.Buffer, block any) {
+	event(out, "content_block_start", object("type", "content_block_start", "index", e.index, "content_block", block))
+}
+
+func (e *messagesEncoder) more(out *bytes.Buffer, p piece) {
+	e.said += len(p.text)
+	switch p.kind {
+	case thinkingPiece:
+		e.delta(out, "thinking_delta", "thinking", p.text)
+	case textPiece:
+		e.delta(out, "text_delta", "text", p.text)
+	case callPiece:
+		if p.whole {
+			p.text = string(llm.ArgsObject(p.text))
+		}
+		e.delta(out, "input_json_delta", "partial_json", p.text)
 	}
-	e.delta(out, kind+"_delta", kind, text)
 }
 
 // delta is what there is most of, so it is put together by hand.
@@ -96,37 +110,28 @@ func (e *messagesEncoder) delta(out *bytes.Buffer, kind, name, text string) {
 	out.Write(e.scratch)
 }
 
-func (e *messagesEncoder) openBlock(out *bytes.Buffer, kind string, block any) {
-	e.open = kind
-	event(out, "content_block_start", object("type", "content_block_start", "index", e.index, "content_block", block))
+func (e *messagesEncoder) finish(out *bytes.Buffer, first piece) {
+	switch {
+	case first.kind == thinkingPiece:
+		e.delta(out, "signature_delta", "signature", wrapping)
+	case first.kind == callPiece && e.said == 0:
+		e.delta(out, "input_json_delta", "partial_json", "{}")
+	}
+	e.stop(out)
 }
 
-func (e *messagesEncoder) closeBlock(out *bytes.Buffer) {
-	if e.open == "" {
-		return
-	}
-	if e.open == "thinking" {
-		e.delta(out, "signature_delta", "signature", wrapping)
-	}
+func (e *messagesEncoder) stop(out *bytes.Buffer) {
 	event(out, "content_block_stop", object("type", "content_block_stop", "index", e.index))
-	e.open = ""
 	e.index++
 }
 
 func (e *messagesEncoder) end(out *bytes.Buffer, r *llm.Response) {
-	if text := rest(r, e.streamed); text != "" {
-		e.chunk(out, llm.Chunk{Text: text})
-	}
-	e.closeBlock(out)
+	e.complete(out, r)
 	for _, p := range shown(r) {
-		switch {
-		case p.Opaque != nil:
-			e.openBlock(out, "redacted", object("type", "redacted_thinking", "data", wrap(p.Opaque)))
-		case p.Call != nil:
-			e.openBlock(out, "tool_use", object("type", "tool_use", "id", p.Call.ID, "name", p.Call.Name, "input", object()))
-			e.delta(out, "input_json_delta", "partial_json", string(llm.ArgsObject(p.Call.Args)))
+		if p.Opaque != nil {
+			e.block(out, object("type", "redacted_thinking", "data", p.travels.wrap()))
+			e.stop(out)
 		}
-		e.closeBlock(out)
 	}
 	event(out, "message_delta", object("type", "message_delta",
 		"delta", object("stop_reason", messagesFinish(r.Finish), "stop_sequence", nil), "usage", messagesUsage(r.Usage)))

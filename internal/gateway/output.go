@@ -16,9 +16,9 @@ type output struct {
 	w      http.ResponseWriter
 	call   *call
 	model  Model
-	stream *answer // nil: a document
-	enc    encoder // nil until a translated stream begins
-	buf    bytes.Buffer
+	stream *answer      // nil: a document
+	enc    encoder      // nil until a translated stream begins
+	buf    bytes.Buffer // of a stream: what is to be sent
 
 	passed   bool // the answer comes as bytes
 	held     []byte
@@ -46,26 +46,40 @@ func (s *Server) output(w http.ResponseWriter, c *call, m Model, gone func()) *o
 	return o
 }
 
-// watch shows a chunk as it comes.
+// watch shows a chunk as it comes. Chunks that were read together are sent
+// together, but the first content at once.
 func (o *output) watch(c llm.Chunk) {
-	if o.stream == nil {
+	before := o.content
+	switch {
+	case o.stream == nil:
 		o.keep(c)
 		return
-	}
-	if c.Wire != nil {
+	case c.Wire != nil:
 		o.pass(c)
-		return
+	case !o.passed && c.IsContent():
+		o.content = true
+		o.encoder().chunk(&o.buf, c)
 	}
-	if o.passed || !c.IsContent() {
-		return
+	if !c.More || o.content != before {
+		o.flush()
 	}
-	o.buf.Reset()
+}
+
+// encoder is that of the stream, which it begins.
+func (o *output) encoder() encoder {
 	if o.enc == nil {
 		o.enc = o.call.dialect.encoder(o.call)
-		o.enc.begin(&o.buf, o.model.Name)
+		o.enc.start(&o.buf, o.model.Name)
 	}
-	o.enc.chunk(&o.buf, c)
-	o.stream.write(o.buf.Bytes())
+	return o.enc
+}
+
+// flush sends what there is of a stream.
+func (o *output) flush() {
+	if o.stream != nil && o.buf.Len() > 0 {
+		o.stream.write(o.buf.Bytes())
+		o.buf.Reset()
+	}
 }
 
 // keep gathers what a document will need beside the response.
@@ -101,10 +115,10 @@ func (o *output) pass(c llm.Chunk) {
 		o.held = append(o.held, data...)
 		return
 	}
-	if o.content = true; len(o.held) > 0 {
-		data, o.held = append(o.held, data...), nil
-	}
-	o.stream.write(data)
+	o.content = true
+	o.buf.Write(o.held)
+	o.buf.Write(data)
+	o.held = nil
 }
 
 // end gives the end of a whole answer.
@@ -122,17 +136,11 @@ func (o *output) end(res *llm.Result) {
 		write(http.NewResponseController(o.w), o.w, o.s.o.WriteWait, http.StatusOK, body)
 		return
 	}
-	o.buf.Reset()
-	switch {
-	case o.passed:
+	if o.passed {
 		o.buf.Write(o.held)
 		o.buf.Write(o.last)
-	default:
-		if o.enc == nil {
-			o.enc = o.call.dialect.encoder(o.call)
-			o.enc.begin(&o.buf, o.model.Name)
-		}
-		o.enc.end(&o.buf, res.Response)
+	} else {
+		o.encoder().end(&o.buf, res.Response)
 	}
 	o.stream.last(o.buf.Bytes())
 }
@@ -143,7 +151,6 @@ func (o *output) fail(err error) error {
 	if o.stream == nil {
 		return err
 	}
-	o.buf.Reset()
 	if o.passed {
 		o.buf.WriteString("\n\n") // the last event may lack its end
 	}

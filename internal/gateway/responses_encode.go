@@ -14,15 +14,19 @@ func (responses) refuse(f *failure, _ string) any { return openAIError(f) }
 
 func (responses) beat() []byte { return []byte(": alive\n\n") }
 
-func (responses) encoder(c *call) encoder {
-	return &responsesEncoder{call: c, at: time.Now()}
+func (responses) encoder(c *call) encoder { return newResponsesEncoder(c, time.Now()) }
+
+func newResponsesEncoder(c *call, at time.Time) *responsesEncoder {
+	e := &responsesEncoder{call: c, at: at}
+	e.sequence = newSequence(e)
+	return e
 }
 
 // whole is made of the same items as a stream.
 func (responses) whole(c *call, s *said) any {
-	e := &responsesEncoder{call: c, at: s.at}
+	e := newResponsesEncoder(c, s.at)
 	var unseen bytes.Buffer
-	e.begin(&unseen, s.Model)
+	e.start(&unseen, s.Model)
 	if s.thinking != "" {
 		e.chunk(&unseen, llm.Chunk{Thinking: s.thinking})
 	}
@@ -43,24 +47,23 @@ func responsesUsage(u mgx.Usage) any {
 }
 
 // responsesEncoder keeps the items that were finished, which the last event
-// repeats, and the one that is open.
+// repeats, and the text of the one that is open.
 type responsesEncoder struct {
-	call     *call
-	at       time.Time
-	model    string
-	sequence int
-	done     []any
-	open     string // kind of the open item; empty: none
-	id       string // of the open item
-	text     []byte // of the open item
-	streamed int
-	scratch  []byte
+	*sequence
+	call    *call
+	at      time.Time
+	model   string
+	sent    int // events
+	done    []any
+	id      string // of the open item
+	text    []byte // of the open item
+	scratch []byte
 }
 
 // send appends an event with the next sequence number.
 func (e *responsesEncoder) send(out *bytes.Buffer, name string, more ...any) {
-	event(out, name, append(object("type", name, "sequence_number", e.sequence), more...))
-	e.sequence++
+	event(out, name, append(object("type", name, "sequence_number", e.sent), more...))
+	e.sent++
 }
 
 // response is the object that the events are about. Fields of the request come
@@ -101,43 +104,39 @@ func (e *responsesEncoder) response(status string, r *llm.Response, failed *fail
 		"metadata", echo("metadata", json.RawMessage("{}")))
 }
 
-func (e *responsesEncoder) begin(out *bytes.Buffer, model string) {
+func (e *responsesEncoder) start(out *bytes.Buffer, model string) {
 	e.model = model
 	e.send(out, "response.created", "response", e.response("in_progress", nil, nil))
 	e.send(out, "response.in_progress", "response", e.response("in_progress", nil, nil))
 }
 
-func (e *responsesEncoder) chunk(out *bytes.Buffer, c llm.Chunk) {
-	if c.Thinking != "" {
-		e.need(out, "reasoning")
-		e.piece(out, "response.reasoning_summary_text.delta", "summary_index", c.Thinking)
-	}
-	if c.Text != "" {
-		e.need(out, "message")
-		e.streamed += len(c.Text)
-		e.piece(out, "response.output_text.delta", "content_index", c.Text)
-	}
-	if c.ToolName != "" {
-		e.close(out)
-	}
-}
-
-// need makes an item of a kind the open one.
-func (e *responsesEncoder) need(out *bytes.Buffer, kind string) {
-	if e.open == kind {
-		return
-	}
-	e.close(out)
-	e.open, e.text = kind, nil
-	if kind == "reasoning" {
+func (e *responsesEncoder) begin(out *bytes.Buffer, first piece) {
+	e.text = e.text[:0]
+	switch first.kind {
+	case thinkingPiece:
 		e.id = e.newID("rs_mgx")
 		e.added(out, e.reasoning([]any{}, nil))
 		e.at0(out, "response.reasoning_summary_part.added", "summary_index", "part", object("type", "summary_text", "text", ""))
-		return
+	case textPiece:
+		e.id = e.newID("msg_")
+		e.added(out, e.message("in_progress", []any{}))
+		e.at0(out, "response.content_part.added", "content_index", "part", outputText(""))
+	case callPiece:
+		e.id = e.newID("fc_")
+		e.added(out, e.function("in_progress", first, ""))
 	}
-	e.id = e.newID("msg_")
-	e.added(out, e.message("in_progress", []any{}))
-	e.at0(out, "response.content_part.added", "content_index", "part", outputText(""))
+}
+
+func (e *responsesEncoder) more(out *bytes.Buffer, p piece) {
+	e.text = append(e.text, p.text...)
+	switch p.kind {
+	case thinkingPiece:
+		e.piece(out, "response.reasoning_summary_text.delta", `,"summary_index":0,"delta":`, p.text, "")
+	case textPiece:
+		e.piece(out, "response.output_text.delta", `,"content_index":0,"delta":`, p.text, `,"logprobs":[]`)
+	case callPiece:
+		e.piece(out, "response.function_call_arguments.delta", `,"delta":`, p.text, "")
+	}
 }
 
 func (e *responsesEncoder) newID(prefix string) string {
@@ -154,43 +153,43 @@ func (e *responsesEncoder) at0(out *bytes.Buffer, name, index string, more ...an
 }
 
 // piece is the event that there are most of, so it is put together by hand.
-func (e *responsesEncoder) piece(out *bytes.Buffer, name, index, text string) {
-	e.text = append(e.text, text...)
+func (e *responsesEncoder) piece(out *bytes.Buffer, name, before, text, after string) {
 	b := append(append(e.scratch[:0], "event: "...), name...)
 	b = append(append(append(b, "\ndata: {\"type\":\""...), name...), `","sequence_number":`...)
-	b = append(appendInt(b, e.sequence), `,"item_id":"`...)
+	b = append(appendInt(b, e.sent), `,"item_id":"`...)
 	b = append(append(b, e.id...), `","output_index":`...)
-	b = append(append(append(appendInt(b, len(e.done)), `,"`...), index...), `":0,"delta":`...)
-	b = appendString(b, text)
-	if e.open == "message" {
-		b = append(b, `,"logprobs":[]`...)
-	}
-	e.scratch = append(b, "}\n\n"...)
+	b = append(appendInt(b, len(e.done)), before...)
+	e.scratch = append(append(appendString(b, text), after...), "}\n\n"...)
 	out.Write(e.scratch)
-	e.sequence++
+	e.sent++
 }
 
-// close finishes the open item.
-func (e *responsesEncoder) close(out *bytes.Buffer) {
+func (e *responsesEncoder) finish(out *bytes.Buffer, first piece) {
 	text := string(e.text)
-	switch e.open {
-	case "reasoning":
+	switch first.kind {
+	case thinkingPiece:
 		part := object("type", "summary_text", "text", text)
 		e.at0(out, "response.reasoning_summary_text.done", "summary_index", "text", text)
 		e.at0(out, "response.reasoning_summary_part.done", "summary_index", "part", part)
-		e.finish(out, e.reasoning([]any{part}, nil))
-	case "message":
+		e.finished(out, e.reasoning([]any{part}, nil))
+	case textPiece:
 		part := outputText(text)
 		e.at0(out, "response.output_text.done", "content_index", "text", text, "logprobs", []any{})
 		e.at0(out, "response.content_part.done", "content_index", "part", part)
-		e.finish(out, e.message("completed", []any{part}))
+		e.finished(out, e.message("completed", []any{part}))
+	case callPiece:
+		e.send(out, "response.function_call_arguments.done", "item_id", e.id, "output_index", len(e.done), "name", first.name, "arguments", text)
+		e.finished(out, e.function("completed", first, text))
 	}
-	e.open, e.text = "", nil
 }
 
-func (e *responsesEncoder) finish(out *bytes.Buffer, item any) {
+func (e *responsesEncoder) finished(out *bytes.Buffer, item any) {
 	e.send(out, "response.output_item.done", "output_index", len(e.done), "item", item)
 	e.done = append(e.done, item)
+}
+
+func (e *responsesEncoder) function(status string, first piece, args string) any {
+	return object("id", e.id, "type", "function_call", "status", status, "call_id", first.id, "name", first.name, "arguments", args)
 }
 
 func (e *responsesEncoder) message(status string, content []any) any {
@@ -207,32 +206,15 @@ func outputText(text string) any {
 
 // items appends what of an answer was not streamed.
 func (e *responsesEncoder) items(out *bytes.Buffer, r *llm.Response) {
-	if text := rest(r, e.streamed); text != "" {
-		e.chunk(out, llm.Chunk{Text: text})
-	}
-	e.close(out)
+	e.complete(out, r)
 	for _, p := range shown(r) {
-		switch {
-		case p.Opaque != nil:
+		if p.Opaque != nil {
 			e.id = e.newID("rs_")
-			item := e.reasoning([]any{}, wrap(p.Opaque))
+			item := e.reasoning([]any{}, p.travels.wrap())
 			e.added(out, item)
-			e.finish(out, item)
-		case p.Call != nil:
-			e.toolCall(out, p.Call)
+			e.finished(out, item)
 		}
 	}
-}
-
-func (e *responsesEncoder) toolCall(out *bytes.Buffer, call *llm.ToolCall) {
-	e.id = e.newID("fc_")
-	item := func(status, args string) any {
-		return object("id", e.id, "type", "function_call", "status", status, "call_id", call.ID, "name", call.Name, "arguments", args)
-	}
-	e.added(out, item("in_progress", ""))
-	e.send(out, "response.function_call_arguments.delta", "item_id", e.id, "output_index", len(e.done), "delta", call.Args)
-	e.send(out, "response.function_call_arguments.done", "item_id", e.id, "output_index", len(e.done), "name", call.Name, "arguments", call.Args)
-	e.finish(out, item("completed", call.Args))
 }
 
 func (e *responsesEncoder) end(out *bytes.Buffer, r *llm.Response) {

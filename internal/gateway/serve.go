@@ -208,6 +208,7 @@ func (s *Server) answer(w http.ResponseWriter, r *http.Request, c *call, m Model
 	defer out.close()
 	started := s.o.Now()
 	res, err := s.o.Models.Call(ctx, c.key.Workspace, &c.req, acct, out.watch)
+	out.flush() // nobody waits for the books to see what there is
 	if booked := s.book(c, acct, t, res, err, started); err == nil {
 		err = booked
 	}

@@ -2,6 +2,7 @@ package llm
 
 import (
 	"bufio"
+	"bytes"
 	"cmp"
 	"context"
 	"errors"
@@ -66,6 +67,10 @@ func (a *Answer) Each(yield func(Chunk, error) bool, add func(data []byte) (show
 		if len(show) == 0 && !last {
 			show = append(show, Chunk{})
 		}
+		more := a.more()
+		for i := range show {
+			show[i].More = more || i < len(show)-1
+		}
 		if !Show(yield, show) {
 			return false, nil
 		}
@@ -74,6 +79,12 @@ func (a *Answer) Each(yield func(Chunk, error) bool, add func(data []byte) (show
 		}
 	}
 	return true, nil
+}
+
+// more reports whether another event was read already, to its end.
+func (a *Answer) more() bool {
+	ahead, _ := a.body.Peek(a.body.Buffered())
+	return bytes.Contains(ahead, []byte("\n\n")) || bytes.Contains(ahead, []byte("\n\r\n"))
 }
 
 func (a *Answer) events() iter.Seq2[SSE, error] {

@@ -18,8 +18,11 @@ type Calls struct {
 }
 
 type callBuilder struct {
-	key, id, name string
+	key, id, name string // as the provider has them
 	args          strings.Builder
+	final         string // its id in the answer, once that is settled
+	begun         bool   // watchers know of it
+	shown         int    // bytes of args that watchers have seen
 }
 
 // NewCalls starts an assembly whose ids will differ from each other and from
@@ -55,24 +58,62 @@ func (c *Calls) find(key string) int {
 // Piece adds what one delta says about the call at key, beginning it when it is
 // new: unknown key, or an id and a name where the call at key has another id
 // (some servers give all calls one index). It returns the position of the call
-// in what Finish will return, and whether it began here.
-func (c *Calls) Piece(key, id, name, args string) (position int, began bool, err error) {
+// in what Finish will return, and what there is to show of it.
+func (c *Calls) Piece(key, id, name, args string) (position int, show Chunk, err error) {
 	i := c.find(key)
 	if i < 0 || (id != "" && name != "" && c.list[i].id != "" && c.list[i].id != id) {
 		if err := c.begin(key); err != nil {
-			return 0, false, err
+			return 0, Chunk{}, err
 		}
-		i, began = len(c.list)-1, true
+		i = len(c.list) - 1
 	}
-	call := c.list[i]
+	return i, c.Add(i, id, name, args), nil
+}
+
+// Add is Piece for the call at a position that Piece returned.
+func (c *Calls) Add(position int, id, name, args string) (show Chunk) {
+	call := c.list[position]
 	call.id = cmp.Or(call.id, id)
 	call.name = cmp.Or(call.name, name)
 	call.args.WriteString(args)
-	return i, began, nil
+	return c.show(position)
 }
 
-// Add appends to the arguments of the call at a position that Piece returned.
-func (c *Calls) Add(position int, args string) { c.list[position].args.WriteString(args) }
+// show is what watchers have not seen of a call. It begins for them when its name
+// is known, and its id: the provider's, or, when arguments come without any, the
+// one that is made here.
+func (c *Calls) show(position int) Chunk {
+	call := c.list[position]
+	if !call.begun && (call.name == "" || (call.id == "" && call.args.Len() == 0)) {
+		return Chunk{}
+	}
+	if call.begun && call.shown == call.args.Len() {
+		return Chunk{}
+	}
+	show := Chunk{ToolIndex: position, ToolArgs: call.args.String()[call.shown:]}
+	if !call.begun {
+		call.begun = true
+		show.ToolName, show.ToolID = call.name, c.settle(call)
+	}
+	call.shown = call.args.Len()
+	return show
+}
+
+// settle gives a call an id that is present and unique. One made here is nine
+// letters and digits, the only form that Mistral takes and every other provider
+// takes too.
+func (c *Calls) settle(call *callBuilder) string {
+	if call.final != "" {
+		return call.final
+	}
+	id := call.id
+	for n := len(c.taken); id == "" || c.taken[id]; n++ {
+		id = fmt.Sprintf("call%05d", n%100000)
+	}
+	c.taken[id] = true
+	call.final = id
+	return id
+}
 
 func (c *Calls) begin(key string) error {
 	const most = 1000
@@ -92,17 +133,11 @@ func (c *Calls) Last() string {
 }
 
 // Finish returns the calls in the order in which they began, with ids that are
-// present and unique. An id made here is nine letters and digits, the only
-// form that Mistral takes and every other provider takes too.
+// present and unique.
 func (c *Calls) Finish() []ToolCall {
 	calls := make([]ToolCall, 0, len(c.list))
 	for _, b := range c.list {
-		id := b.id
-		for n := len(c.taken); id == "" || c.taken[id]; n++ {
-			id = fmt.Sprintf("call%05d", n%100000)
-		}
-		c.taken[id] = true
-		calls = append(calls, ToolCall{ID: id, Name: b.name, Args: b.args.String()})
+		calls = append(calls, ToolCall{ID: c.settle(b), Name: b.name, Args: b.args.String()})
 	}
 	return calls
 }

@@ -20,8 +20,8 @@ func TestCallIDsArePresentAndUnique(t *testing.T) {
 	t.Parallel()
 	c := NewCalls(history("x", "call00001"))
 	for i, id := range []string{"", "x", "y", "y", ""} {
-		if _, began, err := c.Piece(fmt.Sprint(i), id, "t", "{}"); err != nil || !began {
-			t.Fatal(began, err)
+		if _, show, err := c.Piece(fmt.Sprint(i), id, "t", "{}"); err != nil || show.ToolName != "t" || show.ToolArgs != "{}" {
+			t.Fatal(show, err)
 		}
 	}
 	seen := map[string]bool{"x": true, "call00001": true}

@@ -164,7 +164,7 @@ func (y *try) stream(ctx context.Context) (*seen, error) {
 	idle := time.AfterFunc(first, func() { cancel(y.timeout("no answer for %s", first)) })
 	defer func() { idle.Stop() }()
 
-	s := &seen{started: y.router.Now()}
+	s, more := &seen{started: y.router.Now()}, false
 	for chunk, err := range y.target.provider.Stream(ctx, y.req) {
 		if err != nil {
 			return s, causeOf(ctx, err)
@@ -180,9 +180,10 @@ func (y *try) stream(ctx context.Context) (*seen, error) {
 		if chunk.Response != nil {
 			break
 		}
-		if chunk != (Chunk{}) {
+		if more || chunk != (Chunk{}) {
 			y.watch(chunk)
 		}
+		more = chunk.More
 	}
 	return s, y.checkEnd(ctx, s)
 }
@@ -207,7 +208,7 @@ func (y *try) checkEnd(ctx context.Context, s *seen) error {
 }
 
 func (s *seen) add(chunk Chunk) {
-	s.bytes += int64(len(chunk.Text) + len(chunk.Thinking) + len(chunk.ToolName))
+	s.bytes += int64(len(chunk.Text) + len(chunk.Thinking) + len(chunk.ToolName) + len(chunk.ToolArgs))
 	if chunk.Usage != nil {
 		s.usage = *chunk.Usage
 	}

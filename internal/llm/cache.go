@@ -72,11 +72,13 @@ func (c *call) kept(ctx context.Context) bool {
 	resp.Usage, resp.UsageOK = mgx.Usage{}, true
 	c.result.Response, c.result.Cached = &resp, true
 	c.result.PriceKnown, c.result.PriceVersion = t.priced, t.price.Version
+	calls := 0
 	for _, p := range resp.Message.Parts {
 		if p.Text != "" {
 			c.watch(Chunk{Text: p.Text})
 		} else if p.Call != nil {
-			c.watch(Chunk{ToolName: p.Call.Name})
+			c.watch(Chunk{ToolIndex: calls, ToolName: p.Call.Name, ToolID: p.Call.ID, ToolArgs: p.Call.Args})
+			calls++
 		}
 	}
 	return true

@@ -138,17 +138,25 @@ type Response struct {
 type Chunk struct {
 	Text     string // delta of visible text
 	Thinking string // delta of readable thinking
-	ToolName string // a tool call began
+	// ToolName says that a tool call began, ToolID its id: both as the Response will
+	// have them. ToolArgs is a delta of the arguments of the call of a ToolIndex:
+	// calls count from 0 as they begin, and their pieces may be interleaved.
+	ToolName, ToolID, ToolArgs string
+	ToolIndex                  int
+
 	Usage    *mgx.Usage
 	Restart  bool      // from the Router only: forget what this call showed so far, it is tried again
 	Response *Response // set on the last chunk only
 	Wire     *Wire     // of a passed request only: the bytes that say it
+	// More says that another chunk, maybe an empty one, or the end was read already
+	// and follows at once: who writes chunks on may write both together.
+	More bool
 }
 
 // IsContent reports whether the chunk carries part of an answer. A chunk without
 // any says only that the provider is alive.
 func (c Chunk) IsContent() bool {
-	return c.Text != "" || c.Thinking != "" || c.ToolName != "" || c.Response != nil
+	return c.Text != "" || c.Thinking != "" || c.ToolName != "" || c.ToolArgs != "" || c.Response != nil
 }
 
 // Provider serves models at one endpoint in one dialect.

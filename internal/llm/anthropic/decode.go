@@ -131,7 +131,7 @@ func (d *decoder) add(data []byte) (llm.Chunk, error) {
 	case "content_block_delta":
 		return d.delta(in.Index, &in.Delta)
 	case "content_block_stop":
-		return llm.Chunk{}, d.end(in.Index)
+		return d.end(in.Index)
 	case "message_delta":
 		if in.Delta.StopReason != "" {
 			d.reason = in.Delta.StopReason
@@ -207,12 +207,10 @@ func (d *decoder) begin(index int, raw json.RawMessage) (llm.Chunk, error) {
 	b.signature.WriteString(b.Signature)
 	chunk := llm.Chunk{Text: b.Text, Thinking: b.wireBlock.Thinking}
 	if b.Type == "tool_use" {
-		chunk.ToolName = b.Name
-		position, _, err := d.calls.Piece(strconv.Itoa(len(d.blocks)), b.ID, b.Name, "")
-		if err != nil {
+		var err error
+		if b.call, chunk, err = d.calls.Piece(strconv.Itoa(len(d.blocks)), b.ID, b.Name, ""); err != nil {
 			return llm.Chunk{}, err
 		}
-		b.call = position
 	}
 	return chunk, d.grow(len(raw))
 }
@@ -225,12 +223,13 @@ func (d *decoder) delta(index int, in *wireDelta) (llm.Chunk, error) {
 	b.text.WriteString(in.Text)
 	b.text.WriteString(in.Thinking)
 	b.signature.WriteString(in.Signature)
+	var chunk llm.Chunk
 	if in.PartialJSON != "" && b.Type == "tool_use" {
 		b.pieces = true
-		d.calls.Add(b.call, in.PartialJSON)
+		chunk = d.calls.Add(b.call, "", "", in.PartialJSON)
 	}
-	err := d.grow(len(in.Text) + len(in.Thinking) + len(in.Signature) + len(in.PartialJSON))
-	return llm.Chunk{Text: in.Text, Thinking: in.Thinking}, err
+	chunk.Text, chunk.Thinking = in.Text, in.Thinking
+	return chunk, d.grow(len(in.Text) + len(in.Thinking) + len(in.Signature) + len(in.PartialJSON))
 }
 
 func (d *decoder) grow(n int) error {
@@ -240,16 +239,16 @@ func (d *decoder) grow(n int) error {
 	return nil
 }
 
-func (d *decoder) end(index int) error {
+func (d *decoder) end(index int) (chunk llm.Chunk, err error) {
 	b := d.open[index]
 	if b == nil {
-		return llm.BadAnswer("content block %d ends without having begun", index)
+		return chunk, llm.BadAnswer("content block %d ends without having begun", index)
 	}
 	if b.Type == "tool_use" && !b.pieces && len(b.Input) > 0 {
-		d.calls.Add(b.call, string(b.Input)) // whole from the start
+		chunk = d.calls.Add(b.call, "", "", string(b.Input)) // whole from the start
 	}
 	delete(d.open, index)
-	return nil
+	return chunk, nil
 }
 
 // document takes an answer that was not streamed.
@@ -269,15 +268,16 @@ func (d *decoder) document(answer *llm.Answer, yield func(llm.Chunk, error) bool
 		return nil, err
 	}
 	for i, raw := range m.Content {
-		chunk, err := d.begin(i, raw)
+		began, err := d.begin(i, raw)
 		if err != nil {
 			return nil, err
 		}
-		if !yield(chunk, nil) {
-			return nil, nil
-		}
-		if err := d.end(i); err != nil {
+		ended, err := d.end(i)
+		if err != nil {
 			return nil, err
+		}
+		if !llm.Show(yield, []llm.Chunk{began, ended}) {
+			return nil, nil
 		}
 	}
 	d.reason, d.stopped = m.StopReason, true

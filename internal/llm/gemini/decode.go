@@ -210,10 +210,11 @@ func (d *decoder) call(raw, call json.RawMessage) error {
 		args.Reset()
 		args.WriteString("{}")
 	}
-	if _, _, err := d.calls.Piece(strconv.Itoa(d.calls.Len()), in.ID, in.Name, args.String()); err != nil {
+	_, show, err := d.calls.Piece(strconv.Itoa(d.calls.Len()), in.ID, in.Name, args.String())
+	if err != nil {
 		return llm.BadAnswer("%w", err)
 	}
-	d.show = append(d.show, llm.Chunk{ToolName: in.Name})
+	d.show = append(d.show, show)
 	d.endText()
 	if rest := llm.KeepRest(dialect, raw, "functionCall"); rest != nil {
 		d.keep(rest)

@@ -61,7 +61,8 @@ func (s *Scripted) Stream(ctx context.Context, req *llm.Request) iter.Seq2[llm.C
 			yield(llm.Chunk{}, err)
 			return
 		}
-		for _, chunk := range turn.chunks() {
+		resp := turn.response(req, number)
+		for _, chunk := range turn.chunks(resp) {
 			if err := ctx.Err(); err != nil {
 				yield(llm.Chunk{}, err)
 				return
@@ -70,7 +71,7 @@ func (s *Scripted) Stream(ctx context.Context, req *llm.Request) iter.Seq2[llm.C
 				return
 			}
 		}
-		yield(llm.Chunk{Response: turn.response(req, number)}, nil)
+		yield(llm.Chunk{Response: resp}, nil)
 	}
 }
 
@@ -187,9 +188,9 @@ func excerpt(text string) string {
 	return fmt.Sprintf("%q", text)
 }
 
-// chunks are the deltas of a turn: text a few words at a time, then the names
-// of the tools.
-func (t *Turn) chunks() []llm.Chunk {
+// chunks are the deltas of a turn: text a few words at a time, then the tools
+// and their arguments.
+func (t *Turn) chunks(resp *llm.Response) []llm.Chunk {
 	var chunks []llm.Chunk
 	for _, piece := range pieces(t.Thinking, 24) {
 		chunks = append(chunks, llm.Chunk{Thinking: piece})
@@ -197,8 +198,16 @@ func (t *Turn) chunks() []llm.Chunk {
 	for _, piece := range pieces(t.Text, 24) {
 		chunks = append(chunks, llm.Chunk{Text: piece})
 	}
-	for _, call := range t.Calls {
-		chunks = append(chunks, llm.Chunk{ToolName: call.Name})
+	index := 0
+	for _, p := range resp.Message.Parts {
+		if p.Call == nil {
+			continue
+		}
+		chunks = append(chunks, llm.Chunk{ToolIndex: index, ToolName: p.Call.Name, ToolID: p.Call.ID})
+		for _, piece := range pieces(p.Call.Args, 24) {
+			chunks = append(chunks, llm.Chunk{ToolIndex: index, ToolArgs: piece})
+		}
+		index++
 	}
 	return chunks
 }

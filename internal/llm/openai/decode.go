@@ -155,17 +155,16 @@ func (p *provider) decodeChat(answer *llm.Answer, req *llm.Request, yield func(l
 	return d.finish()
 }
 
-// event takes one event: what it shows, and a chunk for each call that began in
-// it after the first.
+// event takes one event and returns what it shows: text and thinking first, then
+// the pieces of calls.
 func (d *decoder) event(data []byte) ([]llm.Chunk, bool, error) {
-	d.alsoBegan = d.alsoBegan[:0]
+	d.show = append(d.show[:0], llm.Chunk{})
 	chunk, err := d.add(data)
 	if err != nil {
 		return nil, false, err
 	}
-	d.show = append(d.show[:0], chunk)
-	for _, name := range d.alsoBegan {
-		d.show = append(d.show, llm.Chunk{ToolName: name})
+	if d.show[0] = chunk; chunk == (llm.Chunk{}) && len(d.show) > 1 {
+		return d.show[1:], false, nil
 	}
 	return d.show, false, nil
 }
@@ -185,9 +184,8 @@ type decoder struct {
 	usage    *mgx.Usage
 	size     int
 
-	in        chatChunk   // the latest event
-	alsoBegan []string    // names of calls that began in the latest event, after the first
-	show      []llm.Chunk // what the latest event shows
+	in   chatChunk   // the latest event
+	show []llm.Chunk // what the latest event shows
 }
 
 func newDecoder(p *provider, req *llm.Request) *decoder {
@@ -250,7 +248,7 @@ func (d *decoder) delta(in *chatDelta, out *llm.Chunk) error {
 		d.addDetail(detail)
 	}
 	for i := range in.ToolCalls {
-		if err := d.call(&in.ToolCalls[i], out); err != nil {
+		if err := d.call(&in.ToolCalls[i]); err != nil {
 			return err
 		}
 	}
@@ -262,7 +260,7 @@ func (d *decoder) delta(in *chatDelta, out *llm.Chunk) error {
 
 // call takes a piece of a tool call. A piece without an index continues the
 // last call, unless it has an id and a name of its own.
-func (d *decoder) call(in *callDelta, out *llm.Chunk) error {
+func (d *decoder) call(in *callDelta) error {
 	key := d.calls.Last()
 	if in.Index != nil {
 		key = strconv.Itoa(*in.Index)
@@ -270,15 +268,12 @@ func (d *decoder) call(in *callDelta, out *llm.Chunk) error {
 		key = fmt.Sprintf("+%d", d.calls.Len())
 	}
 	d.size += len(in.ID) + len(in.Function.Name) + len(in.Function.Arguments) + len(in.ExtraContent)
-	position, began, err := d.calls.Piece(key, in.ID, in.Function.Name, string(in.Function.Arguments))
+	position, show, err := d.calls.Piece(key, in.ID, in.Function.Name, string(in.Function.Arguments))
 	if err != nil {
 		return err
 	}
-	switch {
-	case began && out.ToolName == "":
-		out.ToolName = in.Function.Name
-	case began:
-		d.alsoBegan = append(d.alsoBegan, in.Function.Name)
+	if show != (llm.Chunk{}) {
+		d.show = append(d.show, show)
 	}
 	if len(in.ExtraContent) > 0 {
 		if d.extra == nil {

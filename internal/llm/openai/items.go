@@ -102,7 +102,7 @@ func (i *outputItem) thinking() string {
 // decodeResponses reads a whole answer, yielding what can be shown. Without error
 // and without response, the reader broke off.
 func (p *provider) decodeResponses(answer *llm.Answer, req *llm.Request, yield func(llm.Chunk, error) bool) (*llm.Response, error) {
-	d := &itemDecoder{provider: p, req: req, model: req.Model, items: map[int]*item{}}
+	d := &itemDecoder{provider: p, req: req, model: req.Model, items: map[int]*item{}, calls: llm.NewCalls(req)}
 	if answer.IsDocument() {
 		data, err := answer.ReadJSON()
 		if err != nil {
@@ -131,6 +131,7 @@ type itemDecoder struct {
 	req      *llm.Request
 	model    string
 	items    map[int]*item // by output index
+	calls    *llm.Calls    // as watchers see them
 	ended    bool
 	finished llm.Finish // length or filter; empty: it said all it wanted
 	refused  bool
@@ -147,6 +148,7 @@ type item struct {
 	raw   json.RawMessage // when it is done
 	shown strings.Builder // of its text or thinking
 	args  strings.Builder
+	call  int // position among the calls
 }
 
 func (d *itemDecoder) event(data []byte) ([]llm.Chunk, bool, error) {
@@ -228,7 +230,12 @@ func (d *itemDecoder) open(index int, raw json.RawMessage) error {
 	}
 	d.items[index] = it
 	if it.Type == "function_call" {
-		d.show = append(d.show, llm.Chunk{ToolName: it.Name})
+		position, show, err := d.calls.Piece(strconv.Itoa(index), it.CallID, it.Name, "")
+		if err != nil {
+			return llm.BadAnswer("%w", err)
+		}
+		it.call = position
+		d.show = append(d.show, show)
 	}
 	return d.grow(&d.whole, len(raw))
 }
@@ -250,6 +257,7 @@ func (d *itemDecoder) arguments(in *responseEvent) error {
 		return llm.BadAnswer("a piece of call %d, which is not open", in.OutputIndex)
 	}
 	it.args.WriteString(string(in.Delta))
+	d.show = append(d.show, d.calls.Add(it.call, "", "", string(in.Delta)))
 	return d.grow(&d.pieces, len(in.Delta))
 }
 
@@ -270,6 +278,13 @@ func (d *itemDecoder) done(index int, raw json.RawMessage) error {
 	d.refused = d.refused || refused
 	if it.shown.Len() == 0 {
 		d.showWhole(text, whole.thinking())
+	}
+	if whole.Type == "function_call" {
+		rest := ""
+		if it.args.Len() == 0 {
+			rest = whole.Arguments
+		}
+		d.show = append(d.show, d.calls.Add(it.call, whole.CallID, whole.Name, rest))
 	}
 	whole.Arguments = cmp.Or(whole.Arguments, it.args.String())
 	it.outputItem, it.raw = whole, raw
@@ -336,42 +351,34 @@ func (d *itemDecoder) finish() (*llm.Response, error) {
 		order = append(order, i)
 	}
 	slices.Sort(order)
-	calls, err := d.calls(order)
+	calls, err := d.finishCalls(order)
 	if err != nil {
 		return nil, err
 	}
-	n := len(calls)
 	for _, i := range order {
-		resp.Message.Parts = append(resp.Message.Parts, d.parts(d.items[i], &calls)...)
+		resp.Message.Parts = append(resp.Message.Parts, d.parts(d.items[i], calls)...)
 	}
-	resp.Finish = d.ending(n)
+	resp.Finish = d.ending(len(calls))
 	if d.usage != nil && d.usage.Prompt > 0 {
 		resp.Usage, resp.UsageOK = *d.usage, true
 	}
 	return resp, nil
 }
 
-// calls are the answer's calls with ids that are present and unique. An answer
-// that was not cut off has all its items done.
-func (d *itemDecoder) calls(order []int) ([]llm.ToolCall, error) {
-	calls := llm.NewCalls(d.req)
+// finishCalls are the answer's calls as their items state them. An answer that was
+// not cut off has all its items done.
+func (d *itemDecoder) finishCalls(order []int) ([]llm.ToolCall, error) {
+	calls := d.calls.Finish()
 	for _, i := range order {
 		it := d.items[i]
 		if it.raw == nil && d.finished == "" {
 			return nil, llm.BadAnswer("the answer ended within output item %d", i)
 		}
-		if it.Type != "function_call" {
-			continue
-		}
-		args := it.Arguments
-		if it.raw == nil {
-			args = it.args.String()
-		}
-		if _, _, err := calls.Piece(strconv.Itoa(i), it.CallID, it.Name, args); err != nil {
-			return nil, llm.BadAnswer("%w", err)
+		if it.Type == "function_call" && it.raw != nil {
+			calls[it.call].Name, calls[it.call].Args = it.Name, it.Arguments
 		}
 	}
-	return calls.Finish(), nil
+	return calls, nil
 }
 
 func (d *itemDecoder) ending(calls int) llm.Finish {
@@ -388,7 +395,7 @@ func (d *itemDecoder) ending(calls int) llm.Finish {
 
 // parts is an item as a message holds it: with the fields that a Part cannot hold
 // before it, or, of kinds that no Part is for, as it came.
-func (d *itemDecoder) parts(it *item, calls *[]llm.ToolCall) []llm.Part {
+func (d *itemDecoder) parts(it *item, calls []llm.ToolCall) []llm.Part {
 	var part llm.Part
 	known := []string{"type", "role", "content"}
 	switch it.Type {
@@ -400,8 +407,7 @@ func (d *itemDecoder) parts(it *item, calls *[]llm.ToolCall) []llm.Part {
 			return nil
 		}
 	case "function_call":
-		part.Call, known = &(*calls)[0], []string{"type", "call_id", "name", "arguments"}
-		*calls = (*calls)[1:]
+		part.Call, known = &calls[it.call], []string{"type", "call_id", "name", "arguments"}
 	default:
 		if it.raw == nil {
 			return nil

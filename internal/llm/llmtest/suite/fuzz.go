@@ -3,8 +3,10 @@ package suite
 import (
 	"encoding/json"
 	"errors"
+	"fmt"
 	"io"
 	"net/http"
+	"slices"
 	"strings"
 	"testing"
 
@@ -74,7 +76,11 @@ func checkSendable(t *testing.T, p llm.Provider, req *llm.Request, answer llm.Me
 // collect makes a call that is read to its end.
 func collect(p llm.Provider, req *llm.Request) (*llm.Response, error) {
 	var resp *llm.Response
+	var told pieces
 	for chunk, err := range p.Stream(background, req) {
+		if err == nil {
+			err = told.add(chunk)
+		}
 		if err != nil {
 			return nil, err
 		}
@@ -82,6 +88,12 @@ func collect(p llm.Provider, req *llm.Request) (*llm.Response, error) {
 	}
 	if resp == nil {
 		return nil, errors.New("neither a response nor an error")
+	}
+	all := calls(resp)
+	for _, c := range told.calls {
+		if c.ID != "" && !slices.ContainsFunc(all, func(o llm.ToolCall) bool { return o.ID == c.ID }) {
+			return nil, fmt.Errorf("watchers saw a call %s that the response has not: %+v", c.ID, all)
+		}
 	}
 	return resp, nil
 }

@@ -5,7 +5,8 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
-	"reflect"
+	"fmt"
+	"slices"
 	"strings"
 	"testing"
 
@@ -82,7 +83,7 @@ func ask(t *testing.T, p llm.Provider, req *llm.Request) *llm.Response {
 	t.Helper()
 	before, _ := json.Marshal(req)
 	var shown strings.Builder
-	var tools []string
+	var told pieces
 	var resp *llm.Response
 	for chunk, err := range p.Stream(background, req) {
 		if err != nil {
@@ -92,8 +93,8 @@ func ask(t *testing.T, p llm.Provider, req *llm.Request) *llm.Response {
 			t.Fatal("a chunk came after the response")
 		}
 		shown.WriteString(chunk.Text)
-		if chunk.ToolName != "" {
-			tools = append(tools, chunk.ToolName)
+		if err := told.add(chunk); err != nil {
+			t.Fatal(err)
 		}
 		resp = chunk.Response
 	}
@@ -109,13 +110,40 @@ func ask(t *testing.T, p llm.Provider, req *llm.Request) *llm.Response {
 	if got := text(resp); got != shown.String() {
 		t.Errorf("deltas say %q, the response %q", shown.String(), got)
 	}
-	if got := names(resp); !reflect.DeepEqual(got, tools) {
-		t.Errorf("deltas name tools %q, the response %q", tools, got)
+	if got := calls(resp); !slices.Equal(got, told.calls) {
+		t.Errorf("deltas make the calls %q, the response %q", told.calls, got)
 	}
 	if !resp.UsageOK || resp.Usage.Prompt <= 0 || resp.Usage.Completion <= 0 {
 		t.Errorf("usage %+v, ok %v", resp.Usage, resp.UsageOK)
 	}
 	return resp
+}
+
+// pieces puts calls together from the deltas for watchers.
+type pieces struct {
+	calls []llm.ToolCall
+	count int // deltas with arguments
+}
+
+func (p *pieces) add(c llm.Chunk) error {
+	if c.ToolName == "" && c.ToolArgs == "" {
+		return nil
+	}
+	begins := c.ToolName != ""
+	for begins && len(p.calls) <= c.ToolIndex && c.ToolIndex < 10_000 {
+		p.calls = append(p.calls, llm.ToolCall{})
+	}
+	if c.ToolIndex >= len(p.calls) || begins == (p.calls[c.ToolIndex].ID != "") || begins != (c.ToolID != "") {
+		return fmt.Errorf("a piece of a call out of turn: %+v after %+v", c, p.calls)
+	}
+	call := &p.calls[c.ToolIndex]
+	if begins {
+		call.ID, call.Name = c.ToolID, c.ToolName
+	}
+	if call.Args += c.ToolArgs; c.ToolArgs != "" {
+		p.count++
+	}
+	return nil
 }
 
 func text(resp *llm.Response) string {
@@ -143,14 +171,6 @@ func calls(resp *llm.Response) []llm.ToolCall {
 		if p.Call != nil {
 			out = append(out, *p.Call)
 		}
-	}
-	return out
-}
-
-func names(resp *llm.Response) []string {
-	var out []string
-	for _, c := range calls(resp) {
-		out = append(out, c.Name)
 	}
 	return out
 }
