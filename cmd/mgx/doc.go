@@ -46,7 +46,7 @@ connects it.
 
 Package internal/sandbox says what confines the programs that agents run; native
 does it with Linux namespaces, seccomp, Landlock and cgroups, by running this same
-binary again as a helper ([native.Main] is the first thing that main does). The
+binary again as a helper (internal/boxinit, which begins before main). The
 attacks in sandboxtest are programs; docs/sandbox.md has what came of them.
 
 Package internal/git makes the clone that a run works in and brings its result
@@ -66,6 +66,10 @@ Package internal/app holds the use cases, whoever asks.
 
 Package internal/gateway offers the models to other programs. Read decode.go for
 what becomes of a request, serve.go for a call's way, output.go for its answer.
+
+Package internal/audit signs and verifies the log of what was done and refused, whose
+entries the root's audit.go makes and the store's audit.go takes into a tree;
+docs/adr/0013 says why it is a stream of the event log.
 
 Package internal/webhook sends the log to addresses outside. Read doc.go for the
 promises, deliverer.go for the rounds it makes, courier.go and attempt.go for what

@@ -9,12 +9,10 @@ import (
 	"syscall"
 
 	"mgx"
-	"mgx/internal/sandbox/native"
 	"mgx/internal/ui"
 )
 
 func main() {
-	native.Main() // does not return in a process that is a sandbox's helper
 	os.Exit(run(os.Args[1:]))
 }
 

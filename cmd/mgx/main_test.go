@@ -9,11 +9,9 @@ import (
 	"sync"
 	"testing"
 
-	"mgx/internal/sandbox/native"
 )
 
 func TestMain(m *testing.M) {
-	native.Main()
 	code := m.Run()
 	os.RemoveAll(built.dir)
 	os.Exit(code)

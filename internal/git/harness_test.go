@@ -22,7 +22,6 @@ import (
 )
 
 func TestMain(m *testing.M) {
-	native.Main()
 	if spec := os.Getenv(lifeName); spec != "" {
 		if err := live(spec); err != nil {
 			fmt.Fprintln(os.Stderr, err)

@@ -13,7 +13,6 @@ import (
 )
 
 func TestMain(m *testing.M) {
-	native.Main()
 	os.Exit(m.Run())
 }
 

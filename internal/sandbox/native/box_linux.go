@@ -4,7 +4,6 @@ package native
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"io"
 	"os"
@@ -16,6 +15,7 @@ import (
 
 	"mgx"
 	"mgx/internal/sandbox"
+	"mgx/internal/sandbox/internal/boxinit"
 	"mgx/internal/sandbox/internal/cgroup"
 	"mgx/internal/sandbox/internal/landlock"
 	"mgx/internal/sandbox/internal/shell"
@@ -41,7 +41,7 @@ func (b *box) Close() error             { return nil } // nothing outlives a com
 // Level is full when no wall is missing. A box whose walls then cannot be built
 // runs nothing.
 func (b *box) Level() sandbox.Level {
-	if w := b.base.Walls; w.Seccomp && w.Landlock >= landlock.VersionTruncate && b.groups != nil {
+	if w := b.base.walls; w.seccomp && w.landlock >= landlock.VersionTruncate && b.groups != nil {
 		return sandbox.LevelFull
 	}
 	return sandbox.LevelBasic
@@ -77,7 +77,7 @@ func run(ctx context.Context, p plan, cmd sandbox.Command, groups *cgroup.Place,
 	if err != nil {
 		return sandbox.Result{}, unavailable("pipes", err)
 	}
-	group, err := bound(groups, &p)
+	group, err := bound(groups, p.limits)
 	if err != nil {
 		streams.Abort()
 		return sandbox.Result{}, unavailable("cgroup", err)
@@ -89,12 +89,13 @@ func run(ctx context.Context, p plan, cmd sandbox.Command, groups *cgroup.Place,
 		return sandbox.Result{}, unavailable("network", err)
 	}
 	defer door.close()
-	in, err := start(streams, group, door, p.Lite != nil)
+	in, err := start(streams, group, door, p.Lite)
 	if err != nil {
 		streams.Abort()
 		return sandbox.Result{}, unavailable("namespaces", err)
 	}
 	streams.Start()
+	p.complete(len(group.files()))
 
 	ended := in.watch(ctx, cmd.Timeout)
 	failed := in.instruct(p)
@@ -131,11 +132,11 @@ type bounds struct {
 }
 
 // bound makes the group of one command.
-func bound(groups *cgroup.Place, p *plan) (*bounds, error) {
+func bound(groups *cgroup.Place, l sandbox.Limits) (*bounds, error) {
 	if groups == nil {
 		return nil, nil
 	}
-	group, err := groups.New(cgroup.Limits{Memory: p.Limits.Memory, Processes: p.Limits.Processes, CPUs: p.Limits.CPUs})
+	group, err := groups.New(cgroup.Limits{Memory: l.Memory, Processes: l.Processes, CPUs: l.CPUs})
 	if err != nil {
 		return nil, err
 	}
@@ -144,10 +145,15 @@ func bound(groups *cgroup.Place, p *plan) (*bounds, error) {
 		_ = group.Remove()
 		return nil, err
 	}
-	if !group.ByStart() {
-		p.Walls.Groups = len(entries)
-	}
 	return &bounds{group, entries}, nil
+}
+
+// files are those that the init gets, to enter by.
+func (b *bounds) files() []*os.File {
+	if b == nil || b.ByStart() {
+		return nil
+	}
+	return b.entries
 }
 
 func (b *bounds) reached() sandbox.Limit {
@@ -219,28 +225,37 @@ func start(streams *stdio.Streams, group *bounds, door *door, lite bool) (*initP
 	defer statusW.Close()
 	attr := &os.ProcAttr{
 		Dir:   "/",
-		Env:   initEnv,
+		Env:   boxinit.Env,
 		Files: append(slices.Clone(streams.Child()), planR, statusW),
 		Sys:   namespaces(),
 	}
 	if lite {
 		attr.Sys = &syscall.SysProcAttr{Setsid: true}
 	}
-	switch {
-	case group == nil:
-	case group.ByStart():
+	if group != nil && group.ByStart() {
 		attr.Sys.UseCgroupFD, attr.Sys.CgroupFD = true, int(group.entries[0].Fd())
-	default:
-		attr.Files = append(attr.Files, group.entries...)
 	}
-	attr.Files = append(attr.Files, door.theirs()...)
-	process, err := os.StartProcess("/proc/self/exe", []string{initName}, attr)
+	attr.Files = slices.Concat(attr.Files, group.files(), door.theirs())
+	process, err := os.StartProcess("/proc/self/exe", []string{boxinit.Name}, attr)
 	if err != nil {
 		planW.Close()
 		statusR.Close()
 		return nil, err
 	}
 	return &initProcess{process, planW, statusR, lite}, nil
+}
+
+// The command runs as this user and group in the box; outside it is whoever
+// runs MGX.
+const insideID = 1000
+
+// setupCaps are what an init holds while it builds the box. Overlay keeps the
+// credentials of who mounted it for its own work on the layers, which is why
+// those of files are among them; every access by a command is checked against
+// the command first.
+var setupCaps = []uintptr{
+	unix.CAP_CHOWN, unix.CAP_DAC_OVERRIDE, unix.CAP_FOWNER, unix.CAP_FSETID,
+	unix.CAP_SETPCAP, unix.CAP_NET_ADMIN, unix.CAP_SYS_ADMIN, unix.CAP_SYS_RESOURCE,
 }
 
 // namespaces makes the init the first process of new ones, as an unprivileged
@@ -260,13 +275,13 @@ func namespaces() *syscall.SysProcAttr {
 // it does not.
 func (in *initProcess) instruct(p plan) error {
 	defer in.status.Close()
-	writeErr := json.NewEncoder(in.plan).Encode(p)
+	_, writeErr := in.plan.Write(p.Encode())
 	said, readErr := io.ReadAll(io.LimitReader(in.status, 1<<16))
-	var f failure
-	if err := json.Unmarshal(said, &f); err != nil {
+	f, err := boxinit.DecodeFailure(said)
+	if err != nil {
 		return unavailable("init", errors.Join(errors.New("it ended without a word"), writeErr, readErr))
 	}
-	return f.err()
+	return failed(f)
 }
 
 // why says what ended a command.

@@ -1,6 +1,7 @@
 // Package native confines commands with the kernel's own means, and needs
 // nothing installed: the running binary starts itself again as the first
-// process of new user, mount, pid, network, ipc, uts and cgroup namespaces.
+// process of new user, mount, pid, network, ipc, uts and cgroup namespaces. Package
+// boxinit is that process; it comes with this package, before main.
 //
 // That process, the init of the box, opens the allow-listed parts of the host,
 // pivots into an empty read-only tmpfs, hangs them there, gives up every
@@ -24,6 +25,4 @@
 // network away, and the init what kills the rest of a command.
 //
 // What no level does is bound the disk used in the workspace.
-//
-// [Main] must be the first call of every main and TestMain that opens boxes.
 package native

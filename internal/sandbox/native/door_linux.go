@@ -5,16 +5,12 @@ package native
 import (
 	"errors"
 	"net"
-	"net/netip"
 	"os"
 
 	"golang.org/x/sys/unix"
 
 	"mgx/internal/sandbox"
 )
-
-// maxDoors is how many descriptors an init may get for its door.
-const maxDoors = 1
 
 // door is how the gate of a box comes to hear what its commands say. The init
 // listens in the network of the box, which nobody else is in, and hands that
@@ -42,7 +38,7 @@ func (b *box) gateEnviron(cmd sandbox.Command) []string {
 	return nil
 }
 
-// openDoor tells the plan of the door, which follows the groups.
+// openDoor tells the plan of the door.
 func openDoor(gate sandbox.Gate, p *plan) (*door, error) {
 	if gate == nil {
 		return nil, nil
@@ -51,7 +47,7 @@ func openDoor(gate sandbox.Gate, p *plan) (*door, error) {
 	if err != nil {
 		return nil, os.NewSyscallError("socketpair", err)
 	}
-	p.Door = groupFD + p.Walls.Groups
+	p.gated = true
 	return &door{gate: gate, outer: os.NewFile(uintptr(pair[0]), "door"), inner: os.NewFile(uintptr(pair[1]), "door")}, nil
 }
 
@@ -109,25 +105,4 @@ func (d *door) close() []sandbox.Visit {
 		return nil
 	}
 	return d.finish()
-}
-
-// handOutListener is the init's part.
-func (p plan) handOutListener() error {
-	if p.Door == 0 {
-		return nil
-	}
-	defer unix.Close(p.Door)
-	fd, err := unix.Socket(unix.AF_INET, unix.SOCK_STREAM|unix.SOCK_CLOEXEC, 0)
-	if err != nil {
-		return os.NewSyscallError("socket", err)
-	}
-	defer unix.Close(fd)
-	at := netip.MustParseAddrPort(sandbox.GateAddress)
-	if err := unix.Bind(fd, &unix.SockaddrInet4{Addr: at.Addr().As4(), Port: int(at.Port())}); err != nil {
-		return os.NewSyscallError("bind", err)
-	}
-	if err := unix.Listen(fd, unix.SOMAXCONN); err != nil {
-		return os.NewSyscallError("listen", err)
-	}
-	return os.NewSyscallError("sendmsg", unix.Sendmsg(p.Door, []byte{0}, unix.UnixRights(fd), nil, 0))
 }

@@ -14,6 +14,7 @@ import (
 
 	"mgx"
 	"mgx/internal/sandbox"
+	"mgx/internal/sandbox/internal/boxinit"
 	"mgx/internal/sandbox/internal/cgroup"
 )
 
@@ -57,7 +58,7 @@ func (d *driver) Open(ctx context.Context, spec sandbox.Spec) (sandbox.Box, erro
 		return b, err
 	}
 	err = b.try(ctx) // with its overlays, which shows the rest as well
-	if e, ok := errors.AsType[initError](err); ok && e.Stage == stageOverlay {
+	if e, ok := errors.AsType[initError](err); ok && e.Stage == boxinit.StageOverlay {
 		b.noOverlay, err = true, nil
 	}
 	return b, err

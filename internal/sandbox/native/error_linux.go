@@ -10,10 +10,12 @@ import (
 	"golang.org/x/sys/unix"
 
 	"mgx"
+	"mgx/internal/sandbox/internal/boxinit"
 )
 
-func (f failure) err() error {
-	if f == (failure{}) {
+// failed is the error of what an init said; nil when it is that all went well.
+func failed(f boxinit.Failure) error {
+	if f == (boxinit.Failure{}) {
 		return nil
 	}
 	if f.Usage {
@@ -23,7 +25,7 @@ func (f failure) err() error {
 }
 
 // initError is a failure with the text as the init said it and its cause.
-type initError failure
+type initError boxinit.Failure
 
 func (e initError) Error() string { return e.Text }
 func (e initError) Unwrap() error { return unix.Errno(e.Errno) }

@@ -12,6 +12,7 @@ import (
 
 	"mgx"
 	"mgx/internal/sandbox"
+	"mgx/internal/sandbox/internal/boxinit"
 )
 
 const (
@@ -39,12 +40,12 @@ var systemFiles = []string{
 
 // etc is what the box has instead of the host's.
 var etc = []file{
-	{"/etc/passwd", "root:x:0:0:root:/:/usr/sbin/nologin\nmgx:x:1000:1000:mgx:" + homeDir + ":/bin/sh\nnobody:x:65534:65534:nobody:/:/usr/sbin/nologin\n"},
-	{"/etc/group", "root:x:0:\nmgx:x:1000:\nnogroup:x:65534:\n"},
-	{"/etc/hosts", "127.0.0.1 localhost mgx\n::1 localhost\n"},
-	{"/etc/hostname", "mgx\n"},
-	{"/etc/nsswitch.conf", "passwd: files\ngroup: files\nhosts: files dns\nservices: files\nprotocols: files\n"},
-	{"/etc/resolv.conf", "# no network\n"},
+	{Path: "/etc/passwd", Text: "root:x:0:0:root:/:/usr/sbin/nologin\nmgx:x:1000:1000:mgx:" + homeDir + ":/bin/sh\nnobody:x:65534:65534:nobody:/:/usr/sbin/nologin\n"},
+	{Path: "/etc/group", Text: "root:x:0:\nmgx:x:1000:\nnogroup:x:65534:\n"},
+	{Path: "/etc/hosts", Text: "127.0.0.1 localhost mgx\n::1 localhost\n"},
+	{Path: "/etc/hostname", Text: "mgx\n"},
+	{Path: "/etc/nsswitch.conf", Text: "passwd: files\ngroup: files\nhosts: files dns\nservices: files\nprotocols: files\n"},
+	{Path: "/etc/resolv.conf", Text: "# no network\n"},
 }
 
 var devices = []string{"/dev/null", "/dev/zero", "/dev/full", "/dev/random", "/dev/urandom"}
@@ -60,26 +61,25 @@ var masked = []string{
 
 // system is the part of a plan that is the same for every command of a machine.
 func system() plan {
-	p := plan{
+	p := plan{walls: findWalls(), Plan: boxinit.Plan{
 		Dirs:  []string{"/etc", "/dev", "/home", "/run", "/var"},
 		Files: etc,
 		Links: []link{
-			{"/dev/fd", "/proc/self/fd"},
-			{"/dev/stdin", "/proc/self/fd/0"},
-			{"/dev/stdout", "/proc/self/fd/1"},
-			{"/dev/stderr", "/proc/self/fd/2"},
-			{"/etc/mtab", "/proc/self/mounts"},
-			{"/var/tmp", tmpDir},
-			{"/var/run", "/run"},
+			{Path: "/dev/fd", To: "/proc/self/fd"},
+			{Path: "/dev/stdin", To: "/proc/self/fd/0"},
+			{Path: "/dev/stdout", To: "/proc/self/fd/1"},
+			{Path: "/dev/stderr", To: "/proc/self/fd/2"},
+			{Path: "/etc/mtab", To: "/proc/self/mounts"},
+			{Path: "/var/tmp", To: tmpDir},
+			{Path: "/var/run", To: "/run"},
 		},
-		Mounts: []mount{{Kind: proc, Target: "/proc", Make: makeDir}},
-		Walls:  findWalls(),
-	}
+		Mounts: []mount{{Kind: boxinit.Proc, Target: "/proc", Make: boxinit.MakeDir}},
+	}}
 	for _, name := range masked {
 		p.mask(name)
 	}
 	for _, name := range devices {
-		p.Mounts = append(p.Mounts, mount{Kind: device, Source: name, Target: name, Make: makeFile})
+		p.Mounts = append(p.Mounts, mount{Kind: boxinit.Device, Source: name, Target: name, Make: boxinit.MakeFile})
 	}
 	javas, _ := filepath.Glob("/etc/java-*-openjdk") // Debian's JDKs link into it
 	for _, name := range slices.Concat(systemDirs, systemFiles, javas) {
@@ -96,11 +96,11 @@ func (p *plan) mask(name string) {
 	}
 	defer f.Close()
 	if info, err := f.Stat(); err == nil && info.IsDir() {
-		p.Mounts = append(p.Mounts, mount{Kind: tmpfs, Target: name, Size: 4096, Inodes: 1, Mode: "0555", ReadOnly: true})
+		p.Mounts = append(p.Mounts, mount{Kind: boxinit.Tmpfs, Target: name, Size: 4096, Inodes: 1, Mode: "0555", ReadOnly: true})
 		return
 	}
 	// A device on a mount without devices: opening it is refused.
-	p.Mounts = append(p.Mounts, mount{Kind: bind, Source: os.DevNull, Target: name, ReadOnly: true})
+	p.Mounts = append(p.Mounts, mount{Kind: boxinit.Bind, Source: os.DevNull, Target: name, ReadOnly: true})
 }
 
 // show adds a part of the host at its own path, if the host has it.
@@ -111,24 +111,24 @@ func (p *plan) show(name string) {
 	}
 	if info.Mode()&os.ModeSymlink != 0 {
 		if to, err := os.Readlink(name); err == nil && (path.Dir(name) == "/" || strings.HasPrefix(to, "/usr/") || strings.HasPrefix(to, "../usr/")) {
-			p.Links = append(p.Links, link{name, to})
+			p.Links = append(p.Links, link{Path: name, To: to})
 			return
 		}
 	}
-	p.Mounts = append(p.Mounts, mount{Kind: bind, Source: name, Target: name, Make: makeFor(info), ReadOnly: true})
+	p.Mounts = append(p.Mounts, mount{Kind: boxinit.Bind, Source: name, Target: name, Make: makeFor(info), ReadOnly: true})
 }
 
-func makeFor(info os.FileInfo) making {
+func makeFor(info os.FileInfo) boxinit.Making {
 	if info.IsDir() {
-		return makeDir
+		return boxinit.MakeDir
 	}
-	return makeFile
+	return boxinit.MakeFile
 }
 
 // plan is what the init of one command is told.
 func (b *box) plan(cmd sandbox.Command) (plan, error) {
 	p := b.base
-	p.Limits = b.limits
+	p.limits = b.limits
 	p.Args = cmd.Args
 	p.Env = sandbox.Environ(homeDir, tmpDir, b.spec.Env, b.gateEnviron(cmd), cmd.Env)
 	p.Dir = cmd.Dir
@@ -142,10 +142,10 @@ func (b *box) plan(cmd sandbox.Command) (plan, error) {
 		{Target: homeDir, Mode: "0700", Size: b.limits.Tmp},
 		{Target: "/dev/shm", Mode: "1777", Size: min(b.limits.Tmp, 64<<20)},
 	} {
-		m.Kind, m.Inodes, m.Make = tmpfs, inodes(m.Size), makeDir
+		m.Kind, m.Inodes, m.Make = boxinit.Tmpfs, inodes(m.Size), boxinit.MakeDir
 		p.Mounts = append(p.Mounts, m)
 	}
-	p.Mounts = append(p.Mounts, mount{Kind: bind, Source: b.spec.Work, Target: sandbox.Workspace, Make: makeDir, ReadOnly: cmd.ReadOnly})
+	p.Mounts = append(p.Mounts, mount{Kind: boxinit.Bind, Source: b.spec.Work, Target: sandbox.Workspace, Make: boxinit.MakeDir, ReadOnly: cmd.ReadOnly})
 	for _, m := range merge(b.spec.Mounts, cmd.Mounts) {
 		planned, err := b.mount(m)
 		if err != nil {
@@ -178,7 +178,7 @@ func (b *box) mount(m sandbox.Mount) (mount, error) {
 	if err != nil {
 		return mount{}, err
 	}
-	out := mount{Kind: bind, Source: m.Host, Target: path.Clean(m.Guest), Make: makeDir, ReadOnly: m.Mode != sandbox.ReadWrite}
+	out := mount{Kind: boxinit.Bind, Source: m.Host, Target: path.Clean(m.Guest), Make: boxinit.MakeDir, ReadOnly: m.Mode != sandbox.ReadWrite}
 	if info != nil {
 		out.Make = makeFor(info)
 	}
@@ -193,7 +193,7 @@ func (b *box) mount(m sandbox.Mount) (mount, error) {
 		out.Source, out.ReadOnly = upper, false
 		return out, nil
 	}
-	out.Kind, out.Upper, out.Work, out.ReadOnly = overlay, upper, work, false
+	out.Kind, out.Upper, out.Work, out.ReadOnly = boxinit.Overlay, upper, work, false
 	return out, nil
 }
 
@@ -246,8 +246,8 @@ func (b *box) layers(m sandbox.Mount) (upper, work string, err error) {
 func (p *plan) pointMounts() {
 	for i := range p.Mounts {
 		for _, over := range p.Mounts[:i] {
-			if within(p.Mounts[i].Target, over.Target) && over.Kind != tmpfs {
-				p.Mounts[i].Make = makeNothing
+			if within(p.Mounts[i].Target, over.Target) && over.Kind != boxinit.Tmpfs {
+				p.Mounts[i].Make = boxinit.MakeNothing
 			}
 		}
 	}
@@ -257,8 +257,3 @@ func (p *plan) pointMounts() {
 func within(name, dir string) bool {
 	return name == dir || strings.HasPrefix(name, strings.TrimSuffix(dir, "/")+"/")
 }
-
-// initEnv is the environment of an init. It lives too briefly to collect
-// garbage, and with one processor the runtime would start a thread at every
-// system call that takes longer than some microseconds.
-var initEnv = []string{"GOGC=off", "GOMAXPROCS=2"}

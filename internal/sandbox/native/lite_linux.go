@@ -13,10 +13,9 @@ import (
 	"sync"
 	"time"
 
-	"golang.org/x/sys/unix"
-
 	"mgx"
 	"mgx/internal/sandbox"
+	"mgx/internal/sandbox/internal/boxinit"
 	"mgx/internal/sandbox/internal/cgroup"
 	"mgx/internal/sandbox/internal/landlock"
 	"mgx/internal/sandbox/internal/leftover"
@@ -42,11 +41,11 @@ func (*lite) Name() string { return "lite" }
 
 // liteWalls is an error when the kernel lacks one that cannot be done without.
 func liteWalls() (walls, error) {
-	w := walls{Seccomp: seccomp.Available() == nil, Landlock: landlock.Version()}
-	if c := landlockCheck(w.Landlock); !c.OK {
+	w := walls{seccomp: seccomp.Available() == nil, landlock: landlock.Version()}
+	if c := landlockCheck(w.landlock); !c.OK {
 		return w, liteUnavailable(c.Detail)
 	}
-	if !w.Seccomp {
+	if !w.seccomp {
 		return w, liteUnavailable("the kernel has no seccomp filters, or the container forbids them")
 	}
 	if _, err := os.Stat("/proc/thread-self/children"); err != nil {
@@ -71,11 +70,11 @@ func (d *lite) Probe(ctx context.Context) sandbox.Report {
 		return r
 	}
 	r.Level = sandbox.LevelLite
-	signals := sandbox.Check{Name: "signals", OK: w.Landlock >= landlock.VersionScope}
+	signals := sandbox.Check{Name: "signals", OK: w.landlock >= landlock.VersionScope}
 	if !signals.OK {
 		signals.Detail = "commands can signal other processes of this user; it needs Linux 6.12"
 	}
-	r.Checks = append(r.Checks, sandbox.Check{Name: "system call filter", OK: true}, landlockCheck(w.Landlock), signals, cgroupCheck(d.groups))
+	r.Checks = append(r.Checks, sandbox.Check{Name: "system call filter", OK: true}, landlockCheck(w.landlock), signals, cgroupCheck(d.groups))
 	return r
 }
 
@@ -191,14 +190,13 @@ func (b *liteBox) Run(ctx context.Context, cmd sandbox.Command) (sandbox.Result,
 	if dir == "" {
 		dir = sandbox.Workspace
 	}
-	p := plan{
-		Args:   cmd.Args,
-		Env:    sandbox.Environ(b.view.Home, b.view.Tmp, b.spec.Env, cmd.Env),
-		Dir:    b.view.Path(dir),
-		Limits: b.limits,
-		Walls:  b.walls,
-		Lite:   b.rules(merge(b.mounts, mounts), cmd.ReadOnly),
-	}
+	p := plan{limits: b.limits, walls: b.walls, Plan: boxinit.Plan{
+		Args:  cmd.Args,
+		Env:   sandbox.Environ(b.view.Home, b.view.Tmp, b.spec.Env, cmd.Env),
+		Dir:   b.view.Path(dir),
+		Lite:  true,
+		Rules: b.rules(merge(b.mounts, mounts), cmd.ReadOnly),
+	}}
 	return run(ctx, p, cmd, b.groups, nil)
 }
 
@@ -253,7 +251,7 @@ func around(dir string, masks []string) (rules []landlock.Rule) {
 	if err != nil || slices.Contains(masks, dir) {
 		return nil
 	}
-	rules = []landlock.Rule{{Path: dir, Allow: unix.LANDLOCK_ACCESS_FS_READ_DIR}}
+	rules = []landlock.Rule{{Path: dir, Allow: landlock.ReadDir}}
 	for _, e := range entries {
 		if e.Type()&os.ModeSymlink == 0 {
 			rules = append(rules, around(filepath.Join(dir, e.Name()), masks)...)

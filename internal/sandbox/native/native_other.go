@@ -18,9 +18,6 @@ func New() sandbox.Driver { return driver{} }
 // NewLite returns the driver, which this system cannot run.
 func NewLite() sandbox.Driver { return driver{} }
 
-// Main returns at once.
-func Main() {}
-
 func (driver) Name() string { return "native" }
 
 func (driver) Probe(context.Context) sandbox.Report {

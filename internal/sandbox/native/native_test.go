@@ -11,7 +11,6 @@ import (
 )
 
 func TestMain(m *testing.M) {
-	native.Main()
 	sandboxtest.Main()
 	playRole()
 	os.Exit(m.Run())

@@ -3,92 +3,106 @@
 package native
 
 import (
+	"net/netip"
 	"slices"
+	"sync"
+	"unsafe"
+
+	"golang.org/x/sys/unix"
 
 	"mgx/internal/sandbox"
+	"mgx/internal/sandbox/internal/boxinit"
 	"mgx/internal/sandbox/internal/landlock"
+	"mgx/internal/sandbox/internal/seccomp"
 )
 
-// plan is all that an init is told. The parent has checked and resolved
-// everything in it; the init only obeys.
+// plan is what an init is told, and what that is made from.
 type plan struct {
-	Dirs   []string // with Files and Links the root, a tmpfs of ours
-	Files  []file
-	Links  []link
-	Mounts []mount // in order, once the root is there
-	Args   []string
-	Env    []string
-	Dir    string
-	Limits sandbox.Limits
-	Walls  walls
-	Door   int             `json:",omitempty"` // descriptor by which the init hands out the gate's listener; 0: it has none
-	Lite   []landlock.Rule `json:",omitempty"` // of a box without namespaces; it has no mounts
-}
-
-// walls are those that not every kernel has.
-type walls struct {
-	Network  bool // the box has one of its own, so sockets reach only that
-	Seccomp  bool
-	Landlock int // its version; 0: none
-	Groups   int // cgroups to enter by the descriptors from groupFD on
-}
-
-func (p plan) hasOverlay() bool {
-	return slices.ContainsFunc(p.Mounts, func(m mount) bool { return m.Kind == overlay })
+	boxinit.Plan
+	limits sandbox.Limits
+	walls  walls
+	gated  bool // the box has a gate for this command
 }
 
 type (
-	file struct{ Path, Text string }
-	link struct{ Path, To string }
+	mount = boxinit.Mount
+	file  = boxinit.File
+	link  = boxinit.Link
 )
 
-// mount is one thing mounted in the root. Most fields are empty in most mounts,
-// and every init has to parse all of them: omitempty halves the time.
-type mount struct {
-	Kind      kind
-	Source    string `json:",omitempty"` // on the host; for an overlay its lower layer
-	Target    string // in the box
-	Make      making `json:",omitempty"` // the mount point, when it lies in a tmpfs of ours; else it must exist
-	ReadOnly  bool   `json:",omitempty"`
-	Upper     string `json:",omitempty"` // overlay
-	Work      string `json:",omitempty"`
-	Size      int64  `json:",omitempty"` // tmpfs, bytes
-	Inodes    int64  `json:",omitempty"`
-	Mode      string `json:",omitempty"` // octal
-	Processes int    `json:",omitempty"` // proc: how many there can be
+// walls are those that not every kernel has.
+type walls struct {
+	network  bool // the box has one of its own, so sockets reach only that
+	seccomp  bool
+	landlock int // its version; 0: none
 }
 
-type kind string
-
-const (
-	bind    kind = "bind"
-	device  kind = "device"
-	tmpfs   kind = "tmpfs"
-	proc    kind = "proc"
-	overlay kind = "overlay"
-)
-
-type making string
-
-const (
-	makeNothing making = ""
-	makeDir     making = "dir"
-	makeFile    making = "file"
-)
-
-// failure is what an init reports when it could not do as told. An empty one
-// says that it did.
-type failure struct {
-	Stage string `json:"stage,omitempty"`
-	Text  string `json:"text,omitempty"`
-	Errno int    `json:"errno,omitempty"`
-	Usage bool   `json:"usage,omitempty"` // the command asked for something that is not there
+// findWalls asks the kernel what it has. A box whose plan has a wall that then
+// cannot be built does not start.
+func findWalls() walls {
+	return walls{network: true, seccomp: seccomp.Available() == nil, landlock: landlock.Version()}
 }
 
-// stageOverlay is the one stage that a box can do without.
-const stageOverlay = "overlay"
+// filters are the programs that answer system calls, as the kernel has them: of
+// boxes that have a network of their own, and of those that have none.
+var filters = map[bool]func() string{
+	true:  sync.OnceValue(func() string { return compile(true) }),
+	false: sync.OnceValue(func() string { return compile(false) }),
+}
 
-// overlayError is an overlay that could not be mounted.
-type overlayError struct{ error }
+func compile(network bool) string {
+	code := seccomp.Compile(seccomp.Commands(network))
+	return string(unsafe.Slice((*byte)(unsafe.Pointer(&code[0])), len(code)*int(unsafe.Sizeof(code[0]))))
+}
 
-func (e overlayError) Unwrap() error { return e.error }
+// complete fills in what follows from the rest of the plan. An init gets as many
+// descriptors as groups has files, and then that of the door.
+func (p *plan) complete(groups int) {
+	p.Plan.Limits = rlimits(p.limits)
+	if p.walls.seccomp {
+		p.Filter = filters[p.walls.network]()
+	}
+	if p.Landlock = p.walls.landlock; !p.Lite {
+		p.Rules = p.rules()
+	}
+	p.Groups = groups
+	p.Opened = boxinit.FreeFD + groups
+	if p.gated {
+		at := netip.MustParseAddrPort(sandbox.GateAddress)
+		address := at.Addr().As4()
+		p.Door, p.Listen = p.Opened, string(append(address[:], byte(at.Port()>>8), byte(at.Port())))
+		p.Opened++
+	}
+}
+
+// rules say again, in the box, what its mounts say: all of it may be read, and
+// only what is mounted writable may be changed.
+func (p *plan) rules() []landlock.Rule {
+	rules := []landlock.Rule{{Path: "/", Allow: landlock.Look}, {Path: "/dev", Allow: landlock.Look | landlock.Write}}
+	for _, m := range p.Mounts {
+		if !m.ReadOnly && (m.Kind == boxinit.Bind || m.Kind == boxinit.Tmpfs || m.Kind == boxinit.Overlay) {
+			rules = append(rules, landlock.Rule{Path: m.Target, Allow: landlock.Change})
+		}
+	}
+	return rules
+}
+
+func (p *plan) hasOverlay() bool {
+	return slices.ContainsFunc(p.Mounts, func(m mount) bool { return m.Kind == boxinit.Overlay })
+}
+
+// rlimits translates limits; those not set are left to the system.
+func rlimits(l sandbox.Limits) []boxinit.Limit {
+	list := []boxinit.Limit{{Resource: unix.RLIMIT_CORE}}
+	add := func(resource int, n int64) {
+		if n > 0 {
+			list = append(list, boxinit.Limit{Resource: int64(resource), Value: n})
+		}
+	}
+	add(unix.RLIMIT_AS, l.Addresses)
+	add(unix.RLIMIT_NPROC, int64(l.Processes))
+	add(unix.RLIMIT_FSIZE, l.FileSize)
+	add(unix.RLIMIT_NOFILE, int64(l.OpenFiles))
+	add(unix.RLIMIT_CPU, int64((l.CPU+999_999_999)/1_000_000_000))
+	return list
+}

@@ -11,27 +11,62 @@ package landlock
 
 import (
 	"os"
+	"syscall"
 	"unsafe"
+)
 
-	"golang.org/x/sys/unix"
+// The kernel's numbers, which are the same on every machine. Package boxinit uses
+// this one, and must not wait for golang.org/x/sys to be initialised.
+const (
+	sysCreateRuleset = 444
+	sysAddRule       = 445
+	// SysRestrictSelf is the call that puts a ruleset on this thread.
+	SysRestrictSelf = 446
+
+	createRulesetVersion = 1
+	rulePathBeneath      = 1
+	scopeAbstractSocket  = 1
+	scopeSignal          = 2
+	openPath             = 0x200000 // O_PATH
+)
+
+// Rights on files; see landlock(7).
+const (
+	execute Access = 1 << iota
+	writeFile
+	readFile
+	// ReadDir is to list a directory.
+	ReadDir
+	removeDir
+	removeFile
+	makeChar
+	makeDir
+	makeReg
+	makeSock
+	makeFifo
+	makeBlock
+	makeSym
+	refer
+	truncate
+	ioctlDev
 )
 
 // Access is a set of rights on files.
-type Access uint64
+type Access int64
 
 const (
 	// Look is to read and to execute.
-	Look Access = unix.LANDLOCK_ACCESS_FS_EXECUTE | unix.LANDLOCK_ACCESS_FS_READ_FILE | unix.LANDLOCK_ACCESS_FS_READ_DIR
+	Look Access = execute | readFile | ReadDir
 	// Write changes what is there, devices among it, and makes nothing.
-	Write Access = unix.LANDLOCK_ACCESS_FS_WRITE_FILE | unix.LANDLOCK_ACCESS_FS_TRUNCATE | unix.LANDLOCK_ACCESS_FS_IOCTL_DEV
+	Write Access = writeFile | truncate | ioctlDev
 	// Change is to do anything but make devices.
-	Change Access = Look | Write | unix.LANDLOCK_ACCESS_FS_REMOVE_DIR | unix.LANDLOCK_ACCESS_FS_REMOVE_FILE |
-		unix.LANDLOCK_ACCESS_FS_MAKE_DIR | unix.LANDLOCK_ACCESS_FS_MAKE_REG | unix.LANDLOCK_ACCESS_FS_MAKE_SOCK |
-		unix.LANDLOCK_ACCESS_FS_MAKE_FIFO | unix.LANDLOCK_ACCESS_FS_MAKE_SYM | unix.LANDLOCK_ACCESS_FS_REFER
+	Change Access = Look | Write | removeDir | removeFile |
+		makeDir | makeReg | makeSock |
+		makeFifo | makeSym | refer
 
-	all = Change | unix.LANDLOCK_ACCESS_FS_MAKE_CHAR | unix.LANDLOCK_ACCESS_FS_MAKE_BLOCK
+	all = Change | makeChar | makeBlock
 	// ofFiles are the rights that a rule on a file can have.
-	ofFiles = Write | unix.LANDLOCK_ACCESS_FS_EXECUTE | unix.LANDLOCK_ACCESS_FS_READ_FILE
+	ofFiles = Write | execute | readFile
 )
 
 // Versions of Landlock from which on it knows something more.
@@ -45,7 +80,7 @@ const (
 // Version is that of this kernel, or 0 when it has no Landlock or the container
 // forbids it.
 func Version() int {
-	v, _, errno := unix.RawSyscall(unix.SYS_LANDLOCK_CREATE_RULESET, 0, 0, unix.LANDLOCK_CREATE_RULESET_VERSION)
+	v, _, errno := syscall.RawSyscall(sysCreateRuleset, 0, 0, createRulesetVersion)
 	if errno != 0 {
 		return 0
 	}
@@ -55,9 +90,9 @@ func Version() int {
 // known leaves what a version of Landlock can handle.
 func known(version int, a Access) Access {
 	for since, right := range map[int]Access{
-		VersionRefer:    unix.LANDLOCK_ACCESS_FS_REFER,
-		VersionTruncate: unix.LANDLOCK_ACCESS_FS_TRUNCATE,
-		VersionIoctl:    unix.LANDLOCK_ACCESS_FS_IOCTL_DEV,
+		VersionRefer:    refer,
+		VersionTruncate: truncate,
+		VersionIoctl:    ioctlDev,
 	} {
 		if version < since {
 			a &^= right
@@ -75,19 +110,19 @@ type Rule struct {
 // Ruleset makes a ruleset for the version and returns its descriptor, which is
 // closed on exec.
 func Ruleset(version int, rules []Rule) (fd int, err error) {
-	attr := unix.LandlockRulesetAttr{Handled_access_fs: uint64(known(version, all))}
-	size := unsafe.Sizeof(attr.Handled_access_fs)
+	attr := struct{ files, net, scoped uint64 }{files: uint64(known(version, all))}
+	size := unsafe.Sizeof(attr.files)
 	if version >= VersionScope {
-		attr.Scoped = unix.LANDLOCK_SCOPE_ABSTRACT_UNIX_SOCKET | unix.LANDLOCK_SCOPE_SIGNAL
-		size = unsafe.Offsetof(attr.Scoped) + unsafe.Sizeof(attr.Scoped)
+		attr.scoped = scopeAbstractSocket | scopeSignal
+		size = unsafe.Offsetof(attr.scoped) + unsafe.Sizeof(attr.scoped)
 	}
-	set, _, errno := unix.RawSyscall(unix.SYS_LANDLOCK_CREATE_RULESET, uintptr(unsafe.Pointer(&attr)), size, 0)
+	set, _, errno := syscall.RawSyscall(sysCreateRuleset, uintptr(unsafe.Pointer(&attr)), size, 0)
 	if errno != 0 {
 		return -1, os.NewSyscallError("landlock_create_ruleset", errno)
 	}
 	for _, r := range rules {
 		if err := r.add(int(set), version); err != nil {
-			unix.Close(int(set))
+			syscall.Close(int(set))
 			return -1, err
 		}
 	}
@@ -95,21 +130,25 @@ func Ruleset(version int, rules []Rule) (fd int, err error) {
 }
 
 func (r Rule) add(set, version int) error {
-	fd, err := unix.Open(r.Path, unix.O_PATH|unix.O_CLOEXEC, 0)
+	fd, err := syscall.Open(r.Path, openPath|syscall.O_CLOEXEC, 0)
 	if err != nil {
 		return &os.PathError{Op: "open", Path: r.Path, Err: err}
 	}
-	defer unix.Close(fd)
-	var info unix.Stat_t
-	if err := unix.Fstat(fd, &info); err != nil {
+	defer syscall.Close(fd)
+	var info syscall.Stat_t
+	if err := syscall.Fstat(fd, &info); err != nil {
 		return &os.PathError{Op: "stat", Path: r.Path, Err: err}
 	}
 	allow := known(version, r.Allow)
-	if info.Mode&unix.S_IFMT != unix.S_IFDIR {
+	if info.Mode&syscall.S_IFMT != syscall.S_IFDIR {
 		allow &= ofFiles
 	}
-	beneath := unix.LandlockPathBeneathAttr{Allowed_access: uint64(allow), Parent_fd: int32(fd)}
-	_, _, errno := unix.RawSyscall6(unix.SYS_LANDLOCK_ADD_RULE, uintptr(set), unix.LANDLOCK_RULE_PATH_BENEATH, uintptr(unsafe.Pointer(&beneath)), 0, 0, 0)
+	// The kernel's struct is packed: 12 bytes, without what follows here.
+	beneath := struct {
+		allow  uint64
+		parent int32
+	}{uint64(allow), int32(fd)}
+	_, _, errno := syscall.RawSyscall6(sysAddRule, uintptr(set), rulePathBeneath, uintptr(unsafe.Pointer(&beneath)), 0, 0, 0)
 	if errno != 0 {
 		return &os.PathError{Op: "landlock_add_rule", Path: r.Path, Err: errno}
 	}

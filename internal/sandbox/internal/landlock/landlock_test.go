@@ -128,3 +128,22 @@ func TestRuleset(t *testing.T) {
 		})
 	}
 }
+
+// TestNumbers compares the rights with those of golang.org/x/sys, which the
+// package does without.
+func TestNumbers(t *testing.T) {
+	for i, want := range []Access{
+		unix.LANDLOCK_ACCESS_FS_EXECUTE, unix.LANDLOCK_ACCESS_FS_WRITE_FILE, unix.LANDLOCK_ACCESS_FS_READ_FILE, unix.LANDLOCK_ACCESS_FS_READ_DIR,
+		unix.LANDLOCK_ACCESS_FS_REMOVE_DIR, unix.LANDLOCK_ACCESS_FS_REMOVE_FILE, unix.LANDLOCK_ACCESS_FS_MAKE_CHAR, unix.LANDLOCK_ACCESS_FS_MAKE_DIR,
+		unix.LANDLOCK_ACCESS_FS_MAKE_REG, unix.LANDLOCK_ACCESS_FS_MAKE_SOCK, unix.LANDLOCK_ACCESS_FS_MAKE_FIFO, unix.LANDLOCK_ACCESS_FS_MAKE_BLOCK,
+		unix.LANDLOCK_ACCESS_FS_MAKE_SYM, unix.LANDLOCK_ACCESS_FS_REFER, unix.LANDLOCK_ACCESS_FS_TRUNCATE, unix.LANDLOCK_ACCESS_FS_IOCTL_DEV,
+	} {
+		ours := []Access{
+			execute, writeFile, readFile, ReadDir, removeDir, removeFile, makeChar, makeDir,
+			makeReg, makeSock, makeFifo, makeBlock, makeSym, refer, truncate, ioctlDev,
+		}
+		if ours[i] != want {
+			t.Errorf("right %d is %#x, not %#x", i, ours[i], want)
+		}
+	}
+}

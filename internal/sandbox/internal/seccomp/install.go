@@ -8,11 +8,6 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// Flags are what the filter is installed with: without the brake on speculation
-// that older kernels put on filtered processes. It guards secrets of a process
-// against its own code, and costs a third of the speed of some programs.
-const Flags = unix.SECCOMP_FILTER_FLAG_SPEC_ALLOW
-
 // Available reports whether this kernel filters calls and can do it as Commands
 // wants.
 func Available() error {
@@ -23,10 +18,4 @@ func Available() error {
 		}
 	}
 	return nil
-}
-
-// Program is code in the form the kernel takes it. The code must not move or be
-// freed before it is installed.
-func Program(code []unix.SockFilter) *unix.SockFprog {
-	return &unix.SockFprog{Len: uint16(len(code)), Filter: &code[0]}
 }

@@ -1,12 +1,14 @@
 // Package shell holds what every driver takes over from shells: how a program
 // is found, and which exit codes say that there was none.
+//
+// Package boxinit uses it, so it does without package strings, which is
+// initialised late.
 package shell
 
 import (
 	"os"
 	"path"
-	"path/filepath"
-	"strings"
+	"slices"
 )
 
 // Exit codes of commands that did not run.
@@ -21,14 +23,16 @@ const (
 // run. Relative entries of PATH, and so the working directory, are never
 // searched.
 func Find(dir, name string, env []string) (file string, code int) {
-	if strings.Contains(name, "/") {
+	if slices.Contains([]byte(name), '/') {
 		if !path.IsAbs(name) {
 			name = path.Join(dir, name)
 		}
 		return name, check(name)
 	}
 	code = NotFound
-	for _, dir := range filepath.SplitList(pathOf(env)) {
+	for rest := pathOf(env); rest != ""; {
+		var dir string
+		dir, rest = cut(rest)
 		if !path.IsAbs(dir) || name == "" {
 			continue
 		}
@@ -53,10 +57,19 @@ func check(file string) (code int) {
 	return 0
 }
 
+// cut takes the first entry off a PATH.
+func cut(list string) (first, rest string) {
+	if i := slices.Index([]byte(list), ':'); i >= 0 {
+		return list[:i], list[i+1:]
+	}
+	return list, ""
+}
+
 func pathOf(env []string) string {
+	const name = "PATH="
 	for _, kv := range env {
-		if v, ok := strings.CutPrefix(kv, "PATH="); ok {
-			return v
+		if len(kv) >= len(name) && kv[:len(name)] == name {
+			return kv[len(name):]
 		}
 	}
 	return ""

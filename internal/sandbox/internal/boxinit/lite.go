@@ -1,23 +1,18 @@
-//go:build amd64 || arm64 || riscv64
+//go:build linux && (amd64 || arm64 || riscv64)
 
-package native
+package boxinit
 
 import (
 	"os"
-	"path/filepath"
-	"strconv"
-	"strings"
 	"syscall"
 	"time"
-
-	"golang.org/x/sys/unix"
 )
 
 // settle prepares an init of a box without namespaces. Whatever its command
 // starts stays below it, because orphans become its children.
-func (p plan) settle() error {
-	unix.Umask(0o022)
-	if err := unix.Prctl(unix.PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0); err != nil {
+func settle() error {
+	syscall.Umask(0o022)
+	if err := prctl(prSetChildSubreaper, 1); err != nil {
 		return err
 	}
 	return dropPrivileges()
@@ -47,13 +42,24 @@ func killAll() {
 
 // killChildren kills those there are now; theirs become ours.
 func killChildren() {
-	tasks, _ := filepath.Glob("/proc/self/task/*/children")
-	for _, name := range tasks {
-		list, _ := os.ReadFile(name)
-		for pid := range strings.FieldsSeq(string(list)) {
-			if n, err := strconv.Atoi(pid); err == nil {
-				unix.Kill(n, unix.SIGKILL)
-			}
+	const tasks = "/proc/self/task"
+	threads, _ := os.ReadDir(tasks)
+	for _, t := range threads {
+		list, _ := os.ReadFile(tasks + "/" + t.Name() + "/children")
+		killListed(list)
+	}
+}
+
+// killListed kills processes by their numbers, each of which a space follows.
+func killListed(list []byte) {
+	pid := 0
+	for _, c := range list {
+		switch {
+		case c >= '0' && c <= '9':
+			pid = pid*10 + int(c-'0')
+		case pid > 0:
+			syscall.Kill(pid, syscall.SIGKILL)
+			pid = 0
 		}
 	}
 }

@@ -1,10 +1,8 @@
-//go:build amd64 || arm64 || riscv64
+//go:build linux && (amd64 || arm64 || riscv64)
 
-package native
+package boxinit
 
 import (
-	"bytes"
-	"encoding/json"
 	"errors"
 	"io"
 	"os"
@@ -13,27 +11,13 @@ import (
 	"syscall"
 	"unsafe"
 
-	"golang.org/x/sys/unix"
-
-	"mgx/internal/sandbox/internal/cgroup"
 	"mgx/internal/sandbox/internal/shell"
 )
 
-// initName is the argv[0] that makes this binary an init. It is no secret: a
-// process gains nothing by it that it could not do without us.
-const initName = "mgx-sandbox-init"
-
-// Descriptors of an init beside the command's 0, 1 and 2.
-const (
-	planFD   = 3 // the plan, then nothing until the parent is gone
-	statusFD = 4 // a failure, or just the end once the command runs
-	groupFD  = 5 // and the next few: files that let the writer into a cgroup
-)
-
-// Main turns this process into the init of a box if it was started as one, and
-// then never returns. Otherwise it returns at once.
-func Main() {
-	if len(os.Args) != 1 || os.Args[0] != initName {
+// init takes the process over if it was started as the init of a box, and then
+// never returns.
+func init() {
+	if len(os.Args) != 1 || os.Args[0] != Name {
 		return
 	}
 	runtime.LockOSThread() // credentials belong to threads
@@ -41,16 +25,16 @@ func Main() {
 }
 
 func initMain() int {
-	if err := closeInherited(groupFD + cgroup.MaxEntries + maxDoors); err != nil {
-		return report("close inherited descriptors", err)
-	}
-	unix.Prctl(unix.PR_SET_NAME, uintptr(unsafe.Pointer(&[]byte("mgx-init\x00")[0])), 0, 0, 0) // else "exe"
 	p, err := readPlan()
 	if err != nil {
 		return report("plan", err)
 	}
-	if p.Lite != nil {
-		if err := p.settle(); err != nil {
+	if err := closeInherited(p.Opened); err != nil {
+		return report("close inherited descriptors", err)
+	}
+	_, _ = call(syscall.SYS_PRCTL, prSetName, uintptr(pointer("mgx-init"))) // else "exe"
+	if p.Lite {
+		if err := settle(); err != nil {
 			return report("privileges", err)
 		}
 		return p.run(killAll, reapAll)
@@ -58,58 +42,72 @@ func initMain() int {
 	if stage, err := p.build(); err != nil {
 		return report(stage, err)
 	}
-	return p.run(func() { os.Exit(shell.Killed + int(unix.SIGKILL)) }, reap)
+	return p.run(func() { os.Exit(shell.Killed + int(syscall.SIGKILL)) }, reap)
 }
 
 // closeInherited closes every descriptor from first on that this process has
 // from whoever started it: those that are not closed on exec. The others are our
-// own runtime's, which may poll by the time that main begins.
+// own runtime's, which may poll by now.
 func closeInherited(first int) error {
-	dir, err := unix.Open("/proc/self/fd", unix.O_RDONLY|unix.O_DIRECTORY|unix.O_CLOEXEC, 0)
+	dir, err := syscall.Open("/proc/self/fd", syscall.O_RDONLY|syscall.O_DIRECTORY|syscall.O_CLOEXEC, 0)
 	if err != nil {
 		return err
 	}
-	defer unix.Close(dir)
+	defer syscall.Close(dir)
 	var names []string
 	for entries := make([]byte, 4<<10); ; {
-		n, err := unix.ReadDirent(dir, entries)
+		n, err := syscall.ReadDirent(dir, entries)
 		if err != nil {
 			return err
 		}
 		if n == 0 {
 			break
 		}
-		_, _, names = unix.ParseDirent(entries[:n], -1, names)
+		_, _, names = syscall.ParseDirent(entries[:n], -1, names)
 	}
 	for _, name := range names {
 		fd, err := strconv.Atoi(name)
 		if err != nil || fd < first {
 			continue
 		}
-		if flags, err := unix.FcntlInt(uintptr(fd), unix.F_GETFD, 0); err == nil && flags&unix.FD_CLOEXEC == 0 {
-			unix.Close(fd)
+		if flags, err := call(syscall.SYS_FCNTL, uintptr(fd), syscall.F_GETFD); err == nil && flags&syscall.FD_CLOEXEC == 0 {
+			syscall.Close(fd)
 		}
 	}
 	return nil
 }
 
-// readPlan reads up to the newline that ends a plan. It reads the raw way: the
-// runtime's poller would move this goroutine between threads, which costs more
-// than all mounts.
-func readPlan() (p plan, err error) {
-	var text []byte
-	chunk := make([]byte, 32<<10)
-	for !bytes.HasSuffix(text, []byte("\n")) {
-		n, _, errno := unix.RawSyscall(unix.SYS_READ, planFD, uintptr(unsafe.Pointer(&chunk[0])), uintptr(len(chunk)))
-		if errno == unix.EINTR {
+// readPlan reads what Encode wrote.
+func readPlan() (p Plan, err error) {
+	head := make([]byte, lengthBytes)
+	if err := readFull(head); err != nil {
+		return p, err
+	}
+	n := 0
+	for i, b := range head {
+		n |= int(b) << (8 * i)
+	}
+	text := make([]byte, n)
+	if err := readFull(text); err != nil {
+		return p, err
+	}
+	return decodePlan(text)
+}
+
+// readFull reads the raw way: the runtime's poller would move this goroutine
+// between threads, which costs more than all mounts.
+func readFull(b []byte) error {
+	for len(b) > 0 {
+		n, _, errno := syscall.RawSyscall(syscall.SYS_READ, PlanFD, uintptr(unsafe.Pointer(&b[0])), uintptr(len(b)))
+		if errno == syscall.EINTR {
 			continue
 		}
 		if errno != 0 || n == 0 {
-			return p, io.ErrUnexpectedEOF
+			return io.ErrUnexpectedEOF
 		}
-		text = append(text, chunk[:n]...)
+		b = b[n:]
 	}
-	return p, json.Unmarshal(text, &p)
+	return nil
 }
 
 // dieWithParent calls die when the other end of the pipe is gone. For the first
@@ -117,8 +115,8 @@ func readPlan() (p plan, err error) {
 // follows the thread that forked, which a Go program does not choose.
 func dieWithParent(die func()) {
 	for {
-		n, err := unix.Read(planFD, make([]byte, 1))
-		if err != unix.EINTR && n <= 0 {
+		n, err := syscall.Read(PlanFD, make([]byte, 1))
+		if err != syscall.EINTR && n <= 0 {
 			die()
 			return
 		}
@@ -127,40 +125,45 @@ func dieWithParent(die func()) {
 
 // report tells the parent why there is no command.
 func report(stage string, err error) int {
-	f := failure{Stage: stage, Text: err.Error()}
-	if errno, ok := errors.AsType[unix.Errno](err); ok {
+	f := Failure{Stage: stage, Text: err.Error()}
+	if errno, ok := errors.AsType[syscall.Errno](err); ok {
 		f.Errno = int(errno)
 	}
 	_, f.Usage = errors.AsType[usageError](err)
 	if _, ok := errors.AsType[overlayError](err); ok {
-		f.Stage = stageOverlay
+		f.Stage = StageOverlay
 	}
-	tell(f)
+	_, _ = syscall.Write(StatusFD, f.encode())
 	return 125
 }
 
-func tell(f failure) {
-	if b, err := json.Marshal(f); err == nil {
-		unix.Write(statusFD, b)
-	}
-}
-
 // tellStarted reports that nothing failed, as an empty failure.
-func tellStarted() { unix.Write(statusFD, []byte("{}")) }
+func tellStarted() { _, _ = syscall.Write(StatusFD, Failure{}.encode()) }
 
 // usageError is the command's fault, not the machine's.
 type usageError struct{ error }
 
 func (e usageError) Unwrap() error { return e.error }
 
+// failing is err with what was being done.
+func failing(what string, err error) error { return stepError{what, err} }
+
+type stepError struct {
+	what string
+	error
+}
+
+func (e stepError) Error() string { return e.what + ": " + e.error.Error() }
+func (e stepError) Unwrap() error { return e.error }
+
 // build makes this process's namespaces the box of the plan.
-func (p plan) build() (stage string, err error) {
+func (p *Plan) build() (stage string, err error) {
 	var fds []int
 	for _, s := range []struct {
 		stage string
 		do    func() error
 	}{
-		{"private mounts", func() error { return unix.Mount("", "/", "", unix.MS_REC|unix.MS_PRIVATE, "") }},
+		{"private mounts", func() error { return syscall.Mount("", "/", "", syscall.MS_REC|syscall.MS_PRIVATE, "") }},
 		{"oom score", preferForOOM},
 		{"mounts", func() (err error) { fds, err = p.detachAll(); return err }},
 		{"pivot", enterRoot},
@@ -168,7 +171,7 @@ func (p plan) build() (stage string, err error) {
 		{"seal", sealRoot},
 		{"network", loopbackUp},
 		{"gate", p.handOutListener},
-		{"host name", func() error { return unix.Sethostname([]byte("mgx")) }},
+		{"host name", func() error { return syscall.Sethostname([]byte("mgx")) }},
 		{"keyring", newKeyring},
 		{"privileges", dropPrivileges},
 	} {
@@ -176,33 +179,32 @@ func (p plan) build() (stage string, err error) {
 			return s.stage, err
 		}
 	}
-	unix.Umask(0o022)
+	syscall.Umask(0o022)
 	return "", nil
 }
 
 // run executes the command and returns its exit code as a shell counts.
-func (p plan) run(die func(), reap func(command int) int) int {
-	if err := unix.Chdir(p.Dir); err != nil {
+func (p *Plan) run(die func(), reap func(command int) int) int {
+	if err := syscall.Chdir(p.Dir); err != nil {
 		return report("directory", usageError{&os.PathError{Op: "enter", Path: p.Dir, Err: err}})
 	}
 	file, code := shell.Find(p.Dir, p.Args[0], p.Env)
 	if code != 0 {
-		unix.Write(2, []byte(shell.Complaint(p.Args[0], code)))
+		_, _ = syscall.Write(2, []byte(shell.Complaint(p.Args[0], code)))
 		tellStarted()
 		return code
 	}
-	prog, err := newProgram(file, p.Args, p.Env, rlimits(p.Limits))
+	prog, err := p.program(file)
 	if err != nil {
 		return report("command", usageError{err})
 	}
-	prog.filter = p.Walls.filter()
 	if prog.ruleset, err = p.ruleset(); err != nil {
 		return report("landlock", err)
 	}
 	if err := defaultSignals(); err != nil {
 		return report("signals", err)
 	}
-	if err := p.Walls.enterGroups(); err != nil {
+	if err := p.enterGroups(); err != nil {
 		return report("cgroup", err)
 	}
 	pid, errno := prog.start()
@@ -214,16 +216,27 @@ func (p plan) run(die func(), reap func(command int) int) int {
 	return reap(pid)
 }
 
+// enterGroups moves this thread, and what it starts, into the cgroups whose files
+// this init got. From version 2 on it was started in its group.
+func (p *Plan) enterGroups() error {
+	for fd := FreeFD; fd < FreeFD+p.Groups; fd++ {
+		if _, err := syscall.Write(fd, []byte("0")); err != nil {
+			return failing("enter", err)
+		}
+	}
+	return nil
+}
+
 // release gives up the command's streams, so that they end when the command's
 // processes close them, and tells the parent that the command runs.
 func release() {
-	if null, err := unix.Open(os.DevNull, unix.O_RDWR|unix.O_CLOEXEC, 0); err == nil {
+	if null, err := syscall.Open(os.DevNull, syscall.O_RDWR|syscall.O_CLOEXEC, 0); err == nil {
 		for fd := range 3 {
-			unix.Dup3(null, fd, unix.O_CLOEXEC)
+			_ = syscall.Dup3(null, fd, syscall.O_CLOEXEC)
 		}
 	}
 	tellStarted()
-	unix.Close(statusFD)
+	syscall.Close(StatusFD)
 }
 
 // reap waits for the command, and for every orphan meanwhile.

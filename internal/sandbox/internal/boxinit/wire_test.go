@@ -1,0 +1,69 @@
+//go:build linux && (amd64 || arm64 || riscv64)
+
+package boxinit
+
+import (
+	"reflect"
+	"testing"
+
+	"pgregory.net/rapid"
+)
+
+// fill sets every field there is, so that one that the wire forgets is missed.
+func fill(t *rapid.T, v reflect.Value) {
+	switch v.Kind() {
+	case reflect.Struct:
+		for _, field := range v.Fields() {
+			fill(t, field)
+		}
+	case reflect.Slice:
+		n := rapid.IntRange(1, 3).Draw(t, "items")
+		v.Set(reflect.MakeSlice(v.Type(), n, n))
+		for i := range n {
+			fill(t, v.Index(i))
+		}
+	case reflect.String:
+		v.SetString("x" + rapid.String().Draw(t, "text"))
+	case reflect.Bool:
+		v.SetBool(true)
+	case reflect.Int, reflect.Int64:
+		v.SetInt(rapid.Int64().Draw(t, "number") | 1)
+	default:
+		t.Fatalf("there is a %s now", v.Kind())
+	}
+}
+
+func TestPlanArrivesAsItWas(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		var sent Plan
+		fill(t, reflect.ValueOf(&sent).Elem())
+		got, err := decodePlan(sent.Encode()[lengthBytes:])
+		if err != nil || !reflect.DeepEqual(got, sent) {
+			t.Errorf("%+v became %+v, %v", sent, got, err)
+		}
+		var failure Failure
+		fill(t, reflect.ValueOf(&failure).Elem())
+		if said, err := DecodeFailure(failure.encode()); err != nil || said != failure {
+			t.Errorf("%+v became %+v, %v", failure, said, err)
+		}
+	})
+}
+
+// TestBrokenMessages cuts a message anywhere: nothing that is not whole is taken
+// for a plan, or for the word that all went well.
+func TestBrokenMessages(t *testing.T) {
+	whole := Plan{Args: []string{"true"}, Env: []string{"A=b"}, Dir: "/"}.Encode()[lengthBytes:]
+	for n := range whole {
+		if p, err := decodePlan(whole[:n]); err == nil {
+			t.Errorf("%d of %d bytes: %+v", n, len(whole), p)
+		}
+	}
+	if _, err := decodePlan(append(whole, 0)); err == nil {
+		t.Error("more than a plan is one")
+	}
+	for _, text := range []string{"", "\x00", "\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff", "\x7f"} {
+		if f, err := DecodeFailure([]byte(text)); err == nil {
+			t.Errorf("%q: %+v", text, f)
+		}
+	}
+}
