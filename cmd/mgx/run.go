@@ -44,6 +44,7 @@ func addLimits(flags *pflag.FlagSet) {
 	flags.String("timeout", "2h", "longest that the run may work, such as 45m")
 	flags.String("sandbox", "auto", "walls around tools: `auto or off`")
 	addMinimum(flags)
+	addAllowHosts(flags)
 }
 
 func addMinimum(flags *pflag.FlagSet) {
@@ -118,6 +119,9 @@ func (c *cli) run(ctx context.Context, text string, f runFlags, r repeatFlags, a
 	if err := c.demand(ctx, settings.Sandbox); err != nil {
 		return err
 	}
+	if err := demandGate(ctx, settings); err != nil {
+		return err
+	}
 	settings.Model = model
 	r.settle(&settings, tape)
 	if err := n.models.use(settings); err != nil {
@@ -144,6 +148,6 @@ func (c *cli) run(ctx context.Context, text string, f runFlags, r repeatFlags, a
 func (c *cli) settings(f runFlags) mgx.RunSettings {
 	return mgx.RunSettings{
 		Approve: c.cfg.Approve, Budget: c.cfg.Budget, MaxTurns: c.cfg.MaxTurns, Timeout: c.cfg.Timeout,
-		Sandbox: c.cfg.Sandbox, Branch: f.branch, Checks: f.checks, MaxTokens: f.maxTokens, IncludeDirty: f.includeDirty, Price: f.price,
+		Sandbox: c.cfg.Sandbox, AllowHosts: c.cfg.AllowHosts, Branch: f.branch, Checks: f.checks, MaxTokens: f.maxTokens, IncludeDirty: f.includeDirty, Price: f.price,
 	}
 }

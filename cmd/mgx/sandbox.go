@@ -41,14 +41,15 @@ func (c *cli) sandboxRunCommand() *cobra.Command {
 		Use:   "run [flags] -- COMMAND [ARGUMENT…]",
 		Short: "Run a command exactly as an agent's shell tool would",
 		Long: `Run a command exactly as an agent's shell tool would: the same view of this machine,
-the same limits, the same environment, no network. One argument is a line of shell;
+the same limits, the same environment, no network but the hosts that are allowed. One argument is a line of shell;
 several are a program and its arguments. DIR is the workspace, and is written in place.
 
 The exit code is the command's; 124 when its time is over; 3 when the sandbox
 cannot be had as asked.`,
 		Example: `  mgx sandbox run -- go test ./...
   mgx sandbox run --read-only -- 'cat /etc/shadow; env; touch x'
-  mgx sandbox run --level full --timeout 10s -- curl https://example.com`,
+  mgx sandbox run --level full --timeout 10s -- curl https://example.com
+  mgx sandbox run --allow-host example.com:443 -- curl https://example.com`,
 		Args: func(cmd *cobra.Command, args []string) error {
 			if len(args) == 0 {
 				return usage("bad_arguments", "%s needs a command, such as: mgx sandbox run -- ls", cmd.CommandPath())
@@ -63,6 +64,7 @@ cannot be had as asked.`,
 	cmd.Flags().BoolVar(&f.readOnly, "read-only", false, "show the workspace read-only, as to an agent that plans")
 	cmd.Flags().String("timeout", "2h", "longest that the command may take, such as 45m")
 	addMinimum(cmd.Flags())
+	addAllowHosts(cmd.Flags())
 	return cmd
 }
 
@@ -80,7 +82,11 @@ func (c *cli) sandboxRun(ctx context.Context, f sandboxFlags, args []string) (er
 		return mgx.Errorf(mgx.KindConfig, "sandbox_state", "there is no room for temporary files: %w", err)
 	}
 	defer sandbox.RemoveState(state)
-	box, err := openBox(ctx, driver(setting), least, boxSpec("sandbox-run", work, state, ownGit(work)))
+	spec := boxSpec("sandbox-run", work, state, ownGit(work))
+	if err := openGate(&spec, c.cfg.AllowHosts); err != nil {
+		return err
+	}
+	box, err := openBox(ctx, driver(setting), least, spec)
 	if err != nil {
 		return err
 	}
@@ -159,6 +165,7 @@ func shown(w io.Writer) io.Writer {
 
 func (c *cli) tellEnded(ended sandbox.Result) error {
 	const timedOut = 124 // as timeout(1) has it
+	tellVisits(c.err, ended.Visits)
 	if ended.Limit != "" {
 		fmt.Fprintf(c.err, "mgx: the limit on %s was reached\n", ended.Limit)
 	}

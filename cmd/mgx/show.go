@@ -313,6 +313,7 @@ func (c *cli) override(cmd *cobra.Command, s *mgx.RunSettings, f runFlags) {
 		"max-turns":  func() { s.MaxTurns = now.MaxTurns },
 		"timeout":    func() { s.Timeout = now.Timeout },
 		"sandbox":    func() { s.Sandbox = now.Sandbox },
+		"allow-host": func() { s.AllowHosts = now.AllowHosts },
 		"plan":       func() { s.Plan = f.plan },
 		"branch":     func() { s.Branch = now.Branch },
 		"check":      func() { s.Checks = now.Checks },
@@ -329,6 +330,9 @@ func (c *cli) fork(ctx context.Context, n *node, from mgx.Run, at int64, change 
 	settings := from.Settings
 	change(&settings)
 	if err := n.models.use(settings); err != nil {
+		return err
+	}
+	if err := demandGate(ctx, settings); err != nil {
 		return err
 	}
 	run, err := n.app.Fork(ctx, from, at, change)

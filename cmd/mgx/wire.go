@@ -140,7 +140,11 @@ func (n *node) site(ctx context.Context, id mgx.RunID, repo mgx.RepoInfo, settin
 		return nil, dataError(n.data, err)
 	}
 	mounts := append(git.Mounts(dir, src), sandbox.Mount{Host: filepath.Join(dir, "outputs"), Guest: tool.OutputsDir, Mode: sandbox.ReadOnly})
-	box, err := openBox(ctx, driver(settings.Sandbox), n.least, boxSpec(string(id), filepath.Join(dir, "work"), filepath.Join(dir, "state"), mounts))
+	spec := boxSpec(string(id), filepath.Join(dir, "work"), filepath.Join(dir, "state"), mounts)
+	if err := openGate(&spec, settings.AllowHosts); err != nil {
+		return nil, err
+	}
+	box, err := openBox(ctx, driver(settings.Sandbox), n.least, spec)
 	if err != nil {
 		return nil, err
 	}

@@ -25,6 +25,7 @@ type Config struct {
 	Timeout      time.Duration  // of a run while it works
 	Sandbox      string         // auto, off
 	LeastSandbox string         // level below which nothing runs; off: any
+	AllowHosts   []string       // HOST:PORT that commands may reach; none by default
 	WebhookAllow []netip.Prefix // addresses that webhooks may reach although they are not public
 
 	AuditCheckpoints string // file in a second place; "": none

@@ -117,6 +117,10 @@ var settings = []setting{
 	oneOf("sandbox-minimum", "weakest sandbox in which anything may run: off (any), lite, basic, full; see docs/sandbox.md",
 		func(c *Config) *string { return &c.LeastSandbox }, "off", "lite", "basic", "full"),
 	{
+		"allow-host", "hosts that commands of agents may reach, such as registry.npmjs.org:443, with commas between, see docs/network.md; none: no network",
+		always("none"), setAllowHosts, showAllowHosts,
+	},
+	{
 		"webhook-allow", "address ranges that webhooks may reach although they are not public, also over http, such as 10.1.0.0/16; with commas between",
 		always(""), setWebhookAllow, showWebhookAllow,
 	},

@@ -17,8 +17,9 @@ func runCheck(s *workflow.StepContext, site *Site, c Check) (mgx.CheckResult, er
 	start := time.Now()
 	res, err := site.Box.Run(s, sandbox.Command{
 		Args: []string{"sh", "-c", c.Command}, Stdout: out, Stderr: out, Timeout: checkTimeout,
-		Env: []string{"CI=1"},
+		Env: []string{"CI=1"}, Online: true,
 	})
+	emitNetwork(s, mgx.NetworkUsedData{Check: c.Name}, res.Visits)
 	if err != nil {
 		return mgx.CheckResult{}, err
 	}

@@ -242,7 +242,9 @@ func (h host) runTool(s *workflow.StepContext, call agent.Call) (agent.Outcome, 
 		ws.Step = s.Name()
 		ws.Watch = func(b []byte) { h.r.watch(s.Scope().Run, Delta{Agent: call.Role, Tool: string(b)}) }
 		var err error
-		if out.Result, err = call.Tool.Call(s, &ws, call.Args); err != nil {
+		out.Result, err = call.Tool.Call(s, &ws, call.Args)
+		emitNetwork(s, mgx.NetworkUsedData{CallID: call.ID}, out.Result.Visits)
+		if err != nil {
 			return out, err
 		}
 		if effect := call.Tool.Spec().Effect; !h.readOnly && (effect == tool.Write || effect == tool.Execute) {

@@ -33,9 +33,11 @@ func shell(ctx context.Context, ws *Workspace, a shellArgs) (Result, error) {
 	ended, err := ws.Box.Run(ctx, cmd)
 	kept := out.close()
 	if err != nil {
-		return Result{}, err
+		return Result{Visits: ended.Visits}, err
 	}
-	return tellShell(a.Command, cmd.Timeout, ended, kept), nil
+	told := tellShell(a.Command, cmd.Timeout, ended, kept)
+	told.Visits = ended.Visits
+	return told, nil
 }
 
 func shellCommand(ws *Workspace, a shellArgs) (sandbox.Command, error) {
@@ -69,6 +71,7 @@ func ShellCommand(line, dir string, timeout time.Duration, readOnly bool) sandbo
 		Env:      unattended,
 		Timeout:  timeout,
 		ReadOnly: readOnly,
+		Online:   true,
 	}
 }
 
@@ -105,6 +108,9 @@ func tellShell(command string, limit time.Duration, ended sandbox.Result, out ca
 	if ended.TimedOut {
 		fmt.Fprintf(&b, "[timed out after %s: the command and all it had started were stopped]\n%s", limit, timeoutHint(command, out.text))
 		if hint := limitHints[ended.Limit]; hint != "" {
+			b.WriteString("\n" + hint)
+		}
+		for _, hint := range refusedHints(ended.Visits) {
 			b.WriteString("\n" + hint)
 		}
 		return Result{Text: b.String(), Status: TimedOut}

@@ -2,6 +2,8 @@ package tool
 
 import (
 	"fmt"
+	"net"
+	"strconv"
 	"strings"
 
 	"mgx/internal/sandbox"
@@ -50,7 +52,30 @@ func exitHints(ended sandbox.Result, output string) []string {
 		hints = append(hints, fmt.Sprintf("The process was ended by signal %d%s.", code-128, signals[code-128]))
 	}
 	if code != 0 && offline().MatchString(output) {
-		hints = append(hints, "There is no network in the sandbox, so nothing can be fetched.")
+		hints = append(hints, "There is no network in the sandbox, so nothing can be fetched, except through the proxy of HTTPS_PROXY where that is set.")
+	}
+	return append(hints, refusedHints(ended.Visits)...)
+}
+
+// maxRefused bounds how many hosts are named.
+const maxRefused = 5
+
+// refusedHints say what the gate of the sandbox did not let through; programs
+// often hide its words.
+func refusedHints(visits []sandbox.Visit) (hints []string) {
+	for _, v := range visits {
+		if v.Allowed || v.Port == 0 {
+			continue
+		}
+		if len(hints) == maxRefused {
+			return append(hints, "More hosts were refused.")
+		}
+		to := net.JoinHostPort(v.Host, strconv.Itoa(v.Port))
+		why := "Do not try another way: if it is needed, say so when you finish, and a person can allow it with --allow-host " + to + "."
+		if v.Reason != "not_listed" {
+			why = "The host is allowed, but not in this way."
+		}
+		hints = append(hints, fmt.Sprintf("The network refused %s (%s). %s", to, v.Reason, why))
 	}
 	return hints
 }

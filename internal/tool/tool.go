@@ -68,6 +68,7 @@ type Result struct {
 	Status   Status
 	ExitCode *int
 	Duration time.Duration
+	Visits   []sandbox.Visit `json:"-"` // what its command asked of the network; events of their own tell of it
 }
 
 // Status is how a call ended; the values are those of tool.result.

@@ -103,6 +103,7 @@ func (p *shown) settings() {
 	p.fact("model", s.Model)
 	p.fact("approval", s.Approve)
 	p.fact("sandbox", s.Sandbox)
+	p.fact("hosts allowed", strings.Join(s.AllowHosts, "\n"))
 	p.fact("limits", limits(s))
 	p.fact("checks", strings.Join(s.Checks, "\n"))
 }

@@ -14,8 +14,8 @@ import (
 // RFC 9849, and the draft before it.
 var hiding = []uint16{0xfe0d, 0xffce}
 
-// nameTaken is of a handshake that went as far as it was meant to.
-var nameTaken = errors.New("the name is known")
+// errNameTaken is of a handshake that went as far as it was meant to.
+var errNameTaken = errors.New("the name is known")
 
 // hello reads the first message of a TLS client, and returns it as it came, with
 // the name of the server that it is for. The reading is that of crypto/tls, which
@@ -26,7 +26,7 @@ func hello(r io.Reader) (raw []byte, name string, err error) {
 	err = tls.Server(c, &tls.Config{
 		GetConfigForClient: func(info *tls.ClientHelloInfo) (*tls.Config, error) {
 			seen = info
-			return nil, nameTaken
+			return nil, errNameTaken
 		},
 	}).Handshake()
 	switch {

@@ -1,0 +1,88 @@
+package main
+
+import (
+	"cmp"
+	"context"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"net/url"
+	"os"
+	"strconv"
+	"strings"
+
+	"github.com/spf13/pflag"
+
+	"mgx"
+	"mgx/internal/sandbox"
+	"mgx/internal/sandbox/egress"
+)
+
+// hostList is a flag that may be given several times.
+type hostList []string
+
+func (h *hostList) String() string { return strings.Join(*h, ",") }
+func (h *hostList) Type() string   { return "host:port" }
+func (h *hostList) Set(v string) error {
+	*h = append(*h, v)
+	return nil
+}
+
+func addAllowHosts(flags *pflag.FlagSet) {
+	flags.Var(new(hostList), "allow-host", "`HOST:PORT` that commands may reach; may be given several times; see docs/network.md (default: no network)")
+}
+
+// openGate gives a box a way to the hosts, if there are any.
+func openGate(spec *sandbox.Spec, hosts []string) error {
+	if len(hosts) == 0 {
+		return nil
+	}
+	list, err := egress.NewList(hosts...)
+	if err != nil {
+		return err
+	}
+	env, mounts := egress.Environment(os.Getenv)
+	spec.Gate = egress.New(list, egress.Options{Environ: env, Upstream: ownProxy})
+	spec.Mounts = append(spec.Mounts, mounts...)
+	return nil
+}
+
+// ownProxy is the proxy that the operator's environment names for an address.
+func ownProxy(u *url.URL) (*url.URL, error) {
+	return http.ProxyFromEnvironment(&http.Request{URL: u})
+}
+
+// demandGate refuses at once what no box would be opened for.
+func demandGate(ctx context.Context, s mgx.RunSettings) error {
+	if len(s.AllowHosts) == 0 {
+		return nil
+	}
+	if _, err := egress.NewList(s.AllowHosts...); err != nil {
+		return err
+	}
+	if level := driver(s.Sandbox).Probe(ctx).Level; level != "" && !level.AtLeast(sandbox.LevelBasic) {
+		return sandbox.NoGate(level)
+	}
+	return nil
+}
+
+// tellVisits says what the gate refused, and what it could not reach.
+func tellVisits(w io.Writer, visits []sandbox.Visit) {
+	for _, v := range visits {
+		to := cmp.Or(v.Host, "other hosts")
+		if v.Port > 0 {
+			to = net.JoinHostPort(v.Host, strconv.Itoa(v.Port))
+		}
+		times := ""
+		if v.Times > 1 {
+			times = fmt.Sprintf(", %d times", v.Times)
+		}
+		switch {
+		case !v.Allowed:
+			fmt.Fprintf(w, "mgx: the network refused %s (%s)%s\n", to, v.Reason, times)
+		case v.Reason != "":
+			fmt.Fprintf(w, "mgx: %s is allowed, and could not be reached (%s)%s\n", to, v.Reason, times)
+		}
+	}
+}
