@@ -1,7 +1,8 @@
 package gateway
 
 import (
-	"fmt"
+	"context"
+	"log/slog"
 	"time"
 
 	"mgx"
@@ -48,7 +49,7 @@ func (c *call) completed(res *llm.Result) mgx.LLMCallData {
 func (c *call) event(t place, at time.Time, typ mgx.EventType, data any) mgx.Event {
 	e := mgx.NewEvent(typ, data)
 	e.Workspace = c.key.Workspace
-	e.Stream = mgx.StreamID(fmt.Sprintf("%s_%s", c.key.ID, at.UTC().Format("20060102")))
+	e.Stream = mgx.StreamID(string(c.key.ID) + "_" + at.UTC().Format("20060102"))
 	e.Correlation = "req_" + c.id
 	e.Traceparent = t.traceparent()
 	return e
@@ -56,6 +57,13 @@ func (c *call) event(t place, at time.Time, typ mgx.EventType, data any) mgx.Eve
 
 // log says what became of a call.
 func (s *Server) log(c *call, m Model, t place, res *llm.Result, err error, took time.Duration) {
+	level := slog.LevelInfo
+	if err != nil {
+		level = slog.LevelWarn
+	}
+	if !s.o.Log.Enabled(context.Background(), level) {
+		return
+	}
 	log := s.o.Log.With("request_id", "req_"+c.id, "workspace_id", c.key.Workspace, "key", c.key.ID, "user_id", c.key.User,
 		"model", m.Name, "dialect", c.dialect.name(), "stream", c.stream, "duration", took, "trace_id", t.id())
 	if err != nil {

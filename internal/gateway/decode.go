@@ -26,6 +26,7 @@ type call struct {
 	key     principal
 	req     llm.Request
 	body    []byte
+	apart   []llm.Field // those of body
 	stream  bool
 	usage   bool   // Chat: the caller asked for usage in the stream
 	forced  string // the one tool that must be called
@@ -153,7 +154,8 @@ func decode(d dialect, body []byte) (*call, error) {
 	if err != nil {
 		return nil, bad("invalid_json", "the body cannot be read: "+err.Error())
 	}
-	all, known := fields{}, d.fields()
+	c.apart = list
+	all, known := make(fields, len(list)), d.fields()
 	for _, f := range list {
 		read := known[f.Name]
 		switch {

@@ -89,9 +89,10 @@ func (l *limits) usage(id mgx.KeyID, now time.Time) *usage {
 // say states the limit as the dialects' SDKs and the IETF draft name it.
 func (l *limits) say(h http.Header, left int, reset time.Duration) {
 	seconds := int64((reset + time.Second - 1) / time.Second)
-	h.Set("RateLimit-Policy", fmt.Sprintf(`"calls";q=%d;w=60`, l.perMinute))
-	h.Set("RateLimit", fmt.Sprintf(`"calls";r=%d;t=%d`, left, seconds))
-	h.Set("X-Ratelimit-Limit-Requests", strconv.Itoa(l.perMinute))
-	h.Set("X-Ratelimit-Remaining-Requests", strconv.Itoa(left))
-	h.Set("X-Ratelimit-Reset-Requests", fmt.Sprintf("%ds", seconds))
+	limit, rest, wait := strconv.Itoa(l.perMinute), strconv.Itoa(left), strconv.FormatInt(seconds, 10)
+	h.Set("RateLimit-Policy", `"calls";q=`+limit+`;w=60`)
+	h.Set("RateLimit", `"calls";r=`+rest+`;t=`+wait)
+	h.Set("X-Ratelimit-Limit-Requests", limit)
+	h.Set("X-Ratelimit-Remaining-Requests", rest)
+	h.Set("X-Ratelimit-Reset-Requests", wait+"s")
 }

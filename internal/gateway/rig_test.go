@@ -136,7 +136,7 @@ func (k *keys) TouchGatewayKey(_ context.Context, id mgx.KeyID, at time.Time) er
 type books struct {
 	t         testing.TB
 	cap       mgx.Money
-	contracts *event.Registry
+	contracts *event.Registry // nil: events are not checked
 
 	mu      sync.Mutex
 	changed *sync.Cond
@@ -213,6 +213,9 @@ func (a *account) Close(s mgx.Settlement, events []mgx.Event) error {
 		return a.fail
 	}
 	for i := range events {
+		if a.contracts == nil {
+			break
+		}
 		if err := a.contracts.Check(&events[i]); err != nil {
 			a.t.Errorf("event %s: %v", events[i].Type, err)
 		}

@@ -56,8 +56,8 @@ func (m *Routed) Resolve(ctx context.Context, ws mgx.WorkspaceID, name string) (
 	if p, ok := r.Policies[name]; ok {
 		return policy(r, name, p), nil
 	}
-	if _, ok := r.Known(name); ok {
-		return model(r, name), nil
+	if f, ok := r.Known(name); ok {
+		return Model{Name: name, Window: f.Context, MaxOutput: f.MaxOutput, Passes: r.Passed(name)}, nil
 	}
 	if len(r.Providers) == 1 && name != "" {
 		return model(r, r.Providers[0].Name()+"/"+name), nil

@@ -4,7 +4,6 @@ import (
 	"context"
 	"encoding/binary"
 	"errors"
-	"fmt"
 	"math/rand/v2"
 	"net/http"
 
@@ -65,7 +64,7 @@ func (p place) leave(c *call, err error) {
 }
 
 func (p place) traceparent() string {
-	return fmt.Sprintf("00-%s-%s-%s", p.at.TraceID(), p.at.SpanID(), p.at.TraceFlags())
+	return "00-" + p.at.TraceID().String() + "-" + p.at.SpanID().String() + "-" + p.at.TraceFlags().String()
 }
 
 func (p place) id() string { return p.at.TraceID().String() }

@@ -21,6 +21,7 @@ type try struct {
 	id          string   // of its reservation
 	memoryKey   string
 	promptBound int64
+	cancel      context.CancelCauseFunc // of its stream
 }
 
 // attempt makes one attempt: reserve, stream, settle or hand the settlement on.
@@ -150,19 +151,15 @@ type seen struct {
 // it fails after content was shown, the next attempt tells watchers to restart.
 func (y *try) stream(ctx context.Context) (*seen, error) {
 	t := y.target.options.Timeouts.orElse(y.router.Timeouts)
-	ctx, cancel := context.WithCancelCause(ctx)
-	defer cancel(nil)
-	ctx = withGivingUp(ctx, func(message string) { cancel(y.silent(message)) })
-	ctx = withHeaders(ctx, func(h http.Header) { y.target.state.learned.learn(ParseAllowances(h, y.router.Now())) })
-	total := time.AfterFunc(t.Total, func() { cancel(y.timeout("no whole answer within %s", t.Total)) })
-	defer total.Stop()
-	wait := t.FirstByte
+	ctx, y.cancel = context.WithCancelCause(ctx)
+	defer y.cancel(nil)
+	ctx = context.WithValue(ctx, trying{}, y)
+	first := t.FirstByte
 	if y.inOnePiece() {
-		wait = t.Total
+		first = t.Total
 	}
-	first := wait
-	idle := time.AfterFunc(first, func() { cancel(y.timeout("no answer for %s", first)) })
-	defer func() { idle.Stop() }()
+	dog := watch(t.Total, first, "no answer for %s", func(says string, after time.Duration) { y.cancel(y.timeout(says, after)) })
+	defer dog.stop()
 
 	s, more := &seen{started: y.router.Now()}, false
 	for chunk, err := range y.target.provider.Stream(ctx, y.req) {
@@ -170,12 +167,12 @@ func (y *try) stream(ctx context.Context) (*seen, error) {
 			return s, causeOf(ctx, err)
 		}
 		if chunk.IsContent() && !s.content {
-			s.content, s.first, wait = true, y.router.Now(), t.Idle
-			idle.Stop()
-			idle = time.AfterFunc(wait, func() { cancel(y.timeout("the answer stalled for %s", t.Idle)) })
+			s.content, s.first = true, y.router.Now()
+			dog.expect(t.Idle, "the answer stalled for %s")
 			y.restart()
+		} else {
+			dog.alive()
 		}
-		idle.Reset(wait)
 		s.add(chunk)
 		if chunk.Response != nil {
 			break

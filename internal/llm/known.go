@@ -1,6 +1,9 @@
 package llm
 
-import "strings"
+import (
+	"strings"
+	"sync"
+)
 
 // Known is what is known of the model named "provider/model"; ok is false when no
 // such provider is configured.
@@ -9,8 +12,38 @@ func (r *Router) Known(name string) (f Facts, ok bool) {
 	if !cut || model == "" || r.byName[prefix] == nil {
 		return f, false
 	}
-	price, _ := r.Prices.Lookup(prefix, model)
-	return r.facts(prefix, model, price), true
+	return r.about(prefix, model).facts, true
+}
+
+// about is what a Router finds in its lists about a model.
+type about struct {
+	price  Price
+	priced bool
+	facts  Facts
+}
+
+// abouts remembers it: the lists of a Router do not change, and to match all
+// patterns against a name takes longer than all else that a call does here.
+type abouts struct {
+	mu   sync.RWMutex
+	find map[string]about // by provider/model
+}
+
+func (r *Router) about(provider, model string) about {
+	name := provider + "/" + model
+	r.abouts.mu.RLock()
+	a, found := r.abouts.find[name]
+	r.abouts.mu.RUnlock()
+	if found {
+		return a
+	}
+	a.price, a.priced = r.Prices.Lookup(provider, model)
+	a.facts = r.facts(provider, model, a.price)
+	r.abouts.mu.Lock()
+	defer r.abouts.mu.Unlock()
+	forgetOne(r.abouts.find)
+	r.abouts.find[strings.Clone(name)] = a
+	return a
 }
 
 // Passed lists the dialects in which requests for the model named

@@ -2,7 +2,6 @@ package llm
 
 import (
 	"cmp"
-	"context"
 	"net/http"
 	"strconv"
 	"strings"
@@ -20,20 +19,6 @@ type Allowance struct {
 // limits of the key and the model. A nil one was not mentioned.
 type Allowances struct {
 	Requests, Tokens *Allowance
-}
-
-type headerKey struct{}
-
-// withHeaders has the [Endpoint] that a provider uses under ctx show the headers
-// of what it was answered. They go nowhere else.
-func withHeaders(ctx context.Context, see func(http.Header)) context.Context {
-	return context.WithValue(ctx, headerKey{}, see)
-}
-
-func showHeaders(ctx context.Context, h http.Header) {
-	if see, ok := ctx.Value(headerKey{}).(func(http.Header)); ok {
-		see(h)
-	}
 }
 
 // ParseAllowances reads the limit headers of OpenAI's dialect (x-ratelimit-*)

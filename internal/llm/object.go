@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"slices"
+	"unicode/utf8"
 )
 
 // Field is a field of a JSON object, as it is written.
@@ -14,8 +15,12 @@ type Field struct {
 	start int // of Value in the object
 }
 
-// maxFields bounds the fields of an object that Fields takes apart.
-const maxFields = 4096
+// maxFields bounds the fields of an object that Fields takes apart; few are so few
+// that a map of them does not pay.
+const (
+	maxFields = 4096
+	few       = 16
+)
 
 // Fields takes a JSON object apart. Unlike encoding/json it tells names apart by
 // case and refuses an object that has one twice: of such an object every
@@ -29,19 +34,27 @@ func Fields(object []byte) ([]Field, error) {
 		return nil, fmt.Errorf("it is not a JSON object")
 	}
 	var fields []Field
-	seen := map[string]bool{}
+	var seen map[string]bool // when there are many
 	for at = space(object, at+1); object[at] != '}'; {
 		end := skip(object, at)
 		name := unquoted(object[at:end])
 		at = space(object, space(object, end)+1) // behind the colon
 		end = skip(object, at)
-		if seen[name] {
+		if len(fields) == few {
+			seen = map[string]bool{}
+			for _, f := range fields {
+				seen[f.Name] = true
+			}
+		}
+		if seen[name] || len(fields) < few && slices.ContainsFunc(fields, func(f Field) bool { return f.Name == name }) {
 			return nil, fmt.Errorf("it has the field %q twice", cutText(name, 100))
 		}
 		if len(fields) == maxFields {
 			return nil, fmt.Errorf("it has more than %d fields", maxFields)
 		}
-		seen[name] = true
+		if seen != nil {
+			seen[name] = true
+		}
 		fields = append(fields, Field{name, object[at:end:end], at})
 		if at = space(object, end); object[at] == ',' {
 			at = space(object, at+1)
@@ -57,6 +70,11 @@ func SetFields(object []byte, set ...Field) ([]byte, error) {
 	if err != nil {
 		return nil, err
 	}
+	return setFields(object, fields, set...), nil
+}
+
+// setFields is SetFields of an object that was taken apart.
+func setFields(object []byte, fields []Field, set ...Field) []byte {
 	out := make([]byte, 0, len(object)+256)
 	at := bytes.IndexByte(object, '{') + 1
 	out = append(out, object[:at]...)
@@ -78,7 +96,7 @@ func SetFields(object []byte, set ...Field) ([]byte, error) {
 			at = f.start + len(f.Value)
 		}
 	}
-	return append(out, object[at:]...), nil
+	return append(out, object[at:]...)
 }
 
 // space returns where the white space that begins at a position ends.
@@ -124,6 +142,9 @@ func skipString(valid []byte, at int) int {
 }
 
 func unquoted(raw []byte) string {
+	if bytes.IndexByte(raw, '\\') < 0 && utf8.Valid(raw) {
+		return string(raw[1 : len(raw)-1])
+	}
 	var s string
 	json.Unmarshal(raw, &s) // valid JSON
 	return s

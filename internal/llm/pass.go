@@ -25,6 +25,7 @@ const (
 type Pass struct {
 	Dialect string
 	Body    []byte      // one JSON object, without duplicate fields
+	Fields  []Field     // those of Body, as Fields has them; nil: not known
 	Stream  bool        // the client wants a stream; else one document, which comes all at once
 	Header  http.Header // to send along; never credentials
 	// Only says what of Body the Request does not say, so that no other dialect
@@ -39,6 +40,23 @@ type Pass struct {
 // on as they are.
 type PassThrough interface {
 	Passes(dialect, model string) bool
+}
+
+// Set is the body with some fields set, as SetFields does.
+func (p *Pass) Set(set ...Field) ([]byte, error) {
+	fields, err := p.Apart()
+	if err != nil {
+		return nil, err
+	}
+	return setFields(p.Body, fields, set...), nil
+}
+
+// Apart are the fields of the body.
+func (p *Pass) Apart() ([]Field, error) {
+	if p.Fields != nil {
+		return p.Fields, nil
+	}
+	return Fields(p.Body)
 }
 
 // Wire is a piece of an answer to a passed request, as the provider sent it:

@@ -173,7 +173,8 @@ func (r *Router) direct(name string) (*target, bool) {
 	}
 	t := &target{name: name, provider: p, model: model, options: r.Of[prefix], steady: r.Steady}
 	t.options.ID = cmp.Or(t.options.ID, prefix)
-	t.price, t.priced = r.Prices.Lookup(prefix, model)
+	a := r.about(prefix, model)
+	t.price, t.priced = a.price, a.priced
 	t.key = r.State.key(t.options.ID, t.options.Limits)
 	t.state = r.State.model(t.options.ID, prefix, model)
 	return t, true
@@ -190,7 +191,7 @@ func (r *Router) fitting(req *Request, candidates []Candidate, need needs, cappe
 			continue
 		}
 		t.weight = c.Weight
-		t.facts = r.facts(t.provider.Name(), t.model, t.price)
+		t.facts = r.about(t.provider.Name(), t.model).facts
 		t.expected = t.expect(need.prompt, need.answer)
 		why := t.unfit(need, capped)
 		if err := Suits(t.provider, t.model, req); err != nil {

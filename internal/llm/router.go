@@ -64,6 +64,7 @@ type Options struct {
 type Router struct {
 	Options
 	byName map[string]Provider
+	abouts abouts
 }
 
 // NewRouter returns a Router over the providers, which must have distinct names.
@@ -86,7 +87,7 @@ func NewRouter(o Options) *Router {
 	if o.State == nil {
 		o.State = NewState(StateOptions{Now: o.Now})
 	}
-	r := &Router{Options: o, byName: map[string]Provider{}}
+	r := &Router{Options: o, byName: map[string]Provider{}, abouts: abouts{find: map[string]about{}}}
 	for _, p := range o.Providers {
 		r.byName[p.Name()] = p
 	}
@@ -141,7 +142,8 @@ func (r *Router) Call(ctx context.Context, req *Request, acct Account, watch fun
 // Price is what the model named "provider/model" costs, if that is known.
 func (r *Router) Price(name string) (Price, bool) {
 	provider, model, _ := strings.Cut(name, "/")
-	return r.Prices.Lookup(provider, model)
+	a := r.about(provider, model)
+	return a.price, a.priced
 }
 
 // prepare finds the models and checks the request.

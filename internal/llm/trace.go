@@ -23,6 +23,7 @@ const scope = "mgx/internal/llm"
 // metrics, by the names of the semantic conventions for GenAI where these have
 // one. Prompts, answers and keys are in none of them.
 type instruments struct {
+	heard     func() bool // something listens to spans
 	tracer    trace.Tracer
 	duration  metric.Float64Histogram // of attempts
 	first     metric.Float64Histogram // until the first content
@@ -36,14 +37,19 @@ type instruments struct {
 // globally are the instruments of the process's own providers; nothing listens
 // to them until some are set.
 var globally = sync.OnceValue(func() *instruments {
-	return newInstruments(otel.GetTracerProvider(), otel.GetMeterProvider())
+	in := newInstruments(otel.GetTracerProvider(), otel.GetMeterProvider())
+	in.heard = func() bool { return otel.GetTracerProvider() != nobody }
+	return in
 })
+
+// nobody takes the spans of a process until somebody listens.
+var nobody = otel.GetTracerProvider()
 
 func newInstruments(tp trace.TracerProvider, mp metric.MeterProvider) *instruments {
 	m := mp.Meter(scope)
 	seconds := metric.WithExplicitBucketBoundaries(0.01, 0.02, 0.04, 0.08, 0.16, 0.32, 0.64, 1.28, 2.56, 5.12, 10.24, 20.48, 40.96, 81.92)
 	many := metric.WithExplicitBucketBoundaries(1, 4, 16, 64, 256, 1024, 4096, 16384, 65536, 262144, 1048576, 4194304)
-	in := &instruments{tracer: tp.Tracer(scope)}
+	in := &instruments{tracer: tp.Tracer(scope), heard: func() bool { return true }}
 	// Errors would be about names and units, which are constant.
 	in.duration, _ = m.Float64Histogram("gen_ai.client.operation.duration", metric.WithUnit("s"), seconds,
 		metric.WithDescription("Time that an attempt at a model call took."))
@@ -73,8 +79,8 @@ func (t *target) attributes() []attribute.KeyValue {
 // begin opens the span of an attempt: within the span that ctx has, else within
 // the trace of the run that the call is for.
 func (in *instruments) begin(ctx context.Context, y *try) (context.Context, trace.Span) {
-	if parent := y.req.Run.Traceparent(); parent != "" && !trace.SpanContextFromContext(ctx).IsValid() {
-		ctx = propagation.TraceContext{}.Extract(ctx, propagation.MapCarrier{"traceparent": parent})
+	if in.heard() && !trace.SpanContextFromContext(ctx).IsValid() {
+		ctx = propagation.TraceContext{}.Extract(ctx, propagation.MapCarrier{"traceparent": y.req.Run.Traceparent()})
 	}
 	ctx, span := in.tracer.Start(ctx, "chat "+y.target.model, trace.WithSpanKind(trace.SpanKindClient))
 	if span.IsRecording() {

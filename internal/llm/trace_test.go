@@ -223,3 +223,16 @@ func BenchmarkReportsAlone(b *testing.B) {
 		r.State.reports.decided(ctx, y.result, 0)
 	}
 }
+
+// While nothing listens to spans, an attempt's place in the trace of its run is
+// not looked for.
+func TestNoPlaceInATraceThatNobodyRecords(t *testing.T) {
+	y := &try{call: &call{result: &Result{}}, target: &target{model: "m"}, req: &Request{Run: mgx.NewRunID()}}
+	if l := (&listener{}); globally().heard() || !newInstruments(l, l).heard() {
+		t.Fatal("who listens is not known")
+	}
+	ctx, _ := globally().begin(t.Context(), y)
+	if trace.SpanContextFromContext(ctx).IsValid() {
+		t.Error("the parent was found out for nobody")
+	}
+}

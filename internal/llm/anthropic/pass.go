@@ -12,7 +12,7 @@ func (p *provider) Passes(dialect, _ string) bool { return dialect == llm.Dialec
 
 // pass sends a request on as its client wrote it, with the model's own name.
 func (p *provider) pass(ctx context.Context, req *llm.Request) iter.Seq2[llm.Chunk, error] {
-	body, err := llm.SetFields(req.Pass.Body, llm.Field{Name: "model", Value: llm.MarshalWire(req.Model)})
+	body, err := req.Pass.Set(llm.Field{Name: "model", Value: llm.MarshalWire(req.Model)})
 	if err != nil {
 		return func(yield func(llm.Chunk, error) bool) { yield(llm.Chunk{}, err) }
 	}

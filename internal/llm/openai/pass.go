@@ -29,7 +29,7 @@ func (p *provider) pass(ctx context.Context, req *llm.Request) iter.Seq2[llm.Chu
 	if req.Pass.Dialect == llm.DialectChat {
 		path, bound, decode = "/chat/completions", []string{"max_tokens", "max_completion_tokens"}, p.decodeChat
 	}
-	fields, err := llm.Fields(req.Pass.Body)
+	fields, err := req.Pass.Apart()
 	if err != nil {
 		return failing(err)
 	}
@@ -43,7 +43,7 @@ func (p *provider) pass(ctx context.Context, req *llm.Request) iter.Seq2[llm.Chu
 	if len(bound) > 1 && req.Pass.Stream && !p.quirks(req.Model).NoStreamOptions {
 		set = append(set, llm.Field{Name: "stream_options", Value: withUsage(fields)})
 	}
-	body, err := llm.SetFields(req.Pass.Body, set...)
+	body, err := req.Pass.Set(set...)
 	if err != nil {
 		return failing(err)
 	}
