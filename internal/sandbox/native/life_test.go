@@ -49,7 +49,7 @@ func playRole() {
 		})
 		panic(err)
 	case roleMany:
-		box, err := native.New().Open(context.Background(), sandbox.Spec{Work: work})
+		box, err := driverOf(os.Getenv(driverEnv)).Open(context.Background(), sandbox.Spec{Work: work})
 		if err != nil {
 			panic(err)
 		}
@@ -67,7 +67,7 @@ func playRole() {
 		e := mgx.AsError(err)
 		os.Stdout.WriteString(string(e.Kind) + "\n" + e.Code + "\n" + e.Message + "\n")
 	case roleProbe:
-		r := native.New().Probe(context.Background())
+		r := driverOf(os.Getenv(driverEnv)).Probe(context.Background())
 		os.Stdout.WriteString(string(r.Level) + "\n")
 		for _, c := range r.Checks {
 			if !c.OK {
@@ -81,6 +81,16 @@ func playRole() {
 		}
 	}
 	os.Exit(0)
+}
+
+// driverEnv names the driver of a role.
+const driverEnv = "MGX_NATIVE_TEST_DRIVER"
+
+func driverOf(name string) sandbox.Driver {
+	if name == "lite" {
+		return native.NewLite()
+	}
+	return native.New()
 }
 
 func role(t *testing.T, name string) *exec.Cmd {
@@ -138,8 +148,16 @@ func TestKilledParent(t *testing.T) {
 }
 
 // TestKilledAnywhere kills MGX at whatever it is doing, many times, and looks for
-// what stays: no process of a box at once, no cgroup after the next start.
+// what stays: no process of a box at once, no cgroup and no directory after the
+// next start.
 func TestKilledAnywhere(t *testing.T) {
+	for _, driver := range []string{"native", "lite"} {
+		t.Run(driver, func(t *testing.T) { killedAnywhere(t, driver) })
+	}
+}
+
+func killedAnywhere(t *testing.T, driver string) {
+	t.Setenv(driverEnv, driver)
 	tmp := t.TempDir()
 	var killed []int
 	for i := range 8 {
@@ -179,11 +197,20 @@ func TestKilledAnywhere(t *testing.T) {
 		}
 		r.Close()
 	}
-	// A process that has closed its files may still be a moment from its end, and
-	// a group that is not empty is left to the next start.
+	// A process that has closed its files may still be a moment from its end. All end
+	// by themselves, before the next start would end them.
+	living := membersOf(killed)
+	for end := time.Now().Add(time.Minute); len(living) != 0 && time.Now().Before(end); living = membersOf(killed) {
+		time.Sleep(time.Millisecond)
+	}
+	if len(living) != 0 {
+		t.Errorf("these live on: %v", living)
+	}
 	left := []string{"unknown"}
 	for end := time.Now().Add(time.Minute); len(left) != 0 && time.Now().Before(end); left = groupsOf(killed) {
-		if out, err := role(t, roleProbe).CombinedOutput(); err != nil { // sweeps
+		probe := role(t, roleProbe) // sweeps
+		probe.Env = append(probe.Env, "TMPDIR="+tmp)
+		if out, err := probe.CombinedOutput(); err != nil {
 			t.Fatalf("%v\n%s", err, out)
 		}
 	}
@@ -193,6 +220,15 @@ func TestKilledAnywhere(t *testing.T) {
 	if left, _ := os.ReadDir(tmp); len(left) != 0 {
 		t.Errorf("left in %s: %v", tmp, left)
 	}
+}
+
+// membersOf are the processes in the cgroups that processes made.
+func membersOf(pids []int) (members []string) {
+	for _, group := range groupsOf(pids) {
+		list, _ := os.ReadFile(filepath.Join(group, "cgroup.procs"))
+		members = append(members, strings.Fields(string(list))...)
+	}
+	return members
 }
 
 // groupsOf are the cgroups that processes made.

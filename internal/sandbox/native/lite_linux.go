@@ -18,13 +18,12 @@ import (
 	"mgx/internal/sandbox/internal/boxinit"
 	"mgx/internal/sandbox/internal/cgroup"
 	"mgx/internal/sandbox/internal/landlock"
-	"mgx/internal/sandbox/internal/leftover"
 	"mgx/internal/sandbox/internal/seccomp"
 	"mgx/internal/sandbox/view"
 )
 
-// litePrefix begins the names of directories for home and temporary files.
-const litePrefix = "mgx-lite-"
+// liteScratch names directories for home and temporary files.
+const liteScratch = "lite"
 
 type lite struct {
 	groups func() (*cgroup.Place, error)
@@ -79,11 +78,11 @@ func (d *lite) Probe(ctx context.Context) sandbox.Report {
 }
 
 func (d *lite) try(ctx context.Context) error {
-	dir, err := os.MkdirTemp("", leftover.Name(litePrefix))
+	dir, err := sandbox.Scratch(liteScratch)
 	if err != nil {
-		return liteUnavailable(err.Error())
+		return err
 	}
-	defer os.RemoveAll(dir)
+	defer sandbox.RemoveState(dir)
 	box, err := d.Open(ctx, sandbox.Spec{ID: "probe", Work: dir})
 	if err != nil {
 		return err
@@ -105,10 +104,9 @@ func (d *lite) Open(_ context.Context, spec sandbox.Spec) (sandbox.Box, error) {
 	if err != nil {
 		return nil, err
 	}
-	sweepLite()
-	dir, err := os.MkdirTemp("", leftover.Name(litePrefix))
+	dir, err := sandbox.Scratch(liteScratch)
 	if err != nil {
-		return nil, mgx.Errorf(mgx.KindConfig, "sandbox_state", "there is no room for temporary files: %w", err)
+		return nil, err
 	}
 	groups, _ := d.groups()
 	b := &liteBox{spec: spec, dir: dir, walls: w, limits: orDefault(spec.Limits), groups: groups}
@@ -123,16 +121,6 @@ func (d *lite) Open(_ context.Context, spec sandbox.Spec) (sandbox.Box, error) {
 		return nil, errors.Join(err, b.Close())
 	}
 	return b, nil
-}
-
-// sweepLite removes the directories of processes that are gone.
-func sweepLite() {
-	dirs, _ := filepath.Glob(filepath.Join(os.TempDir(), litePrefix+"*"))
-	for _, dir := range dirs {
-		if leftover.Gone(litePrefix, filepath.Base(dir)) {
-			sandbox.RemoveState(dir)
-		}
-	}
 }
 
 type liteBox struct {

@@ -137,12 +137,12 @@ func processCheck(b *box, seen string) sandbox.Check {
 // lie on another file system, so opening a box tries again.
 func (d *driver) probeOverlay(ctx context.Context) sandbox.Check {
 	c := sandbox.Check{Name: "overlay"}
-	dir, err := os.MkdirTemp("", "mgx-probe-")
+	dir, err := sandbox.Scratch("probe")
 	if err != nil {
 		c.Detail = err.Error()
 		return c
 	}
-	defer os.RemoveAll(dir)
+	defer sandbox.RemoveState(dir)
 	lower := filepath.Join(dir, "lower")
 	if err := os.Mkdir(lower, 0o755); err != nil {
 		c.Detail = err.Error()

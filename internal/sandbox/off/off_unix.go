@@ -42,9 +42,9 @@ func (driver) Open(_ context.Context, spec sandbox.Spec) (sandbox.Box, error) {
 	if spec.Gate != nil {
 		return nil, sandbox.NoGate(sandbox.LevelOff)
 	}
-	dir, err := os.MkdirTemp("", "mgx-off-")
+	dir, err := sandbox.Scratch("off")
 	if err != nil {
-		return nil, mgx.Errorf(mgx.KindConfig, "sandbox_state", "there is no room for temporary files: %w", err)
+		return nil, err
 	}
 	b := &box{spec: spec, dir: dir, view: view.New(spec.Work, filepath.Join(dir, "home"), filepath.Join(dir, "tmp"))}
 	if err := b.prepare(); err != nil {
@@ -72,7 +72,7 @@ func (b *box) Path(guest string) string { return b.view.Path(guest) }
 func (b *box) Level() sandbox.Level     { return sandbox.LevelOff }
 
 func (b *box) Close() error {
-	return errors.Join(b.view.Close(), os.RemoveAll(b.dir))
+	return errors.Join(b.view.Close(), sandbox.RemoveState(b.dir))
 }
 
 func (b *box) Run(ctx context.Context, cmd sandbox.Command) (sandbox.Result, error) {

@@ -68,15 +68,27 @@ func (p *Plan) ruleset() (fd int, err error) {
 // of a pid namespace that is to be ignored, so the command cannot disturb its
 // init; and the command inherits nothing that was ignored by whoever started us.
 func defaultSignals() error {
-	var initial [4]uint64 // struct kernel_sigaction
 	for s := syscall.Signal(1); s <= 64; s++ {
 		if s == syscall.SIGKILL || s == syscall.SIGSTOP {
 			continue
 		}
-		_, _, errno := syscall.RawSyscall6(syscall.SYS_RT_SIGACTION, uintptr(s), uintptr(unsafe.Pointer(&initial)), 0, 8, 0, 0)
-		if errno != 0 {
-			return errno
+		if err := handle(s, 0); err != nil {
+			return err
 		}
+	}
+	return nil
+}
+
+// ignore is for this process alone once the command has been forked: a signal that
+// is ignored stays so through exec.
+func ignore(s syscall.Signal) error { return handle(s, 1) }
+
+// handle gives a signal one of the kernel's own handlers.
+func handle(s syscall.Signal, handler uint64) error {
+	action := [4]uint64{handler} // struct kernel_sigaction
+	_, _, errno := syscall.RawSyscall6(syscall.SYS_RT_SIGACTION, uintptr(s), uintptr(unsafe.Pointer(&action)), 0, 8, 0, 0)
+	if errno != 0 {
+		return errno
 	}
 	return nil
 }

@@ -211,6 +211,9 @@ func (p *Plan) run(die func(), reap func(command int) int) int {
 	if errno != 0 {
 		return report("fork", errno)
 	}
+	if err := ignore(syscall.SIGPIPE); err != nil { // which telling a dead parent would bring
+		return report("signals", err)
+	}
 	release()
 	go dieWithParent(die)
 	return reap(pid)

@@ -6,7 +6,11 @@ import (
 	"fmt"
 	"maps"
 	"os"
+	"os/exec"
 	"path/filepath"
+	"slices"
+	"strings"
+	"syscall"
 	"testing"
 
 	"mgx/internal/sandbox/internal/leftover"
@@ -71,5 +75,43 @@ func TestSweep(t *testing.T) {
 	}
 	if left, _ := os.ReadDir(dir); len(left) != len(stays) {
 		t.Errorf("left: %v", left)
+	}
+}
+
+// TestSweepEndsOrphans has a process in a group whose maker is gone: it ends, and
+// the group goes.
+func TestSweepEndsOrphans(t *testing.T) {
+	t.Parallel()
+	place, err := Find()
+	if err != nil {
+		t.Skip("no cgroups can be made here: ", err)
+	}
+	orphan := exec.Command("sleep", "1000")
+	if err := orphan.Start(); err != nil {
+		t.Fatal(err)
+	}
+	ended := make(chan error, 1)
+	go func() { ended <- orphan.Wait() }()
+	mine := &Place{parents: map[string]string{}} // where nobody else sweeps
+	var groups []string
+	for controller, parent := range place.parents {
+		dir := filepath.Join(parent, fmt.Sprintf("mgx-test-%d", os.Getpid()))
+		group := filepath.Join(dir, prefix+"4194305-1-1")
+		if err := os.MkdirAll(group, 0o755); err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(func() { syscall.Rmdir(dir) })
+		if err := write(filepath.Join(group, "cgroup.procs"), fmt.Sprint(orphan.Process.Pid)); err != nil {
+			t.Fatal(err)
+		}
+		mine.parents[controller] = dir
+		groups = append(groups, group)
+	}
+	for left := true; left; { // a process may take longer to die than one sweep waits
+		mine.sweep()
+		left = slices.ContainsFunc(groups, func(dir string) bool { _, err := os.Stat(dir); return err == nil })
+	}
+	if err := <-ended; err == nil || !strings.Contains(err.Error(), "killed") {
+		t.Errorf("the orphan ended with %v", err)
 	}
 }

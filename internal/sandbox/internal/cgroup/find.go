@@ -11,6 +11,7 @@ import (
 	"strconv"
 	"strings"
 	"syscall"
+	"time"
 
 	"mgx/internal/sandbox/internal/leftover"
 )
@@ -153,15 +154,53 @@ func alone(dir string) bool {
 // prefix begins the names of our groups.
 const prefix = "mgx-box-"
 
-// sweep removes the groups of processes that are gone, which are empty: a box
-// ends with the process that opened it. One that is not empty stays.
+// sweep removes the groups of processes that are gone. They are empty as a rule,
+// since a box ends with the process that opened it; what is in one all the same,
+// because its init was killed too, is killed.
 func (p *Place) sweep() {
 	for _, parent := range p.parents {
 		dirs, _ := filepath.Glob(filepath.Join(parent, prefix+"*"))
 		for _, dir := range dirs {
 			if leftover.Gone(prefix, filepath.Base(dir)) {
-				_ = syscall.Rmdir(dir)
+				empty(dir)
 			}
 		}
 	}
+}
+
+// empty ends what is in a group and removes it. A process that takes longer to die
+// leaves the group to the next sweep.
+func empty(dir string) {
+	for range 100 {
+		if err := syscall.Rmdir(dir); err != syscall.EBUSY {
+			return
+		}
+		for _, pid := range members(dir) {
+			kill(dir, pid)
+		}
+		time.Sleep(time.Millisecond)
+	}
+}
+
+// kill ends a process if it is in the group still: its number may be another's by
+// now, unless it was there to be held before we looked again.
+func kill(dir string, pid int) {
+	process, err := os.FindProcess(pid)
+	if err != nil {
+		return
+	}
+	defer process.Release()
+	if slices.Contains(members(dir), pid) {
+		_ = process.Kill()
+	}
+}
+
+func members(dir string) (pids []int) {
+	list, _ := os.ReadFile(filepath.Join(dir, "cgroup.procs"))
+	for pid := range strings.FieldsSeq(string(list)) {
+		if n, err := strconv.Atoi(pid); err == nil && n > 1 {
+			pids = append(pids, n)
+		}
+	}
+	return pids
 }

@@ -1,5 +1,3 @@
-//go:build linux
-
 // Package leftover names what a process makes outside of itself such that others
 // can tell later whether it is still there to remove it.
 package leftover
@@ -7,6 +5,7 @@ package leftover
 import (
 	"fmt"
 	"os"
+	"strconv"
 	"strings"
 )
 
@@ -17,8 +16,13 @@ func Name(prefix string) string { return fmt.Sprintf("%s%d-%s-", prefix, os.Getp
 // Gone reports whether name is one of Name's and its process has ended. A number
 // that another process has by now does not matter: it began later.
 func Gone(prefix, name string) bool {
-	f := strings.Split(strings.TrimPrefix(name, prefix), "-")
-	return strings.HasPrefix(name, prefix) && len(f) == 3 && started(f[0]) != f[1]
+	rest, found := strings.CutPrefix(name, prefix)
+	f := strings.Split(rest, "-")
+	if !found || len(f) != 3 {
+		return false
+	}
+	_, err := strconv.ParseUint(f[0], 10, 32)
+	return err == nil && started(f[0]) != f[1]
 }
 
 // started is when a process began, in ticks since the machine did; "" when there
