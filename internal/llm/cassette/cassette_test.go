@@ -74,7 +74,11 @@ func call(ctx context.Context, transport http.RoundTripper, clock *cassette.Cloc
 		Tools: []llm.ToolSpec{{Name: "look", Schema: json.RawMessage(`{"type":"object"}`)}},
 	}
 	var o outcome
-	res, err := router.Call(ctx, req, nil, func(c llm.Chunk) { o.Chunks = append(o.Chunks, c) })
+	res, err := router.Call(ctx, req, nil, func(c llm.Chunk) {
+		if c.More = false; c != (llm.Chunk{}) { // what was read together is the network's affair
+			o.Chunks = append(o.Chunks, c)
+		}
+	})
 	o.Result = *res
 	if err != nil {
 		o.Error = err.Error()
