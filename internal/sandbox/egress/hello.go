@@ -32,6 +32,8 @@ func hello(r io.Reader) (raw []byte, name string, err error) {
 	switch {
 	case seen == nil && isTimeout(err):
 		return nil, "", &refusal{reason: TooSlow}
+	case seen == nil && c.failed != nil:
+		return nil, "", c.failed // the client went away
 	case seen == nil:
 		return nil, "", &refusal{reason: NotTLS}
 	case slices.ContainsFunc(seen.Extensions, func(e uint16) bool { return slices.Contains(hiding, e) }):
@@ -65,13 +67,15 @@ var alert = []byte{21, 3, 1, 0, 2, 2, 112}
 
 // listening is a connection that hears and keeps what it heard, and says nothing.
 type listening struct {
-	from  io.Reader
-	heard bytes.Buffer
+	from   io.Reader
+	heard  bytes.Buffer
+	failed error
 }
 
 func (c *listening) Read(p []byte) (int, error) {
 	n, err := c.from.Read(p)
 	c.heard.Write(p[:n])
+	c.failed = err
 	return n, err
 }
 

@@ -51,7 +51,8 @@ func (s *session) connect(h *head, private bool) (net.Conn, error) {
 // hangUp refuses in the middle of a tunnel, where only TLS is understood.
 func (s *session) hangUp(c *client, h *head, err error) {
 	r, ok := errors.AsType[*refusal](err)
-	if !ok {
+	if !ok { // it connected, and then said nothing
+		s.visits.add(sandbox.Visit{Host: h.host, Port: h.port, Allowed: true})
 		return
 	}
 	s.visits.add(sandbox.Visit{Host: h.host, Port: h.port, Reason: r.reason})

@@ -53,6 +53,9 @@ func split(args []string) (attacks [][]string) {
 func result(args []string) string {
 	attack, known := attacks[args[0]]
 	if !known {
+		attack, known = gateAttacks[args[0]]
+	}
+	if !known {
 		return "no such attack"
 	}
 	if err := attack(args[1:]); err != nil {

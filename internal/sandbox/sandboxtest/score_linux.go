@@ -69,7 +69,7 @@ func knownOf(level sandbox.Level) map[string]known {
 // score makes every attack in one box.
 func (h *host) score(t *testing.T) (scores []Score) {
 	t.Helper()
-	cases := slices.Concat(attackCases, callCases())
+	cases := slices.Concat(attackCases, gateCases, callCases())
 	expected := knownOf(h.box.Level())
 	var aims [][]string
 	for _, c := range cases {

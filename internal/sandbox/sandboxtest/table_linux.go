@@ -19,7 +19,7 @@ func Scores(t *testing.T, d sandbox.Driver) (level sandbox.Level, scores []Score
 
 // Cases are the names of all cases, and those with a test of their own.
 func Cases() (attacks, own []string) {
-	for _, c := range slices.Concat(attackCases, callCases()) {
+	for _, c := range slices.Concat(attackCases, gateCases, callCases()) {
 		attacks = append(attacks, c.name)
 	}
 	for _, c := range wallTests {

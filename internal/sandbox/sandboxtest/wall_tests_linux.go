@@ -26,7 +26,7 @@ type wallTest struct {
 // needMounts are the wall tests that say nothing of a box that cannot mount.
 var needMounts = []string{
 	"the guest paths are true", "a read-only directory in a writable workspace", "a mount point that is a link",
-	"overlay", "overlay side by side", "cache without a host directory", "own loopback works",
+	"overlay", "overlay side by side", "cache without a host directory", "own loopback works", "hosts that are allowed",
 	"space in /tmp and home", "files in /tmp", "/tmp is fresh",
 }
 
@@ -44,6 +44,7 @@ var wallTests = []wallTest{
 	{"orphans of another session die at the end", orphans},
 	{"orphans of another session die at the deadline", orphansAtDeadline},
 	{"the command cannot end its init", initSurvives},
+	{"hosts that are allowed", allowedHosts},
 	{"own loopback works", ownLoopback},
 	{"inherited descriptors", descriptors},
 	{"file size", fileSize},

@@ -20,6 +20,7 @@ import (
 // host is what an attack is aimed at, beside the world's files.
 type host struct {
 	*world
+	*gated       // nil: the box has no gate
 	victim   int // a process with a secret in its environment
 	tcp      string
 	tcp6     string // empty where the machine has no IPv6
@@ -107,7 +108,7 @@ func (w *world) attack(t *testing.T, attacks ...[]string) []string {
 	}
 	inner := *w
 	inner.t = t
-	o := inner.run(sandbox.Command{Args: args, Env: []string{attackerEnv + "=1"}})
+	o := inner.run(sandbox.Command{Args: args, Env: []string{attackerEnv + "=1"}, Online: true})
 	if o.ExitCode != 0 {
 		t.Errorf("the attacker ended with %d: %s", o.ExitCode, o.err)
 	}
@@ -132,12 +133,18 @@ func (w *world) holds(attack ...string) string {
 }
 
 func openHost(t *testing.T, d sandbox.Driver) *host {
+	var g *gated
+	withGate := mayGate(t, d)
 	h := &host{world: open(t, d, func(w *world) {
+		if withGate {
+			g = openGate(w)
+		}
 		must(t, os.Symlink(w.secret, filepath.Join(w.work, "absolute")))
 		must(t, os.Symlink("../outside/secret", filepath.Join(w.work, "relative")))
 		must(t, os.Symlink(filepath.Join(w.outside, "dangling"), filepath.Join(w.work, "dangling")))
 		must(t, os.Symlink(w.outside, filepath.Join(w.work, "directory")))
 	})}
+	h.gated = g
 	victim := exec.Command("sleep", "1000")
 	victim.Env = []string{"SECRET=" + secretText}
 	must(t, victim.Start())
