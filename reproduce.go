@@ -17,6 +17,7 @@ var reproduced atomic.Pointer[reproduction]
 
 type reproduction struct {
 	seed  string
+	nth   string
 	stamp time.Time // zero: the time it is
 
 	mu    sync.Mutex
@@ -27,13 +28,13 @@ type reproduction struct {
 // tasks, runs, executions, events and signals come from the seed, each kind in an
 // order of its own, and [Stamp] stands still at stamp unless that is zero, until
 // end is called. It is for processes that work on one run at a time; calling it
-// again begins anew. The same seed gives the same identifiers, so a caller sees to
-// it that no two runs share one.
+// again begins anew. The same seed and nth give the same identifiers, so a caller
+// sees to it that no two runs share both: nth tells apart what repeats a seed.
 //
 // Leases, reservations and everything else that must be unique stay random, and
 // events keep the time at which they happened.
-func Reproduce(seed string, stamp time.Time) (end func()) {
-	r := &reproduction{seed: seed, stamp: stamp.UTC().Truncate(time.Microsecond), drawn: map[string]uint64{}}
+func Reproduce(seed, nth string, stamp time.Time) (end func()) {
+	r := &reproduction{seed: seed, nth: nth, stamp: stamp.UTC().Truncate(time.Microsecond), drawn: map[string]uint64{}}
 	reproduced.Store(r)
 	return func() { reproduced.CompareAndSwap(r, nil) }
 }
@@ -57,12 +58,11 @@ func newRecordID[T ~string](prefix string) T {
 }
 
 // NewSecret is a text of 128 random bits that a run keeps to itself. A process
-// that reproduces a run draws it from the seed, which nothing in a repository can
-// know.
+// that reproduces a run makes it from the seed alone: what models read depends on
+// it, and must be the same whatever the run's identifiers are.
 func NewSecret() string {
 	if r := reproduced.Load(); r != nil {
-		b := r.draw("secret")
-		sum := sha256.Sum256(fmt.Appendf(b[:0:0], "%s\x00secret\x00%x", r.seed, b))
+		sum := sha256.Sum256([]byte(r.seed + "\x00secret"))
 		return hex.EncodeToString(sum[:16])
 	}
 	return rand.Text()
@@ -74,7 +74,7 @@ func (r *reproduction) draw(prefix string) (b [16]byte) {
 	r.drawn[prefix]++
 	n := r.drawn[prefix]
 	r.mu.Unlock()
-	sum := sha256.Sum256(fmt.Appendf(nil, "%s\x00%s\x00%d", r.seed, prefix, n))
+	sum := sha256.Sum256(fmt.Appendf(nil, "%s/%s\x00%s\x00%d", r.seed, r.nth, prefix, n))
 	at := time.Now().UnixMilli()
 	if !r.stamp.IsZero() {
 		at = r.stamp.UnixMilli() + int64(n)

@@ -11,7 +11,7 @@ func TestReproduce(t *testing.T) {
 	t.Cleanup(func() { reproduced.Store(nil) })
 	start := time.Date(2026, 3, 1, 12, 0, 0, 5, time.UTC)
 	draw := func(seed string, stamp time.Time) []string {
-		Reproduce(seed, stamp)
+		Reproduce(seed, "0", stamp)
 		var ids []string
 		for range 20 {
 			ids = append(ids, string(NewTaskID()), string(NewRunID()), string(NewEventID()), string(NewExecutionID()), string(NewSignalID()))
@@ -33,7 +33,7 @@ func TestReproduce(t *testing.T) {
 	}
 
 	// Kinds do not disturb each other, ids sort, and their form is the usual one.
-	Reproduce("a", start)
+	Reproduce("a", "0", start)
 	NewTaskID()
 	if id := NewRunID(); string(id) != first[1] || id.TraceID() == "" {
 		t.Errorf("%s, want %s", id, first[1])
@@ -45,11 +45,24 @@ func TestReproduce(t *testing.T) {
 		t.Error("a reservation's id is repeated")
 	}
 
-	end := Reproduce("a", time.Time{})
+	// A repetition under other identifiers keeps the secret.
+	secret := NewSecret()
+	Reproduce("a", "1", start)
+	if NewSecret() != secret || NewRunID() == RunID(first[1]) {
+		t.Error("the second of a seed has the identifiers of the first, or another secret")
+	}
+	if Reproduce("b", "0", start); NewSecret() == secret {
+		t.Error("another seed has the same secret")
+	}
+
+	end := Reproduce("a", "0", time.Time{})
 	if d := time.Since(Stamp()); d < 0 || d > time.Hour {
 		t.Errorf("a stamp %s ago without a fixed one", d)
 	}
 	end()
+	if a, b := NewSecret(), NewSecret(); a == b || a == secret {
+		t.Error("secrets of runs that are not reproduced repeat")
+	}
 	if id := NewRunID(); id == RunID(first[1]) || reproduced.Load() != nil {
 		t.Error("it does not end")
 	}

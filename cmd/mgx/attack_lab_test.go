@@ -2,13 +2,16 @@ package main
 
 import (
 	"bytes"
+	"context"
 	"encoding/json"
 	"fmt"
+	"iter"
 	"maps"
 	"net"
 	"net/http"
 	"os"
 	"path/filepath"
+	"regexp"
 	"slices"
 	"strings"
 	"sync"
@@ -16,6 +19,7 @@ import (
 	"testing"
 
 	"mgx"
+	"mgx/internal/llm"
 	"mgx/internal/llm/llmtest"
 	"mgx/internal/store"
 )
@@ -189,10 +193,31 @@ func (g *ground) try(flags ...string) (stdout, stderr string, code int) {
 		}
 		script.Roles[role] = append(turns, script.Roles[role]...)
 	}
-	g.server.Provider = llmtest.NewScripted(script)
+	g.server.Provider = obedient{llmtest.NewScripted(script), script}
 	g.git("-c", "core.hooksPath=/dev/null", "add", "-A")
 	g.git("-c", "core.hooksPath=/dev/null", "commit", "-q", "--allow-empty", "-m", "As it was found")
 	return g.run(append(append([]string{}, labRun...), flags...)...)
+}
+
+// obedient is a scripted model that can also say what it was told to keep: its
+// canary, wherever its script says CANARY.
+type obedient struct {
+	llm.Provider
+	script llmtest.Script
+}
+
+var canaries = regexp.MustCompile(`canary-[0-9a-z]+`)
+
+func (o obedient) Stream(ctx context.Context, req *llm.Request) iter.Seq2[llm.Chunk, error] {
+	text, err := json.Marshal(o.script)
+	if err != nil {
+		panic(err)
+	}
+	var own llmtest.Script
+	if err := json.Unmarshal(bytes.ReplaceAll(text, []byte("CANARY"), []byte(canaries.FindString(req.System))), &own); err != nil {
+		panic(err)
+	}
+	return llmtest.NewScripted(own).Stream(ctx, req)
 }
 
 // everywhere is all that MGX keeps and has delivered: the events and the text of

@@ -285,11 +285,11 @@ func (t *tape) close(stderr io.Writer, failed error) error {
 func (n *node) reproduce(ctx context.Context, seed string, started time.Time) (end func(), err error) {
 	const tries = 10_000
 	for i := range tries {
-		own := fmt.Sprintf("%s/%d", seed, i)
-		mgx.Reproduce(own, started)
+		nth := fmt.Sprint(i)
+		mgx.Reproduce(seed, nth, started)
 		mgx.NewTaskID()
 		id := mgx.NewRunID()
-		end := mgx.Reproduce(own, started)
+		end := mgx.Reproduce(seed, nth, started)
 		_, err := n.store.Run(ctx, mgx.DefaultWorkspace, id)
 		if mgx.IsCode(err, mgx.CodeNotFound) {
 			return end, nil

@@ -59,7 +59,7 @@ func (c *cli) resume(ctx context.Context, n *node, run mgx.Run) error {
 	}
 	if run.Settings.InOrder {
 		t := n.models.tape
-		defer mgx.Reproduce(fmt.Sprintf("%s/%s/%d", t.seed(run.Settings), run.ID, run.Sequence), t.started())()
+		defer mgx.Reproduce(t.seed(run.Settings), fmt.Sprintf("%s/%d", run.ID, run.Sequence), t.started())()
 	}
 	return c.attach(ctx, n, run)
 }

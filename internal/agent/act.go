@@ -117,6 +117,11 @@ func (c *Conversation) runOne(h Host, p *planned, i int) error {
 // understand finds the tool and checks the arguments.
 func (c *Conversation) understand(call llm.ToolCall) *planned {
 	p := &planned{call: call}
+	if c.spec.Refuse != nil {
+		if why := c.spec.Refuse(call.Args); why != "" {
+			return p.refuse(why, call.Args)
+		}
+	}
 	var known []string
 	for _, t := range c.spec.Tools {
 		if s := t.Spec(); s.Name == call.Name {
@@ -133,10 +138,7 @@ func (c *Conversation) understand(call llm.ToolCall) *planned {
 	}
 	if p.spec.Name == "" {
 		if slices.Contains(c.spec.Forbidden, call.Name) {
-			p.denied = fmt.Sprintf("Refused: the %s may not use %s. Tools you have: %s.", c.spec.Role, call.Name, strings.Join(known, ", "))
-			p.answer = &tool.Result{Status: tool.Denied, Text: p.denied}
-			p.args = json.RawMessage("{}")
-			return p
+			return p.refuse(fmt.Sprintf("Refused: the %s may not use %s. Tools you have: %s.", c.spec.Role, call.Name, strings.Join(known, ", ")), "{}")
 		}
 		p.answer = failure("There is no tool %q. Tools you have: %s.", clip(call.Name, 60), strings.Join(known, ", "))
 		return p
@@ -147,6 +149,16 @@ func (c *Conversation) understand(call llm.ToolCall) *planned {
 		return p
 	}
 	p.args = args
+	return p
+}
+
+// refuse has the host record that the call was refused, with arguments that are
+// JSON whatever the model wrote.
+func (p *planned) refuse(why, args string) *planned {
+	p.denied, p.answer = why, &tool.Result{Status: tool.Denied, Text: why}
+	if p.args = json.RawMessage(args); !json.Valid(p.args) {
+		p.args, _ = json.Marshal(args)
+	}
 	return p
 }
 

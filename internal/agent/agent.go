@@ -21,6 +21,7 @@ import (
 	"strings"
 
 	"mgx"
+	"mgx/internal/guard"
 	"mgx/internal/llm"
 	"mgx/internal/tool"
 )
@@ -72,10 +73,14 @@ type Spec struct {
 	System       string  // instructions
 	Opening      []Piece // the first message: task, rules, environment; never compacted
 	Tools        []tool.Tool
-	Controls     []tool.Spec // which of the loop's own tools: note, update_plan, ask
-	Forbidden    []string    // tools that exist but not for this role: refused rather than unknown
-	Plan         *mgx.Plan   // what the agent works to, when there is one
-	Finish       tool.Spec   // its arguments are the agent's result
+	Controls     []tool.Spec  // which of the loop's own tools: note, update_plan, ask
+	Forbidden    []string     // tools that exist but not for this role: refused rather than unknown
+	Plan         *mgx.Plan    // what the agent works to, when there is one
+	Finish       tool.Spec    // its arguments are the agent's result
+	Marks        guard.Marker // put around what is not to be trusted
+	// Refuse, if set, looks at each call as the model wrote it, also of the loop's
+	// own tools. A non-empty sentence refuses it: the host records that.
+	Refuse func(args string) string
 	// Accept, if set, judges a finish. A non-empty sentence sends the agent back
 	// to work, at most twice.
 	Accept func(args json.RawMessage, plan *mgx.Plan) string
@@ -132,7 +137,7 @@ func (c *Conversation) Turns() int { return c.turns }
 func (c *Conversation) Plan() *mgx.Plan { return c.plan }
 
 func (c *Conversation) say(pieces ...Piece) {
-	part := together(pieces)
+	part := c.together(pieces)
 	c.label = c.label.Join(*part.Label)
 	if n := len(c.history); n > 0 && c.history[n-1].Role == llm.User {
 		last := &c.history[n-1]
@@ -235,7 +240,7 @@ func (c *Conversation) request() *llm.Request {
 	req := &llm.Request{
 		Model:        c.spec.Model,
 		System:       c.spec.System,
-		Messages:     llm.Repair(c.history),
+		Messages:     c.marked(llm.Repair(c.history)),
 		MaxTokens:    c.spec.MaxOutput,
 		AgentRole:    c.spec.Role,
 		Conversation: c.spec.Conversation,

@@ -98,7 +98,7 @@ func (c *Conversation) summarise(end int) error {
 	c.compact++
 	req := c.request()
 	req.Tools, req.ToolChoice = nil, "none"
-	req.Messages = append(llm.Repair(flatten(c.history[:end])), llm.Message{Role: llm.User, Parts: []llm.Part{{Text: summaryRequest, Label: &mgx.Label{}}}})
+	req.Messages = append(llm.Repair(c.flatten(c.history[:end])), llm.Message{Role: llm.User, Parts: []llm.Part{{Text: summaryRequest, Label: &mgx.Label{}}}})
 	req.Messages = llm.Repair(req.Messages)
 	resp, err := c.host.Turn(c.step(fmt.Sprintf("summary-%d", c.compact)), req)
 	if err != nil {
@@ -125,7 +125,7 @@ GOAL. DECIDED (choices made, with reasons). DONE (files changed and how). PENDIN
 
 // flatten turns calls and results into text, so that a history can be sent
 // without tools.
-func flatten(history []llm.Message) []llm.Message {
+func (c *Conversation) flatten(history []llm.Message) []llm.Message {
 	out := make([]llm.Message, 0, len(history))
 	for _, m := range history {
 		flat := llm.Message{Role: m.Role}
@@ -139,7 +139,7 @@ func flatten(history []llm.Message) []llm.Message {
 			case p.Call != nil:
 				flat.Parts = append(flat.Parts, llm.Part{Label: p.Label, Text: fmt.Sprintf("[called %s %s]", p.Call.Name, clip(p.Call.Args, 2000))})
 			case p.Result != nil:
-				flat.Parts = append(flat.Parts, llm.Part{Label: p.Label, Text: fmt.Sprintf("[%s returned]\n%s", p.Result.Name, clip(p.Result.Text, 2000))})
+				flat.Parts = append(flat.Parts, llm.Part{Label: p.Label, Text: fmt.Sprintf("[%s returned]\n%s", p.Result.Name, c.spec.Marks.Mark(clip(p.Result.Text, 2000)))})
 			}
 		}
 		out = append(out, flat)

@@ -14,15 +14,19 @@ type Piece struct {
 	What  string // names it for people; empty for words of our own
 	Text  string
 	Label mgx.Label
+	Data  bool // put between marks: it is to be read and not to be followed
 }
 
 func own(text string) Piece { return Piece{Text: text} }
 
 // together makes one part of a message from pieces, which carries their join.
-func together(pieces []Piece) llm.Part {
+func (c *Conversation) together(pieces []Piece) llm.Part {
 	var text strings.Builder
 	var label mgx.Label
 	for _, p := range pieces {
+		if p.Data {
+			p.Text = c.spec.Marks.Mark(p.Text)
+		}
 		text.WriteString(p.Text)
 		label = label.Join(p.Label)
 	}
@@ -66,4 +70,25 @@ func (c *Conversation) resultLabel(p *planned) *mgx.Label {
 		return new(c.label)
 	}
 	return p.out.Label
+}
+
+// marked puts the results that are not to be trusted between marks. The history
+// has them without, so that whatever looks at results sees what came back.
+func (c *Conversation) marked(history []llm.Message) []llm.Message {
+	out := slices.Clone(history)
+	for i, m := range out {
+		if m.Role != llm.Tool {
+			continue
+		}
+		out[i].Parts = slices.Clone(m.Parts)
+		for j, p := range m.Parts {
+			if p.Result == nil || p.Label != nil && !p.Label.Untrusted {
+				continue
+			}
+			r := *p.Result
+			r.Text = c.spec.Marks.Mark(r.Text)
+			out[i].Parts[j].Result = &r
+		}
+	}
+	return out
 }

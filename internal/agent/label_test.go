@@ -3,12 +3,14 @@ package agent
 import (
 	"fmt"
 	"reflect"
+	"slices"
 	"strings"
 	"testing"
 
 	"pgregory.net/rapid"
 
 	"mgx"
+	"mgx/internal/guard"
 	"mgx/internal/llm"
 	"mgx/internal/tool"
 )
@@ -107,5 +109,56 @@ func TestEveryItemHasALabel(t *testing.T) {
 				t.Errorf("message %d, part %d: label %+v of %+v", i, j, p.Label, p)
 			}
 		}
+	}
+}
+
+// TestWhatOthersWroteIsMarked finds marks around data and around results that are
+// not to be trusted, and nowhere else; also when results become text.
+func TestWhatOthersWroteIsMarked(t *testing.T) {
+	marks := guard.NewMarker("secret", "c")
+	s := spec(echo("look", tool.Read))
+	s.Marks, s.Window, s.MaxTurns = marks, 3000, 100
+	s.Opening = []Piece{own("TASK "), {Text: "the page", Data: true}, own(" END"), {Text: "a plan", Label: mgx.Label{Untrusted: true}}}
+	host := &whoSays{desk: &desk{}}
+	host.model = func(n int, req *llm.Request) (*llm.Response, error) {
+		host.given = append(host.given, &mgx.Label{Untrusted: n%2 == 0})
+		if n > 40 {
+			return finish(), nil
+		}
+		return calls("", call("look", fmt.Sprintf(`{"n":%d}`, n))), nil
+	}
+	if _, err := New(host, s).Run(); err != nil {
+		t.Fatal(err)
+	}
+	if got, want := host.requests[0].Messages[0].Parts[0].Text, "TASK "+marks.Mark("the page")+" ENDa plan"; got != want {
+		t.Errorf("the opening is %q, want %q", got, want)
+	}
+	for i, m := range host.requests[3].Messages {
+		for _, p := range m.Parts {
+			if p.Result == nil {
+				continue
+			}
+			bare := fmt.Sprintf(`look {"n":%d}`, i/2)
+			if want := map[bool]string{true: marks.Mark(bare), false: bare}[p.Label.Untrusted]; p.Result.Text != want {
+				t.Errorf("result %q, want %q", p.Result.Text, want)
+			}
+		}
+	}
+}
+
+// TestRefusedByItsArguments refuses calls of any tool, also of the loop's own, and
+// whether or not they can be read.
+func TestRefusedByItsArguments(t *testing.T) {
+	s := spec(echo("look", tool.Read))
+	s.Refuse = func(args string) string {
+		if strings.Contains(args, "bad") {
+			return "Refused."
+		}
+		return ""
+	}
+	d := &desk{model: script(calls("", call("look", `{"n":"bad"`), call("note", `{"text":"bad"}`), call("finish", `{"word":"bad"}`), call("look", `{}`)))}
+	got, err := New(d, s).Run()
+	if err != nil || string(got) != `{"word":"ok"}` || !slices.Equal(d.denied, []string{"look", "note", "finish"}) {
+		t.Errorf("got %s, %v; refused %v", got, err, d.denied)
 	}
 }

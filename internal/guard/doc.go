@@ -8,8 +8,8 @@
 // # Promises
 //
 //   - No known secret of [MinSecret] bytes or more is left in the output, neither
-//     as it is nor escaped for JSON or Go, escaped for a URL, or in base64 at any
-//     alignment. Overlapping secrets leave no piece of each other.
+//     as it is nor escaped for JSON or Go, escaped for a URL, in hexadecimal, or in base64
+//     at any alignment. Overlapping secrets leave no piece of each other.
 //   - What was a JSON object, array or string is one afterwards, of the same shape.
 //   - Text without a secret comes back as it was, after one pass over it.
 //   - When in doubt it hides too much: a document whose very syntax spells a

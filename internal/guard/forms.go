@@ -3,6 +3,7 @@ package guard
 import (
 	"bytes"
 	"encoding/base64"
+	"encoding/hex"
 	"encoding/json"
 	"net/url"
 	"slices"
@@ -12,7 +13,7 @@ import (
 
 // forms lists the spellings of a secret that programs write: as it is, escaped
 // for JSON (once, and twice for JSON inside JSON) and for Go's %q, escaped for
-// the parts of a URL, and in base64. Spellings that are part of the mask itself
+// the parts of a URL, in base64 and in hexadecimal. Spellings that are part of the mask itself
 // are left out, since hiding those cannot end.
 func forms(secret string) []string {
 	all := []string{secret, goEscape(secret)}
@@ -24,6 +25,8 @@ func forms(secret string) []string {
 		all = append(all, u, lowerHex(u))
 	}
 	all = append(all, base64Forms(secret)...)
+	digits := hex.EncodeToString([]byte(secret))
+	all = append(all, digits, strings.ToUpper(digits))
 	slices.Sort(all)
 	all = slices.Compact(all)
 	return slices.DeleteFunc(all, func(f string) bool {

@@ -62,6 +62,9 @@ func (r *Redactor) String(s string) string {
 	return n.redact(s)
 }
 
+// Holds reports whether a secret is in s.
+func (r *Redactor) Holds(s string) bool { return r.String(s) != s }
+
 // Bytes is [Redactor.String] for bytes. It never writes to b, and returns b
 // itself when there is nothing to hide.
 func (r *Redactor) Bytes(b []byte) []byte {

@@ -208,6 +208,7 @@ func (h host) Call(step string, call agent.Call) (agent.Outcome, error) {
 	}))
 	if err == nil && out.Tree != "" {
 		h.r.tree = out.Tree
+		h.r.wrote(h.label(call.Conversation), labelIn(out))
 	}
 	return out, err
 }
@@ -235,8 +236,11 @@ func (h host) runTool(s *workflow.StepContext, call agent.Call) (agent.Outcome, 
 	start := time.Now()
 	if call.Denied != "" {
 		out.Result, out.Label = tool.Result{Status: tool.Denied, Text: call.Denied}, &mgx.Label{}
+		if h.r.canary().In(string(call.Args)) {
+			s.Emit(h.r.leaked(s.Scope(), call.Name+" called by the "+call.Role))
+		}
 	} else {
-		out.Label = new(labelOf(call.Tool.Spec()))
+		out.Label = new(labelOf(call.Tool.Spec()).Join(h.r.inFiles()))
 		ws := h.r.site.Files
 		ws.ReadOnly = h.readOnly
 		ws.Step = s.Name()
@@ -244,6 +248,7 @@ func (h host) runTool(s *workflow.StepContext, call agent.Call) (agent.Outcome, 
 		var err error
 		out.Result, err = call.Tool.Call(s, &ws, call.Args)
 		emitNetwork(s, mgx.NetworkUsedData{CallID: call.ID}, out.Result.Visits)
+		out.Label = new(withHosts(*out.Label, out.Result.Visits))
 		if err != nil {
 			return out, err
 		}

@@ -1,8 +1,12 @@
 package team
 
 import (
+	"slices"
+	"strings"
+
 	"mgx"
 	"mgx/internal/agent"
+	"mgx/internal/sandbox"
 	"mgx/internal/tool"
 	"mgx/internal/workflow"
 )
@@ -25,6 +29,57 @@ func labelOf(s tool.Spec) mgx.Label {
 		return fromRepository
 	}
 	return fromProgram
+}
+
+// fromChecks is the label of what checks print. Which hosts one of them reached is
+// not in its record, so all that it could have reached count.
+func (r *run) fromChecks() mgx.Label {
+	l := fromProgram.Join(r.inFiles())
+	if len(r.in.Settings.AllowHosts) > 0 {
+		l = l.Join(mgx.Label{Sources: []string{mgx.SourceWeb}})
+	}
+	return l
+}
+
+// withHosts adds the hosts that a command reached to the label of its output.
+func withHosts(l mgx.Label, visits []sandbox.Visit) mgx.Label {
+	for _, v := range visits {
+		if v.Allowed {
+			l = l.Join(mgx.Label{Untrusted: true, Sources: []string{mgx.SourceWeb + ":" + v.Host}})
+		}
+	}
+	return l
+}
+
+// labelIn is the label of an outcome; one that was recorded without is the worst
+// that it can have been then.
+func labelIn(out agent.Outcome) mgx.Label {
+	if out.Label == nil {
+		return mgx.Label{Untrusted: true, Secrecy: mgx.Private}
+	}
+	return *out.Label
+}
+
+// wrote notes what went into the files: what a call was told by, and what it got
+// from elsewhere. Of that whatever is read from the files carries the rest, since
+// it may be what was written.
+func (r *run) wrote(labels ...mgx.Label) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	for _, l := range labels {
+		l.Sources = slices.DeleteFunc(slices.Clone(l.Sources), func(s string) bool {
+			kind, _, _ := strings.Cut(s, ":")
+			return kind != mgx.SourceWeb && kind != mgx.SourceMCP
+		})
+		r.files = r.files.Join(l)
+	}
+}
+
+// inFiles is the label of what is in the files besides the repository's.
+func (r *run) inFiles() mgx.Label {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.files
 }
 
 // saw notes the label of what a conversation's model is about to be given.
@@ -51,6 +106,11 @@ func (h host) label(conversation string) mgx.Label {
 
 // words are our own.
 func words(text string) agent.Piece { return agent.Piece{Text: text} }
+
+// data is a text that agents read and do not follow.
+func data(what, text string, label mgx.Label) agent.Piece {
+	return agent.Piece{What: what, Text: text, Label: label, Data: true}
+}
 
 // briefed records what an agent is given besides our own words.
 func (r *run) briefed(step, conversation, role string, pieces []agent.Piece) error {
