@@ -127,6 +127,7 @@ type RunSettings struct {
 	Price        string        `json:"price,omitempty"`    // "IN,OUT" dollars per million tokens, from --price
 	InOrder      bool          `json:"in_order,omitempty"` // one tool call at a time, so that a repetition has the same order
 	Seed         *int64        `json:"seed,omitempty"`     // asked of models, with temperature 0; nil: neither
+	Policy       *PolicyInfo   `json:"policy,omitempty"`   // of tool calls; nil: the built-in policy auto
 
 	AllowHosts  []string     `json:"allow_hosts,omitempty"` // that commands may reach, as HOST:PORT; empty: no network
 	MCP         []MCPServer  `json:"mcp,omitempty"`         // servers of tools outside, in the order of their names

@@ -33,6 +33,9 @@ func (w *work) deliver(goal error) (mgx.TaskResult, error) {
 	if err != nil {
 		return mgx.TaskResult{}, err
 	}
+	if err := w.mayDeliver(branch); err != nil {
+		return mgx.TaskResult{}, err
+	}
 	d, err := workflow.Step(w.c, "deliver/fetch", []string{branch, w.head}, func(s *workflow.StepContext) (mgx.DeliveredData, error) {
 		return w.fetch(s, branch)
 	})

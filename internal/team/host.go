@@ -23,6 +23,7 @@ type host struct {
 	c        *workflow.Context
 	r        *run
 	readOnly bool
+	branch   *branch // of several at once; nil outside of those
 }
 
 // turnInput is what a turn decides: everything that the model will read. The
@@ -199,20 +200,6 @@ type callInput struct {
 	Denied string          `json:"denied,omitempty"`
 }
 
-func (h host) Call(step string, call agent.Call) (agent.Outcome, error) {
-	in := callInput{Name: call.Name, Args: call.Args, Denied: call.Denied}
-	out, err := workflow.Step(h.c, step, in, func(s *workflow.StepContext) (agent.Outcome, error) {
-		return h.runTool(s, call)
-	}, workflow.Before(func() []mgx.Event {
-		return []mgx.Event{h.c.Scope().Event(mgx.ToolCalled, h.called(call))}
-	}))
-	if err == nil && out.Tree != "" {
-		h.r.tree = out.Tree
-		h.r.wrote(h.label(call.Conversation), labelIn(out))
-	}
-	return out, err
-}
-
 func (h host) called(call agent.Call) mgx.ToolCallData {
 	return mgx.ToolCallData{
 		CallID: call.ID, Name: call.Name, Effect: effectOf(call.Name), AgentRole: call.Role,
@@ -231,28 +218,24 @@ func effectOf(name string) string {
 	return string(tools[0].Spec().Effect)
 }
 
-func (h host) runTool(s *workflow.StepContext, call agent.Call) (agent.Outcome, error) {
+func (h host) runTool(s *workflow.StepContext, call agent.Call, p permit) (agent.Outcome, error) {
 	var out agent.Outcome
 	start := time.Now()
 	if call.Denied != "" {
 		out.Result, out.Label = tool.Result{Status: tool.Denied, Text: call.Denied}, &mgx.Label{}
-		if h.r.canary().In(string(call.Args)) {
-			s.Emit(h.r.leaked(s.Scope(), call.Name+" called by the "+call.Role))
-		}
 	} else {
-		out.Label = new(labelOf(call.Tool.Spec()).Join(h.r.inFiles()))
+		out.Label = new(labelOf(call.Tool.Spec()))
 		ws := h.r.site.Files
-		ws.ReadOnly = h.readOnly
+		ws.ReadOnly = h.readOnly || h.r.sealed()
 		ws.Step = s.Name()
 		ws.Watch = func(b []byte) { h.r.watch(s.Scope().Run, Delta{Agent: call.Role, Tool: string(b)}) }
 		var err error
-		out.Result, err = call.Tool.Call(s, &ws, call.Args)
+		out.Result, err = h.confined(s, call, p, &ws)
 		emitNetwork(s, mgx.NetworkUsedData{CallID: call.ID}, out.Result.Visits)
-		out.Label = new(withHosts(*out.Label, out.Result.Visits))
 		if err != nil {
 			return out, err
 		}
-		if effect := call.Tool.Spec().Effect; !h.readOnly && (effect == tool.Write || effect == tool.Execute) {
+		if effect := call.Tool.Spec().Effect; !ws.ReadOnly && (effect == tool.Write || effect == tool.Execute) {
 			if out.Tree, err = h.r.site.Clone.Checkpoint(s); err != nil {
 				return out, err
 			}
@@ -269,13 +252,21 @@ func (h host) runTool(s *workflow.StepContext, call agent.Call) (agent.Outcome, 
 
 func (h host) Each(n int, fn func(i int, h agent.Host) error) error {
 	branches := make([]func(*workflow.Context) error, n)
+	lines := make([]branch, n)
 	for i := range n {
 		branches[i] = func(c *workflow.Context) error {
 			mine := h
-			mine.c = c
+			mine.c, mine.branch = c, &lines[i]
 			return fn(i, mine)
 		}
 	}
+	defer func() {
+		for _, l := range lines {
+			for _, key := range l.grants {
+				h.allowRest(key)
+			}
+		}
+	}()
 	if !h.r.in.Settings.InOrder {
 		return workflow.Parallel(h.c, branches...)
 	}
@@ -293,7 +284,7 @@ func (h host) Ask(step, question string) (string, error) {
 	if h.r.in.Settings.Approve != "ask" {
 		return nobody, nil
 	}
-	d, err := h.r.decide(h.c, step, QuestionPrefix+bounded(question, 4000), hash(question))
+	d, err := h.r.decide(h.c, step, QuestionPrefix+bounded(question, 4000), hash(question), nil)
 	if err != nil {
 		return "", err
 	}
@@ -303,7 +294,12 @@ func (h host) Ask(step, question string) (string, error) {
 	return d.Reason, nil
 }
 
-func (h host) Plan(step string, plan mgx.Plan) error { return h.r.publishPlan(h.c, step, plan) }
+func (h host) Plan(step string, plan mgx.Plan) error {
+	if err := h.r.publishPlan(h.c, step, plan); err != nil {
+		return err
+	}
+	return h.r.replanned(plan)
+}
 
 func (h host) Warn(step, text string) error {
 	return workflow.Record(h.c, step, h.c.Scope().Event(mgx.RunNoted, mgx.NotedData{Level: "warning", Text: bounded(text, 4000)}))
@@ -313,15 +309,17 @@ func (h host) Warn(step, text string) error {
 type Decision struct {
 	Approved bool   `json:"approved"`
 	By       string `json:"by"`
-	Reason   string `json:"reason"` // why not, or the answer to a question
-	Hash     string `json:"hash"`   // of what was proposed when the person decided
+	Reason   string `json:"reason"`         // why not, or the answer to a question
+	Hash     string `json:"hash"`           // of what was proposed when the person decided
+	Rest     bool   `json:"rest,omitempty"` // allow the same for the rest of the run
 }
 
 // decide asks a person and waits, holding nothing, for the decision. One that
 // was made on something else than what is proposed is refused.
-func (r *run) decide(c *workflow.Context, step, effect, hash string) (Decision, error) {
+// The call is the one that is proposed, if one is.
+func (r *run) decide(c *workflow.Context, step, effect, hash string, call *mgx.ProposedCall) (Decision, error) {
 	id := "decision/" + step
-	err := workflow.Record(c, step+"/request", c.Scope().Event(mgx.ApprovalRequested, mgx.ApprovalRequestedData{ApprovalID: id, Effect: effect, Hash: hash}))
+	err := workflow.Record(c, step+"/request", c.Scope().Event(mgx.ApprovalRequested, mgx.ApprovalRequestedData{ApprovalID: id, Effect: effect, Hash: hash, Call: call}))
 	if err != nil {
 		return Decision{}, err
 	}
@@ -332,16 +330,17 @@ func (r *run) decide(c *workflow.Context, step, effect, hash string) (Decision, 
 	if d.Hash != hash {
 		d = Decision{By: d.By, Hash: hash, Reason: "the decision was made on something other than what is proposed now"}
 	}
-	return d, r.decided(c, step, id, d)
+	return d, r.decided(c, step, id, d, call)
 }
 
-func (r *run) decided(c *workflow.Context, step, id string, d Decision) error {
+func (r *run) decided(c *workflow.Context, step, id string, d Decision, call *mgx.ProposedCall) error {
 	return workflow.Record(c, step+"/decided", c.Scope().Event(mgx.ApprovalDecided, mgx.ApprovalDecidedData{
-		ApprovalID: id, Approved: d.Approved, By: d.By, Reason: d.Reason, Hash: d.Hash,
+		ApprovalID: id, Approved: d.Approved, By: d.By, Reason: d.Reason, Hash: d.Hash, Rest: d.Rest && d.Approved && call != nil,
 	}))
 }
 
 func (r *run) publishPlan(c *workflow.Context, step string, plan mgx.Plan) error {
+	r.currentPlan = planHash(plan)
 	return workflow.Record(c, step, c.Scope().Event(mgx.RunPlanUpdated, mgx.PlanUpdatedData{Plan: plan, Hash: planHash(plan)}))
 }
 

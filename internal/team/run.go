@@ -10,7 +10,7 @@ import (
 
 	"mgx"
 	"mgx/internal/agent"
-	"mgx/internal/guard"
+	"mgx/internal/guard/policy"
 	"mgx/internal/tool"
 	"mgx/internal/workflow"
 )
@@ -34,10 +34,13 @@ type run struct {
 	routes map[string]string    // by conversation: the model that answered last
 	labels map[string]mgx.Label // by conversation: of all that its models were given
 
-	files mgx.Label // of what was written into the files
-
-	known sync.Once
-	bird  guard.Canary
+	rules        policy.Policy
+	policyHash   string
+	grants       map[string]bool // what a person allowed for the rest of the run
+	without      []string        // step and reason of a call that the run had to do without
+	approvedPlan string          // hash of the plan that was approved last
+	currentPlan  string          // hash of the plan as it stands
+	replans      int             // plans that were changed after they were approved
 
 	site *Site // only when steps really run
 }
@@ -110,8 +113,18 @@ func (r *run) warn(step, format string, args ...any) error {
 	return host{c: r.c, r: r}.Warn("note/"+step, fmt.Sprintf(format, args...))
 }
 
-// work is the story of a task.
+// work is the story of a task, under the policy that it was started with.
 func (r *run) work() (mgx.TaskResult, error) {
+	var err error
+	if r.rules, err = rulesOf(r.in.Settings); err != nil {
+		return mgx.TaskResult{}, err
+	}
+	r.policyHash = r.rules.Hash()
+	res, err := r.story()
+	return res, r.blame(err)
+}
+
+func (r *run) story() (mgx.TaskResult, error) {
 	var none mgx.TaskResult
 	if err := r.prepare(); err != nil {
 		return none, err
@@ -127,6 +140,9 @@ func (r *run) work() (mgx.TaskResult, error) {
 	plan, err := r.plan(t)
 	if err != nil {
 		return none, err
+	}
+	if plan != nil && r.endsWithPlan() {
+		return r.proposed(*plan)
 	}
 	return r.change(t, plan)
 }
@@ -154,11 +170,9 @@ func (r *run) agent(a cast) (*agent.Conversation, error) {
 	if err := r.briefed(a.name+"/brief", a.name, a.role, a.opening); err != nil {
 		return nil, err
 	}
-	marks := guard.NewMarker(r.prep.Secret, a.name)
 	return agent.New(host{c: r.c, r: r, readOnly: a.readOnly}, agent.Spec{
 		Role: a.role, Conversation: a.name, Model: r.in.Settings.Model,
-		System: instructions(role, marks, r.canary()), Marks: marks, Refuse: r.refuse,
-		Opening: a.opening, Plan: a.plan, Accept: a.accept,
+		System: role.Instructions, Opening: a.opening, Plan: a.plan, Accept: a.accept,
 		Tools: tools, Controls: controls, Forbidden: forbidden, Finish: a.finish,
 		MaxTurns: role.Turns, MaxOutput: min(maxOutput, r.prep.Limits.Output), Window: r.prep.Limits.Window,
 	}), nil
@@ -202,7 +216,7 @@ func large(size string) bool { return slices.Contains([]string{"M", "L", "XL"}, 
 // plan explores and plans, and has the plan approved, where size or settings ask
 // for it. Without that the plan is nil.
 func (r *run) plan(t triaged) (*mgx.Plan, error) {
-	if !large(t.Size) && !r.in.Settings.Plan {
+	if !large(t.Size) && !r.planFirst() {
 		return nil, nil
 	}
 	if err := r.phase(mgx.PhasePlan, "size "+t.Size); err != nil {
@@ -221,18 +235,30 @@ func (r *run) plan(t triaged) (*mgx.Plan, error) {
 	if err := r.publishPlan(r.c, "plan/proposed", plan); err != nil {
 		return nil, err
 	}
-	return &plan, r.approve(plan)
+	if r.endsWithPlan() {
+		return &plan, nil
+	}
+	return &plan, r.approve(plan, "plan")
 }
 
 // approve has the plan decided: by policy, by a person, or not at all.
-func (r *run) approve(plan mgx.Plan) error {
-	if err := r.phase(mgx.PhaseApproval, r.in.Settings.Approve); err != nil {
+// The step names the approval: that of the first plan is "plan".
+func (r *run) approve(plan mgx.Plan, step string) error {
+	if err := r.phase(mgx.PhaseApproval+strings.TrimPrefix(step, "plan"), r.in.Settings.Approve); err != nil {
 		return err
 	}
 	hash := planHash(plan)
+	if err := r.approvedBy(plan, step, hash); err != nil {
+		return err
+	}
+	r.approvedPlan = hash
+	return nil
+}
+
+func (r *run) approvedBy(plan mgx.Plan, step, hash string) error {
 	switch r.in.Settings.Approve {
 	case "ask":
-		d, err := r.decide(r.c, "plan", "implement the plan: "+bounded(plan.Goal, 1000), hash)
+		d, err := r.decide(r.c, step, "implement the plan: "+bounded(plan.Goal, 1000), hash, nil)
 		if err != nil {
 			return err
 		}
@@ -243,7 +269,7 @@ func (r *run) approve(plan mgx.Plan) error {
 	case "never":
 		return mgx.Errorf(mgx.KindRefused, "approval_missing", "the plan needs an approval, and --approve never forbids asking for one; use --approve ask or auto")
 	}
-	return r.decided(r.c, "plan", "decision/plan", Decision{Approved: true, By: "policy", Reason: "--approve auto", Hash: hash})
+	return r.decided(r.c, step, "decision/"+step, Decision{Approved: true, By: "policy", Reason: "--approve auto", Hash: hash}, nil)
 }
 
 func (r *run) answer() (mgx.TaskResult, error) {

@@ -26,6 +26,7 @@ func ripgrep(ctx context.Context, ws *Workspace, p place, a grepArgs, s *search)
 		Stderr:   &complaints,
 		Timeout:  searchTimeout,
 		ReadOnly: true,
+		Mounts:   ws.Veil,
 	})
 	switch {
 	case ctx.Err() != nil:
@@ -122,7 +123,7 @@ func (o *ripgrepOutput) take(message []byte) {
 		}
 	}
 	name := strings.TrimPrefix(m.Data.Path.String(), "./")
-	o.search.add(place{o.root.root, name, false}, m.Data.LineNumber, strings.TrimSuffix(m.Data.Lines.String(), "\n"), at)
+	o.search.add(place{root: o.root.root, name: name}, m.Data.LineNumber, strings.TrimSuffix(m.Data.Lines.String(), "\n"), at)
 }
 
 // limitedBuffer keeps the first few kilobytes.

@@ -19,6 +19,8 @@ type place struct {
 	root *os.Root
 	name string // within root, slash-separated and clean; "." is the root itself
 	kept bool   // lies among the kept outputs instead of the workspace
+
+	hidden func(string) bool // of the workspace; nil: nothing is
 }
 
 // String is the place as models see and name it.
@@ -42,15 +44,15 @@ func (ws *Workspace) at(named string) (place, error) {
 		return place{}, failf("The path contains a NUL character; no file has such a name.")
 	}
 	if rest, ok := ws.below(OutputsDir, p); ok && ws.Outputs != nil {
-		return within(ws.Outputs, rest, named, true)
+		return within(ws.Outputs, rest, named, true, nil)
 	}
 	if rest, ok := ws.below(sandbox.Workspace, p); ok {
-		return within(ws.Root, rest, named, false)
+		return within(ws.Root, rest, named, false, ws.Hidden)
 	}
 	if path.IsAbs(p) {
 		return place{}, deniedf("%s is outside the workspace. File tools reach only the workspace; use a path relative to it.", quoted(named))
 	}
-	return within(ws.Root, p, named, false)
+	return within(ws.Root, p, named, false, ws.Hidden)
 }
 
 // below returns what remains of an absolute path under a guest directory, by
@@ -68,12 +70,12 @@ func (ws *Workspace) below(dir, p string) (string, bool) {
 	return "", false
 }
 
-func within(root *os.Root, rel, named string, kept bool) (place, error) {
+func within(root *os.Root, rel, named string, kept bool, hidden func(string) bool) (place, error) {
 	rel = path.Clean(rel)
 	if rel == ".." || strings.HasPrefix(rel, "../") {
 		return place{}, outside(quoted(named))
 	}
-	return place{root, rel, kept}, nil
+	return place{root, rel, kept, hidden}, nil
 }
 
 func outside(shown string) error {

@@ -60,7 +60,9 @@ func shellCommand(ws *Workspace, a shellArgs) (sandbox.Command, error) {
 	if err := directory(dir); err != nil {
 		return none, err
 	}
-	return ShellCommand(a.Command, path.Join(sandbox.Workspace, dir.name), timeout(a.Timeout), ws.ReadOnly), nil
+	cmd := ShellCommand(a.Command, path.Join(sandbox.Workspace, dir.name), timeout(a.Timeout), ws.ReadOnly)
+	cmd.Mounts = ws.Veil
+	return cmd, nil
 }
 
 // ShellCommand is how the shell tool runs a line of shell.

@@ -26,7 +26,7 @@ func similar(ctx context.Context, p place) []string {
 	}
 	var best []candidate
 	want := strings.ToLower(path.Base(p.name))
-	top := place{p.root, ".", p.kept}
+	top := place{p.root, ".", p.kept, p.hidden}
 	walk(ctx, top, func(f place, _ fs.DirEntry) bool {
 		if d := distance(want, strings.ToLower(path.Base(f.name))); d <= max(1, len(want)/3) {
 			if path.Dir(f.name) != path.Dir(p.name) {

@@ -54,6 +54,12 @@ type Workspace struct {
 	ReadOnly bool        // plan mode: programs get a read-only mount, and writing tools refuse
 	Step     string      // names the call within the run, and what is kept of its output; empty: by chance
 	Outputs  *os.Root    // where whole outputs are kept when the model gets a cut one; seen in the box at OutputsDir
+	// Hidden, if set, says which paths of the workspace tools that search and list
+	// pass over. Whoever sets it has decided on paths that are named.
+	Hidden func(path string) bool
+	// Veil is mounted over the workspace for programs, and hides from them what
+	// Hidden does, or keeps it from being written.
+	Veil []sandbox.Mount
 	// Watch, if set, receives the output of programs as it comes, for people to
 	// see. It must not block.
 	Watch func([]byte)

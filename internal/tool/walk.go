@@ -26,7 +26,8 @@ var bulky = map[string]bool{
 
 func skipped(dir string) bool { return inRepository(dir) || bulky[dir] }
 
-// children are the entries of a directory by name, at most maxChildren of them.
+// children are the entries of a directory by name, at most maxChildren of them,
+// without those that are hidden.
 func children(p place) ([]fs.DirEntry, error) {
 	f, err := p.root.Open(p.name)
 	if err != nil {
@@ -36,6 +37,9 @@ func children(p place) ([]fs.DirEntry, error) {
 	entries, err := f.ReadDir(maxChildren)
 	if err == io.EOF {
 		err = nil
+	}
+	if p.hidden != nil {
+		entries = slices.DeleteFunc(entries, func(e fs.DirEntry) bool { return p.hidden(p.join(e.Name()).name) })
 	}
 	slices.SortFunc(entries, func(a, b fs.DirEntry) int { return cmp.Compare(a.Name(), b.Name()) })
 	return entries, err

@@ -424,7 +424,7 @@ export interface RunChecksCompletedData {
 /**
  * Run created: One attempt at a task began. The first event of the run's stream.
  *
- * Version 1.4.0, kept for 90 days.
+ * Version 1.5.0, kept for 90 days.
  */
 export interface RunCreatedData {
   /** Sequence in that run's stream at which it was forked. */
@@ -504,6 +504,15 @@ export interface RunCreatedData {
     readonly model: string;
     /** Always plan, whatever the size. */
     readonly plan?: boolean;
+    /** The permission policy of tool calls; absent: the built-in policy auto. */
+    readonly policy?: {
+      /** SHA-256 of the text. */
+      readonly hash: string;
+      /** Of the built-in policy, or of the file it was read from. */
+      readonly name: string;
+      /** The policy as it was when the run was started, one rule a line. */
+      readonly text: string;
+    };
     /** Price given by the user, as `IN,OUT` in dollars per million tokens. */
     readonly price?: string;
     /** Sandbox level asked for: auto, or off when the user typed it. */
@@ -1212,7 +1221,7 @@ export const eventVersions: Readonly<Record<EventType, string>> = {
   "run.answered": "1.0.0",
   "run.checkpointed": "1.0.0",
   "run.checks.completed": "1.0.0",
-  "run.created": "1.4.0",
+  "run.created": "1.5.0",
   "run.delivered": "1.0.0",
   "run.network.used": "1.0.0",
   "run.noted": "1.0.0",

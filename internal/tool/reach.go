@@ -1,0 +1,111 @@
+package tool
+
+import (
+	"encoding/json"
+	"os"
+	"path"
+	"slices"
+)
+
+// Reach is what a call would touch, as far as it can be told before it is made.
+type Reach struct {
+	// Paths in the workspace, clean: as they were named, and as links lead from
+	// there, when that is elsewhere. Those of kept outputs begin with OutputsDir.
+	Paths   []string
+	Command string   // a line of shell that it runs
+	Hosts   []string // HOST:PORT that it reaches
+	Vague   bool     // it may touch paths or hosts that are not listed
+}
+
+// Reacher is a tool that can tell what a call would touch. It only looks.
+type Reacher interface {
+	Reach(ws *Workspace, args json.RawMessage) Reach
+}
+
+// ReachOf tells what a call would touch. A tool that cannot tell is vague.
+func ReachOf(t Tool, ws *Workspace, args json.RawMessage) Reach {
+	if r, ok := t.(Reacher); ok {
+		return r.Reach(ws, args)
+	}
+	return Reach{Vague: true}
+}
+
+// Reach is that of built-in tools.
+func (b builtin[A]) Reach(ws *Workspace, raw json.RawMessage) Reach {
+	var args A
+	if json.Unmarshal(raw, &args) != nil {
+		return Reach{Vague: true} // and the call will fail
+	}
+	switch a := any(args).(type) {
+	case listArgs:
+		return ws.reach(a.Path)
+	case globArgs:
+		fixed, _, err := pattern(ws, a.Pattern)
+		if err != nil {
+			return Reach{Vague: true}
+		}
+		return ws.reach(path.Join(a.Path, fixed))
+	case grepArgs:
+		return ws.reach(a.Path)
+	case readArgs:
+		return ws.reach(a.Path)
+	case editArgs:
+		return ws.reach(a.Path)
+	case writeArgs:
+		return ws.reach(a.Path)
+	case patchArgs:
+		return ws.reachPatch(a.Patch)
+	case shellArgs:
+		return Reach{Command: a.Command}
+	}
+	return Reach{Vague: true}
+}
+
+func (ws *Workspace) reachPatch(patch string) Reach {
+	changes, err := parsePatch(patch)
+	if err != nil {
+		return Reach{Vague: true}
+	}
+	var named []string
+	for _, c := range changes {
+		if named = append(named, c.path); c.moveTo != "" {
+			named = append(named, c.moveTo)
+		}
+	}
+	return ws.reach(named...)
+}
+
+// reach resolves names as the tools for files do. Where that fails, what a tool
+// would touch is not known; it will fail too, unless something changes.
+func (ws *Workspace) reach(named ...string) Reach {
+	var r Reach
+	add := func(p string) {
+		if !slices.Contains(r.Paths, p) {
+			r.Paths = append(r.Paths, p)
+		}
+	}
+	for _, n := range named {
+		p, err := ws.at(n)
+		if err != nil {
+			add(path.Clean(unquoted(n)))
+			r.Vague = true
+			continue
+		}
+		real, err := Resolve(p.root, p.name)
+		r.Vague = r.Vague || err != nil
+		for _, name := range []string{p.name, real} {
+			switch {
+			case name == "":
+			case p.kept:
+				add(path.Join(OutputsDir, name))
+			default:
+				add(name)
+			}
+		}
+	}
+	return r
+}
+
+// Resolve follows the links of a path within root by their text. A path whose end
+// does not exist is resolved as far as it does; one that leads out is an error.
+func Resolve(root *os.Root, name string) (string, error) { return follow(root, name) }
