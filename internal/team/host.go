@@ -223,8 +223,11 @@ func (h host) runTool(s *workflow.StepContext, call agent.Call, p permit) (agent
 	start := time.Now()
 	if call.Denied != "" {
 		out.Result, out.Label = tool.Result{Status: tool.Denied, Text: call.Denied}, &mgx.Label{}
+		if h.r.canary().In(string(call.Args)) {
+			s.Emit(h.r.leaked(s.Scope(), call.Name+" called by the "+call.Role))
+		}
 	} else {
-		out.Label = new(labelOf(call.Tool.Spec()))
+		out.Label = new(labelOf(call.Tool.Spec()).Join(h.r.inFiles()))
 		ws := h.r.site.Files
 		ws.ReadOnly = h.readOnly || h.r.sealed()
 		ws.Step = s.Name()
@@ -232,6 +235,7 @@ func (h host) runTool(s *workflow.StepContext, call agent.Call, p permit) (agent
 		var err error
 		out.Result, err = h.confined(s, call, p, &ws)
 		emitNetwork(s, mgx.NetworkUsedData{CallID: call.ID}, out.Result.Visits)
+		out.Label = new(withHosts(*out.Label, out.Result.Visits))
 		if err != nil {
 			return out, err
 		}

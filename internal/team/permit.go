@@ -125,6 +125,7 @@ func (h host) Call(step string, call agent.Call) (agent.Outcome, error) {
 	}
 	if err == nil && out.Tree != "" {
 		h.r.tree = out.Tree
+		h.r.wrote(h.label(call.Conversation), labelIn(out.Outcome))
 	}
 	if err == nil && out.Unanswered != "" {
 		h.r.wentWithout(step, out.Unanswered)

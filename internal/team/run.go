@@ -10,6 +10,7 @@ import (
 
 	"mgx"
 	"mgx/internal/agent"
+	"mgx/internal/guard"
 	"mgx/internal/guard/policy"
 	"mgx/internal/tool"
 	"mgx/internal/workflow"
@@ -41,6 +42,10 @@ type run struct {
 	approvedPlan string          // hash of the plan that was approved last
 	currentPlan  string          // hash of the plan as it stands
 	replans      int             // plans that were changed after they were approved
+	files        mgx.Label       // of what was written into the files
+
+	known sync.Once
+	bird  guard.Canary
 
 	site *Site // only when steps really run
 }
@@ -170,9 +175,11 @@ func (r *run) agent(a cast) (*agent.Conversation, error) {
 	if err := r.briefed(a.name+"/brief", a.name, a.role, a.opening); err != nil {
 		return nil, err
 	}
+	marks := guard.NewMarker(r.prep.Secret, a.name)
 	return agent.New(host{c: r.c, r: r, readOnly: a.readOnly}, agent.Spec{
 		Role: a.role, Conversation: a.name, Model: r.in.Settings.Model,
-		System: role.Instructions, Opening: a.opening, Plan: a.plan, Accept: a.accept,
+		System: instructions(role, marks, r.canary()), Marks: marks, Refuse: r.refuse,
+		Opening: a.opening, Plan: a.plan, Accept: a.accept,
 		Tools: tools, Controls: controls, Forbidden: forbidden, Finish: a.finish,
 		MaxTurns: role.Turns, MaxOutput: min(maxOutput, r.prep.Limits.Output), Window: r.prep.Limits.Window,
 	}), nil
