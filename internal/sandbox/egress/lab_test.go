@@ -30,7 +30,7 @@ const patience = time.Minute
 // lab is a gate on a socket of this machine, with servers behind it and names
 // that lead to them.
 type lab struct {
-	t     *testing.T
+	t     testing.TB
 	list  *egress.List
 	gate  *egress.Gate
 	names *names
@@ -39,7 +39,7 @@ type lab struct {
 }
 
 // newLab allows rules, in which {tls} and {http} stand for the ports of servers.
-func newLab(t *testing.T, o egress.Options, rules ...string) *lab {
+func newLab(t testing.TB, o egress.Options, rules ...string) *lab {
 	t.Helper()
 	list, err := egress.NewList(rules...)
 	if err != nil {
@@ -69,7 +69,7 @@ type server struct {
 	accepted atomic.Int64
 }
 
-func newServer(t *testing.T, secure bool, h http.HandlerFunc) *server {
+func newServer(t testing.TB, secure bool, h http.HandlerFunc) *server {
 	t.Helper()
 	s := &server{Server: httptest.NewUnstartedServer(h)}
 	s.Listener = counting{s.Listener, &s.accepted}
@@ -182,7 +182,7 @@ type names struct {
 }
 
 // newNames answers 127.0.0.1 for everything.
-func newNames(t *testing.T) *names {
+func newNames(t testing.TB) *names {
 	t.Helper()
 	conn, err := net.ListenPacket("udp", "127.0.0.1:0")
 	if err != nil {
