@@ -75,11 +75,12 @@ var mayImport = map[string][]string{
 	"internal/blob":            {},
 	"internal/store":           {},
 	"internal/store/nats":      {"internal/store"},
-	"internal/store/storetest": {"internal/store"},
+	"internal/store/storetest": {"internal/store", "internal/secret"},
 	"internal/store/pgtest":    {},
 	"internal/telemetry":       {},
 	"internal/lazy":            {},
 	"internal/audit":           {},
+	"internal/secret":          {},
 
 	"internal/telemetry/observe": {},
 }

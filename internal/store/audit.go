@@ -168,3 +168,18 @@ func (s *Store) AuditCheckpoints(ctx context.Context, ws mgx.WorkspaceID) ([]mgx
 		return c, err
 	}, `SELECT workspace, size, note, created_at FROM audit_checkpoints WHERE workspace = $1 ORDER BY size`, string(ws))
 }
+
+// acting writes with f, and in the same transaction the acts that say so.
+func (s *Store) acting(ctx context.Context, acts []mgx.Event, f func(*tx) error) error {
+	c, err := s.normal(mgx.Change{Events: acts})
+	if err != nil {
+		return err
+	}
+	return s.writeChange(ctx, &c, func(t *tx) error {
+		if err := f(t); err != nil {
+			return err
+		}
+		t.events, err = collect(c.Events, t.append)
+		return err
+	})
+}

@@ -35,6 +35,8 @@ var backupTables = []backupTable{
 	{"gateway_keys", "id"},
 	{"audit_hashes", "workspace, idx"},
 	{"audit_checkpoints", "workspace, size"},
+	{"workspace_keys", "workspace, version"},
+	{"secrets", "workspace, name, version"},
 	{"consumers", "name"},
 	{"consumer_dead", "consumer, event"},
 }

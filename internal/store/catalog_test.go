@@ -94,7 +94,7 @@ func sqliteCatalog(t *testing.T, path string) map[string]bool {
 	defer db.Close()
 	facts := map[string]bool{}
 	rows(t, db, `SELECT m.name || ' ' || c.name || ' ' ||
-			CASE c.type WHEN 'INTEGER' THEN 'bigint' ELSE lower(c.type) END || CASE WHEN c."notnull" = 1 OR c.pk > 0 THEN ' not null' ELSE '' END
+			CASE c.type WHEN 'INTEGER' THEN 'bigint' WHEN 'BLOB' THEN 'bytea' ELSE lower(c.type) END || CASE WHEN c."notnull" = 1 OR c.pk > 0 THEN ' not null' ELSE '' END
 		FROM sqlite_schema m JOIN pragma_table_info(m.name) c WHERE m.type = 'table' AND m.name NOT LIKE 'sqlite_%'`, facts)
 	rows(t, db, `SELECT t || ' primary ' || group_concat(name, ',') FROM (SELECT m.name AS t, c.name AS name
 		FROM sqlite_schema m JOIN pragma_table_info(m.name) c WHERE m.type = 'table' AND c.pk > 0 ORDER BY m.name, c.pk) GROUP BY t`, facts)

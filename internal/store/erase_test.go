@@ -344,6 +344,7 @@ func TestEveryColumnIsErasedOrHoldsNoWords(t *testing.T) {
 		"webhook_secrets.webhook webhook_secrets.secret webhook_deliveries.webhook webhook_deliveries.event webhook_deliveries.type webhook_deliveries.stream webhook_deliveries.status " +
 		"webhook_attempts.webhook webhook_attempts.event " +
 		"gateway_keys.id gateway_keys.workspace gateway_keys.user_id gateway_keys.name gateway_keys.digest gateway_keys.models gateway_keys.period " +
+		"workspace_keys.workspace secrets.workspace secrets.name secrets.created_by " +
 		"audit_hashes.workspace audit_hashes.hash audit_checkpoints.workspace audit_checkpoints.note " +
 		"consumers.name consumers.owner consumers.event consumer_dead.consumer consumer_dead.event consumer_dead.workspace consumer_dead.type consumer_dead.stream"
 	known := strings.Fields(erased + " " + wordless)

@@ -127,6 +127,7 @@ func Run(t *testing.T, create func(testing.TB) Opener) {
 		"TwoHandles":            twoHandles,
 		"AuditTree":             auditTree,
 		"AuditSealed":           auditSealed,
+		"SecretsKept":           secretsKept,
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
