@@ -128,6 +128,9 @@ func withoutCredentials(address string) string {
 	return u.String()
 }
 
+// playing reports whether calls are answered from the tape.
+func (t *tape) playing() bool { return t != nil && t.player != nil }
+
 // client makes the calls of providers; nil: one for the network.
 func (t *tape) client() *http.Client {
 	switch {

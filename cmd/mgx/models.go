@@ -10,6 +10,7 @@ import (
 
 	"mgx"
 	"mgx/internal/llm"
+	"mgx/internal/llm/cassette"
 	"mgx/internal/llm/llmtest"
 	"mgx/internal/team"
 )
@@ -32,10 +33,14 @@ type models struct {
 	trouble   error      // why the file cannot be used
 	state     *llm.State // what all routers here share
 	auto      func() llm.Policy
+	keys      *keyholder // of secrets
 }
 
 func newModels(getenv func(string) string, t *tape) *models {
-	m := &models{getenv: getenv, tape: t}
+	m := &models{getenv: getenv, tape: t, keys: &keyholder{}}
+	if t.playing() {
+		m.keys.set(func(context.Context, string, string) (string, error) { return cassette.Placeholder, nil })
+	}
 	m.found, m.lookedFor = discover(getenv, t.client())
 	m.addFile()
 	m.addPrices()
@@ -56,7 +61,7 @@ func (m *models) addFile() {
 	m.file = &llm.File{}
 	if err == nil {
 		var own []found
-		if own, err = fromFile(file, path, mgx.DefaultWorkspace, m.getenv, m.tape.client()); err == nil {
+		if own, err = fromFile(file, path, mgx.DefaultWorkspace, m.getenv, m.keys, m.tape.client()); err == nil {
 			m.file = file
 			for _, f := range m.found {
 				if !isFound(f.Name(), own) {
@@ -140,6 +145,7 @@ func (m *models) choose(ctx context.Context, model string) (string, error) {
 func (m *models) prepare(id mgx.RunID, s mgx.RunSettings) error {
 	own := newModels(m.getenv, nil)
 	own.state = m.state
+	own.keys.set(m.keys.key)
 	if err := own.use(s); err != nil {
 		return err
 	}

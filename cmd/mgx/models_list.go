@@ -37,7 +37,11 @@ policies that --model takes by name. See docs/routing.md.`,
 
 // listModels asks every provider that was found what it serves.
 func (c *cli) listModels(ctx context.Context) error {
-	m := newModels(c.getenv, nil)
+	m, done, err := c.unlocked(ctx)
+	if err != nil {
+		return err
+	}
+	defer done()
 	if m.trouble != nil {
 		return m.trouble
 	}

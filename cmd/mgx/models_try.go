@@ -44,7 +44,11 @@ type tried struct {
 }
 
 func (c *cli) testModel(ctx context.Context, name string) error {
-	m := newModels(c.getenv, nil)
+	m, done, err := c.unlocked(ctx)
+	if err != nil {
+		return err
+	}
+	defer done()
 	asked, err := m.choose(ctx, name)
 	if err != nil {
 		return err

@@ -92,7 +92,7 @@ func keysArePrivate(f *llm.File, path string, private bool) error {
 }
 
 // fromFile makes the providers that the file names for a workspace.
-func fromFile(f *llm.File, path string, ws mgx.WorkspaceID, getenv func(string) string, client *http.Client) (all []found, err error) {
+func fromFile(f *llm.File, path string, ws mgx.WorkspaceID, getenv func(string) string, keys *keyholder, client *http.Client) (all []found, err error) {
 	part := f.For(ws)
 	for name, p := range part.Providers {
 		key, setting, err := keyOf(name, p, path, getenv)
@@ -100,7 +100,19 @@ func fromFile(f *llm.File, path string, ws mgx.WorkspaceID, getenv func(string) 
 			return nil, err
 		}
 		o := llm.Connection{Name: name, BaseURL: p.BaseURL, APIKey: key, KeySetting: setting, Client: client, Headers: p.Headers}
-		all = append(all, found{Provider: dial(p, o), From: path, Local: p.Local, Default: p.Default})
+		one := found{From: path, Local: p.Local, Default: p.Default}
+		if p.KeySecret == "" {
+			one.Provider = dial(p, o)
+		} else {
+			one.Provider = &locked{name: name, dial: func(ctx context.Context) (llm.Provider, error) {
+				own := o
+				own.KeySetting = "the secret " + p.KeySecret
+				var err error
+				own.APIKey, err = keys.key(ctx, p.KeySecret, "provider "+name)
+				return dial(p, own), err
+			}}
+		}
+		all = append(all, one)
 	}
 	slices.SortFunc(all, func(a, b found) int { return strings.Compare(a.Name(), b.Name()) })
 	return all, nil

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"io"
@@ -41,6 +42,8 @@ type node struct {
 	meters *meters
 	least  sandbox.Level    // below it nothing runs
 	seen   *observe.Process // nil: nothing that is measured leaves the process
+
+	ringPath string // the file of the key ring of the secrets
 }
 
 // openAny opens a node for a command that may call whatever model a run names.
@@ -106,6 +109,10 @@ func (c *cli) open(ctx context.Context, m *models) (*node, error) {
 	n.app = &app.App{
 		Workspace: mgx.DefaultWorkspace, Actor: "user_local", Store: n.store, Engine: n.engine,
 		CopyFiles: func(from, to mgx.RunID) error { return git.CopyRun(n.runDir(from), n.runDir(to)) },
+	}
+	n.ringPath = cmp.Or(c.cfg.SecretsKeys, filepath.Join(n.data, ringFile))
+	if !m.tape.playing() {
+		m.keys.set(n.useSecret)
 	}
 	return n, nil
 }

@@ -29,6 +29,7 @@ type Config struct {
 	WebhookAllow []netip.Prefix // addresses that webhooks may reach although they are not public
 
 	AuditCheckpoints string // file in a second place; "": none
+	SecretsKeys      string // file of the key ring; "": in the data directory
 	LogFormat        string // text, json
 	LogLevel         slog.Level
 

@@ -125,6 +125,17 @@ var settings = []setting{
 		always(""), setWebhookAllow, showWebhookAllow,
 	},
 	{
+		"secrets-keys", "file of the key ring that opens the secrets, see docs/secrets.md; empty: secrets.keys in the data directory",
+		always(""),
+		func(c *Config, v string, from origin) (err error) {
+			if c.SecretsKeys = ""; v != "" {
+				c.SecretsKeys, err = from.path(v)
+			}
+			return err
+		},
+		func(c *Config) string { return c.SecretsKeys },
+	},
+	{
 		"audit-checkpoints", "file to which mgx serve also adds each checkpoint of the audit log, on another machine at best, see docs/audit.md; empty: none",
 		always(""),
 		func(c *Config, v string, from origin) (err error) {

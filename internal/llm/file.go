@@ -32,7 +32,7 @@ type FilePart struct {
 	Limits    *FileLimits             `json:"limits"` // of all calls of the workspace, or of each
 }
 
-// FileProvider is an endpoint. Exactly one of the three ways to a key may be
+// FileProvider is an endpoint. At most one of the four ways to a key may be
 // given, or none for servers that need none.
 type FileProvider struct {
 	Dialect    string            `json:"dialect"` // openai, responses, anthropic, gemini, azure
@@ -41,6 +41,7 @@ type FileProvider struct {
 	Key        string            `json:"key"`         // itself: only in a file that nobody else can read
 	KeyEnv     string            `json:"key_env"`     // the variable that holds it
 	KeyFile    string            `json:"key_file"`    // the file that holds it
+	KeySecret  string            `json:"key_secret"`  // the secret that it is, see docs/secrets.md
 	Headers    map[string]string `json:"headers"`
 	Local      bool              `json:"local"` // on one's own machines: it costs nothing
 	Default    string            `json:"default_model"`
@@ -207,7 +208,7 @@ func checkLimits(at string, l Limits) error {
 func (p FileProvider) check(at, name string) error {
 	u, err := url.Parse(p.BaseURL)
 	keys := 0
-	for _, k := range []string{p.Key, p.KeyEnv, p.KeyFile} {
+	for _, k := range []string{p.Key, p.KeyEnv, p.KeyFile, p.KeySecret} {
 		if k != "" {
 			keys++
 		}
@@ -222,9 +223,9 @@ func (p FileProvider) check(at, name string) error {
 	case p.BaseURL != "" && (err != nil || u.Host == "" || (u.Scheme != "https" && u.Scheme != "http")):
 		return wrong(at+".base_url", "it must be an address that begins with https:// or http://")
 	case u != nil && u.User != nil:
-		return wrong(at+".base_url", "it must hold no user and password; give the key by key_env or key_file")
+		return wrong(at+".base_url", "it must hold no user and password; give the key by key_secret, key_env or key_file")
 	case keys > 1:
-		return wrong(at, "give one of key_env, key_file and key")
+		return wrong(at, "give one of key_secret, key_env, key_file and key")
 	case p.APIVersion != "" && p.Dialect != "azure":
 		return wrong(at+".api_version", "only azure has one")
 	}

@@ -1,0 +1,91 @@
+package main
+
+import (
+	"context"
+	"iter"
+	"sync"
+
+	"mgx"
+	"mgx/internal/llm"
+)
+
+// keyholder hands out the values of secrets once the data is open: models are found
+// before that.
+type keyholder struct {
+	mu  sync.Mutex
+	use func(ctx context.Context, name, purpose string) (string, error)
+}
+
+func (k *keyholder) set(use func(ctx context.Context, name, purpose string) (string, error)) {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	k.use = use
+}
+
+func (k *keyholder) key(ctx context.Context, name, purpose string) (string, error) {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	if k.use == nil {
+		return "", mgx.Errorf(mgx.KindConfig, "no_key", "%s needs the secret %s, and the data that holds it is not open", purpose, name)
+	}
+	return k.use(ctx, name, purpose)
+}
+
+// locked is a provider whose key is a secret. The secret is read for the first
+// call, so that who calls nothing opens nothing.
+type locked struct {
+	name string
+	dial func(context.Context) (llm.Provider, error)
+
+	mu   sync.Mutex
+	open llm.Provider
+}
+
+func (l *locked) Name() string { return l.name }
+
+func (l *locked) provider(ctx context.Context) (llm.Provider, error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.open != nil {
+		return l.open, nil
+	}
+	p, err := l.dial(ctx)
+	if err == nil {
+		l.open = p
+	}
+	return p, err
+}
+
+// Stream unlocks the provider and makes the call.
+func (l *locked) Stream(ctx context.Context, req *llm.Request) iter.Seq2[llm.Chunk, error] {
+	p, err := l.provider(ctx)
+	if err != nil {
+		return func(yield func(llm.Chunk, error) bool) { yield(llm.Chunk{}, err) }
+	}
+	return p.Stream(ctx, req)
+}
+
+// Models unlocks the provider and asks what it serves.
+func (l *locked) Models(ctx context.Context) ([]llm.ModelInfo, error) {
+	p, err := l.provider(ctx)
+	if err != nil {
+		return nil, err
+	}
+	return p.Models(ctx)
+}
+
+// unlocked finds the models for a command that calls them without a node. The data
+// is opened only where the key of one is a secret.
+func (c *cli) unlocked(ctx context.Context) (m *models, done func(), err error) {
+	m = newModels(c.getenv, nil)
+	for _, f := range m.found {
+		if _, ok := f.Provider.(*locked); ok {
+			n, err := c.open(ctx, m)
+			if err != nil {
+				return nil, nil, err
+			}
+			return m, func() { n.close() }, nil
+		}
+	}
+	return m, func() {}, nil
+}

@@ -1,0 +1,285 @@
+package main
+
+import (
+	"bytes"
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"strings"
+
+	"github.com/spf13/cobra"
+	"golang.org/x/term"
+
+	"mgx"
+	secrets "mgx/internal/secret"
+	"mgx/internal/ui"
+)
+
+// ringFile keeps the key ring of the secrets, unless the setting secrets-keys names
+// another. It is in no backup.
+const ringFile = "secrets.keys"
+
+func (c *cli) secretsCommand() *cobra.Command {
+	list := func(cmd *cobra.Command, _ []string) error { return c.withNode(cmd.Context(), c.listSecrets) }
+	cmd := &cobra.Command{
+		Use:   "secrets",
+		Short: "Keep keys of providers and other secrets sealed, and use them by name",
+		Long: `Lists the secrets, without their values. A secret is sealed with the key of its workspace,
+and that key with the key ring, which is not in the database. The file of models refers
+to secrets by name ("key_secret": "NAME"). Each use is in the audit log, with what for:
+mgx audit --action secret.use. See docs/secrets.md.`,
+		Example: `  mgx secrets set openai < key.txt
+  mgx audit --action 'secret.*'`,
+		Args: noArgs,
+		RunE: list,
+	}
+	cmd.PersistentFlags().String("secrets-keys", "", "`file` of the key ring (default: secrets.keys in the data directory)")
+	cmd.AddCommand(
+		&cobra.Command{Use: "list", Short: "The same as mgx secrets", Args: noArgs, RunE: list},
+		c.secretSetCommand(), c.secretRemoveCommand(), c.secretsRotateCommand(), c.secretsRekeyCommand(),
+	)
+	return cmd
+}
+
+// vault is that of the default workspace.
+func (n *node) vault(make bool) (secrets.Vault, error) {
+	v := secrets.Vault{Store: n.store, Workspace: mgx.DefaultWorkspace, Actor: mgx.UserID(n.app.Actor), From: "cli"}
+	ring, err := n.ring(make)
+	v.Ring = ring
+	return v, err
+}
+
+// ring reads the key ring, and makes one when there is none and nothing is sealed.
+func (n *node) ring(make bool) (*secrets.Ring, error) {
+	text, err := os.ReadFile(n.ringPath)
+	if err == nil {
+		return parseRing(n.ringPath, text)
+	}
+	if !errors.Is(err, fs.ErrNotExist) {
+		return nil, ringError(n.ringPath, err)
+	}
+	sealed, err := n.store.KeyedWorkspaces(context.Background())
+	if err != nil {
+		return nil, err
+	}
+	if len(sealed) > 0 || !make {
+		return nil, mgx.Errorf(mgx.KindConfig, "no_key_ring", "the key ring of the secrets, %s, is missing; put it back from where you keep it, or name it with --secrets-keys", n.ringPath)
+	}
+	ring, err := secrets.NewRing()
+	if err != nil {
+		return nil, err
+	}
+	if err := saveRing(n.ringPath, ring, os.Link); err != nil && !errors.Is(err, fs.ErrExist) {
+		return nil, ringError(n.ringPath, err)
+	}
+	if text, err = os.ReadFile(n.ringPath); err != nil { // another process may have been first
+		return nil, ringError(n.ringPath, err)
+	}
+	return parseRing(n.ringPath, text)
+}
+
+func parseRing(path string, text []byte) (*secrets.Ring, error) {
+	info, err := os.Stat(path)
+	if err == nil && info.Mode().Perm()&0o077 != 0 {
+		return nil, mgx.Errorf(mgx.KindConfig, "secret_readable", "others can read the key ring %s; chmod 600 %s, and if anyone may have read it: mgx secrets rekey", path, path)
+	}
+	return secrets.ParseRing(text)
+}
+
+// saveRing writes the ring beside its place and puts it there by place.
+func saveRing(path string, ring *secrets.Ring, place func(from, to string) error) error {
+	text, err := ring.Text()
+	if err != nil {
+		return err
+	}
+	f, err := os.CreateTemp(filepath.Dir(path), "."+filepath.Base(path)+"-*") // 0600
+	if err != nil {
+		return err
+	}
+	defer os.Remove(f.Name())
+	_, err = f.Write(text)
+	if err = errors.Join(err, f.Sync(), f.Close()); err != nil {
+		return err
+	}
+	return place(f.Name(), path)
+}
+
+func ringError(path string, err error) error {
+	return mgx.Errorf(mgx.KindConfig, "no_key_ring", "the key ring of the secrets, %s, cannot be used: %w", path, err)
+}
+
+// useSecret hands out the value of a secret, which from then on is hidden wherever
+// this process writes.
+func (n *node) useSecret(ctx context.Context, name, purpose string) (string, error) {
+	v, err := n.vault(false)
+	if err != nil {
+		return "", err
+	}
+	value, err := v.Use(ctx, name, purpose)
+	if mgx.IsCode(err, mgx.CodeNotFound) {
+		return "", mgx.Errorf(mgx.KindConfig, "no_key", "%s needs the secret %s, and there is none; keep it: mgx secrets set %s", purpose, name, name)
+	}
+	if err == nil {
+		n.redact.Add(value)
+	}
+	return value, err
+}
+
+func (c *cli) listSecrets(ctx context.Context, n *node) error {
+	all, err := secrets.Vault{Store: n.store, Workspace: mgx.DefaultWorkspace}.List(ctx)
+	if err != nil {
+		return err
+	}
+	if c.json {
+		return printJSON(c, all...)
+	}
+	if len(all) == 0 {
+		fmt.Fprintln(c.err, "No secrets yet. Keep one with: mgx secrets set NAME < FILE")
+	}
+	for _, s := range all {
+		c.printf("%-40s  version %d  set %s by %s\n", s.Name, s.Version, ui.Ago(s.CreatedAt, mgx.Now()), ui.Text(string(s.CreatedBy)))
+	}
+	return nil
+}
+
+func (c *cli) secretSetCommand() *cobra.Command {
+	return &cobra.Command{
+		Use:   "set NAME",
+		Short: "Keep a secret, read from standard input",
+		Long: `Reads a value from standard input, never from the command line, where others could see
+it; on a terminal it asks, and shows nothing. One line end at the end is not part of it.
+What used the secret before uses the new value from its next start on.`,
+		Args: oneArg("the name of the secret"),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			if err := mgx.CheckSecretName(args[0]); err != nil {
+				return err
+			}
+			value, err := c.readSecret(args[0])
+			if err != nil {
+				return err
+			}
+			return c.withNode(cmd.Context(), func(ctx context.Context, n *node) error {
+				v, err := n.vault(true)
+				if err != nil {
+					return err
+				}
+				n.redact.Add(value)
+				s, err := v.Set(ctx, args[0], value)
+				if err != nil {
+					return err
+				}
+				if c.json {
+					return printJSON(c, s)
+				}
+				fmt.Fprintf(c.err, "Kept %s, version %d.\n", s.Name, s.Version)
+				return nil
+			})
+		},
+	}
+}
+
+// readSecret reads a value that nobody is to see.
+func (c *cli) readSecret(name string) (string, error) {
+	if f, ok := c.in.(*os.File); ok && term.IsTerminal(int(f.Fd())) {
+		fmt.Fprintf(c.err, "Value of %s (it is not shown): ", name)
+		value, err := term.ReadPassword(int(f.Fd()))
+		fmt.Fprintln(c.err)
+		return string(value), err
+	}
+	value, err := io.ReadAll(io.LimitReader(c.in, mgx.MaxSecret+3))
+	if err != nil {
+		return "", usage("no_value", "the value cannot be read from standard input: %v", err)
+	}
+	value = bytes.TrimSuffix(bytes.TrimSuffix(value, []byte("\n")), []byte("\r"))
+	return string(value), nil
+}
+
+func (c *cli) secretRemoveCommand() *cobra.Command {
+	return &cobra.Command{
+		Use:   "remove NAME",
+		Short: "Forget a secret, in all its versions",
+		Args:  oneArg("the name of the secret"),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			return c.withNode(cmd.Context(), func(ctx context.Context, n *node) error {
+				v, err := n.vault(false)
+				if err != nil {
+					return err
+				}
+				return v.Remove(ctx, args[0])
+			})
+		},
+	}
+}
+
+func (c *cli) secretsRotateCommand() *cobra.Command {
+	return &cobra.Command{
+		Use:   "rotate",
+		Short: "Give the workspace a new key, and seal every secret anew",
+		Args:  noArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			return c.withNode(cmd.Context(), func(ctx context.Context, n *node) error {
+				v, err := n.vault(true)
+				if err != nil {
+					return err
+				}
+				if err := v.Rotate(ctx); err != nil {
+					return err
+				}
+				fmt.Fprintln(c.err, "Every secret is sealed with a new key.")
+				return nil
+			})
+		},
+	}
+}
+
+func (c *cli) secretsRekeyCommand() *cobra.Command {
+	return &cobra.Command{
+		Use:   "rekey",
+		Short: "Give the key ring a new key, which alone opens the keys of the workspaces",
+		Long: `Adds a key to the key ring, wraps the keys of all workspaces with it, and takes the others
+out of the ring. Interrupted, it is done again. Other machines on the same database need
+the new file; earlier backups of the database need the earlier one.`,
+		Args: noArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error { return c.withNode(cmd.Context(), c.rekey) },
+	}
+}
+
+func (c *cli) rekey(ctx context.Context, n *node) error {
+	v, err := n.vault(true)
+	if err != nil {
+		return err
+	}
+	if v.Ring, err = v.Ring.Renewed(); err != nil {
+		return err
+	}
+	if err := saveRing(n.ringPath, v.Ring, os.Rename); err != nil { // with both keys, before anything needs the new one
+		return ringError(n.ringPath, err)
+	}
+	all, err := n.store.KeyedWorkspaces(ctx)
+	if err != nil {
+		return err
+	}
+	for _, v.Workspace = range all {
+		if err := v.Rewrap(ctx); err != nil {
+			return err
+		}
+	}
+	newest, err := v.Ring.Newest()
+	if err != nil {
+		return err
+	}
+	if err := saveRing(n.ringPath, newest, os.Rename); err != nil {
+		return ringError(n.ringPath, err)
+	}
+	names := make([]string, len(all))
+	for i, ws := range all {
+		names[i] = string(ws)
+	}
+	fmt.Fprintf(c.err, "%s has a new key, and only that. Rewrapped: %s.\n", n.ringPath, cmp.Or(strings.Join(names, ", "), "nothing yet"))
+	return nil
+}
