@@ -55,9 +55,9 @@ Start with: mgx demo`,
 	root.CompletionOptions.HiddenDefaultCmd = true
 	root.AddCommand(
 		c.demoCommand(), c.runCommand(), c.resumeCommand(), c.cancelCommand(), c.approveCommand(),
-		c.serveCommand(), c.webhooksCommand(), c.keysCommand(), c.consumersCommand(),
+		c.serveCommand(), c.webhooksCommand(), c.keysCommand(), c.secretsCommand(), c.consumersCommand(),
 		c.runsCommand(), c.showCommand(), c.diffCommand(), c.eventsCommand(), c.replayCommand(), c.forkCommand(),
-		c.auditCommand(), c.secretsCommand(), c.backupCommand(), c.restoreCommand(), c.verifyCommand(), c.retainCommand(), c.eraseCommand(), c.exportCommand(),
+		c.auditCommand(), c.backupCommand(), c.restoreCommand(), c.verifyCommand(), c.retainCommand(), c.eraseCommand(), c.exportCommand(),
 		c.budgetCommand(), c.usageCommand(), c.sandboxCommand(), c.doctorCommand(), c.configCommand(), c.modelsCommand(), c.versionCommand(),
 	)
 	return root
