@@ -75,6 +75,8 @@ type Limits struct {
 	OpenFiles int
 	CPU       time.Duration // per process
 	Tmp       int64         // bytes in /tmp and the home directory
+	Disk      int64         // bytes in the workspace and the box's state together
+	Files     int64         // files there, directories included
 }
 
 // Spec describes a box.
@@ -119,6 +121,10 @@ type Limit string
 const (
 	LimitMemory    Limit = "memory"    // the kernel killed some of its processes
 	LimitProcesses Limit = "processes" // the kernel refused to start more
+	LimitCPU       Limit = "cpu"       // a process had its time, and was killed
+	LimitFileSize  Limit = "file_size" // a process wrote a file too large, and was killed
+	LimitDisk      Limit = "disk"      // there was too much in the workspace, and all was killed
+	LimitFiles     Limit = "files"     // there were too many files in it, and all was killed
 )
 
 // Box confines commands. Its methods may be called from several goroutines.

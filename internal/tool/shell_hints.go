@@ -84,6 +84,10 @@ func refusedHints(visits []sandbox.Visit) (hints []string) {
 var limitHints = map[sandbox.Limit]string{
 	sandbox.LimitMemory:    "The memory limit was reached: the system killed one or more of the command's processes. It is not the result of a test. Do less at once (fewer parallel jobs, one package).",
 	sandbox.LimitProcesses: "The limit on processes was reached: the system refused to start more. It is not the result of a test. Do less at once (fewer parallel jobs).",
+	sandbox.LimitCPU:       "The limit on processor time was reached: a process was stopped. It is not the result of a test. Look for a loop without end, or do less at once.",
+	sandbox.LimitFileSize:  "The limit on the size of a file was reached: the process that wrote it was stopped. Write less, or into several files.",
+	sandbox.LimitDisk:      "The limit on disk space was reached: the workspace holds too much, and the command was stopped if it still ran. Delete what is not needed (du -xsh * shows what is large) before anything else.",
+	sandbox.LimitFiles:     "The limit on the number of files was reached: the workspace holds too many, and the command was stopped if it still ran. Delete what is not needed before anything else.",
 }
 
 var (

@@ -17,6 +17,7 @@ import (
 	"mgx/internal/sandbox"
 	"mgx/internal/sandbox/internal/boxinit"
 	"mgx/internal/sandbox/internal/cgroup"
+	"mgx/internal/sandbox/internal/disk"
 	"mgx/internal/sandbox/internal/landlock"
 	"mgx/internal/sandbox/internal/shell"
 	"mgx/internal/sandbox/internal/stdio"
@@ -31,6 +32,7 @@ type box struct {
 	base      plan
 	limits    sandbox.Limits
 	groups    *cgroup.Place // nil: processes cannot be bounded together
+	quota     *disk.Quota   // of the workspace and the state
 	noOverlay bool          // the machine cannot, where this box keeps its state
 	overlays  chan struct{} // held by the command that has the overlays mounted
 }
@@ -63,12 +65,12 @@ func (b *box) Run(ctx context.Context, cmd sandbox.Command) (sandbox.Result, err
 			return sandbox.Result{}, stopped(ctx)
 		}
 	}
-	return run(ctx, p, cmd, b.groups, b.gate(cmd))
+	return run(ctx, p, cmd, b.groups, b.quota, b.gate(cmd))
 }
 
 // run starts an init for the plan and waits until it, and with it everything in
 // its namespaces, is dead.
-func run(ctx context.Context, p plan, cmd sandbox.Command, groups *cgroup.Place, gate sandbox.Gate) (sandbox.Result, error) {
+func run(ctx context.Context, p plan, cmd sandbox.Command, groups *cgroup.Place, quota *disk.Quota, gate sandbox.Gate) (sandbox.Result, error) {
 	if ctx.Err() != nil {
 		return sandbox.Result{}, stopped(ctx)
 	}
@@ -98,6 +100,7 @@ func run(ctx context.Context, p plan, cmd sandbox.Command, groups *cgroup.Place,
 	p.complete(len(group.files()))
 
 	ended := in.watch(ctx, cmd.Timeout)
+	full := quota.Watch(in.kill)
 	failed := in.instruct(p)
 	if failed == nil {
 		if failed = door.open(); failed != nil {
@@ -107,11 +110,15 @@ func run(ctx context.Context, p plan, cmd sandbox.Command, groups *cgroup.Place,
 	code, waitErr := in.wait()
 	visits := door.close()
 	why := ended()
+	over := full()
 	if code != shell.Killed+int(unix.SIGKILL) && !(in.lite && failed != nil) {
 		why = byItself // the kill came too late
 	}
+	if over != disk.Nothing && code == shell.Killed+int(unix.SIGKILL) {
+		failed = nil // it was stopped before its command was started
+	}
 	stuck := streams.Wait(drainGrace)
-	result := sandbox.Result{ExitCode: code, TimedOut: why == byDeadline, Limit: group.reached(), Duration: time.Since(begin), Visits: visits}
+	result := sandbox.Result{ExitCode: code, TimedOut: why == byDeadline, Limit: reached(group, over, code), Duration: time.Since(begin), Visits: visits}
 	switch {
 	case why == byContext:
 		return result, stopped(ctx)
@@ -156,15 +163,26 @@ func (b *bounds) files() []*os.File {
 	return b.entries
 }
 
-func (b *bounds) reached() sandbox.Limit {
-	if b == nil {
-		return ""
+// reached names the limit that a command came to, by what the kernel counted, what
+// there is in its workspace, or the signal that ended it.
+func reached(b *bounds, over disk.Over, code int) sandbox.Limit {
+	var outOfMemory, tooMany bool
+	if b != nil {
+		outOfMemory, tooMany = b.Reached()
 	}
-	switch outOfMemory, tooMany := b.Reached(); {
+	switch {
+	case over == disk.Bytes:
+		return sandbox.LimitDisk
+	case over == disk.Files:
+		return sandbox.LimitFiles
 	case outOfMemory:
 		return sandbox.LimitMemory
 	case tooMany:
 		return sandbox.LimitProcesses
+	case code == shell.Killed+int(unix.SIGXCPU):
+		return sandbox.LimitCPU
+	case code == shell.Killed+int(unix.SIGXFSZ):
+		return sandbox.LimitFileSize
 	}
 	return ""
 }

@@ -24,5 +24,6 @@
 // them, so that Landlock is what keeps files apart, the filter what keeps the
 // network away, and the init what kills the rest of a command.
 //
-// What no level does is bound the disk used in the workspace.
+// What the kernel does not bound, the disk used in the workspace, package disk
+// watches.
 package native

@@ -16,6 +16,7 @@ import (
 	"mgx/internal/sandbox"
 	"mgx/internal/sandbox/internal/boxinit"
 	"mgx/internal/sandbox/internal/cgroup"
+	"mgx/internal/sandbox/internal/disk"
 )
 
 // Default limits of one command. Addresses have none: the race detector, the JVM
@@ -28,6 +29,8 @@ var defaults = sandbox.Limits{
 	OpenFiles: 8192,
 	CPU:       time.Hour,
 	Tmp:       2 << 30,
+	Disk:      32 << 30,
+	Files:     4_000_000,
 }
 
 type driver struct {
@@ -70,7 +73,11 @@ func (d *driver) box(spec sandbox.Spec) (*box, error) {
 		return nil, mgx.Errorf(mgx.KindUsage, "bad_workspace", "the workspace %q of a sandbox must be an existing directory with an absolute path", spec.Work)
 	}
 	groups, _ := d.groups()
-	return &box{spec: spec, base: d.system(), limits: orDefault(spec.Limits), groups: groups, overlays: make(chan struct{}, 1)}, nil
+	limits := orDefault(spec.Limits)
+	return &box{
+		spec: spec, base: d.system(), limits: limits, groups: groups, quota: quota(spec, limits),
+		overlays: make(chan struct{}, 1),
+	}, nil
 }
 
 // try runs true in a box.
@@ -85,12 +92,24 @@ func (d *driver) try(ctx context.Context) error {
 // bare is a box with nothing of anybody's in it; its commands are read-only. It
 // makes no directory, which would stay when this process is killed.
 func (d *driver) bare() (*box, error) {
-	return d.box(sandbox.Spec{ID: "probe", Work: os.TempDir()})
+	b, err := d.box(sandbox.Spec{ID: "probe", Work: os.TempDir()})
+	if err == nil {
+		b.quota = nil // what others keep there is no matter of ours
+	}
+	return b, err
 }
 
 func (b *box) try(ctx context.Context) error {
 	_, err := b.Run(ctx, sandbox.Command{Args: []string{"true"}, Timeout: 10 * time.Second, ReadOnly: true})
 	return err
+}
+
+func quota(spec sandbox.Spec, l sandbox.Limits) *disk.Quota {
+	dirs := []string{spec.Work}
+	if spec.State != "" {
+		dirs = append(dirs, spec.State)
+	}
+	return disk.New(disk.Use{Bytes: l.Disk, Files: l.Files}, dirs...)
 }
 
 func orDefault(l sandbox.Limits) sandbox.Limits {
@@ -111,6 +130,8 @@ func orDefault(l sandbox.Limits) sandbox.Limits {
 	fillInt(&l.OpenFiles, defaults.OpenFiles)
 	fill((*int64)(&l.CPU), int64(defaults.CPU))
 	fill(&l.Tmp, defaults.Tmp)
+	fill(&l.Disk, defaults.Disk)
+	fill(&l.Files, defaults.Files)
 	return l
 }
 

@@ -17,6 +17,7 @@ import (
 	"mgx/internal/sandbox"
 	"mgx/internal/sandbox/internal/boxinit"
 	"mgx/internal/sandbox/internal/cgroup"
+	"mgx/internal/sandbox/internal/disk"
 	"mgx/internal/sandbox/internal/landlock"
 	"mgx/internal/sandbox/internal/seccomp"
 	"mgx/internal/sandbox/view"
@@ -110,6 +111,7 @@ func (d *lite) Open(_ context.Context, spec sandbox.Spec) (sandbox.Box, error) {
 	}
 	groups, _ := d.groups()
 	b := &liteBox{spec: spec, dir: dir, walls: w, limits: orDefault(spec.Limits), groups: groups}
+	b.quota = quota(spec, b.limits)
 	b.view = view.New(spec.Work, filepath.Join(dir, "home"), filepath.Join(dir, "tmp"))
 	for _, sub := range []string{b.view.Home, b.view.Tmp} {
 		err = errors.Join(err, os.Mkdir(sub, 0o700))
@@ -131,6 +133,7 @@ type liteBox struct {
 	walls  walls
 	limits sandbox.Limits
 	groups *cgroup.Place
+	quota  *disk.Quota
 }
 
 func (b *liteBox) Path(guest string) string { return b.view.Path(guest) }
@@ -185,7 +188,7 @@ func (b *liteBox) Run(ctx context.Context, cmd sandbox.Command) (sandbox.Result,
 		Lite:  true,
 		Rules: b.rules(merge(b.mounts, mounts), cmd.ReadOnly),
 	}}
-	return run(ctx, p, cmd, b.groups, nil)
+	return run(ctx, p, cmd, b.groups, b.quota, nil)
 }
 
 // shownEtc are files of the host that a box with mounts has of its own.

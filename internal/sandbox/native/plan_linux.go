@@ -6,6 +6,7 @@ import (
 	"net/netip"
 	"slices"
 	"sync"
+	"time"
 	"unsafe"
 
 	"golang.org/x/sys/unix"
@@ -91,18 +92,24 @@ func (p *plan) hasOverlay() bool {
 	return slices.ContainsFunc(p.Mounts, func(m mount) bool { return m.Kind == boxinit.Overlay })
 }
 
+// xcpuGrace is how many seconds lie between SIGXCPU, which says what is wrong, and
+// SIGKILL.
+const xcpuGrace = 2
+
 // rlimits translates limits; those not set are left to the system.
 func rlimits(l sandbox.Limits) []boxinit.Limit {
 	list := []boxinit.Limit{{Resource: unix.RLIMIT_CORE}}
 	add := func(resource int, n int64) {
 		if n > 0 {
-			list = append(list, boxinit.Limit{Resource: int64(resource), Value: n})
+			list = append(list, boxinit.Limit{Resource: int64(resource), Soft: n, Hard: n})
 		}
 	}
 	add(unix.RLIMIT_AS, l.Addresses)
 	add(unix.RLIMIT_NPROC, int64(l.Processes))
 	add(unix.RLIMIT_FSIZE, l.FileSize)
 	add(unix.RLIMIT_NOFILE, int64(l.OpenFiles))
-	add(unix.RLIMIT_CPU, int64((l.CPU+999_999_999)/1_000_000_000))
+	if add(unix.RLIMIT_CPU, int64((l.CPU+time.Second-1)/time.Second)); l.CPU > 0 {
+		list[len(list)-1].Hard += xcpuGrace
+	}
 	return list
 }

@@ -58,6 +58,8 @@ var wallTests = []wallTest{
 	{"processes are a limit with a name", processesNamed},
 	{"processor time", processorTime},
 	{"output flood", flood},
+	{"space in the workspace", workspaceSpace},
+	{"files in the workspace", workspaceFiles},
 }
 
 func guestPaths(t *testing.T, d sandbox.Driver) {
@@ -278,7 +280,9 @@ func fileSize(t *testing.T, d sandbox.Driver) {
 	info, err := os.Stat(filepath.Join(w.work, "big"))
 	must(t, err)
 	equal(t, "size", info.Size(), 1<<20)
-	equal(t, "killed by", w.sh("head -c 4000000 /dev/zero >other").ExitCode, 128+int(unix.SIGXFSZ))
+	o := w.sh("head -c 4000000 /dev/zero >other")
+	equal(t, "killed by", o.ExitCode, 128+int(unix.SIGXFSZ))
+	equal(t, "limit", o.Limit, sandbox.LimitFileSize)
 }
 
 func tmpSpace(t *testing.T, d sandbox.Driver) {
@@ -378,9 +382,8 @@ func processesNamed(t *testing.T, d sandbox.Driver) {
 func processorTime(t *testing.T, d sandbox.Driver) {
 	w := open(t, d, func(w *world) { w.spec.Limits.CPU = time.Second })
 	o := w.sh("while :; do :; done")
-	if o.ExitCode != 128+int(unix.SIGXCPU) && o.ExitCode != 137 {
-		t.Errorf("exit code %d", o.ExitCode)
-	}
+	equal(t, "exit code", o.ExitCode, 128+int(unix.SIGXCPU))
+	equal(t, "limit", o.Limit, sandbox.LimitCPU)
 	inTime(t, o)
 }
 
@@ -410,4 +413,44 @@ func flood(t *testing.T, d sandbox.Driver) {
 	if grown := int64(now.HeapSys) - int64(before.HeapSys); most > 1<<20 || grown > 32<<20 {
 		t.Errorf("%d bytes at once; the heap grew by %d", most, grown)
 	}
+}
+
+// workspaceSpace fills one workspace while a neighbour works in another.
+func workspaceSpace(t *testing.T, d sandbox.Driver) {
+	filled(t, d, sandbox.LimitDisk, func(l *sandbox.Limits) { l.Disk = 32 << 20 },
+		"i=0; while :; do i=$((i+1)); head -c 1000000 /dev/zero >made$i; done")
+}
+
+func workspaceFiles(t *testing.T, d sandbox.Driver) {
+	filled(t, d, sandbox.LimitFiles, func(l *sandbox.Limits) { l.Files = 2000 },
+		"i=0; while :; do i=$((i+1)); : >made$i; done")
+}
+
+// filled runs a script that would fill its workspace for ever. It is stopped, and
+// told why; then a command that tidies up can run, and all is as before. In the
+// other box nothing is noticed.
+func filled(t *testing.T, d sandbox.Driver, limit sandbox.Limit, set func(*sandbox.Limits), script string) {
+	w := open(t, d, func(w *world) { set(&w.spec.Limits) })
+	neighbour := open(t, d, func(w *world) { set(&w.spec.Limits) })
+	in, stop := io.Pipe()
+	started, ended := make(chan struct{}), make(chan outcome, 1)
+	go func() {
+		ended <- neighbour.run(sandbox.Command{Args: []string{"sh", "-c", "echo started; cat >kept; cat kept"}, Stdin: in, Stdout: writerFunc(func(p []byte) (int, error) {
+			if strings.HasPrefix(string(p), "started") {
+				close(started)
+			}
+			return len(p), nil
+		})})
+	}()
+	<-started
+	o := w.sh(script)
+	equal(t, "limit", o.Limit, limit)
+	equal(t, "exit code", o.ExitCode, 137)
+	equal(t, "timed out", o.TimedOut, false)
+	w.ok("find . -name 'made*' -delete")
+	equal(t, "limit of the next", w.sh("echo fine >beside").Limit, "")
+	must(t, stop.Close())
+	other := <-ended
+	equal(t, "the neighbour's exit code", other.ExitCode, 0)
+	equal(t, "the neighbour's limit", other.Limit, "")
 }

@@ -39,7 +39,7 @@ const instructionBytes = 8
 func (p *Plan) program(path string) (*program, error) {
 	prog := &program{ruleset: -1, failed: []byte(shell.Complaint(p.Args[0], shell.NotExecutable))}
 	for _, l := range p.Limits {
-		prog.limits = append(prog.limits, rlimit{uintptr(l.Resource), syscall.Rlimit{Cur: uint64(l.Value), Max: uint64(l.Value)}})
+		prog.limits = append(prog.limits, rlimit{uintptr(l.Resource), syscall.Rlimit{Cur: uint64(l.Soft), Max: uint64(l.Hard)}})
 	}
 	if p.Filter != "" {
 		prog.filter = &filter{uint16(len(p.Filter) / instructionBytes), (*byte)(pointer(p.Filter))}

@@ -49,7 +49,7 @@ type (
 	Link struct{ Path, To string }
 
 	// Limit is one of setrlimit.
-	Limit struct{ Resource, Value int64 }
+	Limit struct{ Resource, Soft, Hard int64 }
 )
 
 // Mount is one thing mounted in the root. Most fields are empty in most mounts.

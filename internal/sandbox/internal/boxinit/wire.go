@@ -135,7 +135,7 @@ func (p *Plan) fields(w *wire) {
 	list(w, &p.Args, word[string])
 	list(w, &p.Env, word[string])
 	word(w, &p.Dir)
-	list(w, &p.Limits, func(w *wire, l *Limit) { w.number(&l.Resource); w.number(&l.Value) })
+	list(w, &p.Limits, func(w *wire, l *Limit) { w.number(&l.Resource); w.number(&l.Soft); w.number(&l.Hard) })
 	word(w, &p.Filter)
 	w.integer(&p.Landlock)
 	list(w, &p.Rules, func(w *wire, r *landlock.Rule) { word(w, &r.Path); w.number((*int64)(&r.Allow)) })

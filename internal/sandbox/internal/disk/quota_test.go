@@ -1,0 +1,117 @@
+//go:build linux
+
+package disk
+
+import (
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+)
+
+func write(t *testing.T, name string, bytes int) {
+	t.Helper()
+	if err := os.MkdirAll(filepath.Dir(name), 0o755); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(name, []byte(strings.Repeat("x", bytes)), 0o644); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// TestLook counts what belongs to a tree, and nothing that it merely points at.
+func TestLook(t *testing.T) {
+	dir, outside := t.TempDir(), t.TempDir()
+	write(t, filepath.Join(outside, "big"), 4<<20)
+	write(t, filepath.Join(dir, "a/b/file"), 1<<20)
+	for link, to := range map[string]string{"link": filepath.Join(outside, "big"), "linked": outside} {
+		if err := os.Symlink(to, filepath.Join(dir, link)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := os.Link(filepath.Join(dir, "a/b/file"), filepath.Join(dir, "again")); err != nil {
+		t.Fatal(err)
+	}
+	var use Use
+	add(&use, dir, Use{})
+	if use.Files != 5 || use.Bytes < 1<<20 || use.Bytes > 2<<20 { // a, b, the file, two links
+		t.Errorf("%+v", use)
+	}
+	add(&use, filepath.Join(dir, "absent"), Use{})
+	add(&use, filepath.Join(dir, "linked"), Use{})
+	if use.Files != 5 {
+		t.Errorf("what is not there counts: %+v", use)
+	}
+	deep := filepath.Join(dir, strings.Repeat("d/", maxDepth+2))
+	if err := os.MkdirAll(deep, 0o755); err != nil {
+		t.Fatal(err)
+	}
+	if add(&use, dir, Use{}); use.beyond(Use{Files: 1 << 40}) != Files {
+		t.Errorf("a tree without end: %+v", use)
+	}
+}
+
+// TestQuota fills a directory and empties it again.
+func TestQuota(t *testing.T) {
+	dir := t.TempDir()
+	q := New(Use{Bytes: 1 << 20, Files: 50}, dir, filepath.Join(dir, "absent"))
+	during := func(do func()) (called bool, found Over) {
+		reached := make(chan struct{})
+		end := q.Watch(func() { close(reached) })
+		do()
+		found = end()
+		select {
+		case <-reached:
+			called = true
+		default:
+		}
+		return called, found
+	}
+	if _, found := during(func() { write(t, filepath.Join(dir, "small"), 1000) }); found != Nothing {
+		t.Errorf("a small file: %v", found)
+	}
+	if _, found := during(func() { write(t, filepath.Join(dir, "big"), 2<<20) }); found != Bytes {
+		t.Errorf("a big file: %v", found)
+	}
+	// There is too much now. What adds little may run; what adds much may not.
+	if _, found := during(func() { write(t, filepath.Join(dir, "small"), 2000) }); found != Nothing {
+		t.Errorf("a small file beside: %v", found)
+	}
+	if _, found := during(func() { write(t, filepath.Join(dir, "more"), slackBytes+1<<20) }); found != Bytes {
+		t.Errorf("more: %v", found)
+	}
+	if _, found := during(func() {
+		for _, name := range []string{"big", "more"} {
+			if err := os.Remove(filepath.Join(dir, name)); err != nil {
+				t.Fatal(err)
+			}
+		}
+	}); found != Nothing {
+		t.Errorf("emptied: %v", found)
+	}
+	q.check(q.limit, true)
+	if _, found := during(func() {
+		for i := range 60 {
+			write(t, filepath.Join(dir, fmt.Sprint("file", i)), 0)
+		}
+	}); found != Files {
+		t.Errorf("many files: %v", found)
+	}
+	var none *Quota
+	if end := none.Watch(func() { t.Error("nothing was to be watched") }); end() != Nothing {
+		t.Error("no quota was reached")
+	}
+}
+
+// TestWatchCalls waits until a watch notices by itself.
+func TestWatchCalls(t *testing.T) {
+	dir := t.TempDir()
+	reached := make(chan struct{})
+	end := New(Use{Bytes: 1 << 20}, dir).Watch(func() { close(reached) })
+	write(t, filepath.Join(dir, "big"), 2<<20)
+	<-reached
+	if found := end(); found != Bytes {
+		t.Errorf("%v", found)
+	}
+}
