@@ -15,7 +15,7 @@ type Budget struct {
 	ID         BudgetID     `json:"id"`
 	Workspace  WorkspaceID  `json:"workspace_id"`
 	Scope      BudgetScope  `json:"scope"`
-	ScopeID    string       `json:"scope_id"` // of the workspace, project, user, task or run
+	ScopeID    string       `json:"scope_id"` // of the workspace, project, user, task, run or key
 	Period     BudgetPeriod `json:"period"`
 	Limit      Money        `json:"limit_usd"`
 	Soft       *Money       `json:"soft_limit_usd,omitempty"` // only warns
@@ -38,11 +38,12 @@ const (
 	ScopeUser      BudgetScope = "user"
 	ScopeTask      BudgetScope = "task"
 	ScopeRun       BudgetScope = "run"
+	ScopeKey       BudgetScope = "key" // of the gateway
 )
 
 // BudgetScopes are all scopes, the narrowest first: in this order a call is held
 // against budgets.
-var BudgetScopes = []BudgetScope{ScopeRun, ScopeTask, ScopeUser, ScopeProject, ScopeWorkspace}
+var BudgetScopes = []BudgetScope{ScopeRun, ScopeKey, ScopeTask, ScopeUser, ScopeProject, ScopeWorkspace}
 
 // BudgetPeriod is after which time a budget begins anew.
 type BudgetPeriod string
@@ -106,11 +107,13 @@ func (b Budget) Normal() (Budget, error) {
 	b.Thresholds = slices.Compact(b.Thresholds)
 	switch {
 	case !slices.Contains(BudgetScopes, b.Scope):
-		return bad("a budget is for a workspace, project, user, task or run, not for a %q", cut(string(b.Scope)))
+		return bad("a budget is for a workspace, project, user, task, run or key, not for a %q", cut(string(b.Scope)))
 	case b.ScopeID == "" || len(b.ScopeID) > 200 || strings.ContainsFunc(b.ScopeID, notInID):
 		return bad("a budget names what it is for by its id, such as %s", exampleID(b.Scope))
 	case b.Scope == ScopeWorkspace && b.ScopeID != string(b.Workspace):
 		return bad("a budget of this workspace is for %s, not for another", b.Workspace)
+	case (b.Scope == ScopeRun || b.Scope == ScopeKey) && b.Scope != (Reservation{Run: RunID(b.ScopeID)}).Spender():
+		return bad("a budget of a %s is for %s, not for %s", b.Scope, exampleID(b.Scope), b.ScopeID)
 	case !slices.Contains(BudgetPeriods, b.Period):
 		return bad("a budget's period is day, month or absolute, not %q", cut(string(b.Period)))
 	case b.Limit < 0 || b.Limit > MaxBudget:
@@ -141,6 +144,8 @@ func exampleID(s BudgetScope) string {
 		return "task_…"
 	case ScopeRun:
 		return "run_…"
+	case ScopeKey:
+		return "key_…"
 	}
 	return "ws_…"
 }
@@ -161,11 +166,7 @@ func (b Budget) String() string {
 	case PeriodMonth:
 		kind = "monthly "
 	}
-	what := string(b.Scope)
-	if strings.HasPrefix(b.ScopeID, "key_") {
-		what = "key" // the account of a key of the gateway
-	}
-	return fmt.Sprintf("the %sbudget of %s %s", kind, what, b.ScopeID)
+	return fmt.Sprintf("the %sbudget of %s %s", kind, b.Scope, b.ScopeID)
 }
 
 // Of returns what of a reservation a budget of this scope is for; empty: nothing.
@@ -179,10 +180,21 @@ func (s BudgetScope) Of(r Reservation) string {
 		return string(r.User)
 	case ScopeTask:
 		return string(r.Task)
-	case ScopeRun:
-		return string(r.Run)
+	case ScopeRun, ScopeKey:
+		if s == r.Spender() {
+			return string(r.Run)
+		}
 	}
 	return ""
+}
+
+// Spender is the scope of what makes a call: a run, or a key of the gateway, which
+// is kept where a run is.
+func (r Reservation) Spender() BudgetScope {
+	if strings.HasPrefix(string(r.Run), "key_") {
+		return ScopeKey
+	}
+	return ScopeRun
 }
 
 // BudgetUse is how a budget stands in one of its periods.

@@ -27,12 +27,12 @@ func (c *cli) budgetCommand() *cobra.Command {
 		Use:   "budget",
 		Short: "Limit what is spent, and see how that stands",
 		Long: `Lists what may be spent and how that stands. A call to a model reserves the most that
-it can cost from every budget that applies to it (of its run, task, user, project and of the
-workspace; for the day, the month and altogether) before it is made, and is refused when
-one of them does not allow it. So none is ever exceeded. Days and months are those of UTC.
+it can cost from every budget that applies to it (of its run or key, task, user, project and
+of the workspace; for the day, the month and altogether) before it is made, and is refused
+when one of them does not allow it. So none is ever exceeded. Days and months are those of UTC.
 
-mgx run --budget gives a run a budget of its own; it is listed with --all, and
-can be changed while the run works. See docs/budgets.md.`,
+mgx run --budget gives a run a budget of its own, mgx keys create --budget a key of the
+gateway; those are listed with --all, and can be changed while there are calls. See docs/budgets.md.`,
 		Args: noArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			return c.withBudgets(cmd.Context(), func(ctx context.Context, n *node) error { return c.listBudgets(ctx, n, false) })
@@ -57,13 +57,14 @@ func (c *cli) withBudgets(ctx context.Context, f func(context.Context, *node) er
 }
 
 // scopeFlags are the flags that say what a budget or a sum is for.
-type scopeFlags struct{ project, user, task, run string }
+type scopeFlags struct{ project, user, task, run, key string }
 
 func (s *scopeFlags) add(flags *pflag.FlagSet) {
 	flags.StringVar(&s.project, "project", "", "the project with this `id`, or of the repository in this directory")
 	flags.StringVar(&s.user, "user", "", "the user with this `id`")
 	flags.StringVar(&s.task, "task", "", "the task with this `id`")
 	flags.StringVar(&s.run, "run", "", "the run with this `id`, or a part of it")
+	flags.StringVar(&s.key, "key", "", "the key of the gateway with this `id`, or a part of it")
 }
 
 // ids finds what is meant.
@@ -76,7 +77,14 @@ func (s *scopeFlags) ids(ctx context.Context, n *node) (found scopeFlags, err er
 		}
 		found.project = string(mgx.ProjectOf(src.RepoInfo.Path))
 	}
-	if s.run != "" && !strings.HasPrefix(s.run, "key_") {
+	if s.key != "" {
+		k, err := n.findKey(ctx, s.key)
+		if err != nil {
+			return found, err
+		}
+		found.key = string(k.ID)
+	}
+	if s.run != "" {
 		run, err := n.find(ctx, s.run)
 		if err != nil {
 			return found, err
@@ -158,14 +166,14 @@ func (s *scopeFlags) only(ctx context.Context, n *node) (scope mgx.BudgetScope, 
 	for _, one := range []struct {
 		scope mgx.BudgetScope
 		id    string
-	}{{mgx.ScopeProject, found.project}, {mgx.ScopeUser, found.user}, {mgx.ScopeTask, found.task}, {mgx.ScopeRun, found.run}} {
+	}{{mgx.ScopeProject, found.project}, {mgx.ScopeUser, found.user}, {mgx.ScopeTask, found.task}, {mgx.ScopeRun, found.run}, {mgx.ScopeKey, found.key}} {
 		if one.id != "" {
 			scope, id = one.scope, one.id
 			named++
 		}
 	}
 	if named > 1 {
-		return "", "", usage("two_scopes", "a budget is for one of --project, --user, --task and --run")
+		return "", "", usage("two_scopes", "a budget is for one of --project, --user, --task, --run and --key")
 	}
 	return scope, id, nil
 }

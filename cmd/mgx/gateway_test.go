@@ -99,8 +99,11 @@ func TestGatewayKeepsBooks(t *testing.T) {
 	// A call that may cost more than is left is refused, in a way that SDKs do
 	// not try again.
 	resp, body = s.ask(key, strings.Replace(gatewayCall, "1000", "3000", 1))
-	if resp.StatusCode != http.StatusPaymentRequired || !strings.Contains(body, "insufficient_quota") {
+	if resp.StatusCode != http.StatusPaymentRequired || !strings.Contains(body, "insufficient_quota") || !strings.Contains(body, "mgx budget set --key "+string(id)) {
 		t.Errorf("%d %s", resp.StatusCode, body)
+	}
+	if out := l.must("events", "--type", "billing.*", "--json"); !strings.Contains(out, `"scope":"key"`) || strings.Contains(out, `"scope":"run"`) {
+		t.Errorf("events of money: %s", out)
 	}
 	if out := l.must("keys"); !strings.Contains(out, "valid") || !strings.Contains(out, "budget: $0.0015") || strings.Contains(out, "never used") || strings.Contains(out, key) {
 		t.Errorf("keys: %s", out)

@@ -167,6 +167,15 @@ func checkKey(k *mgx.GatewayKey, budget string, expires time.Duration) error {
 	return nil
 }
 
+// findKey is the key that a person means: by its id or a part of it.
+func (n *node) findKey(ctx context.Context, name string) (mgx.GatewayKey, error) {
+	all, err := n.store.GatewayKeys(ctx, mgx.DefaultWorkspace)
+	if err != nil {
+		return mgx.GatewayKey{}, err
+	}
+	return one(all, name, "key", "mgx keys", func(k mgx.GatewayKey) string { return string(k.ID) })
+}
+
 func (c *cli) keyRevokeCommand() *cobra.Command {
 	return &cobra.Command{
 		Use:   "revoke ID",
@@ -176,11 +185,7 @@ of its id is enough.`,
 		Args: oneArg("a key's id"),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			return c.withKeys(cmd.Context(), func(ctx context.Context, n *node) error {
-				all, err := n.store.GatewayKeys(ctx, mgx.DefaultWorkspace)
-				if err != nil {
-					return err
-				}
-				k, err := one(all, args[0], "key", "mgx keys", func(k mgx.GatewayKey) string { return string(k.ID) })
+				k, err := n.findKey(ctx, args[0])
 				if err != nil {
 					return err
 				}

@@ -45,7 +45,7 @@ the process that made the call died.`,
 				if err != nil {
 					return err
 				}
-				q.Project, q.User, q.Task, q.Run = mgx.ProjectID(found.project), mgx.UserID(found.user), mgx.TaskID(found.task), mgx.RunID(found.run)
+				q.Project, q.User, q.Task, q.Run = mgx.ProjectID(found.project), mgx.UserID(found.user), mgx.TaskID(found.task), mgx.RunID(cmp.Or(found.run, found.key))
 				return c.printUsage(ctx, n.budgets(), q, format)
 			})
 		},

@@ -118,13 +118,13 @@ func (l limit) refuses(amount mgx.Money) string {
 	return fmt.Sprintf("%s until %s; wait until then, or %s", said, end.Format("2006-01-02 15:04 MST"), raise)
 }
 
-// ensureCap makes the run's own budget for the first reservation that brings its
+// ensureCap makes the own budget of a run or a key for the first reservation that brings its
 // limit along. Later the budget counts, which somebody may have changed.
 func (t *tx) ensureCap(r mgx.Reservation) error {
 	if r.Cap == nil || r.Run == "" {
 		return nil
 	}
-	key := budgetKey{r.Workspace, mgx.ScopeRun, string(r.Run)}
+	key := budgetKey{r.Workspace, r.Spender(), string(r.Run)}
 	if err := t.learn([]mgx.LedgerEntry{{Reservation: r, ReservedAt: t.now}}); err != nil {
 		return err
 	}
@@ -135,7 +135,7 @@ func (t *tx) ensureCap(r mgx.Reservation) error {
 		}
 	}
 	b, err := mgx.Budget{
-		ID: runBudget(r.Run, period), Workspace: r.Workspace, Scope: mgx.ScopeRun, ScopeID: string(r.Run), Period: period, Limit: *r.Cap,
+		ID: runBudget(r.Run, period), Workspace: r.Workspace, Scope: r.Spender(), ScopeID: string(r.Run), Period: period, Limit: *r.Cap,
 		CreatedBy: r.User, UpdatedBy: r.User, CreatedAt: t.now, UpdatedAt: t.now,
 	}.Normal()
 	if err != nil {

@@ -278,7 +278,7 @@ func orZero(m *mgx.Money) mgx.Money {
 
 // scopeColumns are where the ledger has what a budget can be for.
 var scopeColumns = map[mgx.BudgetScope]string{
-	mgx.ScopeWorkspace: "workspace", mgx.ScopeProject: "project", mgx.ScopeUser: "user_id", mgx.ScopeTask: "task", mgx.ScopeRun: "run",
+	mgx.ScopeWorkspace: "workspace", mgx.ScopeProject: "project", mgx.ScopeUser: "user_id", mgx.ScopeTask: "task", mgx.ScopeRun: "run", mgx.ScopeKey: "run",
 }
 
 // spendingOf selects the ledger's rows that a budget applies to in a period.

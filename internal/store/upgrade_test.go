@@ -103,6 +103,15 @@ func usable(t *testing.T, s *store.Store) {
 	if settled, open, err := s.Spent(t.Context(), r.ID); err != nil || settled != mgx.USD/50+mgx.USD/5 || open != 0 {
 		t.Errorf("then spent %v, open %v, %v", settled, open, err)
 	}
+	keys, err := s.Budgets(t.Context(), mgx.BudgetQuery{Workspace: mgx.DefaultWorkspace, Scopes: []mgx.BudgetScope{mgx.ScopeKey}})
+	for _, u := range keys {
+		if u.ScopeID != "key_01JDT0000000000000000000K1" || u.Limit != 2*mgx.USD {
+			t.Errorf("the budget of a key is %+v", u)
+		}
+	}
+	if runs, _ := s.Budgets(t.Context(), mgx.BudgetQuery{Workspace: mgx.DefaultWorkspace, Scopes: []mgx.BudgetScope{mgx.ScopeRun}, ScopeID: "key_01JDT0000000000000000000K1"}); err != nil || len(runs) > 0 {
+		t.Errorf("a key has the budget of a run: %+v, %v", runs, err)
+	}
 	journal, err := s.Journal(t.Context(), e.Execution)
 	if err != nil || len(journal) != 2 || string(journal[0].Output) != `{"goal":"GET /healthz answers 200"}` || journal[1].Failure.Code != "rate_limit" {
 		t.Errorf("journal %+v %v", journal, err)

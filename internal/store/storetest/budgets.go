@@ -46,6 +46,35 @@ func stands(t testing.TB, s Store, b mgx.Budget, settled, reserved mgx.Money) {
 	}
 }
 
+// A key of the gateway has a budget of its own, which is none of a run, and which
+// is what it brought along until somebody changes it.
+func budgetsOfKeys(t *testing.T, open Opener) {
+	s := open(t, newClock().set)
+	sc := begin(t, s)
+	limit := mgx.Money(10)
+	byKey := func(id string, amount mgx.Money) mgx.Reservation {
+		return mgx.Reservation{ID: id, Workspace: ws, Run: "key_a", User: "user_a", Amount: amount, Cap: &limit, CapPeriod: mgx.PeriodDay}
+	}
+	commit(t, s, reserve(byKey("a", 7)))
+	all, err := s.Budgets(t.Context(), mgx.BudgetQuery{Workspace: ws, Scopes: []mgx.BudgetScope{mgx.ScopeKey}})
+	if err != nil || len(all) != 1 || all[0].ScopeID != "key_a" || all[0].Period != mgx.PeriodDay || all[0].Limit != limit || all[0].String() != "the daily budget of key key_a" {
+		t.Fatalf("%+v %v", all, err)
+	}
+	_, err = s.Commit(t.Context(), reserve(byKey("b", 4)))
+	if !mgx.IsCode(err, mgx.CodeBudgetExceeded) || !strings.Contains(err.Error(), "mgx budget set --key key_a --period day --limit USD") {
+		t.Errorf("got %v", err)
+	}
+	commit(t, s, reserve(call(sc, "a run's", 100)))
+	commit(t, s, settled("a", 7))
+	stands(t, s, all[0].Budget, 7, 0)
+	for _, wrong := range []mgx.Budget{{Scope: mgx.ScopeRun, ScopeID: "key_a"}, {Scope: mgx.ScopeKey, ScopeID: string(sc.Run)}} {
+		wrong.Workspace, wrong.Period = ws, mgx.PeriodDay
+		if _, err := wrong.Normal(); !mgx.IsCode(err, "bad_budget") {
+			t.Errorf("%+v: %v", wrong, err)
+		}
+	}
+}
+
 // A call is held against the budgets of everything it is in, in every period,
 // and the first that refuses, the narrowest, is named.
 func budgetsOfEveryScope(t *testing.T, open Opener) {
@@ -54,6 +83,9 @@ func budgetsOfEveryScope(t *testing.T, open Opener) {
 	var all []mgx.Budget
 	for _, scope := range slices.Backward(mgx.BudgetScopes) {
 		id := scope.Of(call(sc, "", 0))
+		if scope == mgx.ScopeKey {
+			continue // no run is one
+		}
 		for _, p := range slices.Backward(mgx.BudgetPeriods) {
 			b := budget(t, s, scope, id, p, 10)
 			_, err := s.Commit(t.Context(), reserve(call(sc, "refused", 11)))

@@ -161,7 +161,7 @@ func (h *history) step() {
 
 func (h *history) reserve() {
 	r := mgx.Reservation{
-		ID: fmt.Sprint("h", len(h.calls)), Workspace: ws, Run: h.run.Run,
+		ID: fmt.Sprint("h", len(h.calls)), Workspace: ws, Run: pick(h.rand, h.run.Run, h.run.Run, "key_a", "key_b"),
 		Project: pick(h.rand, mgx.ProjectID(""), "proj_a", "proj_b"), Task: pick(h.rand, mgx.TaskID(""), "task_a"), User: pick(h.rand, mgx.UserID("user_a"), "user_b"),
 		Amount: mgx.Money(h.rand.Int64N(1000)), Provider: pick(h.rand, "", "openai", "x"), Model: pick(h.rand, "", "m", "=1+1"), Role: pick(h.rand, "", "planner"),
 	}
@@ -212,7 +212,7 @@ func (h *history) setBudget() {
 	scope := pick(h.rand, mgx.BudgetScopes...)
 	b := mgx.Budget{
 		Workspace: ws, Scope: scope, Period: pick(h.rand, mgx.BudgetPeriods...), Limit: mgx.Money(h.rand.Int64N(30_000)),
-		ScopeID: map[mgx.BudgetScope]string{mgx.ScopeWorkspace: string(ws), mgx.ScopeProject: "proj_a", mgx.ScopeUser: "user_a", mgx.ScopeTask: "task_a", mgx.ScopeRun: string(h.run.Run)}[scope],
+		ScopeID: map[mgx.BudgetScope]string{mgx.ScopeWorkspace: string(ws), mgx.ScopeProject: "proj_a", mgx.ScopeUser: "user_a", mgx.ScopeTask: "task_a", mgx.ScopeRun: string(h.run.Run), mgx.ScopeKey: "key_a"}[scope],
 	}
 	b.ID = mgx.BudgetID(fmt.Sprint("bgt_", b.Scope, "_", b.Period))
 	do := h.s.UpdateBudget

@@ -112,6 +112,7 @@ func Run(t *testing.T, create func(testing.TB) Opener) {
 		"CapNeverExceeded":      capNeverExceeded,
 		"SettleOnce":            settleOnce,
 		"BudgetsOfEveryScope":   budgetsOfEveryScope,
+		"BudgetsOfKeys":         budgetsOfKeys,
 		"BudgetPeriods":         budgetPeriods,
 		"BudgetChanges":         budgetChanges,
 		"BudgetHistory":         budgetHistory,

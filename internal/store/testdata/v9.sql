@@ -47,6 +47,7 @@ CREATE TABLE budgets (
     alerted_at  BIGINT            -- when the log was told last that it refused something
 );
 INSERT INTO "budgets" VALUES('bgt_01JDT0000000000000000000B1','ws_default','workspace','ws_default','absolute',5000000000,4000000000,'[50,80,100]','user_local','user_local',1795883286200613,1795883286200613,NULL);
+INSERT INTO "budgets" VALUES('bgt_key_01JDT0000000000000000000K1','ws_default','run','key_01JDT0000000000000000000K1','absolute',2000000000,NULL,'[50,80,100]','user_local','user_local',1795883286200613,1795883286200613,NULL);
 CREATE TABLE consumer_dead (
     consumer   TEXT NOT NULL REFERENCES consumers (name),
     event      TEXT NOT NULL,

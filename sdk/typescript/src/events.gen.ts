@@ -219,7 +219,7 @@ export interface AuditRecordedData {
 /**
  * Threshold reached: What was spent has reached a threshold that somebody set.
  *
- * Version 1.0.0, kept for 2557 days.
+ * Version 1.1.0, kept for 2557 days.
  */
 export interface BillingThresholdReachedData {
   /** Usage by provider, in US dollars. */
@@ -237,7 +237,7 @@ export interface BillingThresholdReachedData {
   /** What will have been spent when the time ends, going on like this, in US dollars. */
   readonly projection_usd?: number;
   /** What the threshold is for. */
-  readonly scope: "project" | "run" | "task" | "user" | "workspace" | (string & {});
+  readonly scope: "key" | "project" | "run" | "task" | "user" | "workspace" | (string & {});
   /** Id of what it is for. */
   readonly scope_id: string;
   /** Over which time usage is counted; absolute: since the beginning. */
@@ -251,7 +251,7 @@ export interface BillingThresholdReachedData {
 /**
  * Usage alert: What was spent is out of the ordinary, whether or not a threshold was set.
  *
- * Version 1.0.0, kept for 2557 days.
+ * Version 1.1.0, kept for 2557 days.
  */
 export interface BillingUsageAlertData {
   /** Usage by provider, in US dollars. */
@@ -265,7 +265,7 @@ export interface BillingUsageAlertData {
   /** What will have been spent when the time ends, going on like this, in US dollars. */
   readonly projection_usd?: number;
   /** What the threshold is for. */
-  readonly scope: "project" | "run" | "task" | "user" | "workspace" | (string & {});
+  readonly scope: "key" | "project" | "run" | "task" | "user" | "workspace" | (string & {});
   /** Id of what it is for. */
   readonly scope_id: string;
   /** Over which time usage is counted; absolute: since the beginning. */
@@ -1212,8 +1212,8 @@ export const eventVersions: Readonly<Record<EventType, string>> = {
   "artifact.created": "1.0.0",
   "artifact.updated": "1.0.0",
   "audit.recorded": "1.0.0",
-  "billing.threshold.reached": "1.0.0",
-  "billing.usage_alert": "1.0.0",
+  "billing.threshold.reached": "1.1.0",
+  "billing.usage_alert": "1.1.0",
   "data.erased": "1.0.0",
   "llm.call.completed": "1.2.0",
   "llm.provider.error": "1.1.0",

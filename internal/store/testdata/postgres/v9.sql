@@ -428,6 +428,7 @@ INSERT INTO public.audit_checkpoints VALUES ('ws_default', 0, 'mgx/ws_default', 
 INSERT INTO public.budget_periods VALUES ('bgt_01JDT0000000000000000000B1', 0, 20000000, 200000000, 0, 0);
 
 INSERT INTO public.budgets VALUES ('bgt_01JDT0000000000000000000B1', 'ws_default', 'workspace', 'ws_default', 'absolute', 5000000000, 4000000000, '[50,80,100]', 'user_local', 'user_local', 1795872034000000, 1795872034000000, NULL);
+INSERT INTO public.budgets VALUES ('bgt_key_01JDT0000000000000000000K1', 'ws_default', 'run', 'key_01JDT0000000000000000000K1', 'absolute', 2000000000, NULL, '[50,80,100]', 'user_local', 'user_local', 1795883286200613, 1795883286200613, NULL);
 
 INSERT INTO public.consumer_dead VALUES ('metrics', 'evt_01M8H50XJFM7EB55H51M35X44E', 'ws_default', 'task.started', 'run_01JDT0000000000000000000R1', 3, 6, 'the reason', NULL, 1795872033000000, 1795872033000000);
 
