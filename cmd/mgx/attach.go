@@ -1,7 +1,6 @@
 package main
 
 import (
-	"bufio"
 	"context"
 	"encoding/json"
 	"errors"
@@ -51,7 +50,7 @@ func (c *cli) drive(ctx context.Context, n *node, run mgx.Run, watch *watcher) e
 		if err != nil {
 			return err
 		}
-		if now.Status != mgx.RunWaiting || !c.terminal() || now.Approval == nil || now.Approval.Decided {
+		if now.Status != mgx.RunWaiting || !c.terminal() || len(now.Pending()) == 0 {
 			return nil
 		}
 		watch.drain(n, run.ID)
@@ -59,55 +58,6 @@ func (c *cli) drive(ctx context.Context, n *node, run mgx.Run, watch *watcher) e
 		if err != nil || !decided {
 			return err
 		}
-	}
-}
-
-// prompt asks the person at the terminal for the decision that a run waits for.
-// It reports whether one was made.
-func (c *cli) prompt(ctx context.Context, n *node, run mgx.Run, watch *watcher) (bool, error) {
-	release := watch.hold()
-	defer release()
-	question, isQuestion := strings.CutPrefix(run.Approval.Effect, team.QuestionPrefix)
-	if isQuestion {
-		fmt.Fprintf(c.err, "\n%s\nAnswer (empty: let the agent decide): ", ui.Text(question))
-	} else {
-		fmt.Fprintf(c.err, "\nApprove? %s\n[y]es, [l]ater, or no and why: ", ui.Text(run.Approval.Effect))
-	}
-	line, err := readLine(ctx, c.in)
-	if err != nil {
-		return false, nil // the run keeps waiting; conclude says how to go on
-	}
-	answer := strings.TrimSpace(line)
-	switch low := strings.ToLower(answer); {
-	case isQuestion:
-		return true, n.app.Decide(ctx, run, answer != "", answer)
-	case low == "y" || low == "yes":
-		return true, n.app.Decide(ctx, run, true, "")
-	case low == "" || low == "l" || low == "later":
-		return false, nil
-	case low == "n" || low == "no":
-		return true, n.app.Decide(ctx, run, false, "no reason given")
-	default:
-		return true, n.app.Decide(ctx, run, false, answer)
-	}
-}
-
-// readLine reads a line unless ctx ends first.
-func readLine(ctx context.Context, in io.Reader) (string, error) {
-	type result struct {
-		line string
-		err  error
-	}
-	got := make(chan result, 1)
-	go func() {
-		line, err := bufio.NewReader(in).ReadString('\n')
-		got <- result{line, err}
-	}()
-	select {
-	case r := <-got:
-		return r.line, r.err
-	case <-ctx.Done():
-		return "", ctx.Err()
 	}
 }
 
@@ -233,7 +183,7 @@ func (c *cli) conclude(ctx context.Context, n *node, run mgx.Run, elapsed time.D
 func next(run mgx.Run) []string {
 	id := string(run.ID)
 	switch {
-	case run.Status == mgx.RunWaiting && run.Approval != nil && strings.HasPrefix(run.Approval.Effect, team.QuestionPrefix):
+	case run.Status == mgx.RunWaiting && run.Approval != nil && run.Approval.Call == nil && strings.HasPrefix(run.Approval.Effect, team.QuestionPrefix):
 		return []string{"mgx approve " + id + ` --answer "…"`, "mgx resume " + id}
 	case run.Status == mgx.RunWaiting:
 		return []string{"mgx show " + id, "mgx approve " + id, "mgx approve " + id + ` --reject "why"`, "mgx resume " + id}

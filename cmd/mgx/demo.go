@@ -66,7 +66,10 @@ The model is SCRIPTED: its answers ship with mgx, no key is used and nothing lea
 machine. The sandbox, the tools, the checks, git and the log are the real ones.
 
 `, dir)
-	settings := c.settings(runFlags{})
+	settings, err := c.settings(runFlags{})
+	if err != nil {
+		return err
+	}
 	settings.Model = demoModel
 	if err := n.models.use(settings); err != nil {
 		return err

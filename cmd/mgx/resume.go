@@ -1,7 +1,6 @@
 package main
 
 import (
-	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -97,13 +96,15 @@ func (c *cli) resumeAll(ctx context.Context, n *node) error {
 	return first
 }
 
-// due reports whether a waiting run has what it waits for.
+// due reports whether a waiting run has something of what it waits for.
 func (c *cli) due(ctx context.Context, n *node, run mgx.Run) bool {
-	if run.Approval == nil {
-		return true
+	for _, p := range run.Pending() {
+		signals, err := n.store.Signals(ctx, run.Execution, p.ID)
+		if err != nil || len(signals) > 0 {
+			return true
+		}
 	}
-	signals, err := n.store.Signals(ctx, run.Execution, run.Approval.ID)
-	return err != nil || len(signals) > 0
+	return len(run.Pending()) == 0
 }
 
 func (c *cli) cancelCommand() *cobra.Command {
@@ -136,41 +137,6 @@ func (c *cli) cancel(ctx context.Context, n *node, run mgx.Run, why string) erro
 		return err
 	}
 	fmt.Fprintf(c.err, "%s is cancelled. Its files and its log are kept.\n", run.ID)
-	return nil
-}
-
-func (c *cli) approveCommand() *cobra.Command {
-	var reject, answer string
-	cmd := &cobra.Command{
-		Use:   "approve RUN",
-		Short: "Decide what a run waits for",
-		Long: `Decide what a run waits for: approve its plan, reject it, or answer its question. The
-decision counts only for exactly what mgx show displays. mgx resume goes on.`,
-		Args: oneArg("a run"),
-		RunE: func(cmd *cobra.Command, args []string) error {
-			rejected, answered := cmd.Flags().Changed("reject"), cmd.Flags().Changed("answer")
-			if rejected && answered {
-				return usage("bad_flag", "--reject and --answer exclude each other")
-			}
-			return c.withRun(cmd.Context(), args[0], func(ctx context.Context, n *node, run mgx.Run) error {
-				return c.decide(ctx, n, run, !rejected, cmp.Or(reject, answer))
-			})
-		},
-	}
-	cmd.Flags().StringVar(&reject, "reject", "", "reject it, and say `why`")
-	cmd.Flags().StringVar(&answer, "answer", "", "answer its question with `text`")
-	return cmd
-}
-
-func (c *cli) decide(ctx context.Context, n *node, run mgx.Run, approved bool, words string) error {
-	if err := n.app.Decide(ctx, run, approved, words); err != nil {
-		return err
-	}
-	verb := "Approved"
-	if !approved {
-		verb = "Rejected"
-	}
-	fmt.Fprintf(c.err, "%s. Go on with: mgx resume %s\n", verb, run.ID)
 	return nil
 }
 

@@ -58,7 +58,7 @@ Start with: mgx demo`,
 		c.serveCommand(), c.webhooksCommand(), c.keysCommand(), c.secretsCommand(), c.consumersCommand(),
 		c.runsCommand(), c.showCommand(), c.diffCommand(), c.eventsCommand(), c.replayCommand(), c.forkCommand(),
 		c.auditCommand(), c.backupCommand(), c.restoreCommand(), c.verifyCommand(), c.retainCommand(), c.eraseCommand(), c.exportCommand(),
-		c.budgetCommand(), c.usageCommand(), c.sandboxCommand(), c.doctorCommand(), c.configCommand(), c.modelsCommand(), c.versionCommand(),
+		c.budgetCommand(), c.usageCommand(), c.policyCommand(), c.sandboxCommand(), c.doctorCommand(), c.configCommand(), c.modelsCommand(), c.versionCommand(),
 	)
 	return root
 }

@@ -38,7 +38,8 @@ func (f *runFlags) add(flags *pflag.FlagSet) {
 // configuration's; see package config.
 func addLimits(flags *pflag.FlagSet) {
 	flags.String("model", "", "`provider/model`, or a policy such as auto (default: the first provider found)")
-	flags.String("approve", "ask", "who approves plans: `auto, ask or never`")
+	flags.String("approve", "ask", "who approves plans, and calls that the policy asks about: `auto, ask or never`")
+	flags.String("policy", "auto", "permission policy of tool calls: `plan, ask, accept-edits, auto, never or a file`, see docs/policy.md")
 	flags.String("budget", "none", "most that the run may spend, in `dollars`")
 	flags.String("max-turns", "200", "most model turns")
 	flags.String("timeout", "2h", "longest that the run may work, such as 45m")
@@ -115,7 +116,10 @@ func (c *cli) run(ctx context.Context, text string, f runFlags, r repeatFlags, a
 		return err
 	}
 	defer n.close()
-	settings := c.settings(f)
+	settings, err := c.settings(f)
+	if err != nil {
+		return err
+	}
 	if err := c.demand(ctx, settings.Sandbox); err != nil {
 		return err
 	}
@@ -145,9 +149,11 @@ func (c *cli) run(ctx context.Context, text string, f runFlags, r repeatFlags, a
 	return c.attach(ctx, n, run)
 }
 
-func (c *cli) settings(f runFlags) mgx.RunSettings {
+func (c *cli) settings(f runFlags) (mgx.RunSettings, error) {
+	rules, err := c.policy(c.cfg.Policy)
 	return mgx.RunSettings{
+		Policy: rules, Plan: f.plan,
 		Approve: c.cfg.Approve, Budget: c.cfg.Budget, MaxTurns: c.cfg.MaxTurns, Timeout: c.cfg.Timeout,
 		Sandbox: c.cfg.Sandbox, AllowHosts: c.cfg.AllowHosts, Branch: f.branch, Checks: f.checks, MaxTokens: f.maxTokens, IncludeDirty: f.includeDirty, Price: f.price,
-	}
+	}, err
 }

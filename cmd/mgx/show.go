@@ -294,7 +294,11 @@ hold from there on; all others stay as they were.`,
 				if !cmd.Flags().Changed("at") {
 					return usage("bad_sequence", "say where to fork with --at SEQ; the events are in: mgx events --run %s", run.ID)
 				}
-				return c.fork(ctx, n, run, at, func(s *mgx.RunSettings) { c.override(cmd, s, f) })
+				now, err := c.settings(f)
+				if err != nil {
+					return err
+				}
+				return c.fork(ctx, n, run, at, func(s *mgx.RunSettings) { c.override(cmd, s, now) })
 			})
 		},
 	}
@@ -304,17 +308,17 @@ hold from there on; all others stay as they were.`,
 }
 
 // override applies the flags that were typed to settings taken over.
-func (c *cli) override(cmd *cobra.Command, s *mgx.RunSettings, f runFlags) {
-	now := c.settings(f)
+func (c *cli) override(cmd *cobra.Command, s *mgx.RunSettings, now mgx.RunSettings) {
 	for name, set := range map[string]func(){
 		"model":      func() { s.Model = c.cfg.Model },
 		"approve":    func() { s.Approve = now.Approve },
+		"policy":     func() { s.Policy = now.Policy },
 		"budget":     func() { s.Budget = now.Budget },
 		"max-turns":  func() { s.MaxTurns = now.MaxTurns },
 		"timeout":    func() { s.Timeout = now.Timeout },
 		"sandbox":    func() { s.Sandbox = now.Sandbox },
 		"allow-host": func() { s.AllowHosts = now.AllowHosts },
-		"plan":       func() { s.Plan = f.plan },
+		"plan":       func() { s.Plan = now.Plan },
 		"branch":     func() { s.Branch = now.Branch },
 		"check":      func() { s.Checks = now.Checks },
 		"max-tokens": func() { s.MaxTokens = now.MaxTokens },

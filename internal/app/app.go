@@ -119,15 +119,6 @@ func (a *App) Fork(ctx context.Context, from mgx.Run, at int64, change func(*mgx
 	}, taken)
 }
 
-// Decide answers what a run waits for: an approval, or a question.
-func (a *App) Decide(ctx context.Context, run mgx.Run, approved bool, reason string) error {
-	ask := run.Approval
-	if run.Status.Ended() || ask == nil || ask.Decided {
-		return mgx.Errorf(mgx.KindUsage, "nothing_to_decide", "run %s waits for no decision; it is %s", run.ID, run.Status)
-	}
-	return a.Engine.Signal(ctx, run.Execution, ask.ID, team.Decision{Approved: approved, By: a.Actor, Reason: reason, Hash: ask.Hash})
-}
-
 // Cancel asks whoever works on a run, or will, to stop.
 func (a *App) Cancel(ctx context.Context, run mgx.Run, why string) error {
 	if run.Status.Ended() {
@@ -155,6 +146,9 @@ func validate(s mgx.RunSettings) error {
 		return bad("bad_budget", "--budget takes an amount of dollars, not %s", *s.Budget)
 	case s.Model == "":
 		return bad("no_model", "a run needs a model")
+	}
+	if err := validPolicy(s.Policy); err != nil {
+		return err
 	}
 	for _, c := range s.Checks {
 		if strings.TrimSpace(c) == "" {

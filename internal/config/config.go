@@ -20,6 +20,7 @@ type Config struct {
 	Prices       string         // file of the operator's own prices; empty: none
 	PricesURL    string         // where prices are fetched from; empty: nowhere
 	Approve      string         // auto, ask, never
+	Policy       string         // permission policy: a built-in name, or an absolute path
 	Budget       *mgx.Money     // per run; nil: no cap
 	MaxTurns     int            // model turns per run
 	Timeout      time.Duration  // of a run while it works

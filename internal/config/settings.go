@@ -81,8 +81,13 @@ var settings = []setting{
 		"prices-url", "address from which mgx models prices --refresh fetches prices; empty: nowhere",
 		always(""), setPricesURL, showPricesURL,
 	},
-	oneOf("approve", "who approves plans: auto (policy), ask (a person), never (nothing is approved)",
+	oneOf("approve", "who approves plans and the calls that the policy asks about: auto (plans by themselves, calls nobody), ask (a person), never (nobody)",
 		func(c *Config) *string { return &c.Approve }, "ask", "auto", "never"),
+	{
+		"policy", "permission policy of tool calls, see docs/policy.md: plan, ask, accept-edits, auto, never, or a file",
+		always("auto"), setPolicy,
+		func(c *Config) string { return c.Policy },
+	},
 	{
 		"budget", "most that one run may spend, in US dollars; none: no cap",
 		always("none"), setBudget, showBudget,
@@ -280,6 +285,20 @@ func showBudget(c *Config) string {
 		return "none"
 	}
 	return strconv.FormatFloat(c.Budget.Dollars(), 'f', -1, 64)
+}
+
+// setPolicy takes one of the built-in names, or a path, which has a slash or a dot.
+func setPolicy(c *Config, v string, from origin) (err error) {
+	names := []string{"plan", "ask", "accept-edits", "auto", "never"}
+	if slices.Contains(names, v) {
+		c.Policy = v
+		return nil
+	}
+	if !strings.ContainsAny(v, "/.") {
+		return fmt.Errorf("it must be one of %s, or the path of a file, such as ./mgx.policy", strings.Join(names, ", "))
+	}
+	c.Policy, err = from.path(v)
+	return err
 }
 
 // setSandbox lets only a person at the command line take the walls away.

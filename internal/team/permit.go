@@ -283,7 +283,7 @@ func (r *run) blame(err error) error {
 	if !ok || e.Kind != mgx.KindGoal || r.without == nil {
 		return err
 	}
-	return mgx.Errorf(mgx.KindRefused, "approval_missing", "%s. On the way a call was refused: %s", e.Message, r.without[1])
+	return mgx.Errorf(mgx.KindRefused, "approval_missing", "%s. On the way a call was refused: %s", strings.TrimRight(e.Message, "."), r.without[1])
 }
 
 // deliverTool names, in rules, the bringing of the run's own branch to the

@@ -91,8 +91,11 @@ func (ws *Workspace) reach(named ...string) Reach {
 			r.Vague = true
 			continue
 		}
-		real, err := Resolve(p.root, p.name)
-		r.Vague = r.Vague || err != nil
+		real := p.name
+		if p.root != nil { // else only what is written is known
+			real, err = Resolve(p.root, p.name)
+			r.Vague = r.Vague || err != nil
+		}
 		for _, name := range []string{p.name, real} {
 			switch {
 			case name == "":

@@ -102,6 +102,9 @@ func (p *shown) settings() {
 	p.section("Settings")
 	p.fact("model", s.Model)
 	p.fact("approval", s.Approve)
+	if s.Policy != nil {
+		p.fact("policy", s.Policy.Name)
+	}
 	p.fact("sandbox", s.Sandbox)
 	p.fact("hosts allowed", strings.Join(s.AllowHosts, "\n"))
 	p.fact("limits", limits(s))
@@ -161,18 +164,42 @@ func (p *shown) plan() {
 }
 
 func (p *shown) approval() {
-	a := p.run.Approval
-	if a == nil {
-		return
+	all := p.run.Pending()
+	if a := p.run.Approval; len(all) == 0 && a != nil {
+		all = []mgx.Approval{*a}
 	}
-	p.section("Approval")
+	for i, a := range all {
+		title := "Approval"
+		if len(all) > 1 {
+			title = fmt.Sprintf("Approval %d of %d", i+1, len(all))
+		}
+		p.section(title)
+		p.decision(a, len(all) > 1)
+	}
+}
+
+func (p *shown) decision(a mgx.Approval, several bool) {
 	p.fact("for", a.Effect)
+	if a.Call != nil {
+		for _, l := range proposal(*a.Call) {
+			p.fact(l[0], l[1])
+		}
+		p.fact("--rest", "would allow "+a.Call.Rest)
+	}
 	p.fact("of exactly", a.Hash)
+	which := ""
+	if several {
+		which = " " + strings.TrimPrefix(a.ID, "decision/")
+	}
+	rest := ""
+	if a.Rest {
+		rest = ", and the same for the rest of the run"
+	}
 	switch {
 	case !a.Decided:
-		p.fact("state", "waiting: mgx approve "+string(p.run.ID))
+		p.fact("state", "waiting: mgx approve "+string(p.run.ID)+which)
 	case a.Approved:
-		p.fact("state", "approved by "+a.By+because(a.Reason))
+		p.fact("state", "approved by "+a.By+rest+because(a.Reason))
 	default:
 		p.fact("state", "rejected by "+a.By+because(a.Reason))
 	}

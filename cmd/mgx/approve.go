@@ -1,0 +1,133 @@
+package main
+
+import (
+	"bufio"
+	"cmp"
+	"context"
+	"fmt"
+	"io"
+	"strings"
+
+	"github.com/spf13/cobra"
+
+	"mgx"
+	"mgx/internal/app"
+	"mgx/internal/team"
+	"mgx/internal/ui"
+)
+
+func (c *cli) approveCommand() *cobra.Command {
+	var reject, answer string
+	d := app.Answer{Approved: true}
+	cmd := &cobra.Command{
+		Use:   "approve RUN [APPROVAL]",
+		Short: "Decide what a run waits for",
+		Long: `Decide what a run waits for: approve its plan or a tool call, reject it, or answer its
+question. The decision counts only for exactly what mgx show displays. When several are
+pending, name one as mgx show lists them. With --rest a tool call is allowed for the rest
+of the run, in the same shape: a command word by word, the same files for the same tool,
+anything else with the same arguments. mgx resume goes on.`,
+		Args: func(_ *cobra.Command, args []string) error {
+			if len(args) == 1 || len(args) == 2 {
+				return nil
+			}
+			return usage("bad_arguments", "mgx approve takes a run, and which of its approvals if there are several; got %d arguments", len(args))
+		},
+		RunE: func(cmd *cobra.Command, args []string) error {
+			rejected, answered := cmd.Flags().Changed("reject"), cmd.Flags().Changed("answer")
+			if rejected && answered {
+				return usage("bad_flag", "--reject and --answer exclude each other")
+			}
+			d.Approved, d.Reason = !rejected, cmp.Or(reject, answer)
+			if len(args) == 2 {
+				d.Approval = args[1]
+			}
+			return c.withRun(cmd.Context(), args[0], func(ctx context.Context, n *node, run mgx.Run) error {
+				return c.decide(ctx, n, run, d)
+			})
+		},
+	}
+	cmd.Flags().StringVar(&reject, "reject", "", "reject it, and say `why`")
+	cmd.Flags().StringVar(&answer, "answer", "", "answer its question with `text`")
+	cmd.Flags().BoolVar(&d.Rest, "rest", false, "allow the same for the rest of the run")
+	cmd.Flags().StringVar(&d.Hash, "hash", "", "decide only if what is proposed has this `hash`")
+	return cmd
+}
+
+func (c *cli) decide(ctx context.Context, n *node, run mgx.Run, d app.Answer) error {
+	if err := n.app.Decide(ctx, run, d); err != nil {
+		return err
+	}
+	verb := "Approved"
+	if !d.Approved {
+		verb = "Rejected"
+	}
+	fmt.Fprintf(c.err, "%s. Go on with: mgx resume %s\n", verb, run.ID)
+	return nil
+}
+
+// prompt asks the person at the terminal for a decision that a run waits for: the
+// one that has waited longest. It reports whether one was made.
+func (c *cli) prompt(ctx context.Context, n *node, run mgx.Run, watch *watcher) (bool, error) {
+	release := watch.hold()
+	defer release()
+	ask := run.Approval
+	question, isQuestion := strings.CutPrefix(ask.Effect, team.QuestionPrefix)
+	isQuestion = isQuestion && ask.Call == nil
+	switch {
+	case isQuestion:
+		fmt.Fprintf(c.err, "\n%s\nAnswer (empty: let the agent decide): ", ui.Text(question))
+	case ask.Call != nil:
+		fmt.Fprintf(c.err, "\n%s\nApprove? [y]es, [r]est: also the same for the rest of the run (%s), [l]ater, or no and why: ", ui.Proposal(*ask.Call), ui.Text(ask.Call.Rest))
+	default:
+		fmt.Fprintf(c.err, "\nApprove? %s\n[y]es, [l]ater, or no and why: ", ui.Text(ask.Effect))
+	}
+	line, err := readLine(ctx, c.in)
+	if err != nil {
+		return false, nil // the run keeps waiting; conclude says how to go on
+	}
+	d, decided := answerTo(*ask, isQuestion, strings.TrimSpace(line))
+	if !decided {
+		return false, nil
+	}
+	return true, n.app.Decide(ctx, run, d)
+}
+
+// answerTo reads what a person typed.
+func answerTo(ask mgx.Approval, isQuestion bool, typed string) (d app.Answer, decided bool) {
+	d = app.Answer{Approval: ask.ID, Hash: ask.Hash}
+	switch low := strings.ToLower(typed); {
+	case isQuestion:
+		d.Approved, d.Reason = typed != "", typed
+	case low == "y" || low == "yes":
+		d.Approved = true
+	case ask.Call != nil && (low == "r" || low == "rest"):
+		d.Approved, d.Rest = true, true
+	case low == "" || low == "l" || low == "later":
+		return d, false
+	case low == "n" || low == "no":
+		d.Reason = "no reason given"
+	default:
+		d.Reason = typed
+	}
+	return d, true
+}
+
+// readLine reads a line unless ctx ends first.
+func readLine(ctx context.Context, in io.Reader) (string, error) {
+	type result struct {
+		line string
+		err  error
+	}
+	got := make(chan result, 1)
+	go func() {
+		line, err := bufio.NewReader(in).ReadString('\n')
+		got <- result{line, err}
+	}()
+	select {
+	case r := <-got:
+		return r.line, r.err
+	case <-ctx.Done():
+		return "", ctx.Err()
+	}
+}

@@ -1,0 +1,86 @@
+package app
+
+import (
+	"context"
+	"strings"
+
+	"mgx"
+	"mgx/internal/guard/policy"
+	"mgx/internal/team"
+)
+
+// Answer is a person's decision on something that a run waits for.
+type Answer struct {
+	// Approval names it: its id, with or without "decision/", or at least eight
+	// characters of its hash. It may be left out when only one is pending.
+	Approval string
+	Approved bool
+	Rest     bool   // allow the same for the rest of the run; tool calls only
+	Reason   string // why not, or the answer to a question
+	// Hash is that of what the person looked at. Without one the decision is on
+	// what is pending now.
+	Hash string
+}
+
+// Decide answers what a run waits for: an approval, or a question. It counts for
+// exactly what the hash says and nothing else.
+func (a *App) Decide(ctx context.Context, run mgx.Run, d Answer) error {
+	ask, err := pending(run, d.Approval)
+	if err != nil {
+		return err
+	}
+	switch {
+	case d.Hash != "" && d.Hash != ask.Hash:
+		return mgx.Errorf(mgx.KindRefused, "other_hash", "what run %s proposes now is not what was decided on; look at it again with: mgx show %s", run.ID, run.ID)
+	case d.Rest && (ask.Call == nil || !d.Approved):
+		return mgx.Errorf(mgx.KindUsage, "bad_rest", "only a tool call can be approved for the rest of the run")
+	}
+	return a.Engine.Signal(ctx, run.Execution, ask.ID, team.Decision{Approved: d.Approved, Rest: d.Rest, By: a.Actor, Reason: d.Reason, Hash: ask.Hash})
+}
+
+// pending finds the approval that a person names.
+func pending(run mgx.Run, name string) (mgx.Approval, error) {
+	all := run.Pending()
+	if len(all) == 0 {
+		return mgx.Approval{}, mgx.Errorf(mgx.KindUsage, "nothing_to_decide", "run %s waits for no decision; it is %s", run.ID, run.Status)
+	}
+	var found []mgx.Approval
+	for _, p := range all {
+		if name == "" || named(p, name) {
+			found = append(found, p)
+		}
+	}
+	switch len(found) {
+	case 1:
+		return found[0], nil
+	case 0:
+		return mgx.Approval{}, mgx.Errorf(mgx.KindUsage, "no_such_approval", "run %s does not wait for %q; it waits for %s", run.ID, name, idsOf(all))
+	}
+	return mgx.Approval{}, mgx.Errorf(mgx.KindUsage, "several_pending", "run %s waits for %d decisions; name one of them: %s", run.ID, len(found), idsOf(found))
+}
+
+func named(p mgx.Approval, name string) bool {
+	hash := strings.TrimPrefix(name, "sha256:")
+	return p.ID == name || p.ID == "decision/"+name ||
+		len(hash) >= 8 && strings.HasPrefix(strings.TrimPrefix(p.Hash, "sha256:"), hash)
+}
+
+func idsOf(list []mgx.Approval) string {
+	var ids []string
+	for _, p := range list {
+		ids = append(ids, strings.TrimPrefix(p.ID, "decision/"))
+	}
+	return strings.Join(ids, ", ")
+}
+
+// validPolicy holds a run's policy against its hash.
+func validPolicy(p *mgx.PolicyInfo) error {
+	if p == nil {
+		return nil
+	}
+	rules, err := policy.Parse(p.Text)
+	if err == nil && (rules.Hash() != p.Hash || rules.String() != p.Text) {
+		err = mgx.Errorf(mgx.KindUsage, policy.CodeBadPolicy, "the text of the policy is not what its hash says")
+	}
+	return err
+}
