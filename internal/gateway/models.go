@@ -80,6 +80,6 @@ func (m Model) describe(d dialect) any {
 func (s *Server) nothing(w http.ResponseWriter, r *http.Request) {
 	s.refuse(w, r, spoken(r), mgx.NewID[string]("req"), &failure{
 		kind: notFound, code: "not_found",
-		message: "there is nothing at this path; the gateway answers POST /v1/chat/completions, /v1/responses, /v1/messages and GET /v1/models",
+		message: "there is nothing at this path; the gateway answers POST /v1/chat/completions, /v1/responses, /v1/messages, /v1/messages/count_tokens and GET /v1/models",
 	})
 }

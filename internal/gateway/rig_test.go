@@ -316,6 +316,10 @@ func (endless) Resolve(_ context.Context, _ mgx.WorkspaceID, name string) (gatew
 
 func (endless) List(context.Context, mgx.WorkspaceID) ([]gateway.Model, error) { return nil, nil }
 
+func (endless) Count(context.Context, mgx.WorkspaceID, *llm.Request) (int64, bool, error) {
+	return 0, false, nil
+}
+
 func (endless) Call(ctx context.Context, _ mgx.WorkspaceID, _ *llm.Request, _ llm.Account, watch func(llm.Chunk)) (*llm.Result, error) {
 	for ctx.Err() == nil {
 		watch(llm.Chunk{Text: "again and again "})

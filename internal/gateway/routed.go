@@ -47,6 +47,15 @@ func (m *Routed) Call(ctx context.Context, ws mgx.WorkspaceID, req *llm.Request,
 	return r.Call(ctx, req, acct, watch)
 }
 
+// Count counts or guesses the tokens of a prompt.
+func (m *Routed) Count(ctx context.Context, ws mgx.WorkspaceID, req *llm.Request) (tokens int64, counted bool, err error) {
+	r, err := m.Router(ctx, ws)
+	if err != nil {
+		return 0, false, err
+	}
+	return r.Count(ctx, req)
+}
+
 // Resolve finds what a name stands for.
 func (m *Routed) Resolve(ctx context.Context, ws mgx.WorkspaceID, name string) (Model, error) {
 	r, err := m.Router(ctx, ws)

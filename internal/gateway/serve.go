@@ -17,8 +17,8 @@ import (
 	"mgx/internal/llm"
 )
 
-// serve answers calls in a dialect.
-func (s *Server) serve(d dialect) http.HandlerFunc {
+// serve does what a path is for, and says in its dialect what came in between.
+func (s *Server) serve(d dialect, do func(w http.ResponseWriter, r *http.Request, id string) error) http.HandlerFunc {
 	return func(w http.ResponseWriter, r *http.Request) {
 		id := mgx.NewID[string]("req")
 		w.Header().Set("X-Mgx-Request-Id", id)
@@ -29,7 +29,7 @@ func (s *Server) serve(d dialect) http.HandlerFunc {
 			return
 		}
 		defer s.calls.Done()
-		if err := s.call(w, r, d, id); err != nil {
+		if err := do(w, r, id); err != nil {
 			s.refuse(w, r, d, id, err)
 		}
 	}
@@ -67,32 +67,47 @@ func write(rc *http.ResponseController, w http.ResponseWriter, wait time.Duratio
 	w.Write(body)
 }
 
-// call makes the call of a request. An error means that no answer has begun.
-func (s *Server) call(w http.ResponseWriter, r *http.Request, d dialect, id string) error {
+// call makes calls in a dialect. An error means that no answer has begun.
+func (s *Server) call(d dialect) func(w http.ResponseWriter, r *http.Request, id string) error {
+	return func(w http.ResponseWriter, r *http.Request, id string) error {
+		c, model, leave, err := s.admit(w, r, d, id)
+		if err != nil {
+			return err
+		}
+		defer leave()
+		return s.answer(w, r, c, model)
+	}
+}
+
+// admit reads a request, finds its key and its model, and counts it among those
+// of the key that are under way, until leave is called.
+func (s *Server) admit(w http.ResponseWriter, r *http.Request, d dialect, id string) (c *call, m Model, leave func(), err error) {
 	key, err := s.keys.find(r.Context(), secretOf(r))
 	if err != nil {
-		return err
+		return nil, m, nil, err
 	}
-	leave, err := s.limits.enter(key.ID, w.Header())
+	entered, err := s.limits.enter(key.ID, w.Header())
 	if err != nil {
-		return err
+		return nil, m, nil, err
 	}
-	defer leave()
+	defer func() {
+		if err != nil {
+			entered()
+		}
+	}()
 	body, err := s.body(w, r)
 	if err != nil {
-		return err
+		return nil, m, nil, err
 	}
-	c, err := decode(d, body)
-	if err != nil {
-		return err
+	if c, err = decode(d, body); err != nil {
+		return nil, m, nil, err
 	}
 	c.id, c.key = strings.TrimPrefix(id, "req_"), key
-	model, err := s.resolve(r.Context(), c)
-	if err != nil {
-		return err
+	if m, err = s.resolve(r.Context(), c); err != nil {
+		return nil, m, nil, err
 	}
-	c.aim(model, r.Header)
-	return s.answer(w, r, c, model)
+	c.aim(m, r.Header)
+	return c, m, entered, nil
 }
 
 // body reads a request's body within bounds of size and time.

@@ -22,6 +22,8 @@ type Models interface {
 	Resolve(ctx context.Context, ws mgx.WorkspaceID, name string) (Model, error)
 	// List lists all that Resolve would find, as far as providers say.
 	List(ctx context.Context, ws mgx.WorkspaceID) ([]Model, error)
+	// Count is [llm.Router.Count] for a workspace.
+	Count(ctx context.Context, ws mgx.WorkspaceID, req *llm.Request) (tokens int64, counted bool, err error)
 	// Call is [llm.Router.Call] for a workspace.
 	Call(ctx context.Context, ws mgx.WorkspaceID, req *llm.Request, acct llm.Account, watch func(llm.Chunk)) (*llm.Result, error)
 }
@@ -125,9 +127,10 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) { s.mux.Serve
 // routes are everything that the server does.
 func (s *Server) routes() *http.ServeMux {
 	mux := http.NewServeMux()
-	mux.HandleFunc("POST /v1/chat/completions", s.serve(chat{}))
-	mux.HandleFunc("POST /v1/responses", s.serve(responses{}))
-	mux.HandleFunc("POST /v1/messages", s.serve(messages{}))
+	mux.HandleFunc("POST /v1/chat/completions", s.serve(chat{}, s.call(chat{})))
+	mux.HandleFunc("POST /v1/responses", s.serve(responses{}, s.call(responses{})))
+	mux.HandleFunc("POST /v1/messages", s.serve(messages{}, s.call(messages{})))
+	mux.HandleFunc("POST /v1/messages/count_tokens", s.serve(messages{}, s.countTokens))
 	mux.HandleFunc("GET /v1/models", s.getModels)
 	mux.HandleFunc("GET /v1/models/{name...}", s.getModel)
 	mux.HandleFunc("/v1/", s.nothing)

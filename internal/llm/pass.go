@@ -4,6 +4,7 @@ import (
 	"bufio"
 	"bytes"
 	"context"
+	"encoding/json"
 	"fmt"
 	"io"
 	"iter"
@@ -134,6 +135,24 @@ func (e *Endpoint) PassStream(ctx context.Context, path string, req *Request, bo
 		}
 		yield(Chunk{Response: resp}, nil)
 	}
+}
+
+// PassDocument sends req's Pass on with another body and returns the document that
+// answers it.
+func (e *Endpoint) PassDocument(ctx context.Context, path string, req *Request, body []byte, v any) error {
+	answer, err := e.postPass(ctx, path, req, body)
+	if err != nil {
+		return err
+	}
+	defer answer.Close()
+	data, err := answer.ReadJSON()
+	if err == nil {
+		err = json.Unmarshal(data, v)
+	}
+	if err != nil {
+		return answer.Fail(ctx, err)
+	}
+	return nil
 }
 
 func (e *Endpoint) postPass(ctx context.Context, path string, req *Request, body []byte) (*Answer, error) {

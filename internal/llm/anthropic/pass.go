@@ -20,3 +20,21 @@ func (p *provider) pass(ctx context.Context, req *llm.Request) iter.Seq2[llm.Chu
 		return p.decode(a, req, yield)
 	})
 }
+
+// Count has the API count the tokens of a request's prompt.
+func (p *provider) Count(ctx context.Context, req *llm.Request) (int64, error) {
+	body, err := req.Pass.Set(llm.Field{Name: "model", Value: llm.MarshalWire(req.Model)})
+	if err != nil {
+		return 0, err
+	}
+	var count struct {
+		Tokens *float64 `json:"input_tokens"`
+	}
+	if err := p.endpoint.PassDocument(ctx, "/messages/count_tokens", req, body, &count); err != nil {
+		return 0, err
+	}
+	if count.Tokens == nil {
+		return 0, &llm.CallError{Provider: p.name, Model: req.Model, Fault: llm.FaultBad, Message: "it was asked to count tokens and says no number"}
+	}
+	return tokens(*count.Tokens), nil
+}

@@ -363,3 +363,16 @@ func TestSDKModels(t *testing.T) {
 		t.Errorf("%s and %v", got, theirs)
 	}
 }
+
+// The SDK counts tokens through the gateway.
+func TestSDKCountsTokens(t *testing.T) {
+	t.Parallel()
+	client := newGate(t).anthropic()
+	got, err := client.Messages.CountTokens(t.Context(), anthropicsdk.MessageCountTokensParams{
+		Model: "chat/m1", Messages: []anthropicsdk.MessageParam{anthropicsdk.NewUserMessage(anthropicsdk.NewTextBlock(strings.Repeat("four", 100)))},
+	})
+	must(t, err)
+	if got.InputTokens != 101 {
+		t.Errorf("%d tokens", got.InputTokens)
+	}
+}
