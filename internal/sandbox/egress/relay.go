@@ -59,8 +59,9 @@ func (c counted) Write(p []byte) (int, error) {
 	if err := capped(&c.l.s.sent, len(p), c.l.s.o.Sent); err != nil {
 		return 0, err
 	}
+	c.l.visit.sent.Add(int64(len(p))) // before: the answer may be quicker than we are
 	n, err := c.Conn.Write(p)
-	c.l.visit.sent.Add(int64(n))
+	c.l.visit.sent.Add(int64(n - len(p)))
 	c.l.alive()
 	return n, err
 }
