@@ -36,7 +36,9 @@ func run(args []string) int {
 		return said.cause.Kind.ExitCode()
 	}
 	e := mgx.AsError(err)
-	ui.Error(os.Stderr, e)
+	shown := *e
+	shown.Message = redactor().String(e.Message)
+	ui.Error(os.Stderr, &shown)
 	return e.Kind.ExitCode()
 }
 

@@ -128,7 +128,7 @@ func (c *cli) diff(ctx context.Context, n *node, run mgx.Run, stat bool) error {
 		fmt.Fprintf(c.err, "%s has changed nothing.\n", run.ID)
 		return nil
 	}
-	return ui.Diff(c.out, text, ui.Auto)
+	return ui.Diff(c.out, n.redact.String(text), ui.Auto)
 }
 
 func (c *cli) eventsCommand() *cobra.Command {

@@ -96,6 +96,7 @@ func (c *cli) open(ctx context.Context, m *models) (*node, error) {
 		Model:  n.models,
 		Limits: n.models.limits,
 		Log:    n.log,
+		Redact: n.redact,
 		Open:   n.site,
 		Run: func(ctx context.Context, id mgx.RunID) (mgx.Run, error) {
 			return n.store.Run(ctx, mgx.DefaultWorkspace, id)

@@ -17,5 +17,28 @@
 //
 // It does not guess: values that merely look like secrets stay, because a
 // redactor that eats commit ids makes every log useless. It cannot recognise a
-// secret that was cut in two, so redact before cutting.
+// secret that was cut in two, so redact before cutting; [Redactor.Stream] is for
+// text that comes in pieces, [Redactor.Cut] for text that others have cut.
+//
+// # Where text leaves
+//
+//   - What is stored (events, journal, failures, inputs, signals): the store, before
+//     anything is written. Agents get what was stored, so prompts are clean too;
+//     webhooks, consumers, exports, backups, mgx show and mgx events read it.
+//   - What programs print, before it is cut, kept on disk (tool.Workspace.Redact) or
+//     streamed to watchers; and what models say, as they say it (team.Deps.Redact).
+//   - Log lines (telemetry.Options.Redact) and traces (observe.Options.Redact), which
+//     also send error reports. Labels of metrics have no free text.
+//   - Recordings of model calls (cassette.Options.Redact).
+//   - Diffs shown, and the error that a command ends with (cmd/mgx).
+//   - Records of the gateway are events; what a client of it says to its model, and
+//     hears, is the client's own and is passed on as it is.
+//
+// The files of a repository are the person's own: what is in them stays, also in the
+// run's copy, in commits and in the objects of a backup. A test in cmd/mgx walks
+// all of these with a secret that a run's program prints.
+//
+// # What else is here
+//
+// [Marker] and [Canary] are for prompts, policy decides on tool calls.
 package guard

@@ -34,6 +34,21 @@ func forms(secret string) []string {
 	})
 }
 
+// longLines are the lines of a secret of several that are secret by themselves:
+// output shows them apart, with numbers between, say.
+func longLines(secret string) []string {
+	if !strings.Contains(secret, "\n") {
+		return nil
+	}
+	var all []string
+	for line := range strings.Lines(secret) {
+		if line = strings.TrimSpace(line); len(line) >= 20 && !strings.HasPrefix(line, "-----") {
+			all = append(all, line)
+		}
+	}
+	return all
+}
+
 func goEscape(s string) string {
 	q := strconv.Quote(s)
 	return q[1 : len(q)-1]

@@ -16,8 +16,8 @@ const Mask = "[redacted]"
 // secret: hiding "test" or "1234" everywhere would hide the text instead.
 const MinSecret = 8
 
-// Redactor hides exact secrets. The zero value knows none; all methods may be
-// called at the same time.
+// Redactor hides exact secrets. The zero value knows none, and nil neither; all
+// methods but Add take nil, and all may be called at the same time.
 type Redactor struct {
 	adding sync.Mutex // held while a new set is built
 	known  atomic.Pointer[needles]
@@ -42,8 +42,10 @@ func (r *Redactor) add(secrets []string) {
 		all = n.all
 	}
 	for _, s := range secrets {
-		if len(s) >= MinSecret {
-			all = append(slices.Clip(all), forms(s)...)
+		for _, s := range append(longLines(s), s) {
+			if len(s) >= MinSecret {
+				all = append(slices.Clip(all), forms(s)...)
+			}
 		}
 	}
 	if len(all) > 0 {
@@ -55,11 +57,63 @@ func (r *Redactor) add(secrets []string) {
 // so is the result, and the strings in it are looked at as they read, however
 // escaped; a number that holds a secret becomes 0.
 func (r *Redactor) String(s string) string {
-	n := r.known.Load()
+	n := r.set()
 	if n == nil {
 		return s
 	}
 	return n.redact(s)
+}
+
+// set is what is known; nil: nothing, as of a nil Redactor.
+func (r *Redactor) set() *needles {
+	if r == nil {
+		return nil
+	}
+	return r.known.Load()
+}
+
+// Cut hides what is left of a secret where a text was cut and an ellipsis says so:
+// the beginning of one right before it, the end of one right after it.
+func (r *Redactor) Cut(s string) string {
+	n := r.set()
+	if n == nil || !strings.Contains(s, ellipsis) {
+		return s
+	}
+	pieces := strings.Split(s, ellipsis)
+	for i, piece := range pieces {
+		if i+1 < len(pieces) {
+			if at := n.unfinished(piece); len(piece)-at >= minLeft {
+				piece = piece[:at] + Mask
+			}
+		}
+		if i > 0 {
+			if at := n.rest(piece); at >= minLeft {
+				piece = Mask + piece[at:]
+			}
+		}
+		pieces[i] = piece
+	}
+	return strings.Join(pieces, ellipsis)
+}
+
+const (
+	ellipsis = "…"
+	minLeft  = 4 // bytes of a secret that are too many to be shown, and too many to be there by chance
+)
+
+// rest is how much of s is the end of a secret.
+func (n *needles) rest(s string) int {
+	for l := min(len(s), n.longest-1); l >= minLeft; l-- {
+		for _, needle := range n.all { // longest first
+			if len(needle) <= l {
+				break
+			}
+			if strings.HasSuffix(needle, s[:l]) {
+				return l
+			}
+		}
+	}
+	return 0
 }
 
 // Holds reports whether a secret is in s.
@@ -80,9 +134,10 @@ func (r *Redactor) Bytes(b []byte) []byte {
 // over a text finds them all: a bit per possible pair of first bytes passes over
 // nearly every position, and a map by the first MinSecret bytes decides the rest.
 type needles struct {
-	all   []string
-	pairs [1 << 16 / 64]uint64
-	heads map[[MinSecret]byte][]string // longest first
+	all     []string // longest first
+	longest int      // length of the first
+	pairs   [1 << 16 / 64]uint64
+	heads   map[[MinSecret]byte][]string // longest first
 }
 
 func newNeedles(all []string) *needles {
@@ -90,6 +145,7 @@ func newNeedles(all []string) *needles {
 		return cmp.Or(cmp.Compare(len(b), len(a)), strings.Compare(a, b))
 	})
 	n := &needles{all: slices.Compact(all), heads: map[[MinSecret]byte][]string{}}
+	n.longest = len(n.all[0])
 	for _, s := range n.all {
 		p := pair(s)
 		n.pairs[p/64] |= 1 << (p % 64)

@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"mgx"
+	"mgx/internal/guard"
 	"mgx/internal/sandbox"
 	"mgx/internal/tool"
 	"mgx/internal/workflow"
@@ -12,30 +13,40 @@ import (
 
 // runCheck runs one check in the sandbox. Its verdict is the exit code; a program
 // that is not there is no verdict on the change.
-func runCheck(s *workflow.StepContext, site *Site, c Check) (mgx.CheckResult, error) {
+func (r *run) runCheck(s *workflow.StepContext, c Check) (mgx.CheckResult, error) {
 	out := &tail{max: 16 << 10}
+	hide := r.deps.Redact.Stream(func(s string) { _, _ = out.Write([]byte(s)) })
 	start := time.Now()
-	res, err := site.Box.Run(s, sandbox.Command{
-		Args: []string{"sh", "-c", c.Command}, Stdout: out, Stderr: out, Timeout: checkTimeout,
+	res, err := r.site.Box.Run(s, sandbox.Command{
+		Args: []string{"sh", "-c", c.Command}, Stdout: streamed{hide}, Stderr: streamed{hide}, Timeout: checkTimeout,
 		Env: []string{"CI=1"}, Online: true,
 	})
 	emitNetwork(s, mgx.NetworkUsedData{Check: c.Name}, res.Visits)
+	hide.Close()
 	if err != nil {
 		return mgx.CheckResult{}, err
 	}
-	r := mgx.CheckResult{
+	result := mgx.CheckResult{
 		Name: c.Name, Command: c.Command, Status: "passed", ExitCode: res.ExitCode,
-		DurationMS: time.Since(start).Milliseconds(), Output: tool.Clean(out.String()),
+		DurationMS: time.Since(start).Milliseconds(), Output: r.deps.Redact.String(tool.Clean(out.String())),
 	}
 	switch {
 	case res.TimedOut:
-		r.Status = "timeout"
+		result.Status = "timeout"
 	case res.ExitCode == 127:
-		r.Status = "unavailable"
+		result.Status = "unavailable"
 	case res.ExitCode != 0:
-		r.Status = "failed"
+		result.Status = "failed"
 	}
-	return r, nil
+	return result, nil
+}
+
+// streamed writes to a stream.
+type streamed struct{ *guard.Stream }
+
+func (s streamed) Write(p []byte) (int, error) {
+	s.Stream.Write(string(p))
+	return len(p), nil
 }
 
 // tail keeps the end of what is written to it, where tools put their verdict.

@@ -20,6 +20,7 @@ import (
 
 	"mgx"
 	"mgx/internal/git"
+	"mgx/internal/guard"
 	"mgx/internal/llm"
 	"mgx/internal/sandbox"
 	"mgx/internal/tool"
@@ -50,6 +51,9 @@ type Deps struct {
 	// Open opens the site of a run, making its directories if they are not there.
 	Open func(ctx context.Context, run mgx.RunID, repo mgx.RepoInfo, settings mgx.RunSettings) (*Site, error)
 	Run  func(ctx context.Context, id mgx.RunID) (mgx.Run, error)
+	// Redact hides secrets in what agents are given, and in what watchers see. What
+	// is stored the store redacts once more. Nil: none.
+	Redact *guard.Redactor
 	// Deltas, if set, receives what models and programs say as they say it. It
 	// must not block.
 	Deltas func(run mgx.RunID, d Delta)

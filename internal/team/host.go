@@ -57,9 +57,15 @@ func (h host) Turn(step string, req *llm.Request) (*llm.Response, error) {
 // call makes the model call of a turn and emits what came of it.
 func (h host) call(s *workflow.StepContext, req *llm.Request) (*llm.Response, error) {
 	acct := &account{step: s, cap: h.r.in.Settings.Budget}
+	said := h.r.deps.Redact.Stream(func(text string) { h.r.watch(s.Scope().Run, Delta{Agent: req.AgentRole, Text: text}) })
 	res, err := h.r.deps.Model.Call(s, h.r.forRouter(s.Scope(), req), acct, func(c llm.Chunk) {
-		h.r.watch(s.Scope().Run, Delta{Agent: req.AgentRole, Text: c.Text, Again: c.Restart})
+		if c.Restart {
+			said.Reset()
+			h.r.watch(s.Scope().Run, Delta{Agent: req.AgentRole, Again: true})
+		}
+		said.Write(c.Text)
 	})
+	said.Close()
 	if res != nil {
 		for _, e := range res.Errors {
 			s.Emit(h.event(s, req, mgx.LLMProviderError, e))
@@ -203,7 +209,7 @@ type callInput struct {
 func (h host) called(call agent.Call) mgx.ToolCallData {
 	return mgx.ToolCallData{
 		CallID: call.ID, Name: call.Name, Effect: effectOf(call.Name), AgentRole: call.Role,
-		Arguments: bounded(string(call.Args), 64<<10), Summary: tool.Summary(call.Name, call.Args),
+		Arguments: bounded(h.r.deps.Redact.String(string(call.Args)), 64<<10), Summary: h.r.deps.Redact.String(tool.Summary(call.Name, call.Args)),
 		SandboxLevel: string(h.r.site.Box.Level()), SandboxID: string(h.c.Scope().Run),
 		Conversation: call.Conversation, Label: new(h.label(call.Conversation)),
 	}
@@ -231,6 +237,7 @@ func (h host) runTool(s *workflow.StepContext, call agent.Call, p permit) (agent
 		ws := h.r.site.Files
 		ws.ReadOnly = h.readOnly || h.r.sealed()
 		ws.Step = s.Name()
+		ws.Redact = h.r.deps.Redact
 		ws.Watch = func(b []byte) { h.r.watch(s.Scope().Run, Delta{Agent: call.Role, Tool: string(b)}) }
 		var err error
 		out.Result, err = h.confined(s, call, p, &ws)
@@ -245,6 +252,7 @@ func (h host) runTool(s *workflow.StepContext, call agent.Call, p permit) (agent
 			}
 		}
 	}
+	out.Result.Text = h.r.deps.Redact.Cut(h.r.deps.Redact.String(out.Result.Text))
 	out.Result.Duration = time.Since(start)
 	h.log(s, call.Role).InfoContext(s, "tool call", "tool", call.Name, "status", out.Result.Status, "duration", out.Result.Duration)
 	s.Emit(s.Scope().Event(mgx.ToolReturned, mgx.ToolResultData{

@@ -11,6 +11,7 @@ import (
 
 	"mgx"
 	"mgx/internal/agent"
+	"mgx/internal/guard"
 	"mgx/internal/tool"
 	"mgx/internal/workflow"
 )
@@ -67,7 +68,7 @@ func (r *run) makeReady(s *workflow.StepContext) (prepared, error) {
 	if p.Tree, err = clone.Checkpoint(s); err != nil {
 		return p, err
 	}
-	if p.Rules, err = readRules(r.site.Files.Root); err != nil {
+	if p.Rules, err = readRules(r.site.Files.Root, r.deps.Redact); err != nil {
 		return p, err
 	}
 	if p.Overview, err = r.overview(s); err != nil {
@@ -80,7 +81,7 @@ func (r *run) makeReady(s *workflow.StepContext) (prepared, error) {
 
 // readRules reads the repository's AGENTS.md through the root: a link out of the
 // workspace is no rules file.
-func readRules(root *os.Root) (string, error) {
+func readRules(root *os.Root, known *guard.Redactor) (string, error) {
 	for _, name := range []string{"AGENTS.override.md", "AGENTS.md"} {
 		f, err := root.Open(name)
 		if err != nil {
@@ -91,7 +92,7 @@ func readRules(root *os.Root) (string, error) {
 		if err != nil {
 			return "", mgx.Errorf(mgx.KindConfig, "unreadable_rules", "%s cannot be read: %w", name, err)
 		}
-		return tool.Clean(bounded(string(text), maxRules)), nil
+		return bounded(known.String(tool.Clean(string(text))), maxRules), nil
 	}
 	return "", nil
 }

@@ -9,6 +9,8 @@ import (
 	"strings"
 	"sync"
 	"unicode/utf8"
+
+	"mgx/internal/guard"
 )
 
 const (
@@ -19,13 +21,15 @@ const (
 	shellPrefix = "shell-"
 )
 
-// capture takes the output of a program as it comes: cleaned, its start and end
-// for the model, all of it in a file when that is more.
+// capture takes the output of a program as it comes: cleaned and without secrets,
+// its start and end for the model, all of it in a file when that is more.
 type capture struct {
 	mu    sync.Mutex
 	ws    *Workspace
 	clean cleaner
-	watch cleaner // passes on what it has at once
+	hide  *guard.Stream // of what is clean: on to add
+	watch cleaner       // passes on what it has at once
+	shown *guard.Stream // of that: on to people
 
 	head  strings.Builder // the first half, or all while there is no tail
 	tail  []byte          // what came after
@@ -40,8 +44,9 @@ type capture struct {
 
 func newCapture(ws *Workspace) *capture {
 	c := &capture{ws: ws}
-	c.clean.to = c.add
-	c.watch.to = func(s string) { ws.Watch([]byte(s)) }
+	c.hide = ws.Redact.Stream(c.add)
+	c.shown = ws.Redact.Stream(func(s string) { ws.Watch([]byte(s)) })
+	c.clean.to, c.watch.to = c.hide.Write, c.shown.Write
 	return c
 }
 
@@ -119,8 +124,10 @@ func (c *capture) close() captured {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.clean.close()
+	c.hide.Close()
 	if c.ws.Watch != nil {
 		c.watch.close()
+		c.shown.Close()
 	}
 	if c.file != nil {
 		if err := c.file.Close(); c.lost == nil {

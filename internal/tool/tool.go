@@ -14,6 +14,7 @@ import (
 	"os"
 	"time"
 
+	"mgx/internal/guard"
 	"mgx/internal/sandbox"
 )
 
@@ -59,7 +60,8 @@ type Workspace struct {
 	Hidden func(path string) bool
 	// Veil is mounted over the workspace for programs, and hides from them what
 	// Hidden does, or keeps it from being written.
-	Veil []sandbox.Mount
+	Veil   []sandbox.Mount
+	Redact *guard.Redactor // hides secrets in what is kept and watched; nil: none
 	// Watch, if set, receives the output of programs as it comes, for people to
 	// see. It must not block.
 	Watch func([]byte)
