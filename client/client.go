@@ -1,6 +1,7 @@
 package client
 
 import (
+	"bytes"
 	"context"
 	"encoding/json"
 	"io"
@@ -26,19 +27,27 @@ const (
 
 // Client calls one server. It is safe for use by many goroutines.
 type Client struct {
-	base  *url.URL
-	token string
-	http  *http.Client
+	base      *url.URL
+	token     func(context.Context) (string, error) // for each request
+	workspace mgx.WorkspaceID                       // empty: the only one of whoever asks
+	http      *http.Client
 }
 
 // New returns a client of the server at an address such as
-// http://127.0.0.1:7780, with the token that `mgx serve` names.
+// http://127.0.0.1:7780, with an API key or the token that `mgx serve` names.
 func New(baseURL, token string) (*Client, error) {
+	return NewAs(baseURL, "", func(context.Context) (string, error) { return token, nil })
+}
+
+// NewAs returns a client that acts in a workspace, or, with none, in the only one
+// of whoever it stands for. It asks for the token before each request, so that
+// tokens may change.
+func NewAs(baseURL string, ws mgx.WorkspaceID, token func(context.Context) (string, error)) (*Client, error) {
 	base, err := url.Parse(strings.TrimRight(baseURL, "/"))
 	if err != nil || base.Host == "" || base.Scheme != "http" && base.Scheme != "https" || base.RawQuery != "" || base.User != nil {
 		return nil, mgx.Errorf(mgx.KindUsage, "bad_server_url", "%q is not the address of a server; it looks like http://127.0.0.1:7780", baseURL)
 	}
-	return &Client{base: base, token: token, http: &http.Client{
+	return &Client{base: base, token: token, workspace: ws, http: &http.Client{
 		// A token is for the server it was given for.
 		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
 	}}, nil
@@ -77,13 +86,44 @@ func (c *Client) Events(ctx context.Context, q EventQuery) (EventPage, error) {
 }
 
 func (c *Client) get(ctx context.Context, path string, q url.Values, into any) error {
+	return c.send(ctx, http.MethodGet, path, q, nil, into)
+}
+
+// send makes a request. Body and into are JSON; nil: there is none, or it is not
+// looked at.
+func (c *Client) send(ctx context.Context, method, path string, q url.Values, body, into any) error {
 	ctx, stop := context.WithTimeout(ctx, answerWait)
 	defer stop()
-	r, err := http.NewRequestWithContext(ctx, http.MethodGet, c.url(path, q), nil)
+	r, err := c.request(ctx, method, path, q, body)
 	if err != nil {
-		return mgx.Errorf(mgx.KindUsage, "bad_server_url", "the request cannot be made: %w", err)
+		return err
 	}
-	r.Header = c.header()
+	return c.do(ctx, r, into)
+}
+
+func (c *Client) request(ctx context.Context, method, path string, q url.Values, body any) (*http.Request, error) {
+	var content io.Reader
+	if body != nil {
+		text, err := json.Marshal(body)
+		if err != nil {
+			return nil, mgx.Errorf(mgx.KindUsage, "bad_request", "the request cannot be made: %w", err)
+		}
+		content = bytes.NewReader(text)
+	}
+	r, err := http.NewRequestWithContext(ctx, method, c.url(path, q), content)
+	if err != nil {
+		return nil, mgx.Errorf(mgx.KindUsage, "bad_server_url", "the request cannot be made: %w", err)
+	}
+	if r.Header, err = c.header(ctx); err != nil {
+		return nil, err
+	}
+	if body != nil {
+		r.Header.Set("Content-Type", "application/json")
+	}
+	return r, nil
+}
+
+func (c *Client) do(ctx context.Context, r *http.Request, into any) error {
 	resp, err := c.http.Do(r)
 	if err != nil {
 		return c.unreachable(ctx, err)
@@ -95,8 +135,10 @@ func (c *Client) get(ctx context.Context, path string, q url.Values, into any) e
 		return c.unreachable(ctx, err)
 	case len(body) > maxAnswer:
 		return mgx.Errorf(mgx.KindInternal, CodeBadServer, "the answer of %s is larger than %d bytes", c.base.Host, maxAnswer)
-	case resp.StatusCode != http.StatusOK:
+	case resp.StatusCode < 200 || resp.StatusCode > 299:
 		return c.problem(resp.StatusCode, body)
+	case into == nil:
+		return nil
 	}
 	if err := json.Unmarshal(body, into); err != nil {
 		return mgx.Errorf(mgx.KindInternal, CodeBadServer, "the answer of %s is not what this version of mgx understands: %w", c.base.Host, err)
@@ -110,12 +152,19 @@ func (c *Client) url(path string, q url.Values) string {
 	return u.String()
 }
 
-func (c *Client) header() http.Header {
+func (c *Client) header(ctx context.Context) (http.Header, error) {
 	h := http.Header{"User-Agent": {"mgx"}}
-	if c.token != "" {
-		h.Set("Authorization", "Bearer "+c.token)
+	token, err := c.token(ctx)
+	if err != nil {
+		return nil, err
 	}
-	return h
+	if token != "" {
+		h.Set("Authorization", "Bearer "+token)
+	}
+	if c.workspace != "" {
+		h.Set("Mgx-Workspace", string(c.workspace))
+	}
+	return h, nil
 }
 
 func (c *Client) unreachable(ctx context.Context, err error) error {

@@ -158,8 +158,12 @@ func (s *streaming) connect(ctx context.Context) error {
 	defer cancel(nil)
 	watchdog := time.AfterFunc(connectWait, func() { cancel(errSilent) })
 	defer watchdog.Stop()
+	header, err := s.client.header(ctx)
+	if err != nil {
+		return err
+	}
 	conn, resp, err := websocket.Dial(ctx, s.client.url("/api/v1/events/ws", nil), &websocket.DialOptions{
-		HTTPClient: s.client.http, HTTPHeader: s.client.header(), Subprotocols: []string{subprotocol},
+		HTTPClient: s.client.http, HTTPHeader: header, Subprotocols: []string{subprotocol},
 		OnPingReceived: func(context.Context, []byte) bool { watchdog.Reset(silence); return true },
 	})
 	if err != nil {
@@ -295,7 +299,7 @@ func (s *streaming) tell() {
 func (s *streaming) closed(ctx context.Context, err error) error {
 	switch websocket.CloseStatus(err) {
 	case closeUnknown:
-		return finalError{mgx.Errorf(mgx.KindRefused, "unauthenticated", "the server at %s does not accept the token; mgx serve says where it is", s.client.base.Host)}
+		return finalError{mgx.Errorf(mgx.KindRefused, "unauthenticated", "the server at %s does not accept the token, or no longer; mgx serve says where its own is, or see: mgx login", s.client.base.Host)}
 	case closeRefused:
 		return finalError{mgx.Errorf(mgx.KindRefused, "channel_refused", "the server does not let you read %v", s.o.Channels)}
 	case closeOther:

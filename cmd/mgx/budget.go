@@ -78,7 +78,7 @@ func (s *scopeFlags) ids(ctx context.Context, n *node) (found scopeFlags, err er
 		found.project = string(mgx.ProjectOf(src.RepoInfo.Path))
 	}
 	if s.key != "" {
-		k, err := n.findKey(ctx, s.key)
+		k, err := findKey(ctx, n.asOwner(""), s.key)
 		if err != nil {
 			return found, err
 		}

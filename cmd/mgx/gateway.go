@@ -15,35 +15,52 @@ import (
 // lasts, with all its attempts.
 const lostAfter = 2 * time.Hour
 
-// gateway offers the models of this node to other programs.
-func (n *node) gateway() *gateway.Server {
+// gateway offers the models of this node to other programs with keys.
+func (n *node) gateway(keys gateway.Keys) *gateway.Server {
 	return gateway.New(gateway.Options{
-		Keys:   n.store,
+		Keys:   keys,
 		Models: &gateway.Routed{Router: n.models.gatewayRouter(), Log: n.log},
 		Books:  &books{store: n.store, owner: n.owner.id},
 		Log:    n.log,
 	})
 }
 
-// gatewayRouter makes the router of the gateway when it is first needed, since
+// gatewayRouter makes the router of a workspace when it is first needed, since
 // the policy auto asks every provider what it serves.
 func (m *models) gatewayRouter() func(context.Context, mgx.WorkspaceID) (*llm.Router, error) {
-	router := sync.OnceValues(func() (*llm.Router, error) {
-		if m.trouble != nil {
-			return nil, m.trouble
+	var mu sync.Mutex
+	routers := map[mgx.WorkspaceID]func() (*llm.Router, error){}
+	return func(_ context.Context, ws mgx.WorkspaceID) (*llm.Router, error) {
+		mu.Lock()
+		router := routers[ws]
+		if router == nil {
+			router = sync.OnceValues(func() (*llm.Router, error) { return m.routerOf(ws) })
+			routers[ws] = router
 		}
-		o := m.options()
+		mu.Unlock()
+		return router()
+	}
+}
+
+// routerOf makes the router of a workspace. What the environment of this process
+// names is the installation's; any other workspace has what the file of models
+// says for it or for all.
+func (m *models) routerOf(ws mgx.WorkspaceID) (*llm.Router, error) {
+	if m.trouble != nil {
+		return nil, m.trouble
+	}
+	if ws == mgx.DefaultWorkspace {
+		o := m.options(m.found, ws)
 		if len(m.found) > 0 {
 			m.withAuto(&o, autoPolicy)
 		}
 		return llm.NewRouter(o), nil
-	})
-	return func(_ context.Context, ws mgx.WorkspaceID) (*llm.Router, error) {
-		if ws != mgx.DefaultWorkspace {
-			return nil, mgx.Errorf(mgx.KindRefused, "no_such_workspace", "this server has no models for the workspace of this key")
-		}
-		return router()
 	}
+	theirs, err := fromFile(m.file, m.path, ws, m.getenv, m.keys, m.tape.client())
+	if err != nil {
+		return nil, err
+	}
+	return llm.NewRouter(m.options(theirs, ws)), nil
 }
 
 // books keep account of the gateway's calls in the store.
@@ -52,7 +69,7 @@ type books struct {
 	owner string
 }
 
-func (b *books) Open(ctx context.Context, key mgx.GatewayKey, call string) gateway.Account {
+func (b *books) Open(ctx context.Context, key mgx.APIKey, call string) gateway.Account {
 	return &callAccount{books: b, ctx: ctx, key: key, note: "gateway " + string(key.ID) + " req_" + call, ids: map[string]string{}}
 }
 
@@ -61,7 +78,7 @@ func (b *books) Open(ctx context.Context, key mgx.GatewayKey, call string) gatew
 type callAccount struct {
 	*books
 	ctx  context.Context
-	key  mgx.GatewayKey
+	key  mgx.APIKey
 	note string
 	ids  map[string]string // of reservations, by attempt
 }

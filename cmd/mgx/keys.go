@@ -9,47 +9,41 @@ import (
 	"github.com/spf13/cobra"
 
 	"mgx"
+	"mgx/client"
 	"mgx/internal/gateway"
 	"mgx/internal/ui"
 )
 
 func (c *cli) keysCommand() *cobra.Command {
+	var a at
 	cmd := &cobra.Command{
 		Use:   "keys",
-		Short: "Let other programs call models through mgx serve",
-		Long: `Lists the keys with which programs call models through mgx serve, in the dialects of
-OpenAI (/v1/chat/completions, /v1/responses) and Anthropic (/v1/messages): with these
-settings of a program's SDK,
+		Short: "Let other programs use mgx serve: its models, its API",
+		Long: `Lists the keys with which programs use mgx serve. A key may do what its scopes say, and no
+more than whoever it stands for. The scope models, which keys have unless --scope says
+otherwise, is for calling models in the dialects of OpenAI (/v1/chat/completions,
+/v1/responses) and Anthropic (/v1/messages): with these settings of a program's SDK,
 
 	OPENAI_BASE_URL=http://127.0.0.1:7780/v1   OPENAI_API_KEY=mgx_…
 	ANTHROPIC_BASE_URL=http://127.0.0.1:7780   ANTHROPIC_API_KEY=mgx_…
 
 it reaches every model and policy that mgx models lists, with budgets, routing and a
-record of each call.`,
+record of each call. Other scopes are for the API, see docs/access.md.`,
 		Args: noArgs,
-		RunE: func(cmd *cobra.Command, _ []string) error { return c.withKeys(cmd.Context(), c.listKeys) },
+		RunE: func(cmd *cobra.Command, _ []string) error { return c.withPeople(cmd.Context(), a, c.listKeys) },
 	}
-	cmd.AddCommand(c.keyCreateCommand(), c.keyRevokeCommand(), &cobra.Command{
+	a.flags(cmd.PersistentFlags())
+	cmd.AddCommand(c.keyCreateCommand(&a), c.keyRevokeCommand(&a), c.keyRotateCommand(&a), &cobra.Command{
 		Use:   "list",
 		Short: "List the keys",
 		Args:  noArgs,
-		RunE:  func(cmd *cobra.Command, _ []string) error { return c.withKeys(cmd.Context(), c.listKeys) },
+		RunE:  func(cmd *cobra.Command, _ []string) error { return c.withPeople(cmd.Context(), a, c.listKeys) },
 	})
 	return cmd
 }
 
-// withKeys opens the data for a command on keys.
-func (c *cli) withKeys(ctx context.Context, f func(context.Context, *node) error) error {
-	n, err := c.openAny(ctx)
-	if err != nil {
-		return err
-	}
-	defer n.close()
-	return f(ctx, n)
-}
-
-func (c *cli) listKeys(ctx context.Context, n *node) error {
-	all, err := n.store.GatewayKeys(ctx, mgx.DefaultWorkspace)
+func (c *cli) listKeys(ctx context.Context, p people) error {
+	all, err := p.Keys(ctx)
 	if err != nil {
 		return err
 	}
@@ -74,7 +68,7 @@ func (c *cli) listKeys(ctx context.Context, n *node) error {
 }
 
 // stateOf is a key's state in a word.
-func stateOf(k mgx.GatewayKey, now time.Time) string {
+func stateOf(k mgx.APIKey, now time.Time) string {
 	switch {
 	case !k.RevokedAt.IsZero():
 		return "revoked"
@@ -84,8 +78,12 @@ func stateOf(k mgx.GatewayKey, now time.Time) string {
 	return "valid"
 }
 
-func keyDetails(k mgx.GatewayKey) (lines []string) {
-	lines = append(lines, "user: "+string(k.User))
+func keyDetails(k mgx.APIKey) (lines []string) {
+	who := "user: " + string(k.User)
+	if k.Role != "" {
+		who += ", as " + k.Role
+	}
+	lines = append(lines, who, "scopes: "+strings.Join(k.Scopes, ", "))
 	if len(k.Models) > 0 {
 		lines = append(lines, "models: "+strings.Join(k.Models, ", "))
 	}
@@ -98,27 +96,25 @@ func keyDetails(k mgx.GatewayKey) (lines []string) {
 	return lines
 }
 
-func (c *cli) keyCreateCommand() *cobra.Command {
-	var k mgx.GatewayKey
+func (c *cli) keyCreateCommand(a *at) *cobra.Command {
+	var n client.NewKey
 	var budget, user string
 	var expires time.Duration
 	cmd := &cobra.Command{
 		Use:   "create NAME",
 		Short: "Make a key",
 		Long: `Makes a key and prints it. It is shown this once: what is kept is its digest. NAME says
-what it is for.`,
+what it is for. It acts as you, within its scopes: resources such as runs, or resources with
+an action such as runs:read, or * for all that you may do.`,
 		Args: oneArg("a name for the key"),
 		RunE: func(cmd *cobra.Command, args []string) error {
-			k.Workspace, k.User, k.Name = mgx.DefaultWorkspace, mgx.UserID(user), strings.TrimSpace(args[0])
-			if err := checkKey(&k, budget, expires); err != nil {
+			n.Name = strings.TrimSpace(args[0])
+			if err := checkKey(&n, budget, expires); err != nil {
 				return err
 			}
-			return c.withKeys(cmd.Context(), func(ctx context.Context, n *node) error {
-				if k.User == "" {
-					k.User = mgx.UserID(n.app.Actor)
-				}
-				made, secret := gateway.NewKey(k)
-				if err := n.store.CreateGatewayKey(ctx, made); err != nil {
+			return c.withPeople(cmd.Context(), *a, func(ctx context.Context, p people) error {
+				made, secret, err := createKey(ctx, p, n, mgx.UserID(user))
+				if err != nil {
 					return err
 				}
 				if c.json {
@@ -130,29 +126,45 @@ what it is for.`,
 			})
 		},
 	}
-	cmd.Flags().StringVar(&user, "user", "", "`id` of the user on whose behalf it is used (default: you)")
-	cmd.Flags().StringArrayVar(&k.Models, "allow", nil, "only this policy or provider/model, or those that a `glob` matches, such as 'openai/*'; may be repeated")
+	cmd.Flags().StringVar(&user, "user", "", "`id` of the user on whose behalf it acts (default: you); only on the data directory, and for somebody who is no member only to call models")
+	cmd.Flags().StringArrayVar(&n.Scopes, "scope", nil, "what it may do, a `scope` such as runs:read; may be repeated (default: models)")
+	cmd.Flags().BoolVar(&n.Service, "service", false, "it stands for no member, so that it stays when you leave; it can only call models")
+	cmd.Flags().StringArrayVar(&n.Models, "allow", nil, "only this policy or provider/model, or those that a `glob` matches, such as 'openai/*'; may be repeated")
 	cmd.Flags().StringVar(&budget, "budget", "", "`USD` that all its calls may cost together")
 	cmd.Flags().DurationVar(&expires, "expires", 0, "stop working after this `time`, such as 720h")
 	return cmd
 }
 
+func createKey(ctx context.Context, p people, n client.NewKey, user mgx.UserID) (mgx.APIKey, string, error) {
+	if user == "" {
+		return p.CreateKey(ctx, n)
+	}
+	owner, ok := p.(*ownData)
+	if !ok {
+		return mgx.APIKey{}, "", usage("not_at_a_server", "--user is for the owner of the data directory; at a server a key acts as whoever makes it")
+	}
+	return owner.CreateKeyFor(ctx, n, user)
+}
+
 const maxKeyName = 100
 
 // checkKey completes the settings of a new key or says what is wrong with them.
-func checkKey(k *mgx.GatewayKey, budget string, expires time.Duration) error {
+func checkKey(n *client.NewKey, budget string, expires time.Duration) error {
 	switch {
-	case k.Name == "" || len(k.Name) > maxKeyName:
+	case n.Name == "" || len(n.Name) > maxKeyName:
 		return usage("bad_name", "a key's name has 1 to %d characters", maxKeyName)
-	case expires < 0:
+	case expires < 0 || expires > 0 && expires < time.Second:
 		return usage("bad_expiry", "--expires takes a time from now, such as 720h, not %s", expires)
 	case expires > 0:
-		k.ExpiresAt = mgx.Now().Add(expires)
+		n.Expires = int64(expires / time.Second)
 	}
-	if len(k.Models) > 100 {
+	if len(n.Scopes) == 0 {
+		n.Scopes = []string{"models"}
+	}
+	if len(n.Models) > 100 {
 		return usage("too_many_models", "--allow may be repeated at most 100 times; use globs")
 	}
-	for _, pattern := range k.Models {
+	for _, pattern := range n.Models {
 		if err := gateway.CheckPattern(pattern); err != nil {
 			return err
 		}
@@ -162,21 +174,32 @@ func checkKey(k *mgx.GatewayKey, budget string, expires time.Duration) error {
 		if err != nil {
 			return usage("bad_budget", "--budget: %s", err)
 		}
-		k.Budget = &amount
+		n.Budget = &amount
 	}
 	return nil
 }
 
 // findKey is the key that a person means: by its id or a part of it.
-func (n *node) findKey(ctx context.Context, name string) (mgx.GatewayKey, error) {
-	all, err := n.store.GatewayKeys(ctx, mgx.DefaultWorkspace)
+func findKey(ctx context.Context, p people, name string) (mgx.APIKey, error) {
+	all, err := p.Keys(ctx)
 	if err != nil {
-		return mgx.GatewayKey{}, err
+		return mgx.APIKey{}, err
 	}
-	return one(all, name, "key", "mgx keys", func(k mgx.GatewayKey) string { return string(k.ID) })
+	return one(all, name, "key", "mgx keys", func(k mgx.APIKey) string { return string(k.ID) })
 }
 
-func (c *cli) keyRevokeCommand() *cobra.Command {
+// withKey does something with the key that somebody means.
+func (c *cli) withKey(ctx context.Context, a at, name string, f func(context.Context, people, mgx.APIKey) error) error {
+	return c.withPeople(ctx, a, func(ctx context.Context, p people) error {
+		k, err := findKey(ctx, p, name)
+		if err != nil {
+			return err
+		}
+		return f(ctx, p, k)
+	})
+}
+
+func (c *cli) keyRevokeCommand(a *at) *cobra.Command {
 	return &cobra.Command{
 		Use:   "revoke ID",
 		Short: "Make a key worthless for good",
@@ -184,12 +207,8 @@ func (c *cli) keyRevokeCommand() *cobra.Command {
 of its id is enough.`,
 		Args: oneArg("a key's id"),
 		RunE: func(cmd *cobra.Command, args []string) error {
-			return c.withKeys(cmd.Context(), func(ctx context.Context, n *node) error {
-				k, err := n.findKey(ctx, args[0])
-				if err != nil {
-					return err
-				}
-				if err := n.store.RevokeGatewayKey(ctx, mgx.DefaultWorkspace, k.ID); err != nil {
+			return c.withKey(cmd.Context(), *a, args[0], func(ctx context.Context, p people, k mgx.APIKey) error {
+				if err := p.RevokeKey(ctx, k.ID); err != nil {
 					return err
 				}
 				fmt.Fprintf(c.err, "Revoked %s.\n", k.ID)
@@ -197,4 +216,31 @@ of its id is enough.`,
 			})
 		},
 	}
+}
+
+func (c *cli) keyRotateCommand(a *at) *cobra.Command {
+	var overlap time.Duration
+	cmd := &cobra.Command{
+		Use:   "rotate ID",
+		Short: "Give a key a new secret",
+		Long: `Gives a key a new secret and prints it, this once. The one before stops working, at once or
+after --overlap.`,
+		Args: oneArg("a key's id"),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			return c.withKey(cmd.Context(), *a, args[0], func(ctx context.Context, p people, k mgx.APIKey) error {
+				secret, err := p.RotateKey(ctx, k.ID, overlap)
+				if err != nil {
+					return err
+				}
+				if c.json {
+					return printJSON(c, map[string]string{"id": string(k.ID), "key": secret})
+				}
+				fmt.Fprintf(c.err, "Rotated %s. The key, shown only now:\n", k.ID)
+				c.printf("%s\n", secret)
+				return nil
+			})
+		},
+	}
+	cmd.Flags().DurationVar(&overlap, "overlap", 0, "let the one before work for this `time`, at most 168h")
+	return cmd
 }

@@ -30,6 +30,7 @@ type models struct {
 	seed      *int64     // asked of models
 	runs      sync.Map   // of a run's id: the *models of a run that is not the only one here
 	file      *llm.File  // never nil
+	path      string     // of it
 	trouble   error      // why the file cannot be used
 	state     *llm.State // what all routers here share
 	auto      func() llm.Policy
@@ -62,7 +63,7 @@ func (m *models) addFile() {
 	if err == nil {
 		var own []found
 		if own, err = fromFile(file, path, mgx.DefaultWorkspace, m.getenv, m.keys, m.tape.client()); err == nil {
-			m.file = file
+			m.file, m.path = file, path
 			for _, f := range m.found {
 				if !isFound(f.Name(), own) {
 					own = append(own, f)
@@ -95,7 +96,7 @@ func (m *models) use(s mgx.RunSettings) error {
 		}
 		m.prices = m.prices.WithUser(rates)
 	}
-	o := m.options()
+	o := m.options(m.found, mgx.DefaultWorkspace)
 	if provider, _, named := strings.Cut(s.Model, "/"); named && !isFound(provider, m.found) {
 		return noProvider(provider, m.lookedFor)
 	}
@@ -112,14 +113,14 @@ func (m *models) use(s mgx.RunSettings) error {
 	return nil
 }
 
-// options are those of a router for what was found.
-func (m *models) options() llm.Options {
+// options are those of a router of a workspace for what was found.
+func (m *models) options(all []found, ws mgx.WorkspaceID) llm.Options {
 	o := llm.Options{Prices: m.prices, State: m.state, Policies: map[string]llm.Policy{}, Of: map[string]llm.ProviderOptions{}}
-	for _, f := range m.found {
+	for _, f := range all {
 		o.Providers = append(o.Providers, f.Provider)
 		o.Of[f.Name()] = llm.ProviderOptions{Local: f.Local}
 	}
-	m.file.Apply(&o, mgx.DefaultWorkspace)
+	m.file.Apply(&o, ws)
 	return o
 }
 
@@ -183,7 +184,7 @@ func (m *models) limits(model string) team.Limits {
 	if strings.Contains(model, "/") {
 		return m.limitsOf(model)
 	}
-	o := m.options()
+	o := m.options(m.found, mgx.DefaultWorkspace)
 	m.withAuto(&o, model)
 	var most team.Limits
 	for _, name := range o.Policies[model].Models() {
@@ -211,7 +212,7 @@ func (m *models) limitsOf(model string) team.Limits {
 }
 
 func (m *models) facts(provider, model string) llm.Facts {
-	f, _ := llm.NewRouter(m.options()).Known(provider + "/" + model)
+	f, _ := llm.NewRouter(m.options(m.found, mgx.DefaultWorkspace)).Known(provider + "/" + model)
 	return f
 }
 

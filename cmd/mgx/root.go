@@ -56,6 +56,7 @@ Start with: mgx demo`,
 	root.AddCommand(
 		c.demoCommand(), c.runCommand(), c.resumeCommand(), c.cancelCommand(), c.approveCommand(),
 		c.serveCommand(), c.webhooksCommand(), c.keysCommand(), c.secretsCommand(), c.consumersCommand(),
+		c.loginCommand(), c.logoutCommand(), c.whoamiCommand(), c.membersCommand(), c.workspacesCommand(),
 		c.runsCommand(), c.showCommand(), c.diffCommand(), c.eventsCommand(), c.replayCommand(), c.forkCommand(),
 		c.auditCommand(), c.backupCommand(), c.restoreCommand(), c.verifyCommand(), c.retainCommand(), c.eraseCommand(), c.exportCommand(),
 		c.budgetCommand(), c.usageCommand(), c.policyCommand(), c.sandboxCommand(), c.doctorCommand(), c.configCommand(), c.modelsCommand(), c.versionCommand(),

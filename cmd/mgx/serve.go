@@ -1,23 +1,22 @@
 package main
 
 import (
-	"cmp"
 	"context"
 	"errors"
 	"fmt"
-	"net"
 	"os"
 	"sync"
 
 	"github.com/spf13/cobra"
 
 	"mgx"
+	"mgx/internal/access"
 	"mgx/internal/api"
+	"mgx/internal/app"
 	"mgx/internal/event"
 	"mgx/internal/gateway"
 	"mgx/internal/store"
 	"mgx/internal/team"
-	"mgx/internal/webhook"
 )
 
 const (
@@ -27,7 +26,7 @@ const (
 )
 
 func (c *cli) serveCommand() *cobra.Command {
-	var listen string
+	var l listening
 	var workers int
 	cmd := &cobra.Command{
 		Use:   "serve",
@@ -45,32 +44,41 @@ through NATS while that can be reached; see docs/nats.md.
 /metrics has what Prometheus reads; traces go to OTEL_EXPORTER_OTLP_ENDPOINT. See
 docs/reference/metrics.md, and mgx consumers for who reads the log.
 
-It listens on the loopback interface, and everything but /health and /v1 needs the token
-that it keeps in the file "token" of the data directory. An interrupt or SIGTERM ends it in good
-order: streams are told to come back, runs stay where they are.`,
+It listens on the loopback interface. Beyond that it takes a certificate (--tls-cert,
+--tls-key) or a proxy in front that has one (--behind-proxy, --host). Everything but /health
+needs a key (mgx keys), somebody who signed in (mgx login), or, from this machine, the token
+in the file "token" of the data directory, whose owner may do everything. When it starts for
+the first time it prints what lets the owner set a password, once. See docs/access.md.
+
+An interrupt or SIGTERM ends it in good order: streams are told to come back, runs stay where
+they are.`,
 		Args: noArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			if !cmd.Flags().Changed("listen") {
-				listen = cmp.Or(c.getenv("MGX_LISTEN"), listen)
+			if err := l.fill(cmd.Flags(), c.getenv); err != nil {
+				return err
 			}
 			if workers < 0 || workers > 64 {
 				return usage("bad_workers", "--workers takes 0 to 64, not %d", workers)
 			}
-			return c.serve(cmd.Context(), listen, workers)
+			return c.serve(cmd.Context(), l, workers)
 		},
 	}
-	cmd.Flags().StringVar(&listen, "listen", defaultListen, "`address` of the loopback interface, with port; port 0: any")
+	l.flags(cmd.Flags())
 	addWebhookAllow(cmd.Flags())
 	cmd.Flags().String("audit-checkpoints", "", "also add each checkpoint of the audit log to this `file`, see docs/audit.md")
 	cmd.Flags().IntVar(&workers, "workers", defaultWorkers, "work on `N` runs at once")
 	return cmd
 }
 
-func (c *cli) serve(ctx context.Context, listen string, workers int) (err error) {
+func (c *cli) serve(ctx context.Context, l listening, workers int) (err error) {
 	if err := c.demand(ctx, "auto"); err != nil {
 		return err
 	}
-	listener, err := listenLoopback(ctx, listen)
+	proxies, err := l.networks()
+	if err != nil {
+		return err
+	}
+	listener, err := l.open(ctx)
 	if err != nil {
 		return err
 	}
@@ -84,11 +92,16 @@ func (c *cli) serve(ctx context.Context, listen string, workers int) (err error)
 	if err := n.models.observe(); err != nil {
 		return err
 	}
-	s, err := newServer(ctx, n, n.webhooks(c.cfg), "http://"+listener.Addr().String())
+	url := l.url(listener.Addr())
+	s, err := newServer(ctx, n, url, api.Options{Webhooks: n.webhooks(c.cfg), Hosts: l.hosts, Proxies: proxies})
 	if err != nil {
 		return err
 	}
-	c.announce(listener.Addr(), s.token)
+	setup, err := s.access.Found(ctx, access.Where{Address: "cli"})
+	if err != nil {
+		return err
+	}
+	c.announce(url, s.token, setup)
 
 	// The hub outlives the server, so that what happens while it drains is
 	// delivered.
@@ -114,29 +127,15 @@ func (c *cli) serve(ctx context.Context, listen string, workers int) (err error)
 	return s.web.Serve(ctx, listener)
 }
 
-// listenLoopback refuses addresses that others can reach: there is one token, for
-// one person on one machine.
-func listenLoopback(ctx context.Context, address string) (net.Listener, error) {
-	host, port, err := net.SplitHostPort(address)
-	if err != nil {
-		return nil, usage("bad_listen", "--listen takes an address and a port, such as %s, not %q", defaultListen, address)
-	}
-	ip := net.ParseIP(host)
-	if host != "localhost" && (ip == nil || !ip.IsLoopback()) {
-		return nil, mgx.Errorf(mgx.KindConfig, "listen_not_loopback", "this version serves this machine only: --listen takes an address such as %s, not %q", defaultListen, address)
-	}
-	l, err := (&net.ListenConfig{}).Listen(ctx, "tcp", net.JoinHostPort(host, port))
-	if err != nil {
-		return nil, mgx.Errorf(mgx.KindConfig, "cannot_listen", "cannot listen on %s; is another server running? %w", address, err)
-	}
-	return l, nil
-}
-
-// announce says where the server is, and its token when it is new.
-func (c *cli) announce(at net.Addr, t secret) {
-	url := "http://" + at.String()
+// announce says where the server is, its token when that is new, and what lets its
+// owner set a password when it is the first time.
+func (c *cli) announce(url string, t secret, setup string) {
 	if c.json {
-		printJSON(c, map[string]string{"url": url, "token_file": t.path})
+		said := map[string]string{"url": url, "token_file": t.path}
+		if setup != "" {
+			said["setup_token"] = setup
+		}
+		printJSON(c, said)
 		return
 	}
 	fmt.Fprintf(c.err, "Serving on %s\n", url)
@@ -144,6 +143,9 @@ func (c *cli) announce(at net.Addr, t secret) {
 		fmt.Fprintf(c.err, "Token (shown only now, kept in %s): %s\n", t.path, t.value)
 	} else {
 		fmt.Fprintf(c.err, "The token is in %s\n", t.path)
+	}
+	if setup != "" {
+		fmt.Fprintf(c.err, "To sign in with a password, set one, once within a day (later: mgx members reset):\n  mgx login --server %s --invitation %s\n", url, setup)
 	}
 }
 
@@ -153,11 +155,13 @@ type server struct {
 	web     *api.Server
 	gateway *gateway.Server
 	token   secret
+	access  *app.Access
 
 	contracts *event.Registry
 }
 
-func newServer(ctx context.Context, n *node, hooks *webhook.Endpoints, address string) (*server, error) {
+// newServer completes the options of the API with what it serves at an address.
+func newServer(ctx context.Context, n *node, address string, o api.Options) (*server, error) {
 	token, err := openSecret(n.data, "token")
 	if err != nil {
 		return nil, err
@@ -174,20 +178,20 @@ func newServer(ctx context.Context, n *node, hooks *webhook.Endpoints, address s
 	if err != nil {
 		return nil, err
 	}
+	who := n.access(token.value)
 	hub := event.NewHub(event.HubOptions{
-		Source: n.store, Epoch: epoch, Key: keys[0], Keys: n.knownResumeKeys, Authorize: event.OneWorkspace(mgx.DefaultWorkspace), Contracts: contracts, Server: address, Log: n.log,
+		Source: n.store, Epoch: epoch, Key: keys[0], Keys: n.knownResumeKeys, Authorize: who.Channels, Contracts: contracts, Server: address, Log: n.log,
 	})
 	hub.SetKeys(keys...)
 	n.deltas = showLive(hub)
-	gate := n.gateway()
-	web := api.New(api.Options{
-		Gateway: gate,
-		Hub:     hub, Contracts: contracts, Token: token.value, Actor: n.app.Actor, Checks: checks(n.store, hub, n.data), Log: n.log, Webhooks: hooks, Budgets: n.budgets(), Consumers: n.store, Metrics: n.seen.Metrics(),
-	})
+	gate := n.gateway(who)
+	o.Gateway, o.Hub, o.Contracts, o.Access, o.Checks, o.Log = gate, hub, contracts, who, checks(n.store, hub, n.data), n.log
+	o.Budgets, o.Consumers, o.Metrics = n.budgets(), n.store, n.seen.Metrics()
+	web := api.New(o)
 	if err := observeServer(n.meters, n.store, hub, contracts); err != nil {
 		return nil, err
 	}
-	return &server{hub: hub, web: web, gateway: gate, token: token, contracts: contracts}, nil
+	return &server{hub: hub, web: web, gateway: gate, token: token, access: who, contracts: contracts}, nil
 }
 
 // showLive passes what agents and their programs say on to those who watch.

@@ -13,7 +13,7 @@ import (
 )
 
 // eventsOf prints the log of a server, and with follow what comes.
-func (c *cli) eventsOf(ctx context.Context, server, token, run, glob string, since int64, follow bool) error {
+func (c *cli) eventsOf(ctx context.Context, a at, run, glob string, since int64, follow bool) error {
 	var channels, types []string
 	if run != "" {
 		if !wholeRun().MatchString(run) {
@@ -24,13 +24,7 @@ func (c *cli) eventsOf(ctx context.Context, server, token, run, glob string, sin
 	if glob != "" {
 		types = []string{glob}
 	}
-	if token == "" && onLoopback(server) {
-		// Another user's server has another token, and then refuses this one.
-		if s, err := openedSecret(c.cfg.Data, "token"); err == nil {
-			token = s.value
-		}
-	}
-	remote, err := client.New(server, token)
+	remote, err := c.remote(a)
 	if err != nil {
 		return err
 	}

@@ -133,7 +133,8 @@ func (c *cli) diff(ctx context.Context, n *node, run mgx.Run, stat bool) error {
 
 func (c *cli) eventsCommand() *cobra.Command {
 	var follow bool
-	var run, glob, server, token string
+	var run, glob string
+	var a at
 	var since int64
 	cmd := &cobra.Command{
 		Use:   "events",
@@ -144,8 +145,8 @@ func (c *cli) eventsCommand() *cobra.Command {
 			if since < 0 {
 				return usage("bad_position", "--since takes a position of 0 or more, not %d", since)
 			}
-			if server = cmp.Or(server, c.getenv("MGX_SERVER")); server != "" {
-				return c.eventsOf(ctx, server, cmp.Or(token, c.getenv("MGX_TOKEN")), run, glob, since, follow)
+			if a.fill(c.getenv); a.server != "" {
+				return c.eventsOf(ctx, a, run, glob, since, follow)
 			}
 			n, err := c.openAny(ctx)
 			if err != nil {
@@ -169,8 +170,7 @@ func (c *cli) eventsCommand() *cobra.Command {
 	cmd.Flags().BoolVar(&follow, "follow", false, "go on as events happen, until interrupted")
 	cmd.Flags().StringVar(&run, "run", "", "only events of this `run`")
 	cmd.Flags().Int64Var(&since, "since", 0, "only events after this `position`")
-	cmd.Flags().StringVar(&server, "server", "", "read from the server at this `URL` instead of the data directory")
-	cmd.Flags().StringVar(&token, "token", "", "the server's `token` (default: that of the data directory)")
+	a.flags(cmd.Flags())
 	cmd.Flags().StringVar(&glob, "type", "", "only types that match this `glob`, such as 'tool.*'")
 	return cmd
 }

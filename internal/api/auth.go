@@ -1,8 +1,6 @@
 package api
 
 import (
-	"crypto/sha256"
-	"crypto/subtle"
 	"net"
 	"net/http"
 	"net/netip"
@@ -11,42 +9,147 @@ import (
 	"strings"
 
 	"mgx"
+	"mgx/internal/access"
 )
 
 // bearerProtocol is how a browser, which cannot set headers of a WebSocket,
 // sends its token: as a sub-protocol bearer.TOKEN beside the real one.
 const bearerProtocol = "bearer."
 
-func digest(token string) [32]byte { return sha256.Sum256([]byte(token)) }
-
-func (s *Server) authenticate(r *http.Request) error {
-	scheme, token, _ := strings.Cut(r.Header.Get("Authorization"), " ")
-	if !strings.EqualFold(scheme, "Bearer") {
-		token = ""
-	}
-	return s.check(strings.TrimSpace(token))
+// actorOf is who makes a request that was allowed.
+func actorOf(r *http.Request) access.Actor {
+	a, _ := access.From(r.Context())
+	return a
 }
 
-// authenticateSocket also takes the token from the sub-protocols.
-func (s *Server) authenticateSocket(r *http.Request) error {
+// stated reports whether a need is one.
+func (n need) stated() bool {
+	return n == anybody || n == somebody || slices.Contains(mgx.Actions, n.action) && slices.Contains(mgx.Resources, n.kind)
+}
+
+// allowed lets those through who may do what a route does.
+func (s *Server) allowed(to route, next handler) handler {
+	if to.needs == anybody {
+		return next
+	}
+	return func(w http.ResponseWriter, r *http.Request) error {
+		actor, err := s.identify(r, secretOf(r))
+		if err == nil {
+			err = s.permit(r, to, actor)
+		}
+		if err != nil {
+			return err
+		}
+		return next(w, r.WithContext(access.With(r.Context(), actor)))
+	}
+}
+
+// permit asks whether an actor may do what a route does. Of things that are
+// somebody's own the actor's own are meant; whoever else's are for the handler.
+func (s *Server) permit(r *http.Request, to route, actor access.Actor) error {
+	if to.needs == somebody {
+		return nil
+	}
+	on := access.Resource{Kind: to.needs.kind, ID: r.PathValue("id")}
+	if to.flags&installation != 0 {
+		on.Workspace = mgx.DefaultWorkspace
+	}
+	if to.flags&finer != 0 {
+		on.ID, on.User = "", actor.User
+	}
+	return s.o.Access.Authorize(r.Context(), actor, to.needs.action, on)
+}
+
+// identify tells who makes a request, by its secret, and in which workspace: the
+// one in its path, or else in its header.
+func (s *Server) identify(r *http.Request, secret string) (access.Actor, error) {
+	if secret == "" {
+		return access.Actor{}, mgx.Errorf(mgx.KindRefused, codeUnauthenticated, "send a key or a token as Authorization: Bearer …; see: mgx keys, mgx login; mgx serve says where the server's own token is")
+	}
+	where, local := s.where(r)
+	ws := r.PathValue("workspace")
+	if ws == "" {
+		ws = r.Header.Get("Mgx-Workspace")
+	}
+	if ws == "" { // a browser sets no headers of its streams
+		ws = r.URL.Query().Get("workspace")
+	}
+	return s.o.Access.Identify(r.Context(), access.Proof{Secret: secret, Workspace: mgx.WorkspaceID(ws), Local: local, Where: where})
+}
+
+// secretOf is what a request proves itself with.
+func secretOf(r *http.Request) string {
+	scheme, token, _ := strings.Cut(r.Header.Get("Authorization"), " ")
+	if !strings.EqualFold(scheme, "Bearer") {
+		return ""
+	}
+	return strings.TrimSpace(token)
+}
+
+// socketSecret also takes it from the sub-protocols.
+func socketSecret(r *http.Request) string {
 	if r.Header.Get("Authorization") != "" {
-		return s.authenticate(r)
+		return secretOf(r)
 	}
 	for _, p := range protocols(r) {
 		if token, ok := strings.CutPrefix(p, bearerProtocol); ok {
-			return s.check(token)
+			return token
 		}
 	}
-	return s.check("")
+	return ""
 }
 
-// check compares digests, so that time tells neither length nor content.
-func (s *Server) check(token string) error {
-	got := digest(token)
-	if subtle.ConstantTimeCompare(got[:], s.token[:]) == 1 {
-		return nil
+// identifySocket is who wants to listen, if they may.
+func (s *Server) identifySocket(r *http.Request) (access.Actor, error) {
+	actor, err := s.identify(r, socketSecret(r))
+	if err == nil {
+		err = s.o.Access.Authorize(r.Context(), actor, "connect", access.Resource{Kind: "events"})
 	}
-	return mgx.Errorf(mgx.KindRefused, codeUnauthenticated, "send the server's token as Authorization: Bearer TOKEN; mgx serve says where it is")
+	return actor, err
+}
+
+// where is where a request comes from, and whether that is this machine. What a
+// proxy says of it counts when it is one of ours.
+func (s *Server) where(r *http.Request) (w access.Where, local bool) {
+	w = access.Where{Agent: clip(r.UserAgent()), Request: mgx.NewID[string]("req")}
+	peer, known := peerOf(r)
+	if !known {
+		w.Address = "socket"
+		return w, true
+	}
+	w.Address = peer.String()
+	forwarded := r.Header.Values("X-Forwarded-For")
+	if !s.isProxy(peer) || len(forwarded) == 0 {
+		return w, peer.IsLoopback()
+	}
+	hops := strings.Split(strings.Join(forwarded, ","), ",")
+	for _, hop := range slices.Backward(hops) { // the last that none of ours added
+		addr, err := netip.ParseAddr(strings.TrimSpace(hop))
+		if err != nil {
+			break
+		}
+		w.Address = addr.Unmap().String()
+		if !s.isProxy(addr.Unmap()) {
+			break
+		}
+	}
+	return w, false
+}
+
+func (s *Server) isProxy(addr netip.Addr) bool {
+	return slices.ContainsFunc(s.o.Proxies, func(p netip.Prefix) bool { return p.Contains(addr) })
+}
+
+// peerOf is the address at the other end of a request's connection.
+func peerOf(r *http.Request) (netip.Addr, bool) {
+	at, err := netip.ParseAddrPort(r.RemoteAddr)
+	return at.Addr().Unmap(), err == nil
+}
+
+// pastProxy reports whether a request did not come through a proxy, where all must.
+func (s *Server) pastProxy(r *http.Request) bool {
+	peer, known := peerOf(r)
+	return len(s.o.Proxies) > 0 && known && !s.isProxy(peer) && !peer.IsLoopback() && !strings.HasPrefix(r.URL.Path, "/health/")
 }
 
 func protocols(r *http.Request) []string {
@@ -67,6 +170,8 @@ func (s *Server) guard(next http.Handler) http.Handler {
 		secure(w.Header())
 		out := &answer{ResponseWriter: w}
 		switch origin := r.Header.Get("Origin"); {
+		case s.pastProxy(r):
+			s.fail(out, r, mgx.Errorf(mgx.KindRefused, codeProxy, "this server is reached through its proxy"))
 		case !s.ourHost(r.Host):
 			s.fail(out, r, mgx.Errorf(mgx.KindRefused, codeHost, "this server does not answer to that host name"))
 		case origin != "" && !sameOrigin(origin, r.Host):
@@ -83,10 +188,20 @@ func (s *Server) ourHost(host string) bool {
 		name = h
 	}
 	name = strings.Trim(name, "[]")
-	if addr, err := netip.ParseAddr(name); err == nil {
-		return addr.IsLoopback()
+	if addr, err := netip.ParseAddr(name); err == nil && addr.IsLoopback() {
+		return true
 	}
-	return strings.EqualFold(name, "localhost") || slices.ContainsFunc(s.o.Hosts, func(h string) bool { return strings.EqualFold(name, h) })
+	return strings.EqualFold(name, "localhost") || slices.ContainsFunc(s.o.Hosts, func(h string) bool { return isHost(name, h) })
+}
+
+// isHost reports whether a name is a host's, or below it where the host begins
+// with *, as in a certificate.
+func isHost(name, host string) bool {
+	if parent, any := strings.CutPrefix(host, "*."); any {
+		_, above, below := strings.Cut(name, ".")
+		return below && strings.EqualFold(above, parent)
+	}
+	return strings.EqualFold(name, host)
 }
 
 func sameOrigin(origin, host string) bool {

@@ -9,18 +9,20 @@ import (
 	"mgx/internal/app"
 )
 
-// money are the budgets and the ledger, where they are kept.
-func (s *Server) money() (*app.Budgets, error) {
+// money are the budgets and the ledger of whoever asks, where they are kept.
+func (s *Server) money(r *http.Request) (*app.Budgets, error) {
 	if s.o.Budgets == nil {
 		return nil, mgx.Errorf(mgx.KindUsage, mgx.CodeNotFound, "this server keeps no budgets")
 	}
-	return s.o.Budgets, nil
+	theirs, actor := *s.o.Budgets, actorOf(r)
+	theirs.Workspace, theirs.Actor = actor.Workspace, actor.User
+	return &theirs, nil
 }
 
 // budgeted makes a handler of one that works on the budget in the path.
 func (s *Server) budgeted(f func(w http.ResponseWriter, r *http.Request, b *app.Budgets, id mgx.BudgetID) error) handler {
 	return func(w http.ResponseWriter, r *http.Request) error {
-		b, err := s.money()
+		b, err := s.money(r)
 		if err != nil {
 			return err
 		}
@@ -32,7 +34,7 @@ const budgetsPage = 100
 
 // getBudgets lists budgets and how they stand, by id.
 func (s *Server) getBudgets(w http.ResponseWriter, r *http.Request) error {
-	b, err := s.money()
+	b, err := s.money(r)
 	if err != nil {
 		return err
 	}
@@ -77,7 +79,7 @@ const longestKey = 255
 // postBudget makes a budget; with an Idempotency-Key once, however often it is
 // sent.
 func (s *Server) postBudget(w http.ResponseWriter, r *http.Request) error {
-	b, err := s.money()
+	b, err := s.money(r)
 	if err != nil {
 		return err
 	}

@@ -96,6 +96,7 @@ func TestBudgetOnce(t *testing.T) {
 	s := newMoneySite(t)
 	post := func(key, body string, want int) string {
 		r := httptest.NewRequest("POST", "http://localhost/api/v1/budgets", strings.NewReader(body))
+		r.RemoteAddr = "127.0.0.1:1"
 		r.Header.Set("Authorization", "Bearer "+token)
 		r.Header.Set("Content-Type", "application/json")
 		r.Header.Set("Idempotency-Key", key)
@@ -166,6 +167,7 @@ func TestUsage(t *testing.T) {
 
 	for _, by := range []string{"model", "call"} {
 		r := httptest.NewRequest("GET", "http://localhost"+root+"?by="+by, nil)
+		r.RemoteAddr = "127.0.0.1:1"
 		r.Header.Set("Authorization", "Bearer "+token)
 		r.Header.Set("Accept", "text/csv")
 		w := httptest.NewRecorder()

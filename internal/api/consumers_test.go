@@ -77,6 +77,7 @@ func TestConsumers(t *testing.T) {
 	}
 	s.ask("GET", root+"/metrics/dead?page_token=x", "", 400, nil)
 	r := httptest.NewRequest("GET", "http://localhost"+root, nil)
+	r.RemoteAddr = "127.0.0.1:1"
 	w := httptest.NewRecorder()
 	if s.web.ServeHTTP(w, r); w.Code != 401 {
 		t.Errorf("without a token %d", w.Code)

@@ -31,7 +31,7 @@ func (s *Server) getEvents(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	req := event.PageRequest{Cloud: cloud, Actor: s.o.Actor, Channels: q.channels, Types: q.types, After: q.after, Resume: q.Get("page_token"), Versions: q.versions, Reader: s.o.Actor}
+	req := event.PageRequest{Cloud: cloud, Actor: actorOf(r).ID(), Channels: q.channels, Types: q.types, After: q.after, Resume: q.Get("page_token"), Versions: q.versions, Reader: actorOf(r).ID()}
 	if req.Limit, err = q.number("limit", 100, 1, 500); err != nil {
 		return err
 	}
@@ -72,7 +72,7 @@ func parseQuery(r *http.Request, more ...string) (query, error) {
 		return query{}, badQuery("the query is not well formed")
 	}
 	q := query{Values: values, types: list(values["type"]), versions: values.Get("versions")}
-	known := append([]string{"channel", "type", "after", "versions"}, more...)
+	known := append([]string{"channel", "type", "after", "versions", "workspace"}, more...)
 	for name, all := range values {
 		if !slices.Contains(known, name) {
 			return q, badQuery("there is no parameter %q; there are %s", clip(name), strings.Join(known, ", "))

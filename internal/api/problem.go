@@ -4,14 +4,19 @@ import (
 	"encoding/json"
 	"errors"
 	"net/http"
+	"strconv"
+	"time"
 
 	"mgx"
+	"mgx/internal/access"
+	"mgx/internal/app"
 	"mgx/internal/event"
 )
 
 // Codes of this package's own problems.
 const (
-	codeUnauthenticated = "unauthenticated"
+	codeUnauthenticated = access.CodeUnauthenticated
+	codeProxy           = "not_through_proxy"
 	codeHost            = "bad_host"
 	codeOrigin          = "bad_origin"
 	codeMethod          = "method_not_allowed"
@@ -36,9 +41,19 @@ type problem struct {
 
 // statuses of codes that are not those of their kind.
 var statuses = map[string]int{
-	mgx.CodeNotFound:      http.StatusNotFound,
-	mgx.CodeConflict:      http.StatusConflict,
-	codeUnauthenticated:   http.StatusUnauthorized,
+	mgx.CodeNotFound:    http.StatusNotFound,
+	mgx.CodeConflict:    http.StatusConflict,
+	codeUnauthenticated: http.StatusUnauthorized,
+
+	access.CodeKeyExpired:      http.StatusUnauthorized,
+	access.CodeTokenExpired:    http.StatusUnauthorized,
+	app.CodeBadCredentials:     http.StatusUnauthorized,
+	mgx.CodeTokenReused:        http.StatusUnauthorized,
+	mgx.CodeTokenUnknown:       http.StatusUnauthorized,
+	mgx.CodeInvitationSpent:    http.StatusGone,
+	mgx.CodeLastAdmin:          http.StatusConflict,
+	access.CodeTooManyAttempts: http.StatusTooManyRequests,
+
 	codeMethod:            http.StatusMethodNotAllowed,
 	codeHost:              http.StatusMisdirectedRequest,
 	codeNotAcceptable:     http.StatusNotAcceptable,
@@ -104,6 +119,10 @@ func (s *Server) fail(w *answer, r *http.Request, err error) {
 		h.Set("WWW-Authenticate", `Bearer realm="mgx"`)
 	case http.StatusServiceUnavailable:
 		h.Set("Retry-After", "1")
+	case http.StatusTooManyRequests:
+		if wait, ok := errors.AsType[*access.WaitError](err); ok {
+			h.Set("Retry-After", strconv.Itoa(int(wait.Wait/time.Second)+1))
+		}
 	}
 	w.WriteHeader(p.Status)
 	json.NewEncoder(w).Encode(p)

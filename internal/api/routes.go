@@ -12,75 +12,124 @@ import (
 // handler answers a request or returns the error that becomes a problem.
 type handler func(w http.ResponseWriter, r *http.Request) error
 
-// route is one thing the API does.
+// route is one thing the API does, and what it takes to be allowed to: an action
+// on a kind of resource, in the workspace of whoever asks.
 type route struct {
 	pattern string
 	handle  handler
+	needs   need
 	flags   flags
 }
+
+// need is what an actor must be permitted.
+type need struct{ action, kind string }
+
+func to(action, kind string) need { return need{action, kind} }
+
+// anybody and somebody are needs that no policy decides: the first are met by
+// everybody, the second by whoever proves who they are, since it is about them.
+var (
+	anybody  = need{action: "anybody"}
+	somebody = need{action: "somebody"}
+)
 
 type flags int
 
 const (
-	open   flags = 1 << iota // needs no token
-	stream                   // stays; sets its own time limits
-	socks                    // authenticates in its handler, since browsers see no status
+	stream       flags = 1 << iota // stays; sets its own time limits
+	socks                          // authenticates in its handler, since browsers see no status
+	installation                   // is about the installation, so it is of the default workspace
+	finer                          // its handler asks, too: what is allowed hangs on what it finds
 )
 
 // routes is the whole API.
 func (s *Server) routes() []route {
 	return []route{
-		{"GET /health/live", s.getLive, open},
-		{"GET /health/ready", s.getReady, open},
-		{"GET /metrics", s.getMetrics, 0},
+		{"GET /health/live", s.getLive, anybody, 0},
+		{"GET /health/ready", s.getReady, anybody, 0},
+		{"GET /metrics", s.getMetrics, to("read", "settings"), installation},
 
-		{"GET /api/v1/events", s.getEvents, 0},
-		{"GET /api/v1/events/stream", s.getStream, stream},
-		{"GET /api/v1/events/ws", s.getSocket, stream | socks},
+		{"POST /api/v1/auth/sign-in", s.peopled(postSignIn), anybody, 0},
+		{"POST /api/v1/auth/refresh", s.peopled(postRefresh), anybody, 0},
+		{"POST /api/v1/auth/accept", s.peopled(postAccept), anybody, 0},
+		{"POST /api/v1/auth/sign-out", s.peopled(postSignOut), somebody, 0},
+		{"GET /api/v1/me", s.getMe, somebody, 0},
+		{"PUT /api/v1/me/password", s.peopled(putPassword), somebody, 0},
+		{"GET /api/v1/sessions", s.peopled(getSessions), somebody, 0},
+		{"DELETE /api/v1/sessions/{id}", s.peopled(deleteSession), somebody, 0},
 
-		{"GET /api/v1/events/schemas", s.getSchemas, 0},
-		{"GET /api/v1/events/schemas/{type}", s.getSchema, 0},
-		{"GET /api/v1/events/schemas/{type}/{version}", s.getSchemaVersion, 0},
+		{"GET /api/v1/workspaces", s.peopled(getWorkspaces), somebody, 0},
+		{"POST /api/v1/workspaces", s.peopled(postWorkspace), to("manage", "settings"), installation},
+		{"GET /api/v1/workspaces/{workspace}", s.peopled(getWorkspace), to("read", "settings"), 0},
+		{"PATCH /api/v1/workspaces/{workspace}", s.peopled(patchWorkspace), to("update", "settings"), 0},
 
-		{"GET /api/v1/consumers", s.consuming(getConsumers), 0},
-		{"GET /api/v1/consumers/{name}", s.consuming(getConsumer), 0},
-		{"POST /api/v1/consumers/{name}/retry", s.consuming(retryDeadLetters), 0},
-		{"GET /api/v1/consumers/{name}/dead", s.consuming(getDeadLetters), 0},
-		{"POST /api/v1/consumers/{name}/dead/{event}/retry", s.consuming(retryDeadLetters), 0},
-		{"DELETE /api/v1/consumers/{name}/dead/{event}", s.consuming(discardDeadLetter), 0},
+		{"GET /api/v1/members", s.peopled(getMembers), to("read", "users"), 0},
+		{"GET /api/v1/members/{id}", s.peopled(getMember), to("read", "users"), 0},
+		{"PATCH /api/v1/members/{id}", s.peopled(patchMember), to("manage", "users"), 0},
+		{"DELETE /api/v1/members/{id}", s.peopled(deleteMember), to("manage", "users"), 0},
+		{"GET /api/v1/invitations", s.peopled(getInvitations), to("manage", "users"), 0},
+		{"POST /api/v1/invitations", s.peopled(postInvitation), to("manage", "users"), 0},
+		{"DELETE /api/v1/invitations/{id}", s.peopled(deleteInvitation), to("manage", "users"), 0},
+		{"GET /api/v1/roles", s.peopled(getRoles), to("read", "users"), 0},
+		{"PUT /api/v1/roles/{id}", s.peopled(putRole), to("manage", "users"), 0},
+		{"DELETE /api/v1/roles/{id}", s.peopled(deleteRole), to("manage", "users"), 0},
 
-		{"GET /api/v1/budgets", s.getBudgets, 0},
-		{"POST /api/v1/budgets", s.postBudget, 0},
-		{"GET /api/v1/budgets/{id}", s.budgeted(getBudget), 0},
-		{"PATCH /api/v1/budgets/{id}", s.budgeted(patchBudget), 0},
-		{"DELETE /api/v1/budgets/{id}", s.budgeted(deleteBudget), 0},
-		{"GET /api/v1/usage", s.getUsage, 0},
+		{"GET /api/v1/keys", s.peopled(getKeys), to("read", "keys"), finer},
+		{"POST /api/v1/keys", s.peopled(postKey), to("create", "keys"), finer},
+		{"GET /api/v1/keys/{id}", s.peopled(getKey), to("read", "keys"), finer},
+		{"DELETE /api/v1/keys/{id}", s.peopled(deleteKey), to("delete", "keys"), finer},
+		{"POST /api/v1/keys/{id}/rotate", s.peopled(rotateKey), to("update", "keys"), finer},
 
-		{"GET /api/v1/webhooks", s.getWebhooks, 0},
-		{"POST /api/v1/webhooks", s.postWebhook, 0},
-		{"GET /api/v1/webhooks/{id}", s.hooked(getWebhook), 0},
-		{"PATCH /api/v1/webhooks/{id}", s.hooked(patchWebhook), 0},
-		{"DELETE /api/v1/webhooks/{id}", s.hooked(deleteWebhook), 0},
-		{"POST /api/v1/webhooks/{id}/enable", s.hooked(enableWebhook), 0},
-		{"POST /api/v1/webhooks/{id}/disable", s.hooked(disableWebhook), 0},
-		{"POST /api/v1/webhooks/{id}/rotate", s.hooked(rotateWebhook), 0},
-		{"POST /api/v1/webhooks/{id}/test", s.hooked(testWebhook), 0},
-		{"POST /api/v1/webhooks/{id}/retry", s.hooked(retryDead), 0},
-		{"GET /api/v1/webhooks/{id}/deliveries", s.hooked(getDeliveries), 0},
-		{"GET /api/v1/webhooks/{id}/deliveries/{event}", s.hooked(getAttempts), 0},
-		{"POST /api/v1/webhooks/{id}/deliveries/{event}/retry", s.hooked(retryDelivery), 0},
+		{"GET /api/v1/events", s.getEvents, to("read", "events"), 0},
+		{"GET /api/v1/events/stream", s.getStream, to("connect", "events"), stream},
+		{"GET /api/v1/events/ws", s.getSocket, to("connect", "events"), stream | socks},
+
+		{"GET /api/v1/events/schemas", s.getSchemas, to("read", "events"), 0},
+		{"GET /api/v1/events/schemas/{type}", s.getSchema, to("read", "events"), 0},
+		{"GET /api/v1/events/schemas/{type}/{version}", s.getSchemaVersion, to("read", "events"), 0},
+
+		{"GET /api/v1/consumers", s.consuming(getConsumers), to("read", "settings"), installation},
+		{"GET /api/v1/consumers/{name}", s.consuming(getConsumer), to("read", "settings"), installation},
+		{"POST /api/v1/consumers/{name}/retry", s.consuming(retryDeadLetters), to("manage", "settings"), installation},
+		{"GET /api/v1/consumers/{name}/dead", s.consuming(getDeadLetters), to("read", "settings"), installation},
+		{"POST /api/v1/consumers/{name}/dead/{event}/retry", s.consuming(retryDeadLetters), to("manage", "settings"), installation},
+		{"DELETE /api/v1/consumers/{name}/dead/{event}", s.consuming(discardDeadLetter), to("manage", "settings"), installation},
+
+		{"GET /api/v1/budgets", s.getBudgets, to("read", "budgets"), 0},
+		{"POST /api/v1/budgets", s.postBudget, to("create", "budgets"), 0},
+		{"GET /api/v1/budgets/{id}", s.budgeted(getBudget), to("read", "budgets"), 0},
+		{"PATCH /api/v1/budgets/{id}", s.budgeted(patchBudget), to("update", "budgets"), 0},
+		{"DELETE /api/v1/budgets/{id}", s.budgeted(deleteBudget), to("delete", "budgets"), 0},
+		{"GET /api/v1/usage", s.getUsage, to("read", "budgets"), 0},
+
+		{"GET /api/v1/webhooks", s.getWebhooks, to("read", "webhooks"), 0},
+		{"POST /api/v1/webhooks", s.postWebhook, to("create", "webhooks"), 0},
+		{"GET /api/v1/webhooks/{id}", s.hooked(getWebhook), to("read", "webhooks"), 0},
+		{"PATCH /api/v1/webhooks/{id}", s.hooked(patchWebhook), to("update", "webhooks"), 0},
+		{"DELETE /api/v1/webhooks/{id}", s.hooked(deleteWebhook), to("delete", "webhooks"), 0},
+		{"POST /api/v1/webhooks/{id}/enable", s.hooked(enableWebhook), to("update", "webhooks"), 0},
+		{"POST /api/v1/webhooks/{id}/disable", s.hooked(disableWebhook), to("update", "webhooks"), 0},
+		{"POST /api/v1/webhooks/{id}/rotate", s.hooked(rotateWebhook), to("manage", "webhooks"), 0},
+		{"POST /api/v1/webhooks/{id}/test", s.hooked(testWebhook), to("execute", "webhooks"), 0},
+		{"POST /api/v1/webhooks/{id}/retry", s.hooked(retryDead), to("execute", "webhooks"), 0},
+		{"GET /api/v1/webhooks/{id}/deliveries", s.hooked(getDeliveries), to("read", "webhooks"), 0},
+		{"GET /api/v1/webhooks/{id}/deliveries/{event}", s.hooked(getAttempts), to("read", "webhooks"), 0},
+		{"POST /api/v1/webhooks/{id}/deliveries/{event}/retry", s.hooked(retryDelivery), to("execute", "webhooks"), 0},
 	}
 }
 
 func (s *Server) mux() *http.ServeMux {
 	mux := http.NewServeMux()
 	for _, r := range s.routes() {
+		if !r.needs.stated() {
+			panic("api: nobody has said who may " + r.pattern)
+		}
 		mux.Handle(r.pattern, s.serve(r))
 	}
 	if s.o.Gateway != nil {
 		mux.Handle("/v1/", s.o.Gateway)
 	}
-	mux.Handle("/", s.serve(route{handle: nothing(mux), flags: open}))
+	mux.Handle("/", s.serve(route{handle: nothing(mux), needs: anybody}))
 	return mux
 }
 
@@ -97,7 +146,7 @@ func nothing(mux *http.ServeMux) handler {
 
 // methods lists what may be done with the path of a request.
 func methods(mux *http.ServeMux, r *http.Request) (allowed []string) {
-	for _, method := range []string{"GET", "HEAD", "POST", "PATCH", "DELETE"} {
+	for _, method := range []string{"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE"} {
 		other := r.Clone(r.Context())
 		other.Method = method
 		if _, pattern := mux.Handler(other); pattern != "/" {
@@ -113,18 +162,15 @@ func (s *Server) serve(to route) http.Handler {
 	if to.flags&stream == 0 {
 		handle = s.within(handle)
 	}
+	if to.flags&socks == 0 {
+		handle = s.allowed(to, handle)
+	}
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		out := &answer{ResponseWriter: w}
 		defer s.rescue(out, r)
 		r.Body = http.MaxBytesReader(w, r.Body, maxBody)
 		if to.flags&stream == 0 {
 			http.NewResponseController(w).SetWriteDeadline(time.Now().Add(answerWait)) // a recorder in a test has none
-		}
-		if to.flags&(open|socks) == 0 {
-			if err := s.authenticate(r); err != nil {
-				s.fail(out, r, err)
-				return
-			}
 		}
 		if err := handle(out, r); err != nil {
 			s.fail(out, r, err)

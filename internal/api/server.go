@@ -7,10 +7,12 @@ import (
 	"math/rand/v2"
 	"net"
 	"net/http"
+	"net/netip"
 	"sync"
 	"sync/atomic"
 	"time"
 
+	"mgx"
 	"mgx/internal/app"
 	"mgx/internal/event"
 	"mgx/internal/webhook"
@@ -31,10 +33,12 @@ const (
 type Options struct {
 	Hub       *event.Hub      // required
 	Contracts *event.Registry // required
-	Token     string          // required: bearer token of the one local user
-	Actor     string          // that user's id
+	Access    *app.Access     // who may do what; nil: the owner of Token, everything
+	Token     string          // of the owner of the data directory; not used with Access
+	Actor     string          // the owner's id
 	Checks    []Check         // of /health/ready
-	Hosts     []string        // host names besides those of the loopback interface
+	Hosts     []string        // host names besides those of the loopback interface; "*." begins one of any name below
+	Proxies   []netip.Prefix  // whose word on where a request comes from counts; others than these are not served
 	Log       *slog.Logger
 	Webhooks  *webhook.Endpoints // nil: there are none
 	Budgets   *app.Budgets       // nil: there are none
@@ -56,17 +60,20 @@ type Options struct {
 type Server struct {
 	o        Options
 	handler  http.Handler
-	token    [32]byte // digest
 	draining context.Context
 	drain    context.CancelFunc
 	streams  streams
+	warden   warden
 	health   health
 }
 
 // New returns a server. It panics when a required option is missing.
 func New(o Options) *Server {
-	if o.Hub == nil || o.Contracts == nil || o.Token == "" {
+	if o.Hub == nil || o.Contracts == nil || o.Access == nil && o.Token == "" {
 		panic("api: a server needs a hub, contracts and a token")
+	}
+	if o.Access == nil {
+		o.Access = app.NewAccess(app.AccessOptions{Local: o.Token, Owner: mgx.UserID(o.Actor), Log: o.Log})
 	}
 	def(&o.Connections, 4096)
 	def(&o.Subscriptions, 32)
@@ -79,7 +86,8 @@ func New(o Options) *Server {
 	if o.Log == nil {
 		o.Log = slog.New(slog.DiscardHandler)
 	}
-	s := &Server{o: o, token: digest(o.Token), health: health{checks: o.Checks}}
+	s := &Server{o: o, health: health{checks: o.Checks}}
+	s.warden.access = o.Access
 	s.streams.most = o.Connections
 	s.draining, s.drain = context.WithCancel(context.Background())
 	s.handler = s.guard(s.mux())

@@ -14,6 +14,7 @@ import (
 	"github.com/coder/websocket"
 
 	"mgx"
+	"mgx/internal/access"
 	"mgx/internal/event"
 )
 
@@ -24,6 +25,18 @@ const (
 	closeTooSlow         = websocket.StatusCode(4008)
 	closeSuperseded      = websocket.StatusCode(4009)
 )
+
+// closeCode says why somebody may not listen, where a request would be answered
+// with a status.
+func closeCode(err error) websocket.StatusCode {
+	switch code := status(mgx.AsError(err)); {
+	case code == http.StatusUnauthorized:
+		return closeUnauthenticated
+	case code < 500:
+		return closeRefused
+	}
+	return websocket.StatusTryAgainLater
+}
 
 const maxBadFrames = 16 // then a client is told to go
 
@@ -43,7 +56,7 @@ func (s *Server) getSocket(w http.ResponseWriter, r *http.Request) error {
 		return err
 	}
 	defer leave()
-	refused := s.authenticateSocket(r)
+	actor, refused := s.identifySocket(r)
 	out := &corker{ResponseWriter: w}
 	// The origin was checked by guard.
 	conn, err := websocket.Accept(out, r, &websocket.AcceptOptions{Subprotocols: []string{subprotocol}, InsecureSkipVerify: true})
@@ -51,10 +64,14 @@ func (s *Server) getSocket(w http.ResponseWriter, r *http.Request) error {
 		return nil // it has answered
 	}
 	if refused != nil {
-		return conn.Close(closeUnauthenticated, codeUnauthenticated)
+		return conn.Close(closeCode(refused), mgx.AsError(refused).Code)
 	}
 	conn.SetReadLimit(maxFrame)
-	c := &socket{server: s, conn: conn, net: out.conn, subs: map[string]*event.Subscription{}, name: name, cloud: cloud}
+	c := &socket{server: s, conn: conn, net: out.conn, subs: map[string]*event.Subscription{}, cloud: cloud, actor: actor}
+	if name != "" {
+		c.name = actor.ID() + " " + name
+	}
+	defer s.warden.watch(actor, socketSecret(r), func() { c.end(closeUnauthenticated, codeUnauthenticated) })()
 	c.serve(first)
 	return nil
 }
@@ -85,6 +102,7 @@ type socket struct {
 	net    *corked
 	name   string
 	cloud  bool // events are CloudEvents
+	actor  access.Actor
 	bad    int
 	ctx    context.Context
 	stop   context.CancelFunc
@@ -99,7 +117,7 @@ type socket struct {
 }
 
 func (c *socket) serve(first *clientFrame) {
-	c.ctx, c.stop = context.WithCancel(context.Background())
+	c.ctx, c.stop = context.WithCancel(access.With(context.Background(), c.actor))
 	restart := context.AfterFunc(c.server.draining, c.restart)
 	c.pingLater()
 	c.server.streams.name(c)
@@ -206,7 +224,7 @@ func (c *socket) subscribe(f clientFrame) error {
 	if err := c.room(f.ID); err != nil {
 		return err
 	}
-	req.Actor, req.Reader, req.Stalled, req.Cloud = c.server.o.Actor, c.server.o.Actor, c.stalled, c.cloud
+	req.Actor, req.Reader, req.Stalled, req.Cloud = c.actor.ID(), c.actor.ID(), c.stalled, c.cloud
 	sub, err := c.server.o.Hub.Subscribe(c.ctx, req)
 	if err != nil {
 		return err

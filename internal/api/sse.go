@@ -32,7 +32,7 @@ func (s *Server) getStream(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	req := event.SubscribeRequest{Cloud: cloud, Actor: s.o.Actor, Channels: q.channels, Types: q.types, After: q.after, Versions: q.versions, Reader: s.o.Actor}
+	req := event.SubscribeRequest{Cloud: cloud, Actor: actorOf(r).ID(), Channels: q.channels, Types: q.types, After: q.after, Versions: q.versions, Reader: actorOf(r).ID()}
 	if req.Live, err = q.flag("live"); err != nil {
 		return err
 	}
@@ -49,6 +49,7 @@ func (s *Server) getStream(w http.ResponseWriter, r *http.Request) error {
 	defer leave()
 	ctx, stop := s.streamContext(r.Context())
 	defer stop()
+	defer s.warden.watch(actorOf(r), secretOf(r), stop)()
 
 	sub, err := s.o.Hub.Subscribe(ctx, req)
 	if reset, ok := errors.AsType[*event.Reset](err); ok {

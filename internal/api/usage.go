@@ -16,7 +16,7 @@ const usagePage = 100
 // getUsage sums the ledger up: a page of lines as JSON or, when the client
 // accepts text/csv and not JSON, all of them as CSV.
 func (s *Server) getUsage(w http.ResponseWriter, r *http.Request) error {
-	b, err := s.money()
+	b, err := s.money(r)
 	if err != nil {
 		return err
 	}

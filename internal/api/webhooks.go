@@ -16,18 +16,20 @@ import (
 // Secrets are in two answers only: of adding an endpoint and of rotating its
 // secret.
 
-// hooks are the endpoints, where there are any.
-func (s *Server) hooks() (*webhook.Endpoints, error) {
+// hooks are the endpoints of whoever asks, where there are any.
+func (s *Server) hooks(r *http.Request) (*webhook.Endpoints, error) {
 	if s.o.Webhooks == nil {
 		return nil, mgx.Errorf(mgx.KindUsage, mgx.CodeNotFound, "this server keeps no webhooks")
 	}
-	return s.o.Webhooks, nil
+	theirs := *s.o.Webhooks
+	theirs.Workspace = actorOf(r).Workspace
+	return &theirs, nil
 }
 
 // hooked makes a handler of one that works on the endpoint in the path.
 func (s *Server) hooked(f func(w http.ResponseWriter, r *http.Request, hooks *webhook.Endpoints, id mgx.WebhookID) error) handler {
 	return func(w http.ResponseWriter, r *http.Request) error {
-		hooks, err := s.hooks()
+		hooks, err := s.hooks(r)
 		if err != nil {
 			return err
 		}
@@ -36,7 +38,7 @@ func (s *Server) hooked(f func(w http.ResponseWriter, r *http.Request, hooks *we
 }
 
 func (s *Server) getWebhooks(w http.ResponseWriter, r *http.Request) error {
-	hooks, err := s.hooks()
+	hooks, err := s.hooks(r)
 	if err != nil {
 		return err
 	}
@@ -49,7 +51,7 @@ func (s *Server) getWebhooks(w http.ResponseWriter, r *http.Request) error {
 
 // postWebhook adds an endpoint. Its secret is in the answer and never again.
 func (s *Server) postWebhook(w http.ResponseWriter, r *http.Request) error {
-	hooks, err := s.hooks()
+	hooks, err := s.hooks(r)
 	if err != nil {
 		return err
 	}

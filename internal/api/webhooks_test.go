@@ -48,6 +48,7 @@ func newHookSite(t *testing.T) *hookSite {
 func (s *hookSite) ask(method, path, body string, want int, into any) string {
 	s.t.Helper()
 	r := httptest.NewRequest(method, "http://localhost"+path, strings.NewReader(body))
+	r.RemoteAddr = "127.0.0.1:1"
 	r.Header.Set("Authorization", "Bearer "+token)
 	r.Header.Set("Content-Type", "application/json")
 	w := httptest.NewRecorder()
@@ -198,12 +199,14 @@ func TestWebhooksRefuse(t *testing.T) {
 	}
 	for path, want := range map[string]string{one: "GET, HEAD, PATCH, DELETE", one + "/rotate": "POST", "/api/v1/events": "GET, HEAD"} {
 		r := httptest.NewRequest("PUT", "http://localhost"+path, nil)
+		r.RemoteAddr = "127.0.0.1:1"
 		w := httptest.NewRecorder()
 		if s.web.ServeHTTP(w, r); w.Code != 405 || w.Header().Get("Allow") != want {
 			t.Errorf("%s: %d, allows %q", path, w.Code, w.Header().Get("Allow"))
 		}
 	}
 	r := httptest.NewRequest("GET", "http://localhost"+root, nil)
+	r.RemoteAddr = "127.0.0.1:1"
 	w := httptest.NewRecorder()
 	if s.web.ServeHTTP(w, r); w.Code != 401 {
 		t.Errorf("without a token: %d", w.Code)

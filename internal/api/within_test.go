@@ -53,7 +53,7 @@ func TestAnswersInTime(t *testing.T) {
 			hub := event.NewHub(event.HubOptions{Source: nowhere{}, Epoch: "e", Key: make([]byte, 16), Authorize: event.OneWorkspace("ws")})
 			s := New(Options{Hub: hub, Contracts: contracts, Token: "t"})
 			w, start := httptest.NewRecorder(), time.Now()
-			s.serve(route{handle: c.handle, flags: open}).ServeHTTP(w, httptest.NewRequest("GET", "/", nil))
+			s.serve(route{handle: c.handle, needs: anybody}).ServeHTTP(w, httptest.NewRequest("GET", "/", nil))
 			var p struct{ Code string }
 			json.Unmarshal(w.Body.Bytes(), &p)
 			if w.Code != c.status || p.Code != c.code || time.Since(start) != c.took {

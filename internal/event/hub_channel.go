@@ -31,6 +31,7 @@ type Channel struct {
 	// Workspace is whose events the channel is limited to. Authorisation sets
 	// it; a channel without one shows nothing.
 	Workspace mgx.WorkspaceID
+	NoAudit   bool // entries of the audit log are not shown; authorisation says so
 }
 
 // ids returns what a channel of each kind looks at in an event.
@@ -81,12 +82,13 @@ func (c Channel) String() string {
 // matcher is a channel made ready for looking at many events.
 type matcher struct {
 	workspace mgx.WorkspaceID
+	noAudit   bool
 	of        func(*mgx.Event) string // nil for all
 	id        string                  // empty for any
 }
 
 func (c Channel) matcher() matcher {
-	m := matcher{workspace: c.Workspace}
+	m := matcher{workspace: c.Workspace, noAudit: c.NoAudit}
 	if c.Kind != "all" {
 		m.of = channelIDs[c.Kind]
 	}
@@ -98,7 +100,7 @@ func (c Channel) matcher() matcher {
 
 func (m *matcher) match(e *mgx.Event) bool {
 	switch {
-	case m.workspace == "" || e.Workspace != m.workspace:
+	case m.workspace == "" || e.Workspace != m.workspace, m.noAudit && e.Stream.IsAudit():
 		return false
 	case m.of == nil:
 		return true
@@ -168,7 +170,7 @@ func newFilter(granted []Channel, types []string) (*filter, error) {
 
 // filters reports whether there may be events of the workspace that do not match.
 func (f *filter) filters() bool {
-	return len(f.types) > 0 || !slices.ContainsFunc(f.channels, func(c Channel) bool { return c.Kind == "all" || c.Kind == "workspace" })
+	return len(f.types) > 0 || !slices.ContainsFunc(f.channels, func(c Channel) bool { return (c.Kind == "all" || c.Kind == "workspace") && !c.NoAudit })
 }
 
 // digest is the same for filters that let the same events through, whatever
@@ -176,7 +178,11 @@ func (f *filter) filters() bool {
 func (f *filter) digest() [8]byte {
 	var lines []string
 	for _, c := range f.channels {
-		lines = append(lines, fmt.Sprintf("channel %s %s", c.Workspace, c))
+		line := fmt.Sprintf("channel %s %s", c.Workspace, c)
+		if c.NoAudit {
+			line += " without audit"
+		}
+		lines = append(lines, line)
 	}
 	for _, t := range f.types {
 		lines = append(lines, "type "+t)

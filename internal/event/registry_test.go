@@ -36,7 +36,7 @@ var payloads = map[mgx.EventType]any{
 	mgx.LLMProviderFallback: mgx.ProviderFallbackData{}, mgx.ArtifactCreated: mgx.ArtifactCreatedData{}, mgx.ArtifactUpdated: mgx.ArtifactUpdatedData{},
 	mgx.ResourceWarning: mgx.ResourceData{}, mgx.ResourceCritical: mgx.ResourceCriticalData{},
 	mgx.SuspiciousActivity: mgx.SuspicionData{}, mgx.BreachDetected: mgx.BreachData{},
-	mgx.DataErased:      mgx.DataErasedData{}, mgx.AuditRecorded: mgx.AuditData{},
+	mgx.DataErased: mgx.DataErasedData{}, mgx.AuditRecorded: mgx.AuditData{},
 	mgx.WebhookDisabled: mgx.WebhookDisabledData{}, mgx.WebhookTest: mgx.WebhookTestData{},
 	mgx.BillingThresholdReached: mgx.ThresholdReachedData{}, mgx.BillingUsageAlert: mgx.UsageAlertData{},
 }

@@ -104,7 +104,7 @@ func TestFailures(t *testing.T) {
 // What comes before any call to a provider.
 func TestRefusals(t *testing.T) {
 	t.Parallel()
-	r := newRig(t, settings{turns: []llmtest.Turn{{Text: "hi"}}, key: mgx.GatewayKey{Workspace: "ws_a", User: "u", Models: []string{"claude/*"}}, options: func(o *gateway.Options) { o.Body = 4096 }})
+	r := newRig(t, settings{turns: []llmtest.Turn{{Text: "hi"}}, key: mgx.APIKey{Workspace: "ws_a", User: "u", Models: []string{"claude/*"}}, options: func(o *gateway.Options) { o.Body = 4096 }})
 	for _, c := range []struct {
 		name, path, body string
 		key              string

@@ -44,7 +44,7 @@ func (w *watch) pass(d time.Duration) {
 func TestKeys(t *testing.T) {
 	t.Parallel()
 	clock := &watch{at: time.Now()}
-	r := newRig(t, settings{options: func(o *gateway.Options) { o.Now = clock.now }, key: mgx.GatewayKey{Workspace: "ws_a", User: "u", ExpiresAt: clock.now().Add(time.Hour)}})
+	r := newRig(t, settings{options: func(o *gateway.Options) { o.Now = clock.now }, key: mgx.APIKey{Workspace: "ws_a", User: "u", ExpiresAt: clock.now().Add(time.Hour)}})
 	status := func() int {
 		req := r.request("/v1/models", "")
 		req.Header.Del("Authorization")
@@ -83,7 +83,7 @@ func TestModels(t *testing.T) {
 	t.Parallel()
 	policy := llm.Policy{Rule: llm.Rule{Strategy: llm.Ordered, Candidates: []llm.Candidate{{Model: "claude/m1"}, {Model: "gem/m1"}}}}
 	r := newRig(t, settings{
-		turns: []llmtest.Turn{{Text: "hi"}}, key: mgx.GatewayKey{Workspace: "ws_a", User: "u", Models: []string{"cheap", "chat/*", "gem/only-here"}},
+		turns: []llmtest.Turn{{Text: "hi"}}, key: mgx.APIKey{Workspace: "ws_a", User: "u", Models: []string{"cheap", "chat/*", "gem/only-here"}},
 		router: func(o *llm.Options) { o.Policies = map[string]llm.Policy{"cheap": policy, "dear": policy} },
 	})
 	var ids []string

@@ -10,6 +10,9 @@ import (
 	"mgx"
 )
 
+// maxKnown is how many keys' doings are remembered.
+const maxKnown = 10_000
+
 // limits bounds what each key may do at once and in a minute.
 type limits struct {
 	atOnce    int

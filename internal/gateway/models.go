@@ -10,7 +10,7 @@ import (
 
 // allowed lists the models that the caller may use.
 func (s *Server) allowed(r *http.Request) ([]Model, error) {
-	key, err := s.keys.find(r.Context(), secretOf(r))
+	key, err := s.caller(r)
 	if err != nil {
 		return nil, err
 	}

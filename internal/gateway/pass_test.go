@@ -10,6 +10,7 @@ import (
 	"testing/synctest"
 	"time"
 
+	"mgx/internal/access"
 	"mgx/internal/gateway"
 	"mgx/internal/llm"
 )
@@ -151,7 +152,7 @@ func TestSlowReader(t *testing.T) {
 		ks := &keys{all: nil}
 		ks.all = map[keyID]gatewayKey{}
 		_, secret := ks.make(gatewayKey{})
-		s := gateway.New(gateway.Options{Keys: ks, Books: b, Models: endless{}, Beat: time.Hour}) // a sign of life would wait for the write
+		s := gateway.New(gateway.Options{Keys: access.NewKeyring(ks, nil), Books: b, Models: endless{}, Beat: time.Hour}) // a sign of life would wait for the write
 		req, _ := http.NewRequestWithContext(t.Context(), http.MethodPost, "/v1/chat/completions", bytes.NewReader([]byte(simple("", "x/y", true))))
 		req.Header.Set("Authorization", "Bearer "+secret)
 		began := time.Now()

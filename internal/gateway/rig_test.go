@@ -16,6 +16,7 @@ import (
 	"time"
 
 	"mgx"
+	"mgx/internal/access"
 	"mgx/internal/event"
 	"mgx/internal/gateway"
 	"mgx/internal/llm"
@@ -35,7 +36,7 @@ type rig struct {
 	keys    *keys
 	books   *books
 	secret  string
-	key     mgx.GatewayKey
+	key     mgx.APIKey
 	router  *llm.Router
 }
 
@@ -46,7 +47,7 @@ var providers = []string{"chat", "resp", "claude", "gem"}
 
 type settings struct {
 	turns   []llmtest.Turn
-	key     mgx.GatewayKey
+	key     mgx.APIKey
 	options func(*gateway.Options)
 	router  func(*llm.Options)
 	up      http.Handler // instead of a scripted model
@@ -55,7 +56,7 @@ type settings struct {
 
 func newRig(t testing.TB, s settings) *rig {
 	t.Helper()
-	r := &rig{t: t, keys: &keys{all: map[mgx.KeyID]mgx.GatewayKey{}}, books: newBooks(t, s.cap)}
+	r := &rig{t: t, keys: &keys{all: map[mgx.KeyID]mgx.APIKey{}}, books: newBooks(t, s.cap)}
 	r.up = &llmtest.Server{Key: upstreamKey, Provider: llmtest.NewScripted(llmtest.Script{
 		Models: []string{"m1", "only-here"}, Roles: map[string][]llmtest.Turn{"any": s.turns}, Match: map[string]string{"any": ""},
 	})}
@@ -80,10 +81,11 @@ func newRig(t testing.TB, s settings) *rig {
 	}
 	r.router = llm.NewRouter(o)
 	models := &gateway.Routed{Router: func(context.Context, mgx.WorkspaceID) (*llm.Router, error) { return r.router, nil }}
-	g := gateway.Options{Keys: r.keys, Models: models, Books: r.books}
+	g := gateway.Options{Models: models, Books: r.books}
 	if s.options != nil {
 		s.options(&g)
 	}
+	g.Keys = access.NewKeyring(r.keys, g.Now)
 	r.gateway = gateway.New(g)
 	t.Cleanup(r.gateway.Close)
 	server := httptest.NewServer(r.gateway)
@@ -96,23 +98,23 @@ func newRig(t testing.TB, s settings) *rig {
 // keys are keys in memory.
 type keys struct {
 	mu      sync.Mutex
-	all     map[mgx.KeyID]mgx.GatewayKey
+	all     map[mgx.KeyID]mgx.APIKey
 	looked  int
 	touched int
 }
 
-func (k *keys) make(settings mgx.GatewayKey) (mgx.GatewayKey, string) {
+func (k *keys) make(settings mgx.APIKey) (mgx.APIKey, string) {
 	if settings.Workspace == "" {
 		settings.Workspace, settings.User = "ws_a", "user_1"
 	}
-	key, secret := gateway.NewKey(settings)
+	key, secret := access.NewKey(settings)
 	k.mu.Lock()
 	defer k.mu.Unlock()
 	k.all[key.ID] = key
 	return key, secret
 }
 
-func (k *keys) GatewayKey(_ context.Context, id mgx.KeyID) (mgx.GatewayKey, error) {
+func (k *keys) Key(_ context.Context, id mgx.KeyID) (mgx.APIKey, error) {
 	k.mu.Lock()
 	defer k.mu.Unlock()
 	k.looked++
@@ -123,7 +125,7 @@ func (k *keys) GatewayKey(_ context.Context, id mgx.KeyID) (mgx.GatewayKey, erro
 	return key, nil
 }
 
-func (k *keys) TouchGatewayKey(_ context.Context, id mgx.KeyID, at time.Time) error {
+func (k *keys) TouchKey(_ context.Context, id mgx.KeyID, at time.Time) error {
 	k.mu.Lock()
 	defer k.mu.Unlock()
 	key := k.all[id]
@@ -158,7 +160,7 @@ func newBooks(t testing.TB, limit mgx.Money) *books {
 	return b
 }
 
-func (b *books) Open(_ context.Context, key mgx.GatewayKey, call string) gateway.Account {
+func (b *books) Open(_ context.Context, key mgx.APIKey, call string) gateway.Account {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	b.keys = append(b.keys, key.ID)
@@ -304,7 +306,7 @@ func sse(t testing.TB, body []byte) (all []llm.SSE) {
 
 type (
 	keyID      = mgx.KeyID
-	gatewayKey = mgx.GatewayKey
+	gatewayKey = mgx.APIKey
 )
 
 // endless is a model that says something again and again.

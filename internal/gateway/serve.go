@@ -82,7 +82,7 @@ func (s *Server) call(d dialect) func(w http.ResponseWriter, r *http.Request, id
 // admit reads a request, finds its key and its model, and counts it among those
 // of the key that are under way, until leave is called.
 func (s *Server) admit(w http.ResponseWriter, r *http.Request, d dialect, id string) (c *call, m Model, leave func(), err error) {
-	key, err := s.keys.find(r.Context(), secretOf(r))
+	key, err := s.caller(r)
 	if err != nil {
 		return nil, m, nil, err
 	}

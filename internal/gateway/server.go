@@ -43,7 +43,7 @@ const defaultOutput = 8192
 // Books keep account of calls.
 type Books interface {
 	// Open begins the account of one call.
-	Open(ctx context.Context, key mgx.GatewayKey, call string) Account
+	Open(ctx context.Context, key mgx.APIKey, call string) Account
 }
 
 // Account pays for one call.
@@ -77,7 +77,6 @@ type Options struct {
 type Server struct {
 	o      Options
 	mux    *http.ServeMux
-	keys   keyring
 	limits limits
 
 	calls   sync.WaitGroup
@@ -109,7 +108,6 @@ func New(o Options) *Server {
 		o.Tracer = otel.GetTracerProvider()
 	}
 	s := &Server{o: o}
-	s.keys = keyring{keys: o.Keys, now: o.Now, known: map[mgx.KeyID]*knownKey{}}
 	s.limits = limits{atOnce: o.AtOnce, perMinute: o.PerMinute, now: o.Now, byKey: map[mgx.KeyID]*usage{}}
 	s.ctx, s.stop = context.WithCancelCause(context.Background())
 	s.mux = s.routes()

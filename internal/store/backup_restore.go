@@ -319,7 +319,7 @@ func (in *inserter) close() {
 // be those that the database has: their names become part of statements.
 func (r *backupReader) columns(ctx context.Context, conn *sql.Conn, table string) ([]string, error) {
 	known := func(name string) bool {
-		return slices.ContainsFunc(backupTables, func(t backupTable) bool { return t.name == name })
+		return slices.ContainsFunc(backupTables, func(t backupTable) bool { return t.name == name }) || r.Schema < lastTable[name]
 	}
 	for _, t := range r.Tables {
 		if t.Name != table || !known(table) {

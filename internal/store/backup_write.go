@@ -32,7 +32,15 @@ var backupTables = []backupTable{
 	{"webhook_secrets", "webhook, created_at, secret"},
 	{"webhook_deliveries", "webhook, event"},
 	{"webhook_attempts", "webhook, event, ord"},
-	{"gateway_keys", "id"},
+	{"users", "id"},
+	{"identities", "issuer, subject"},
+	{"workspaces", "id"},
+	{"members", "workspace, user_id"},
+	{"roles", "workspace, name"},
+	{"sessions", "id"},
+	{"session_tokens", "digest"},
+	{"invitations", "id"},
+	{"api_keys", "id"},
 	{"audit_hashes", "workspace, idx"},
 	{"audit_checkpoints", "workspace, size"},
 	{"workspace_keys", "workspace, version"},
@@ -40,6 +48,9 @@ var backupTables = []backupTable{
 	{"consumers", "name"},
 	{"consumer_dead", "consumer, event"},
 }
+
+// lastTable are tables that are no more, with the schema that did away with them.
+var lastTable = map[string]int{"gateway_keys": 12}
 
 // backupTable is a table and the order of its rows, in columns.
 type backupTable struct{ name, order string }

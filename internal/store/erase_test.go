@@ -343,8 +343,12 @@ func TestEveryColumnIsErasedOrHoldsNoWords(t *testing.T) {
 		"webhooks.id webhooks.workspace webhooks.url webhooks.description webhooks.types webhooks.channels webhooks.disabled_why webhooks.owner " +
 		"webhook_secrets.webhook webhook_secrets.secret webhook_deliveries.webhook webhook_deliveries.event webhook_deliveries.type webhook_deliveries.stream webhook_deliveries.status " +
 		"webhook_attempts.webhook webhook_attempts.event " +
-		"gateway_keys.id gateway_keys.workspace gateway_keys.user_id gateway_keys.name gateway_keys.digest gateway_keys.models gateway_keys.period " +
 		"workspace_keys.workspace secrets.workspace secrets.name secrets.created_by " +
+		"api_keys.id api_keys.workspace api_keys.user_id api_keys.name api_keys.digest api_keys.models api_keys.period api_keys.scopes api_keys.role api_keys.old_digest " +
+		"users.id users.email users.name users.password identities.issuer identities.subject identities.user_id workspaces.id workspaces.name " +
+		"members.workspace members.user_id members.role roles.workspace roles.name roles.description roles.policy " +
+		"sessions.id sessions.user_id sessions.address sessions.agent sessions.revoked_why session_tokens.digest session_tokens.session session_tokens.kind " +
+		"invitations.id invitations.workspace invitations.email invitations.role invitations.user_id invitations.digest invitations.created_by " +
 		"audit_hashes.workspace audit_hashes.hash audit_checkpoints.workspace audit_checkpoints.note " +
 		"consumers.name consumers.owner consumers.event consumer_dead.consumer consumer_dead.event consumer_dead.workspace consumer_dead.type consumer_dead.stream"
 	known := strings.Fields(erased + " " + wordless)

@@ -37,7 +37,12 @@ var exports = []exported{
 	{"budget", "budgets", "id", ofWorkspace, `scope = 'task' AND scope_id = $1`, `scope = 'run' AND scope_id = $1`},
 	{"budget_period", "budget_periods", "budget, starts_at", budgetsOf + `workspace = $1)`, budgetsOf + `scope = 'task' AND scope_id = $1)`, budgetsOf + `scope = 'run' AND scope_id = $1)`},
 	{"webhook", "webhooks", "id", ofWorkspace, "", ""},
-	{"gateway_key", "gateway_keys", "id", ofWorkspace, "", ""},
+	{"workspace", "workspaces", "id", `id = $1`, "", ""},
+	{"member", "members", "workspace, user_id", ofWorkspace, "", ""},
+	{"user", `(SELECT id, email, name, created_at, updated_at FROM users) users`, "id", `id IN (SELECT user_id FROM members WHERE workspace = $1)`, "", ""},
+	{"role", "roles", "name", ofWorkspace, "", ""},
+	{"invitation", `(SELECT id, workspace, email, role, user_id, created_by, created_at, expires_at, accepted_at, revoked_at FROM invitations) invitations`, "id", ofWorkspace, "", ""},
+	{"key", `(SELECT id, workspace, user_id, name, scopes, role, models, budget, period, created_at, expires_at, revoked_at, last_used_at FROM api_keys) api_keys`, "id", ofWorkspace, "", ""},
 	{"audit_hash", "audit_hashes", "workspace, idx", ofWorkspace, "", ""},
 	{"audit_checkpoint", "audit_checkpoints", "workspace, size", ofWorkspace, "", ""},
 	{"webhook_delivery", "webhook_deliveries", "webhook, position", `webhook IN (SELECT id FROM webhooks WHERE workspace = $1)`, eventsOf + taskOrStream + `)`, eventsOf + runOrStream + `)`},
@@ -145,7 +150,7 @@ func scanRecord(rows *sql.Rows) (any, error) {
 }
 
 // jsonColumns hold JSON as text.
-const jsonColumns = " data state input result failure awaits output payload types channels thresholds "
+const jsonColumns = " data state input result failure awaits output payload types channels thresholds models scopes "
 
 func readable(column string, v any) any {
 	switch v := v.(type) {

@@ -203,7 +203,7 @@ func TestDamagedPages(t *testing.T) {
 	path := place(t)
 	s := open(t, path, store.Options{})
 	sc := begin(t, s)
-	for range 200 {
+	for range 400 {
 		commit(t, s, mgx.Change{Events: []mgx.Event{note(sc, string(bytes.Repeat([]byte("x"), 1000)))}})
 	}
 	s.Close()
@@ -212,7 +212,7 @@ func TestDamagedPages(t *testing.T) {
 		t.Fatal(err)
 	}
 	info, _ := f.Stat()
-	for at := int64(64 * 4096); at < info.Size(); at += 4096 {
+	for at := info.Size() / 2 / 4096 * 4096; at < info.Size(); at += 4096 { // beyond the roots of all tables
 		f.WriteAt(bytes.Repeat([]byte{0xAA}, 64), at)
 	}
 	f.Close()

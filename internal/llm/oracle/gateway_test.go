@@ -19,6 +19,7 @@ import (
 	"github.com/openai/openai-go/v3/shared"
 
 	"mgx"
+	"mgx/internal/access"
 	"mgx/internal/gateway"
 	"mgx/internal/llm"
 	"mgx/internal/llm/anthropic"
@@ -41,7 +42,7 @@ type settled struct {
 	cap        bool
 }
 
-func (s *settled) Open(context.Context, mgx.GatewayKey, string) gateway.Account { return s }
+func (s *settled) Open(context.Context, mgx.APIKey, string) gateway.Account { return s }
 
 func (s *settled) Capped() bool { return false }
 
@@ -68,16 +69,16 @@ func (s *settled) Close(one mgx.Settlement, _ []mgx.Event) error {
 }
 
 // oneKey is a store of one key.
-type oneKey struct{ key mgx.GatewayKey }
+type oneKey struct{ key mgx.APIKey }
 
-func (k oneKey) GatewayKey(_ context.Context, id mgx.KeyID) (mgx.GatewayKey, error) {
+func (k oneKey) Key(_ context.Context, id mgx.KeyID) (mgx.APIKey, error) {
 	if id != k.key.ID {
 		return k.key, mgx.Errorf(mgx.KindUsage, mgx.CodeNotFound, "no key")
 	}
 	return k.key, nil
 }
 
-func (oneKey) TouchGatewayKey(context.Context, mgx.KeyID, time.Time) error { return nil }
+func (oneKey) TouchKey(context.Context, mgx.KeyID, time.Time) error { return nil }
 
 const aim = "look at this"
 
@@ -99,10 +100,10 @@ func newGate(t *testing.T) *gate {
 		Providers: []llm.Provider{openai.New(at("chat")), openai.NewResponses(at("resp")), anthropic.New(at("claude")), gemini.New(at("gem"))},
 		Prices:    llm.BuiltinPrices(), Retries: -1,
 	})
-	key, secret := gateway.NewKey(mgx.GatewayKey{Workspace: "ws_a", User: "user_a"})
+	key, secret := access.NewKey(mgx.APIKey{Workspace: "ws_a", User: "user_a"})
 	g := &gate{secret: secret, settled: &settled{}, posts: up.Requests}
 	s := gateway.New(gateway.Options{
-		Keys: oneKey{key}, Books: g.settled,
+		Keys: access.NewKeyring(oneKey{key}, nil), Books: g.settled,
 		Models: &gateway.Routed{Router: func(context.Context, mgx.WorkspaceID) (*llm.Router, error) { return router, nil }},
 	})
 	t.Cleanup(s.Close)

@@ -1,0 +1,181 @@
+package client
+
+import (
+	"context"
+	"encoding/json"
+	"net/http"
+	"net/url"
+	"time"
+
+	"mgx"
+)
+
+// Signed is what somebody gets who signed in.
+type Signed struct {
+	Access  string       `json:"access_token"`
+	Expires int64        `json:"expires_in"` // seconds until the access token does
+	Refresh string       `json:"refresh_token"`
+	Session mgx.Session  `json:"session"`
+	User    mgx.User     `json:"user"`
+	Members []mgx.Member `json:"memberships"`
+}
+
+// SignIn begins a session.
+func (c *Client) SignIn(ctx context.Context, email, password string) (s Signed, err error) {
+	return s, c.send(ctx, http.MethodPost, "/api/v1/auth/sign-in", nil, map[string]string{"email": email, "password": password}, &s)
+}
+
+// Acceptance is what somebody says who was invited.
+type Acceptance struct {
+	Token    string `json:"token"`
+	Email    string `json:"email"`
+	Name     string `json:"name"`
+	Password string `json:"password"`
+}
+
+// Accept spends an invitation and begins a session.
+func (c *Client) Accept(ctx context.Context, a Acceptance) (s Signed, err error) {
+	return s, c.send(ctx, http.MethodPost, "/api/v1/auth/accept", nil, a, &s)
+}
+
+// Refresh spends a refresh token. One that is spent twice ends its session.
+func (c *Client) Refresh(ctx context.Context, token string) (s Signed, err error) {
+	return s, c.send(ctx, http.MethodPost, "/api/v1/auth/refresh", nil, map[string]string{"refresh_token": token}, &s)
+}
+
+// SignOut ends the session whose token the client has.
+func (c *Client) SignOut(ctx context.Context) error {
+	return c.send(ctx, http.MethodPost, "/api/v1/auth/sign-out", nil, nil, nil)
+}
+
+// Me is who a client stands for.
+type Me struct {
+	User      mgx.User        `json:"user"`
+	Workspace mgx.WorkspaceID `json:"workspace_id"`
+	Role      string          `json:"role"`
+	Scopes    []string        `json:"scopes"`
+	Key       mgx.KeyID       `json:"key_id"`
+	Session   mgx.SessionID   `json:"session_id"`
+	Owner     bool            `json:"owner"`
+	Members   []mgx.Member    `json:"memberships"`
+}
+
+// Me says who the client stands for.
+func (c *Client) Me(ctx context.Context) (me Me, err error) {
+	return me, c.get(ctx, "/api/v1/me", nil, &me)
+}
+
+// pages reads a list to its end.
+func pages[T any](ctx context.Context, c *Client, path, name string) (all []T, err error) {
+	q := url.Values{}
+	for {
+		var page map[string]json.RawMessage
+		if err := c.get(ctx, path, q, &page); err != nil {
+			return nil, err
+		}
+		var list []T
+		var next string
+		err := json.Unmarshal(page[name], &list)
+		if text := page["next_page_token"]; err == nil && text != nil {
+			err = json.Unmarshal(text, &next)
+		}
+		if err != nil {
+			return nil, mgx.Errorf(mgx.KindInternal, CodeBadServer, "the answer of %s is not what this version of mgx understands: %w", c.base.Host, err)
+		}
+		if all = append(all, list...); next == "" {
+			return all, nil
+		}
+		q.Set("page_token", next)
+	}
+}
+
+// NewKey is what it takes to make a key.
+type NewKey struct {
+	Name    string     `json:"name"`
+	Scopes  []string   `json:"scopes"`
+	Service bool       `json:"service,omitempty"` // it stands for no member, and can only call models
+	Models  []string   `json:"models,omitempty"`
+	Budget  *mgx.Money `json:"budget_usd,omitempty"`
+	Period  string     `json:"budget_period,omitempty"`
+	Expires int64      `json:"expires_in,omitempty"` // seconds; 0: never
+}
+
+// Keys lists keys: all that the client may see.
+func (c *Client) Keys(ctx context.Context) ([]mgx.APIKey, error) {
+	return pages[mgx.APIKey](ctx, c, "/api/v1/keys", "keys")
+}
+
+// CreateKey makes a key and returns it with its secret, which is not shown again.
+func (c *Client) CreateKey(ctx context.Context, n NewKey) (mgx.APIKey, string, error) {
+	var made struct {
+		Key    mgx.APIKey
+		Secret string
+	}
+	err := c.send(ctx, http.MethodPost, "/api/v1/keys", nil, n, &made)
+	return made.Key, made.Secret, err
+}
+
+// RevokeKey makes a key worthless for good.
+func (c *Client) RevokeKey(ctx context.Context, id mgx.KeyID) error {
+	return c.send(ctx, http.MethodDelete, "/api/v1/keys/"+url.PathEscape(string(id)), nil, nil, nil)
+}
+
+// RotateKey gives a key another secret; the one before is good for overlap.
+func (c *Client) RotateKey(ctx context.Context, id mgx.KeyID, overlap time.Duration) (string, error) {
+	var made struct{ Secret string }
+	err := c.send(ctx, http.MethodPost, "/api/v1/keys/"+url.PathEscape(string(id))+"/rotate", nil, map[string]int64{"overlap": int64(overlap / time.Second)}, &made)
+	return made.Secret, err
+}
+
+// Members lists who is in the workspace.
+func (c *Client) Members(ctx context.Context) ([]mgx.Member, error) {
+	return pages[mgx.Member](ctx, c, "/api/v1/members", "members")
+}
+
+// SetRole gives a member another role.
+func (c *Client) SetRole(ctx context.Context, id mgx.UserID, role string) error {
+	return c.send(ctx, http.MethodPatch, "/api/v1/members/"+url.PathEscape(string(id)), nil, map[string]string{"role": role}, nil)
+}
+
+// RemoveMember ends a membership.
+func (c *Client) RemoveMember(ctx context.Context, id mgx.UserID) error {
+	return c.send(ctx, http.MethodDelete, "/api/v1/members/"+url.PathEscape(string(id)), nil, nil, nil)
+}
+
+// NewInvitation is whom to invite.
+type NewInvitation struct {
+	Email   string `json:"email,omitempty"` // empty: whoever has the token
+	Role    string `json:"role"`
+	Expires int64  `json:"expires_in,omitempty"` // seconds; 0: a week
+}
+
+// Invite makes an invitation and returns it with its token, which is not shown
+// again.
+func (c *Client) Invite(ctx context.Context, n NewInvitation) (mgx.Invitation, string, error) {
+	var made struct {
+		Invitation mgx.Invitation
+		Token      string
+	}
+	err := c.send(ctx, http.MethodPost, "/api/v1/invitations", nil, n, &made)
+	return made.Invitation, made.Token, err
+}
+
+// Invitations lists invitations, those that are over too.
+func (c *Client) Invitations(ctx context.Context) ([]mgx.Invitation, error) {
+	return pages[mgx.Invitation](ctx, c, "/api/v1/invitations", "invitations")
+}
+
+// RevokeInvitation makes an invitation worthless.
+func (c *Client) RevokeInvitation(ctx context.Context, id mgx.InvitationID) error {
+	return c.send(ctx, http.MethodDelete, "/api/v1/invitations/"+url.PathEscape(string(id)), nil, nil, nil)
+}
+
+// Workspaces lists those that the client may act in.
+func (c *Client) Workspaces(ctx context.Context) ([]mgx.Workspace, error) {
+	return pages[mgx.Workspace](ctx, c, "/api/v1/workspaces", "workspaces")
+}
+
+// CreateWorkspace makes a workspace.
+func (c *Client) CreateWorkspace(ctx context.Context, name string) (w mgx.Workspace, err error) {
+	return w, c.send(ctx, http.MethodPost, "/api/v1/workspaces", nil, map[string]string{"name": name}, &w)
+}

@@ -1,0 +1,262 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"mgx"
+	"mgx/client"
+	"mgx/internal/ui"
+)
+
+func (c *cli) membersCommand() *cobra.Command {
+	var a at
+	cmd := &cobra.Command{
+		Use:   "members",
+		Short: "List and change who is in a workspace",
+		Long: `Lists the members of a workspace and their roles: admin, developer, viewer, auditor, or one
+that the workspace made; docs/access.md says what each may do. On the data directory its
+owner does this; with --server whoever signed in there, as far as their role allows.`,
+		Args: noArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error { return c.withPeople(cmd.Context(), a, c.listMembers) },
+	}
+	a.flags(cmd.PersistentFlags())
+	cmd.AddCommand(c.inviteCommand(&a), c.memberRoleCommand(&a), c.memberRemoveCommand(&a), c.memberResetCommand(&a), c.invitationsCommand(&a))
+	return cmd
+}
+
+func (c *cli) listMembers(ctx context.Context, p people) error {
+	all, err := p.Members(ctx)
+	if err != nil {
+		return err
+	}
+	if c.json {
+		return printJSON(c, all...)
+	}
+	if len(all) == 0 {
+		fmt.Fprintln(c.err, "No members yet. The first comes when mgx serve starts, others with: mgx members invite")
+	}
+	for _, m := range all {
+		c.printf("%-31s  %-10s  %s  %s\n", m.User, m.Role, ui.Text(m.Email), ui.Text(m.Name))
+	}
+	return nil
+}
+
+func (c *cli) inviteCommand(a *at) *cobra.Command {
+	var n client.NewInvitation
+	var expires time.Duration
+	cmd := &cobra.Command{
+		Use:   "invite [ADDRESS]",
+		Short: "Let somebody in",
+		Long: `Makes an invitation and prints its token, this once. Whoever has it becomes a member by
+mgx login --invitation TOKEN; with ADDRESS only with that address.`,
+		Args: optionalArg("an address"),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			if len(args) == 1 {
+				n.Email = args[0]
+			}
+			if expires < 0 || expires > 0 && expires < time.Second {
+				return usage("bad_expiry", "--expires takes a time from now, such as 24h, not %s", expires)
+			}
+			n.Expires = int64(expires / time.Second)
+			return c.withPeople(cmd.Context(), *a, func(ctx context.Context, p people) error {
+				i, token, err := p.Invite(ctx, n)
+				if err != nil {
+					return err
+				}
+				return c.showInvitation(i, token)
+			})
+		},
+	}
+	cmd.Flags().StringVar(&n.Role, "role", mgx.RoleDeveloper, "the `role` they get")
+	cmd.Flags().DurationVar(&expires, "expires", 0, "good for this `time` (default 168h)")
+	return cmd
+}
+
+func (c *cli) showInvitation(i mgx.Invitation, token string) error {
+	if c.json {
+		return printJSON(c, map[string]any{"id": i.ID, "token": token, "expires_at": i.ExpiresAt})
+	}
+	fmt.Fprintf(c.err, "Made %s, good once until %s UTC. The token, shown only now:\n", i.ID, i.ExpiresAt.UTC().Format(time.DateTime))
+	c.printf("%s\n", token)
+	return nil
+}
+
+func (c *cli) memberRoleCommand(a *at) *cobra.Command {
+	return &cobra.Command{
+		Use:   "role MEMBER ROLE",
+		Short: "Give a member another role",
+		Args: func(cmd *cobra.Command, args []string) error {
+			if len(args) != 2 {
+				return usage("bad_arguments", "%s takes a member's address or id, and a role", cmd.CommandPath())
+			}
+			return nil
+		},
+		RunE: func(cmd *cobra.Command, args []string) error {
+			return c.withMember(cmd.Context(), *a, args[0], func(ctx context.Context, p people, m mgx.Member) error {
+				if err := p.SetRole(ctx, m.User, args[1]); err != nil {
+					return err
+				}
+				fmt.Fprintf(c.err, "%s is %s now.\n", m.User, args[1])
+				return nil
+			})
+		},
+	}
+}
+
+func (c *cli) withMember(ctx context.Context, a at, name string, f func(context.Context, people, mgx.Member) error) error {
+	return c.withPeople(ctx, a, func(ctx context.Context, p people) error {
+		m, err := oneMember(ctx, p, name)
+		if err != nil {
+			return err
+		}
+		return f(ctx, p, m)
+	})
+}
+
+func (c *cli) memberRemoveCommand(a *at) *cobra.Command {
+	return &cobra.Command{
+		Use:   "remove MEMBER",
+		Short: "End a membership, and what the member's keys could do in the workspace",
+		Args:  oneArg("a member's address or id"),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			return c.withMember(cmd.Context(), *a, args[0], func(ctx context.Context, p people, m mgx.Member) error {
+				if err := p.RemoveMember(ctx, m.User); err != nil {
+					return err
+				}
+				fmt.Fprintf(c.err, "Removed %s.\n", m.User)
+				return nil
+			})
+		},
+	}
+}
+
+func (c *cli) memberResetCommand(a *at) *cobra.Command {
+	return &cobra.Command{
+		Use:   "reset MEMBER",
+		Short: "Let a member set a password, once",
+		Long: `Prints what lets a member set a password once, by mgx login --invitation TOKEN, within a
+day: for the owner of a new installation, and for whoever forgot theirs. It is only for the
+owner of the data directory. All sessions of the member end when it is used.`,
+		Args: oneArg("a member's address or id"),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			return c.withMember(cmd.Context(), *a, args[0], func(ctx context.Context, p people, m mgx.Member) error {
+				owner, ok := p.(*ownData)
+				if !ok {
+					return mgx.Errorf(mgx.KindRefused, "not_at_a_server", "this is for the owner of the data directory, at the machine that has it; leave --server out there")
+				}
+				token, err := owner.Reset(ctx, owner.actor, m.User)
+				if err != nil {
+					return err
+				}
+				fmt.Fprintf(c.err, "With this %s can set a password, once, within a day:\n", m.User)
+				c.printf("%s\n", token)
+				return nil
+			})
+		},
+	}
+}
+
+func (c *cli) invitationsCommand(a *at) *cobra.Command {
+	cmd := &cobra.Command{
+		Use:   "invitations",
+		Short: "List invitations",
+		Args:  noArgs,
+		RunE:  func(cmd *cobra.Command, _ []string) error { return c.withPeople(cmd.Context(), *a, c.listInvitations) },
+	}
+	cmd.AddCommand(&cobra.Command{
+		Use:   "revoke ID",
+		Short: "Make an invitation worthless",
+		Args:  oneArg("an invitation's id"),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			return c.withPeople(cmd.Context(), *a, func(ctx context.Context, p people) error {
+				all, err := p.Invitations(ctx)
+				if err != nil {
+					return err
+				}
+				i, err := one(all, args[0], "invitation", "mgx members invitations", func(i mgx.Invitation) string { return string(i.ID) })
+				if err != nil {
+					return err
+				}
+				if err := p.RevokeInvitation(ctx, i.ID); err != nil {
+					return err
+				}
+				fmt.Fprintf(c.err, "Revoked %s.\n", i.ID)
+				return nil
+			})
+		},
+	})
+	return cmd
+}
+
+func (c *cli) listInvitations(ctx context.Context, p people) error {
+	all, err := p.Invitations(ctx)
+	if err != nil {
+		return err
+	}
+	if c.json {
+		return printJSON(c, all...)
+	}
+	now := time.Now()
+	for _, i := range all {
+		state := "open"
+		switch {
+		case !i.AcceptedAt.IsZero():
+			state = "used"
+		case !i.RevokedAt.IsZero():
+			state = "revoked"
+		case !now.Before(i.ExpiresAt):
+			state = "expired"
+		}
+		c.printf("%-30s  %-8s  %-10s  %s\n", i.ID, state, i.Role, ui.Text(i.Email))
+	}
+	return nil
+}
+
+func (c *cli) workspacesCommand() *cobra.Command {
+	var a at
+	cmd := &cobra.Command{
+		Use:   "workspaces",
+		Short: "List and make workspaces, which have members, budgets and events of their own",
+		Args:  noArgs,
+		RunE:  func(cmd *cobra.Command, _ []string) error { return c.withPeople(cmd.Context(), a, c.listWorkspaces) },
+	}
+	a.flags(cmd.PersistentFlags())
+	cmd.AddCommand(&cobra.Command{
+		Use:   "create NAME",
+		Short: "Make a workspace, whose first admin you are",
+		Args:  oneArg("a name for the workspace"),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			return c.withPeople(cmd.Context(), a, func(ctx context.Context, p people) error {
+				w, err := p.CreateWorkspace(ctx, args[0])
+				if err != nil {
+					return err
+				}
+				if c.json {
+					return printJSON(c, w)
+				}
+				fmt.Fprintf(c.err, "Made workspace %s.\n", ui.Text(w.Name))
+				c.printf("%s\n", w.ID)
+				return nil
+			})
+		},
+	})
+	return cmd
+}
+
+func (c *cli) listWorkspaces(ctx context.Context, p people) error {
+	all, err := p.Workspaces(ctx)
+	if err != nil {
+		return err
+	}
+	if c.json {
+		return printJSON(c, all...)
+	}
+	for _, w := range all {
+		c.printf("%-29s  %s\n", w.ID, ui.Text(w.Name))
+	}
+	return nil
+}

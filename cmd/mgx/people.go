@@ -1,0 +1,162 @@
+package main
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"slices"
+	"time"
+
+	"github.com/spf13/pflag"
+
+	"mgx"
+	"mgx/client"
+	"mgx/internal/access"
+	"mgx/internal/app"
+)
+
+// people is what commands do with people and keys: on a server, or on the data
+// directory, as its owner.
+type people interface {
+	Me(ctx context.Context) (client.Me, error)
+	Keys(ctx context.Context) ([]mgx.APIKey, error)
+	CreateKey(ctx context.Context, n client.NewKey) (mgx.APIKey, string, error)
+	RevokeKey(ctx context.Context, id mgx.KeyID) error
+	RotateKey(ctx context.Context, id mgx.KeyID, overlap time.Duration) (string, error)
+	Members(ctx context.Context) ([]mgx.Member, error)
+	SetRole(ctx context.Context, id mgx.UserID, role string) error
+	RemoveMember(ctx context.Context, id mgx.UserID) error
+	Invite(ctx context.Context, n client.NewInvitation) (mgx.Invitation, string, error)
+	Invitations(ctx context.Context) ([]mgx.Invitation, error)
+	RevokeInvitation(ctx context.Context, id mgx.InvitationID) error
+	Workspaces(ctx context.Context) ([]mgx.Workspace, error)
+	CreateWorkspace(ctx context.Context, name string) (mgx.Workspace, error)
+}
+
+// at is where a command does it.
+type at struct{ server, token, workspace string }
+
+func (a *at) flags(f *pflag.FlagSet) {
+	f.StringVar(&a.server, "server", "", "at the server at this `URL` instead of the data directory; sign in with: mgx login")
+	f.StringVar(&a.token, "token", "", "an API key or `token` for the server (default: that of mgx login, or of the data directory)")
+	f.StringVar(&a.workspace, "workspace", "", "`id` of the workspace (default: your only one, or that of mgx login)")
+}
+
+// fill takes what was not typed from the environment.
+func (a *at) fill(getenv func(string) string) {
+	a.server = cmp.Or(a.server, getenv("MGX_SERVER"))
+	a.token = cmp.Or(a.token, getenv("MGX_TOKEN"))
+	a.workspace = cmp.Or(a.workspace, getenv("MGX_WORKSPACE"))
+}
+
+// withPeople does something with people where a command says.
+func (c *cli) withPeople(ctx context.Context, a at, f func(context.Context, people) error) (err error) {
+	a.fill(c.getenv)
+	if a.server != "" {
+		remote, err := c.remote(a)
+		if err != nil {
+			return err
+		}
+		return f(ctx, remote)
+	}
+	n, err := c.openAny(ctx)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, n.close()) }()
+	return f(ctx, n.asOwner(mgx.WorkspaceID(a.workspace)))
+}
+
+// access is who may do what on this node's data. Local is the secret of the
+// owner; empty: it is taken from nobody.
+func (n *node) access(local string) *app.Access {
+	return app.NewAccess(app.AccessOptions{Store: n.store, Local: local, Log: n.log})
+}
+
+// ownData acts as the owner of the data directory.
+type ownData struct {
+	*app.Access
+	actor access.Actor
+}
+
+// asOwner is the owner in a workspace, the default one when it is empty.
+func (n *node) asOwner(ws mgx.WorkspaceID) *ownData {
+	return &ownData{n.access(""), access.Actor{
+		User: mgx.LocalUser, Workspace: cmp.Or(ws, mgx.DefaultWorkspace), Role: mgx.RoleAdmin, Owner: true, Where: access.Where{Address: "cli", Agent: "mgx"},
+	}}
+}
+
+const mostListed = 10_000
+
+func (l *ownData) Me(ctx context.Context) (client.Me, error) {
+	me, err := l.Access.Me(ctx, l.actor)
+	return client.Me{User: me.User, Workspace: me.Workspace, Role: me.Role, Owner: me.Owner, Members: me.Members}, err
+}
+
+func (l *ownData) Keys(ctx context.Context) ([]mgx.APIKey, error) {
+	return l.Access.Keys(ctx, l.actor, "", mostListed)
+}
+
+func (l *ownData) CreateKey(ctx context.Context, n client.NewKey) (mgx.APIKey, string, error) {
+	return l.CreateKeyFor(ctx, n, "")
+}
+
+// CreateKeyFor makes a key on somebody's behalf, which only the owner can.
+func (l *ownData) CreateKeyFor(ctx context.Context, n client.NewKey, user mgx.UserID) (mgx.APIKey, string, error) {
+	return l.Access.CreateKey(ctx, l.actor, app.NewAPIKey{
+		Name: n.Name, Scopes: n.Scopes, Service: n.Service, Models: n.Models, Budget: n.Budget, Period: n.Period, Expires: n.Expires, User: user,
+	})
+}
+
+func (l *ownData) RevokeKey(ctx context.Context, id mgx.KeyID) error {
+	return l.Access.RevokeKey(ctx, l.actor, id)
+}
+
+func (l *ownData) RotateKey(ctx context.Context, id mgx.KeyID, overlap time.Duration) (string, error) {
+	return l.Access.RotateKey(ctx, l.actor, id, overlap)
+}
+
+func (l *ownData) Members(ctx context.Context) ([]mgx.Member, error) {
+	return l.Access.Members(ctx, l.actor, "", mostListed)
+}
+
+func (l *ownData) SetRole(ctx context.Context, id mgx.UserID, role string) error {
+	_, err := l.ChangeRole(ctx, l.actor, id, role)
+	return err
+}
+
+func (l *ownData) RemoveMember(ctx context.Context, id mgx.UserID) error {
+	return l.Access.RemoveMember(ctx, l.actor, id)
+}
+
+func (l *ownData) Invite(ctx context.Context, n client.NewInvitation) (mgx.Invitation, string, error) {
+	return l.Access.Invite(ctx, l.actor, app.NewInvitation(n))
+}
+
+func (l *ownData) Invitations(ctx context.Context) ([]mgx.Invitation, error) {
+	return l.Access.Invitations(ctx, l.actor, "", mostListed)
+}
+
+func (l *ownData) RevokeInvitation(ctx context.Context, id mgx.InvitationID) error {
+	return l.Access.RevokeInvitation(ctx, l.actor, id)
+}
+
+func (l *ownData) Workspaces(ctx context.Context) ([]mgx.Workspace, error) {
+	return l.Access.Workspaces(ctx, l.actor, "", mostListed)
+}
+
+func (l *ownData) CreateWorkspace(ctx context.Context, name string) (mgx.Workspace, error) {
+	return l.Access.CreateWorkspace(ctx, l.actor, name)
+}
+
+// oneMember finds the member that somebody means, by address or id.
+func oneMember(ctx context.Context, p people, name string) (mgx.Member, error) {
+	all, err := p.Members(ctx)
+	if err != nil {
+		return mgx.Member{}, err
+	}
+	if i := slices.IndexFunc(all, func(m mgx.Member) bool { return m.Email != "" && m.Email == name }); i >= 0 {
+		return all[i], nil
+	}
+	return one(all, name, "member", "mgx members", func(m mgx.Member) string { return string(m.User) })
+}

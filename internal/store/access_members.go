@@ -1,0 +1,174 @@
+package store
+
+import (
+	"context"
+
+	"mgx"
+)
+
+// Bounds of one workspace, and of the installation.
+const (
+	MaxMembers     = 1000
+	MaxRoles       = 100
+	MaxInvitations = 1000 // that are open
+	MaxWorkspaces  = 10_000
+)
+
+const memberColumns = `m.workspace, m.user_id, u.email, u.name, m.role, m.created_at, w.name`
+
+const memberTables = ` FROM members m JOIN users u ON u.id = m.user_id JOIN workspaces w ON w.id = m.workspace `
+
+// CreateWorkspace makes a workspace with its first admin.
+func (s *Store) CreateWorkspace(ctx context.Context, by mgx.Doer, w mgx.Workspace, admin mgx.UserID) (mgx.Workspace, error) {
+	err := s.act(ctx, by, "workspace.create", func(t *tx, a *act) error {
+		var all int
+		if _, err := t.row(`SELECT COUNT(*) FROM workspaces`, nil, &all); err != nil {
+			return err
+		}
+		if all >= MaxWorkspaces {
+			return mgx.Errorf(mgx.KindUsage, "too_many_workspaces", "an installation has at most %d workspaces", MaxWorkspaces)
+		}
+		w.CreatedAt, w.UpdatedAt = t.now, t.now
+		a.resource, a.after = string(w.ID), w
+		if _, err := t.exec(`INSERT INTO workspaces (id, name, created_at, updated_at) VALUES ($1, $2, $3, $3)`, string(w.ID), w.Name, micros(t.now)); err != nil {
+			return err
+		}
+		return t.addMember(w.ID, admin, mgx.RoleAdmin)
+	})
+	return w, err
+}
+
+// Workspace returns a workspace (CodeNotFound).
+func (s *Store) Workspace(ctx context.Context, id mgx.WorkspaceID) (mgx.Workspace, error) {
+	w, found, err := get(ctx, s, scanWorkspace, `SELECT id, name, created_at, updated_at FROM workspaces WHERE id = $1`, string(id))
+	return w, orNo(found, err, "workspace", string(id))
+}
+
+// Workspaces lists all workspaces, by id, after one.
+func (s *Store) Workspaces(ctx context.Context, after mgx.WorkspaceID, limit int) ([]mgx.Workspace, error) {
+	return list(ctx, s, scanWorkspace, `SELECT id, name, created_at, updated_at FROM workspaces WHERE id > $1 ORDER BY id LIMIT $2`, string(after), bounded(limit, MaxListed))
+}
+
+// RenameWorkspace gives a workspace another name.
+func (s *Store) RenameWorkspace(ctx context.Context, by mgx.Doer, id mgx.WorkspaceID, name string) error {
+	return s.act(ctx, by, "workspace.update", func(t *tx, a *act) error {
+		var before string
+		found, err := t.row(`SELECT name FROM workspaces WHERE id = $1`, []any{string(id)}, &before)
+		if err = orNo(found, err, "workspace", string(id)); err != nil {
+			return err
+		}
+		a.resource, a.before, a.after = string(id), map[string]string{"name": before}, map[string]string{"name": name}
+		_, err = t.exec(`UPDATE workspaces SET name = $1, updated_at = $2 WHERE id = $3`, name, micros(t.now), string(id))
+		return err
+	})
+}
+
+// Member returns a person's membership in a workspace (CodeNotFound).
+func (s *Store) Member(ctx context.Context, ws mgx.WorkspaceID, id mgx.UserID) (mgx.Member, error) {
+	m, found, err := get(ctx, s, scanMember, `SELECT `+memberColumns+memberTables+`WHERE m.workspace = $1 AND m.user_id = $2`, string(ws), string(id))
+	return m, orNo(found, err, "member", string(id))
+}
+
+// Members lists the members of a workspace, by id, after one.
+func (s *Store) Members(ctx context.Context, ws mgx.WorkspaceID, after mgx.UserID, limit int) ([]mgx.Member, error) {
+	return list(ctx, s, scanMember, `SELECT `+memberColumns+memberTables+`WHERE m.workspace = $1 AND m.user_id > $2 ORDER BY m.user_id LIMIT $3`, string(ws), string(after), bounded(limit, MaxMembers))
+}
+
+// Memberships lists the workspaces of a person, in the order in which they were
+// joined.
+func (s *Store) Memberships(ctx context.Context, id mgx.UserID) ([]mgx.Member, error) {
+	return list(ctx, s, scanMember, `SELECT `+memberColumns+memberTables+`WHERE m.user_id = $1 ORDER BY m.created_at, m.workspace LIMIT $2`, string(id), MaxListed)
+}
+
+// ChangeRole gives a member another role. The last admin keeps theirs.
+func (s *Store) ChangeRole(ctx context.Context, by mgx.Doer, ws mgx.WorkspaceID, id mgx.UserID, role string) error {
+	return s.act(ctx, by, "member.update", func(t *tx, a *act) error {
+		before, err := t.leaveAdmins(ws, id, role)
+		if err != nil {
+			return err
+		}
+		if err := t.hasRole(ws, role); err != nil {
+			return err
+		}
+		a.resource, a.before, a.after = string(id), map[string]string{"role": before}, map[string]string{"role": role}
+		_, err = t.exec(`UPDATE members SET role = $1, updated_at = $2 WHERE workspace = $3 AND user_id = $4`, role, micros(t.now), string(ws), string(id))
+		return err
+	})
+}
+
+// RemoveMember ends a membership and revokes what the person's keys could do
+// there. The last admin stays.
+func (s *Store) RemoveMember(ctx context.Context, by mgx.Doer, ws mgx.WorkspaceID, id mgx.UserID) error {
+	return s.act(ctx, by, "member.delete", func(t *tx, a *act) error {
+		before, err := t.leaveAdmins(ws, id, "")
+		if err != nil {
+			return err
+		}
+		a.resource, a.before = string(id), map[string]string{"role": before}
+		if _, err := t.exec(`DELETE FROM members WHERE workspace = $1 AND user_id = $2`, string(ws), string(id)); err != nil {
+			return err
+		}
+		_, err = t.exec(`UPDATE api_keys SET revoked_at = $1 WHERE workspace = $2 AND user_id = $3 AND revoked_at IS NULL`, micros(t.now), string(ws), string(id))
+		return err
+	})
+}
+
+// leaveAdmins returns a member's role, and refuses when it is the last admin who
+// would become something else.
+func (t *tx) leaveAdmins(ws mgx.WorkspaceID, id mgx.UserID, role string) (before string, err error) {
+	if err := t.lockWorkspace(ws); err != nil {
+		return "", err
+	}
+	found, err := t.row(`SELECT role FROM members WHERE workspace = $1 AND user_id = $2`, []any{string(ws), string(id)}, &before)
+	if err = orNo(found, err, "member", string(id)); err != nil || before != mgx.RoleAdmin || role == mgx.RoleAdmin {
+		return before, err
+	}
+	var others int
+	if _, err := t.row(`SELECT COUNT(*) FROM members WHERE workspace = $1 AND role = $2 AND user_id <> $3`, []any{string(ws), mgx.RoleAdmin, string(id)}, &others); err != nil {
+		return before, err
+	}
+	if others == 0 {
+		return before, mgx.Errorf(mgx.KindUsage, mgx.CodeLastAdmin, "%s is the last admin of the workspace; make somebody else admin first", id)
+	}
+	return before, nil
+}
+
+// lockWorkspace keeps everybody else from changing who is in a workspace until
+// the commit: two who each see the other as the remaining admin would leave none.
+func (t *tx) lockWorkspace(ws mgx.WorkspaceID) error {
+	n, err := t.exec(`UPDATE workspaces SET updated_at = $1 WHERE id = $2`, micros(t.now), string(ws))
+	return orNo(n > 0, err, "workspace", string(ws))
+}
+
+func (t *tx) addMember(ws mgx.WorkspaceID, id mgx.UserID, role string) error {
+	if err := t.lockWorkspace(ws); err != nil {
+		return err
+	}
+	var all int
+	if _, err := t.row(`SELECT COUNT(*) FROM members WHERE workspace = $1`, []any{string(ws)}, &all); err != nil {
+		return err
+	}
+	if all >= MaxMembers {
+		return mgx.Errorf(mgx.KindUsage, "too_many_members", "a workspace has at most %d members", MaxMembers)
+	}
+	n, err := t.exec(`INSERT INTO members (workspace, user_id, role, created_at, updated_at) VALUES ($1, $2, $3, $4, $4) ON CONFLICT (workspace, user_id) DO NOTHING`,
+		string(ws), string(id), role, micros(t.now))
+	if err == nil && n == 0 {
+		err = mgx.Errorf(mgx.KindUsage, mgx.CodeConflict, "%s is a member of the workspace already", id)
+	}
+	return err
+}
+
+func scanWorkspace(row scanner) (w mgx.Workspace, err error) {
+	var created, updated int64
+	err = row.Scan(&w.ID, &w.Name, &created, &updated)
+	w.CreatedAt, w.UpdatedAt = fromTime(created), fromTime(updated)
+	return w, err
+}
+
+func scanMember(row scanner) (m mgx.Member, err error) {
+	var joined int64
+	err = row.Scan(&m.Workspace, &m.User, &m.Email, &m.Name, &m.Role, &joined, &m.WorkspaceName)
+	m.JoinedAt = fromTime(joined)
+	return m, err
+}
