@@ -56,8 +56,9 @@ func (c *cli) testModel(ctx context.Context, name string) error {
 	if err := m.use(mgx.RunSettings{Model: asked}); err != nil {
 		return err
 	}
-	r := *m.router
-	r.Retries = -1
+	o := m.router.Options
+	o.Retries = -1
+	r := llm.NewRouter(o)
 	chunks := 0
 	res, err := r.Call(ctx, testCall(asked), nil, func(ch llm.Chunk) {
 		if ch.Text != "" || ch.Thinking != "" || ch.ToolName != "" {
