@@ -59,7 +59,7 @@ kill: ## kill -9 a run at every one of its events, and resume it (make test does
 	@MGX_KILL=all go test -count=1 -timeout=30m -run 'Killed|TwoProcesses' ./cmd/mgx
 
 soak: ## kill servers, writers, readers and PostgreSQL for minutes; a reader 500,000 events behind; 90,000 model calls; a budget that killed processes share
-	@MGX_SOAK=1 go test -v -count=1 -timeout=40m -run '^(TestSoak|TestFarBehind|TestCatchUpInBoundedMemory|TestBudgetAcrossProcesses)$$' ./cmd/mgx ./client ./internal/llm ./internal/store | grep -v '^=== '
+	@MGX_SOAK=1 go test -v -count=1 -timeout=40m -run '^(TestSoak|TestFarBehind|TestCatchUpInBoundedMemory|TestBudgetAcrossProcesses|TestRetention|TestRetentionIsTheSameOnBoth|TestBackupRoundTrip|TestFlippedBitsAreFound)$$' ./cmd/mgx ./client ./internal/llm ./internal/store | grep -v '^=== '
 
 need:
 	@scripts/need.sh

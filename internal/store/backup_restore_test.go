@@ -31,7 +31,7 @@ func TestBackupRoundTrip(t *testing.T) {
 	t.Parallel()
 	n := 0
 	dir := t.TempDir()
-	rapid.Check(t, func(rt *rapid.T) {
+	checkFew(t, often(25, 100), func(rt *rapid.T) {
 		n++
 		path, copied := filepath.Join(dir, fmt.Sprint(n), "mgx.db"), filepath.Join(dir, fmt.Sprint(n), "copy.db")
 		s, err := store.Open(rt.Context(), path, store.Options{})
@@ -226,7 +226,7 @@ func TestFlippedBitsAreFound(t *testing.T) {
 	want := tables(t, sound)
 	random := rand.New(rand.NewPCG(1, 2))
 	harmless := 0
-	for i := range 150 {
+	for i := range often(70, 150) {
 		at := random.IntN(len(file))
 		if i < 30 {
 			at = i % 10 // the frame

@@ -4,7 +4,6 @@ import (
 	"testing"
 
 	"mgx/internal/store"
-	"mgx/internal/store/pgtest"
 	"mgx/internal/store/storetest"
 )
 
@@ -19,7 +18,7 @@ func TestConsumersSQLite(t *testing.T) {
 func TestConsumersPostgres(t *testing.T) {
 	t.Parallel()
 	storetest.RunConsumers(t, func(t testing.TB) func() storetest.ConsumerStore {
-		address := pgtest.NewDatabase(t)
+		address := newDatabase(t)
 		return func() storetest.ConsumerStore { return open(t, address, store.Options{}) }
 	})
 }

@@ -15,7 +15,6 @@ import (
 
 	"mgx"
 	"mgx/internal/store"
-	"mgx/internal/store/pgtest"
 )
 
 // story writes a run that has ended, with a word wherever words can be.
@@ -60,7 +59,7 @@ func onBoth(t *testing.T, test func(t *testing.T, s *store.Store, path string)) 
 	})
 	t.Run("postgres", func(t *testing.T) {
 		t.Parallel()
-		test(t, open(t, pgtest.NewDatabase(t), store.Options{}), "")
+		test(t, open(t, newDatabase(t), store.Options{}), "")
 	})
 }
 

@@ -23,13 +23,10 @@ import (
 // histories each time: each needs a database of its own.
 func TestRetentionIsTheSameOnBoth(t *testing.T) {
 	t.Parallel()
-	const histories = 3
 	n := 0
-	rapid.Check(t, func(rt *rapid.T) {
-		if n++; n > histories && !t.Failed() {
-			return
-		}
-		file, address := filepath.Join(t.TempDir(), fmt.Sprint(n), "mgx.db"), pgtest.NewDatabase(t)
+	checkFew(t, often(3, 20), func(rt *rapid.T) {
+		n++
+		file, address := filepath.Join(t.TempDir(), fmt.Sprint(n), "mgx.db"), newDatabase(t)
 		opener := func(place string) func(func(*store.Options)) storetest.RetentionStore {
 			return func(set func(*store.Options)) storetest.RetentionStore {
 				var o store.Options
@@ -49,7 +46,7 @@ func TestRetentionIsTheSameOnBoth(t *testing.T) {
 // it begins, and one for any other time when an event of that time comes.
 func TestPartitionsAreMade(t *testing.T) {
 	t.Parallel()
-	address := pgtest.NewDatabase(t)
+	address := newDatabase(t)
 	at := time.Date(2026, 11, 10, 12, 0, 0, 0, time.UTC)
 	o := store.Options{Keep: keep, Now: func() time.Time { return at }}
 	s := open(t, address, o)
@@ -120,7 +117,7 @@ func await(t testing.TB, done func() bool) {
 // whoever removes it has to wait for one who reads, or gives up half-way.
 func TestPartitionGoesAtOnce(t *testing.T) {
 	t.Parallel()
-	address := pgtest.NewDatabase(t)
+	address := newDatabase(t)
 	s := open(t, address, store.Options{Keep: keep})
 	ended, going := begin(t, s), begin(t, s)
 	for range 20 {

@@ -15,7 +15,7 @@ import (
 func TestPagesCostWhatTheyHold(t *testing.T) {
 	t.Parallel()
 	const events, rare, page = 6000, 1000, 100 // each rare-th is of another workspace and type
-	address := pgtest.NewDatabase(t)
+	address := newDatabase(t)
 	s := open(t, address, store.Options{})
 	pgtest.SQL(t, address, `ALTER TABLE events_left SET (autovacuum_enabled = false)`)
 	common, other := newScope(), newScope()

@@ -23,7 +23,7 @@ import (
 // told a conflict with his own change.
 func TestConnectionCutAtCommit(t *testing.T) {
 	t.Parallel()
-	address := pgtest.NewDatabase(t)
+	address := newDatabase(t)
 	p, proxied := throughProxy(t, address)
 	s := open(t, proxied, store.Options{})
 	sc := begin(t, s)
@@ -178,7 +178,7 @@ func TestSequencerFails(t *testing.T) {
 		return
 	}
 	t.Parallel()
-	address := pgtest.NewDatabase(t)
+	address := newDatabase(t)
 	told := map[string]bool{}
 	first := committing(t, address)
 	first.wait(t, 50, told) // it made the schema, and numbers
@@ -361,7 +361,7 @@ func TestServerAway(t *testing.T) {
 // Whoever listens hears of others' events again after its connection was lost.
 func TestListensAgain(t *testing.T) {
 	t.Parallel()
-	address := pgtest.NewDatabase(t)
+	address := newDatabase(t)
 	a, b := open(t, address, store.Options{}), open(t, address, store.Options{})
 	sc := begin(t, b)
 	for range 2 {
@@ -389,7 +389,7 @@ func TestListensAgain(t *testing.T) {
 // A thousand reservations against one cap, from several processes' pools.
 func TestCapAcrossProcesses(t *testing.T) {
 	t.Parallel()
-	address := pgtest.NewDatabase(t)
+	address := newDatabase(t)
 	stores := make([]*store.Store, 4)
 	for i := range stores {
 		stores[i] = open(t, address, store.Options{})
@@ -421,7 +421,7 @@ func TestCapAcrossProcesses(t *testing.T) {
 // events are in the log when somebody can again.
 func TestNumberedLater(t *testing.T) {
 	t.Parallel()
-	address := pgtest.NewDatabase(t)
+	address := newDatabase(t)
 	s := open(t, address, store.Options{})
 	sc := begin(t, s)
 	held := make(chan struct{})
@@ -458,7 +458,7 @@ func TestNumberedLater(t *testing.T) {
 func TestRefusedAlone(t *testing.T) {
 	t.Parallel()
 	const workers, rounds = 24, 15
-	s := open(t, pgtest.NewDatabase(t), store.Options{})
+	s := open(t, newDatabase(t), store.Options{})
 	shared := begin(t, s)
 	var wg sync.WaitGroup
 	for w := range workers {

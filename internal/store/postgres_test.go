@@ -13,7 +13,7 @@ import (
 func TestPostgres(t *testing.T) {
 	t.Parallel()
 	storetest.Run(t, func(t testing.TB) storetest.Opener {
-		address := pgtest.NewDatabase(t)
+		address := newDatabase(t)
 		return func(t testing.TB, set ...func(*store.Options)) storetest.Store {
 			return open(t, address, storetest.Options(set))
 		}
@@ -76,7 +76,7 @@ func TestPostgresReadOnly(t *testing.T) {
 // Text that a database cannot hold is refused, and nothing of its change is kept.
 func TestPostgresText(t *testing.T) {
 	t.Parallel()
-	s := open(t, pgtest.NewDatabase(t), store.Options{})
+	s := open(t, newDatabase(t), store.Options{})
 	sc := begin(t, s)
 	for name, e := range map[string]mgx.Event{
 		"broken UTF-8": {ID: mgx.NewEventID(), Type: mgx.RunNoted, Workspace: sc.Workspace, Stream: "task_x", Data: []byte("{\"a\":\"\xff\"}")},

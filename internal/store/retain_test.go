@@ -13,7 +13,6 @@ import (
 
 	"mgx"
 	"mgx/internal/store"
-	"mgx/internal/store/pgtest"
 )
 
 const day = 24 * time.Hour
@@ -36,7 +35,7 @@ func monthEnd(t time.Time) time.Time {
 func TestRetention(t *testing.T) {
 	t.Parallel()
 	dir, n := t.TempDir(), 0
-	rapid.Check(t, func(rt *rapid.T) {
+	checkFew(t, often(25, 100), func(rt *rapid.T) {
 		n++
 		s, err := store.Open(rt.Context(), filepath.Join(dir, fmt.Sprint(n), "mgx.db"), store.Options{})
 		if err != nil {
@@ -153,7 +152,7 @@ func TestRetainWhileAppending(t *testing.T) {
 	t.Parallel()
 	for name, place := range map[string]func(*testing.T) string{
 		"sqlite":   func(t *testing.T) string { return place(t) },
-		"postgres": func(t *testing.T) string { return pgtest.NewDatabase(t) },
+		"postgres": func(t *testing.T) string { return newDatabase(t) },
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()

@@ -4,7 +4,6 @@ import (
 	"testing"
 
 	"mgx/internal/store"
-	"mgx/internal/store/pgtest"
 	"mgx/internal/store/storetest"
 )
 
@@ -15,5 +14,5 @@ func TestWebhooksSQLite(t *testing.T) {
 
 func TestWebhooksPostgres(t *testing.T) {
 	t.Parallel()
-	storetest.RunWebhooks(t, func(t testing.TB) storetest.WebhookStore { return open(t, pgtest.NewDatabase(t), store.Options{}) })
+	storetest.RunWebhooks(t, func(t testing.TB) storetest.WebhookStore { return open(t, newDatabase(t), store.Options{}) })
 }

@@ -6,6 +6,7 @@ package pgtest
 import (
 	"bytes"
 	"fmt"
+	"net/url"
 	"os"
 	"os/exec"
 	"os/user"
@@ -60,6 +61,19 @@ func NewDatabase(t testing.TB) string {
 		shared.cluster = c
 	}
 	return shared.cluster.NewDatabase(t)
+}
+
+// Copy returns the address of a new database on that server with all that is in
+// another, which nobody may be connected to.
+func Copy(t testing.TB, address string) string {
+	t.Helper()
+	shared.Lock()
+	defer shared.Unlock()
+	u, err := url.Parse(address)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return shared.cluster.create(t, " TEMPLATE "+strings.TrimPrefix(u.Path, "/"))
 }
 
 // New starts a cluster for one test, which may stop, restart and break it.
@@ -202,8 +216,13 @@ func (c *Cluster) remove() {
 // NewDatabase returns the address of a new, empty database.
 func (c *Cluster) NewDatabase(t testing.TB) string {
 	t.Helper()
+	return c.create(t, "")
+}
+
+func (c *Cluster) create(t testing.TB, like string) string {
+	t.Helper()
 	name := fmt.Sprint("test", c.made.Add(1))
-	c.SQL(t, c.Address("postgres"), "CREATE DATABASE "+name)
+	c.SQL(t, c.Address("postgres"), "CREATE DATABASE "+name+like)
 	return c.Address(name)
 }
 
