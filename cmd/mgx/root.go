@@ -59,7 +59,7 @@ Start with: mgx demo`,
 		c.loginCommand(), c.logoutCommand(), c.whoamiCommand(), c.membersCommand(), c.workspacesCommand(),
 		c.runsCommand(), c.showCommand(), c.diffCommand(), c.eventsCommand(), c.replayCommand(), c.forkCommand(),
 		c.auditCommand(), c.backupCommand(), c.restoreCommand(), c.verifyCommand(), c.retainCommand(), c.eraseCommand(), c.exportCommand(),
-		c.budgetCommand(), c.usageCommand(), c.policyCommand(), c.sandboxCommand(), c.doctorCommand(), c.configCommand(), c.modelsCommand(), c.versionCommand(),
+		c.budgetCommand(), c.usageCommand(), c.policyCommand(), c.sandboxCommand(), c.doctorCommand(), c.configCommand(), c.modelsCommand(), c.mcpCommand(), c.versionCommand(),
 	)
 	return root
 }

@@ -77,6 +77,7 @@ Exit codes: 0 done; 1 goal not reached; 2 usage; 3 configuration; 4 provider;
 		},
 	}
 	cmd.Flags().StringVar(&f.repo, "repo", "", "the repository's `directory` (default: the current one)")
+	cmd.Flags().String("mcp", "", "`file` of servers of the Model Context Protocol whose pinned tools agents may call, see docs/mcp.md (default: none)")
 	cmd.Flags().BoolVar(&f.includeDirty, "include-dirty", false, "take the checkout's uncommitted changes along")
 	f.add(cmd.Flags())
 	r.add(cmd.Flags())
@@ -124,6 +125,9 @@ func (c *cli) run(ctx context.Context, text string, f runFlags, r repeatFlags, a
 		return err
 	}
 	if err := demandGate(ctx, settings); err != nil {
+		return err
+	}
+	if settings.MCP, err = c.servers(src.Path); err != nil {
 		return err
 	}
 	settings.Model = model

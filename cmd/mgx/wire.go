@@ -164,6 +164,10 @@ func (n *node) site(ctx context.Context, id mgx.RunID, repo mgx.RepoInfo, settin
 		box.Close()
 		return nil, dataError(n.data, err)
 	}
+	if site.Outside, err = n.outside(ctx, id, settings, spec); err != nil {
+		box.Close()
+		return nil, err
+	}
 	return site, nil
 }
 

@@ -19,6 +19,7 @@ type Config struct {
 	ModelsFile   string         // of providers and policies; empty: models.json beside the user's file, if there is one
 	Prices       string         // file of the operator's own prices; empty: none
 	PricesURL    string         // where prices are fetched from; empty: nowhere
+	MCP          string         // file of servers of tools; empty: none
 	Approve      string         // auto, ask, never
 	Policy       string         // permission policy: a built-in name, or an absolute path
 	Budget       *mgx.Money     // per run; nil: no cap

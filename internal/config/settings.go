@@ -81,6 +81,17 @@ var settings = []setting{
 		"prices-url", "address from which mgx models prices --refresh fetches prices; empty: nowhere",
 		always(""), setPricesURL, showPricesURL,
 	},
+	{
+		"mcp", "file of servers of the Model Context Protocol whose pinned tools agents may call, see docs/mcp.md; empty: none",
+		always(""),
+		func(c *Config, v string, from origin) (err error) {
+			if c.MCP = ""; v != "" {
+				c.MCP, err = from.path(v)
+			}
+			return err
+		},
+		func(c *Config) string { return c.MCP },
+	},
 	oneOf("approve", "who approves plans and the calls that the policy asks about: auto (plans by themselves, calls nobody), ask (a person), never (nobody)",
 		func(c *Config) *string { return &c.Approve }, "ask", "auto", "never"),
 	{

@@ -41,6 +41,8 @@ type Site struct {
 	Clone  *git.Clone
 	Box    sandbox.Box
 	Files  tool.Workspace // ReadOnly is set by each use
+
+	Outside Outside // servers of tools; nil: the run was given none
 }
 
 // Deps is what the workflow needs from the outside.

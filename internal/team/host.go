@@ -208,16 +208,19 @@ type callInput struct {
 
 func (h host) called(call agent.Call) mgx.ToolCallData {
 	return mgx.ToolCallData{
-		CallID: call.ID, Name: call.Name, Effect: effectOf(call.Name), AgentRole: call.Role,
+		CallID: call.ID, Name: call.Name, Effect: effectOf(call), AgentRole: call.Role,
 		Arguments: bounded(h.r.deps.Redact.String(string(call.Args)), 64<<10), Summary: h.r.deps.Redact.String(tool.Summary(call.Name, call.Args)),
 		SandboxLevel: string(h.r.site.Box.Level()), SandboxID: string(h.c.Scope().Run),
 		Conversation: call.Conversation, Label: new(h.label(call.Conversation)),
 	}
 }
 
-// effectOf is the effect of a built-in tool, also of one that is refused.
-func effectOf(name string) string {
-	tools, err := tool.ByName([]string{name})
+// effectOf is the effect of a tool, also of a built-in one that is refused.
+func effectOf(call agent.Call) string {
+	if call.Tool != nil {
+		return string(call.Tool.Spec().Effect)
+	}
+	tools, err := tool.ByName([]string{call.Name})
 	if err != nil {
 		return ""
 	}

@@ -111,6 +111,10 @@ func (p permit) tell(d *mgx.ToolCallData) {
 
 func (h host) Call(step string, call agent.Call) (agent.Outcome, error) {
 	in := callInput{Name: call.Name, Args: call.Args, Denied: call.Denied}
+	call, err := h.once(step, call)
+	if err != nil {
+		return agent.Outcome{}, err
+	}
 	var p permit
 	out, err := workflow.Step(h.c, step, in, func(s *workflow.StepContext) (called, error) {
 		return h.tried(s, call, p)
@@ -169,6 +173,9 @@ func (h host) answered(step string, call agent.Call, in callInput, a asked) (cal
 	}
 	if d.Approved && d.Rest {
 		h.allowRest(a.Grant)
+	}
+	if call, err = h.once(step+"/answered", call); err != nil {
+		return called{}, err
 	}
 	type answer struct {
 		callInput

@@ -27,6 +27,7 @@ type prepared struct {
 	Overview string          `json:"overview"` // top of the tree, state of git
 	Checks   []Check         `json:"checks"`
 	Roles    map[string]Role `json:"roles"`
+	Foreign  []tool.Foreign  `json:"foreign,omitempty"` // tools outside
 	Secret   string          `json:"secret,omitempty"` // of the run, never shown to tools; empty in journals from before there was one
 }
 
@@ -75,6 +76,9 @@ func (r *run) makeReady(s *workflow.StepContext) (prepared, error) {
 		return p, err
 	}
 	p.Checks = r.findChecks(s)
+	if p.Foreign, err = r.outside(s); err != nil {
+		return p, err
+	}
 	p.Roles, err = Roles()
 	return p, err
 }

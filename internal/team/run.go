@@ -47,12 +47,16 @@ type run struct {
 	known sync.Once
 	bird  guard.Canary
 
-	site *Site // only when steps really run
+	site    *Site  // only when steps really run
+	process string // names this process's work on the run, likewise
 }
 
 // open prepares this process to do work on the run's files: they become what the
 // last recorded step left, whatever a crash interrupted.
 func (r *run) open(ctx context.Context) error {
+	if len(r.in.Settings.MCP) > 0 {
+		r.process = mgx.NewID[string]("try")
+	}
 	if r.site != nil || r.in.Repo.Path == "" {
 		return nil
 	}
@@ -68,9 +72,13 @@ func (r *run) open(ctx context.Context) error {
 }
 
 func (r *run) close() {
-	if r.site != nil {
-		r.site.Box.Close()
+	if r.site == nil {
+		return
 	}
+	if r.site.Outside != nil {
+		r.site.Outside.Close()
+	}
+	r.site.Box.Close()
 }
 
 func (r *run) watch(id mgx.RunID, d Delta) {
@@ -168,7 +176,7 @@ func (r *run) agent(a cast) (*agent.Conversation, error) {
 	if !ok {
 		return nil, mgx.Errorf(mgx.KindInternal, "unknown_role", "there is no role %q", a.role)
 	}
-	tools, controls, forbidden, err := role.gear()
+	tools, controls, forbidden, err := r.offered(role, a.readOnly)
 	if err != nil {
 		return nil, err
 	}

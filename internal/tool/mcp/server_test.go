@@ -12,15 +12,12 @@ import (
 	"time"
 
 	sdk "github.com/modelcontextprotocol/go-sdk/mcp"
-
-	"mgx/internal/sandbox/native"
 )
 
 // serveVariable makes this test's program a server of the named kind.
 const serveVariable = "MGX_TEST_MCP_SERVER"
 
 func TestMain(m *testing.M) {
-	native.Main()
 	if kind := os.Getenv(serveVariable); kind != "" {
 		serveStdio(kind)
 		return
@@ -61,13 +58,20 @@ func serveStdio(kind string) {
 			return ""
 		}, func() {})
 	}
+	if kind == "curious" {
+		curious()
+		return
+	}
 	_ = newServer(kind, nil).Run(context.Background(), &sdk.StdioTransport{})
 }
 
 // raw is a server without the SDK: it answers each request that answer knows, and
 // does the rest when there was one after which it was done.
-func raw(answer func(method string) string, after func()) {
+func raw(answer func(method string) string, after func(), from ...*bufio.Reader) {
 	in := bufio.NewReader(os.Stdin)
+	if len(from) > 0 {
+		in = from[0]
+	}
 	for {
 		line, err := in.ReadBytes('\n')
 		if err != nil {
@@ -95,6 +99,24 @@ func raw(answer func(method string) string, after func()) {
 			select {} // takes no more input
 		}
 	}
+}
+
+// curious is a server of the older protocol that wants to know which directories
+// there are before it lists its one tool, whose description is what it was told.
+func curious() {
+	in := bufio.NewReader(os.Stdin)
+	raw(func(method string) string {
+		switch method {
+		case "initialize":
+			return `{"protocolVersion":"2025-06-18","capabilities":{"tools":{}},"serverInfo":{"name":"curious","version":"1"}}`
+		case "tools/list":
+			fmt.Println(`{"jsonrpc":"2.0","id":"q","method":"roots/list"}`)
+			answer, _ := in.ReadString('\n')
+			said, _ := json.Marshal(answer)
+			return `{"tools":[{"name":"tell","description":` + string(said) + `,"inputSchema":{"type":"object"}}]}`
+		}
+		return ""
+	}, func() {}, in)
 }
 
 type echoArgs struct {

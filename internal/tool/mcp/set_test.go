@@ -316,6 +316,18 @@ func TestDeafServer(t *testing.T) {
 	hear := named(t, l.offered(s), "mcp__lab__hear")
 	l.set.servers["lab"].server.Timeout = 50 * time.Millisecond
 	want(t, l.call(hear, strings.Repeat("x", 1<<20)), tool.TimedOut)
+	if !l.set.servers["lab"].live.broken.Load() {
+		t.Error("it is not given up")
+	}
+}
+
+func TestServerIsToldNothing(t *testing.T) {
+	t.Parallel()
+	l := newLab(t).boxed()
+	all, err := l.open(stdio(t, "lab", "curious")).Describe(t.Context(), "lab")
+	if err != nil || len(all) != 1 || !strings.Contains(all[0].Description, `"error":{"code":-32601`) {
+		t.Errorf("it was told %+v, %v", all, err)
+	}
 }
 
 func TestUnrulyServers(t *testing.T) {
