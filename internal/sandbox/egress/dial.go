@@ -82,12 +82,13 @@ func (s *session) dialProxy(ctx context.Context, u *url.URL) (net.Conn, error) {
 
 // tunnelThrough asks the operator's proxy for a tunnel.
 func (s *session) tunnelThrough(u *url.URL, h *head) (net.Conn, error) {
-	conn, err := s.dialProxy(s.ctx, u)
+	tcp, err := s.dialProxy(s.ctx, u)
 	if err != nil {
 		return nil, err
 	}
-	stop := context.AfterFunc(s.ctx, func() { conn.Close() })
+	stop := context.AfterFunc(s.ctx, func() { tcp.Close() })
 	defer stop()
+	conn := tcp
 	conn.SetDeadline(time.Now().Add(s.times.dial))
 	if u.Scheme == "https" {
 		conn = tls.Client(conn, &tls.Config{ServerName: u.Hostname()})
