@@ -13,13 +13,13 @@ import (
 
 // runCheck runs one check in the sandbox. Its verdict is the exit code; a program
 // that is not there is no verdict on the change.
-func (r *run) runCheck(s *workflow.StepContext, c Check) (mgx.CheckResult, error) {
+func (r *run) runCheck(s *workflow.StepContext, c Check, mounts []sandbox.Mount) (mgx.CheckResult, error) {
 	out := &tail{max: 16 << 10}
 	hide := r.deps.Redact.Stream(func(s string) { _, _ = out.Write([]byte(s)) })
 	start := time.Now()
 	res, err := r.site.Box.Run(s, sandbox.Command{
 		Args: []string{"sh", "-c", c.Command}, Stdout: streamed{hide}, Stderr: streamed{hide}, Timeout: checkTimeout,
-		Env: []string{"CI=1"}, Online: true,
+		Env: []string{"CI=1"}, Online: true, Mounts: mounts,
 	})
 	emitNetwork(s, mgx.NetworkUsedData{Check: c.Name}, res.Visits)
 	hide.Close()

@@ -235,6 +235,24 @@ func (l *veilLook) hold(name string, hide, linked bool) error {
 	return nil
 }
 
+// checkVeil is the veil of a check: what a check prints is read by agents, and they
+// may have written what it runs.
+func (w *work) checkVeil(ctx context.Context) (*veil, error) {
+	v, err := w.veil(ctx, policy.Facts{Tool: "check", Effect: policy.Execute, PlanOpen: w.planOpen(), Label: fromProgram})
+	if why, ok := errors.AsType[*cannotKeep](err); ok {
+		err = mgx.Errorf(mgx.KindRefused, "policy_not_kept", "the checks cannot run: %s", why.why)
+	}
+	return v, err
+}
+
+// over are the mounts of a veil, also of none.
+func (v *veil) over() []sandbox.Mount {
+	if v == nil {
+		return nil
+	}
+	return v.mounts
+}
+
 // lifted looks at the workspace when the programs have ended. It takes away what
 // they made at kept paths, and reports it, and whether something kept is no longer
 // where it was.
