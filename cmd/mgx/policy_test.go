@@ -29,8 +29,8 @@ const policyScript = `{
    {"expect": "Refused by a person: look at the diff", "calls": [{"name": "finish", "args": {"verdict": "approve", "summary": "Fine.", "findings": []}}]}]
  }}`
 
-// events are all of a run, in order.
-func (l *lab) events(s *store.Store, run mgx.Run, types ...string) []mgx.Event {
+// eventsOf are all of a run, in order.
+func (l *lab) eventsOf(s *store.Store, run mgx.Run, types ...string) []mgx.Event {
 	l.t.Helper()
 	events, err := s.EventsAfter(l.t.Context(), run.Workspace, mgx.StreamID(run.ID), "", types, 0, 10_000)
 	if err != nil {
@@ -97,7 +97,7 @@ func TestACallThatIsAskedAboutWaitsForExactlyThatAnswer(t *testing.T) {
 	l.must("resume", id)
 	l.verify(1)
 	verdicts := ""
-	for _, e := range l.events(s, l.only(s), string(mgx.ToolCalled)) {
+	for _, e := range l.eventsOf(s, l.only(s), string(mgx.ToolCalled)) {
 		var d mgx.ToolCallData
 		if err := e.Decode(&d); err != nil {
 			t.Fatal(err)
@@ -107,7 +107,7 @@ func TestACallThatIsAskedAboutWaitsForExactlyThatAnswer(t *testing.T) {
 	if want := "shell:ask shell:ask edit:allow shell:allow shell:ask "; verdicts != want {
 		t.Errorf("verdicts %q, want %q", verdicts, want)
 	}
-	if n := len(l.events(s, l.only(s), string(mgx.ApprovalRequested))); n != 4 {
+	if n := len(l.eventsOf(s, l.only(s), string(mgx.ApprovalRequested))); n != 4 {
 		t.Errorf("%d approvals were asked for, want 4", n)
 	}
 }
@@ -272,7 +272,7 @@ func TestWhatAPolicyDeniesIsKeptFromPrograms(t *testing.T) {
 	run := l.only(s)
 	level := sandbox.LevelOff
 	var outputs []string
-	for _, e := range l.events(s, run) {
+	for _, e := range l.eventsOf(s, run) {
 		if strings.Contains(string(e.Data), "open sesame") {
 			t.Errorf("%s says: %s", e.Type, e.Data)
 		}
