@@ -29,6 +29,7 @@ type repeatFlags struct {
 	deterministic  bool
 	seed           int64
 	resumes        bool // an earlier process began the recording
+	serves         bool // it is the recording of a server
 }
 
 func (f *repeatFlags) add(flags *pflag.FlagSet) {
@@ -38,8 +39,20 @@ func (f *repeatFlags) add(flags *pflag.FlagSet) {
 }
 
 func (f *repeatFlags) addTapes(flags *pflag.FlagSet) {
-	flags.StringVar(&f.record, "record", "", "record every call to a model in this `file`, without secrets")
+	f.addRecord(flags)
 	flags.StringVar(&f.replay, "replay", "", "answer every call to a model from this `file`; needs no network and no key")
+}
+
+func (f *repeatFlags) addRecord(flags *pflag.FlagSet) {
+	flags.StringVar(&f.record, "record", "", "record every call to a model in this `file`, without secrets")
+}
+
+// refuse adds the flags to a command for which they make no sense, to say why.
+func (f *repeatFlags) refuse(flags *pflag.FlagSet, names ...string) {
+	f.addTapes(flags)
+	for _, name := range names {
+		flags.MarkHidden(name)
+	}
 }
 
 // settle puts what was asked for into the settings of the run, where a resume
@@ -76,6 +89,9 @@ func (c *cli) openTape(f repeatFlags) (*tape, error) {
 		if err != nil {
 			return nil, err
 		}
+		if loaded.Header.Server {
+			return nil, usage("server_recording", "%s holds the calls of a server, made for many at once; they are there to be read, not to be played: record one run with mgx run --record", f.replay)
+		}
 		return &tape{file: f.replay, header: loaded.Header, runs: loaded.Runs, torn: loaded.Torn, player: cassette.Play(f.replay, loaded, o)}, nil
 	case f.record != "" && f.resumes:
 		r, loaded, err := cassette.Append(f.record, o)
@@ -84,7 +100,7 @@ func (c *cli) openTape(f repeatFlags) (*tape, error) {
 		}
 		return &tape{file: f.record, header: loaded.Header, runs: loaded.Runs, recorder: r}, nil
 	case f.record != "":
-		h := cassette.Header{Program: "mgx " + version, Started: mgx.Now(), Seed: rand.Text(), Environment: c.addresses()}
+		h := cassette.Header{Program: "mgx " + version, Started: mgx.Now(), Seed: rand.Text(), Environment: c.addresses(), Server: f.serves}
 		r, err := cassette.Record(f.record, h, o)
 		if err != nil {
 			return nil, err
@@ -228,6 +244,9 @@ func (t *tape) seed(s mgx.RunSettings) string {
 // Answers that were kept elsewhere would be missing from a recording, and a
 // recording needs no limits when it is played.
 func (t *tape) repeatable(s mgx.RunSettings, o llm.Options) llm.Options {
+	if t != nil && t.header.Server {
+		t = nil // it listens, and nothing is as it were without
+	}
 	if s.InOrder {
 		o.Jitter = jitter(t.seed(s))
 	}

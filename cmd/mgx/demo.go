@@ -27,6 +27,7 @@ FEATURE.md says what is wanted.`
 
 func (c *cli) demoCommand() *cobra.Command {
 	var keep string
+	var r repeatFlags
 	cmd := &cobra.Command{
 		Use:   "demo",
 		Short: "The main job on a bundled sample repository; needs no key",
@@ -35,10 +36,16 @@ words ship with mgx and are the same every time. Everything else is real: the pl
 its approval by policy, the sandbox, the edits, the tests that fail and then pass, the
 review, the revision and the branch.`,
 		Args: noArgs,
-		RunE: func(cmd *cobra.Command, _ []string) error { return c.demo(cmd.Context(), keep) },
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			if r.record != "" || r.replay != "" {
+				return usage("nothing_to_record", "the answers of mgx demo ship with mgx and are the same every time, so there is nothing to record or play; record a run of your own with: mgx run \"TASK\" --record FILE")
+			}
+			return c.demo(cmd.Context(), keep)
+		},
 	}
 	cmd.Flags().StringVar(&keep, "dir", "", "`directory` for the sample repository, which must not exist (default: in the data directory)")
 	addLimits(cmd.Flags())
+	r.refuse(cmd.Flags(), "record", "replay")
 	return cmd
 }
 

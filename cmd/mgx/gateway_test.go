@@ -123,6 +123,34 @@ func TestGatewayKeepsBooks(t *testing.T) {
 	}
 }
 
+// A server records every call that it makes, for whoever it is, without secrets. Its
+// recording is to be read: nothing plays it.
+func TestServerRecords(t *testing.T) {
+	t.Parallel()
+	l := newGatewayLab(t)
+	tape := filepath.Join(l.home, "server.tape")
+	s := l.serve("127.0.0.1:0", "--workers", "0", "--record", tape)
+	_, key := l.newKey()
+	for _, said := range []string{"hello", "again", "hello"} {
+		if resp, body := s.ask(key, strings.Replace(gatewayCall, "hello", said, 1)); resp.StatusCode != 200 {
+			t.Fatalf("%d %s", resp.StatusCode, body)
+		}
+	}
+	s.end()
+	data, err := os.ReadFile(tape)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for text, times := range map[string]int{"/chat/completions": 3, `"content":"again"`: 1, `"server":true`: 1, key: 0, "Bearer": 0} {
+		if got := strings.Count(string(data), text); got != times {
+			t.Errorf("%q is there %d times, want %d: %s", text, got, times, data)
+		}
+	}
+	if _, stderr, code := l.run("run", "hello", "--replay", tape); code != 2 || !strings.Contains(stderr, "the calls of a server") {
+		t.Errorf("%d %s", code, stderr)
+	}
+}
+
 // A server that is killed in the middle of a stream leaves what it had set aside,
 // which goes on counting, so that the budget holds.
 func TestGatewayKilledMidStream(t *testing.T) {

@@ -28,6 +28,7 @@ const (
 func (c *cli) serveCommand() *cobra.Command {
 	var l listening
 	var workers int
+	r := repeatFlags{serves: true}
 	cmd := &cobra.Command{
 		Use:   "serve",
 		Short: "Serve the API, the event stream and models, and work on runs",
@@ -60,17 +61,21 @@ they are.`,
 			if workers < 0 || workers > 64 {
 				return usage("bad_workers", "--workers takes 0 to 64, not %d", workers)
 			}
-			return c.serve(cmd.Context(), l, workers)
+			if r.replay != "" {
+				return usage("no_server_replay", "a server calls models for many at once, in an order that nobody can make again, so it cannot be played from a recording; play one run with: mgx run --replay FILE")
+			}
+			return c.serve(cmd.Context(), l, workers, r)
 		},
 	}
 	l.flags(cmd.Flags())
 	addWebhookAllow(cmd.Flags())
 	cmd.Flags().String("audit-checkpoints", "", "also add each checkpoint of the audit log to this `file`, see docs/audit.md")
 	cmd.Flags().IntVar(&workers, "workers", defaultWorkers, "work on `N` runs at once")
+	r.refuse(cmd.Flags(), "replay")
 	return cmd
 }
 
-func (c *cli) serve(ctx context.Context, l listening, workers int) (err error) {
+func (c *cli) serve(ctx context.Context, l listening, workers int, r repeatFlags) (err error) {
 	if err := c.demand(ctx, "auto"); err != nil {
 		return err
 	}
@@ -84,7 +89,12 @@ func (c *cli) serve(ctx context.Context, l listening, workers int) (err error) {
 	}
 	defer listener.Close()
 	c.metrics = true
-	n, err := c.openAny(ctx)
+	tape, err := c.openTape(r)
+	if err != nil {
+		return err
+	}
+	defer func() { err = tape.close(c.err, err) }()
+	n, err := c.open(ctx, newModels(c.getenv, tape))
 	if err != nil {
 		return err
 	}

@@ -13,6 +13,7 @@ import (
 	"mgx"
 	"mgx/internal/event"
 	"mgx/internal/git"
+	"mgx/internal/llm/cassette"
 	"mgx/internal/store"
 	"mgx/internal/ui"
 )
@@ -281,6 +282,7 @@ func (c *cli) replay(ctx context.Context, n *node, run mgx.Run) error {
 func (c *cli) forkCommand() *cobra.Command {
 	var at int64
 	var f runFlags
+	var r repeatFlags
 	cmd := &cobra.Command{
 		Use:   "fork RUN --at SEQ",
 		Short: "Start a new run from a moment of another",
@@ -290,7 +292,7 @@ what was done by then is not done again, and the files are as they were. Flags g
 hold from there on; all others stay as they were.`,
 		Args: oneArg("a run"),
 		RunE: func(cmd *cobra.Command, args []string) error {
-			return c.withRun(cmd.Context(), args[0], func(ctx context.Context, n *node, run mgx.Run) error {
+			return c.withTape(cmd.Context(), r, args[0], func(ctx context.Context, n *node, run mgx.Run) error {
 				if !cmd.Flags().Changed("at") {
 					return usage("bad_sequence", "say where to fork with --at SEQ; the events are in: mgx events --run %s", run.ID)
 				}
@@ -304,7 +306,30 @@ hold from there on; all others stay as they were.`,
 	}
 	cmd.Flags().Int64Var(&at, "at", 0, "`sequence` of the last event to take over")
 	f.add(cmd.Flags())
+	r.addTapes(cmd.Flags())
 	return cmd
+}
+
+// withTape is withRun with a recording of what f calls.
+func (c *cli) withTape(ctx context.Context, r repeatFlags, name string, f func(context.Context, *node, mgx.Run) error) (err error) {
+	tape, err := c.openTape(r)
+	if err != nil {
+		return err
+	}
+	defer func() { err = tape.close(c.err, err) }()
+	n, err := c.open(ctx, newModels(tape.getenv(c.getenv), tape))
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, n.close()) }()
+	run, err := n.find(ctx, name)
+	if err != nil {
+		return err
+	}
+	if err := tape.isOf(run); err != nil {
+		return err
+	}
+	return f(ctx, n, run)
 }
 
 // override applies the flags that were typed to settings taken over.
@@ -331,6 +356,7 @@ func (c *cli) override(cmd *cobra.Command, s *mgx.RunSettings, now mgx.RunSettin
 }
 
 func (c *cli) fork(ctx context.Context, n *node, from mgx.Run, at int64, change func(*mgx.RunSettings)) error {
+	t := n.models.tape
 	settings := from.Settings
 	change(&settings)
 	if err := n.models.use(settings); err != nil {
@@ -338,6 +364,16 @@ func (c *cli) fork(ctx context.Context, n *node, from mgx.Run, at int64, change 
 	}
 	if err := demandGate(ctx, settings); err != nil {
 		return err
+	}
+	if err := t.begin(c.err, cassette.Run{Task: from.Task.Description, Model: settings.Model, Seed: settings.Seed}); err != nil {
+		return err
+	}
+	if t != nil {
+		end, err := n.reproduce(ctx, t.seed(settings), t.started())
+		if err != nil {
+			return err
+		}
+		defer end()
 	}
 	run, err := n.app.Fork(ctx, from, at, change)
 	if err != nil {

@@ -29,6 +29,9 @@ type Header struct {
 	// Environment holds the variables that name the providers called: addresses
 	// without credentials, and [Placeholder] where there was a key.
 	Environment map[string]string `json:"environment"`
+	// Server says that it holds the calls of a server, for many at once: to be
+	// read, since nobody could make them again in their order.
+	Server bool `json:"server,omitempty"`
 }
 
 // Placeholder stands for a key in [Header.Environment].
