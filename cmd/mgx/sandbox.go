@@ -77,9 +77,9 @@ func (c *cli) sandboxRun(ctx context.Context, f sandboxFlags, args []string) (er
 	if err != nil {
 		return err
 	}
-	state, err := os.MkdirTemp("", "mgx-sandbox-")
+	state, err := sandbox.Scratch("sandbox-run")
 	if err != nil {
-		return mgx.Errorf(mgx.KindConfig, "sandbox_state", "there is no room for temporary files: %w", err)
+		return err
 	}
 	defer sandbox.RemoveState(state)
 	spec := boxSpec("sandbox-run", work, state, ownGit(work))
