@@ -54,6 +54,7 @@ const (
 	RunDelivered       EventType = "run.delivered"
 	RunNoted           EventType = "run.noted"
 	RunNetworkUsed     EventType = "run.network.used"
+	RunLimitReached    EventType = "run.limit.reached"
 
 	AgentBriefed EventType = "agent.briefed"
 	AgentMessage EventType = "agent.message"

@@ -125,7 +125,17 @@ const (
 	LimitFileSize  Limit = "file_size" // a process wrote a file too large, and was killed
 	LimitDisk      Limit = "disk"      // there was too much in the workspace, and all was killed
 	LimitFiles     Limit = "files"     // there were too many files in it, and all was killed
+	LimitTime      Limit = "time"      // its time-out came; see Result.Reached
+	LimitOutput    Limit = "output"    // it wrote more than is kept, which is for those to say who keep it
 )
+
+// Reached is the limit that a command reached, the time-out among them.
+func (r Result) Reached() Limit {
+	if r.Limit == "" && r.TimedOut {
+		return LimitTime
+	}
+	return r.Limit
+}
 
 // Box confines commands. Its methods may be called from several goroutines.
 type Box interface {

@@ -26,6 +26,11 @@ func (r *run) runCheck(s *workflow.StepContext, c Check, mounts []sandbox.Mount)
 	if err != nil {
 		return mgx.CheckResult{}, err
 	}
+	limit := mgx.LimitReachedData{Check: c.Name}
+	if !res.TimedOut {
+		limit.ExitCode = &res.ExitCode
+	}
+	emitLimit(s, limit, res.Reached())
 	result := mgx.CheckResult{
 		Name: c.Name, Command: c.Command, Status: "passed", ExitCode: res.ExitCode,
 		DurationMS: time.Since(start).Milliseconds(), Output: r.deps.Redact.String(tool.Clean(out.String())),

@@ -245,6 +245,7 @@ func (h host) runTool(s *workflow.StepContext, call agent.Call, p permit) (agent
 		var err error
 		out.Result, err = h.confined(s, call, p, &ws)
 		emitNetwork(s, mgx.NetworkUsedData{CallID: call.ID}, out.Result.Visits)
+		emitLimit(s, mgx.LimitReachedData{CallID: call.ID, ExitCode: out.Result.ExitCode}, out.Result.Limit)
 		out.Label = new(withHosts(*out.Label, out.Result.Visits))
 		if err != nil {
 			return out, err

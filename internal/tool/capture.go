@@ -1,6 +1,7 @@
 package tool
 
 import (
+	"bufio"
 	"crypto/rand"
 	"fmt"
 	"os"
@@ -37,6 +38,7 @@ type capture struct {
 	lines int64
 
 	file  *os.File
+	whole *bufio.Writer // to the file: programs write many short lines
 	name  string
 	saved int64
 	lost  error // why not all of it is in the file
@@ -90,6 +92,9 @@ func (c *capture) open() {
 	makeRoom(c.ws.Outputs, maxKept, maxKeptAll)
 	c.name = outputName(c.ws.Step)
 	c.file, c.lost = c.ws.Outputs.OpenFile(c.name, os.O_WRONLY|os.O_CREATE|os.O_TRUNC, 0o644)
+	if c.lost == nil {
+		c.whole = bufio.NewWriterSize(c.file, 64<<10)
+	}
 	c.save(c.head.String() + string(c.tail))
 }
 
@@ -112,13 +117,16 @@ func (c *capture) save(s string) {
 		return
 	}
 	s = s[:min(int64(len(s)), maxKept-c.saved)]
-	n, err := c.file.WriteString(s)
+	n, err := c.whole.WriteString(s)
 	c.saved += int64(n)
 	c.lost = err
 }
 
 // captured is an output as a model gets it.
-type captured struct{ text string }
+type captured struct {
+	text string
+	full bool // there was more than is kept
+}
 
 func (c *capture) close() captured {
 	c.mu.Lock()
@@ -130,12 +138,15 @@ func (c *capture) close() captured {
 		c.shown.Close()
 	}
 	if c.file != nil {
+		if err := c.whole.Flush(); c.lost == nil {
+			c.lost = err
+		}
 		if err := c.file.Close(); c.lost == nil {
 			c.lost = err
 		}
 	}
 	if c.size <= maxOutput {
-		return captured{c.head.String() + string(c.tail)}
+		return captured{text: c.head.String() + string(c.tail)}
 	}
 	head := c.head.String()
 	tail := strings.ToValidUTF8(string(c.tail[max(len(c.tail)-maxOutput/2, 0):]), "")
@@ -147,7 +158,10 @@ func (c *capture) close() captured {
 	}
 	gone := c.size - int64(len(head)+len(tail))
 	dropped := c.lines - int64(strings.Count(head, "\n")+strings.Count(tail, "\n"))
-	return captured{fmt.Sprintf("%s\n… %d characters (%d lines) left out; %s …\n%s", strings.TrimSuffix(head, "\n"), gone, dropped, c.where(), tail)}
+	return captured{
+		text: fmt.Sprintf("%s\n… %d characters (%d lines) left out; %s …\n%s", strings.TrimSuffix(head, "\n"), gone, dropped, c.where(), tail),
+		full: c.size > maxKept,
+	}
 }
 
 // upTo is where to cut a string so that at most n bytes and whole characters

@@ -37,6 +37,9 @@ func shell(ctx context.Context, ws *Workspace, a shellArgs) (Result, error) {
 	}
 	told := tellShell(a.Command, cmd.Timeout, ended, kept)
 	told.Visits = ended.Visits
+	if told.Limit = ended.Reached(); told.Limit == "" && kept.full {
+		told.Limit = sandbox.LimitOutput
+	}
 	return told, nil
 }
 

@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"os"
 	"path/filepath"
 	"strings"
@@ -70,12 +71,35 @@ func TestShellTimeout(t *testing.T) {
 
 func TestShellNamesTheLimit(t *testing.T) {
 	t.Parallel()
-	for limit, says := range map[sandbox.Limit]string{sandbox.LimitMemory: "memory limit was reached", sandbox.LimitProcesses: "limit on processes was reached"} {
+	for limit, says := range map[sandbox.Limit]string{
+		sandbox.LimitMemory: "memory limit was reached", sandbox.LimitProcesses: "limit on processes was reached",
+		sandbox.LimitCPU: "limit on processor time was reached", sandbox.LimitFileSize: "limit on the size of a file was reached",
+		sandbox.LimitDisk: "limit on disk space was reached", sandbox.LimitFiles: "limit on the number of files was reached",
+	} {
 		for _, ended := range []sandbox.Result{{ExitCode: 137, Limit: limit}, {Limit: limit}, {TimedOut: true, Limit: limit}} {
 			got := tellShell("make", time.Minute, ended, captured{text: "signal: killed"}).Text
 			if strings.Count(got, says) != 1 || strings.Contains(got, "most likely") {
 				t.Errorf("%+v: %s", ended, got)
 			}
+		}
+	}
+}
+
+// TestShellTellsOfItsLimits asks for those that are told of by events of their own.
+func TestShellTellsOfItsLimits(t *testing.T) {
+	t.Parallel()
+	ws := boxed(t, workspace(t, nil))
+	tools, _ := ByName([]string{"shell"})
+	for args, limit := range map[string]sandbox.Limit{
+		`{"command":"true"}`:                                                "",
+		`{"command":"sleep 60","timeout":1}`:                                sandbox.LimitTime,
+		`{"command":"sh -c 'kill -XFSZ $$'"}`:                               sandbox.LimitFileSize,
+		fmt.Sprintf(`{"command":"yes | head -c %d"}`, maxKept+(1<<20)):      sandbox.LimitOutput,
+		fmt.Sprintf(`{"command":"yes | head -c %d; exit 1"}`, maxOutput+10): "",
+	} {
+		res, err := tools[0].Call(t.Context(), ws, json.RawMessage(args))
+		if err != nil || res.Limit != limit {
+			t.Errorf("%s: %q, %v", args, res.Limit, err)
 		}
 	}
 }

@@ -552,6 +552,24 @@ export interface RunDeliveredData {
 }
 
 /**
+ * Limit reached: A command in the run's sandbox came to one of its limits: it was stopped, or refused what it asked for. The agent was told; no other run was touched. Told once for a command, when it has ended.
+ *
+ * Version 1.0.0, kept for 90 days.
+ */
+export interface RunLimitReachedData {
+  /** Id of the tool call that ran the command. */
+  readonly call_id?: string;
+  /** Name of the check that the command was. */
+  readonly check?: string;
+  /** How the command ended, as a shell counts; absent when it was stopped at its time-out. */
+  readonly exit_code?: number;
+  /** Which limit: memory and processes of all that it started, processor time of one process, size of one file, what the workspace holds in bytes and in files, the time-out, output that was kept. */
+  readonly limit: "cpu" | "disk" | "file_size" | "files" | "memory" | "output" | "processes" | "time" | (string & {});
+  /** Which sandbox. */
+  readonly sandbox_id?: string;
+}
+
+/**
  * Network used: A command in the run's sandbox asked for hosts. Told once for a command, when it has ended, with every decision that was made; a command that asked for nothing is not told of.
  *
  * Version 1.0.0, kept for 90 days.
@@ -1171,6 +1189,7 @@ export interface EventData {
   "run.checks.completed": RunChecksCompletedData;
   "run.created": RunCreatedData;
   "run.delivered": RunDeliveredData;
+  "run.limit.reached": RunLimitReachedData;
   "run.network.used": RunNetworkUsedData;
   "run.noted": RunNotedData;
   "run.phase.changed": RunPhaseChangedData;
@@ -1223,6 +1242,7 @@ export const eventVersions: Readonly<Record<EventType, string>> = {
   "run.checks.completed": "1.0.0",
   "run.created": "1.5.0",
   "run.delivered": "1.0.0",
+  "run.limit.reached": "1.0.0",
   "run.network.used": "1.0.0",
   "run.noted": "1.0.0",
   "run.phase.changed": "1.0.0",
