@@ -12,7 +12,6 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"mgx"
 	"mgx/internal/sandbox"
 	"mgx/internal/tool"
 )
