@@ -2,6 +2,7 @@ package policy_test
 
 import (
 	"encoding/json"
+	"os"
 	"reflect"
 	"slices"
 	"strings"
@@ -411,4 +412,30 @@ func TestTheThreeTogetherAlwaysAsk(t *testing.T) {
 			t.Fatalf("%s\nallows %+v", p, f)
 		}
 	})
+}
+
+// TestTheExampleOfTheDocs keeps docs/policy.md true.
+func TestTheExampleOfTheDocs(t *testing.T) {
+	text, err := os.ReadFile("../../../docs/policy.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, example, ok := strings.Cut(string(text), "```\nextend auto")
+	example, _, closed := strings.Cut("extend auto"+example, "```")
+	if !ok || !closed {
+		t.Fatal("there is no example")
+	}
+	p := parse(t, example)
+	for f, want := range map[string]policy.Verdict{
+		"git push origin": policy.Deny, "npm publish": policy.Deny, "go test ./...": policy.Allow,
+	} {
+		if d := p.Decide(policy.Facts{Tool: "shell", Effect: policy.Execute, Command: f}); d.Verdict != want {
+			t.Errorf("%s: %+v, want %s", f, d, want)
+		}
+	}
+	for _, name := range policy.Names() {
+		if !strings.Contains(string(text), "| `"+name+"`") {
+			t.Errorf("the policy %s is not in the docs", name)
+		}
+	}
 }
