@@ -39,12 +39,8 @@ func (f *repeatFlags) add(flags *pflag.FlagSet) {
 }
 
 func (f *repeatFlags) addTapes(flags *pflag.FlagSet) {
-	f.addRecord(flags)
-	flags.StringVar(&f.replay, "replay", "", "answer every call to a model from this `file`; needs no network and no key")
-}
-
-func (f *repeatFlags) addRecord(flags *pflag.FlagSet) {
 	flags.StringVar(&f.record, "record", "", "record every call to a model in this `file`, without secrets")
+	flags.StringVar(&f.replay, "replay", "", "answer every call to a model from this `file`; needs no network and no key")
 }
 
 // refuse adds the flags to a command for which they make no sense, to say why.
