@@ -73,6 +73,7 @@ var mayImport = map[string][]string{
 
 	"internal/git":             {"internal/sandbox"},
 	"internal/blob":            {},
+	"internal/archive":         {},
 	"internal/store":           {},
 	"internal/store/nats":      {"internal/store"},
 	"internal/store/storetest": {"internal/store", "internal/secret"},
