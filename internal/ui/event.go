@@ -49,7 +49,8 @@ var describers = map[mgx.EventType]func(mgx.Event) string{
 	mgx.RunDelivered: described(func(d mgx.DeliveredData) string {
 		return fmt.Sprintf("%s at %s, %s", d.Branch, short(d.Commit), changes(d))
 	}),
-	mgx.RunNoted: described(func(d mgx.NotedData) string { return d.Level + ": " + d.Text }),
+	mgx.RunNetworkUsed: described(networkUsed),
+	mgx.RunNoted:       described(func(d mgx.NotedData) string { return d.Level + ": " + d.Text }),
 	mgx.AgentMessage: described(func(d mgx.AgentMessageData) string {
 		text := firstLine(d.Text)
 		if len(d.ToolCalls) > 0 {

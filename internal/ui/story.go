@@ -52,6 +52,7 @@ var tellers = map[mgx.EventType]func(*story, mgx.Event){
 	mgx.RunAnswered:        told((*story).answered),
 	mgx.RunDelivered:       told((*story).delivered),
 	mgx.RunNoted:           told((*story).noted),
+	mgx.RunNetworkUsed:     told((*story).network),
 	mgx.AgentMessage:       told((*story).message),
 	mgx.ToolCalled:         told((*story).toolCalled),
 	mgx.ToolReturned:       told((*story).toolReturned),
@@ -85,6 +86,9 @@ func (s *story) created(d mgx.RunCreatedData) {
 	}
 	if d.Settings.Budget != nil {
 		about = append(about, "budget "+d.Settings.Budget.String())
+	}
+	if hosts := d.Settings.AllowHosts; len(hosts) > 0 {
+		about = append(about, "network "+strings.Join(hosts, ", "))
 	}
 	s.say(span{text: "  "}, span{text: strings.Join(about, " · "), tint: dim})
 }
