@@ -63,7 +63,7 @@ func printJSON[T any](c *cli, values ...T) error {
 }
 
 func (c *cli) showCommand() *cobra.Command {
-	var routing bool
+	var routing, security bool
 	cmd := &cobra.Command{
 		Use:   "show RUN",
 		Short: "Everything about a run",
@@ -72,6 +72,9 @@ func (c *cli) showCommand() *cobra.Command {
 			return c.withRun(cmd.Context(), args[0], func(ctx context.Context, n *node, run mgx.Run) error {
 				if routing {
 					return c.showRouting(ctx, n, run)
+				}
+				if security {
+					return c.showSecurity(ctx, n, run)
 				}
 				if c.json {
 					return printJSON(c, run)
@@ -84,7 +87,9 @@ func (c *cli) showCommand() *cobra.Command {
 			})
 		},
 	}
+	cmd.Flags().BoolVar(&security, "security", false, "what it read that others wrote, what that could have led to, and what was refused, asked and approved")
 	cmd.Flags().BoolVar(&routing, "routing", false, "which model each call went to, why, and which were passed over")
+	cmd.MarkFlagsMutuallyExclusive("routing", "security")
 	return cmd
 }
 

@@ -263,6 +263,9 @@ func (h host) runTool(s *workflow.StepContext, call agent.Call, p permit) (agent
 		CallID: call.ID, Name: call.Name, Status: string(out.Result.Status), DurationMS: out.Result.Duration.Milliseconds(),
 		Output: bounded(out.Result.Text, 64<<10), ExitCode: out.Result.ExitCode, Tree: out.Tree, Label: out.Label,
 	}))
+	if out.Label != nil && out.Label.Untrusted {
+		h.r.suspect(s, out.Result.Text, "The output of "+call.Name, call.ID)
+	}
 	return out, nil
 }
 

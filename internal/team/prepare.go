@@ -75,6 +75,8 @@ func (r *run) makeReady(s *workflow.StepContext) (prepared, error) {
 	if p.Overview, err = r.overview(s); err != nil {
 		return p, err
 	}
+	r.suspect(s, p.Rules, "AGENTS.md", "AGENTS.md")
+	r.suspect(s, p.Overview, "The overview of the repository", "overview")
 	p.Checks = r.findChecks(s)
 	if p.Foreign, err = r.outside(s); err != nil {
 		return p, err
