@@ -89,7 +89,7 @@ func TestWhoMayCountTokens(t *testing.T) {
 	t.Parallel()
 	up := counter{status: 200, answer: `{"input_tokens":1}`}
 	r := newRig(t, settings{
-		up: &up, key: mgx.GatewayKey{Workspace: "ws_a", User: "u", Models: []string{"claude/m1"}},
+		up: &up, key: mgx.APIKey{Workspace: "ws_a", User: "u", Models: []string{"claude/m1"}},
 		options: func(o *gateway.Options) { o.PerMinute = 3 },
 	})
 	ask := func(model string, key string) int {
