@@ -61,7 +61,6 @@ func javaOptions() []string {
 	for _, scheme := range []string{"http", "https"} {
 		options = append(options, "-D"+scheme+".proxyHost="+host, "-D"+scheme+".proxyPort="+port)
 	}
-	options = append(options, "-Dhttp.nonProxyHosts=localhost|127.*|[::1]")
 	all := strings.Join(options, " ")
 	return []string{"MAVEN_OPTS=" + all, "GRADLE_OPTS=-Dorg.gradle.daemon=false " + all}
 }

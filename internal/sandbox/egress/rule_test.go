@@ -182,6 +182,14 @@ func TestEnvironment(t *testing.T) {
 	if strings.Contains(strings.Join(all, "\n"), "s3cret") {
 		t.Errorf("a secret is handed on: %q", all)
 	}
+	home, _ := os.UserHomeDir()
+	_, offline, _ := sandbox.Toolchains(os.Getenv, home)
+	for _, kv := range offline { // what keeps toolchains from the network does not hold any more
+		upper := strings.ToUpper(kv)
+		if (strings.Contains(upper, "OFFLINE") || strings.Contains(upper, "NETWORK") || strings.HasPrefix(kv, "GOPROXY=")) && slices.Contains(sandbox.Environ("/h", "/t", offline, env), kv) {
+			t.Errorf("%s holds although there is a network", kv)
+		}
+	}
 	real, _ := filepath.EvalSymlinks(own)
 	if len(mounts) != 1 || mounts[0] != (sandbox.Mount{Host: real, Guest: "/run/mgx/certificates/corp.pem", Mode: sandbox.ReadOnly}) {
 		t.Errorf("mounts: %+v", mounts)
