@@ -314,7 +314,36 @@ func lists(t *rapid.T, name string, from ...string) []string {
 	return rapid.SliceOfNDistinct(rapid.SampledFrom(from), 0, 2, rapid.ID[string]).Draw(t, name)
 }
 
+// drawRule draws a rule with few conditions, so that many match.
 func drawRule(t *rapid.T, verdicts ...policy.Verdict) policy.Rule {
+	all := drawConditions(t, verdicts...)
+	r := policy.Rule{Verdict: all.Verdict, Because: all.Because}
+	for range rapid.IntRange(0, 3).Draw(t, "conditions") {
+		switch rapid.IntRange(0, 8).Draw(t, "condition") {
+		case 0:
+			r.Effects = all.Effects
+		case 1:
+			r.Tools = all.Tools
+		case 2:
+			r.Roles = all.Roles
+		case 3:
+			r.Paths = all.Paths
+		case 4:
+			r.Commands = all.Commands
+		case 5:
+			r.Hosts = all.Hosts
+		case 6:
+			r.Provenance = all.Provenance
+		case 7:
+			r.Confidentiality = all.Confidentiality
+		case 8:
+			r.Plan = all.Plan
+		}
+	}
+	return r
+}
+
+func drawConditions(t *rapid.T, verdicts ...policy.Verdict) policy.Rule {
 	r := policy.Rule{
 		Verdict:         rapid.SampledFrom(verdicts).Draw(t, "verdict"),
 		Tools:           lists(t, "tools", "shell", "read", "mcp__*", "*"),
