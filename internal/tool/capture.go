@@ -192,7 +192,7 @@ func (c *capture) where() string {
 
 // makeRoom removes the oldest kept outputs until more bytes fit below limit.
 func makeRoom(root *os.Root, more, limit int64) {
-	dir := place{root: root, name: ".", kept: true}
+	dir := place{root: root, name: ".", kept: OutputsDir}
 	entries, _ := children(dir)
 	var infos []os.FileInfo
 	total := more
