@@ -198,9 +198,9 @@ export interface AuditRecordedData {
   /** Its words; absent when they were erased. */
   readonly details?: {
     /** What is there since. */
-    readonly after?: ;
+    readonly after?: object;
     /** What was there before. */
-    readonly before?: ;
+    readonly before?: object;
     /** Where the request came from. */
     readonly from?: string;
     /** The program it came by, as it says. */
