@@ -11,6 +11,7 @@ import (
 	"unicode"
 	"unicode/utf8"
 
+	"mgx/internal/guard"
 	"mgx/internal/sandbox"
 )
 
@@ -219,7 +220,7 @@ func quoted(name string) string {
 		return strconv.QuoteToASCII(name)
 	}
 	for _, r := range name {
-		if unicode.IsControl(r) || hidden(r) {
+		if unicode.IsControl(r) || guard.Hidden(r) {
 			return strconv.QuoteToASCII(name)
 		}
 	}
