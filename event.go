@@ -87,6 +87,7 @@ const (
 	BillingUsageAlert       EventType = "billing.usage_alert"
 
 	WebhookDisabled EventType = "webhook.disabled"
+	WebhookSkipped  EventType = "webhook.skipped"
 	WebhookTest     EventType = "webhook.test" // sent by hand, never stored
 
 	DataErased EventType = "data.erased"

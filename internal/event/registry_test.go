@@ -38,7 +38,8 @@ var payloads = map[mgx.EventType]any{
 	mgx.ResourceWarning: mgx.ResourceData{}, mgx.ResourceCritical: mgx.ResourceCriticalData{},
 	mgx.SuspiciousActivity: mgx.SuspicionData{}, mgx.BreachDetected: mgx.BreachData{},
 	mgx.DataErased: mgx.DataErasedData{}, mgx.AuditRecorded: mgx.AuditData{},
-	mgx.WebhookDisabled: mgx.WebhookDisabledData{}, mgx.WebhookTest: mgx.WebhookTestData{},
+	mgx.WebhookDisabled: mgx.WebhookDisabledData{},
+	mgx.WebhookSkipped:  mgx.WebhookSkippedData{}, mgx.WebhookTest: mgx.WebhookTestData{},
 	mgx.BillingThresholdReached: mgx.ThresholdReachedData{}, mgx.BillingUsageAlert: mgx.UsageAlertData{},
 }
 
