@@ -236,6 +236,11 @@ func (h host) confined(s *workflow.StepContext, call agent.Call, p permit, ws *t
 	return h.r.unveil(s, v, res)
 }
 
+// unseen says which paths MGX itself does not read out to agents.
+func (r *run) unseen() func(string) bool {
+	return (&veil{kept: r.rules.Kept(policy.Facts{Tool: "list", Effect: policy.Read, PlanOpen: true})}).hides
+}
+
 // unveil puts right what programs did around what was kept from them.
 func (r *run) unveil(ctx context.Context, v *veil, res tool.Result) (tool.Result, error) {
 	made, moved, err := v.lifted(ctx, r.site.Files.Root)

@@ -70,7 +70,7 @@ func (r *run) makeReady(s *workflow.StepContext) (prepared, error) {
 	if p.Tree, err = clone.Checkpoint(s); err != nil {
 		return p, err
 	}
-	if p.Rules, err = readRules(r.site.Files.Root, r.deps.Redact); err != nil {
+	if p.Rules, err = readRules(r.site.Files.Root, r.deps.Redact, r.unseen()); err != nil {
 		return p, err
 	}
 	if p.Overview, err = r.overview(s); err != nil {
@@ -91,9 +91,13 @@ func (r *run) makeReady(s *workflow.StepContext) (prepared, error) {
 
 // readRules reads the repository's AGENTS.md through the root: a link out of the
 // workspace is no rules file.
-func readRules(root *os.Root, known *guard.Redactor) (string, error) {
+func readRules(root *os.Root, known *guard.Redactor, unseen func(string) bool) (string, error) {
 	for _, name := range []string{"AGENTS.override.md", "AGENTS.md"} {
-		f, err := root.Open(name)
+		real, err := tool.Resolve(root, name)
+		if err != nil || unseen(name) || unseen(real) {
+			continue
+		}
+		f, err := root.Open(real)
 		if err != nil {
 			continue
 		}
@@ -114,7 +118,9 @@ func (r *run) overview(s *workflow.StepContext) (string, error) {
 	if err != nil {
 		return "", err
 	}
-	res, err := tools[0].Call(s, &r.site.Files, []byte(`{"path":".","depth":2}`))
+	ws := r.site.Files
+	ws.Hidden = r.unseen()
+	res, err := tools[0].Call(s, &ws, []byte(`{"path":".","depth":2}`))
 	if err != nil {
 		return "", err
 	}
