@@ -56,9 +56,6 @@ Package internal/tool holds the tools: each a Go file beside the words that
 describe it to models. Its mcp calls tools of servers outside; read doc.go there
 for what such a server gets, and set.go for a call's way (docs/mcp.md).
 
-Package internal/archive unpacks what others made; attachments.go here gives it to
-a run (docs/attachments.md).
-
 Package internal/agent is one agent's loop: a pure function of what its host
 returns, which is why it can be journaled and replayed.
 
@@ -68,7 +65,11 @@ the agent's loop to the workflow's steps. permit.go decides on each tool call by
 rules of package internal/guard/policy (read its doc.go and policy.go; docs/policy.md is
 for people), and veil.go keeps from programs what they keep from agents. The roles are Markdown files in roles/.
 
-Package internal/app holds the use cases, whoever asks.
+Package internal/access says who somebody is and what they may do: builtin.cedar has
+the roles, docs/adr/0015 why tokens mean nothing by themselves.
+
+Package internal/app holds the use cases, whoever asks. Authorize in access.go is the
+one place that decides whether they may.
 
 Package internal/gateway offers the models to other programs. Read decode.go for
 what becomes of a request, serve.go for a call's way, output.go for its answer.

@@ -28,6 +28,7 @@ type served struct {
 	url    string
 	listen string
 	data   string // directory
+	setup  string // of a first start: what lets the owner set a password
 }
 
 // said is what a process has written so far.
@@ -61,12 +62,16 @@ func (l *lab) serve(listen string, args ...string) *served {
 		l.t.Fatal(err)
 	}
 	l.t.Cleanup(func() { s.kill() })
-	var first struct{ URL string }
+	var first struct {
+		URL   string
+		Setup string `json:"setup_token"`
+	}
 	line, err := bufio.NewReader(out).ReadBytes('\n')
 	if err != nil || json.Unmarshal(line, &first) != nil {
 		s.kill()
 		l.t.Fatalf("the server did not start: %v %s %s", err, line, s.errs.String())
 	}
+	s.setup = first.Setup
 	s.url, s.listen = first.URL, strings.TrimPrefix(first.URL, "http://")
 	return s
 }

@@ -78,24 +78,31 @@ func (a *Attempts) Try(account, address string) (failures int, succeeded func(),
 	}, nil
 }
 
-// makeRoom forgets what is over, and when that is not enough whoever may try
-// again the soonest.
+// looked is how many are looked at to find one to forget.
+const looked = 64
+
+// makeRoom forgets, of some, one that is over or else whoever may try again the
+// soonest.
 func (a *Attempts) makeRoom(now time.Time) {
 	if len(a.known) < maxKnown {
 		return
 	}
 	var soonest [32]byte
 	var at time.Time
-	for key, one := range a.known {
+	n := 0
+	for key, one := range a.known { // in no order
 		if now.Sub(one.last) > attemptsKept {
-			delete(a.known, key)
-		} else if soonest == [32]byte{} || one.until.Before(at) {
+			soonest = key
+			break
+		}
+		if n == 0 || one.until.Before(at) {
 			soonest, at = key, one.until
 		}
+		if n++; n == looked {
+			break
+		}
 	}
-	if len(a.known) >= maxKnown {
-		delete(a.known, soonest)
-	}
+	delete(a.known, soonest)
 }
 
 // network is whose an address is: one of IPv6 is one of a whole network's.

@@ -57,7 +57,11 @@ func CheckPolicy(text string) error {
 	if err != nil {
 		return mgx.Errorf(mgx.KindUsage, "bad_policy", "the policies cannot be read: %s", err)
 	}
-	if n := len(alone.Map()); n == 0 || n > maxPolicies {
+	n := 0
+	for range alone.All() {
+		n++
+	}
+	if n == 0 || n > maxPolicies {
 		return mgx.Errorf(mgx.KindUsage, "bad_policy", "a role has 1 to %d policies, not %d", maxPolicies, n)
 	}
 	return nil

@@ -4,9 +4,11 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
+	"fmt"
 	"io"
 	"net"
 	"net/http"
+	"net/http/httptest"
 	"net/netip"
 	"path/filepath"
 	"strings"
@@ -458,5 +460,46 @@ func TestStreamsEnd(t *testing.T) {
 			t.Errorf("%s: %v", name, err)
 		}
 		resp.Body.Close()
+	}
+}
+
+// Behind proxies a server is reached through them alone, and the address that
+// counts is the last one that none of them added.
+func TestBehindProxy(t *testing.T) {
+	t.Parallel()
+	w := newTown(t)
+	for _, c := range []struct {
+		peer, forwarded, want string
+	}{
+		{"198.51.100.1:1", "", "403 not_through_proxy"},
+		{"198.51.100.1:1", "127.0.0.1", "403 not_through_proxy"},
+		{"127.0.0.1:1", "", "401 bad_credentials 127.0.0.1"},
+		{"127.0.0.1:1", "192.0.2.7", "401 bad_credentials 192.0.2.7"},
+		{"127.0.0.1:1", "192.0.2.7, 192.0.2.8", "401 bad_credentials 192.0.2.8"},
+		{"127.0.0.1:1", "192.0.2.7, 127.0.0.1", "401 bad_credentials 192.0.2.7"},
+		{"127.0.0.1:1", "nonsense", "401 bad_credentials 127.0.0.1"},
+		{"[::ffff:127.0.0.1]:1", "2001:db8::1", "401 bad_credentials 2001:db8::1"},
+	} {
+		r := httptest.NewRequest("POST", "http://localhost/api/v1/auth/sign-in", strings.NewReader(`{"email":"x@example.com","password":"guess"}`))
+		r.RemoteAddr = c.peer
+		r.Header.Set("Content-Type", "application/json")
+		if c.forwarded != "" {
+			r.Header.Set("X-Forwarded-For", c.forwarded)
+		}
+		out := httptest.NewRecorder()
+		w.web.ServeHTTP(out, r)
+		var p struct{ Code string }
+		json.Unmarshal(out.Body.Bytes(), &p)
+		got := fmt.Sprint(out.Code, " ", p.Code)
+		if out.Code == 401 {
+			all, err := w.store.Events(t.Context(), store.EventQuery{Stream: mgx.AuditStream(mgx.DefaultWorkspace)})
+			must(t, err)
+			var d mgx.AuditData
+			must(t, all[len(all)-1].Decode(&d))
+			got += " " + d.Details.From
+		}
+		if got != c.want {
+			t.Errorf("%s for %q: %s, want %s", c.peer, c.forwarded, got, c.want)
+		}
 	}
 }
