@@ -6,9 +6,10 @@ import (
 	"mgx"
 )
 
-// getMetrics serves the metrics of this process, to whoever has the token.
-// Prometheus sends it with authorization: {credentials_file: …} in its scrape
-// configuration.
+// getMetrics serves the metrics of this process, to whoever may read the settings
+// of the installation. Prometheus sends a key with that scope, or from the same
+// machine the owner's token, with authorization: {credentials_file: …} in its
+// scrape configuration.
 func (s *Server) getMetrics(w http.ResponseWriter, r *http.Request) error {
 	if s.o.Metrics == nil {
 		return mgx.Errorf(mgx.KindUsage, mgx.CodeNotFound, "this server collects no metrics")

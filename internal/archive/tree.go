@@ -65,8 +65,7 @@ type Tree struct {
 	Size   int64 // bytes of all files
 }
 
-// Look reads all of a directory that Unpack or Copy wrote. Directories without
-// files count for nothing.
+// Look reads all of a directory that Unpack or Copy wrote.
 func Look(root *os.Root) (Tree, error) {
 	var t Tree
 	sum := sha256.New()
@@ -79,6 +78,7 @@ func Look(root *os.Root) (Tree, error) {
 			return err
 		}
 		if d.IsDir() {
+			fmt.Fprintf(sum, "d %q\n", name)
 			return nil
 		}
 		if !d.Type().IsRegular() {

@@ -217,6 +217,7 @@ func (s *Server) answer(w http.ResponseWriter, r *http.Request, c *call, m Model
 	ctx, cancel := context.WithCancelCause(r.Context())
 	defer cancel(nil)
 	defer context.AfterFunc(s.ctx, func() { cancel(context.Cause(s.ctx)) })()
+	defer s.watch(ctx, r, cancel)()
 	ctx, t := s.begin(ctx, r)
 	acct := s.o.Books.Open(context.WithoutCancel(ctx), c.key, c.id)
 	out := s.output(w, c, m, func() { cancel(errGone) })

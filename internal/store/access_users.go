@@ -65,8 +65,11 @@ func (t *tx) addUser(u mgx.User) error {
 			return orTaken(err)
 		}
 	}
-	_, err := t.exec(`INSERT INTO users (id, email, name, password, created_at, updated_at) VALUES ($1, $2, $3, $4, $5, $5)`,
+	n, err := t.exec(`INSERT INTO users (id, email, name, password, created_at, updated_at) VALUES ($1, $2, $3, $4, $5, $5) ON CONFLICT DO NOTHING`,
 		string(u.ID), u.Email, u.Name, u.Password, micros(t.now))
+	if err == nil && n == 0 { // somebody else was first
+		return orTaken(nil)
+	}
 	return err
 }
 

@@ -194,13 +194,10 @@ func (r *run) agent(a cast) (*agent.Conversation, error) {
 }
 
 // finished runs a conversation and reads what it finished with.
-func finished[T any](r *run, c *agent.Conversation) (T, error) {
+func finished[T any](c *agent.Conversation) (T, error) {
 	var out T
 	args, err := c.Run()
 	if err != nil {
-		return out, err
-	}
-	if args, err = r.fit(args); err != nil {
 		return out, err
 	}
 	if err := json.Unmarshal(args, &out); err != nil {
@@ -218,7 +215,7 @@ func (r *run) triage() (triaged, error) {
 	if err != nil {
 		return triaged{}, err
 	}
-	t, err := finished[triaged](r, c)
+	t, err := finished[triaged](c)
 	if mgx.IsCode(err, "turn_limit") && !r.spent() {
 		return triaged{Kind: "change", Type: mgx.TypeCodeGeneration, Size: "M", Title: r.in.Task.Title}, nil
 	}
@@ -244,7 +241,7 @@ func (r *run) plan(t triaged) (*mgx.Plan, error) {
 	if err != nil {
 		return nil, err
 	}
-	p, err := finished[planned](r, c)
+	p, err := finished[planned](c)
 	if err != nil {
 		return nil, err
 	}
@@ -298,7 +295,7 @@ func (r *run) answer() (mgx.TaskResult, error) {
 	if err != nil {
 		return mgx.TaskResult{}, err
 	}
-	a, err := finished[struct{ Answer string }](r, c)
+	a, err := finished[struct{ Answer string }](c)
 	if err != nil {
 		return mgx.TaskResult{}, err
 	}

@@ -27,9 +27,9 @@ const (
 type capture struct {
 	mu    sync.Mutex
 	ws    *Workspace
-	clean guard.Cleaner
+	clean cleaner
 	hide  *guard.Stream // of what is clean: on to add
-	watch guard.Cleaner // passes on what it has at once
+	watch cleaner       // passes on what it has at once
 	shown *guard.Stream // of that: on to people
 
 	head  strings.Builder // the first half, or all while there is no tail
@@ -48,7 +48,7 @@ func newCapture(ws *Workspace) *capture {
 	c := &capture{ws: ws}
 	c.hide = ws.Redact.Stream(c.add)
 	c.shown = ws.Redact.Stream(func(s string) { ws.Watch([]byte(s)) })
-	c.clean.To, c.watch.To = c.hide.Write, c.shown.Write
+	c.clean.to, c.watch.to = c.hide.Write, c.shown.Write
 	return c
 }
 
@@ -56,10 +56,10 @@ func newCapture(ws *Workspace) *capture {
 func (c *capture) Write(p []byte) (int, error) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	c.clean.Feed(p)
+	c.clean.write(p)
 	if c.ws.Watch != nil {
-		c.watch.Feed(p)
-		c.watch.Flush()
+		c.watch.write(p)
+		c.watch.flush()
 	}
 	return len(p), nil
 }
@@ -131,10 +131,10 @@ type captured struct {
 func (c *capture) close() captured {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	c.clean.Close()
+	c.clean.close()
 	c.hide.Close()
 	if c.ws.Watch != nil {
-		c.watch.Close()
+		c.watch.close()
 		c.shown.Close()
 	}
 	if c.file != nil {
@@ -192,7 +192,7 @@ func (c *capture) where() string {
 
 // makeRoom removes the oldest kept outputs until more bytes fit below limit.
 func makeRoom(root *os.Root, more, limit int64) {
-	dir := place{root: root, name: ".", kept: OutputsDir}
+	dir := place{root: root, name: ".", kept: true}
 	entries, _ := children(dir)
 	var infos []os.FileInfo
 	total := more
