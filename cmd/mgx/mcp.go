@@ -190,7 +190,7 @@ func (c *cli) mcpEach(ctx context.Context, args []string, f func(mgx.MCPServer, 
 		return mgx.Errorf(mgx.KindConfig, "sandbox_state", "there is no room for temporary files: %w", err)
 	}
 	spec := boxSpec("mcp", work, filepath.Join(dir, "state"), nil)
-	spec.Mounts = lasting(spec.Mounts)
+	spec.Mounts, spec.Limits = lasting(spec.Mounts), boxLimits(c.cfg.SandboxLimits)
 	box, err := openBox(ctx, driver("auto"), sandbox.Level(c.cfg.LeastSandbox), spec)
 	if err != nil {
 		return err

@@ -46,6 +46,11 @@ func addLimits(flags *pflag.FlagSet) {
 	flags.String("sandbox", "auto", "walls around tools: `auto or off`")
 	addMinimum(flags)
 	addAllowHosts(flags)
+	addSandboxLimits(flags)
+}
+
+func addSandboxLimits(flags *pflag.FlagSet) {
+	flags.String("sandbox-limits", "default", "limits of each command, such as `memory=4GB,disk=20GB`; see docs/sandbox.md")
 }
 
 func addMinimum(flags *pflag.FlagSet) {

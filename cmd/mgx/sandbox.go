@@ -64,6 +64,7 @@ cannot be had as asked.`,
 	cmd.Flags().String("timeout", "2h", "longest that the command may take, such as 45m")
 	addMinimum(cmd.Flags())
 	addAllowHosts(cmd.Flags())
+	addSandboxLimits(cmd.Flags())
 	return cmd
 }
 
@@ -82,6 +83,7 @@ func (c *cli) sandboxRun(ctx context.Context, f sandboxFlags, args []string) (er
 	}
 	defer sandbox.RemoveState(state)
 	spec := boxSpec("sandbox-run", work, state, ownGit(work))
+	spec.Limits = boxLimits(c.cfg.SandboxLimits)
 	if err := openGate(&spec, c.cfg.AllowHosts); err != nil {
 		return err
 	}

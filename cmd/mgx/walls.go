@@ -7,6 +7,7 @@ import (
 	"strings"
 
 	"mgx"
+	"mgx/internal/config"
 	"mgx/internal/sandbox"
 	"mgx/internal/sandbox/native"
 	"mgx/internal/sandbox/off"
@@ -64,6 +65,14 @@ func (s strongest) Open(ctx context.Context, spec sandbox.Spec) (box sandbox.Box
 func boxSpec(id, work, state string, mounts []sandbox.Mount) sandbox.Spec {
 	tools, env, _ := sandbox.Toolchains(os.Getenv, os.Getenv("HOME"))
 	return sandbox.Spec{ID: id, Work: work, State: state, Mounts: append(tools, mounts...), Env: env}
+}
+
+// boxLimits are those of the configuration, which an operator sets and nobody else.
+func boxLimits(l config.Limits) sandbox.Limits {
+	return sandbox.Limits{
+		Memory: l["memory"], Processes: int(l["processes"]), CPUs: float64(l["cpus"]) / 1000, FileSize: l["file-size"],
+		OpenFiles: int(l["open-files"]), Tmp: l["tmp"], Disk: l["disk"], Files: l["files"],
+	}
 }
 
 // openBox opens a box, unless it would be weaker than the least level.

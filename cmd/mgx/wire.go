@@ -41,6 +41,7 @@ type node struct {
 	apart  func()                      // ends what the models share with other processes
 	meters *meters
 	least  sandbox.Level    // below it nothing runs
+	limits sandbox.Limits   // of each command
 	seen   *observe.Process // nil: nothing that is measured leaves the process
 
 	ringPath string // the file of the key ring of the secrets
@@ -56,7 +57,7 @@ func redactor() *guard.Redactor { return guard.NewRedactor(guard.SecretsFromEnv(
 
 // open builds a node on the data directory of the configuration.
 func (c *cli) open(ctx context.Context, m *models) (*node, error) {
-	n := &node{data: c.cfg.Data, models: m, redact: redactor(), least: sandbox.Level(c.cfg.LeastSandbox)}
+	n := &node{data: c.cfg.Data, models: m, redact: redactor(), least: sandbox.Level(c.cfg.LeastSandbox), limits: boxLimits(c.cfg.SandboxLimits)}
 	n.logTo.set(c.err)
 	n.log = telemetry.NewLogger(&n.logTo, telemetry.Options{Format: c.cfg.LogFormat, Level: c.cfg.LogLevel, Redact: n.redact.String})
 	if m.stale != nil {
@@ -149,6 +150,7 @@ func (n *node) site(ctx context.Context, id mgx.RunID, repo mgx.RepoInfo, settin
 	}
 	mounts := append(git.Mounts(dir, src), sandbox.Mount{Host: filepath.Join(dir, "outputs"), Guest: tool.OutputsDir, Mode: sandbox.ReadOnly})
 	spec := boxSpec(string(id), filepath.Join(dir, "work"), filepath.Join(dir, "state"), mounts)
+	spec.Limits = n.limits
 	if err := openGate(&spec, settings.AllowHosts); err != nil {
 		return nil, err
 	}

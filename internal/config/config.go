@@ -11,24 +11,25 @@ import (
 
 // Config is every setting, validated.
 type Config struct {
-	Data         string         // directory of the database, clones and artifacts
-	Database     string         // SQLite file or postgres:// address; empty: the file in Data
-	NATS         string         // nats:// or tls:// addresses; empty: none
-	Redis        string         // redis:// or rediss:// address; empty: none
-	Model        string         // provider/model or a policy; empty: the first provider found
-	ModelsFile   string         // of providers and policies; empty: models.json beside the user's file, if there is one
-	Prices       string         // file of the operator's own prices; empty: none
-	PricesURL    string         // where prices are fetched from; empty: nowhere
-	MCP          string         // file of servers of tools; empty: none
-	Approve      string         // auto, ask, never
-	Policy       string         // permission policy: a built-in name, or an absolute path
-	Budget       *mgx.Money     // per run; nil: no cap
-	MaxTurns     int            // model turns per run
-	Timeout      time.Duration  // of a run while it works
-	Sandbox      string         // auto, off
-	LeastSandbox string         // level below which nothing runs; off: any
-	AllowHosts   []string       // HOST:PORT that commands may reach; none by default
-	WebhookAllow []netip.Prefix // addresses that webhooks may reach although they are not public
+	Data          string         // directory of the database, clones and artifacts
+	Database      string         // SQLite file or postgres:// address; empty: the file in Data
+	NATS          string         // nats:// or tls:// addresses; empty: none
+	Redis         string         // redis:// or rediss:// address; empty: none
+	Model         string         // provider/model or a policy; empty: the first provider found
+	ModelsFile    string         // of providers and policies; empty: models.json beside the user's file, if there is one
+	Prices        string         // file of the operator's own prices; empty: none
+	PricesURL     string         // where prices are fetched from; empty: nowhere
+	MCP           string         // file of servers of tools; empty: none
+	Approve       string         // auto, ask, never
+	Policy        string         // permission policy: a built-in name, or an absolute path
+	Budget        *mgx.Money     // per run; nil: no cap
+	MaxTurns      int            // model turns per run
+	Timeout       time.Duration  // of a run while it works
+	Sandbox       string         // auto, off
+	LeastSandbox  string         // level below which nothing runs; off: any
+	AllowHosts    []string       // HOST:PORT that commands may reach; none by default
+	SandboxLimits Limits         // of one command; those that are not set are the driver's
+	WebhookAllow  []netip.Prefix // addresses that webhooks may reach although they are not public
 
 	AuditCheckpoints string // file in a second place; "": none
 	SecretsKeys      string // file of the key ring; "": in the data directory

@@ -137,6 +137,10 @@ var settings = []setting{
 		always("none"), setAllowHosts, showAllowHosts,
 	},
 	{
+		"sandbox-limits", "limits of each command of agents, such as memory=4GB,processes=512,cpus=1.5,disk=20GB,files=500000; see docs/sandbox.md",
+		always("default"), setLimits, showLimits,
+	},
+	{
 		"webhook-allow", "address ranges that webhooks may reach although they are not public, also over http, such as 10.1.0.0/16; with commas between",
 		always(""), setWebhookAllow, showWebhookAllow,
 	},

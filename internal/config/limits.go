@@ -1,0 +1,96 @@
+package config
+
+import (
+	"errors"
+	"fmt"
+	"maps"
+	"slices"
+	"strconv"
+	"strings"
+)
+
+// Limits of the sandbox by name: byteSize, counts, or thousandths of processors.
+type Limits map[string]int64
+
+// limitNames says how each limit is written.
+var limitNames = map[string]func(string) (int64, error){
+	"memory": byteSize, "disk": byteSize, "tmp": byteSize, "file-size": byteSize,
+	"processes": count, "files": count, "open-files": count,
+	"cpus": thousandths,
+}
+
+// setLimits takes NAME=VALUE with commas between.
+func setLimits(c *Config, v string, _ origin) error {
+	c.SandboxLimits = nil
+	if v == "" || v == "default" {
+		return nil
+	}
+	limits := Limits{}
+	for one := range strings.SplitSeq(v, ",") {
+		name, value, _ := strings.Cut(strings.TrimSpace(one), "=")
+		parse, ok := limitNames[name]
+		if !ok {
+			return fmt.Errorf("it must read NAME=VALUE, with commas between several; names are %s", strings.Join(slices.Sorted(maps.Keys(limitNames)), ", "))
+		}
+		n, err := parse(value)
+		if err != nil {
+			return fmt.Errorf("%s %w", name, err)
+		}
+		limits[name] = n
+	}
+	c.SandboxLimits = limits
+	return nil
+}
+
+func showLimits(c *Config) string {
+	if len(c.SandboxLimits) == 0 {
+		return "default"
+	}
+	var list []string
+	for _, name := range slices.Sorted(maps.Keys(c.SandboxLimits)) {
+		n := c.SandboxLimits[name]
+		text := strconv.FormatInt(n, 10)
+		if name == "cpus" {
+			text = strconv.FormatFloat(float64(n)/1000, 'f', -1, 64)
+		}
+		list = append(list, name+"="+text)
+	}
+	return strings.Join(list, ",")
+}
+
+// units are powers of 1024, the longer names first.
+var units = []struct {
+	name  string
+	shift int
+}{{"KB", 10}, {"MB", 20}, {"GB", 30}, {"TB", 40}, {"B", 0}, {"", 0}}
+
+func byteSize(v string) (int64, error) {
+	for _, u := range units {
+		number, ok := strings.CutSuffix(v, u.name)
+		if !ok {
+			continue
+		}
+		n, err := strconv.ParseInt(number, 10, 64)
+		if err != nil || n < 1 || n > 1<<50>>u.shift {
+			break
+		}
+		return n << u.shift, nil
+	}
+	return 0, errors.New("must be a size such as 512MB or 20GB")
+}
+
+func count(v string) (int64, error) {
+	n, err := strconv.ParseInt(v, 10, 32)
+	if err != nil || n < 1 {
+		return 0, errors.New("must be a whole number from 1")
+	}
+	return n, nil
+}
+
+func thousandths(v string) (int64, error) {
+	n, err := strconv.ParseFloat(v, 64)
+	if err != nil || !(n >= 0.01 && n <= 10_000) {
+		return 0, errors.New("must be a number of processors such as 1.5")
+	}
+	return int64(n * 1000), nil
+}

@@ -1,0 +1,35 @@
+package config
+
+import (
+	"maps"
+	"testing"
+)
+
+func TestSandboxLimits(t *testing.T) {
+	for given, want := range map[string]Limits{
+		"": nil, "default": nil,
+		"memory=4GB":                             {"memory": 4 << 30},
+		"disk=20GB, files=100000,cpus=1.5":       {"disk": 20 << 30, "files": 100_000, "cpus": 1500},
+		"tmp=512MB,file-size=1TB,processes=1":    {"tmp": 512 << 20, "file-size": 1 << 40, "processes": 1},
+		"memory=1GB,memory=2GB,open-files=20000": {"memory": 2 << 30, "open-files": 20000},
+		"memory=4096":                            {"memory": 4096},
+	} {
+		var c Config
+		if err := setLimits(&c, given, origin{}); err != nil || !maps.Equal(c.SandboxLimits, want) {
+			t.Errorf("%q: %v, %v", given, c.SandboxLimits, err)
+		}
+		var again Config
+		if err := setLimits(&again, showLimits(&c), origin{}); err != nil || !maps.Equal(again.SandboxLimits, want) {
+			t.Errorf("%q is shown as %q, which is %v, %v", given, showLimits(&c), again.SandboxLimits, err)
+		}
+	}
+	for _, given := range []string{
+		"memory", "memory=", "memory=0", "memory=-1GB", "memory=1.5GB", "memory=9999999TB", "memory=99999999999999999999", "ram=1GB", ",",
+		"processes=0", "processes=1.5", "processes=4GB", "files=99999999999", "cpus=0", "cpus=NaN", "cpus=x", "=1",
+	} {
+		var c Config
+		if err := setLimits(&c, given, origin{}); err == nil || c.SandboxLimits != nil {
+			t.Errorf("%q was taken: %v", given, c.SandboxLimits)
+		}
+	}
+}
