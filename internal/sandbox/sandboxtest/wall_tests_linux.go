@@ -267,9 +267,10 @@ func descriptors(t *testing.T, d sandbox.Driver) {
 	f, err := os.Open(w.secret)
 	must(t, err)
 	defer f.Close()
-	for _, at := range []int{50, 51, 200} { // without close-on-exec
-		must(t, unix.Dup3(int(f.Fd()), at, 0))
-		defer unix.Close(at)
+	for _, from := range []int{50, 51, 200} { // the first that is free, without close-on-exec
+		fd, err := unix.FcntlInt(f.Fd(), unix.F_DUPFD, from)
+		must(t, err)
+		defer unix.Close(fd)
 	}
 	w.holds("descriptors")
 }
