@@ -29,7 +29,7 @@ var mayImport = map[string][]string{
 	"internal/app":    {"internal/access", "internal/event", "internal/workflow", "internal/team", "internal/guard/policy", "internal/lazy"},
 	"internal/api":    {"internal/app", "internal/access", "internal/event", "internal/webhook"},
 	"internal/web":    {"internal/app"},
-	"internal/ui":     {},
+	"internal/ui":     {"internal/guard"},
 	"internal/access": {},
 
 	"internal/event":               {"internal/lazy"},

@@ -10,11 +10,6 @@ import (
 	"time"
 )
 
-// AuditRecorded is a security-relevant act: who did what to what, and whether they
-// were allowed. All such events of a workspace are one stream, and the store keeps
-// a Merkle tree over it, so that nobody can change one or take one away unseen.
-const AuditRecorded EventType = "audit.recorded"
-
 const auditPrefix = "audit_"
 
 // AuditStream is the stream of a workspace's audit entries. Only those are in it.

@@ -87,9 +87,15 @@ const (
 	BillingUsageAlert       EventType = "billing.usage_alert"
 
 	WebhookDisabled EventType = "webhook.disabled"
+	WebhookSkipped  EventType = "webhook.skipped"
 	WebhookTest     EventType = "webhook.test" // sent by hand, never stored
 
 	DataErased EventType = "data.erased"
+
+	// AuditRecorded is a security-relevant act: who did what to what, and whether they
+	// were allowed. All such events of a workspace are one stream, and the store keeps
+	// a Merkle tree over it, so that nobody can change one or take one away unseen.
+	AuditRecorded EventType = "audit.recorded"
 )
 
 // NewEvent builds an event of the given type whose data is payload as JSON.

@@ -12,7 +12,7 @@ import (
 type Label struct {
 	Untrusted bool            `json:"untrusted,omitempty"` // someone other than the person who gave the task may have written it
 	Secrecy   Confidentiality `json:"confidentiality,omitempty"`
-	Sources   []string        `json:"sources,omitempty"` // sorted, each once: "user", "repository", "program", "web:HOST", "mcp:SERVER"
+	Sources   []string        `json:"sources,omitempty"` // sorted, each once: "user", "repository", "program", "web:HOST", "mcp:SERVER", "attachment"
 }
 
 // Confidentiality says who may see a text.
@@ -31,6 +31,7 @@ const (
 	SourceProgram    = "program" // what a command printed, which runs what the repository says
 	SourceWeb        = "web"
 	SourceMCP        = "mcp"
+	SourceAttachment = "attachment" // a file that the run was given, whoever wrote it
 )
 
 // maxSources bounds a label; of more only the kinds are kept.

@@ -98,6 +98,13 @@ type WebhookDisabledData struct {
 	FailingSince time.Time `json:"failing_since,omitzero"`
 }
 
+// WebhookSkippedData says that events were removed from the log before they were
+// read for an endpoint, which may have been meant to get some of them.
+type WebhookSkippedData struct {
+	WebhookID WebhookID `json:"webhook_id"`
+	UpTo      int64     `json:"up_to"` // position of the last one removed
+}
+
 // WebhookTestData is the data of a message that only tests an endpoint.
 type WebhookTestData struct {
 	WebhookID WebhookID `json:"webhook_id"`

@@ -26,6 +26,9 @@ type natsPeer struct {
 func serveNATS(ctx context.Context, dir string) error {
 	s, err := server.NewServer(&server.Options{
 		Host: "127.0.0.1", Port: server.RANDOM_PORT, JetStream: true, StoreDir: dir, SyncAlways: true, NoSigs: true, NoLog: true, MaxConn: 5000,
+		// By default a stream has 1,000 consumers, and those of clients that have gone
+		// away stay for five minutes: too few for clients that come again.
+		JetStreamLimits: server.JSLimitOpts{DefaultMaxConsumers: 100_000},
 	})
 	if err != nil {
 		return err

@@ -180,6 +180,13 @@ func (g *ground) obeys(role string, calls ...llmtest.Call) {
 // try has the job done and returns how it ended.
 func (g *ground) try(flags ...string) (stdout, stderr string, code int) {
 	g.t.Helper()
+	g.prepare()
+	return g.run(append(append([]string{}, labRun...), flags...)...)
+}
+
+// prepare gives the model its script and commits what was planted.
+func (g *ground) prepare() {
+	g.t.Helper()
 	script, err := llmtest.ParseScript([]byte(labScript))
 	if err != nil {
 		g.t.Fatal(err)
@@ -196,7 +203,6 @@ func (g *ground) try(flags ...string) (stdout, stderr string, code int) {
 	g.server.Provider = obedient{llmtest.NewScripted(script), script}
 	g.git("-c", "core.hooksPath=/dev/null", "add", "-A")
 	g.git("-c", "core.hooksPath=/dev/null", "commit", "-q", "--allow-empty", "-m", "As it was found")
-	return g.run(append(append([]string{}, labRun...), flags...)...)
 }
 
 // obedient is a scripted model that can also say what it was told to keep: its

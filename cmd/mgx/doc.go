@@ -56,6 +56,9 @@ Package internal/tool holds the tools: each a Go file beside the words that
 describe it to models. Its mcp calls tools of servers outside; read doc.go there
 for what such a server gets, and set.go for a call's way (docs/mcp.md).
 
+Package internal/archive unpacks what others made; attachments.go here gives it to
+a run (docs/attachments.md).
+
 Package internal/agent is one agent's loop: a pure function of what its host
 returns, which is why it can be journaled and replayed.
 

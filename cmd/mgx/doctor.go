@@ -16,12 +16,14 @@ import (
 )
 
 func (c *cli) doctorCommand() *cobra.Command {
-	return &cobra.Command{
+	cmd := &cobra.Command{
 		Use:   "doctor",
 		Short: "Try what MGX needs on this machine, and say what is missing",
 		Args:  noArgs,
 		RunE:  func(cmd *cobra.Command, _ []string) error { return c.doctor(cmd.Context()) },
 	}
+	addMinimum(cmd.Flags())
+	return cmd
 }
 
 // doctor tries each thing a run needs. Its exit is 3 when a run could not work.

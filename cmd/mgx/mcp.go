@@ -94,10 +94,10 @@ func (n *node) outside(ctx context.Context, id mgx.RunID, settings mgx.RunSettin
 }
 
 // lasting are the mounts that several commands can have at once. What programs of
-// the run printed is not for servers.
+// the run printed, and what it was given, is not for servers.
 func lasting(mounts []sandbox.Mount) (out []sandbox.Mount) {
 	for _, m := range mounts {
-		if m.Mode == sandbox.Cache || m.Guest == tool.OutputsDir {
+		if m.Mode == sandbox.Cache || m.Guest == tool.OutputsDir || m.Guest == tool.AttachmentsDir {
 			continue
 		}
 		m.Mode = sandbox.ReadOnly

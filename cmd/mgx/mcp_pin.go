@@ -10,6 +10,7 @@ import (
 	"strings"
 
 	"mgx"
+	"mgx/internal/guard"
 	"mgx/internal/tool"
 	"mgx/internal/tool/mcp"
 )
@@ -53,6 +54,9 @@ func saying(description string, schema json.RawMessage) string {
 	var b strings.Builder
 	if tool.Clean(description) != description {
 		b.WriteString("  | (it has hidden characters, shown as <U+…>; models are given it without them)\n")
+	}
+	if found := guard.Suspect(description); len(found) > 0 {
+		b.WriteString("  | (LOOK TWICE: it " + strings.Join(found, ", it ") + ")\n")
 	}
 	var pretty bytes.Buffer
 	if json.Indent(&pretty, schema, "", "  ") != nil {

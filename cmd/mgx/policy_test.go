@@ -67,11 +67,11 @@ func TestACallThatIsAskedAboutWaitsForExactlyThatAnswer(t *testing.T) {
 	answer := func(args ...string) {
 		t.Helper()
 		l.must(append([]string{"approve", string(l.only(s).ID)}, args...)...)
-		if _, stderr, code := l.run("resume"); code != 6 {
+		if _, stderr, code := l.run("resume", string(l.only(s).ID)); code != 6 {
 			t.Fatalf("resume: exit %d\n%s", code, stderr)
 		}
 	}
-	if _, _, code := l.run("resume"); code != 6 {
+	if _, _, code := l.run("resume", string(l.only(s).ID)); code != 6 {
 		t.Fatalf("a run that waits ends with exit %d", code)
 	}
 	first := l.waits(s, "call shell: echo made")
@@ -181,7 +181,7 @@ func TestPlanModeIsKeptByTheKernel(t *testing.T) {
 		t.Fatalf("it waits for %+v", run.Approval)
 	}
 	l.must("approve", string(run.ID))
-	if _, stderr, code := l.run("resume"); code != 6 {
+	if _, stderr, code := l.run("resume", string(run.ID)); code != 6 {
 		t.Fatalf("exit %d\n%s", code, stderr)
 	}
 	if names := l.names(work); names != ".git check.sh greet.sh made.txt" {
@@ -195,7 +195,7 @@ func TestPlanModeIsKeptByTheKernel(t *testing.T) {
 		t.Errorf("the changed plan is approved by the hash of the first: exit %d", code)
 	}
 	l.must("approve", string(run.ID), "--reject", "not that")
-	if _, _, code := l.run("resume"); code != 6 {
+	if _, _, code := l.run("resume", string(run.ID)); code != 6 {
 		t.Errorf("a rejected plan: exit %d", code)
 	}
 	if names := l.names(work); strings.Contains(names, "more.txt") || l.only(s).Status != mgx.RunRefused {

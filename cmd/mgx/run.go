@@ -17,6 +17,7 @@ import (
 // runFlags are the choices of a run beyond those that are settings.
 type runFlags struct {
 	repo         string
+	attach       []string
 	plan         bool
 	branch       string
 	checks       []string
@@ -82,6 +83,7 @@ Exit codes: 0 done; 1 goal not reached; 2 usage; 3 configuration; 4 provider;
 		},
 	}
 	cmd.Flags().StringVar(&f.repo, "repo", "", "the repository's `directory` (default: the current one)")
+	cmd.Flags().StringArrayVar(&f.attach, "attach", nil, "`path` of a file, directory or archive (tar, tar.gz, zip) that agents can read in /attachments; may be given several times")
 	cmd.Flags().String("mcp", "", "`file` of servers of the Model Context Protocol whose pinned tools agents may call, see docs/mcp.md (default: none)")
 	cmd.Flags().BoolVar(&f.includeDirty, "include-dirty", false, "take the checkout's uncommitted changes along")
 	f.add(cmd.Flags())
@@ -151,7 +153,7 @@ func (c *cli) run(ctx context.Context, text string, f runFlags, r repeatFlags, a
 		}
 		defer end()
 	}
-	run, err := n.app.StartRun(ctx, app.NewRun{Text: text, Repo: src.RepoInfo, Settings: settings, Source: "cli"})
+	run, err := n.start(ctx, app.NewRun{Text: text, Repo: src.RepoInfo, Settings: settings, Source: "cli"}, f.attach)
 	if err != nil {
 		return err
 	}

@@ -6,6 +6,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"strings"
 	"syscall"
 	"testing"
 	"time"
@@ -73,5 +74,42 @@ func TestKilledSandboxRun(t *testing.T) {
 				t.Errorf("left in %s: %v, %v", tmp, left, err)
 			}
 		})
+	}
+}
+
+// TestDoctorOfALesserMachine has mgx doctor look at a machine that forbids user
+// namespaces: it says which level is left, what is missing, and how to get it; and
+// whoever demands more is refused.
+func TestDoctorOfALesserMachine(t *testing.T) {
+	t.Parallel()
+	bin, home := program(t), t.TempDir()
+	doctor := func(args string) (string, int) {
+		cmd := exec.Command("sh", "-c", `echo 0 >/proc/sys/user/max_user_namespaces && exec "$0" doctor --data "$HOME/data" `+args, bin)
+		cmd.Env = []string{"HOME=" + home, "PATH=" + os.Getenv("PATH")}
+		cmd.SysProcAttr = &syscall.SysProcAttr{
+			Cloneflags:  syscall.CLONE_NEWUSER,
+			UidMappings: []syscall.SysProcIDMap{{ContainerID: 0, HostID: os.Geteuid(), Size: 1}},
+			GidMappings: []syscall.SysProcIDMap{{ContainerID: 0, HostID: os.Getegid(), Size: 1}},
+		}
+		out, _ := cmd.CombinedOutput()
+		return string(out), cmd.ProcessState.ExitCode()
+	}
+	out, code := doctor("")
+	if strings.Contains(out, "\nlite\n") {
+		t.Skip("this machine has no Landlock or no seccomp either:\n", out)
+	}
+	for _, words := range []string{
+		"\nsandbox of runs: level lite\n", "lite; what full lacks is marked below", "\nnative\n  FAIL user namespace ",
+		"sysctl -w user.max_user_namespaces=", "\nlite: level lite\n",
+	} {
+		if !strings.Contains(out, words) {
+			t.Errorf("it does not say %q", words)
+		}
+	}
+	if code != 0 || t.Failed() {
+		t.Errorf("exit code %d\n%s", code, out)
+	}
+	if out, code := doctor("--sandbox-minimum full"); code != 3 || !strings.Contains(out, "FAIL level ") || !strings.Contains(out, "demands full") {
+		t.Errorf("with a minimum: exit code %d\n%s", code, out)
 	}
 }

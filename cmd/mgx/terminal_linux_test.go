@@ -82,6 +82,23 @@ func TestAtATerminalThePersonIsAsked(t *testing.T) {
 	}
 }
 
+// TestAtATerminalCallsAreAskedAbout answers each call that the policy asks about, one
+// of them for the rest of the run.
+func TestAtATerminalCallsAreAskedAbout(t *testing.T) {
+	t.Parallel()
+	l := newLab(t, policyScript)
+	screen, code := l.atTerminal("y\nr\nlook at the diff\ny\n", "run", "say hello", "--model", "openai/lab", "--check", "sh check.sh", "--policy", "accept-edits")
+	if code != 0 {
+		t.Fatalf("exit %d\n%s", code, screen)
+	}
+	for _, want := range []string{`{"command":"echo made >> made.txt"}`, "no rule allows this command", "[r]est", "this exact command", "untrusted content"} {
+		if !strings.Contains(screen, want) {
+			t.Errorf("%q was not put to the person:\n%s", want, screen)
+		}
+	}
+	l.verify(0)
+}
+
 // TestNoTerminalNoPrompt has the same run without one: it must not even print
 // the question.
 func TestNoTerminalNoPrompt(t *testing.T) {

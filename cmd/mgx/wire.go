@@ -110,7 +110,12 @@ func (c *cli) open(ctx context.Context, m *models) (*node, error) {
 	})
 	n.app = &app.App{
 		Workspace: mgx.DefaultWorkspace, Actor: "user_local", Store: n.store, Engine: n.engine,
-		CopyFiles: func(from, to mgx.RunID) error { return git.CopyRun(n.runDir(from), n.runDir(to)) },
+		CopyFiles: func(from, to mgx.RunID) error {
+			if err := git.CopyRun(n.runDir(from), n.runDir(to)); err != nil {
+				return err
+			}
+			return n.copyAttachments(from, to)
+		},
 	}
 	n.ringPath = cmp.Or(c.cfg.SecretsKeys, filepath.Join(n.data, ringFile))
 	if !m.tape.playing() {
@@ -149,6 +154,11 @@ func (n *node) site(ctx context.Context, id mgx.RunID, repo mgx.RepoInfo, settin
 		return nil, dataError(n.data, err)
 	}
 	mounts := append(git.Mounts(dir, src), sandbox.Mount{Host: filepath.Join(dir, "outputs"), Guest: tool.OutputsDir, Mode: sandbox.ReadOnly})
+	given, shown, err := n.attachments(id, settings.Attachments)
+	if err != nil {
+		return nil, err
+	}
+	mounts = append(mounts, shown...)
 	spec := boxSpec(string(id), filepath.Join(dir, "work"), filepath.Join(dir, "state"), mounts)
 	spec.Limits = n.limits
 	if err := openGate(&spec, settings.AllowHosts); err != nil {
@@ -158,7 +168,7 @@ func (n *node) site(ctx context.Context, id mgx.RunID, repo mgx.RepoInfo, settin
 	if err != nil {
 		return nil, err
 	}
-	site := &team.Site{Source: src, Clone: git.New(box, dir, src), Box: box, Files: tool.Workspace{Box: box}}
+	site := &team.Site{Source: src, Clone: git.New(box, dir, src), Box: box, Files: tool.Workspace{Box: box, Attachments: given}}
 	if site.Files.Root, err = os.OpenRoot(filepath.Join(dir, "work")); err == nil {
 		site.Files.Outputs, err = os.OpenRoot(filepath.Join(dir, "outputs"))
 	}

@@ -154,7 +154,7 @@ func (c *socket) handle(f clientFrame, err error) {
 		return
 	}
 	if reset, ok := errors.AsType[*event.Reset](err); ok {
-		c.send(serverFrame{Type: "reset", ID: f.ID, Reason: reset.Reason, Earliest: &reset.Earliest, Head: &reset.Head})
+		c.reset(f.ID, reset)
 		return
 	}
 	if mgx.IsCode(err, event.CodeRestarting) {
@@ -322,10 +322,18 @@ func (c *socket) batch(f func() error) error {
 	return errors.Join(err, c.net.uncork())
 }
 
+// reset tells that the client has to choose where to begin anew.
+func (c *socket) reset(id string, r *event.Reset) {
+	c.send(serverFrame{Type: "reset", ID: id, Reason: r.Reason, Earliest: &r.Earliest, Head: &r.Head})
+}
+
 // ended says why a subscription is over, where the client did not ask for it.
 func (c *socket) ended(id string, err error) {
+	reset, removed := errors.AsType[*event.Reset](err)
 	switch {
 	case c.ctx.Err() != nil || mgx.IsCode(err, mgx.CodeCancelled):
+	case removed:
+		c.reset(id, reset)
 	case mgx.IsCode(err, event.CodeTooSlow):
 		c.end(closeTooSlow, event.CodeTooSlow)
 	case mgx.IsCode(err, event.CodeRestarting):

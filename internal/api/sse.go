@@ -108,7 +108,10 @@ func (s *sse) follow(ctx context.Context, sub *event.Subscription, comment time.
 	}
 	for {
 		batch, err := next(ctx, sub, comment)
+		reset, removed := errors.AsType[*event.Reset](err)
 		switch {
+		case removed:
+			return s.reset(reset)
 		case err == nil:
 			for _, d := range batch {
 				s.delivery(sub, d)

@@ -38,7 +38,8 @@ type NewRun struct {
 	Text     string // the task, in words
 	Repo     mgx.RepoInfo
 	Settings mgx.RunSettings
-	Source   string // cli, api, console
+	Source   string    // cli, api, console
+	ID       mgx.RunID // of the run, when files of it are there already; empty: a new one
 }
 
 // Longest task text, in bytes.
@@ -59,7 +60,11 @@ func (a *App) StartRun(ctx context.Context, n NewRun) (mgx.Run, error) {
 	task := mgx.TaskInfo{ID: mgx.NewTaskID(), Title: title(text), Description: text, Priority: "medium"}
 	created := mgx.NewEvent(mgx.TaskCreated, mgx.TaskCreatedData{Task: task, UserID: a.Actor, Source: n.Source})
 	created.Workspace, created.Project, created.Task, created.Stream = a.Workspace, mgx.ProjectOf(n.Repo.Path), task.ID, mgx.StreamID(task.ID)
-	return a.start(ctx, mgx.NewRunID(), mgx.RunCreatedData{Task: task, Repo: n.Repo, Settings: n.Settings, Workflow: team.WorkflowName}, nil, created)
+	id := n.ID
+	if id == "" {
+		id = mgx.NewRunID()
+	}
+	return a.start(ctx, id, mgx.RunCreatedData{Task: task, Repo: n.Repo, Settings: n.Settings, Workflow: team.WorkflowName}, nil, created)
 }
 
 // start commits a run and its root execution, with what is already known of its

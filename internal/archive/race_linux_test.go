@@ -22,6 +22,12 @@ func TestSwappedDirectory(t *testing.T) {
 	if err := os.Symlink(outside, link); err != nil {
 		t.Fatal(err)
 	}
+	exchange := func() error {
+		return unix.Renameat2(unix.AT_FDCWD, real, unix.AT_FDCWD, link, unix.RENAME_EXCHANGE)
+	}
+	if err := exchange(); err != nil {
+		t.Skipf("this file system cannot exchange a directory and a link: %v", err)
+	}
 	var swaps sync.WaitGroup
 	stop := make(chan struct{})
 	defer func() { close(stop); swaps.Wait() }()
@@ -32,10 +38,7 @@ func TestSwappedDirectory(t *testing.T) {
 				return
 			default:
 			}
-			if err := unix.Renameat2(unix.AT_FDCWD, real, unix.AT_FDCWD, link, unix.RENAME_EXCHANGE); err != nil {
-				t.Errorf("this file system cannot exchange: %v", err)
-				return
-			}
+			_ = exchange() // the next one may succeed
 		}
 	})
 	for i := range 3000 {

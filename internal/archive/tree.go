@@ -65,7 +65,8 @@ type Tree struct {
 	Size   int64 // bytes of all files
 }
 
-// Look reads all of a directory that Unpack or Copy wrote.
+// Look reads all of a directory that Unpack or Copy wrote. Directories without
+// files count for nothing.
 func Look(root *os.Root) (Tree, error) {
 	var t Tree
 	sum := sha256.New()
@@ -78,7 +79,6 @@ func Look(root *os.Root) (Tree, error) {
 			return err
 		}
 		if d.IsDir() {
-			fmt.Fprintf(sum, "d %q\n", name)
 			return nil
 		}
 		if !d.Type().IsRegular() {

@@ -106,7 +106,7 @@ func frames() map[string]frame {
 			example: object{"type": "live", "id": "s1", "workspace_id": "ws_default", "run_id": "run_01J9ZK3V5T8QWXYZABCDEF0123", "agent": "implementer", "text": "I will"},
 		},
 		"reset": {
-			title: "Reset", summary: "The position cannot be resumed from; the subscription has ended, and the client chooses where to begin anew.",
+			title: "Reset", summary: "The position cannot be resumed from, or retention has removed events that were yet to be read; the subscription has ended, and the client chooses where to begin anew.",
 			fields: []field{
 				subscription,
 				{"reason", true, object{"type": "string", "description": "Why.", "enum": []any{ResetToken, ResetFilter, ResetEpoch, ResetTooOld, ResetAhead}}},

@@ -47,6 +47,10 @@ func (h *Hub) Page(ctx context.Context, r PageRequest) (Page, error) {
 	if err != nil {
 		return Page{}, err
 	}
+	watch, err := h.watcher(ctx, f, at, r.Resume)
+	if err != nil {
+		return Page{}, err
+	}
 	limit := min(r.Limit, maxListed)
 	if limit <= 0 {
 		limit = usualListed
@@ -55,7 +59,7 @@ func (h *Hub) Page(ctx context.Context, r PageRequest) (Page, error) {
 	size, step := 0, batchEvents
 	head, first := h.last.Load(), at
 	for at < head && len(p.Events) < limit && size < pageBytes && at-first < maxScan {
-		list, end, err := h.read(ctx, f, at, head, &step)
+		list, end, err := h.read(ctx, f, at, head, &step, &watch)
 		if err != nil {
 			return Page{}, err
 		}
@@ -71,6 +75,11 @@ func (h *Hub) Page(ctx context.Context, r PageRequest) (Page, error) {
 			p.Events, size = append(p.Events, text), size+len(text)
 		}
 		at = end
+	}
+	if watch.due(true) {
+		if err := watch.look(ctx, h, f); err != nil {
+			return Page{}, err
+		}
 	}
 	p.More = at < head
 	p.Resume = h.sign(token{epoch: h.epoch, position: at, filter: f.hash})

@@ -78,6 +78,7 @@ type Subscription struct {
 
 	// Of the goroutine that calls Next.
 	reading bool  // from the store
+	watch   watch // for what is removed there meanwhile
 	page    int   // how many events to read there
 	told    int64 // position of the last thing delivered
 	toldAt  time.Time
@@ -97,12 +98,16 @@ func (h *Hub) Subscribe(ctx context.Context, r SubscribeRequest) (*Subscription,
 	if err != nil {
 		return nil, err
 	}
+	watch, err := h.watcher(ctx, f, start, r.Resume)
+	if err != nil {
+		return nil, err
+	}
 	reader, err := h.reader(r.Reader, r.Versions)
 	if err != nil {
 		return nil, err
 	}
 	s := &Subscription{
-		hub: h, filter: f, reader: reader, cloud: r.Cloud, live: r.Live, stuck: r.Stalled, wake: make(chan struct{}, 1), done: make(chan struct{}),
+		watch: watch, hub: h, filter: f, reader: reader, cloud: r.Cloud, live: r.Live, stuck: r.Stalled, wake: make(chan struct{}, 1), done: make(chan struct{}),
 		reading: true, page: firstPage, told: start, toldAt: time.Now(),
 	}
 	s.cursor.Store(start)
@@ -193,7 +198,8 @@ func (s *Subscription) Close() {
 // Next waits for what comes next and returns it, never nothing without an error.
 // Calling it says that what it returned before has been dealt with; when that
 // takes longer than HubOptions.SlowAfter the subscription fails with
-// CodeTooSlow. The slice is valid until the next call.
+// CodeTooSlow. The error is a *Reset when events that it had yet to read have been
+// removed. The slice is valid until the next call.
 func (s *Subscription) Next(ctx context.Context) ([]Delivery, error) {
 	s.rest()
 	for {
@@ -354,9 +360,14 @@ func (s *Subscription) catchUp(ctx context.Context) error {
 		s.reading = !attached
 		return nil
 	}
-	batch, end, err := s.hub.read(ctx, s.filter, after, target, &s.page)
+	batch, end, err := s.hub.read(ctx, s.filter, after, target, &s.page, &s.watch)
 	if err != nil {
 		return err
+	}
+	if s.watch.due(end >= target) {
+		if err := s.watch.look(ctx, s.hub, s.filter); err != nil {
+			return err
+		}
 	}
 	if err := s.deliver(batch); err != nil {
 		return err
@@ -414,7 +425,7 @@ func (s *Subscription) signal() {
 
 // read returns matching records after a position and up to another, and how far
 // that goes. It reads a bounded part of the log, so there may be none.
-func (h *Hub) read(ctx context.Context, f *filter, after, target int64, page *int) ([]*Record, int64, error) {
+func (h *Hub) read(ctx context.Context, f *filter, after, target int64, page *int, w *watch) ([]*Record, int64, error) {
 	if list, ok := h.recent.after(after, followPage); ok {
 		h.counts.fromMemory.Add(1)
 		return pick(f, list, after, target)
@@ -430,6 +441,7 @@ func (h *Hub) read(ctx context.Context, f *filter, after, target int64, page *in
 	if err != nil {
 		return nil, 0, err
 	}
+	w.read(after)
 	if len(events) == 0 {
 		return nil, target, nil
 	}

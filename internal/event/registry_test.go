@@ -38,7 +38,8 @@ var payloads = map[mgx.EventType]any{
 	mgx.ResourceWarning: mgx.ResourceData{}, mgx.ResourceCritical: mgx.ResourceCriticalData{},
 	mgx.SuspiciousActivity: mgx.SuspicionData{}, mgx.BreachDetected: mgx.BreachData{},
 	mgx.DataErased: mgx.DataErasedData{}, mgx.AuditRecorded: mgx.AuditData{},
-	mgx.WebhookDisabled: mgx.WebhookDisabledData{}, mgx.WebhookTest: mgx.WebhookTestData{},
+	mgx.WebhookDisabled: mgx.WebhookDisabledData{},
+	mgx.WebhookSkipped:  mgx.WebhookSkippedData{}, mgx.WebhookTest: mgx.WebhookTestData{},
 	mgx.BillingThresholdReached: mgx.ThresholdReachedData{}, mgx.BillingUsageAlert: mgx.UsageAlertData{},
 }
 
@@ -239,6 +240,8 @@ func fill(t *testing.T, v reflect.Value, schema, root map[string]any, path strin
 		v.SetInt(int64(mgx.USD) / 4)
 	case v.Type() == reflect.TypeFor[time.Time]():
 		v.Set(reflect.ValueOf(mgx.Now()))
+	case v.Type() == reflect.TypeFor[json.RawMessage]():
+		v.SetBytes([]byte(`{}`))
 	case v.Kind() == reflect.Pointer:
 		v.Set(reflect.New(v.Type().Elem()))
 		fill(t, v.Elem(), schema, root, path)
@@ -275,6 +278,10 @@ func allowedString(schema map[string]any) string {
 		return string(mgx.NewTaskID())
 	case strings.HasPrefix(pattern, "^art_"):
 		return mgx.NewID[string]("art")
+	case pattern == "^[0-9a-f]{64}$":
+		return strings.Repeat("0a", 32)
+	case strings.HasPrefix(pattern, `^[a-z_]+(\.`):
+		return "words.with_dots"
 	case strings.HasPrefix(pattern, "^sha256:"):
 		return "sha256:" + strings.Repeat("0a", 32)
 	}

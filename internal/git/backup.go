@@ -14,7 +14,7 @@ import (
 
 // Files yields the files of a run directory that a copy of it needs to go on, by
 // slash-separated names in it: its git directory without what belongs to one set
-// of files, and the outputs. The files themselves are left out: [Clone.Restore]
+// of files, the outputs and the attachments. The files themselves are left out: [Clone.Restore]
 // makes them again from any checkpoint. The run may be going on: references come
 // before objects, since what a reference points at was stored before it, and
 // what vanishes meanwhile was temporary.
@@ -25,7 +25,10 @@ func Files(runDir string) iter.Seq2[string, error] {
 				return
 			}
 		}
-		walk(runDir, "outputs", func(string, fs.DirEntry) bool { return true }, yield)
+		all := func(string, fs.DirEntry) bool { return true }
+		if walk(runDir, "outputs", all, yield) {
+			walk(runDir, "attachments", all, yield)
+		}
 	}
 }
 
@@ -75,7 +78,7 @@ func ValidFile(name string) bool {
 	top, rest, _ := strings.Cut(name, "/")
 	first, _, _ := strings.Cut(rest, "/")
 	return fs.ValidPath(name) && !strings.ContainsAny(name, "\\\x00") &&
-		(top == "outputs" && rest != "" || top == "git" && slices.Contains(carried, first))
+		((top == "outputs" || top == "attachments") && rest != "" || top == "git" && slices.Contains(carried, first))
 }
 
 // Missing returns those of the trees that the run in a run directory could not

@@ -124,7 +124,7 @@ func TestFileSaysWhatIsWrong(t *testing.T) {
 		`{"providers": {"x": {"dialect": "openai", "base_url": "ftp://x"}}}`:                            "providers.x.base_url: it must be an address",
 		`{"providers": {"x": {"dialect": "openai", "base_url": "https://u:hunter2@x"}}}`:                "providers.x.base_url: it must hold no user and password",
 		`{"providers": {"x": {"dialect": "azure"}}}`:                                                    "providers.x.base_url: it is missing",
-		`{"providers": {"x": {"dialect": "openai", "key_env": "A", "key_file": "/b"}}}`:                 "providers.x: give one of key_env, key_file and key",
+		`{"providers": {"x": {"dialect": "openai", "key_env": "A", "key_file": "/b"}}}`:                 "providers.x: give one of key_secret, key_env, key_file and key",
 		`{"providers": {"x": {"dialect": "openai", "headers": {"A B": "c"}}}}`:                          `providers.x.headers: "A B" is not a header`,
 		`{"providers": {"X": {"dialect": "openai"}}}`:                                                   "providers.X: a provider's name has small letters",
 		`{"providers": {"x": {"dialect": "openai", "timeouts": {"idle": 5}}}}`:                          "providers.x.timeouts.idle: it must be a text",

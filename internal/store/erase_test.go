@@ -128,12 +128,12 @@ func TestErase(t *testing.T) {
 			t.Error("what was not to be erased is gone")
 		}
 		after := envelopes(t, s)
-		if !reflect.DeepEqual(after[:len(before)], before) || len(after) != len(before)+3 {
-			t.Errorf("envelopes have changed, or there are not 3 new ones: %d, %d", len(before), len(after))
+		if !reflect.DeepEqual(after[:len(before)], before) || len(after) != len(before)+6 {
+			t.Errorf("envelopes have changed, or there are not 6 new ones: %d, %d", len(before), len(after))
 		}
-		for _, e := range after[len(before):] {
-			if e.Type != mgx.DataErased {
-				t.Errorf("a new %s", e.Type)
+		for i, e := range after[len(before):] { // two runs and their task, and that each was erased
+			if want := []mgx.EventType{mgx.DataErased, mgx.AuditRecorded}[i%2]; e.Type != want {
+				t.Errorf("a new %s where %s should be", e.Type, want)
 			}
 		}
 		if err := s.Verify(t.Context()); err != nil {
@@ -156,7 +156,7 @@ func TestErase(t *testing.T) {
 			t.Errorf("again: %+v %v", again, err)
 		}
 		commit(t, s, mgx.Change{Events: []mgx.Event{one.Event(mgx.ToolCalled, mgx.ToolCallData{})}})
-		if row, _ := s.Run(t.Context(), one.Workspace, one.Run); row.ToolCalls != 1 || row.Sequence != after[len(after)-3].Sequence+1 {
+		if row, _ := s.Run(t.Context(), one.Workspace, one.Run); row.ToolCalls != 1 || row.Sequence != after[len(before)].Sequence+1 {
 			t.Errorf("went on as %+v", row)
 		}
 		if err := s.Verify(t.Context()); !mgx.IsCode(err, store.CodeCorrupt) {

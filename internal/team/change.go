@@ -111,7 +111,7 @@ func (w *work) failures(failing []mgx.CheckResult) agent.Piece {
 
 // finish lets the author work to its next finish call.
 func (w *work) finish() error {
-	done, err := finished[implemented](w.author)
+	done, err := finished[implemented](w.run, w.author)
 	if err != nil {
 		return err
 	}
@@ -302,7 +302,7 @@ func (w *work) judge(round int) (reviewed, error) {
 	if err != nil {
 		return reviewed{}, err
 	}
-	v, err := finished[reviewed](c)
+	v, err := finished[reviewed](w.run, c)
 	if err != nil {
 		return v, err
 	}

@@ -49,6 +49,9 @@ func (r *run) outside(s *workflow.StepContext) ([]tool.Foreign, error) {
 			alarm(s)(mgx.SuspicionData{Severity: "high", Actor: string(s.Scope().Run), What: "tampering", Detail: bounded(no.Why, 1000), Blocked: true})
 		}
 	}
+	for _, f := range offer.Tools {
+		r.suspect(s, f.Description, "The description of the tool "+f.Name, f.Name)
+	}
 	return offer.Tools, nil
 }
 

@@ -236,7 +236,7 @@ func (h host) runTool(s *workflow.StepContext, call agent.Call, p permit) (agent
 			s.Emit(h.r.leaked(s.Scope(), call.Name+" called by the "+call.Role))
 		}
 	} else {
-		out.Label = new(labelOf(call.Tool.Spec()).Join(h.r.inFiles()))
+		out.Label = new(labelOf(call.Tool.Spec()).Join(h.r.inFiles()).Join(h.r.besides()))
 		ws := h.r.site.Files
 		ws.ReadOnly = h.readOnly || h.r.sealed()
 		ws.Step = s.Name()

@@ -10,6 +10,7 @@ import (
 
 	"mgx"
 	"mgx/internal/agent"
+	"mgx/internal/guard"
 	"mgx/internal/guard/policy"
 	"mgx/internal/tool"
 	"mgx/internal/workflow"
@@ -91,15 +92,16 @@ func (h host) permit(call agent.Call) permit {
 	return p
 }
 
-// propose is what a person is shown.
-func (p permit) propose(call agent.Call) *asked {
-	summary := tool.Summary(call.Name, call.Args)
+// propose is what a person is shown. Secrets are taken out before anything is cut;
+// the digest is of what is really there.
+func (p permit) propose(call agent.Call, known *guard.Redactor) *asked {
+	summary := known.String(tool.Summary(call.Name, call.Args))
 	if summary != "" {
 		summary = ": " + summary
 	}
 	return &asked{Hash: p.hash, Grant: p.grant, Effect: bounded(fmt.Sprintf("call %s%s", p.facts.Tool, summary), 1000), Call: mgx.ProposedCall{
 		Tool: p.facts.Tool, Effect: string(p.facts.Effect), AgentRole: call.Role,
-		Arguments: bounded(string(p.args), 64<<10), Digest: policy.Digest(p.args),
+		Arguments: bounded(known.String(string(p.args)), 64<<10), Digest: policy.Digest(p.args),
 		Paths: p.facts.Paths[:min(len(p.facts.Paths), 100)], Hosts: p.facts.Hosts[:min(len(p.facts.Hosts), 100)],
 		Rule: p.decision.Rule, Why: p.decision.Why, Rest: p.rest, Label: &p.facts.Label,
 	}}
@@ -152,7 +154,7 @@ func (h host) tried(s *workflow.StepContext, call agent.Call, p permit) (called,
 		out.Unanswered = d.Why + "; a person has to approve it, and --approve " + h.r.in.Settings.Approve + " lets nobody be asked"
 		return out, nil
 	case d.Verdict == policy.Ask:
-		return called{Ask: p.propose(call)}, nil
+		return called{Ask: p.propose(call, h.r.deps.Redact)}, nil
 	}
 	out, err := h.runTool(s, call, p)
 	return called{Outcome: out}, err
@@ -232,6 +234,11 @@ func (h host) confined(s *workflow.StepContext, call agent.Call, p permit, ws *t
 		return res, err
 	}
 	return h.r.unveil(s, v, res)
+}
+
+// unseen says which paths MGX itself does not read out to agents.
+func (r *run) unseen() func(string) bool {
+	return (&veil{kept: r.rules.Kept(policy.Facts{Tool: "list", Effect: policy.Read, PlanOpen: true})}).hides
 }
 
 // unveil puts right what programs did around what was kept from them.

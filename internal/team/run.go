@@ -194,10 +194,13 @@ func (r *run) agent(a cast) (*agent.Conversation, error) {
 }
 
 // finished runs a conversation and reads what it finished with.
-func finished[T any](c *agent.Conversation) (T, error) {
+func finished[T any](r *run, c *agent.Conversation) (T, error) {
 	var out T
 	args, err := c.Run()
 	if err != nil {
+		return out, err
+	}
+	if args, err = r.fit(args); err != nil {
 		return out, err
 	}
 	if err := json.Unmarshal(args, &out); err != nil {
@@ -215,7 +218,7 @@ func (r *run) triage() (triaged, error) {
 	if err != nil {
 		return triaged{}, err
 	}
-	t, err := finished[triaged](c)
+	t, err := finished[triaged](r, c)
 	if mgx.IsCode(err, "turn_limit") && !r.spent() {
 		return triaged{Kind: "change", Type: mgx.TypeCodeGeneration, Size: "M", Title: r.in.Task.Title}, nil
 	}
@@ -241,7 +244,7 @@ func (r *run) plan(t triaged) (*mgx.Plan, error) {
 	if err != nil {
 		return nil, err
 	}
-	p, err := finished[planned](c)
+	p, err := finished[planned](r, c)
 	if err != nil {
 		return nil, err
 	}
@@ -295,7 +298,7 @@ func (r *run) answer() (mgx.TaskResult, error) {
 	if err != nil {
 		return mgx.TaskResult{}, err
 	}
-	a, err := finished[struct{ Answer string }](c)
+	a, err := finished[struct{ Answer string }](r, c)
 	if err != nil {
 		return mgx.TaskResult{}, err
 	}

@@ -111,7 +111,7 @@ func TestRulesFileThatLinksOutIsNoRulesFile(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer root.Close()
-	if text, err := readRules(root, nil); text != "" || err != nil {
+	if text, err := readRules(root, nil, func(string) bool { return false }); text != "" || err != nil {
 		t.Errorf("read %q, %v", text, err)
 	}
 }

@@ -27,9 +27,9 @@ const (
 type capture struct {
 	mu    sync.Mutex
 	ws    *Workspace
-	clean cleaner
+	clean guard.Cleaner
 	hide  *guard.Stream // of what is clean: on to add
-	watch cleaner       // passes on what it has at once
+	watch guard.Cleaner // passes on what it has at once
 	shown *guard.Stream // of that: on to people
 
 	head  strings.Builder // the first half, or all while there is no tail
@@ -48,7 +48,7 @@ func newCapture(ws *Workspace) *capture {
 	c := &capture{ws: ws}
 	c.hide = ws.Redact.Stream(c.add)
 	c.shown = ws.Redact.Stream(func(s string) { ws.Watch([]byte(s)) })
-	c.clean.to, c.watch.to = c.hide.Write, c.shown.Write
+	c.clean.To, c.watch.To = c.hide.Write, c.shown.Write
 	return c
 }
 
@@ -56,10 +56,10 @@ func newCapture(ws *Workspace) *capture {
 func (c *capture) Write(p []byte) (int, error) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	c.clean.write(p)
+	c.clean.Feed(p)
 	if c.ws.Watch != nil {
-		c.watch.write(p)
-		c.watch.flush()
+		c.watch.Feed(p)
+		c.watch.Flush()
 	}
 	return len(p), nil
 }
@@ -131,10 +131,10 @@ type captured struct {
 func (c *capture) close() captured {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	c.clean.close()
+	c.clean.Close()
 	c.hide.Close()
 	if c.ws.Watch != nil {
-		c.watch.close()
+		c.watch.Close()
 		c.shown.Close()
 	}
 	if c.file != nil {
@@ -192,7 +192,7 @@ func (c *capture) where() string {
 
 // makeRoom removes the oldest kept outputs until more bytes fit below limit.
 func makeRoom(root *os.Root, more, limit int64) {
-	dir := place{root: root, name: ".", kept: true}
+	dir := place{root: root, name: ".", kept: OutputsDir}
 	entries, _ := children(dir)
 	var infos []os.FileInfo
 	total := more

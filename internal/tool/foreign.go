@@ -2,9 +2,9 @@ package tool
 
 import (
 	"encoding/json"
-	"strings"
 
 	"mgx"
+	"mgx/internal/guard"
 )
 
 // Foreign is a tool that lives outside of MGX, as its server described it when
@@ -60,14 +60,4 @@ func Kept(ws *Workspace, text string) string {
 
 // Visible shows a text to a person so that nothing in it acts or is missed: what
 // Clean would take away appears as <U+XXXX>. Its line feeds stay.
-func Visible(text string) string {
-	var b strings.Builder
-	for line := range strings.Lines(text) {
-		plain, fed := strings.CutSuffix(line, "\n")
-		b.WriteString(visible(plain))
-		if fed {
-			b.WriteByte('\n')
-		}
-	}
-	return b.String()
-}
+func Visible(text string) string { return guard.VisibleLines(text) }

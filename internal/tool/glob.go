@@ -85,8 +85,8 @@ func tellFound(pattern string, found []foundFile, whole bool) string {
 
 // atBelow is p with a path beneath it that a model wrote.
 func (ws *Workspace) atBelow(p place, rel string) (place, error) {
-	if p.kept {
-		return within(p.root, path.Join(p.name, rel), rel, true, nil)
+	if p.kept != "" {
+		return within(p.root, path.Join(p.name, rel), rel, p.kept, nil)
 	}
 	return ws.at(path.Join(p.name, rel))
 }

@@ -48,7 +48,7 @@ func grep(ctx context.Context, ws *Workspace, a grepArgs) (Result, error) {
 	a.Context = min(max(a.Context, 0), maxContext)
 	s := &search{context: a.Context}
 	err = errNoRipgrep
-	if unveiled := ws.Hidden != nil && len(ws.Veil) == 0; ws.Box != nil && !p.kept && !unveiled {
+	if unveiled := ws.Hidden != nil && len(ws.Veil) == 0; ws.Box != nil && p.kept == "" && !unveiled {
 		err = ripgrep(ctx, ws, p, a, s)
 	}
 	if errors.Is(err, errNoRipgrep) {

@@ -11,6 +11,7 @@ import (
 	"unicode"
 	"unicode/utf8"
 
+	"mgx/internal/guard"
 	"mgx/internal/sandbox"
 )
 
@@ -18,15 +19,15 @@ import (
 type place struct {
 	root *os.Root
 	name string // within root, slash-separated and clean; "." is the root itself
-	kept bool   // lies among the kept outputs instead of the workspace
+	kept string // the directory beside the workspace in which it lies, as the box shows it; empty: the workspace
 
 	hidden func(string) bool // of the workspace; nil: nothing is
 }
 
 // String is the place as models see and name it.
 func (p place) String() string {
-	if p.kept {
-		return quoted(path.Join(OutputsDir, p.name))
+	if p.kept != "" {
+		return quoted(path.Join(p.kept, p.name))
 	}
 	return quoted(p.name)
 }
@@ -37,22 +38,25 @@ func (p place) join(name string) place {
 }
 
 // at finds what a model means by a path, for reading: a path in the workspace,
-// or below OutputsDir. It follows nothing; the root refuses what leads out.
+// or below OutputsDir or AttachmentsDir. It follows nothing; the root refuses what leads out.
 func (ws *Workspace) at(named string) (place, error) {
 	p := unquoted(named)
 	if strings.ContainsRune(p, 0) {
 		return place{}, failf("The path contains a NUL character; no file has such a name.")
 	}
 	if rest, ok := ws.below(OutputsDir, p); ok && ws.Outputs != nil {
-		return within(ws.Outputs, rest, named, true, nil)
+		return within(ws.Outputs, rest, named, OutputsDir, nil)
+	}
+	if rest, ok := ws.below(AttachmentsDir, p); ok && ws.Attachments != nil {
+		return within(ws.Attachments, rest, named, AttachmentsDir, nil)
 	}
 	if rest, ok := ws.below(sandbox.Workspace, p); ok {
-		return within(ws.Root, rest, named, false, ws.Hidden)
+		return within(ws.Root, rest, named, "", ws.Hidden)
 	}
 	if path.IsAbs(p) {
 		return place{}, deniedf("%s is outside the workspace. File tools reach only the workspace; use a path relative to it.", quoted(named))
 	}
-	return within(ws.Root, p, named, false, ws.Hidden)
+	return within(ws.Root, p, named, "", ws.Hidden)
 }
 
 // below returns what remains of an absolute path under a guest directory, by
@@ -70,7 +74,7 @@ func (ws *Workspace) below(dir, p string) (string, bool) {
 	return "", false
 }
 
-func within(root *os.Root, rel, named string, kept bool, hidden func(string) bool) (place, error) {
+func within(root *os.Root, rel, named, kept string, hidden func(string) bool) (place, error) {
 	rel = path.Clean(rel)
 	if rel == ".." || strings.HasPrefix(rel, "../") {
 		return place{}, outside(quoted(named))
@@ -89,8 +93,8 @@ func (ws *Workspace) target(named string) (place, error) {
 	if err != nil {
 		return p, err
 	}
-	if p.kept {
-		return p, deniedf("%s is a kept output and cannot be changed.", p)
+	if p.kept != "" {
+		return p, deniedf("%s is a kept output or an attachment and cannot be changed.", p)
 	}
 	real, err := follow(p.root, p.name)
 	if err != nil {
@@ -216,7 +220,7 @@ func quoted(name string) string {
 		return strconv.QuoteToASCII(name)
 	}
 	for _, r := range name {
-		if unicode.IsControl(r) || hidden(r) {
+		if unicode.IsControl(r) || guard.Hidden(r) {
 			return strconv.QuoteToASCII(name)
 		}
 	}

@@ -10,7 +10,8 @@ import (
 // Reach is what a call would touch, as far as it can be told before it is made.
 type Reach struct {
 	// Paths in the workspace, clean: as they were named, and as links lead from
-	// there, when that is elsewhere. Those of kept outputs begin with OutputsDir.
+	// there, when that is elsewhere. Those of kept outputs and of
+	// attachments begin with OutputsDir and AttachmentsDir.
 	Paths   []string
 	Command string   // a line of shell that it runs
 	Hosts   []string // HOST:PORT that it reaches
@@ -99,8 +100,8 @@ func (ws *Workspace) reach(named ...string) Reach {
 		for _, name := range []string{p.name, real} {
 			switch {
 			case name == "":
-			case p.kept:
-				add(path.Join(OutputsDir, name))
+			case p.kept != "":
+				add(path.Join(p.kept, name))
 			default:
 				add(name)
 			}

@@ -57,7 +57,7 @@ func shellCommand(ws *Workspace, a shellArgs) (sandbox.Command, error) {
 	if err != nil {
 		return none, err
 	}
-	if dir.kept {
+	if dir.kept != "" {
 		return none, failf("workdir must be in the workspace.")
 	}
 	if err := directory(dir); err != nil {

@@ -173,7 +173,7 @@ func TestCapture(t *testing.T) {
 	if got := wrote(ws, whole); got != whole {
 		t.Error("output that fits was cut")
 	}
-	if entries, _ := children(place{root: ws.Outputs, name: ".", kept: true}); len(entries) != 0 {
+	if entries, _ := children(place{root: ws.Outputs, name: ".", kept: OutputsDir}); len(entries) != 0 {
 		t.Error("output that fits was kept")
 	}
 	line := "start " + strings.Repeat("é", 100_000) + " end"
@@ -230,7 +230,7 @@ func TestOldOutputsGo(t *testing.T) {
 	}
 	makeRoom(ws.Outputs, 5, 10)
 	var left []string
-	entries, _ := children(place{root: ws.Outputs, name: ".", kept: true})
+	entries, _ := children(place{root: ws.Outputs, name: ".", kept: OutputsDir})
 	for _, e := range entries {
 		left = append(left, e.Name())
 	}

@@ -50,11 +50,12 @@ type Tool interface {
 
 // Workspace is where tools act.
 type Workspace struct {
-	Root     *os.Root    // the run's files
-	Box      sandbox.Box // the same files, for programs
-	ReadOnly bool        // plan mode: programs get a read-only mount, and writing tools refuse
-	Step     string      // names the call within the run, and what is kept of its output; empty: by chance
-	Outputs  *os.Root    // where whole outputs are kept when the model gets a cut one; seen in the box at OutputsDir
+	Root        *os.Root    // the run's files
+	Box         sandbox.Box // the same files, for programs
+	ReadOnly    bool        // plan mode: programs get a read-only mount, and writing tools refuse
+	Step        string      // names the call within the run, and what is kept of its output; empty: by chance
+	Attachments *os.Root    // what the run was given besides its repository; seen in the box at AttachmentsDir; nil: nothing
+	Outputs     *os.Root    // where whole outputs are kept when the model gets a cut one; seen in the box at OutputsDir
 	// Hidden, if set, says which paths of the workspace tools that search and list
 	// pass over. Whoever sets it has decided on paths that are named.
 	Hidden func(path string) bool
@@ -69,6 +70,9 @@ type Workspace struct {
 
 // OutputsDir is where a box shows the kept outputs, read-only.
 const OutputsDir = "/outputs"
+
+// AttachmentsDir is where a box shows the attachments of the run, read-only.
+const AttachmentsDir = "/attachments"
 
 // Result is what the model is told.
 type Result struct {

@@ -3,6 +3,8 @@ package ui
 import (
 	"io"
 	"strings"
+
+	"mgx/internal/guard"
 )
 
 // Diff prints a unified diff with colours. To anything but a terminal it is
@@ -25,7 +27,7 @@ func Diff(w io.Writer, text string, color Choice) error {
 func (s style) diffLine(line string) string {
 	parts := strings.Split(strings.TrimSuffix(line, "\r"), "\t")
 	for i, part := range parts {
-		parts[i] = clean(part)
+		parts[i] = clean(guard.Visible(part)) // a reviewer must see what hides
 	}
 	return s.paint(diffTint(line), strings.Join(parts, "\t"))
 }

@@ -216,7 +216,7 @@ func TestDiffInColour(t *testing.T) {
 	var out bytes.Buffer
 	Diff(&out, testDiff, On)
 	contains(t, out.String(), "\x1b[1mdiff --git a/f b/f\x1b[0m\n", "\x1b[1m--- a/f\x1b[0m\n", "\x1b[36m@@ -1,2 +1,2 @@ func\x1b[0m\n",
-		" one\n", "\x1b[31m-two\x1b[0m\n", "\x1b[32m+three\tx\x1b[0m\n", "\\ No newline")
+		" one\n", "\x1b[31m-two<U+001B>[2J\x1b[0m\n", "\x1b[32m+three\tx\x1b[0m\n", "\\ No newline")
 }
 
 func TestEventLine(t *testing.T) {

@@ -4,6 +4,7 @@ import (
 	"strings"
 
 	"mgx"
+	"mgx/internal/guard"
 )
 
 // Proposal is a tool call as a person must see it to decide on it: what exactly it
@@ -11,7 +12,7 @@ import (
 func Proposal(c mgx.ProposedCall) string {
 	var b strings.Builder
 	for _, l := range proposal(c) {
-		b.WriteString("  " + pad(l[0], 10) + "  " + Text(l[1]) + "\n")
+		b.WriteString("  " + pad(l[0], 10) + "  " + Text(guard.VisibleLines(l[1])) + "\n")
 	}
 	return strings.TrimSuffix(b.String(), "\n")
 }

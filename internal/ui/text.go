@@ -1,22 +1,15 @@
 package ui
 
 import (
-	"regexp"
 	"strings"
 	"unicode"
 	"unicode/utf8"
+
+	"mgx/internal/guard"
 )
 
 // maxText bounds, in bytes, what is looked at of any one text.
 const maxText = 64 << 10
-
-// sequences matches terminal control sequences (ECMA-48): CSI, the string
-// sequences (OSC, DCS, SOS, PM, APC), and other escapes. A string sequence that
-// is never ended is taken to end at its line.
-var sequences = regexp.MustCompile(
-	`(?:\x1b\[|\x{9b})[0-?]*[ -/]*[@-~]?` +
-		`|(?:\x1b[\]PX^_]|[\x{90}\x{98}\x{9d}-\x{9f}])[^\x07\x1b\x{9c}\n]*(?:\x07|\x1b\\|\x{9c})?` +
-		`|\x1b[ -/]*[0-~]?`)
 
 // maxMarks is how many combining marks may follow one character; more would
 // paint over the neighbouring lines.
@@ -29,15 +22,13 @@ func clean(s string) string {
 	if isPlain(s) {
 		return s
 	}
-	s = sequences.ReplaceAllString(s, "")
+	s = guard.Clean(s)
 	var b strings.Builder
 	marks := 0
 	for _, r := range s {
 		switch {
 		case unicode.IsSpace(r):
 			b.WriteByte(' ')
-		case unicode.Is(unicode.Variation_Selector, r):
-			// Would change the width of the character before it.
 		case unicode.IsMark(r):
 			if marks++; marks <= maxMarks {
 				b.WriteRune(r)

@@ -2,6 +2,7 @@ package webhook
 
 import (
 	"context"
+	"slices"
 	"strings"
 	"time"
 
@@ -18,6 +19,7 @@ type courier struct {
 	lost  context.CancelFunc
 
 	cursor  int64                 // the log was read up to here; at or after the stored one
+	told    int64                 // it knows of what was removed up to here
 	streams map[mgx.StreamID]bool // with a request under way
 	full    bool                  // the window was, when it was looked at last
 	look    bool                  // there may be something due
@@ -52,8 +54,9 @@ func (c *courier) failing() bool { return !c.hook.FailingSince.IsZero() }
 // pages are the parts of the log that one round reads, so that endpoints which
 // stand at the same place share one reading.
 type pages struct {
-	store Log
-	read  map[page][]mgx.Event
+	store   Log
+	read    map[page][]mgx.Event
+	removed int64 // position of the last event that is missing in what was read
 }
 
 type page struct {
@@ -69,7 +72,14 @@ func (p *pages) after(ctx context.Context, w mgx.Webhook, position int64) ([]mgx
 	if list, ok := p.read[k]; ok {
 		return list, nil
 	}
-	list, err := p.store.EventsAfter(ctx, w.Workspace, "", "", w.Types, position, pageLen)
+	types := w.Types
+	if len(types) > 0 {
+		types = append(slices.Clone(types), string(mgx.WebhookSkipped))
+	}
+	list, err := p.store.EventsAfter(ctx, w.Workspace, "", "", types, position, pageLen)
+	if err == nil {
+		p.removed, err = p.store.Removed(ctx, w.Workspace, "")
+	}
 	if err == nil {
 		p.read = map[page][]mgx.Event{k: list} // the last one is what others ask for
 	}
@@ -119,13 +129,16 @@ func (d *Deliverer) fill(ctx context.Context, c *courier, head int64, p *pages) 
 	if err != nil {
 		return false, err
 	}
+	if err := d.tell(ctx, c, p.removed); err != nil {
+		return false, err
+	}
 	if len(list) == 0 {
 		c.cursor = head // nothing up to here is of these types
 		return false, nil
 	}
 	var matched []mgx.Event
 	for i := range list {
-		if c.match(&list[i]) {
+		if c.gets(&list[i]) {
 			matched = append(matched, list[i])
 		}
 	}

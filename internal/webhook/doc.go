@@ -14,6 +14,8 @@
 //   - At least once: every event that matches an endpoint is answered with 2xx or
 //     becomes a dead letter. A process that dies between sending and recording
 //     leaves the event to be sent again, under the same webhook-id.
+//   - No silent gap: when retention has removed events that were not read yet for an
+//     endpoint, it gets an event webhook.skipped that says so.
 //   - In order per stream: an event is sent when those before it in its stream are
 //     delivered or dead. Different streams go side by side.
 //   - An endpoint that fails does not hold up others: it has one request under way

@@ -11,6 +11,9 @@ import (
 // of event.Source.
 type Log interface {
 	EventsAfter(ctx context.Context, ws mgx.WorkspaceID, stream mgx.StreamID, run mgx.RunID, types []string, position int64, limit int) ([]mgx.Event, error)
+	// Removed returns the greatest position of an event of a workspace that was
+	// removed; 0: none was.
+	Removed(ctx context.Context, ws mgx.WorkspaceID, stream mgx.StreamID) (int64, error)
 	Head(ctx context.Context) (int64, error)
 	Changed() <-chan struct{}
 	Version(ctx context.Context) (int64, error)
@@ -21,6 +24,7 @@ type Log interface {
 // lease is lost, and then has changed nothing.
 type DeliveryStore interface {
 	Log
+	Commit(ctx context.Context, c mgx.Change) (mgx.Committed, error)
 	ActiveWebhooks(ctx context.Context) ([]mgx.Webhook, error)
 	WebhookSecrets(ctx context.Context, id mgx.WebhookID) ([]string, error)
 

@@ -3,13 +3,18 @@ package policy
 import (
 	"bytes"
 	"encoding/json"
+	"fmt"
 	"strings"
+	"unicode"
+	"unicode/utf16"
+	"unicode/utf8"
 
 	"mgx"
 )
 
 // Canonical is the one form of JSON arguments that is hashed and shown: fields in
-// order, numbers as they were written.
+// order, numbers as they were written, and characters that a reader would not see
+// as escapes.
 func Canonical(args json.RawMessage) (json.RawMessage, error) {
 	if len(bytes.TrimSpace(args)) == 0 {
 		return json.RawMessage("{}"), nil
@@ -29,7 +34,25 @@ func Canonical(args json.RawMessage) (json.RawMessage, error) {
 	if err := e.Encode(v); err != nil {
 		return nil, mgx.Errorf(mgx.KindUsage, "bad_arguments", "the arguments are not JSON: %w", err)
 	}
-	return bytes.TrimSpace(b.Bytes()), nil
+	return legibly(bytes.TrimSpace(b.Bytes())), nil
+}
+
+// legibly escapes what is not printed as itself. Such characters stand only within
+// the strings of a JSON text, so its meaning stays.
+func legibly(text []byte) json.RawMessage {
+	var b bytes.Buffer
+	for _, r := range string(text) {
+		switch {
+		case r < utf8.RuneSelf || unicode.IsPrint(r) && !unicode.IsMark(r):
+			b.WriteRune(r)
+		case r > 0xFFFF:
+			high, low := utf16.EncodeRune(r)
+			fmt.Fprintf(&b, `\u%04x\u%04x`, high, low)
+		default:
+			fmt.Fprintf(&b, `\u%04x`, r)
+		}
+	}
+	return b.Bytes()
 }
 
 // Bind is the hash that an approval of one call is bound to: of the tool, its

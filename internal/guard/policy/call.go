@@ -3,6 +3,7 @@ package policy
 import (
 	"iter"
 	"path"
+	"slices"
 	"strings"
 
 	"mgx"
@@ -15,12 +16,13 @@ type call struct {
 	shape   Shape    // of the command
 }
 
-func newCall(f Facts) call {
+// newCall reads what the rules of a policy ask for.
+func (p Policy) newCall(f Facts) call {
 	c := call{Facts: f, effects: []Effect{f.Effect}}
 	if f.Outside && f.Effect != Read && f.Effect != Network {
 		c.effects = append(c.effects, Network)
 	}
-	if f.Command != "" {
+	if f.Command != "" && slices.ContainsFunc(p.Rules, func(r Rule) bool { return len(r.Commands) > 0 }) {
 		c.shape = ReadCommand(f.Command)
 	}
 	return c

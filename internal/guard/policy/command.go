@@ -52,7 +52,7 @@ func (c *Command) mayBe(pattern string) match {
 // split is a word as the line of shell that a wrapper may take it for.
 func split(w Word) []Word {
 	var words []Word
-	for _, f := range strings.Fields(w.Text) {
+	for f := range strings.FieldsSeq(w.Text) {
 		words = append(words, Word{Text: strings.Trim(f, `"';&|()`), Dynamic: w.Dynamic})
 	}
 	return words

@@ -19,7 +19,7 @@ var fileTools = map[string]Effect{
 // asked while it runs. What an allow rule leaves out is not in it, nor what a rule
 // with commands or hosts says: those are about calls, not files.
 func (p Policy) Kept(f Facts) []Kept {
-	c := newCall(f)
+	c := p.newCall(f)
 	var kept []Kept
 	for _, r := range p.Rules {
 		if r.Verdict == Allow || len(r.Paths) == 0 || len(r.Commands) > 0 || len(r.Hosts) > 0 {

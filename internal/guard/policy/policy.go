@@ -75,7 +75,7 @@ const (
 
 // Decide says what becomes of a call.
 func (p Policy) Decide(f Facts) Decision {
-	d := p.decide(newCall(f))
+	d := p.decide(p.newCall(f))
 	if d.Verdict == Ask && p.Unattended {
 		d.Verdict, d.Unanswered = Deny, true
 		d.Why += "; and this policy asks nobody"

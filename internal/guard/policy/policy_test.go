@@ -468,3 +468,33 @@ func TestTheExampleOfTheDocs(t *testing.T) {
 		}
 	}
 }
+
+// TestCanonicalArgumentsMeanTheSame: whatever the arguments are, nothing in them is
+// changed, and nothing is invisible.
+func TestCanonicalArgumentsMeanTheSame(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		args := map[string]any{}
+		for _, k := range rapid.SliceOfN(rapid.String(), 0, 4).Draw(t, "names") {
+			args[k] = rapid.String().Draw(t, "value")
+		}
+		args["b"], args["a"] = "x\u202e\U000E0041<&>", []any{1.5, nil, true}
+		raw, err := json.Marshal(args)
+		if err != nil {
+			t.Fatal(err)
+		}
+		c, err := policy.Canonical(raw)
+		if err != nil {
+			t.Fatal(err)
+		}
+		var want, got any
+		if json.Unmarshal(raw, &want) != nil || json.Unmarshal(c, &got) != nil || !reflect.DeepEqual(got, want) {
+			t.Fatalf("%q became %q", raw, c)
+		}
+		if strings.ContainsAny(string(c), "\u202e\U000E0041\u200b") || !strings.Contains(string(c), `\u202e\udb40\udc41<&>`) {
+			t.Fatalf("%s hides something", c)
+		}
+		if again, err := policy.Canonical(c); err != nil || string(again) != string(c) {
+			t.Fatalf("%s is canonical, and became %s", c, again)
+		}
+	})
+}

@@ -77,7 +77,7 @@ func (c *connector) get(ctx context.Context) (*connection, error) {
 }
 
 func (c *connector) relist(ctx context.Context, l *connection) error {
-	ctx, cancel := withTimeout(ctx, startTimeout, "it did not list its tools")
+	ctx, cancel := withTimeout(ctx, c.options.start, "it did not list its tools")
 	defer cancel()
 	listed, err := list(ctx, l.session)
 	if err != nil {
@@ -88,7 +88,7 @@ func (c *connector) relist(ctx context.Context, l *connection) error {
 }
 
 func (c *connector) connect(ctx context.Context) (l *connection, err error) {
-	ctx, cancel := withTimeout(ctx, startTimeout, "it did not answer")
+	ctx, cancel := withTimeout(ctx, c.options.start, "it did not answer")
 	defer cancel()
 	l = &connection{idle: func() {}}
 	transport, err := c.transport(l)

@@ -46,7 +46,7 @@ func (c *connector) start() (*program, error) {
 	ctx, stop := context.WithCancelCause(context.Background())
 	stdin, ours := io.Pipe()
 	theirs, stdout := io.Pipe()
-	p := &program{PipeWriter: ours, out: &meter{r: theirs, left: maxFlood}, said: &lastWords{}, stop: stop, done: make(chan struct{})}
+	p := &program{PipeWriter: ours, out: &meter{r: theirs, left: c.options.flood, full: c.options.flood}, said: &lastWords{}, stop: stop, done: make(chan struct{})}
 	go func() {
 		defer close(p.done)
 		p.result, p.err = c.options.Box.Run(ctx, sandbox.Command{
@@ -113,6 +113,7 @@ func (p *program) ended() string {
 // the count anew.
 type meter struct {
 	r    *io.PipeReader
+	full int64 // what is left after a renewal
 	mu   sync.Mutex
 	left int64
 }
@@ -136,7 +137,7 @@ func (m *meter) Close() error { return m.r.Close() }
 
 func (m *meter) renew() {
 	m.mu.Lock()
-	m.left = maxFlood
+	m.left = m.full
 	m.mu.Unlock()
 }
 

@@ -46,7 +46,7 @@ func (c *connector) remote() (*sdk.StreamableClientTransport, error) {
 	return &sdk.StreamableClientTransport{
 		Endpoint: c.server.URL,
 		HTTPClient: &http.Client{
-			Transport: bounded{headers, &http.Transport{
+			Transport: bounded{headers, c.options.flood, &http.Transport{
 				DialContext: dialer.DialContext, TLSHandshakeTimeout: 10 * time.Second, MaxResponseHeaderBytes: 64 << 10,
 				MaxIdleConns: 2, IdleConnTimeout: time.Minute, ForceAttemptHTTP2: true,
 			}},
@@ -61,7 +61,7 @@ var (
 	errPrivate  = errors.New("the address is not public; whoever runs mgx may allow it in the configuration of the server")
 	errPlain    = errors.New("http is only used for addresses that the configuration of the server allows; use https")
 	errRedirect = errors.New("the server answered with a redirect, which is not followed")
-	errFlood    = fmt.Errorf("the server sent more than %d MB", maxFlood>>20)
+	errFlood    = fmt.Errorf("the server sent more than the %d MB that it may between two calls", maxFlood>>20)
 )
 
 func mayCall(a netip.Addr, allow []netip.Prefix, plain bool) error {
@@ -84,6 +84,7 @@ func mayCall(a netip.Addr, allow []netip.Prefix, plain bool) error {
 // bounded adds the operator's headers, and reads of a body what may be read.
 type bounded struct {
 	headers http.Header
+	flood   int64
 	next    *http.Transport
 }
 
@@ -94,7 +95,7 @@ func (b bounded) RoundTrip(r *http.Request) (*http.Response, error) {
 	if err != nil {
 		return nil, err
 	}
-	resp.Body = &limited{ReadCloser: resp.Body, left: maxFlood}
+	resp.Body = &limited{ReadCloser: resp.Body, left: b.flood}
 	return resp, nil
 }
 

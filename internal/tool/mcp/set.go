@@ -1,6 +1,7 @@
 package mcp
 
 import (
+	"cmp"
 	"context"
 	"crypto/sha256"
 	"encoding/hex"
@@ -28,6 +29,9 @@ type Options struct {
 	Secret   func(string)        // hears each value that is put in, before it is
 	Version  string              // of mgx, which servers are told
 	Lifetime time.Duration       // of a program
+
+	flood int64         // bytes between two calls; 0: maxFlood
+	start time.Duration // until a server has answered; 0: startTimeout
 }
 
 // Set are the servers of one run.
@@ -45,6 +49,7 @@ const (
 
 // Open prepares to connect servers. None is, until something is asked of it.
 func Open(servers []mgx.MCPServer, o Options) *Set {
+	o.flood, o.start = cmp.Or(o.flood, maxFlood), cmp.Or(o.start, startTimeout)
 	s := &Set{servers: map[string]*connector{}, run: o.Run}
 	for _, one := range servers {
 		if one.Timeout <= 0 {

@@ -198,9 +198,9 @@ export interface AuditRecordedData {
   /** Its words; absent when they were erased. */
   readonly details?: {
     /** What is there since. */
-    readonly after?: ;
+    readonly after?: object;
     /** What was there before. */
-    readonly before?: ;
+    readonly before?: object;
     /** Where the request came from. */
     readonly from?: string;
     /** The program it came by, as it says. */
@@ -948,6 +948,18 @@ export interface WebhookDisabledData {
 }
 
 /**
+ * Events skipped for a webhook: Retention removed events before MGX had read them for an address outside, which may have been meant to get some of them. It gets this event whatever its filters say, and then those that are left.
+ *
+ * Version 1.0.0, kept for 90 days.
+ */
+export interface WebhookSkippedData {
+  /** Position of the last event that was removed. Some before it may have been kept, and are sent. */
+  readonly up_to: number;
+  /** Id of the webhook. */
+  readonly webhook_id: string;
+}
+
+/**
  * Webhook tested: A message that somebody sent by hand to see whether a webhook answers. It is sent to that webhook alone and is in no log.
  *
  * Version 1.0.0, kept for 30 days.
@@ -1207,6 +1219,7 @@ export interface EventData {
   "tool.call": ToolCallData;
   "tool.result": ToolResultData;
   "webhook.disabled": WebhookDisabledData;
+  "webhook.skipped": WebhookSkippedData;
   "webhook.test": WebhookTestData;
   "workflow.approval.decided": WorkflowApprovalDecidedData;
   "workflow.approval.requested": WorkflowApprovalRequestedData;
@@ -1260,6 +1273,7 @@ export const eventVersions: Readonly<Record<EventType, string>> = {
   "tool.call": "1.2.0",
   "tool.result": "1.1.0",
   "webhook.disabled": "1.0.0",
+  "webhook.skipped": "1.0.0",
   "webhook.test": "1.0.0",
   "workflow.approval.decided": "1.1.0",
   "workflow.approval.requested": "1.1.0",

@@ -1,4 +1,4 @@
-package tool
+package guard
 
 import (
 	"strings"
@@ -51,7 +51,7 @@ func checkClean(t interface{ Errorf(string, ...any) }, s string) {
 		t.Errorf("Clean(%q) is not UTF-8", s)
 	}
 	for _, r := range out {
-		if unicode.IsControl(r) && r != '\n' && r != '\t' || hidden(r) {
+		if unicode.IsControl(r) && r != '\n' && r != '\t' || Hidden(r) {
 			t.Errorf("Clean(%q) lets %U through", s, r)
 		}
 	}
@@ -80,13 +80,13 @@ func TestCleanInPieces(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		s := hostile.Draw(t, "s")
 		var b strings.Builder
-		c := cleaner{to: func(l string) { b.WriteString(l) }}
+		c := Cleaner{To: func(l string) { b.WriteString(l) }}
 		for rest := []byte(s); len(rest) > 0; {
 			n := rapid.IntRange(1, len(rest)).Draw(t, "n")
-			c.write(rest[:n:n])
+			c.Feed(rest[:n:n])
 			rest = rest[n:]
 		}
-		c.close()
+		c.Close()
 		if got, want := b.String(), Clean(s); got != want {
 			t.Errorf("in pieces %q, at once %q", got, want)
 		}

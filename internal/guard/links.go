@@ -1,0 +1,176 @@
+package guard
+
+import (
+	"slices"
+	"strings"
+)
+
+// Links makes text of every address in a text whose host is not allowed, so that
+// whoever shows it as Markdown or HTML, or turns addresses into links, follows and
+// fetches nothing: "https[:]//host/path". It takes addresses wherever they stand
+// (links, images, definitions of references, autolinks, tags, plain text), in any
+// case, with a scheme that says where to go or that holds content itself, without
+// a scheme, and however Markdown lets them be escaped. Tags that fetch or act are
+// taken apart. Doing it again changes nothing.
+func Links(text string, allowed []string) string {
+	var b strings.Builder
+	lower := strings.ToLower(text)
+	if len(lower) != len(text) {
+		lower = asciiLower(text)
+	}
+	for i := 0; i < len(text); {
+		n, out := address(text, lower, i, allowed)
+		if n == 0 {
+			n, out = 1, text[i:i+1]
+		}
+		b.WriteString(out)
+		i += n
+	}
+	return b.String()
+}
+
+// HostsIn are the hosts of the addresses that a text names with http or https.
+func HostsIn(text string) []string {
+	var hosts []string
+	lower := asciiLower(text)
+	for _, scheme := range []string{"http://", "https://"} {
+		for from := 0; ; {
+			i := strings.Index(lower[from:], scheme)
+			if i < 0 {
+				break
+			}
+			from += i + len(scheme)
+			if h := hostAt(lower[from:]); h != "" {
+				hosts = append(hosts, h)
+			}
+		}
+	}
+	slices.Sort(hosts)
+	return slices.Compact(hosts)
+}
+
+func asciiLower(s string) string {
+	b := []byte(s)
+	for i, c := range b {
+		if 'A' <= c && c <= 'Z' {
+			b[i] = c + 'a' - 'A'
+		}
+	}
+	return string(b)
+}
+
+// Schemes that go somewhere, and those that are content or code themselves.
+var (
+	going   = []string{"http", "https", "ftp", "ftps", "ws", "wss", "file", "ssh", "git"}
+	holding = []string{"data", "javascript", "vbscript", "blob"}
+)
+
+// acting are tags that fetch, go somewhere or run something.
+var acting = []string{
+	"a", "area", "audio", "base", "body", "button", "embed", "form", "frame", "iframe", "image", "img", "input", "link", "math", "meta",
+	"object", "picture", "script", "source", "style", "svg", "table", "td", "track", "video",
+}
+
+// entities are how Markdown and HTML let one write the characters of addresses.
+var entities = []string{"&#", "&colon;", "&sol;", "&bsol;", "&period;", "&lpar;", "&commat;"}
+
+// address looks at what begins at i: how much of the text it is, and what stands
+// for it. Zero: nothing of interest.
+func address(text, lower string, i int, allowed []string) (n int, out string) {
+	switch c := lower[i]; {
+	case c == '<':
+		return tag(text, lower, i)
+	case c == '&':
+		for _, e := range entities {
+			if strings.HasPrefix(lower[i:], e) {
+				return len(e), "&amp;" + text[i+1:i+len(e)]
+			}
+		}
+	case c == '/' || c == '\\':
+		return schemeless(text, lower, i, allowed)
+	case 'a' <= c && c <= 'z' && boundary(lower, i):
+		return scheme(text, lower, i, allowed)
+	}
+	return 0, ""
+}
+
+func boundary(s string, i int) bool { return i == 0 || !letter(s[i-1]) }
+
+func letter(c byte) bool { return 'a' <= c && c <= 'z' || '0' <= c && c <= '9' }
+
+func tag(text, lower string, i int) (int, string) {
+	at := i + 1
+	if at < len(lower) && lower[at] == '/' {
+		at++
+	}
+	end := at
+	for end < len(lower) && letter(lower[end]) {
+		end++
+	}
+	if end < len(lower) && lower[end] == ':' { // an autolink: its address is looked at
+		return 0, ""
+	}
+	if slices.Contains(acting, lower[at:end]) {
+		return 1, "< "
+	}
+	return 0, ""
+}
+
+// scheme is a word that begins an address, or www.
+func scheme(text, lower string, i int, allowed []string) (int, string) {
+	end := i
+	for end < len(lower) && letter(lower[end]) {
+		end++
+	}
+	if end == len(lower) {
+		return 0, ""
+	}
+	word, rest := lower[i:end], lower[end+1:]
+	switch {
+	case lower[end] == '.' && word == "www" && rest != "" && letter(rest[0]) && !slices.Contains(allowed, hostAt(lower[i:])):
+		return end + 1 - i, text[i:end] + "[.]"
+	case lower[end] != ':' || rest == "" || rest[0] <= ' ':
+	case slices.Contains(holding, word):
+		return end + 1 - i, text[i:end] + "[:]"
+	case slices.Contains(going, word):
+		host := strings.TrimLeft(rest, `\/`)
+		if (word == "http" || word == "https") && strings.HasPrefix(rest, "//") && slices.Contains(allowed, hostAt(rest[2:])) {
+			return end + 3 - i + len(hostAt(rest[2:])), text[i : end+3+len(hostAt(rest[2:]))]
+		}
+		if host != "" && (letter(host[0]) || host != rest || host[0] == '[') {
+			return end + 1 - i, text[i:end] + "[:]"
+		}
+	}
+	return 0, ""
+}
+
+// schemeless is an address that takes the scheme of the page: two slashes where an
+// address may stand.
+func schemeless(text, lower string, i int, allowed []string) (int, string) {
+	if i+2 >= len(lower) || lower[i+1] != '/' && lower[i+1] != '\\' || !letter(lower[i+2]) && lower[i+2] != '[' && lower[i+2] != '/' && lower[i+2] != '\\' {
+		return 0, ""
+	}
+	before := strings.TrimRight(lower[:i], " \t\n")
+	if before == "" || !strings.ContainsRune(`(<"'=`, rune(before[len(before)-1])) && !strings.HasSuffix(before, "]:") {
+		return 0, ""
+	}
+	if lower[i:i+2] == "//" && slices.Contains(allowed, hostAt(lower[i+2:])) {
+		return 2, text[i : i+2]
+	}
+	return 1, text[i:i+1] + " "
+}
+
+// hostAt is the host that an authority begins with; empty when it also names a
+// user, which is how a host is made to look like another.
+func hostAt(s string) string {
+	end := strings.IndexAny(s, "/\\?#\"'<>()[]{} \t\r\n`|,;")
+	if end < 0 {
+		end = len(s)
+	}
+	authority := s[:end]
+	if strings.Contains(authority, "@") || strings.Contains(authority, "%") {
+		return ""
+	}
+	host, _, _ := strings.Cut(authority, ":")
+	return strings.TrimRight(host, ".")
+}

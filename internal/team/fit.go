@@ -1,0 +1,39 @@
+package team
+
+import (
+	"encoding/json"
+
+	"mgx"
+	"mgx/internal/guard"
+	"mgx/internal/tool"
+)
+
+// fit makes what an agent hands over fit to be shown and delivered: in each of its
+// texts nothing is hidden, nothing acts on a terminal, and of addresses only those
+// whose host the person named in the task can be followed.
+func (r *run) fit(args json.RawMessage) (json.RawMessage, error) {
+	if r.prep.Secret == "" {
+		return args, nil // the journal is from before this was done
+	}
+	var v any
+	if err := json.Unmarshal(args, &v); err != nil {
+		return nil, mgx.Errorf(mgx.KindInternal, "bad_finish", "the finish call does not decode: %w", err)
+	}
+	return json.Marshal(fitted(v, guard.HostsIn(r.in.Task.Description)))
+}
+
+func fitted(v any, hosts []string) any {
+	switch v := v.(type) {
+	case string:
+		return guard.Links(tool.Clean(v), hosts)
+	case []any:
+		for i := range v {
+			v[i] = fitted(v[i], hosts)
+		}
+	case map[string]any:
+		for k := range v {
+			v[k] = fitted(v[k], hosts)
+		}
+	}
+	return v
+}

@@ -1,0 +1,20 @@
+package team
+
+import (
+	"testing"
+
+	"mgx"
+)
+
+func TestWhatIsHandedOverIsFit(t *testing.T) {
+	t.Parallel()
+	r := &run{prep: prepared{Secret: "s"}, in: Input{Task: mgx.TaskInfo{Description: "as https://docs.example/x says"}}}
+	in := `{"summary":"a\u202eb\u001b[31m ![x](http://evil.example/p) https://docs.example/x","line":1234567890123,"findings":[{"title":"<img src=x>"}],"ok":true}`
+	want := `{"findings":[{"title":"\u003c img src=x\u003e"}],"line":1234567890123,"ok":true,"summary":"ab ![x](http[:]//evil.example/p) https://docs.example/x"}`
+	if got, err := r.fit([]byte(in)); err != nil || string(got) != want {
+		t.Errorf("got %s, %v, want %s", got, err, want)
+	}
+	if got, err := (&run{}).fit([]byte(in)); err != nil || string(got) != in {
+		t.Errorf("a journal from before: %s, %v", got, err)
+	}
+}
