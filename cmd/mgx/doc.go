@@ -68,6 +68,11 @@ the agent's loop to the workflow's steps. permit.go decides on each tool call by
 rules of package internal/guard/policy (read its doc.go and policy.go; docs/policy.md is
 for people), and veil.go keeps from programs what they keep from agents. The roles are Markdown files in roles/.
 
+Where a text came from stays with it: label.go in the root, in internal/agent and in
+internal/team, and docs/adr/0016. Package internal/guard marks, cleans and hides what
+passes by: read its doc.go for the places, then redact.go, mark.go, clean.go and
+links.go (docs/injection.md is for people).
+
 Package internal/access says who somebody is and what they may do: builtin.cedar has
 the roles, docs/adr/0015 why tokens mean nothing by themselves.
 
