@@ -76,7 +76,9 @@ func TestErrors(t *testing.T) {
 	}
 }
 
-func approval(t *rapid.T) string { return rapid.SampledFrom([]string{"a", "b", "c"}).Draw(t, "approval") }
+func approval(t *rapid.T) string {
+	return rapid.SampledFrom([]string{"a", "b", "c"}).Draw(t, "approval")
+}
 
 // stream draws a run's history with every type of event that a run folds, in any
 // order.
@@ -100,12 +102,14 @@ func stream(t *rapid.T) []Event {
 		LLMCallCompleted:      func() any { return LLMCallData{Usage: Usage{Prompt: 3}, CostUSD: 7, PriceKnown: true} },
 		LLMProviderError:      func() any { return ProviderErrorData{Provider: "p", CostUSD: 5} },
 		WorkflowStepCompleted: func() any { return StepCompletedData{Step: "s"} },
-		ApprovalRequested:     func() any { return ApprovalRequestedData{ApprovalID: approval(t), Hash: "h", Call: &ProposedCall{Tool: "x"}} },
-		ApprovalDecided:       func() any { return ApprovalDecidedData{ApprovalID: approval(t), Approved: rapid.Bool().Draw(t, "yes")} },
-		TaskCompleted:         func() any { return TaskCompletedData{} },
-		TaskCancelled:         func() any { return TaskCancelledData{Reason: "r"} },
-		TaskFailed:            func() any { return TaskErrorData{Kind: KindRefused, Code: "c"} },
-		"some.future.type":    func() any { return map[string]int{"x": 1} },
+		ApprovalRequested: func() any {
+			return ApprovalRequestedData{ApprovalID: approval(t), Hash: "h", Call: &ProposedCall{Tool: "x"}}
+		},
+		ApprovalDecided:    func() any { return ApprovalDecidedData{ApprovalID: approval(t), Approved: rapid.Bool().Draw(t, "yes")} },
+		TaskCompleted:      func() any { return TaskCompletedData{} },
+		TaskCancelled:      func() any { return TaskCancelledData{Reason: "r"} },
+		TaskFailed:         func() any { return TaskErrorData{Kind: KindRefused, Code: "c"} },
+		"some.future.type": func() any { return map[string]int{"x": 1} },
 	}
 	var types []EventType
 	for typ := range make {
