@@ -39,7 +39,7 @@ var mayImport = map[string][]string{
 	"internal/workflow":            {"internal/event"},
 	"internal/team": {
 		"internal/workflow", "internal/agent", "internal/git",
-		"internal/event", "internal/llm", "internal/tool", "internal/sandbox", "internal/guard", "internal/guard/policy",
+		"internal/event", "internal/llm", "internal/tool", "internal/sandbox", "internal/sandbox/egress", "internal/guard", "internal/guard/policy",
 	},
 	"internal/agent": {"internal/llm", "internal/tool", "internal/guard"},
 
@@ -56,7 +56,7 @@ var mayImport = map[string][]string{
 
 	"internal/llm/redis/redistest": {},
 
-	"internal/tool":     {"internal/sandbox", "internal/guard", "internal/lazy"},
+	"internal/tool":     {"internal/sandbox", "internal/sandbox/egress", "internal/guard", "internal/lazy"},
 	"internal/tool/mcp": {"internal/tool", "internal/guard", "internal/sandbox", "internal/netguard"},
 	"internal/guard":    {},
 

@@ -13,6 +13,7 @@ type NetworkUse struct {
 	Host     string `json:"host"` // empty: many, told together; quoted: what is no host
 	Port     int    `json:"port,omitempty"`
 	Decision string `json:"decision"`         // allowed, refused
+	By       string `json:"by,omitempty"`     // what allowed it: list, policy, or the id of an approval
 	Reason   string `json:"reason,omitempty"` // why it was refused, or failed although it was allowed
 	Times    int    `json:"times"`
 	Sent     int64  `json:"sent_bytes"` // out of the sandbox

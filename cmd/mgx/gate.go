@@ -38,14 +38,22 @@ func openGate(spec *sandbox.Spec, hosts []string) error {
 	if len(hosts) == 0 {
 		return nil
 	}
-	list, err := egress.NewList(hosts...)
+	gate, mounts, err := gateTo(hosts)
 	if err != nil {
 		return err
 	}
-	env, mounts := egress.Environment(os.Getenv)
-	spec.Gate = egress.New(list, egress.Options{Environ: env, Upstream: ownProxy})
-	spec.Mounts = append(spec.Mounts, mounts...)
+	spec.Gate, spec.Mounts = gate, append(spec.Mounts, mounts...)
 	return nil
+}
+
+// gateTo makes a gate to hosts, and says what programs have to see for it.
+func gateTo(hosts []string) (sandbox.Gate, []sandbox.Mount, error) {
+	list, err := egress.NewList(hosts...)
+	if err != nil {
+		return nil, nil, err
+	}
+	env, mounts := egress.Environment(os.Getenv)
+	return egress.New(list, egress.Options{Environ: env, Upstream: ownProxy}), mounts, nil
 }
 
 // ownProxy is the proxy that the operator's environment names for an address.

@@ -16,6 +16,7 @@ import (
 
 	"mgx"
 	"mgx/internal/guard/policy"
+	"mgx/internal/sandbox/egress"
 	"mgx/internal/tool"
 	"mgx/internal/ui"
 )
@@ -163,6 +164,10 @@ func (c *cli) tryRun(ctx context.Context, rules policy.Policy, name string) erro
 			return err
 		}
 		open, types := true, []string{string(mgx.ToolCalled), string(mgx.ApprovalDecided), string(mgx.RunDelivered)}
+		hosts, err := egress.NewList(run.Settings.AllowHosts...)
+		if err != nil {
+			return err
+		}
 		for after := int64(0); ; {
 			page, err := n.store.EventsAfter(ctx, run.Workspace, mgx.StreamID(run.ID), "", types, after, 500)
 			if err != nil || len(page) == 0 {
@@ -170,7 +175,7 @@ func (c *cli) tryRun(ctx context.Context, rules policy.Policy, name string) erro
 				return err
 			}
 			for _, e := range page {
-				if err := c.tryEvent(rules, e, &open); err != nil {
+				if err := c.tryEvent(rules, e, hosts, &open); err != nil {
 					return err
 				}
 				after = e.Position
@@ -179,12 +184,12 @@ func (c *cli) tryRun(ctx context.Context, rules policy.Policy, name string) erro
 	})
 }
 
-func (c *cli) tryEvent(rules policy.Policy, e mgx.Event, open *bool) error {
+func (c *cli) tryEvent(rules policy.Policy, e mgx.Event, hosts *egress.List, open *bool) error {
 	t, ok, err := recordedCall(e, open)
 	if err != nil || !ok {
 		return err
 	}
-	t.At, t.PlanOpen = fmt.Sprint(e.Sequence), *open
+	t.At, t.PlanOpen, t.Hosts = fmt.Sprint(e.Sequence), *open, hosts.Beyond(t.Hosts)
 	t.Decision = rules.Decide(t.Facts)
 	return c.sayTried(t)
 }

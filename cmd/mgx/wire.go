@@ -168,7 +168,7 @@ func (n *node) site(ctx context.Context, id mgx.RunID, repo mgx.RepoInfo, settin
 	if err != nil {
 		return nil, err
 	}
-	site := &team.Site{Source: src, Clone: git.New(box, dir, src), Box: box, Files: tool.Workspace{Box: box, Attachments: given}}
+	site := &team.Site{Source: src, Clone: git.New(box, dir, src), Box: box, Gate: gateTo, Files: tool.Workspace{Box: box, Attachments: given}}
 	if site.Files.Root, err = os.OpenRoot(filepath.Join(dir, "work")); err == nil {
 		site.Files.Outputs, err = os.OpenRoot(filepath.Join(dir, "outputs"))
 	}

@@ -101,6 +101,7 @@ type Command struct {
 	Timeout  time.Duration // required; then the whole tree is killed
 	ReadOnly bool          // the workspace is mounted read-only for this command
 	Online   bool          // it may use the box's gate, if there is one
+	Gate     Gate          // used instead of the box's, if it is Online; a box that can have none refuses the command
 	Mounts   []Mount       // for this command only; replaces those of the spec at the same Guest
 }
 

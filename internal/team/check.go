@@ -21,7 +21,7 @@ func (r *run) runCheck(s *workflow.StepContext, c Check, mounts []sandbox.Mount)
 		Args: []string{"sh", "-c", c.Command}, Stdout: streamed{hide}, Stderr: streamed{hide}, Timeout: checkTimeout,
 		Env: []string{"CI=1"}, Online: true, Mounts: mounts,
 	})
-	emitNetwork(s, mgx.NetworkUsedData{Check: c.Name}, res.Visits)
+	r.emitNetwork(s, mgx.NetworkUsedData{Check: c.Name}, res.Visits, byList)
 	hide.Close()
 	if err != nil {
 		return mgx.CheckResult{}, err

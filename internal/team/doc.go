@@ -43,6 +43,10 @@ type Site struct {
 	Files  tool.Workspace // ReadOnly is set by each use
 
 	Outside Outside // servers of tools; nil: the run was given none
+
+	// Gate makes a gate to hosts for one command, and says what programs have to see
+	// for it.
+	Gate func(hosts []string) (sandbox.Gate, []sandbox.Mount, error)
 }
 
 // Deps is what the workflow needs from the outside.

@@ -244,7 +244,7 @@ func (h host) runTool(s *workflow.StepContext, call agent.Call, p permit) (agent
 		ws.Watch = func(b []byte) { h.r.watch(s.Scope().Run, Delta{Agent: call.Role, Tool: string(b)}) }
 		var err error
 		out.Result, err = h.confined(s, call, p, &ws)
-		emitNetwork(s, mgx.NetworkUsedData{CallID: call.ID}, out.Result.Visits)
+		h.r.emitNetwork(s, mgx.NetworkUsedData{CallID: call.ID}, out.Result.Visits, p.by)
 		emitLimit(s, mgx.LimitReachedData{CallID: call.ID, ExitCode: out.Result.ExitCode}, out.Result.Limit)
 		out.Label = new(withHosts(*out.Label, out.Result.Visits))
 		if err != nil {
@@ -281,8 +281,8 @@ func (h host) Each(n int, fn func(i int, h agent.Host) error) error {
 	}
 	defer func() {
 		for _, l := range lines {
-			for _, key := range l.grants {
-				h.allowRest(key)
+			for _, g := range l.grants {
+				h.allowRest(g)
 			}
 		}
 	}()
@@ -337,7 +337,7 @@ type Decision struct {
 // was made on something else than what is proposed is refused.
 // The call is the one that is proposed, if one is.
 func (r *run) decide(c *workflow.Context, step, effect, hash string, call *mgx.ProposedCall) (Decision, error) {
-	id := "decision/" + step
+	id := approvalID(step)
 	err := workflow.Record(c, step+"/request", c.Scope().Event(mgx.ApprovalRequested, mgx.ApprovalRequestedData{ApprovalID: id, Effect: effect, Hash: hash, Call: call}))
 	if err != nil {
 		return Decision{}, err
@@ -351,6 +351,9 @@ func (r *run) decide(c *workflow.Context, step, effect, hash string, call *mgx.P
 	}
 	return d, r.decided(c, step, id, d, call)
 }
+
+// approvalID names the approval that a step asks for.
+func approvalID(step string) string { return "decision/" + step }
 
 func (r *run) decided(c *workflow.Context, step, id string, d Decision, call *mgx.ProposedCall) error {
 	return workflow.Record(c, step+"/decided", c.Scope().Event(mgx.ApprovalDecided, mgx.ApprovalDecidedData{

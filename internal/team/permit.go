@@ -31,6 +31,7 @@ type permit struct {
 	hash     string          // that an approval is bound to
 	grant    string          // key of "and the same for the rest of the run"
 	rest     string          // that, in words
+	by       string          // what allows the hosts beyond the run's: an approval, or the policy
 }
 
 // asked is a call that waits for a person.
@@ -78,15 +79,26 @@ func (h host) permit(call agent.Call) permit {
 		Paths: reach.Paths, Command: reach.Command, Hosts: reach.Hosts, Vague: reach.Vague,
 		Label: h.label(call.Conversation), Outside: spec.Source != "", PlanOpen: h.r.planOpen(),
 	}}
+	if reach.Command != "" {
+		p.facts.Hosts = h.r.hosts().Beyond(reach.Hosts)
+		if reach.Bad == "" {
+			reach.Bad = h.r.noGate(p.facts.Hosts)
+		}
+	}
 	var err error
 	if p.args, err = policy.Canonical(call.Args); err != nil {
 		p.decision = policy.Decision{Verdict: policy.Deny, Rule: "(arguments)", Why: "the arguments cannot be read"}
 		return p
 	}
-	p.decision = h.r.rules.Decide(p.facts)
+	if reach.Bad != "" {
+		p.decision = policy.Decision{Verdict: policy.Deny, Rule: "(arguments)", Why: reach.Bad}
+		return p
+	}
+	p.decision, p.by = h.r.rules.Decide(p.facts), byPolicy
 	p.hash = policy.Bind(spec.Name, p.args, h.c.Scope().Run, h.r.policyHash)
 	p.grant, p.rest = policy.Grant(p.facts, p.args)
-	if p.decision.Verdict == policy.Ask && h.granted(p.grant) {
+	if in := h.granted(p.grant); p.decision.Verdict == policy.Ask && in != "" {
+		p.by = in
 		p.decision = policy.Decision{Verdict: policy.Allow, Rule: "(granted for the rest of the run)", Why: "a person allowed " + p.rest + " for the rest of the run"}
 	}
 	return p
@@ -174,7 +186,7 @@ func (h host) answered(step string, call agent.Call, in callInput, a asked) (cal
 		return called{}, err
 	}
 	if d.Approved && d.Rest {
-		h.allowRest(a.Grant)
+		h.allowRest(grant{a.Grant, approvalID(step)})
 	}
 	if call, err = h.once(step+"/answered", call); err != nil {
 		return called{}, err
@@ -193,6 +205,7 @@ func (h host) answered(step string, call agent.Call, in callInput, a asked) (cal
 			return out, nil
 		}
 		p := h.permit(call)
+		p.by = approvalID(step)
 		switch {
 		case p.decision.Verdict == policy.Deny && !p.decision.Unanswered:
 			return h.refused(s, call, "Refused by the policy of this run: "+p.decision.Why+". Nothing was done."), nil
@@ -215,6 +228,9 @@ func because(reason string) string {
 // result what became of that.
 func (h host) confined(s *workflow.StepContext, call agent.Call, p permit, ws *tool.Workspace) (tool.Result, error) {
 	spec := call.Tool.Spec()
+	if err := h.r.openGate(p, ws); err != nil {
+		return tool.Result{}, err
+	}
 	if kept := h.r.rules.Kept(p.facts); spec.Source != "" || spec.Effect != tool.Execute || len(kept) == 0 {
 		if len(kept) > 0 {
 			ws.Hidden = (&veil{kept: kept}).hides
@@ -259,26 +275,37 @@ func (r *run) unveil(ctx context.Context, v *veil, res tool.Result) (tool.Result
 
 // Grants.
 
-func (h host) granted(key string) bool {
-	return h.r.grants[key] || h.branch != nil && slices.Contains(h.branch.grants, key)
+// grant is a key, and the approval in which a person gave it.
+type grant struct{ key, in string }
+
+// granted returns the approval in which a person allowed this; empty: in none.
+func (h host) granted(key string) string {
+	if h.branch != nil {
+		for _, g := range h.branch.grants {
+			if g.key == key {
+				return g.in
+			}
+		}
+	}
+	return h.r.grants[key]
 }
 
 // allowRest notes a grant. In a branch beside others it holds for that branch
 // until all have ended, so that what one may do does not hang on how fast another
 // is.
-func (h host) allowRest(key string) {
+func (h host) allowRest(g grant) {
 	if h.branch != nil {
-		h.branch.grants = append(h.branch.grants, key)
+		h.branch.grants = append(h.branch.grants, g)
 		return
 	}
 	if h.r.grants == nil {
-		h.r.grants = map[string]bool{}
+		h.r.grants = map[string]string{}
 	}
-	h.r.grants[key] = true
+	h.r.grants[g.key] = g.in
 }
 
 // branch is one of several lines of calls at once.
-type branch struct{ grants []string }
+type branch struct{ grants []grant }
 
 // wentWithout notes that the run had to do without a call. Of several the first by
 // the name of its step is told.

@@ -37,12 +37,12 @@ type run struct {
 
 	rules        policy.Policy
 	policyHash   string
-	grants       map[string]bool // what a person allowed for the rest of the run
-	without      []string        // step and reason of a call that the run had to do without
-	approvedPlan string          // hash of the plan that was approved last
-	currentPlan  string          // hash of the plan as it stands
-	replans      int             // plans that were changed after they were approved
-	files        mgx.Label       // of what was written into the files
+	grants       map[string]string // what a person allowed for the rest of the run, and in which approval
+	without      []string          // step and reason of a call that the run had to do without
+	approvedPlan string            // hash of the plan that was approved last
+	currentPlan  string            // hash of the plan as it stands
+	replans      int               // plans that were changed after they were approved
+	files        mgx.Label         // of what was written into the files
 
 	known sync.Once
 	bird  guard.Canary

@@ -5,6 +5,9 @@ import (
 	"os"
 	"path"
 	"slices"
+
+	"mgx"
+	"mgx/internal/sandbox/egress"
 )
 
 // Reach is what a call would touch, as far as it can be told before it is made.
@@ -16,6 +19,7 @@ type Reach struct {
 	Command string   // a line of shell that it runs
 	Hosts   []string // HOST:PORT that it reaches
 	Vague   bool     // it may touch paths or hosts that are not listed
+	Bad     string   // why it asks for what nobody may allow; empty: it does not
 }
 
 // Reacher is a tool that can tell what a call would touch. It only looks.
@@ -57,7 +61,11 @@ func (b builtin[A]) Reach(ws *Workspace, raw json.RawMessage) Reach {
 	case patchArgs:
 		return ws.reachPatch(a.Patch)
 	case shellArgs:
-		return Reach{Command: a.Command}
+		hosts, err := egress.ParseAsked(a.Hosts)
+		if err != nil {
+			return Reach{Command: a.Command, Vague: true, Bad: mgx.AsError(err).Message}
+		}
+		return Reach{Command: a.Command, Hosts: hosts}
 	}
 	return Reach{Vague: true}
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"path"
+	"slices"
 	"strings"
 	"time"
 
@@ -14,6 +15,9 @@ type shellArgs struct {
 	Command string `json:"command"`
 	Timeout int    `json:"timeout"` // seconds
 	Workdir string `json:"workdir"`
+	// Hosts are for whoever decides on the call, and sets [Workspace.Gate]. To a
+	// command whose hosts were not decided on they give nothing.
+	Hosts []string `json:"hosts"`
 }
 
 const (
@@ -64,7 +68,8 @@ func shellCommand(ws *Workspace, a shellArgs) (sandbox.Command, error) {
 		return none, err
 	}
 	cmd := ShellCommand(a.Command, path.Join(sandbox.Workspace, dir.name), timeout(a.Timeout), ws.ReadOnly)
-	cmd.Mounts = ws.Veil
+	cmd.Gate = ws.Gate
+	cmd.Mounts = slices.Concat(ws.GateMounts, ws.Veil)
 	return cmd, nil
 }
 

@@ -52,7 +52,7 @@ func exitHints(ended sandbox.Result, output string) []string {
 		hints = append(hints, fmt.Sprintf("The process was ended by signal %d%s.", code-128, signals[code-128]))
 	}
 	if code != 0 && offline().MatchString(output) {
-		hints = append(hints, "There is no network in the sandbox, so nothing can be fetched, except through the proxy of HTTPS_PROXY where that is set.")
+		hints = append(hints, "There is no network in the sandbox, so nothing can be fetched, except through the proxy of HTTPS_PROXY where that is set. What the task cannot do without can be asked for with hosts.")
 	}
 	return append(hints, refusedHints(ended.Visits)...)
 }
@@ -71,7 +71,7 @@ func refusedHints(visits []sandbox.Visit) (hints []string) {
 			return append(hints, "More hosts were refused.")
 		}
 		to := net.JoinHostPort(v.Host, strconv.Itoa(v.Port))
-		why := "Do not try another way: if it is needed, say so when you finish, and a person can allow it with --allow-host " + to + "."
+		why := "Do not try another way: if the task needs it, ask for it with hosts, or say so when you finish, and a person can allow it with --allow-host " + to + "."
 		if v.Reason != "not_listed" {
 			why = "The host is allowed, but not in this way."
 		}

@@ -61,8 +61,12 @@ type Workspace struct {
 	Hidden func(path string) bool
 	// Veil is mounted over the workspace for programs, and hides from them what
 	// Hidden does, or keeps it from being written.
-	Veil   []sandbox.Mount
-	Redact *guard.Redactor // hides secrets in what is kept and watched; nil: none
+	Veil []sandbox.Mount
+	// Gate is how the command of this one call reaches hosts, where a person or the
+	// policy allowed it more than the box's gate does; nil: that one, if any.
+	Gate       sandbox.Gate
+	GateMounts []sandbox.Mount // what programs need for it
+	Redact     *guard.Redactor // hides secrets in what is kept and watched; nil: none
 	// Watch, if set, receives the output of programs as it comes, for people to
 	// see. It must not block.
 	Watch func([]byte)

@@ -15,6 +15,9 @@ func networkUsed(d mgx.NetworkUsedData) string {
 	var out []string
 	for _, u := range d.Hosts {
 		text := u.Decision + " " + destination(u)
+		if u.By != "" && u.By != "list" {
+			text += " by " + u.By
+		}
 		if u.Reason != "" {
 			text += " (" + u.Reason + ")"
 		}

@@ -27,7 +27,8 @@ func proposal(c mgx.ProposedCall) (lines [][2]string) {
 	add("by", c.AgentRole)
 	add("arguments", c.Arguments)
 	add("digest", c.Digest)
-	add("touches", strings.Join(append(append([]string(nil), c.Paths...), c.Hosts...), ", "))
+	add("touches", strings.Join(c.Paths, ", "))
+	add("reaches", strings.Join(c.Hosts, ", "))
 	add("asked for", c.Why)
 	add("rule", c.Rule)
 	if l := c.Label; l != nil {

@@ -16,7 +16,7 @@ func TestAProposalShowsWhatIsDecidedOn(t *testing.T) {
 		Label: &mgx.Label{Untrusted: true, Secrecy: mgx.Private, Sources: []string{"web:evil.example"}},
 	})
 	for _, want := range []string{
-		"mcp__forge__comment, effect write", "implementer", "sha256:1", "a/b, example.org:443", "ask effect network", "it reaches out",
+		"mcp__forge__comment, effect write", "implementer", "sha256:1", "touches     a/b", "reaches     example.org:443", "ask effect network", "it reaches out",
 		"untrusted content, private content, from web:evil.example",
 	} {
 		if !strings.Contains(got, want) {

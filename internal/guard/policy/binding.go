@@ -62,7 +62,7 @@ func Bind(tool string, args json.RawMessage, run mgx.RunID, policyHash string) s
 }
 
 // Grant names what "and the same for the rest of the run" covers: the tool with,
-// for a command, its exact line and directory; for a change of files within the
+// for a command, its exact line, directory and hosts beyond the run's; for a change of files within the
 // workspace, the exact files; for anything else its exact arguments. And it says
 // so in words.
 func Grant(f Facts, args json.RawMessage) (key, words string) {
@@ -72,7 +72,11 @@ func Grant(f Facts, args json.RawMessage) (key, words string) {
 			Workdir string `json:"workdir"`
 		}
 		_ = json.Unmarshal(args, &a) // another shape: no directory
-		return bound("command", f.Tool, f.Command, a.Workdir), "this exact command"
+		words = "this exact command"
+		if len(f.Hosts) > 0 {
+			words += ", reaching " + shown(strings.Join(f.Hosts, ", "))
+		}
+		return bound(append([]string{"command", f.Tool, f.Command, a.Workdir}, f.Hosts...)...), words
 	case f.Effect == Write && !f.Outside && !f.Vague && len(f.Paths) > 0:
 		return bound(append([]string{"files", f.Tool}, f.Paths...)...), "any " + f.Tool + " of " + shown(strings.Join(f.Paths, ", "))
 	}

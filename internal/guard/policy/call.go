@@ -19,7 +19,7 @@ type call struct {
 // newCall reads what the rules of a policy ask for.
 func (p Policy) newCall(f Facts) call {
 	c := call{Facts: f, effects: []Effect{f.Effect}}
-	if f.Outside && f.Effect != Read && f.Effect != Network {
+	if (f.Outside && f.Effect != Read || c.asksHosts()) && f.Effect != Network {
 		c.effects = append(c.effects, Network)
 	}
 	if f.Command != "" && slices.ContainsFunc(p.Rules, func(r Rule) bool { return len(r.Commands) > 0 }) {
@@ -27,6 +27,9 @@ func (p Policy) newCall(f Facts) call {
 	}
 	return c
 }
+
+// asksHosts reports whether a command is to reach hosts that the run does not.
+func (c call) asksHosts() bool { return c.Command != "" && len(c.Hosts) > 0 }
 
 // atom is one thing out of all that a call does.
 type atom struct {
@@ -92,6 +95,8 @@ func (c call) dangerous() bool {
 // what names the call in a sentence.
 func (c call) what() string {
 	switch {
+	case c.asksHosts():
+		return "this command, which is to reach " + shown(strings.Join(c.Hosts, ", "))
 	case c.Command != "":
 		return "this command"
 	case len(c.Paths) > 0:

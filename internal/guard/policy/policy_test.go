@@ -41,6 +41,7 @@ func TestBuiltins(t *testing.T) {
 		"read":        {Tool: "read", Effect: policy.Read, Paths: []string{"a.go"}},
 		"write":       {Tool: "edit", Effect: policy.Write, Paths: []string{"a.go"}},
 		"execute":     {Tool: "shell", Effect: policy.Execute, Command: "go test ./..."},
+		"hosts":       {Tool: "shell", Effect: policy.Execute, Command: "npm ci", Hosts: []string{"registry.npmjs.org:443"}},
 		"mcp read":    {Tool: "mcp__docs__search", Effect: policy.Read, Outside: true},
 		"mcp write":   {Tool: "mcp__github__comment", Effect: policy.Write, Outside: true},
 		"mcp execute": {Tool: "mcp__ci__start", Effect: policy.Execute, Outside: true},
@@ -63,6 +64,10 @@ func TestBuiltins(t *testing.T) {
 			if !ok {
 				verdict = rest[name]
 			}
+			if f.Label = (mgx.Label{}); kind == "hosts" && builtin(t, name).Decide(f).Verdict != rest[name] {
+				t.Errorf("%s, %s: reached without a question where nothing was read", name, kind)
+			}
+			f.Label = risky
 			if name == "plan" && kind == "mcp execute" {
 				verdict = policy.Deny
 			}
@@ -90,6 +95,10 @@ func TestRules(t *testing.T) {
 	net := func(host string) policy.Facts {
 		return policy.Facts{Tool: "mcp__web__fetch", Effect: policy.Network, Outside: true, Hosts: []string{host}}
 	}
+	online := func(l mgx.Label, hosts ...string) policy.Facts {
+		return policy.Facts{Tool: "shell", Effect: policy.Execute, Command: "npm ci", Hosts: hosts, Label: l}
+	}
+	const npm = "extend auto\nallow host *.npmjs.org:443"
 	seen := func(l mgx.Label) policy.Facts { return policy.Facts{Tool: "x", Effect: policy.Network, Label: l} }
 	web := mgx.Label{Untrusted: true, Sources: []string{"user", "web:evil.example"}}
 	const gotest = `allow command "go test *","go vet ./..."`
@@ -115,6 +124,22 @@ func TestRules(t *testing.T) {
 		{"allow effect write path src", policy.Facts{Tool: "mcp__a__b", Effect: "write", Paths: []string{"src/a"}, Outside: true}, "ask"},
 		{"allow\nask role reviewer", policy.Facts{Tool: "read", Effect: "read", Role: "reviewer"}, "ask"},
 		{"allow\nask path a\ndeny path a", file("read", "read", "a"), "deny"},
+
+		{"allow", online(web, "a.test:443"), "ask"},
+		{"allow tool shell", online(web, "a.test:443"), "ask"},
+		{`allow command "npm ci"`, online(web, "a.test:443"), "ask"},
+		{"allow effect execute,network", online(web, "a.test:443"), "allow"},
+		{"allow host a.test", online(web, "a.test:443"), "allow"},
+		{npm, online(web, "registry.npmjs.org:443"), "allow"},
+		{npm, online(web), "allow"},
+		{npm, online(web, "registry.npmjs.org:80"), "ask"},
+		{npm, online(web, "registry.npmjs.org:443", "a.test:443"), "ask"},
+		{npm, online(risky, "registry.npmjs.org:443"), "ask"},
+		{npm, online(risky), "allow"},
+		{npm + "\ndeny host *.npmjs.org", online(web, "registry.npmjs.org:443"), "deny"},
+		{npm + "\ndeny effect network", online(web, "registry.npmjs.org:443"), "deny"},
+		{npm + "\ndeny effect network", online(web), "allow"},
+		{npm + "\nunattended", online(risky, "registry.npmjs.org:443"), "deny"},
 
 		{gotest, shell("go test ./..."), "allow"},
 		{gotest, shell("go test ./... && go vet ./..."), "allow"},
@@ -276,6 +301,14 @@ func TestGrantsAreOfOneShape(t *testing.T) {
 	}
 	if key(send, `{"a":1.0,"b":"<"}`) != key(send, ` {"b":"<", "a":1.0}`) || key(send, `{"a":1.0}`) == key(send, `{"a":1}`) {
 		t.Error("arguments are not compared as they were written")
+	}
+	online, elsewhere := shell, shell
+	online.Hosts, elsewhere.Hosts = []string{"a.test:443"}, []string{"b.test:443"}
+	if k := key(online, `{"command":"go test"}`); k == base || k == key(elsewhere, `{"command":"go test"}`) || k != key(online, `{"command":"go test","timeout":5}`) {
+		t.Error("a command with other hosts has the same key")
+	}
+	if _, words := policy.Grant(online, nil); !strings.Contains(words, "a.test:443") {
+		t.Errorf("the hosts are not named: %s", words)
 	}
 	if _, err := policy.Canonical(json.RawMessage(`{} {}`)); err == nil {
 		t.Error("two values are arguments")

@@ -159,9 +159,12 @@ func (r Rule) forbidsCommand(c call) match {
 	return m
 }
 
-// covers reports whether an allow rule allows one thing that a call does.
+// covers reports whether an allow rule allows one thing that a call does. That a
+// command reaches hosts takes a rule which speaks of the network: one that was
+// written for commands without it allows no more than it did.
 func (r Rule) covers(c call, a atom) bool {
 	return r.concerns(c) &&
+		(a.effect != Network || !c.asksHosts() || len(r.Hosts) > 0 || slices.Contains(r.Effects, Network)) &&
 		(len(r.Effects) == 0 || slices.Contains(r.Effects, a.effect)) &&
 		(len(r.Paths) == 0 || a.path != "" && !c.Vague && r.hasPath(a.path)) &&
 		(len(r.Hosts) == 0 || a.host != "" && !c.Vague && r.hasHost(a.host)) &&

@@ -25,8 +25,11 @@ type door struct {
 }
 
 func (b *box) gate(cmd sandbox.Command) sandbox.Gate {
-	if !cmd.Online {
+	switch {
+	case !cmd.Online:
 		return nil
+	case cmd.Gate != nil:
+		return cmd.Gate
 	}
 	return b.spec.Gate
 }

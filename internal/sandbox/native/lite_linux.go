@@ -173,6 +173,9 @@ func (b *liteBox) Run(ctx context.Context, cmd sandbox.Command) (sandbox.Result,
 	if len(cmd.Args) == 0 || cmd.Timeout <= 0 {
 		return sandbox.Result{}, mgx.Errorf(mgx.KindUsage, "bad_command", "a command needs arguments and a time-out")
 	}
+	if cmd.Gate != nil {
+		return sandbox.Result{}, sandbox.NoGate(sandbox.LevelLite)
+	}
 	mounts, err := b.resolve(cmd.Mounts)
 	if err != nil {
 		return sandbox.Result{}, err

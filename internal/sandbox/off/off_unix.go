@@ -82,6 +82,9 @@ func (b *box) Run(ctx context.Context, cmd sandbox.Command) (sandbox.Result, err
 	if ctx.Err() != nil {
 		return sandbox.Result{}, stopped(ctx)
 	}
+	if cmd.Gate != nil {
+		return sandbox.Result{}, sandbox.NoGate(sandbox.LevelOff)
+	}
 	if err := b.view.Add(cmd.Mounts); err != nil {
 		return sandbox.Result{}, err
 	}

@@ -146,6 +146,16 @@ func allowedHosts(t *testing.T, d sandbox.Driver) {
 	if fmt.Sprint(o.Visits) != fmt.Sprint(want) {
 		t.Errorf("visits: %+v", o.Visits)
 	}
+	other := open(t, d, func(w2 *world) { w2.spec.Mounts = append(w2.spec.Mounts, w.spec.Mounts[1:]...) })
+	once := cmd
+	once.Gate, once.Args = w.spec.Gate, append([]string{w.box.Path(attacker)}, at("ask", "GET http://localhost:{plain}/ HTTP/1.1\r\nHost: localhost:{plain}\r\n\r\n")(h)...)
+	if o := other.run(once); !strings.HasPrefix(o.out, fell) || len(o.Visits) != 1 || !o.Visits[0].Allowed {
+		t.Errorf("a command with a gate of its own: %s%s, %+v", o.out, o.err, o.Visits)
+	}
+	once.Gate, cmd.Gate = nil, once.Gate
+	if o := other.run(once); strings.Contains(o.out, fell) || o.Visits != nil {
+		t.Errorf("the next command in the same box: %s, %+v", o.out, o.Visits)
+	}
 	cmd.Online = false
 	if o := w.run(cmd); strings.Contains(o.out, fell) || o.Visits != nil {
 		t.Errorf("a command that is not online: %s, %+v", o.out, o.Visits)

@@ -572,7 +572,7 @@ export interface RunLimitReachedData {
 /**
  * Network used: A command in the run's sandbox asked for hosts. Told once for a command, when it has ended, with every decision that was made; a command that asked for nothing is not told of.
  *
- * Version 1.0.0, kept for 90 days.
+ * Version 1.1.0, kept for 90 days.
  */
 export interface RunNetworkUsedData {
   /** Id of the tool call that ran the command. */
@@ -581,6 +581,8 @@ export interface RunNetworkUsedData {
   readonly check?: string;
   /** What was decided on each destination, in the order in which they were first asked for. */
   readonly hosts: ReadonlyArray<{
+    /** What allowed it: list, the hosts that the run was started with; policy, a rule for this one command; or the id of the approval in which a person did. Absent where it was refused. */
+    readonly by?: string;
     /** What the gate of the sandbox decided. */
     readonly decision: "allowed" | "refused" | (string & {});
     /** Name or address, in lower case. In quotes: what was asked for and is no host. Empty: all that were beyond the first 64, told together. */
@@ -1256,7 +1258,7 @@ export const eventVersions: Readonly<Record<EventType, string>> = {
   "run.created": "1.5.0",
   "run.delivered": "1.0.0",
   "run.limit.reached": "1.0.0",
-  "run.network.used": "1.0.0",
+  "run.network.used": "1.1.0",
   "run.noted": "1.0.0",
   "run.phase.changed": "1.0.0",
   "run.plan.updated": "1.0.0",
