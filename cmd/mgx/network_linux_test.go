@@ -53,7 +53,7 @@ func TestNetworkOfARun(t *testing.T) {
 		if err := e.Decode(&d); err != nil {
 			t.Fatal(err)
 		}
-		want := []mgx.NetworkUse{{Host: "localhost", Port: port, Decision: "allowed", Times: 1}}
+		want := []mgx.NetworkUse{{Host: "localhost", Port: port, Decision: "allowed", By: "list", Times: 1}}
 		if d.Check != "" {
 			checks++
 		} else if len(d.Hosts) > 1 {
