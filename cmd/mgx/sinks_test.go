@@ -15,6 +15,7 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 )
 
 // The secret of these tests needs escaping nearly everywhere. It is made of two,
@@ -73,10 +74,8 @@ func TestASecretReachesNoSink(t *testing.T) {
 	}
 	run := string(g.only(g.store()).ID)
 	server := g.serve("127.0.0.1:0", "--webhook-allow", "127.0.0.0/8", "--log-level", "debug")
-	for !deliveredAll(t, g.store(), hookID(t, hook)) {
-		if t.Context().Err() != nil {
-			t.Fatal("the webhooks were not delivered")
-		}
+	for id, s := hookID(t, hook), g.store(); !deliveredAll(t, s, id); time.Sleep(20 * time.Millisecond) {
+		// until it comes: the test's own time is the limit
 	}
 	resp, err := http.Get(server.url + "/metrics")
 	if err != nil {
