@@ -2,13 +2,16 @@ package event
 
 import (
 	"context"
+	"slices"
+	"strings"
 
 	"mgx"
 )
 
 // Matcher returns what tells whether an event of a workspace is in any of these
-// channels and of any of these types; no channels or no types means all. It
-// refuses what a subscription would refuse.
+// channels and of any of these types; no channels or no types means all, but for
+// entries of the audit log, which somebody has to ask for by type. It refuses what
+// a subscription would refuse.
 func Matcher(ws mgx.WorkspaceID, channels, types []string) (func(*mgx.Event) bool, error) {
 	if len(channels) == 0 {
 		channels = []string{"all"}
@@ -20,6 +23,10 @@ func Matcher(ws mgx.WorkspaceID, channels, types []string) (func(*mgx.Event) boo
 	granted, err := OneWorkspace(ws)(context.Background(), "", parsed)
 	if err != nil {
 		return nil, err
+	}
+	asked := slices.ContainsFunc(types, func(t string) bool { return strings.HasPrefix(t, "audit.") })
+	for i := range granted {
+		granted[i].NoAudit = !asked
 	}
 	f, err := newFilter(granted, types)
 	if err != nil {

@@ -35,6 +35,14 @@ func TestMatcher(t *testing.T) {
 			t.Errorf("%s %v %v: %v", c.ws, c.channels, c.types, got)
 		}
 	}
+	// Entries of the audit log go to who asks for them by type, and to nobody else.
+	entry := mgx.Event{Type: mgx.AuditRecorded, Workspace: "ws_a", Stream: mgx.AuditStream("ws_a")}
+	for types, want := range map[string]bool{"": false, "*": false, "aud*": false, "audit.*": true, "audit.recorded": true} {
+		match, err := event.Matcher("ws_a", nil, strings.Fields(types))
+		if err != nil || match(&entry) != want {
+			t.Errorf("types %q: %v %v", types, !want, err)
+		}
+	}
 	for _, c := range []struct{ channels, types []string }{
 		{[]string{"weather"}, nil},
 		{[]string{"workspace:ws_b"}, nil},

@@ -80,7 +80,9 @@ func (s *Store) Memberships(ctx context.Context, id mgx.UserID) ([]mgx.Member, e
 	return list(ctx, s, scanMember, `SELECT `+memberColumns+memberTables+`WHERE m.user_id = $1 ORDER BY m.created_at, m.workspace LIMIT $2`, string(id), MaxListed)
 }
 
-// ChangeRole gives a member another role. The last admin keeps theirs.
+// ChangeRole gives a member another role, and revokes the invitations that they
+// have made and nobody used: they may be of roles that they could not give any
+// more. The last admin keeps theirs.
 func (s *Store) ChangeRole(ctx context.Context, by mgx.Doer, ws mgx.WorkspaceID, id mgx.UserID, role string) error {
 	return s.act(ctx, by, "member.update", func(t *tx, a *act) error {
 		before, err := t.leaveAdmins(ws, id, role)
@@ -91,13 +93,21 @@ func (s *Store) ChangeRole(ctx context.Context, by mgx.Doer, ws mgx.WorkspaceID,
 			return err
 		}
 		a.resource, a.before, a.after = string(id), map[string]string{"role": before}, map[string]string{"role": role}
-		_, err = t.exec(`UPDATE members SET role = $1, updated_at = $2 WHERE workspace = $3 AND user_id = $4`, role, micros(t.now), string(ws), string(id))
-		return err
+		if _, err := t.exec(`UPDATE members SET role = $1, updated_at = $2 WHERE workspace = $3 AND user_id = $4`, role, micros(t.now), string(ws), string(id)); err != nil {
+			return err
+		}
+		return t.revokeInvitations(ws, id)
 	})
 }
 
-// RemoveMember ends a membership and revokes what the person's keys could do
-// there. The last admin stays.
+// revokeInvitations makes those worthless that somebody has made.
+func (t *tx) revokeInvitations(ws mgx.WorkspaceID, by mgx.UserID) error {
+	_, err := t.exec(`UPDATE invitations SET revoked_at = $1 WHERE workspace = $2 AND created_by = $3 AND accepted_at IS NULL AND revoked_at IS NULL`, micros(t.now), string(ws), string(by))
+	return err
+}
+
+// RemoveMember ends a membership, and revokes the person's keys there and the
+// invitations that they have made. The last admin stays.
 func (s *Store) RemoveMember(ctx context.Context, by mgx.Doer, ws mgx.WorkspaceID, id mgx.UserID) error {
 	return s.act(ctx, by, "member.delete", func(t *tx, a *act) error {
 		before, err := t.leaveAdmins(ws, id, "")
@@ -108,8 +118,10 @@ func (s *Store) RemoveMember(ctx context.Context, by mgx.Doer, ws mgx.WorkspaceI
 		if _, err := t.exec(`DELETE FROM members WHERE workspace = $1 AND user_id = $2`, string(ws), string(id)); err != nil {
 			return err
 		}
-		_, err = t.exec(`UPDATE api_keys SET revoked_at = $1 WHERE workspace = $2 AND user_id = $3 AND revoked_at IS NULL`, micros(t.now), string(ws), string(id))
-		return err
+		if _, err := t.exec(`UPDATE api_keys SET revoked_at = $1 WHERE workspace = $2 AND user_id = $3 AND revoked_at IS NULL`, micros(t.now), string(ws), string(id)); err != nil {
+			return err
+		}
+		return t.revokeInvitations(ws, id)
 	})
 }
 

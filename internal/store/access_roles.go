@@ -56,8 +56,8 @@ func (s *Store) RemoveRole(ctx context.Context, by mgx.Doer, ws mgx.WorkspaceID,
 		}
 		var used int
 		_, err := t.row(`SELECT (SELECT COUNT(*) FROM members WHERE workspace = $1 AND role = $2) +
-			(SELECT COUNT(*) FROM invitations WHERE workspace = $1 AND role = $2 AND accepted_at IS NULL AND revoked_at IS NULL) +
-			(SELECT COUNT(*) FROM api_keys WHERE workspace = $1 AND role = $2 AND revoked_at IS NULL)`, []any{string(ws), name}, &used)
+			(SELECT COUNT(*) FROM invitations WHERE workspace = $1 AND role = $2 AND accepted_at IS NULL AND revoked_at IS NULL AND expires_at > $3) +
+			(SELECT COUNT(*) FROM api_keys WHERE workspace = $1 AND role = $2 AND revoked_at IS NULL)`, []any{string(ws), name, micros(t.now)}, &used)
 		if err != nil {
 			return err
 		}

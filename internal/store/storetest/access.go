@@ -268,6 +268,9 @@ func roles(t *testing.T, s AccessStore) {
 	must(t, s.ChangeRole(ctx, by, ws, "user_1", "builder"))
 	wants(t, mgx.CodeConflict, s.RemoveRole(ctx, by, ws, "builder"))
 	must(t, s.ChangeRole(ctx, by, ws, "user_1", mgx.RoleAuditor))
+	late := invitation("late", "", "builder", "")
+	late.ExpiresAt = mgx.Now().Add(-time.Second)
+	must(t, s.Invite(ctx, by, late))
 	must(t, s.RemoveRole(ctx, by, ws, "builder"))
 	if all, err := s.Roles(ctx, ws); err != nil || len(all) != 0 {
 		t.Errorf("%+v %v", all, err)
@@ -276,7 +279,19 @@ func roles(t *testing.T, s AccessStore) {
 	wants(t, mgx.CodeLastAdmin, s.RemoveMember(ctx, by, ws, mgx.LocalUser))
 	wants(t, mgx.CodeNotFound, s.RemoveMember(ctx, by, "ws_other", mgx.LocalUser))
 	must(t, s.CreateKey(ctx, by, mgx.APIKey{ID: "key_1", Workspace: ws, User: "user_1", Digest: strings.Repeat("a", 64), Scopes: []string{"runs"}}))
-	must(t, s.RemoveMember(ctx, by, ws, "user_1"))
+	for _, digest := range []string{"made before", "made later"} { // whoever made them has another role, then none
+		i := invitation(digest, "", mgx.RoleAdmin, "")
+		i.CreatedBy = "user_1"
+		must(t, s.Invite(ctx, by, i))
+		if digest == "made before" {
+			must(t, s.ChangeRole(ctx, by, ws, "user_1", mgx.RoleViewer))
+		} else {
+			must(t, s.RemoveMember(ctx, by, ws, "user_1"))
+		}
+		if _, err := s.InvitationOf(ctx, digest); !mgx.IsCode(err, mgx.CodeInvitationSpent) {
+			t.Errorf("an invitation outlived what its maker could do: %v", err)
+		}
+	}
 	if k, err := s.Key(ctx, "key_1"); err != nil || k.RevokedAt.IsZero() {
 		t.Errorf("the key of somebody who left is %+v %v", k, err)
 	}
