@@ -45,6 +45,7 @@ var backupTables = []backupTable{
 	{"audit_checkpoints", "workspace, size"},
 	{"workspace_keys", "workspace, version"},
 	{"secrets", "workspace, name, version"},
+	{"project_settings", "workspace, project, name"},
 	{"consumers", "name"},
 	{"consumer_dead", "consumer, event"},
 }
