@@ -244,7 +244,7 @@ func TestEveryRouteByEverybody(t *testing.T) {
 		{name: "unknown token", secret: access.NewSecret(access.AccessPrefix), want: refusedTo(401, "unauthenticated")},
 		{name: "refresh token", secret: access.NewSecret(access.RefreshPrefix), want: refusedTo(401, "unauthenticated")},
 		{name: "revoked key", secret: gone, want: refusedTo(401, "unauthenticated")},
-		{name: "expired key", secret: secretOf(func(k *mgx.APIKey) { k.ExpiresAt = mgx.Now().Add(-time.Second) }), want: refusedTo(401, "key_expired")},
+		{name: "expired key", secret: secretOf(func(k *mgx.APIKey) { k.ExpiresAt = mgx.Now().Add(-time.Hour) }), want: refusedTo(401, "key_expired")},
 		{name: "other tenant", secret: w.tokens["other"], workspace: mgx.DefaultWorkspace, want: refusedTo(403, "not_a_member")},
 		{name: "key without the scope", scoped: true, want: func(r api.RouteInfo) (int, string) {
 			if r.Anybody || r.Somebody {
@@ -450,5 +450,41 @@ func TestAuditIsShownToAuditors(t *testing.T) {
 	}
 	if denied != 1 {
 		t.Errorf("%d entries of what was denied", denied)
+	}
+}
+
+// Who is denied again and again is suspicious, once.
+func TestProbingIsTold(t *testing.T) {
+	t.Parallel()
+	w := newTown(t)
+	for range 45 {
+		w.do(w.tokens["viewer"], "GET", "/api/v1/webhooks", nil, nil).want(403, "forbidden")
+	}
+	told, err := w.store.Events(t.Context(), store.EventQuery{Types: []string{"security.*"}})
+	if err != nil || len(told) != 1 || !strings.Contains(string(told[0].Data), "permission_probing") || !strings.Contains(string(told[0].Data), string(w.users["viewer"])) {
+		t.Errorf("the log tells %v %v", told, err)
+	}
+}
+
+// The owner of the data directory acts in every workspace that there is.
+func TestOwnerIsEverywhere(t *testing.T) {
+	t.Parallel()
+	w := newTown(t)
+	in := func(ws mgx.WorkspaceID) func(*http.Request) {
+		return func(r *http.Request) { r.Header.Set("Mgx-Workspace", string(ws)) }
+	}
+	var list struct{ Members []mgx.Member }
+	for ws, n := range map[mgx.WorkspaceID]int{"": 4, mgx.DefaultWorkspace: 4, w.other: 1} {
+		if w.must(w.call(token, "GET", "/api/v1/members", nil, &list, in(ws)), 200); len(list.Members) != n {
+			t.Errorf("%q has %d members", ws, len(list.Members))
+		}
+	}
+	w.call(token, "GET", "/api/v1/members", nil, nil, in("ws_none")).want(403, "not_a_member")
+	var all struct{ Workspaces []mgx.Workspace }
+	if w.must(w.do(token, "GET", "/api/v1/workspaces", nil, &all), 200); len(all.Workspaces) != 2 {
+		t.Errorf("%+v", all)
+	}
+	if w.must(w.do(w.tokens["other"], "GET", "/api/v1/workspaces", nil, &all), 200); len(all.Workspaces) != 1 || all.Workspaces[0].ID != w.other {
+		t.Errorf("%+v", all)
 	}
 }

@@ -14,6 +14,7 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"time"
 
 	"mgx"
 	"mgx/internal/access"
@@ -50,7 +51,10 @@ func newTown(t testing.TB) *town {
 	if w.store, err = store.Open(context.Background(), filepath.Join(t.TempDir(), "mgx.db"), store.Options{Check: latest(contracts)}); err != nil {
 		t.Fatal(err)
 	}
-	w.access = app.NewAccess(app.AccessOptions{Store: w.store, Local: token, Costs: access.Params{Memory: 8, Time: 1, Threads: 1}})
+	start := time.Now() // at which it stays: nothing is over because the machine is slow
+	w.access = app.NewAccess(app.AccessOptions{
+		Store: w.store, Local: token, Costs: access.Params{Memory: 8, Time: 1, Threads: 1}, Now: func() time.Time { return start },
+	})
 	hub := event.NewHub(event.HubOptions{Source: w.store, Epoch: "epoch-1", Key: []byte("0123456789abcdef"), Authorize: w.access.Channels, Contracts: contracts})
 	w.web = api.New(api.Options{
 		Hub: hub, Contracts: contracts, Access: w.access, Budgets: &app.Budgets{Store: w.store}, Webhooks: &webhook.Endpoints{Store: w.store}, Consumers: w.store,
