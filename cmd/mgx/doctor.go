@@ -3,6 +3,7 @@ package main
 import (
 	"cmp"
 	"context"
+	"errors"
 	"os"
 	"os/exec"
 	"runtime"
@@ -114,11 +115,17 @@ func (c *cli) doctorModels() sandbox.Report {
 }
 
 func (c *cli) configCommand() *cobra.Command {
-	return &cobra.Command{
+	var project string
+	cmd := &cobra.Command{
 		Use:   "config",
 		Short: "Show every setting, its value and where it comes from",
 		Args:  noArgs,
-		RunE: func(*cobra.Command, []string) error {
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			if project != "" {
+				if err := c.configOf(cmd.Context(), project); err != nil {
+					return err
+				}
+			}
 			entries := c.cfg.Dump(redactor().String)
 			if c.json {
 				return printJSON(c, entries...)
@@ -129,6 +136,22 @@ func (c *cli) configCommand() *cobra.Command {
 			return nil
 		},
 	}
+	cmd.Flags().StringVar(&project, "project", "", "as the runs of the project with this `directory or id` get it")
+	return cmd
+}
+
+// configOf settles the configuration for a project.
+func (c *cli) configOf(ctx context.Context, project string) (err error) {
+	at, err := projectAt(ctx, project)
+	if err != nil {
+		return err
+	}
+	n, err := c.openAny(ctx)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, n.close()) }()
+	return c.forProject(ctx, n, at)
 }
 
 func (c *cli) versionCommand() *cobra.Command {

@@ -79,12 +79,12 @@ func (s outsideSet) Close() error { return errors.Join(s.Set.Close(), s.box.Clos
 // outside prepares the servers of a run; nil when it has none. Their programs run
 // in a box like that of the run's commands, next to it, since each lives as long
 // as the run is worked on: what a box overlays can be had by one command at a time.
-func (n *node) outside(ctx context.Context, id mgx.RunID, settings mgx.RunSettings, spec sandbox.Spec) (team.Outside, error) {
+func (n *node) outside(ctx context.Context, id mgx.RunID, settings mgx.RunSettings, spec sandbox.Spec, least sandbox.Level) (team.Outside, error) {
 	if len(settings.MCP) == 0 {
 		return nil, nil
 	}
 	spec.ID, spec.State, spec.Mounts = string(id)+"-mcp", spec.State+"-mcp", lasting(spec.Mounts)
-	box, err := openBox(ctx, driver(settings.Sandbox), n.least, spec)
+	box, err := openBox(ctx, driver(settings.Sandbox), least, spec)
 	if err != nil {
 		return nil, err
 	}

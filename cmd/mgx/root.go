@@ -22,6 +22,9 @@ type cli struct {
 	json    bool
 	metrics bool // the command collects metrics
 	cfg     *config.Config
+
+	typed map[string]string   // flags, by name
+	real  func(string) string // the environment itself
 }
 
 // command builds the whole command tree; each subcommand has a file of its own.
@@ -59,7 +62,7 @@ Start with: mgx demo`,
 		c.loginCommand(), c.logoutCommand(), c.whoamiCommand(), c.membersCommand(), c.workspacesCommand(),
 		c.runsCommand(), c.showCommand(), c.diffCommand(), c.eventsCommand(), c.replayCommand(), c.forkCommand(),
 		c.auditCommand(), c.backupCommand(), c.restoreCommand(), c.verifyCommand(), c.retainCommand(), c.eraseCommand(), c.exportCommand(),
-		c.budgetCommand(), c.usageCommand(), c.policyCommand(), c.sandboxCommand(), c.doctorCommand(), c.configCommand(), c.modelsCommand(), c.mcpCommand(), c.versionCommand(),
+		c.projectCommand(), c.budgetCommand(), c.usageCommand(), c.policyCommand(), c.sandboxCommand(), c.doctorCommand(), c.configCommand(), c.modelsCommand(), c.mcpCommand(), c.versionCommand(),
 	)
 	return root
 }
@@ -72,8 +75,8 @@ func (c *cli) configure(cmd *cobra.Command) error {
 	if err != nil {
 		return err
 	}
-	c.cfg = cfg
 	real := c.getenv
+	c.cfg, c.typed, c.real = cfg, typed, real
 	c.getenv = func(name string) string { // also what a flag or the user's file says
 		switch name {
 		case "MGX_MODELS_FILE":

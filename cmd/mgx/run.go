@@ -124,6 +124,9 @@ func (c *cli) run(ctx context.Context, text string, f runFlags, r repeatFlags, a
 		return err
 	}
 	defer n.close()
+	if err := c.forProject(ctx, n, codeBase{mgx.ProjectOf(src.Path), src.Path}); err != nil {
+		return err
+	}
 	settings, err := c.settings(f)
 	if err != nil {
 		return err

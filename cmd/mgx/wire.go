@@ -28,21 +28,22 @@ import (
 
 // node is everything a command works with, built in one place.
 type node struct {
-	app    *app.App
-	store  *store.Store
-	engine *workflow.Engine
-	owner  *owner
-	data   string
-	log    *slog.Logger
-	logTo  redirect
-	redact *guard.Redactor
-	models *models
-	deltas func(mgx.RunID, team.Delta) // may be set before work begins
-	apart  func()                      // ends what the models share with other processes
-	meters *meters
-	least  sandbox.Level    // below it nothing runs
-	limits sandbox.Limits   // of each command
-	seen   *observe.Process // nil: nothing that is measured leaves the process
+	app       *app.App
+	store     *store.Store
+	engine    *workflow.Engine
+	owner     *owner
+	data      string
+	log       *slog.Logger
+	logTo     redirect
+	redact    *guard.Redactor
+	models    *models
+	deltas    func(mgx.RunID, team.Delta) // may be set before work begins
+	apart     func()                      // ends what the models share with other processes
+	meters    *meters
+	least     sandbox.Level    // below it nothing runs; see leastFor
+	limits    sandbox.Limits   // of each command
+	leastSaid bool             // by a flag or the environment
+	seen      *observe.Process // nil: nothing that is measured leaves the process
 
 	ringPath string // the file of the key ring of the secrets
 }
@@ -57,7 +58,7 @@ func redactor() *guard.Redactor { return guard.NewRedactor(guard.SecretsFromEnv(
 
 // open builds a node on the data directory of the configuration.
 func (c *cli) open(ctx context.Context, m *models) (*node, error) {
-	n := &node{data: c.cfg.Data, models: m, redact: redactor(), least: sandbox.Level(c.cfg.LeastSandbox), limits: boxLimits(c.cfg.SandboxLimits)}
+	n := &node{data: c.cfg.Data, models: m, redact: redactor(), least: sandbox.Level(c.cfg.LeastSandbox), leastSaid: c.cfg.Said("sandbox-minimum"), limits: boxLimits(c.cfg.SandboxLimits)}
 	n.logTo.set(c.err)
 	n.log = telemetry.NewLogger(&n.logTo, telemetry.Options{Format: c.cfg.LogFormat, Level: c.cfg.LogLevel, Redact: n.redact.String})
 	if m.stale != nil {
@@ -164,7 +165,11 @@ func (n *node) site(ctx context.Context, id mgx.RunID, repo mgx.RepoInfo, settin
 	if err := openGate(&spec, settings.AllowHosts); err != nil {
 		return nil, err
 	}
-	box, err := openBox(ctx, driver(settings.Sandbox), n.least, spec)
+	least, err := n.leastFor(ctx, repo)
+	if err != nil {
+		return nil, err
+	}
+	box, err := openBox(ctx, driver(settings.Sandbox), least, spec)
 	if err != nil {
 		return nil, err
 	}
@@ -176,7 +181,7 @@ func (n *node) site(ctx context.Context, id mgx.RunID, repo mgx.RepoInfo, settin
 		box.Close()
 		return nil, dataError(n.data, err)
 	}
-	if site.Outside, err = n.outside(ctx, id, settings, spec); err != nil {
+	if site.Outside, err = n.outside(ctx, id, settings, spec, least); err != nil {
 		box.Close()
 		return nil, err
 	}

@@ -4,6 +4,7 @@ import (
 	"log/slog"
 	"net/netip"
 	"path/filepath"
+	"slices"
 	"time"
 
 	"mgx"
@@ -37,18 +38,30 @@ type Config struct {
 	LogLevel         slog.Level
 
 	sources map[string]string // by setting
+	said    map[string]bool   // settings that a flag or the environment says
 }
 
 // Load settles the configuration. Flags holds what was typed, by flag name
 // without dashes; names that are no setting are ignored.
 func Load(getenv func(string) string, flags map[string]string) (*Config, error) {
+	return LoadFor(getenv, flags, nil)
+}
+
+// LoadFor is Load for the runs of a project, of which this was set: flags come
+// before the environment, that before the project, that before the user's file.
+func LoadFor(getenv func(string) string, flags map[string]string, project mgx.ProjectSettings) (*Config, error) {
 	home := getenv("HOME")
 	path := xdg(getenv, home, "XDG_CONFIG_HOME", ".config", "config.json")
 	file, err := readFile(path)
 	if err != nil {
 		return nil, err
 	}
-	c := &Config{sources: map[string]string{}}
+	for name := range project {
+		if !slices.Contains(ofProjects, name) {
+			return nil, mgx.Errorf(mgx.KindConfig, "bad_setting", "%q is set for the project, and this version of mgx knows no such setting of projects; take it back: mgx project unset %s", name, name)
+		}
+	}
+	c := &Config{sources: map[string]string{}, said: map[string]bool{}}
 	for _, s := range settings {
 		from := origin{kind: fromDefault, home: home, label: "default"}
 		value := s.fallback(getenv)
@@ -56,13 +69,15 @@ func Load(getenv func(string) string, flags map[string]string) (*Config, error) 
 			value, from.kind, from.label = v, fromFlag, "--"+s.name
 		} else if v := getenv(s.env()); v != "" {
 			value, from.kind, from.label = v, fromEnv, s.env()
+		} else if v, ok := project[s.name]; ok {
+			value, from.kind, from.label = v, fromProject, "project"
 		} else if v, ok := file[s.name]; ok {
 			value, from.kind, from.label = v, fromFile, path
 		}
 		if err := s.set(c, value, from); err != nil {
 			return nil, from.refuse(s, err)
 		}
-		c.sources[s.name] = from.label
+		c.sources[s.name], c.said[s.name] = from.label, from.kind == fromFlag || from.kind == fromEnv
 	}
 	return c, nil
 }

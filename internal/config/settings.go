@@ -349,6 +349,7 @@ const (
 	fromDefault = iota
 	fromFlag
 	fromEnv
+	fromProject
 	fromFile
 )
 
@@ -365,7 +366,7 @@ func (o origin) path(v string) (string, error) {
 	if rest, ok := strings.CutPrefix(v, "~/"); ok && filepath.IsAbs(o.home) {
 		return filepath.Join(o.home, rest), nil
 	}
-	if o.kind == fromFile && !filepath.IsAbs(v) {
+	if (o.kind == fromFile || o.kind == fromProject) && !filepath.IsAbs(v) {
 		return "", errors.New("a path in the file must be absolute or begin with ~/")
 	}
 	return filepath.Abs(v)
@@ -380,6 +381,8 @@ func (o origin) refuse(s setting, why error) error {
 		kind = mgx.KindUsage
 	case fromFile:
 		where = fmt.Sprintf("%q in %s", s.name, o.label)
+	case fromProject:
+		where = fmt.Sprintf("%q of the project", s.name)
 	case fromDefault:
 		where = "--" + s.name
 	}

@@ -1,0 +1,194 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"strings"
+
+	"github.com/spf13/cobra"
+
+	"mgx"
+	"mgx/internal/app"
+	"mgx/internal/config"
+	"mgx/internal/git"
+	"mgx/internal/sandbox"
+	"mgx/internal/sandbox/egress"
+	"mgx/internal/ui"
+)
+
+func (c *cli) projectCommand() *cobra.Command {
+	var name string
+	show := func(cmd *cobra.Command, _ []string) error {
+		return c.withProject(cmd.Context(), name, func(ctx context.Context, p *app.Projects, at codeBase) error {
+			return c.showProject(ctx, p, at)
+		})
+	}
+	cmd := &cobra.Command{
+		Use:   "project",
+		Short: "Set what the runs of one project reach and must be kept to",
+		Long: `Shows what is set for the project of the repository in this directory. Such settings are
+kept in the database, outside the repository, and each change is in the audit log. A run
+takes a setting from its flags, else from the environment, else from its project, else
+from your configuration, and records it when it starts. See docs/projects.md.
+
+What can be set: allow-host, mcp, policy, sandbox-minimum.`,
+		Example: `  mgx project set allow-host registry.npmjs.org:443 '*.example.org:443'
+  mgx project set policy ask --project ../service
+  mgx config --project .          each setting, and where it comes from`,
+		Args: noArgs,
+		RunE: show,
+	}
+	cmd.PersistentFlags().StringVar(&name, "project", "", "`directory or id` of the project (default: the repository in this directory)")
+	cmd.AddCommand(
+		&cobra.Command{Use: "show", Short: "The same as mgx project", Args: noArgs, RunE: show},
+		&cobra.Command{
+			Use: "set NAME VALUE…", Short: "Set a setting for the runs that begin from now on",
+			Args: func(cmd *cobra.Command, args []string) error {
+				if len(args) < 2 || len(args) > 2 && args[0] != "allow-host" {
+					return usage("bad_arguments", "%s takes the name of a setting and its value (of allow-host several)", cmd.CommandPath())
+				}
+				return nil
+			},
+			RunE: func(cmd *cobra.Command, args []string) error {
+				return c.withProject(cmd.Context(), name, func(ctx context.Context, p *app.Projects, at codeBase) error {
+					if err := p.Set(ctx, at.project, args[0], strings.Join(args[1:], ",")); err != nil {
+						return err
+					}
+					return c.showProject(ctx, p, at)
+				})
+			},
+		},
+		&cobra.Command{
+			Use: "unset NAME", Short: "Take a setting back", Args: oneArg("the name of a setting"),
+			RunE: func(cmd *cobra.Command, args []string) error {
+				return c.withProject(cmd.Context(), name, func(ctx context.Context, p *app.Projects, at codeBase) error {
+					if err := p.Unset(ctx, at.project, args[0]); err != nil {
+						return err
+					}
+					return c.showProject(ctx, p, at)
+				})
+			},
+		},
+	)
+	return cmd
+}
+
+// codeBase is a project, and the directory of its repository where that is known.
+type codeBase struct {
+	project mgx.ProjectID
+	dir     string
+}
+
+func projectAt(ctx context.Context, name string) (codeBase, error) {
+	if strings.HasPrefix(name, "proj_") {
+		return codeBase{project: mgx.ProjectID(name)}, nil
+	}
+	dir, err := workingDir(name)
+	if err != nil {
+		return codeBase{}, err
+	}
+	src, err := git.Inspect(ctx, dir)
+	return codeBase{mgx.ProjectOf(src.Path), src.Path}, err
+}
+
+// withProject opens the data for a command on the project that is named.
+func (c *cli) withProject(ctx context.Context, name string, f func(context.Context, *app.Projects, codeBase) error) (err error) {
+	at, err := projectAt(ctx, name)
+	if err != nil {
+		return err
+	}
+	n, err := c.openAny(ctx)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, n.close()) }()
+	by := mgx.Doer{Workspace: mgx.DefaultWorkspace, Actor: n.app.Actor, From: "cli", Agent: "mgx"}
+	return f(ctx, &app.Projects{By: by, Store: n.store, Check: func(name, value string) (string, error) {
+		value, err := config.OfProject(c.getenv, name, value)
+		if err != nil {
+			return "", err
+		}
+		return value, c.fitProject(at.dir, name, value)
+	}}, at)
+}
+
+// fitProject reads what a value names, as a run will.
+func (c *cli) fitProject(dir, name, value string) error {
+	switch name {
+	case "allow-host":
+		if value == "none" {
+			return nil
+		}
+		_, err := egress.NewList(strings.Split(value, ",")...)
+		return err
+	case "policy":
+		if _, err := c.policy(value); err != nil {
+			return err
+		}
+	case "mcp":
+		if _, _, err := readServers(value); err != nil {
+			return err
+		}
+	}
+	return outOf(dir, value)
+}
+
+// outOf refuses files of a repository: others than the operator write those.
+func outOf(dir string, files ...string) error {
+	for _, f := range files {
+		if dir != "" && strings.HasPrefix(f, "/") && inside(f, dir) {
+			return mgx.Errorf(mgx.KindUsage, "in_repository", "%s lies in the repository of the project, where others than you may write it; keep it somewhere else", f)
+		}
+	}
+	return nil
+}
+
+func (c *cli) showProject(ctx context.Context, p *app.Projects, at codeBase) error {
+	set, err := p.Settings(ctx, at.project)
+	if err != nil {
+		return err
+	}
+	if c.json {
+		return printJSON(c, map[string]any{"project_id": at.project, "directory": at.dir, "settings": set})
+	}
+	c.printf("%s %s\n", at.project, ui.Text(at.dir))
+	for _, name := range config.OfProjects() {
+		if value, ok := set[name]; ok {
+			c.printf("%-15s  %s\n", name, ui.Text(value))
+		}
+	}
+	if len(set) == 0 {
+		c.printf("nothing is set; its runs take what mgx config shows\n")
+	}
+	return nil
+}
+
+// forProject settles the configuration again, for the runs of a repository.
+func (c *cli) forProject(ctx context.Context, n *node, at codeBase) error {
+	set, err := n.store.ProjectSettings(ctx, mgx.DefaultWorkspace, at.project)
+	if err != nil || len(set) == 0 {
+		return err
+	}
+	cfg, err := config.LoadFor(c.real, c.typed, set)
+	if err != nil {
+		return err
+	}
+	if err := outOf(at.dir, cfg.ProjectFiles()...); err != nil {
+		return err
+	}
+	c.cfg = cfg
+	return nil
+}
+
+// leastFor is the level below which nothing of a repository runs: also of runs that
+// began before it was set.
+func (n *node) leastFor(ctx context.Context, repo mgx.RepoInfo) (sandbox.Level, error) {
+	if n.leastSaid {
+		return n.least, nil
+	}
+	set, err := n.store.ProjectSettings(ctx, mgx.DefaultWorkspace, mgx.ProjectOf(repo.Path))
+	if least, ok := set["sandbox-minimum"]; ok && err == nil {
+		return sandbox.Level(least), nil
+	}
+	return n.least, err
+}
