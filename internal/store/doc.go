@@ -43,6 +43,12 @@
 // (money.go). Reaching thresholds and refusing calls is told to the log
 // (threshold.go).
 //
+// # Who may do what
+//
+// What changes people, memberships, roles, keys or sessions is an act (access.go): it
+// is committed with its entry in the audit log, or not at all. Of passwords, keys and
+// tokens only digests come here.
+//
 // # What leaves
 //
 // [Store.Retain] removes events whose time is over, whole months of them
