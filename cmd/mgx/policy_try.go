@@ -67,7 +67,15 @@ type triedCall struct {
 	At string `json:"at"` // line of the file, or sequence in the run
 	policy.Facts
 	policy.Decision
+	bad    string         // why it can only be refused
 	Expect policy.Verdict `json:"expect,omitempty"`
+}
+
+// decide says what becomes of the call.
+func (t *triedCall) decide(rules policy.Policy) {
+	if t.Decision = rules.Decide(t.Facts); t.bad != "" {
+		t.Decision = policy.Decision{Verdict: policy.Deny, Rule: "(arguments)", Why: t.bad}
+	}
 }
 
 func (t triedCall) met() bool { return t.Expect == "" || t.Expect == t.Verdict }
@@ -93,7 +101,8 @@ func (c *cli) tryFile(rules policy.Policy, name string) error {
 		if err != nil {
 			return usage("bad_call", "line %d: %s", n, err)
 		}
-		t.At, t.Decision = fmt.Sprint(n), rules.Decide(t.Facts)
+		t.At = fmt.Sprint(n)
+		t.decide(rules)
 		if err := c.sayTried(t); err != nil {
 			return err
 		}
@@ -128,7 +137,8 @@ func readCall(line []byte) (triedCall, error) {
 	}
 	verdicts := []policy.Verdict{"", policy.Allow, policy.Ask, policy.Deny}
 	effects := []policy.Effect{policy.Read, policy.Write, policy.Execute, policy.Network, policy.Deliver}
-	t := triedCall{Facts: factsOf(in.Facts, in.Arguments), Expect: in.Expect}
+	t := triedCall{Expect: in.Expect}
+	t.Facts, t.bad = factsOf(in.Facts, in.Arguments)
 	switch {
 	case in.Tool == "":
 		return t, errors.New(`a call needs a "tool"`)
@@ -140,20 +150,21 @@ func readCall(line []byte) (triedCall, error) {
 	return t, nil
 }
 
-// factsOf adds what is known of a built-in tool.
-func factsOf(f policy.Facts, args json.RawMessage) policy.Facts {
+// factsOf adds what is known of a built-in tool, and why such a call can only be
+// refused.
+func factsOf(f policy.Facts, args json.RawMessage) (facts policy.Facts, bad string) {
 	known, err := tool.ByName([]string{f.Tool})
 	if err != nil {
-		return f
+		return f, ""
 	}
 	if f.Effect == "" {
 		f.Effect = policy.Effect(known[0].Spec().Effect)
 	}
 	if len(args) > 0 {
 		reach := tool.ReachOf(known[0], &tool.Workspace{}, args)
-		f.Paths, f.Command, f.Hosts, f.Vague = reach.Paths, reach.Command, reach.Hosts, reach.Vague
+		f.Paths, f.Command, f.Hosts, f.Vague, bad = reach.Paths, reach.Command, reach.Hosts, reach.Vague, reach.Bad
 	}
-	return f
+	return f, bad
 }
 
 // tryRun tries the calls that a run made, in its order. The plan counts as open
@@ -190,7 +201,7 @@ func (c *cli) tryEvent(rules policy.Policy, e mgx.Event, hosts *egress.List, ope
 		return err
 	}
 	t.At, t.PlanOpen, t.Hosts = fmt.Sprint(e.Sequence), *open, hosts.Beyond(t.Hosts)
-	t.Decision = rules.Decide(t.Facts)
+	t.decide(rules)
 	return c.sayTried(t)
 }
 
@@ -209,7 +220,8 @@ func recordedCall(e mgx.Event, open *bool) (t triedCall, ok bool, err error) {
 		if d.Label != nil {
 			f.Label = *d.Label
 		}
-		t.Facts, ok = factsOf(f, json.RawMessage(d.Arguments)), true
+		t.Facts, t.bad = factsOf(f, json.RawMessage(d.Arguments))
+		ok = true
 	case mgx.RunDelivered:
 		t.Facts, ok = policy.Facts{Tool: "deliver_branch", Effect: policy.Deliver, Own: true}, true
 	}
