@@ -96,16 +96,16 @@ func TestACallThatIsAskedAboutWaitsForExactlyThatAnswer(t *testing.T) {
 	l.must("approve", id)
 	l.must("resume", id)
 	l.verify(1)
-	verdicts := ""
+	var verdicts strings.Builder
 	for _, e := range l.eventsOf(s, l.only(s), string(mgx.ToolCalled)) {
 		var d mgx.ToolCallData
 		if err := e.Decode(&d); err != nil {
 			t.Fatal(err)
 		}
-		verdicts += d.Name + ":" + d.Verdict + " "
+		verdicts.WriteString(d.Name + ":" + d.Verdict + " ")
 	}
-	if want := "shell:ask shell:ask edit:allow shell:allow shell:ask "; verdicts != want {
-		t.Errorf("verdicts %q, want %q", verdicts, want)
+	if want := "shell:ask shell:ask edit:allow shell:allow shell:ask "; verdicts.String() != want {
+		t.Errorf("verdicts %q, want %q", verdicts.String(), want)
 	}
 	if n := len(l.eventsOf(s, l.only(s), string(mgx.ApprovalRequested))); n != 4 {
 		t.Errorf("%d approvals were asked for, want 4", n)

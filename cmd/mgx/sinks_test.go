@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"io"
 	"io/fs"
+	"maps"
 	"net/http"
 	"net/http/httptest"
 	"net/url"
@@ -97,9 +98,7 @@ func TestASecretReachesNoSink(t *testing.T) {
 		"mgx events --json": out("events", "--json"), "mgx diff": out("diff", run), "mgx runs": out("runs"), "an error": out("show", sinkSecret),
 		"the commit": g.git("log", "-1", "--format=%B", g.branch()), "the recording": file(t, tape),
 	}
-	for name, text := range files(t, backup, g.data()) {
-		sinks[name] = text
-	}
+	maps.Copy(sinks, files(t, backup, g.data()))
 	for name, text := range sinks {
 		for spelling, s := range spellings(sinkSecret) {
 			if i := strings.Index(text, s); i >= 0 {
