@@ -17,9 +17,14 @@ import (
 	"mgx/internal/ui"
 )
 
+// doer is who acts on the command line.
+func (n *node) doer() mgx.Doer {
+	return mgx.Doer{Workspace: mgx.DefaultWorkspace, Actor: n.app.Actor, From: "cli", Agent: "mgx"}
+}
+
 // budgets are those of this node's workspace.
 func (n *node) budgets() *app.Budgets {
-	return &app.Budgets{Workspace: mgx.DefaultWorkspace, Actor: mgx.UserID(n.app.Actor), Store: n.store}
+	return &app.Budgets{By: n.doer(), Actor: mgx.UserID(n.app.Actor), Store: n.store}
 }
 
 func (c *cli) budgetCommand() *cobra.Command {

@@ -102,7 +102,7 @@ func (c *cli) withProject(ctx context.Context, name string, f func(context.Conte
 		return err
 	}
 	defer func() { err = errors.Join(err, n.close()) }()
-	by := mgx.Doer{Workspace: mgx.DefaultWorkspace, Actor: n.app.Actor, From: "cli", Agent: "mgx"}
+	by := n.doer()
 	return f(ctx, &app.Projects{By: by, Store: n.store, Check: func(name, value string) (string, error) {
 		value, err := config.OfProject(c.getenv, name, value)
 		if err != nil {

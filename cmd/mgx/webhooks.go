@@ -19,7 +19,7 @@ import (
 
 // webhooks are the endpoints of this node's workspace.
 func (n *node) webhooks(cfg *config.Config) *webhook.Endpoints {
-	return &webhook.Endpoints{Workspace: mgx.DefaultWorkspace, Store: n.store, Guard: webhook.Guard{Allow: cfg.WebhookAllow}}
+	return &webhook.Endpoints{By: n.doer(), Store: n.store, Guard: webhook.Guard{Allow: cfg.WebhookAllow}}
 }
 
 // deliverer is what sends to them.

@@ -15,7 +15,7 @@ func (s *Server) money(r *http.Request) (*app.Budgets, error) {
 		return nil, mgx.Errorf(mgx.KindUsage, mgx.CodeNotFound, "this server keeps no budgets")
 	}
 	theirs, actor := *s.o.Budgets, actorOf(r)
-	theirs.Workspace, theirs.Actor = actor.Workspace, actor.User
+	theirs.By, theirs.Actor = actor.Doer(), actor.User
 	return &theirs, nil
 }
 

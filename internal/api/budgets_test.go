@@ -30,7 +30,7 @@ func newMoneySite(t *testing.T) *hookSite {
 	hub := event.NewHub(event.HubOptions{Source: s, Epoch: "epoch-1", Key: []byte("0123456789abcdef"), Authorize: event.OneWorkspace(mgx.DefaultWorkspace), Contracts: contracts})
 	web := api.New(api.Options{
 		Hub: hub, Contracts: contracts, Token: token, Actor: "user_local",
-		Budgets: &app.Budgets{Workspace: mgx.DefaultWorkspace, Actor: "user_local", Store: s},
+		Budgets: &app.Budgets{By: mgx.Doer{Workspace: mgx.DefaultWorkspace, Actor: "user_local"}, Actor: "user_local", Store: s},
 	})
 	return &hookSite{t, s, web}
 }

@@ -22,7 +22,7 @@ func (s *Server) hooks(r *http.Request) (*webhook.Endpoints, error) {
 		return nil, mgx.Errorf(mgx.KindUsage, mgx.CodeNotFound, "this server keeps no webhooks")
 	}
 	theirs := *s.o.Webhooks
-	theirs.Workspace = actorOf(r).Workspace
+	theirs.By = actorOf(r).Doer()
 	return &theirs, nil
 }
 

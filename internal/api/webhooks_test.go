@@ -39,7 +39,7 @@ func newHookSite(t *testing.T) *hookSite {
 	guard := webhook.Guard{Allow: []netip.Prefix{netip.MustParsePrefix("127.0.0.0/8")}}
 	web := api.New(api.Options{
 		Hub: hub, Contracts: contracts, Token: token, Actor: "user_local",
-		Webhooks: &webhook.Endpoints{Workspace: mgx.DefaultWorkspace, Store: s, Guard: guard},
+		Webhooks: &webhook.Endpoints{By: mgx.Doer{Workspace: mgx.DefaultWorkspace, Actor: "user_local"}, Store: s, Guard: guard},
 	})
 	return &hookSite{t, s, web}
 }

@@ -11,9 +11,9 @@ import (
 
 // BudgetStore keeps budgets and the ledger; *store.Store is one.
 type BudgetStore interface {
-	CreateBudget(ctx context.Context, b mgx.Budget) (stored mgx.Budget, created bool, err error)
-	UpdateBudget(ctx context.Context, b mgx.Budget) (mgx.Budget, error)
-	RemoveBudget(ctx context.Context, ws mgx.WorkspaceID, id mgx.BudgetID) error
+	CreateBudget(ctx context.Context, by mgx.Doer, b mgx.Budget) (stored mgx.Budget, created bool, err error)
+	UpdateBudget(ctx context.Context, by mgx.Doer, b mgx.Budget) (mgx.Budget, error)
+	RemoveBudget(ctx context.Context, by mgx.Doer, ws mgx.WorkspaceID, id mgx.BudgetID) error
 	Budget(ctx context.Context, ws mgx.WorkspaceID, id mgx.BudgetID) (mgx.BudgetUse, error)
 	Budgets(ctx context.Context, q mgx.BudgetQuery) ([]mgx.BudgetUse, error)
 	Usage(ctx context.Context, q mgx.UsageQuery) ([]mgx.UsageLine, error)
@@ -22,9 +22,9 @@ type BudgetStore interface {
 
 // Budgets are what a person may do with the budgets of one workspace.
 type Budgets struct {
-	Workspace mgx.WorkspaceID
-	Actor     mgx.UserID // who acts
-	Store     BudgetStore
+	By    mgx.Doer // who acts, in whose workspace
+	Actor mgx.UserID
+	Store BudgetStore
 }
 
 // NewBudget is what it takes to make a budget. What is not said is the workspace,
@@ -46,13 +46,13 @@ func (b *Budgets) budget(n NewBudget) (mgx.Budget, error) {
 		n.Scope = mgx.ScopeWorkspace
 	}
 	if n.Scope == mgx.ScopeWorkspace && n.ScopeID == "" {
-		n.ScopeID = string(b.Workspace)
+		n.ScopeID = string(b.By.Workspace)
 	}
 	if n.Period == "" {
 		n.Period = mgx.PeriodMonth
 	}
 	return mgx.Budget{
-		Workspace: b.Workspace, Scope: n.Scope, ScopeID: n.ScopeID, Period: n.Period, Limit: *n.Limit, Soft: n.Soft, Thresholds: n.Thresholds,
+		Workspace: b.By.Workspace, Scope: n.Scope, ScopeID: n.ScopeID, Period: n.Period, Limit: *n.Limit, Soft: n.Soft, Thresholds: n.Thresholds,
 		CreatedBy: b.Actor, UpdatedBy: b.Actor,
 	}, nil
 }
@@ -65,16 +65,16 @@ func (b *Budgets) Create(ctx context.Context, n NewBudget, key string) (use mgx.
 		return use, false, err
 	}
 	if made.ID = mgx.NewID[mgx.BudgetID]("bgt"); key != "" {
-		made.ID = mgx.IDOf[mgx.BudgetID]("bgt", string(b.Workspace), string(b.Actor), key)
+		made.ID = mgx.IDOf[mgx.BudgetID]("bgt", string(b.By.Workspace), string(b.Actor), key)
 	}
-	stored, created, err := b.Store.CreateBudget(ctx, made)
+	stored, created, err := b.Store.CreateBudget(ctx, b.By, made)
 	if err != nil {
 		return use, false, err
 	}
 	if stored.Scope != made.Scope || stored.ScopeID != made.ScopeID || stored.Period != made.Period {
 		return use, false, mgx.Errorf(mgx.KindUsage, mgx.CodeConflict, "this Idempotency-Key made %s; use another key for another budget", stored)
 	}
-	use, err = b.Store.Budget(ctx, b.Workspace, stored.ID)
+	use, err = b.Store.Budget(ctx, b.By.Workspace, stored.ID)
 	return use, created, err
 }
 
@@ -88,7 +88,7 @@ func (b *Budgets) Set(ctx context.Context, n NewBudget) (mgx.BudgetUse, error) {
 	if err != nil {
 		return use, err
 	}
-	have, err := b.Store.Budgets(ctx, mgx.BudgetQuery{Workspace: b.Workspace, Scopes: []mgx.BudgetScope{wanted.Scope}, ScopeID: wanted.ScopeID})
+	have, err := b.Store.Budgets(ctx, mgx.BudgetQuery{Workspace: b.By.Workspace, Scopes: []mgx.BudgetScope{wanted.Scope}, ScopeID: wanted.ScopeID})
 	if err != nil {
 		return use, err
 	}
@@ -112,7 +112,7 @@ type BudgetChange struct {
 
 // Change changes a budget.
 func (b *Budgets) Change(ctx context.Context, id mgx.BudgetID, c BudgetChange) (mgx.BudgetUse, error) {
-	use, err := b.Store.Budget(ctx, b.Workspace, id)
+	use, err := b.Store.Budget(ctx, b.By.Workspace, id)
 	if err != nil {
 		return use, err
 	}
@@ -134,31 +134,31 @@ func (b *Budgets) Change(ctx context.Context, id mgx.BudgetID, c BudgetChange) (
 
 func (b *Budgets) update(ctx context.Context, changed mgx.Budget) (mgx.BudgetUse, error) {
 	changed.UpdatedBy = b.Actor
-	if _, err := b.Store.UpdateBudget(ctx, changed); err != nil {
+	if _, err := b.Store.UpdateBudget(ctx, b.By, changed); err != nil {
 		return mgx.BudgetUse{}, err
 	}
-	return b.Store.Budget(ctx, b.Workspace, changed.ID)
+	return b.Store.Budget(ctx, b.By.Workspace, changed.ID)
 }
 
 // Remove deletes a budget. The ledger and the log keep what happened.
 func (b *Budgets) Remove(ctx context.Context, id mgx.BudgetID) error {
-	return b.Store.RemoveBudget(ctx, b.Workspace, id)
+	return b.Store.RemoveBudget(ctx, b.By, b.By.Workspace, id)
 }
 
 // Get returns a budget, how it stands and where it goes.
 func (b *Budgets) Get(ctx context.Context, id mgx.BudgetID) (mgx.BudgetUse, error) {
-	return b.Store.Budget(ctx, b.Workspace, id)
+	return b.Store.Budget(ctx, b.By.Workspace, id)
 }
 
 // List lists budgets with how they stand.
 func (b *Budgets) List(ctx context.Context, q mgx.BudgetQuery) ([]mgx.BudgetUse, error) {
-	q.Workspace = b.Workspace
+	q.Workspace = b.By.Workspace
 	return b.Store.Budgets(ctx, q)
 }
 
 // Usage sums the ledger up, or, by call, lists it: in lines of one form.
 func (b *Budgets) Usage(ctx context.Context, q mgx.UsageQuery) ([]UsageRow, error) {
-	q.Workspace = b.Workspace
+	q.Workspace = b.By.Workspace
 	var rows []UsageRow
 	if q.By == mgx.ByCall {
 		entries, err := b.Store.Ledger(ctx, q)

@@ -19,12 +19,13 @@ type act struct {
 }
 
 // act does something and records that it was done, in one transaction. Nothing is
-// recorded of an act that fails, unless f itself says that it was denied.
+// recorded of an act that fails, unless f itself says that it was denied, nor of one
+// that f names no resource for: then there was nothing to do.
 func (s *Store) act(ctx context.Context, by mgx.Doer, action string, f func(*tx, *act) error) error {
 	return s.write(ctx, func(t *tx) error {
 		t.normalEvent = s.normalEvent
 		var a act
-		if err := f(t, &a); err != nil {
+		if err := f(t, &a); err != nil || a.resource == "" {
 			return err
 		}
 		return t.audit(by, action, a)

@@ -49,7 +49,7 @@ func TestBudgetAcrossProcesses(t *testing.T) {
 	n := howMany()
 	address := pgtest.NewDatabase(t)
 	s := open(t, address, store.Options{})
-	b, _, err := s.CreateBudget(t.Context(), mgx.Budget{
+	b, _, err := s.CreateBudget(t.Context(), mgx.Doer{Workspace: mgx.DefaultWorkspace, Actor: "user_1"}, mgx.Budget{
 		ID: "bgt_all", Workspace: mgx.DefaultWorkspace, Scope: mgx.ScopeWorkspace, ScopeID: string(mgx.DefaultWorkspace), Period: mgx.PeriodAbsolute, Limit: n.limit,
 	})
 	if err != nil {

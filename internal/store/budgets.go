@@ -21,14 +21,14 @@ const MaxBudgets = 10_000
 // beginning of its period, also what was spent before there was the budget. When
 // there is one with this id already it is returned, and created is false.
 // CodeConflict: the scope has one with this period.
-func (s *Store) CreateBudget(ctx context.Context, b mgx.Budget) (stored mgx.Budget, created bool, err error) {
+func (s *Store) CreateBudget(ctx context.Context, by mgx.Doer, b mgx.Budget) (stored mgx.Budget, created bool, err error) {
 	if b.ID == "" || b.Workspace == "" {
 		return b, false, mgx.Errorf(mgx.KindInternal, "bad_budget", "a budget needs an id and a workspace")
 	}
 	if b, err = b.Normal(); err != nil {
 		return b, false, err
 	}
-	err = s.write(ctx, func(t *tx) error {
+	err = s.act(ctx, by, "budget.create", func(t *tx, a *act) error {
 		created = false
 		if err := t.alterBudgets(); err != nil {
 			return err
@@ -55,7 +55,7 @@ func (s *Store) CreateBudget(ctx context.Context, b mgx.Budget) (stored mgx.Budg
 			}
 			return err
 		}
-		created = true
+		created, a.resource, a.after = true, string(b.ID), stored
 		l := limit{Budget: stored, key: keyOf(stored, t.now)}
 		return t.beginPeriod(&l)
 	})
@@ -76,13 +76,17 @@ func (t *tx) insertBudget(b mgx.Budget) error {
 
 // UpdateBudget replaces a budget's limit, soft limit and thresholds. Calls that
 // are under way go on; a limit below what is spent refuses new ones.
-func (s *Store) UpdateBudget(ctx context.Context, b mgx.Budget) (mgx.Budget, error) {
+func (s *Store) UpdateBudget(ctx context.Context, by mgx.Doer, b mgx.Budget) (mgx.Budget, error) {
 	b, err := b.Normal()
 	if err != nil {
 		return b, err
 	}
-	err = s.write(ctx, func(t *tx) error {
+	err = s.act(ctx, by, "budget.update", func(t *tx, a *act) error {
 		if err := t.alterBudgets(); err != nil {
+			return err
+		}
+		var before mgx.Budget
+		if _, err := t.readBudget(b.Workspace, b.ID, &before); err != nil {
 			return err
 		}
 		var soft any
@@ -97,17 +101,23 @@ func (s *Store) UpdateBudget(ctx context.Context, b mgx.Budget) (mgx.Budget, err
 		if err == nil {
 			_, err = t.readBudget(b.Workspace, b.ID, &b)
 		}
+		a.resource, a.before, a.after = string(b.ID), before, b
 		return err
 	})
 	return b, err
 }
 
 // RemoveBudget deletes a budget. The ledger and the log keep what happened.
-func (s *Store) RemoveBudget(ctx context.Context, ws mgx.WorkspaceID, id mgx.BudgetID) error {
-	return s.write(ctx, func(t *tx) error {
+func (s *Store) RemoveBudget(ctx context.Context, by mgx.Doer, ws mgx.WorkspaceID, id mgx.BudgetID) error {
+	return s.act(ctx, by, "budget.remove", func(t *tx, a *act) error {
 		if err := t.alterBudgets(); err != nil {
 			return err
 		}
+		var before mgx.Budget
+		if _, err := t.readBudget(ws, id, &before); err != nil {
+			return err
+		}
+		a.resource, a.before = string(id), before
 		if _, err := t.exec(`DELETE FROM budget_periods WHERE budget IN (SELECT id FROM budgets WHERE workspace = $1 AND id = $2)`, string(ws), string(id)); err != nil {
 			return err
 		}

@@ -28,6 +28,12 @@ const (
 	codeClosed   = "store_closed"
 )
 
+// busy reports whether SQLite says that another process holds a lock.
+func busy(err error) bool {
+	e, ok := errors.AsType[*sqlite.Error](err)
+	return ok && e.Code()&0xff == sqlite3.SQLITE_BUSY
+}
+
 // explain turns a driver's error into one that says what to do. Errors that are
 // ours already, and those of contexts, pass unchanged.
 func explain(path string, err error) error {

@@ -39,7 +39,7 @@ func benchmarkCall(b *testing.B, s *store.Store, budgets []mgx.BudgetScope) {
 		for _, scope := range budgets {
 			id := scope.Of(mgx.Reservation{Workspace: runs[i].Workspace, Project: "proj_a", User: "user_a", Task: runs[i].Task, Run: runs[i].Run})
 			budget := mgx.Budget{ID: mgx.BudgetID(fmt.Sprint("bgt_", scope, id)), Workspace: runs[i].Workspace, Scope: scope, ScopeID: id, Period: mgx.PeriodMonth, Limit: mgx.MaxBudget}
-			if _, _, err := s.CreateBudget(b.Context(), budget); err != nil {
+			if _, _, err := s.CreateBudget(b.Context(), mgx.Doer{Workspace: mgx.DefaultWorkspace, Actor: "user_1"}, budget); err != nil {
 				b.Fatal(err)
 			}
 		}

@@ -4,6 +4,7 @@ import (
 	"context"
 	"database/sql"
 	"sync"
+	"time"
 
 	"mgx"
 )
@@ -67,7 +68,8 @@ func (w *writer) useLog(ctx context.Context) error {
 		return err
 	}
 	if mode != "wal" {
-		if err := w.conn.QueryRowContext(ctx, `PRAGMA journal_mode = WAL`).Scan(&mode); err != nil {
+		var err error
+		if mode, err = w.switchToLog(ctx); err != nil {
 			return err
 		}
 	}
@@ -76,6 +78,22 @@ func (w *writer) useLog(ctx context.Context) error {
 	}
 	var size int64
 	return w.conn.QueryRowContext(ctx, `PRAGMA journal_size_limit = `+itoa(walKept)).Scan(&size)
+}
+
+// switchToLog returns the mode that is in force. When another process switches at
+// the same moment SQLite does not wait for it, whatever the time-out: we do.
+func (w *writer) switchToLog(ctx context.Context) (mode string, err error) {
+	for began := time.Now(); ; {
+		err = w.conn.QueryRowContext(ctx, `PRAGMA journal_mode = WAL`).Scan(&mode)
+		if !busy(err) || time.Since(began) > busyWait {
+			return mode, err
+		}
+		select {
+		case <-time.After(10 * time.Millisecond):
+		case <-ctx.Done():
+			return mode, ctx.Err()
+		}
+	}
 }
 
 func (w *writer) start() {

@@ -19,8 +19,9 @@ func (s *Store) WebhookSecrets(ctx context.Context, id mgx.WebhookID) ([]string,
 
 // RotateWebhookSecret adds a secret. Those before it go on signing for as long
 // as overlap, and are then deleted.
-func (s *Store) RotateWebhookSecret(ctx context.Context, ws mgx.WorkspaceID, id mgx.WebhookID, secret string, overlap time.Duration) error {
-	return s.write(ctx, func(t *tx) error {
+func (s *Store) RotateWebhookSecret(ctx context.Context, by mgx.Doer, ws mgx.WorkspaceID, id mgx.WebhookID, secret string, overlap time.Duration) error {
+	return s.act(ctx, by, "webhook.rotate", func(t *tx, a *act) error {
+		a.resource = string(id)
 		n, err := t.exec(`UPDATE webhooks SET `+touched("$1")+` WHERE workspace = $2 AND id = $3`, micros(t.now), string(ws), string(id))
 		if err = orNoWebhook(id, n, err); err != nil {
 			return err

@@ -20,7 +20,7 @@ const webhookCounts = `,
 
 // CreateWebhook stores an endpoint with the secret it signs with. A negative
 // Cursor means that only events from now on are sent.
-func (s *Store) CreateWebhook(ctx context.Context, w mgx.Webhook, secret string) error {
+func (s *Store) CreateWebhook(ctx context.Context, by mgx.Doer, w mgx.Webhook, secret string) error {
 	if w.ID == "" || w.Workspace == "" || w.URL == "" || secret == "" {
 		return mgx.Errorf(mgx.KindInternal, "bad_webhook", "a webhook needs an id, a workspace, an address and a secret")
 	}
@@ -30,7 +30,8 @@ func (s *Store) CreateWebhook(ctx context.Context, w mgx.Webhook, secret string)
 			return err
 		}
 	}
-	return s.write(ctx, func(t *tx) error {
+	return s.act(ctx, by, "webhook.create", func(t *tx, a *act) error {
+		a.resource, a.after = string(w.ID), filtersOf(w)
 		var own, all int
 		if _, err := t.row(`SELECT COUNT(CASE WHEN workspace = $1 THEN 1 END), COUNT(*) FROM webhooks`, []any{string(w.Workspace)}, &own, &all); err != nil {
 			return err
@@ -49,6 +50,11 @@ func (s *Store) CreateWebhook(ctx context.Context, w mgx.Webhook, secret string)
 	})
 }
 
+// filtersOf is what the audit log shows of an endpoint.
+func filtersOf(w mgx.Webhook) any {
+	return map[string]any{"url": w.URL, "types": w.Types, "channels": w.Channels}
+}
+
 // Webhook returns one endpoint of a workspace.
 func (s *Store) Webhook(ctx context.Context, ws mgx.WorkspaceID, id mgx.WebhookID) (mgx.Webhook, error) {
 	w, found, err := get(ctx, s, scanWebhook, `SELECT `+webhookColumns+webhookCounts+` FROM webhooks WHERE workspace = $1 AND id = $2`, string(ws), string(id))
@@ -65,8 +71,9 @@ func (s *Store) Webhooks(ctx context.Context, ws mgx.WorkspaceID) ([]mgx.Webhook
 
 // UpdateWebhook replaces the address, the description and the filters of an
 // endpoint. What has become a delivery already stays one.
-func (s *Store) UpdateWebhook(ctx context.Context, w mgx.Webhook) error {
-	return s.write(ctx, func(t *tx) error {
+func (s *Store) UpdateWebhook(ctx context.Context, by mgx.Doer, w mgx.Webhook) error {
+	return s.act(ctx, by, "webhook.update", func(t *tx, a *act) error {
+		a.resource, a.after = string(w.ID), filtersOf(w)
 		n, err := t.exec(`UPDATE webhooks SET url = $1, description = $2, types = $3, channels = $4, `+touched("$5")+` WHERE workspace = $6 AND id = $7`,
 			w.URL, w.Description, names(w.Types), names(w.Channels), micros(t.now), string(w.Workspace), string(w.ID))
 		return orNoWebhook(w.ID, n, err)
@@ -76,12 +83,13 @@ func (s *Store) UpdateWebhook(ctx context.Context, w mgx.Webhook) error {
 // EnableWebhook makes an endpoint go on where it stopped, or, with skip, from
 // now on: what happened meanwhile is then never sent, and what was left to make
 // is given up.
-func (s *Store) EnableWebhook(ctx context.Context, ws mgx.WorkspaceID, id mgx.WebhookID, skip bool) error {
+func (s *Store) EnableWebhook(ctx context.Context, by mgx.Doer, ws mgx.WorkspaceID, id mgx.WebhookID, skip bool) error {
 	head, err := s.Head(ctx)
 	if err != nil {
 		return err
 	}
-	return s.write(ctx, func(t *tx) error {
+	return s.act(ctx, by, "webhook.enable", func(t *tx, a *act) error {
+		a.resource = string(id)
 		n, err := t.exec(`UPDATE webhooks SET enabled = 1, disabled_why = '', failing_since = NULL, `+touched("$1")+` WHERE workspace = $2 AND id = $3`,
 			micros(t.now), string(ws), string(id))
 		if err = orNoWebhook(id, n, err); err != nil || !skip {
@@ -97,8 +105,9 @@ func (s *Store) EnableWebhook(ctx context.Context, ws mgx.WorkspaceID, id mgx.We
 }
 
 // DisableWebhook stops deliveries until the endpoint is enabled again.
-func (s *Store) DisableWebhook(ctx context.Context, ws mgx.WorkspaceID, id mgx.WebhookID, why string) error {
-	return s.write(ctx, func(t *tx) error {
+func (s *Store) DisableWebhook(ctx context.Context, by mgx.Doer, ws mgx.WorkspaceID, id mgx.WebhookID, why string) error {
+	return s.act(ctx, by, "webhook.disable", func(t *tx, a *act) error {
+		a.resource = string(id)
 		n, err := t.exec(`UPDATE webhooks SET enabled = 0, disabled_why = $1, `+touched("$2")+` WHERE workspace = $3 AND id = $4`,
 			why, micros(t.now), string(ws), string(id))
 		return orNoWebhook(id, n, err)
@@ -107,8 +116,9 @@ func (s *Store) DisableWebhook(ctx context.Context, ws mgx.WorkspaceID, id mgx.W
 
 // RemoveWebhook deletes an endpoint with its secrets and everything about its
 // deliveries.
-func (s *Store) RemoveWebhook(ctx context.Context, ws mgx.WorkspaceID, id mgx.WebhookID) error {
-	return s.write(ctx, func(t *tx) error {
+func (s *Store) RemoveWebhook(ctx context.Context, by mgx.Doer, ws mgx.WorkspaceID, id mgx.WebhookID) error {
+	return s.act(ctx, by, "webhook.remove", func(t *tx, a *act) error {
+		a.resource = string(id)
 		// The update holds the row, so that no delivery is added meanwhile.
 		n, err := t.exec(`UPDATE webhooks SET enabled = 0 WHERE workspace = $1 AND id = $2`, string(ws), string(id))
 		if err = orNoWebhook(id, n, err); err != nil {

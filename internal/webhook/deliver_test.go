@@ -470,7 +470,7 @@ func TestWindow(t *testing.T) {
 	l.say("task_a", "agent.message", 35)
 	l.until("an attempt", func() bool { return len(rec.messages()) > 0 })
 	l.until("the window is full", func() bool { return l.hook(w.ID).Pending == 10 })
-	if c := l.hook(w.ID).Cursor; c != 10 {
+	if c := l.hook(w.ID).Cursor; c != 11 { // ten, and the entry that the endpoint was added
 		t.Errorf("read up to %d", c)
 	}
 	mended.Store(true)
@@ -527,7 +527,7 @@ func TestTenants(t *testing.T) {
 	defer web.Close()
 	w, _ := l.add(web.URL)
 	l.run(webhook.Options{})
-	other := webhook.Endpoints{Workspace: "ws_other", Store: l.s, Guard: local}
+	other := webhook.Endpoints{By: mgx.Doer{Workspace: "ws_other", Actor: "user_1"}, Store: l.s, Guard: local}
 	e := mgx.NewEvent("agent.message", map[string]int{})
 	e.Workspace, e.Stream = "ws_other", "task_other"
 	if _, err := l.s.Commit(t.Context(), mgx.Change{Events: []mgx.Event{e}}); err != nil {

@@ -15,9 +15,9 @@ const TestEvent = mgx.WebhookTest
 
 // Endpoints is what people do with the endpoints of one workspace.
 type Endpoints struct {
-	Workspace mgx.WorkspaceID
-	Store     EndpointStore
-	Guard     Guard
+	By    mgx.Doer // who acts, in whose workspace
+	Store EndpointStore
+	Guard Guard
 }
 
 // NewEndpoint is what it takes to add an endpoint.
@@ -33,7 +33,7 @@ type NewEndpoint struct {
 // Add stores an endpoint and returns it with its secret, which is not shown
 // again.
 func (s Endpoints) Add(ctx context.Context, n NewEndpoint) (w mgx.Webhook, secret string, err error) {
-	w = mgx.Webhook{ID: mgx.NewWebhookID(), Workspace: s.Workspace, URL: n.URL, Description: n.Description, Types: n.Types, Channels: n.Channels, Cursor: -1}
+	w = mgx.Webhook{ID: mgx.NewWebhookID(), Workspace: s.By.Workspace, URL: n.URL, Description: n.Description, Types: n.Types, Channels: n.Channels, Cursor: -1}
 	if n.Since != nil {
 		if w.Cursor = *n.Since; w.Cursor < 0 {
 			return w, "", mgx.Errorf(mgx.KindUsage, "bad_position", "a webhook begins after a position of 0 or more, not %d", w.Cursor)
@@ -43,7 +43,7 @@ func (s Endpoints) Add(ctx context.Context, n NewEndpoint) (w mgx.Webhook, secre
 		return w, "", err
 	}
 	secret = NewSecret()
-	if err := s.Store.CreateWebhook(ctx, w, secret); err != nil {
+	if err := s.Store.CreateWebhook(ctx, s.By, w, secret); err != nil {
 		return w, "", err
 	}
 	w, err = s.Get(ctx, w.ID)
@@ -51,11 +51,11 @@ func (s Endpoints) Add(ctx context.Context, n NewEndpoint) (w mgx.Webhook, secre
 }
 
 func (s Endpoints) List(ctx context.Context) ([]mgx.Webhook, error) {
-	return s.Store.Webhooks(ctx, s.Workspace)
+	return s.Store.Webhooks(ctx, s.By.Workspace)
 }
 
 func (s Endpoints) Get(ctx context.Context, id mgx.WebhookID) (mgx.Webhook, error) {
-	return s.Store.Webhook(ctx, s.Workspace, id)
+	return s.Store.Webhook(ctx, s.By.Workspace, id)
 }
 
 // Change says what to change about an endpoint; nil leaves a thing as it is.
@@ -80,7 +80,7 @@ func (s Endpoints) Update(ctx context.Context, id mgx.WebhookID, c Change) (mgx.
 	if err := s.Guard.checkWebhook(w); err != nil {
 		return w, err
 	}
-	if err := s.Store.UpdateWebhook(ctx, w); err != nil {
+	if err := s.Store.UpdateWebhook(ctx, s.By, w); err != nil {
 		return w, err
 	}
 	return s.Get(ctx, id)
@@ -95,16 +95,16 @@ func set[T any](to *T, v *T) {
 // Enable makes an endpoint go on: with everything since it stopped, or, with
 // skip, only with what happens from now on.
 func (s Endpoints) Enable(ctx context.Context, id mgx.WebhookID, skip bool) error {
-	return s.Store.EnableWebhook(ctx, s.Workspace, id, skip)
+	return s.Store.EnableWebhook(ctx, s.By, s.By.Workspace, id, skip)
 }
 
 // Disable stops deliveries. The log keeps what happens meanwhile.
 func (s Endpoints) Disable(ctx context.Context, id mgx.WebhookID) error {
-	return s.Store.DisableWebhook(ctx, s.Workspace, id, "disabled by hand")
+	return s.Store.DisableWebhook(ctx, s.By, s.By.Workspace, id, "disabled by hand")
 }
 
 func (s Endpoints) Remove(ctx context.Context, id mgx.WebhookID) error {
-	return s.Store.RemoveWebhook(ctx, s.Workspace, id)
+	return s.Store.RemoveWebhook(ctx, s.By, s.By.Workspace, id)
 }
 
 // Rotate gives an endpoint a new secret, which is not shown again. Messages are
@@ -115,7 +115,7 @@ func (s Endpoints) Rotate(ctx context.Context, id mgx.WebhookID, revoke bool) (s
 		overlap = 0
 	}
 	secret = NewSecret()
-	if err := s.Store.RotateWebhookSecret(ctx, s.Workspace, id, secret, overlap); err != nil {
+	if err := s.Store.RotateWebhookSecret(ctx, s.By, s.By.Workspace, id, secret, overlap); err != nil {
 		return "", err
 	}
 	return secret, nil
@@ -123,23 +123,23 @@ func (s Endpoints) Rotate(ctx context.Context, id mgx.WebhookID, revoke bool) (s
 
 // Deliveries lists deliveries of an endpoint, the newest event first.
 func (s Endpoints) Deliveries(ctx context.Context, q mgx.DeliveryQuery) ([]mgx.WebhookDelivery, error) {
-	q.Workspace = s.Workspace
+	q.Workspace = s.By.Workspace
 	return s.Store.Deliveries(ctx, q)
 }
 
 // Attempts lists what came of a delivery so far, oldest first.
 func (s Endpoints) Attempts(ctx context.Context, id mgx.WebhookID, e mgx.EventID) ([]mgx.WebhookAttempt, error) {
-	return s.Store.Attempts(ctx, s.Workspace, id, e)
+	return s.Store.Attempts(ctx, s.By.Workspace, id, e)
 }
 
 // Retry gives one delivery all its attempts again, the first one now.
 func (s Endpoints) Retry(ctx context.Context, id mgx.WebhookID, e mgx.EventID) error {
-	return s.Store.RetryDelivery(ctx, s.Workspace, id, e)
+	return s.Store.RetryDelivery(ctx, s.By.Workspace, id, e)
 }
 
 // RetryDead does that for every dead letter and returns how many there were.
 func (s Endpoints) RetryDead(ctx context.Context, id mgx.WebhookID) (int64, error) {
-	return s.Store.RetryDead(ctx, s.Workspace, id)
+	return s.Store.RetryDead(ctx, s.By.Workspace, id)
 }
 
 // Test sends one message of type [TestEvent] now, also to a disabled endpoint,

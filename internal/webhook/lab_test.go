@@ -83,7 +83,7 @@ func newLabOn(t testing.TB, path string) *lab {
 	l := &lab{t: t, path: path, said: &lines{}}
 	l.log = slog.New(slog.NewTextHandler(l.said, &slog.HandlerOptions{Level: slog.LevelDebug}))
 	l.s = l.open()
-	l.ends = webhook.Endpoints{Workspace: ws, Store: l.s, Guard: local}
+	l.ends = webhook.Endpoints{By: mgx.Doer{Workspace: ws, Actor: "user_1"}, Store: l.s, Guard: local}
 	return l
 }
 

@@ -43,15 +43,15 @@ type DeliveryStore interface {
 // EndpointStore is what people's doings are kept in; *store.Store documents and
 // is one.
 type EndpointStore interface {
-	CreateWebhook(ctx context.Context, w mgx.Webhook, secret string) error
+	CreateWebhook(ctx context.Context, by mgx.Doer, w mgx.Webhook, secret string) error
 	Webhook(ctx context.Context, ws mgx.WorkspaceID, id mgx.WebhookID) (mgx.Webhook, error)
 	Webhooks(ctx context.Context, ws mgx.WorkspaceID) ([]mgx.Webhook, error)
-	UpdateWebhook(ctx context.Context, w mgx.Webhook) error
-	EnableWebhook(ctx context.Context, ws mgx.WorkspaceID, id mgx.WebhookID, skip bool) error
-	DisableWebhook(ctx context.Context, ws mgx.WorkspaceID, id mgx.WebhookID, why string) error
-	RemoveWebhook(ctx context.Context, ws mgx.WorkspaceID, id mgx.WebhookID) error
+	UpdateWebhook(ctx context.Context, by mgx.Doer, w mgx.Webhook) error
+	EnableWebhook(ctx context.Context, by mgx.Doer, ws mgx.WorkspaceID, id mgx.WebhookID, skip bool) error
+	DisableWebhook(ctx context.Context, by mgx.Doer, ws mgx.WorkspaceID, id mgx.WebhookID, why string) error
+	RemoveWebhook(ctx context.Context, by mgx.Doer, ws mgx.WorkspaceID, id mgx.WebhookID) error
 	WebhookSecrets(ctx context.Context, id mgx.WebhookID) ([]string, error)
-	RotateWebhookSecret(ctx context.Context, ws mgx.WorkspaceID, id mgx.WebhookID, secret string, overlap time.Duration) error
+	RotateWebhookSecret(ctx context.Context, by mgx.Doer, ws mgx.WorkspaceID, id mgx.WebhookID, secret string, overlap time.Duration) error
 	Deliveries(ctx context.Context, q mgx.DeliveryQuery) ([]mgx.WebhookDelivery, error)
 	Attempts(ctx context.Context, ws mgx.WorkspaceID, id mgx.WebhookID, event mgx.EventID) ([]mgx.WebhookAttempt, error)
 	RetryDelivery(ctx context.Context, ws mgx.WorkspaceID, id mgx.WebhookID, event mgx.EventID) error

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"reflect"
+	"slices"
 	"sync"
 	"testing"
 
@@ -27,6 +28,27 @@ func act(ws mgx.WorkspaceID, what string) mgx.Event {
 		Actor: "user_1", Action: "key.create", Resource: what, Decision: mgx.AuditAllowed,
 		Details: &mgx.AuditDetails{From: "192.0.2.7", After: json.RawMessage(`{"name": "<ci>"}`)},
 	})
+}
+
+// acted holds what is in the audit log against the acts of a test: each that was
+// done, and none that was not.
+func acted(t testing.TB, s Store, want ...string) {
+	t.Helper()
+	var got []string
+	until(t, func() bool { // on a server the log may lag
+		got = nil
+		for _, e := range events(t, s, store.EventQuery{Stream: mgx.AuditStream(ws)}) {
+			var d mgx.AuditData
+			if err := e.Decode(&d); err != nil || d.Actor != doer.Actor || d.Details.From != doer.From || d.Resource == "" {
+				t.Errorf("entry %+v %v", d, err)
+			}
+			got = append(got, d.Action)
+		}
+		return len(got) >= len(want)
+	})
+	if !slices.Equal(got, want) {
+		t.Errorf("recorded %q, want %q", got, want)
+	}
 }
 
 // Writers append to the audit logs of two workspaces at once, and some fail after

@@ -29,7 +29,7 @@ func settled(id string, amount mgx.Money) mgx.Change {
 
 func budget(t testing.TB, s Store, scope mgx.BudgetScope, id string, p mgx.BudgetPeriod, limit mgx.Money) mgx.Budget {
 	t.Helper()
-	b, created, err := s.CreateBudget(context.Background(), mgx.Budget{
+	b, created, err := s.CreateBudget(context.Background(), doer, mgx.Budget{
 		ID: mgx.NewID[mgx.BudgetID]("bgt"), Workspace: ws, Scope: scope, ScopeID: id, Period: p, Limit: limit, CreatedBy: "user_a", UpdatedBy: "user_a",
 	})
 	if err != nil || !created {
@@ -158,7 +158,7 @@ func budgetChanges(t *testing.T, open Opener) {
 	commit(t, s, settled("a", 50))
 	commit(t, s, reserve(call(sc, "b", 40)))
 	b.Limit, b.UpdatedBy, b.Thresholds = 20, "user_b", []int{90, 10, 10}
-	changed, err := s.UpdateBudget(t.Context(), b)
+	changed, err := s.UpdateBudget(t.Context(), doer, b)
 	if err != nil || changed.Limit != 20 || changed.UpdatedBy != "user_b" || changed.CreatedBy != "user_a" || !slices.Equal(changed.Thresholds, []int{10, 90}) {
 		t.Errorf("changed to %+v %v", changed, err)
 	}
@@ -166,18 +166,18 @@ func budgetChanges(t *testing.T, open Opener) {
 	commit(t, s, settled("b", 40)) // goes on
 	stands(t, s, b, 90, 0)
 	b.Limit = 91
-	if _, err := s.UpdateBudget(t.Context(), b); err != nil {
+	if _, err := s.UpdateBudget(t.Context(), doer, b); err != nil {
 		t.Error(err)
 	}
 	commit(t, s, reserve(call(sc, "c", 1)))
 	refused(t, s, mgx.CodeBudgetExceeded, reserve(call(sc, "d", 1)))
 
 	again := b
-	if got, created, err := s.CreateBudget(t.Context(), again); err != nil || created || got.Limit != 91 {
+	if got, created, err := s.CreateBudget(t.Context(), doer, again); err != nil || created || got.Limit != 91 {
 		t.Errorf("the same id: %+v %v %v", got, created, err)
 	}
 	again.ID = "bgt_other"
-	if _, _, err := s.CreateBudget(t.Context(), again); !mgx.IsCode(err, mgx.CodeConflict) {
+	if _, _, err := s.CreateBudget(t.Context(), doer, again); !mgx.IsCode(err, mgx.CodeConflict) {
 		t.Errorf("the same scope and period: %v", err)
 	}
 	for what, bad := range map[string]func(*mgx.Budget){
@@ -188,15 +188,15 @@ func budgetChanges(t *testing.T, open Opener) {
 		b := b
 		b.ID = mgx.BudgetID("bgt_" + what)
 		bad(&b)
-		if _, _, err := s.CreateBudget(t.Context(), b); !mgx.IsCode(err, "bad_budget") {
+		if _, _, err := s.CreateBudget(t.Context(), doer, b); !mgx.IsCode(err, "bad_budget") {
 			t.Errorf("%s: %v", what, err)
 		}
 	}
 	verify(t, s)
-	if err := s.RemoveBudget(t.Context(), "ws_other", b.ID); !mgx.IsCode(err, mgx.CodeNotFound) {
+	if err := s.RemoveBudget(t.Context(), doer, "ws_other", b.ID); !mgx.IsCode(err, mgx.CodeNotFound) {
 		t.Errorf("another workspace removed it: %v", err)
 	}
-	if err := s.RemoveBudget(t.Context(), ws, b.ID); err != nil {
+	if err := s.RemoveBudget(t.Context(), doer, ws, b.ID); err != nil {
 		t.Error(err)
 	}
 	if _, err := s.Budget(t.Context(), ws, b.ID); !mgx.IsCode(err, mgx.CodeNotFound) {
@@ -205,6 +205,7 @@ func budgetChanges(t *testing.T, open Opener) {
 	commit(t, s, reserve(call(sc, "d", 1000)))
 	commit(t, s, settled("c", 1)) // of a budget that is gone
 	verify(t, s)
+	acted(t, s, "budget.create", "budget.update", "budget.update", "budget.remove")
 }
 
 // What was spent before there was a budget counts, also what is settled after.
@@ -252,7 +253,7 @@ func thresholdsOnce(t *testing.T, open Opener) {
 	s, other := open(t, c.set), open(t, c.set)
 	sc := begin(t, s)
 	soft := mgx.Money(60 * calls)
-	b, _, err := s.CreateBudget(t.Context(), mgx.Budget{
+	b, _, err := s.CreateBudget(t.Context(), doer, mgx.Budget{
 		ID: "bgt_x", Workspace: ws, Scope: mgx.ScopeRun, ScopeID: string(sc.Run), Period: mgx.PeriodDay, Limit: 100 * calls, Soft: &soft,
 	})
 	if err != nil {

@@ -31,7 +31,7 @@ type ConsumerStore interface {
 	RetryDeadLetters(ctx context.Context, consumer string, event mgx.EventID) (int64, error)
 	DiscardDeadLetter(ctx context.Context, consumer string, event mgx.EventID) error
 
-	CreateWebhook(ctx context.Context, w mgx.Webhook, secret string) error
+	CreateWebhook(ctx context.Context, by mgx.Doer, w mgx.Webhook, secret string) error
 }
 
 // RunConsumers runs the part of the suite that is about consumers. create makes a
@@ -319,12 +319,12 @@ func (r *readers) view() {
 	r.consumer("b", 1)
 	r.consumer("a", 0)
 	w := mgx.Webhook{ID: mgx.NewWebhookID(), Workspace: ws, URL: "https://example.com/hook", Cursor: 2}
-	r.must(r.s.CreateWebhook(r.ctx, w, "whsec_x"))
+	r.must(r.s.CreateWebhook(r.ctx, doer, w, "whsec_x"))
 	all, err := r.s.Consumers(r.ctx)
-	if err != nil || len(all) != 3 || all[0].Name != "a" || all[1].Name != "b" || all[1].Lag != 2 {
+	if err != nil || len(all) != 3 || all[0].Name != "a" || all[1].Name != "b" || all[1].Lag != 3 {
 		r.t.Fatalf("%+v %v", all, err)
 	}
-	if h := all[2]; h.Name != "webhook:"+string(w.ID) || h.Position != 2 || h.Head != 3 || h.Lag != 1 {
+	if h := all[2]; h.Name != "webhook:"+string(w.ID) || h.Position != 2 || h.Head != 4 || h.Lag != 2 {
 		r.t.Errorf("the webhook is %+v", h)
 	}
 }

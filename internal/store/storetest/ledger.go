@@ -217,11 +217,11 @@ func (h *history) setBudget() {
 	b.ID = mgx.BudgetID(fmt.Sprint("bgt_", b.Scope, "_", b.Period))
 	do := h.s.UpdateBudget
 	if _, there := h.budgets[b.ID]; !there {
-		_, _, err := h.s.CreateBudget(h.t.Context(), b)
+		_, _, err := h.s.CreateBudget(h.t.Context(), doer, b)
 		if err != nil {
 			h.t.Fatal(err)
 		}
-	} else if _, err := do(h.t.Context(), b); err != nil {
+	} else if _, err := do(h.t.Context(), doer, b); err != nil {
 		h.t.Fatal(err)
 	}
 	h.budgets[b.ID] = b
@@ -229,7 +229,7 @@ func (h *history) setBudget() {
 
 func (h *history) removeBudget() {
 	for id := range h.budgets {
-		if err := h.s.RemoveBudget(h.t.Context(), ws, id); err != nil {
+		if err := h.s.RemoveBudget(h.t.Context(), doer, ws, id); err != nil {
 			h.t.Fatal(err)
 		}
 		delete(h.budgets, id)

@@ -32,9 +32,9 @@ type Store interface {
 	FindRun(ctx context.Context, ws mgx.WorkspaceID, part string) (mgx.Run, error)
 	Runs(context.Context, store.RunQuery) ([]mgx.Run, error)
 	Spent(context.Context, mgx.RunID) (settled, open mgx.Money, err error)
-	CreateBudget(context.Context, mgx.Budget) (b mgx.Budget, created bool, err error)
-	UpdateBudget(context.Context, mgx.Budget) (mgx.Budget, error)
-	RemoveBudget(context.Context, mgx.WorkspaceID, mgx.BudgetID) error
+	CreateBudget(context.Context, mgx.Doer, mgx.Budget) (b mgx.Budget, created bool, err error)
+	UpdateBudget(context.Context, mgx.Doer, mgx.Budget) (mgx.Budget, error)
+	RemoveBudget(context.Context, mgx.Doer, mgx.WorkspaceID, mgx.BudgetID) error
 	Budget(context.Context, mgx.WorkspaceID, mgx.BudgetID) (mgx.BudgetUse, error)
 	Budgets(context.Context, mgx.BudgetQuery) ([]mgx.BudgetUse, error)
 	Reap(context.Context) (int, error)
@@ -138,6 +138,9 @@ func Run(t *testing.T, create func(testing.TB) Opener) {
 }
 
 const ws = mgx.DefaultWorkspace
+
+// doer is who acts in the suite.
+var doer = mgx.Doer{Workspace: ws, Actor: "user_1", From: "test"}
 
 func scope() mgx.Scope {
 	return mgx.Scope{Workspace: ws, Task: mgx.NewTaskID(), Run: mgx.NewRunID(), Execution: mgx.NewExecutionID()}

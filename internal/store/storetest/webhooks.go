@@ -18,15 +18,15 @@ type WebhookStore interface {
 	Verify(context.Context) error
 	EventsAfter(ctx context.Context, ws mgx.WorkspaceID, stream mgx.StreamID, run mgx.RunID, types []string, position int64, limit int) ([]mgx.Event, error)
 
-	CreateWebhook(ctx context.Context, w mgx.Webhook, secret string) error
+	CreateWebhook(ctx context.Context, by mgx.Doer, w mgx.Webhook, secret string) error
 	Webhook(ctx context.Context, ws mgx.WorkspaceID, id mgx.WebhookID) (mgx.Webhook, error)
 	Webhooks(ctx context.Context, ws mgx.WorkspaceID) ([]mgx.Webhook, error)
-	UpdateWebhook(ctx context.Context, w mgx.Webhook) error
-	EnableWebhook(ctx context.Context, ws mgx.WorkspaceID, id mgx.WebhookID, skip bool) error
-	DisableWebhook(ctx context.Context, ws mgx.WorkspaceID, id mgx.WebhookID, why string) error
-	RemoveWebhook(ctx context.Context, ws mgx.WorkspaceID, id mgx.WebhookID) error
+	UpdateWebhook(ctx context.Context, by mgx.Doer, w mgx.Webhook) error
+	EnableWebhook(ctx context.Context, by mgx.Doer, ws mgx.WorkspaceID, id mgx.WebhookID, skip bool) error
+	DisableWebhook(ctx context.Context, by mgx.Doer, ws mgx.WorkspaceID, id mgx.WebhookID, why string) error
+	RemoveWebhook(ctx context.Context, by mgx.Doer, ws mgx.WorkspaceID, id mgx.WebhookID) error
 	WebhookSecrets(ctx context.Context, id mgx.WebhookID) ([]string, error)
-	RotateWebhookSecret(ctx context.Context, ws mgx.WorkspaceID, id mgx.WebhookID, secret string, overlap time.Duration) error
+	RotateWebhookSecret(ctx context.Context, by mgx.Doer, ws mgx.WorkspaceID, id mgx.WebhookID, secret string, overlap time.Duration) error
 
 	ActiveWebhooks(ctx context.Context) ([]mgx.Webhook, error)
 	ClaimWebhook(ctx context.Context, seen mgx.WebhookLease, owner string, until time.Time) (mgx.WebhookLease, bool, error)
@@ -93,7 +93,7 @@ func (h *hooks) add(change ...func(*mgx.Webhook)) mgx.Webhook {
 	for _, f := range change {
 		f(&w)
 	}
-	h.must(h.s.CreateWebhook(h.ctx, w, "whsec_"+string(w.ID)))
+	h.must(h.s.CreateWebhook(h.ctx, doer, w, "whsec_"+string(w.ID)))
 	return h.get(w.ID)
 }
 
@@ -175,25 +175,25 @@ func (h *hooks) settings() {
 	}
 	before := w.UpdatedAt
 	w.URL, w.Types, w.Description = "https://example.com/other", nil, ""
-	h.must(h.s.UpdateWebhook(h.ctx, w))
+	h.must(h.s.UpdateWebhook(h.ctx, doer, w))
 	if w = h.get(w.ID); w.URL != "https://example.com/other" || w.Types != nil || w.Description != "" || !w.UpdatedAt.After(before) {
 		t.Errorf("changed %+v", w)
 	}
-	h.must(h.s.DisableWebhook(h.ctx, ws, w.ID, "a reason"))
+	h.must(h.s.DisableWebhook(h.ctx, doer, ws, w.ID, "a reason"))
 	if w = h.get(w.ID); w.Enabled || w.DisabledWhy != "a reason" {
 		t.Errorf("disabled %+v", w)
 	}
 	if active, err := h.s.ActiveWebhooks(h.ctx); err != nil || len(active) != 1 || active[0].ID == w.ID {
 		t.Errorf("active %+v %v", active, err)
 	}
-	h.must(h.s.EnableWebhook(h.ctx, ws, w.ID, false))
+	h.must(h.s.EnableWebhook(h.ctx, doer, ws, w.ID, false))
 	if w = h.get(w.ID); !w.Enabled || w.DisabledWhy != "" || w.Cursor != 3 {
 		t.Errorf("enabled %+v", w)
 	}
-	h.must(h.s.RemoveWebhook(h.ctx, ws, w.ID))
+	h.must(h.s.RemoveWebhook(h.ctx, doer, ws, w.ID))
 	for _, err := range []error{
-		h.s.RemoveWebhook(h.ctx, ws, w.ID), h.s.UpdateWebhook(h.ctx, w), h.s.EnableWebhook(h.ctx, ws, w.ID, true), h.s.DisableWebhook(h.ctx, ws, w.ID, ""),
-		h.s.RotateWebhookSecret(h.ctx, ws, w.ID, "whsec_x", 0), h.s.RetryDelivery(h.ctx, ws, w.ID, "evt_1"),
+		h.s.RemoveWebhook(h.ctx, doer, ws, w.ID), h.s.UpdateWebhook(h.ctx, doer, w), h.s.EnableWebhook(h.ctx, doer, ws, w.ID, true), h.s.DisableWebhook(h.ctx, doer, ws, w.ID, ""),
+		h.s.RotateWebhookSecret(h.ctx, doer, ws, w.ID, "whsec_x", 0), h.s.RetryDelivery(h.ctx, ws, w.ID, "evt_1"),
 	} {
 		if !mgx.IsCode(err, mgx.CodeNotFound) {
 			t.Errorf("on a removed webhook: %v", err)
@@ -204,18 +204,18 @@ func (h *hooks) settings() {
 func (h *hooks) secrets() {
 	t, w := h.t, h.add()
 	other := h.add()
-	h.must(h.s.RotateWebhookSecret(h.ctx, ws, w.ID, "whsec_2", time.Hour))
+	h.must(h.s.RotateWebhookSecret(h.ctx, doer, ws, w.ID, "whsec_2", time.Hour))
 	if got, err := h.s.WebhookSecrets(h.ctx, w.ID); err != nil || !slices.Equal(got, []string{"whsec_2", "whsec_" + string(w.ID)}) {
 		t.Errorf("secrets %v %v", got, err)
 	}
-	h.must(h.s.RotateWebhookSecret(h.ctx, ws, w.ID, "whsec_3", 0))
+	h.must(h.s.RotateWebhookSecret(h.ctx, doer, ws, w.ID, "whsec_3", 0))
 	if got, err := h.s.WebhookSecrets(h.ctx, w.ID); err != nil || !slices.Equal(got, []string{"whsec_3"}) {
 		t.Errorf("after revoking %v %v", got, err)
 	}
 	if got, err := h.s.WebhookSecrets(h.ctx, other.ID); err != nil || len(got) != 1 {
 		t.Errorf("another's %v %v", got, err)
 	}
-	if err := h.s.RotateWebhookSecret(h.ctx, "ws_other", w.ID, "whsec_4", 0); !mgx.IsCode(err, mgx.CodeNotFound) {
+	if err := h.s.RotateWebhookSecret(h.ctx, doer, "ws_other", w.ID, "whsec_4", 0); !mgx.IsCode(err, mgx.CodeNotFound) {
 		t.Errorf("rotated another workspace's: %v", err)
 	}
 }
@@ -405,8 +405,8 @@ func (h *hooks) skip() {
 	e := h.say(2, "task_a")
 	l := h.claim(w.ID, "own_a")
 	h.must(h.s.AddDeliveries(h.ctx, l, e[:1], 1))
-	h.must(h.s.EnableWebhook(h.ctx, ws, w.ID, true))
-	if got := h.get(w.ID); got.Cursor != 2 || got.Pending != 0 || got.Dead != 1 {
+	h.must(h.s.EnableWebhook(h.ctx, doer, ws, w.ID, true)) // behind the two and the entry that it was added
+	if got := h.get(w.ID); got.Cursor != 3 || got.Pending != 0 || got.Dead != 1 {
 		t.Errorf("skipped: %+v", got)
 	}
 }
@@ -483,11 +483,11 @@ func (h *hooks) bounded() {
 	for range 100 {
 		h.add()
 	}
-	err := h.s.CreateWebhook(h.ctx, mgx.Webhook{ID: mgx.NewWebhookID(), Workspace: ws, URL: "https://example.com/"}, "whsec_x")
+	err := h.s.CreateWebhook(h.ctx, doer, mgx.Webhook{ID: mgx.NewWebhookID(), Workspace: ws, URL: "https://example.com/"}, "whsec_x")
 	if !mgx.IsCode(err, "too_many_webhooks") {
 		h.t.Errorf("webhook 101: %v", err)
 	}
-	if err := h.s.CreateWebhook(h.ctx, mgx.Webhook{ID: mgx.NewWebhookID(), Workspace: "ws_other", URL: "https://example.com/"}, "whsec_x"); err != nil {
+	if err := h.s.CreateWebhook(h.ctx, doer, mgx.Webhook{ID: mgx.NewWebhookID(), Workspace: "ws_other", URL: "https://example.com/"}, "whsec_x"); err != nil {
 		h.t.Errorf("another workspace: %v", err)
 	}
 	if all, err := h.s.Webhooks(h.ctx, ws); err != nil || len(all) != 100 {
