@@ -200,7 +200,7 @@ func (g *ground) prepare() {
 		}
 		script.Roles[role] = append(turns, script.Roles[role]...)
 	}
-	g.server.Provider = obedient{llmtest.NewScripted(script), script}
+	g.server.Use(obedient{llmtest.NewScripted(script), script})
 	g.git("-c", "core.hooksPath=/dev/null", "add", "-A")
 	g.git("-c", "core.hooksPath=/dev/null", "commit", "-q", "--allow-empty", "-m", "As it was found")
 }

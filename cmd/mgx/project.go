@@ -88,7 +88,10 @@ func projectAt(ctx context.Context, name string) (codeBase, error) {
 		return codeBase{}, err
 	}
 	src, err := git.Inspect(ctx, dir)
-	return codeBase{mgx.ProjectOf(src.Path), src.Path}, err
+	if err != nil {
+		return codeBase{}, err
+	}
+	return codeBase{mgx.ProjectOf(src.Path), src.Path}, nil
 }
 
 // withProject opens the data for a command on the project that is named.

@@ -287,9 +287,12 @@ func TestConsumerBeginningAndGap(t *testing.T) {
 				commit(t, s, e)
 			}
 		}
+		var mu sync.Mutex
 		seen := map[string][]int64{}
 		reads := func(name string, head bool, types ...string) event.Consumer {
 			return event.Consumer{Name: name, FromHead: head, Types: types, Handle: func(_ context.Context, e mgx.Event) (mgx.Change, error) {
+				mu.Lock()
+				defer mu.Unlock()
 				seen[name] = append(seen[name], e.Position)
 				return mgx.Change{}, nil
 			}}

@@ -37,6 +37,23 @@ type Server struct {
 	posts int
 	open  int
 	last  []byte
+	later llm.Provider // instead of Provider
+}
+
+// Use has another provider answer from now on, while the server runs.
+func (s *Server) Use(p llm.Provider) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.later = p
+}
+
+func (s *Server) provider() llm.Provider {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.later != nil {
+		return s.later
+	}
+	return s.Provider
 }
 
 // Open is the number of POSTs that are being answered.
@@ -93,7 +110,7 @@ func (s *Server) authorised(r *http.Request) bool {
 }
 
 func (s *Server) models(w http.ResponseWriter, r *http.Request, wire dialect) {
-	models, err := s.Provider.Models(r.Context())
+	models, err := s.provider().Models(r.Context())
 	if err != nil {
 		writeJSON(w, http.StatusBadGateway, wire.failure(http.StatusBadGateway, "api_error", err.Error()))
 		return
@@ -169,7 +186,7 @@ func (f Fault) beforeAnswer(w http.ResponseWriter, r *http.Request) bool {
 }
 
 func (s *Server) document(w http.ResponseWriter, r *http.Request, wire dialect, req *llm.Request) {
-	for chunk, err := range s.Provider.Stream(r.Context(), req) {
+	for chunk, err := range s.provider().Stream(r.Context(), req) {
 		if err != nil {
 			status, kind := statusOf(err)
 			writeJSON(w, status, wire.failure(status, kind, messageOf(err)))
@@ -221,7 +238,7 @@ func messageOf(err error) string {
 func (s *Server) stream(w http.ResponseWriter, r *http.Request, wire dialect, req *llm.Request, fault Fault) {
 	out := &sender{w: w, r: r, wire: wire, fault: fault, model: req.Model}
 	defer out.close()
-	for chunk, err := range s.Provider.Stream(r.Context(), req) {
+	for chunk, err := range s.provider().Stream(r.Context(), req) {
 		switch {
 		case err != nil && !out.begun:
 			status, kind := statusOf(err)
