@@ -46,7 +46,8 @@ connects it.
 
 Package internal/sandbox says what confines the programs that agents run; native
 does it with Linux namespaces, seccomp, Landlock and cgroups, by running this same
-binary again as a helper (internal/boxinit, which begins before main). The
+binary again as a helper (internal/boxinit, which begins before main). Its egress is
+the proxy by which commands reach the hosts that somebody allows (docs/network.md). The
 attacks in sandboxtest are programs; docs/sandbox.md has what came of them.
 
 Package internal/git makes the clone that a run works in and brings its result
@@ -84,7 +85,8 @@ what becomes of a request, serve.go for a call's way, output.go for its answer.
 
 Package internal/audit signs and verifies the log of what was done and refused, whose
 entries the root's audit.go makes and the store's audit.go takes into a tree;
-docs/adr/0013 says why it is a stream of the event log.
+docs/adr/0013 says why it is a stream of the event log. Package internal/secret seals what
+must not be seen, under a key ring that is not in the database (docs/secrets.md).
 
 Package internal/webhook sends the log to addresses outside. Read doc.go for the
 promises, deliverer.go for the rounds it makes, courier.go and attempt.go for what
