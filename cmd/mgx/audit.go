@@ -15,6 +15,7 @@ import (
 
 	"mgx"
 	"mgx/internal/audit"
+	"mgx/internal/event"
 	"mgx/internal/ui"
 )
 
@@ -156,6 +157,14 @@ func (c *cli) verifyAudit(ctx context.Context, n *node, keys []string, second st
 	if err != nil {
 		return err
 	}
+	contracts, err := event.NewRegistry()
+	if err != nil {
+		return err
+	}
+	contract, known := contracts.Type(mgx.AuditRecorded)
+	if !known {
+		return mgx.Errorf(mgx.KindInternal, "unknown_event_type", "there is no contract of %s", mgx.AuditRecorded)
+	}
 	all, err := n.store.AuditedWorkspaces(ctx)
 	if err != nil {
 		return err
@@ -173,7 +182,7 @@ func (c *cli) verifyAudit(ctx context.Context, n *node, keys []string, second st
 	for _, ws := range all {
 		tries := 0
 		r, err := audit.Log{Store: n.store, Workspace: ws}.Verify(ctx, audit.Options{
-			Trusted: trusted, Also: also, Keep: auditKept, Wait: func() bool { tries++; return tries < 50 && pause(ctx, 100*time.Millisecond) },
+			Trusted: trusted, Also: also, Keep: contract.Retention, Wait: func() bool { tries++; return tries < 50 && pause(ctx, 100*time.Millisecond) },
 		})
 		if err != nil {
 			return err
@@ -189,9 +198,6 @@ func (c *cli) verifyAudit(ctx context.Context, n *node, keys []string, second st
 	}
 	return nil
 }
-
-// auditKept is how long entries are kept at least.
-const auditKept = 2557 * 24 * time.Hour
 
 func pause(ctx context.Context, d time.Duration) bool {
 	select {

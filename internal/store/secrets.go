@@ -139,7 +139,7 @@ func (s *Store) AddSecret(ctx context.Context, n mgx.SealedSecret, acts ...mgx.E
 // ResealSecret replaces how a version is sealed, if it is sealed with the key that
 // the caller opened it with; else CodeConflict.
 func (s *Store) ResealSecret(ctx context.Context, n mgx.SealedSecret, was int64) error {
-	return s.acting(ctx, nil, func(t *tx) error {
+	return s.write(ctx, func(t *tx) error {
 		changed, err := t.exec(`UPDATE secrets SET key_version = $1, box = $2 WHERE workspace = $3 AND name = $4 AND version = $5 AND key_version = $6`,
 			n.Key, n.Box, string(n.Workspace), n.Name, n.Version, was)
 		if err == nil && changed == 0 {
