@@ -62,6 +62,30 @@ type UsageLine struct {
 	Open     Money  `json:"open_usd"` // set aside for calls under way
 }
 
+// UsageRow is a line of usage; Call is set when it is of a single call.
+type UsageRow struct {
+	UsageLine
+	Call *UsageCall `json:"call,omitempty"`
+}
+
+// UsageCall is one attempt of a model call as people see it.
+type UsageCall struct {
+	ReservedAt   time.Time   `json:"reserved_at"`
+	SettledAt    time.Time   `json:"settled_at,omitzero"`
+	Outcome      Outcome     `json:"outcome,omitempty"`
+	Provider     string      `json:"provider,omitempty"`
+	Model        string      `json:"model,omitempty"`
+	Role         string      `json:"role,omitempty"`
+	PriceVersion string      `json:"price_version,omitempty"`
+	Reserved     Money       `json:"reserved_usd"`
+	Project      ProjectID   `json:"project_id,omitempty"`
+	Task         TaskID      `json:"task_id,omitempty"`
+	Run          RunID       `json:"run_id,omitempty"`
+	User         UserID      `json:"user_id,omitempty"`
+	Execution    ExecutionID `json:"execution_id,omitempty"`
+	Note         string      `json:"note,omitempty"`
+}
+
 // Add returns the sum of two lines.
 func (l UsageLine) Add(m UsageLine) UsageLine {
 	l.Calls, l.Usage, l.Cost = l.Calls+m.Calls, l.Usage.Add(m.Usage), l.Cost+m.Cost

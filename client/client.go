@@ -101,6 +101,18 @@ func (c *Client) send(ctx context.Context, method, path string, q url.Values, bo
 	return c.do(ctx, r, into)
 }
 
+// create is a POST that makes something once, however often it is sent with a key.
+func (c *Client) create(ctx context.Context, path, key string, body, into any) error {
+	ctx, stop := context.WithTimeout(ctx, answerWait)
+	defer stop()
+	r, err := c.request(ctx, http.MethodPost, path, nil, body)
+	if err != nil {
+		return err
+	}
+	r.Header.Set("Idempotency-Key", key)
+	return c.do(ctx, r, into)
+}
+
 func (c *Client) request(ctx context.Context, method, path string, q url.Values, body any) (*http.Request, error) {
 	var content io.Reader
 	if body != nil {
@@ -140,8 +152,12 @@ func (c *Client) do(ctx context.Context, r *http.Request, into any) error {
 	case into == nil:
 		return nil
 	}
-	if err := json.Unmarshal(body, into); err != nil {
-		return mgx.Errorf(mgx.KindInternal, CodeBadServer, "the answer of %s is not what this version of mgx understands: %w", c.base.Host, err)
+	err = json.Unmarshal(body, into)
+	if err == nil {
+		err = presentable(into)
+	}
+	if err != nil {
+		return c.strange("%w", err)
 	}
 	return nil
 }
@@ -206,6 +222,10 @@ func (p problem) err() error {
 		kind = mgx.KindRefused
 	case p.Status == http.StatusServiceUnavailable:
 		kind = mgx.KindConfig
+	case p.Status == http.StatusPaymentRequired:
+		kind = mgx.KindBudget
+	case p.Status == http.StatusBadGateway:
+		kind = mgx.KindProvider
 	case p.Status >= 400 && p.Status < 500:
 		kind = mgx.KindUsage
 	}

@@ -2,7 +2,6 @@ package client
 
 import (
 	"context"
-	"encoding/json"
 	"net/http"
 	"net/url"
 	"time"
@@ -63,30 +62,6 @@ type Me struct {
 // Me says who the client stands for.
 func (c *Client) Me(ctx context.Context) (me Me, err error) {
 	return me, c.get(ctx, "/api/v1/me", nil, &me)
-}
-
-// pages reads a list to its end.
-func pages[T any](ctx context.Context, c *Client, path, name string) (all []T, err error) {
-	q := url.Values{}
-	for {
-		var page map[string]json.RawMessage
-		if err := c.get(ctx, path, q, &page); err != nil {
-			return nil, err
-		}
-		var list []T
-		var next string
-		err := json.Unmarshal(page[name], &list)
-		if text := page["next_page_token"]; err == nil && text != nil {
-			err = json.Unmarshal(text, &next)
-		}
-		if err != nil {
-			return nil, mgx.Errorf(mgx.KindInternal, CodeBadServer, "the answer of %s is not what this version of mgx understands: %w", c.base.Host, err)
-		}
-		if all = append(all, list...); next == "" {
-			return all, nil
-		}
-		q.Set("page_token", next)
-	}
 }
 
 // NewKey is what it takes to make a key.

@@ -4,7 +4,6 @@ import (
 	"context"
 	"encoding/json"
 	"slices"
-	"time"
 
 	"mgx"
 )
@@ -156,6 +155,25 @@ func (b *Budgets) List(ctx context.Context, q mgx.BudgetQuery) ([]mgx.BudgetUse,
 	return b.Store.Budgets(ctx, q)
 }
 
+// Each calls f for every budget that a query selects, page by page.
+func (b *Budgets) Each(ctx context.Context, q mgx.BudgetQuery, f func(mgx.BudgetUse) error) error {
+	for q.Limit = usagePage; ; {
+		page, err := b.List(ctx, q)
+		if err != nil {
+			return err
+		}
+		for _, u := range page {
+			if err := f(u); err != nil {
+				return err
+			}
+			q.After = u.ID
+		}
+		if len(page) < usagePage {
+			return nil
+		}
+	}
+}
+
 // Usage sums the ledger up, or, by call, lists it: in lines of one form.
 func (b *Budgets) Usage(ctx context.Context, q mgx.UsageQuery) ([]UsageRow, error) {
 	q.Workspace = b.By.Workspace
@@ -174,29 +192,8 @@ func (b *Budgets) Usage(ctx context.Context, q mgx.UsageQuery) ([]UsageRow, erro
 	return rows, err
 }
 
-// UsageRow is a line of usage; Call is set when it is of a single call.
-type UsageRow struct {
-	mgx.UsageLine
-	Call *Call `json:"call,omitempty"`
-}
-
-// Call is one attempt of a model call as people see it.
-type Call struct {
-	ReservedAt   time.Time       `json:"reserved_at"`
-	SettledAt    time.Time       `json:"settled_at,omitzero"`
-	Outcome      mgx.Outcome     `json:"outcome,omitempty"`
-	Provider     string          `json:"provider,omitempty"`
-	Model        string          `json:"model,omitempty"`
-	Role         string          `json:"role,omitempty"`
-	PriceVersion string          `json:"price_version,omitempty"`
-	Reserved     mgx.Money       `json:"reserved_usd"`
-	Project      mgx.ProjectID   `json:"project_id,omitempty"`
-	Task         mgx.TaskID      `json:"task_id,omitempty"`
-	Run          mgx.RunID       `json:"run_id,omitempty"`
-	User         mgx.UserID      `json:"user_id,omitempty"`
-	Execution    mgx.ExecutionID `json:"execution_id,omitempty"`
-	Note         string          `json:"note,omitempty"`
-}
+// UsageRow is a line of usage.
+type UsageRow = mgx.UsageRow
 
 func rowOf(e mgx.LedgerEntry) UsageRow {
 	r := UsageRow{UsageLine: mgx.UsageLine{Key: e.ID, Calls: 1, Usage: e.Usage}}
@@ -208,14 +205,14 @@ func rowOf(e mgx.LedgerEntry) UsageRow {
 	if e.Outcome == mgx.OutcomeLost {
 		r.Lost = r.Cost
 	}
-	r.Call = &Call{
+	r.Call = &mgx.UsageCall{
 		ReservedAt: e.ReservedAt, SettledAt: e.SettledAt, Outcome: e.Outcome, Provider: e.Provider, Model: e.Model, Role: e.Role, PriceVersion: e.PriceVersion,
 		Reserved: e.Amount, Project: e.Project, Task: e.Task, Run: e.Run, User: e.User, Execution: e.Execution, Note: e.Note,
 	}
 	return r
 }
 
-// usagePage is how many lines are read at once.
+// usagePage is how many budgets or lines are read at once.
 const usagePage = 500
 
 // EachUsage calls f for every line, page by page.
