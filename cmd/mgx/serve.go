@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"os"
 	"sync"
+	"time"
 
 	"github.com/spf13/cobra"
 
@@ -102,6 +103,9 @@ func (c *cli) serve(ctx context.Context, l listening, workers int, r repeatFlags
 	if err := n.models.observe(); err != nil {
 		return err
 	}
+	if workers > 0 {
+		n.crew = newForeman(n, workers)
+	}
 	url := l.url(listener.Addr())
 	s, err := newServer(ctx, n, url, api.Options{Webhooks: n.webhooks(c.cfg), Hosts: l.hosts, Proxies: proxies})
 	if err != nil {
@@ -130,8 +134,8 @@ func (c *cli) serve(ctx context.Context, l listening, workers int, r repeatFlags
 	work.Go(func() { n.reap(ctx) })
 	work.Go(func() { n.renewKeys(ctx, s.hub) })
 	work.Go(func() { n.signAudits(ctx, c.cfg.AuditCheckpoints) })
-	if workers > 0 {
-		work.Go(func() { newForeman(n, workers).run(ctx) })
+	if n.crew != nil {
+		work.Go(func() { n.crew.run(ctx) })
 	}
 	defer s.gateway.Close() // what was spent is settled before the store closes
 	return s.web.Serve(ctx, listener)
@@ -195,7 +199,8 @@ func newServer(ctx context.Context, n *node, address string, o api.Options) (*se
 	hub.SetKeys(keys...)
 	n.deltas = showLive(hub)
 	gate := n.gateway(who)
-	o.Gateway, o.Hub, o.Contracts, o.Access, o.Checks, o.Log = gate, hub, contracts, who, checks(n.store, hub, n.data), n.log
+	o.Gateway, o.Hub, o.Contracts, o.Access, o.Checks, o.Log = gate, hub, contracts, who, append(checks(n.store, hub, n.data), crewChecks(n.crew)...), n.log
+	o.Version, o.Status = version, n.status(time.Now())
 	o.Budgets, o.Consumers, o.Metrics = n.budgets(), n.store, n.seen.Metrics()
 	web := api.New(o)
 	if err := observeServer(n.meters, n.store, hub, contracts); err != nil {
@@ -214,6 +219,7 @@ func showLive(hub *event.Hub) func(mgx.RunID, team.Delta) {
 // checks are what /health/ready tries.
 func checks(s *store.Store, hub *event.Hub, dir string) []api.Check {
 	return append(wakeChecks(s), []api.Check{
+		{Name: "migrations", Run: s.TryVersion},
 		{Name: "database_read", Run: func(ctx context.Context) error { _, err := s.Head(ctx); return err }},
 		{Name: "database_write", Run: s.TryWrite},
 		{Name: "event_log", Run: func(ctx context.Context) error { return hubKeepsUp(ctx, s, hub) }},

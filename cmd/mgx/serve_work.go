@@ -21,6 +21,7 @@ const (
 type foreman struct {
 	node  *node
 	seats chan struct{}
+	pulse pulse // beats whenever it looks
 
 	mu     sync.Mutex
 	atWork map[mgx.RunID]bool
@@ -39,6 +40,7 @@ func (f *foreman) run(ctx context.Context) {
 	tick := time.NewTicker(lookEvery)
 	defer tick.Stop()
 	for {
+		f.pulse.beat()
 		f.look(ctx, &crew)
 		select {
 		case <-ctx.Done():

@@ -44,6 +44,7 @@ type node struct {
 	limits    sandbox.Limits   // of each command
 	leastSaid bool             // by a flag or the environment
 	seen      *observe.Process // nil: nothing that is measured leaves the process
+	crew      *foreman         // works on runs here; nil: nobody does
 
 	ringPath string // the file of the key ring of the secrets
 }

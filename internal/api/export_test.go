@@ -1,5 +1,7 @@
 package api
 
+import "time"
+
 // RouteInfo is a route as the tests of who may do what see it.
 type RouteInfo struct {
 	Pattern, Action, Kind string
@@ -19,3 +21,6 @@ func Routes(s *Server) (all []RouteInfo) {
 	}
 	return all
 }
+
+// ForgetReady has the next request try everything again.
+func (s *Server) ForgetReady() { s.health.at = time.Time{} }

@@ -59,6 +59,9 @@ var details = map[string]string{
 	"nats_unavailable":     "NATS cannot be reached: PostgreSQL carries wake-ups until it can",
 	"nats_refused":         "NATS does not let this server in: PostgreSQL carries wake-ups until it does",
 	"timed_out":            "no answer within 5 seconds",
+	"database_newer":       "a newer mgx has changed the database: bring this server up to date",
+	"database_older":       "the database is that of an older mgx: start this server anew, which brings it up to date",
+	"workers_stuck":        "nobody has looked for runs to work on for a minute: restart the server",
 	"restarting":           "the server is stopping or starting",
 }
 

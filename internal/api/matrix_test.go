@@ -49,16 +49,16 @@ func allowed(role string, r api.RouteInfo) bool {
 // no kind are those for everybody and those that are about whoever asks.
 var (
 	kinds = map[string]string{
-		"/metrics": "settings", "/api/v1/consumers": "settings", "/api/v1/workspaces": "settings", "/api/v1/members": "users", "/api/v1/invitations": "users",
+		"/metrics": "settings", "/health/status": "settings", "/api/v1/consumers": "settings", "/api/v1/workspaces": "settings", "/api/v1/members": "users", "/api/v1/invitations": "users",
 		"/api/v1/roles": "users", "/api/v1/keys": "keys", "/api/v1/events": "events", "/api/v1/budgets": "budgets", "/api/v1/usage": "budgets", "/api/v1/webhooks": "webhooks",
 	}
 	forEverybody = []string{
-		"GET /health/live", "GET /health/ready", "POST /api/v1/auth/sign-in", "POST /api/v1/auth/refresh", "POST /api/v1/auth/accept",
+		"GET /health/{$}", "GET /health/live", "GET /health/ready", "POST /api/v1/auth/sign-in", "POST /api/v1/auth/refresh", "POST /api/v1/auth/accept",
 	}
 	aboutOneself = []string{
 		"POST /api/v1/auth/sign-out", "GET /api/v1/me", "PUT /api/v1/me/password", "GET /api/v1/sessions", "DELETE /api/v1/sessions/{id}", "GET /api/v1/workspaces",
 	}
-	ofTheInstallation = []string{"/metrics", "/api/v1/consumers", "POST /api/v1/workspaces"}
+	ofTheInstallation = []string{"/metrics", "/health/status", "/api/v1/consumers", "POST /api/v1/workspaces"}
 )
 
 // What a route says that it takes is what its path and method suggest, and what is
@@ -130,6 +130,10 @@ func path(t testing.TB, pattern string, things map[string]string) (method, at st
 	parts := strings.Split(at, "/")
 	for i, part := range parts {
 		if !strings.HasPrefix(part, "{") {
+			continue
+		}
+		if part == "{$}" {
+			parts[i] = ""
 			continue
 		}
 		if part == "{version}" {

@@ -45,8 +45,10 @@ const (
 // routes is the whole API.
 func (s *Server) routes() []route {
 	return []route{
+		{"GET /health/{$}", s.getAlive, anybody, 0},
 		{"GET /health/live", s.getLive, anybody, 0},
 		{"GET /health/ready", s.getReady, anybody, 0},
+		{"GET /health/status", s.getStatus, to("read", "settings"), installation},
 		{"GET /metrics", s.getMetrics, to("read", "settings"), installation},
 
 		{"POST /api/v1/auth/sign-in", s.peopled(postSignIn), anybody, 0},

@@ -31,14 +31,16 @@ const (
 
 // Options are what a server works with. Zero sizes and times take the defaults.
 type Options struct {
-	Hub       *event.Hub      // required
-	Contracts *event.Registry // required
-	Access    *app.Access     // who may do what; nil: the owner of Token, everything
-	Token     string          // of the owner of the data directory; not used with Access
-	Actor     string          // the owner's id
-	Checks    []Check         // of /health/ready
-	Hosts     []string        // host names besides those of the loopback interface; "*." begins one of any name below
-	Proxies   []netip.Prefix  // whose word on where a request comes from counts; others than these are not served
+	Hub       *event.Hub                            // required
+	Contracts *event.Registry                       // required
+	Access    *app.Access                           // who may do what; nil: the owner of Token, everything
+	Token     string                                // of the owner of the data directory; not used with Access
+	Actor     string                                // the owner's id
+	Checks    []Check                               // of /health/ready
+	Status    func(context.Context) (Status, error) // for /health/status; nil: little is known
+	Version   string                                // of this program
+	Hosts     []string                              // host names besides those of the loopback interface; "*." begins one of any name below
+	Proxies   []netip.Prefix                        // whose word on where a request comes from counts; others than these are not served
 	Log       *slog.Logger
 	Webhooks  *webhook.Endpoints // nil: there are none
 	Budgets   *app.Budgets       // nil: there are none
