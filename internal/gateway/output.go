@@ -47,9 +47,8 @@ func (s *Server) output(w http.ResponseWriter, c *call, m Model, gone func()) *o
 }
 
 // watch shows a chunk as it comes. Chunks that were read together are sent
-// together, but the first content at once.
+// together.
 func (o *output) watch(c llm.Chunk) {
-	before := o.content
 	switch {
 	case o.stream == nil:
 		o.keep(c)
@@ -60,7 +59,7 @@ func (o *output) watch(c llm.Chunk) {
 		o.content = true
 		o.encoder().chunk(&o.buf, c)
 	}
-	if !c.More || o.content != before {
+	if !c.More {
 		o.flush()
 	}
 }
