@@ -57,6 +57,7 @@ func TestBackupRoundTrip(t *testing.T) {
 			`INSERT INTO audit_checkpoints VALUES ('w', 1, 'note', 2)`,
 			`INSERT INTO workspace_keys VALUES ('w', 1, X'00ff', 2)`,
 			`INSERT INTO secrets VALUES ('w', 'n', 1, 1, X'80', 'u', 2)`,
+			`INSERT INTO projects VALUES ('w', 'proj_1', 'n', '/p', '', 'u', 1, 2)`,
 			`INSERT INTO project_settings VALUES ('w', 'proj_1', 'policy', 'ask', 'u', 1)`,
 			`INSERT INTO consumers VALUES ('x', 3, '', NULL, 1, 'evt_1', 2, 'e', 7, 1, 2, 3, 4, 5, 6)`,
 			`INSERT INTO consumer_dead VALUES ('x', 'evt_1', 'w', 't', 's', 1, 6, 'e', NULL, 1, 2)`)

@@ -46,6 +46,7 @@ var backupTables = []backupTable{
 	{"workspace_keys", "workspace, version"},
 	{"secrets", "workspace, name, version"},
 	{"project_settings", "workspace, project, name"},
+	{"projects", "workspace, id"},
 	{"consumers", "name"},
 	{"consumer_dead", "consumer, event"},
 }

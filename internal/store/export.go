@@ -43,6 +43,7 @@ var exports = []exported{
 	{"role", "roles", "name", ofWorkspace, "", ""},
 	{"invitation", `(SELECT id, workspace, email, role, user_id, created_by, created_at, expires_at, accepted_at, revoked_at FROM invitations) invitations`, "id", ofWorkspace, "", ""},
 	{"key", `(SELECT id, workspace, user_id, name, scopes, role, models, budget, period, created_at, expires_at, revoked_at, last_used_at FROM api_keys) api_keys`, "id", ofWorkspace, "", ""},
+	{"project", "projects", "id", ofWorkspace, "", ""},
 	{"project_setting", "project_settings", "project, name", ofWorkspace, "", ""},
 	{"audit_hash", "audit_hashes", "workspace, idx", ofWorkspace, "", ""},
 	{"audit_checkpoint", "audit_checkpoints", "workspace, size", ofWorkspace, "", ""},

@@ -48,9 +48,14 @@ func (t *tx) saveRuns() error {
 }
 
 func (t *tx) saveRun(r *mgx.Run) error {
-	return t.put(`INSERT INTO runs (id, workspace, task, status, sequence, created_at, updated_at, state) VALUES ($1, $2, $3, $4, $5, $6, $7, $8)
-		ON CONFLICT (id) DO UPDATE SET task = excluded.task, status = excluded.status, sequence = excluded.sequence, updated_at = excluded.updated_at, state = excluded.state`,
-		string(r.ID), string(r.Workspace), string(r.Task.ID), string(r.Status), r.Sequence, r.CreatedAt.UnixMicro(), r.UpdatedAt.UnixMicro(), mustJSON(r))
+	var asked any // since when it waits for a person
+	if len(r.Pending()) > 0 {
+		asked = r.UpdatedAt.UnixMicro()
+	}
+	return t.put(`INSERT INTO runs (id, workspace, task, status, sequence, created_at, updated_at, state, asked_at) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)
+		ON CONFLICT (id) DO UPDATE SET task = excluded.task, status = excluded.status, sequence = excluded.sequence, updated_at = excluded.updated_at, state = excluded.state,
+		asked_at = CASE WHEN excluded.asked_at IS NULL THEN NULL ELSE COALESCE(runs.asked_at, excluded.asked_at) END`,
+		string(r.ID), string(r.Workspace), string(r.Task.ID), string(r.Status), r.Sequence, r.CreatedAt.UnixMicro(), r.UpdatedAt.UnixMicro(), mustJSON(r), asked)
 }
 
 func scanRun(row scanner) (r mgx.Run, err error) {
