@@ -7,28 +7,8 @@ import (
 	"os"
 	"strings"
 
-	"golang.org/x/sys/unix"
-
 	"mgx"
-	"mgx/internal/sandbox/internal/boxinit"
 )
-
-// failed is the error of what an init said; nil when it is that all went well.
-func failed(f boxinit.Failure) error {
-	if f == (boxinit.Failure{}) {
-		return nil
-	}
-	if f.Usage {
-		return mgx.Errorf(mgx.KindUsage, "bad_command", "the command cannot run as asked: %s", f.Text)
-	}
-	return unavailable(f.Stage, initError(f))
-}
-
-// initError is a failure with the text as the init said it and its cause.
-type initError boxinit.Failure
-
-func (e initError) Error() string { return e.Text }
-func (e initError) Unwrap() error { return unix.Errno(e.Errno) }
 
 func unavailable(stage string, err error) error {
 	return &mgx.Error{

@@ -17,6 +17,7 @@ import (
 	"mgx/internal/sandbox"
 	"mgx/internal/sandbox/internal/boxinit"
 	"mgx/internal/sandbox/internal/cgroup"
+	"mgx/internal/sandbox/internal/confine"
 	"mgx/internal/sandbox/internal/disk"
 	"mgx/internal/sandbox/internal/landlock"
 	"mgx/internal/sandbox/internal/seccomp"
@@ -40,12 +41,12 @@ func NewLite() sandbox.Driver { return &lite{sync.OnceValues(cgroup.Find)} }
 func (*lite) Name() string { return "lite" }
 
 // liteWalls is an error when the kernel lacks one that cannot be done without.
-func liteWalls() (walls, error) {
-	w := walls{seccomp: seccomp.Available() == nil, landlock: landlock.Version()}
-	if c := landlockCheck(w.landlock); !c.OK {
+func liteWalls() (confine.Walls, error) {
+	w := confine.Walls{Seccomp: seccomp.Available() == nil, Landlock: landlock.Version()}
+	if c := landlockCheck(w.Landlock); !c.OK {
 		return w, liteUnavailable(c.Detail)
 	}
-	if !w.seccomp {
+	if !w.Seccomp {
 		return w, liteUnavailable("the kernel has no seccomp filters, or the container forbids them")
 	}
 	if _, err := os.Stat("/proc/thread-self/children"); err != nil {
@@ -70,11 +71,11 @@ func (d *lite) Probe(ctx context.Context) sandbox.Report {
 		return r
 	}
 	r.Level = sandbox.LevelLite
-	signals := sandbox.Check{Name: "signals", OK: w.landlock >= landlock.VersionScope}
+	signals := sandbox.Check{Name: "signals", OK: w.Landlock >= landlock.VersionScope}
 	if !signals.OK {
 		signals.Detail = "commands can signal other processes of this user; it needs Linux 6.12"
 	}
-	r.Checks = append(r.Checks, sandbox.Check{Name: "system call filter", OK: true}, landlockCheck(w.landlock), signals, cgroupCheck(d.groups))
+	r.Checks = append(r.Checks, sandbox.Check{Name: "system call filter", OK: true}, landlockCheck(w.Landlock), signals, cgroupCheck(d.groups))
 	return r
 }
 
@@ -94,9 +95,8 @@ func (d *lite) try(ctx context.Context) error {
 }
 
 func (d *lite) Open(_ context.Context, spec sandbox.Spec) (sandbox.Box, error) {
-	info, err := os.Stat(spec.Work)
-	if err != nil || !info.IsDir() || !filepath.IsAbs(spec.Work) {
-		return nil, mgx.Errorf(mgx.KindUsage, "bad_workspace", "the workspace %q of a sandbox must be an existing directory with an absolute path", spec.Work)
+	if err := confine.CheckWork(spec); err != nil {
+		return nil, err
 	}
 	if spec.Gate != nil {
 		return nil, sandbox.NoGate(sandbox.LevelLite)
@@ -110,8 +110,8 @@ func (d *lite) Open(_ context.Context, spec sandbox.Spec) (sandbox.Box, error) {
 		return nil, err
 	}
 	groups, _ := d.groups()
-	b := &liteBox{spec: spec, dir: dir, walls: w, limits: orDefault(spec.Limits), groups: groups}
-	b.quota = quota(spec, b.limits)
+	b := &liteBox{spec: spec, dir: dir, walls: w, limits: confine.OrDefault(spec.Limits), groups: groups}
+	b.quota = confine.Quota(spec, b.limits)
 	b.view = view.New(spec.Work, filepath.Join(dir, "home"), filepath.Join(dir, "tmp"))
 	for _, sub := range []string{b.view.Home, b.view.Tmp} {
 		err = errors.Join(err, os.Mkdir(sub, 0o700))
@@ -130,7 +130,7 @@ type liteBox struct {
 	dir    string // home and temporary files
 	view   *view.View
 	mounts []sandbox.Mount // of the spec, as they are on this host
-	walls  walls
+	walls  confine.Walls
 	limits sandbox.Limits
 	groups *cgroup.Place
 	quota  *disk.Quota
@@ -147,7 +147,7 @@ func (b *liteBox) Close() error {
 // directory of the box's own: nothing can lie over the host's.
 func (b *liteBox) resolve(mounts []sandbox.Mount) (out []sandbox.Mount, err error) {
 	for _, m := range mounts {
-		if _, err := checkMount(m); err != nil {
+		if _, err := confine.CheckMount(m); err != nil {
 			return nil, err
 		}
 		switch m.Mode {
@@ -170,8 +170,8 @@ func (b *liteBox) resolve(mounts []sandbox.Mount) (out []sandbox.Mount, err erro
 }
 
 func (b *liteBox) Run(ctx context.Context, cmd sandbox.Command) (sandbox.Result, error) {
-	if len(cmd.Args) == 0 || cmd.Timeout <= 0 {
-		return sandbox.Result{}, mgx.Errorf(mgx.KindUsage, "bad_command", "a command needs arguments and a time-out")
+	if err := confine.Check(cmd); err != nil {
+		return sandbox.Result{}, err
 	}
 	if cmd.Gate != nil {
 		return sandbox.Result{}, sandbox.NoGate(sandbox.LevelLite)
@@ -184,14 +184,15 @@ func (b *liteBox) Run(ctx context.Context, cmd sandbox.Command) (sandbox.Result,
 	if dir == "" {
 		dir = sandbox.Workspace
 	}
-	p := plan{limits: b.limits, walls: b.walls, Plan: boxinit.Plan{
+	p := confine.Plan{Limits: b.limits, Walls: b.walls, Plan: boxinit.Plan{
 		Args:  cmd.Args,
 		Env:   sandbox.Environ(b.view.Home, b.view.Tmp, b.spec.Env, cmd.Env),
 		Dir:   b.view.Path(dir),
 		Lite:  true,
-		Rules: b.rules(merge(b.mounts, mounts), cmd.ReadOnly),
+		Rules: b.rules(confine.Merge(b.mounts, mounts), cmd.ReadOnly),
 	}}
-	return run(ctx, p, cmd, b.groups, b.quota, nil)
+	m := confine.Machine{Groups: b.groups, Quota: b.quota, Start: start(beside), Gentle: true, Refuse: unavailable}
+	return m.Run(ctx, p, cmd, nil)
 }
 
 // shownEtc are files of the host that a box with mounts has of its own.
@@ -210,10 +211,10 @@ func (b *liteBox) rules(mounts []sandbox.Mount, readOnly bool) []landlock.Rule {
 	if readOnly {
 		rules[2].Allow = landlock.Look
 	}
-	for _, name := range slices.Concat(systemDirs, systemFiles, javas, shownEtc, []string{"/proc"}) {
+	for _, name := range slices.Concat(confine.SystemDirs, confine.SystemFiles, javas, shownEtc, []string{"/proc"}) {
 		rules = append(rules, landlock.Rule{Path: name, Allow: landlock.Look})
 	}
-	for _, name := range devices {
+	for _, name := range confine.Devices {
 		rules = append(rules, landlock.Rule{Path: name, Allow: landlock.Look | landlock.Write})
 	}
 	for _, m := range mounts {
@@ -236,7 +237,7 @@ func (b *liteBox) rules(mounts []sandbox.Mount, readOnly bool) []landlock.Rule {
 // everything beside.
 func around(dir string, masks []string) (rules []landlock.Rule) {
 	inside := func(at string) bool {
-		return slices.ContainsFunc(masks, func(m string) bool { return within(m, at) })
+		return slices.ContainsFunc(masks, func(m string) bool { return confine.Within(m, at) })
 	}
 	if !inside(dir) {
 		return []landlock.Rule{{Path: dir, Allow: landlock.Look}}

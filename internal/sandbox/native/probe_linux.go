@@ -17,6 +17,7 @@ import (
 	"mgx/internal/sandbox"
 	"mgx/internal/sandbox/internal/boxinit"
 	"mgx/internal/sandbox/internal/cgroup"
+	"mgx/internal/sandbox/internal/confine"
 	"mgx/internal/sandbox/internal/landlock"
 )
 
@@ -38,7 +39,7 @@ func (d *driver) Probe(ctx context.Context) sandbox.Report {
 	for _, p := range pieces {
 		r.Checks = append(r.Checks, p.check(seen))
 	}
-	r.Checks = append(r.Checks, landlockCheck(b.base.walls.landlock), cgroupCheck(d.groups), processCheck(b, seen), d.probeOverlay(ctx))
+	r.Checks = append(r.Checks, landlockCheck(b.Base.Walls.Landlock), cgroupCheck(d.groups), processCheck(b, seen), d.probeOverlay(ctx))
 	return r
 }
 
@@ -86,7 +87,7 @@ func (p piece) check(seen string) sandbox.Check {
 // failedChecks says which pieces stood before err.
 func failedChecks(err error) (checks []sandbox.Check) {
 	stage := "namespaces"
-	if e, ok := errors.AsType[initError](err); ok {
+	if e, ok := errors.AsType[confine.InitError](err); ok {
 		stage = e.Stage
 	}
 	for _, p := range pieces {
@@ -125,7 +126,7 @@ func cgroupCheck(groups func() (*cgroup.Place, error)) sandbox.Check {
 // RLIMIT_NPROC, which root is exempt from, or by the pids of the namespace.
 func processCheck(b *box, seen string) sandbox.Check {
 	c := sandbox.Check{Name: "processes"}
-	bounded := strings.Contains(seen, fmt.Sprintf("\n%d\n", boxinit.ReservedPIDs+defaults.Processes))
+	bounded := strings.Contains(seen, fmt.Sprintf("\n%d\n", boxinit.ReservedPIDs+confine.Defaults.Processes))
 	c.OK = bounded || b.groups != nil || os.Geteuid() != 0
 	if !c.OK {
 		c.Detail = "the number of processes is not bounded: MGX runs as root, whom limits exempt, and the kernel is older than 6.14; run MGX as an ordinary user"

@@ -1,6 +1,6 @@
 //go:build amd64 || arm64 || riscv64
 
-package native
+package confine
 
 import (
 	"net/url"
@@ -20,13 +20,13 @@ const (
 	tmpDir  = "/tmp"
 )
 
-// systemDirs are shown whole and read-only: the programs and libraries of the
+// SystemDirs are shown whole and read-only: the programs and libraries of the
 // host. Where the host has a link, the box has the same link.
-var systemDirs = []string{"/usr", "/bin", "/sbin", "/lib", "/lib32", "/lib64", "/libx32", "/nix/store", "/gnu/store"}
+var SystemDirs = []string{"/usr", "/bin", "/sbin", "/lib", "/lib32", "/lib64", "/libx32", "/nix/store", "/gnu/store"}
 
-// systemFiles are the parts of /etc that programs need to run. /etc as a whole
+// SystemFiles are the parts of /etc that programs need to run. /etc as a whole
 // holds secrets and is never shown.
-var systemFiles = []string{
+var SystemFiles = []string{
 	"/etc/alternatives",
 	"/etc/crypto-policies",
 	"/etc/fonts",
@@ -48,7 +48,8 @@ var etc = []file{
 	{Path: "/etc/resolv.conf", Text: "# no network\n"},
 }
 
-var devices = []string{"/dev/null", "/dev/zero", "/dev/full", "/dev/random", "/dev/urandom"}
+// Devices are those of every box.
+var Devices = []string{"/dev/null", "/dev/zero", "/dev/full", "/dev/random", "/dev/urandom"}
 
 // masked entries of /proc tell of the host, not of the box, and the kernel gives
 // them to whoever is the right user, which MGX may be, without a capability. All
@@ -59,9 +60,9 @@ var masked = []string{
 	"/proc/latency_stats", "/proc/sched_debug", "/proc/slabinfo", "/proc/timer_list", "/proc/vmallocinfo",
 }
 
-// system is the part of a plan that is the same for every command of a machine.
-func system() plan {
-	p := plan{walls: findWalls(), Plan: boxinit.Plan{
+// System is the part of a plan that is the same for every command of a machine.
+func System() Plan {
+	p := Plan{Walls: FindWalls(), Plan: boxinit.Plan{
 		Dirs:  []string{"/etc", "/dev", "/home", "/run", "/var"},
 		Files: etc,
 		Links: []link{
@@ -78,18 +79,18 @@ func system() plan {
 	for _, name := range masked {
 		p.mask(name)
 	}
-	for _, name := range devices {
+	for _, name := range Devices {
 		p.Mounts = append(p.Mounts, mount{Kind: boxinit.Device, Source: name, Target: name, Make: boxinit.MakeFile})
 	}
 	javas, _ := filepath.Glob("/etc/java-*-openjdk") // Debian's JDKs link into it
-	for _, name := range slices.Concat(systemDirs, systemFiles, javas) {
+	for _, name := range slices.Concat(SystemDirs, SystemFiles, javas) {
 		p.show(name)
 	}
 	return p
 }
 
 // mask hides what this process could open itself; commands can do no more.
-func (p *plan) mask(name string) {
+func (p *Plan) mask(name string) {
 	f, err := os.Open(name)
 	if err != nil {
 		return
@@ -104,7 +105,7 @@ func (p *plan) mask(name string) {
 }
 
 // show adds a part of the host at its own path, if the host has it.
-func (p *plan) show(name string) {
+func (p *Plan) show(name string) {
 	info, err := os.Lstat(name)
 	if err != nil {
 		return
@@ -125,31 +126,39 @@ func makeFor(info os.FileInfo) boxinit.Making {
 	return boxinit.MakeFile
 }
 
-// plan is what the init of one command is told.
-func (b *box) plan(cmd sandbox.Command) (plan, error) {
-	p := b.base
-	p.limits = b.limits
+// Box is what a box shows, and what bounds its commands.
+type Box struct {
+	Spec      sandbox.Spec
+	Base      Plan // of this machine
+	Limits    sandbox.Limits
+	NoOverlay bool // the machine cannot, where this box keeps its state
+}
+
+// Plan is what the init of one command is told.
+func (b *Box) Plan(cmd sandbox.Command) (Plan, error) {
+	p := b.Base
+	p.Limits = b.Limits
 	p.Args = cmd.Args
-	p.Env = sandbox.Environ(homeDir, tmpDir, b.spec.Env, b.gateEnviron(cmd), cmd.Env)
+	p.Env = sandbox.Environ(homeDir, tmpDir, b.Spec.Env, b.gateEnviron(cmd), cmd.Env)
 	p.Dir = cmd.Dir
 	if p.Dir == "" {
 		p.Dir = sandbox.Workspace
 	}
 	p.Mounts = slices.Clone(p.Mounts)
-	p.Mounts[0].Processes = b.limits.Processes // of /proc
+	p.Mounts[0].Processes = b.Limits.Processes // of /proc
 	for _, m := range []mount{
-		{Target: tmpDir, Mode: "1777", Size: b.limits.Tmp},
-		{Target: homeDir, Mode: "0700", Size: b.limits.Tmp},
-		{Target: "/dev/shm", Mode: "1777", Size: min(b.limits.Tmp, 64<<20)},
+		{Target: tmpDir, Mode: "1777", Size: b.Limits.Tmp},
+		{Target: homeDir, Mode: "0700", Size: b.Limits.Tmp},
+		{Target: "/dev/shm", Mode: "1777", Size: min(b.Limits.Tmp, 64<<20)},
 	} {
 		m.Kind, m.Inodes, m.Make = boxinit.Tmpfs, inodes(m.Size), boxinit.MakeDir
 		p.Mounts = append(p.Mounts, m)
 	}
-	p.Mounts = append(p.Mounts, mount{Kind: boxinit.Bind, Source: b.spec.Work, Target: sandbox.Workspace, Make: boxinit.MakeDir, ReadOnly: cmd.ReadOnly})
-	for _, m := range merge(b.spec.Mounts, cmd.Mounts) {
+	p.Mounts = append(p.Mounts, mount{Kind: boxinit.Bind, Source: b.Spec.Work, Target: sandbox.Workspace, Make: boxinit.MakeDir, ReadOnly: cmd.ReadOnly})
+	for _, m := range Merge(b.Spec.Mounts, cmd.Mounts) {
 		planned, err := b.mount(m)
 		if err != nil {
-			return plan{}, err
+			return Plan{}, err
 		}
 		p.Mounts = append(p.Mounts, planned)
 	}
@@ -160,8 +169,8 @@ func (b *box) plan(cmd sandbox.Command) (plan, error) {
 // inodes allows one file for every 16 KB of a tmpfs.
 func inodes(size int64) int64 { return max(size/16384, 64) }
 
-// merge lets the mounts of a command replace those of the box at the same path.
-func merge(box, command []sandbox.Mount) []sandbox.Mount {
+// Merge lets the mounts of a command replace those of the box at the same path.
+func Merge(box, command []sandbox.Mount) []sandbox.Mount {
 	var out []sandbox.Mount
 	for _, m := range box {
 		replaced := func(c sandbox.Mount) bool { return path.Clean(c.Guest) == path.Clean(m.Guest) }
@@ -173,8 +182,8 @@ func merge(box, command []sandbox.Mount) []sandbox.Mount {
 }
 
 // mount checks one mount of a spec and says how it is done.
-func (b *box) mount(m sandbox.Mount) (mount, error) {
-	info, err := checkMount(m)
+func (b *Box) mount(m sandbox.Mount) (mount, error) {
+	info, err := CheckMount(m)
 	if err != nil {
 		return mount{}, err
 	}
@@ -182,14 +191,14 @@ func (b *box) mount(m sandbox.Mount) (mount, error) {
 	if info != nil {
 		out.Make = makeFor(info)
 	}
-	if m.Mode != sandbox.Cache && (m.Mode != sandbox.Overlay || b.noOverlay) {
+	if m.Mode != sandbox.Cache && (m.Mode != sandbox.Overlay || b.NoOverlay) {
 		return out, nil
 	}
 	upper, work, err := b.layers(m)
 	if err != nil {
 		return mount{}, err
 	}
-	if m.Host == "" || b.noOverlay {
+	if m.Host == "" || b.NoOverlay {
 		out.Source, out.ReadOnly = upper, false
 		return out, nil
 	}
@@ -197,8 +206,8 @@ func (b *box) mount(m sandbox.Mount) (mount, error) {
 	return out, nil
 }
 
-// checkMount returns what is at the host path, or nil for a cache without one.
-func checkMount(m sandbox.Mount) (os.FileInfo, error) {
+// CheckMount returns what is at the host path, or nil for a cache without one.
+func CheckMount(m sandbox.Mount) (os.FileInfo, error) {
 	bad := func(format string, args ...any) (os.FileInfo, error) {
 		return nil, mgx.Errorf(mgx.KindUsage, "bad_mount", format, args...)
 	}
@@ -206,7 +215,7 @@ func checkMount(m sandbox.Mount) (os.FileInfo, error) {
 	layered := m.Mode == sandbox.Overlay || m.Mode == sandbox.Cache
 	switch {
 	case !path.IsAbs(guest), guest == "/", guest == sandbox.Workspace,
-		within(guest, "/proc"), within(guest, "/dev"), within(guest, "/etc"):
+		Within(guest, "/proc"), Within(guest, "/dev"), Within(guest, "/etc"):
 		return bad("nothing can be mounted at %q in a sandbox", m.Guest)
 	case !layered && m.Mode != sandbox.ReadOnly && m.Mode != sandbox.ReadWrite:
 		return bad("%q is not a way to mount; use ro, rw, overlay or cache", m.Mode)
@@ -227,15 +236,15 @@ func checkMount(m sandbox.Mount) (os.FileInfo, error) {
 
 // layers returns the directories that keep what is written over an overlay. The
 // same guest path finds the same layers again in the next command.
-func (b *box) layers(m sandbox.Mount) (upper, work string, err error) {
-	if b.spec.State == "" {
+func (b *Box) layers(m sandbox.Mount) (upper, work string, err error) {
+	if b.Spec.State == "" {
 		return "", "", mgx.Errorf(mgx.KindUsage, "bad_mount", "an overlay at %s needs a state directory in the spec of the sandbox", m.Guest)
 	}
-	base := filepath.Join(b.spec.State, "overlay", url.PathEscape(path.Clean(m.Guest)))
+	base := filepath.Join(b.Spec.State, "overlay", url.PathEscape(path.Clean(m.Guest)))
 	upper, work = filepath.Join(base, "upper"), filepath.Join(base, "work")
 	for _, d := range []string{upper, work} {
 		if err := os.MkdirAll(d, 0o700); err != nil {
-			return "", "", mgx.Errorf(mgx.KindConfig, "sandbox_state", "the sandbox cannot keep its state in %s: %w", b.spec.State, err)
+			return "", "", mgx.Errorf(mgx.KindConfig, "sandbox_state", "the sandbox cannot keep its state in %s: %w", b.Spec.State, err)
 		}
 	}
 	return upper, work, nil
@@ -243,17 +252,17 @@ func (b *box) layers(m sandbox.Mount) (upper, work string, err error) {
 
 // pointMounts lets mount points be made only where they lie in a tmpfs of the
 // box: making one below another mount would write on the host.
-func (p *plan) pointMounts() {
+func (p *Plan) pointMounts() {
 	for i := range p.Mounts {
 		for _, over := range p.Mounts[:i] {
-			if within(p.Mounts[i].Target, over.Target) && over.Kind != boxinit.Tmpfs {
+			if Within(p.Mounts[i].Target, over.Target) && over.Kind != boxinit.Tmpfs {
 				p.Mounts[i].Make = boxinit.MakeNothing
 			}
 		}
 	}
 }
 
-// within reports whether name is dir or lies below it.
-func within(name, dir string) bool {
+// Within reports whether name is dir or lies below it.
+func Within(name, dir string) bool {
 	return name == dir || strings.HasPrefix(name, strings.TrimSuffix(dir, "/")+"/")
 }

@@ -1,6 +1,6 @@
 //go:build amd64 || arm64 || riscv64
 
-package native
+package confine
 
 import (
 	"errors"
@@ -24,25 +24,26 @@ type door struct {
 	finished bool
 }
 
-func (b *box) gate(cmd sandbox.Command) sandbox.Gate {
+// Gate is what a command may use to reach hosts; nil: nothing.
+func (b *Box) Gate(cmd sandbox.Command) sandbox.Gate {
 	switch {
 	case !cmd.Online:
 		return nil
 	case cmd.Gate != nil:
 		return cmd.Gate
 	}
-	return b.spec.Gate
+	return b.Spec.Gate
 }
 
-func (b *box) gateEnviron(cmd sandbox.Command) []string {
-	if gate := b.gate(cmd); gate != nil {
+func (b *Box) gateEnviron(cmd sandbox.Command) []string {
+	if gate := b.Gate(cmd); gate != nil {
 		return gate.Environ()
 	}
 	return nil
 }
 
 // openDoor tells the plan of the door.
-func openDoor(gate sandbox.Gate, p *plan) (*door, error) {
+func openDoor(gate sandbox.Gate, p *Plan) (*door, error) {
 	if gate == nil {
 		return nil, nil
 	}
@@ -70,7 +71,7 @@ func (d *door) open() error {
 	}
 	l, err := d.receive()
 	if err != nil {
-		return unavailable("gate", err)
+		return err
 	}
 	d.finish = d.gate.Serve(l)
 	return nil

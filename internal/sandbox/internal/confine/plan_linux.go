@@ -1,6 +1,6 @@
 //go:build amd64 || arm64 || riscv64
 
-package native
+package confine
 
 import (
 	"net/netip"
@@ -17,11 +17,11 @@ import (
 	"mgx/internal/sandbox/internal/seccomp"
 )
 
-// plan is what an init is told, and what that is made from.
-type plan struct {
+// Plan is what an init is told, and what that is made from.
+type Plan struct {
 	boxinit.Plan
-	limits sandbox.Limits
-	walls  walls
+	Limits sandbox.Limits
+	Walls  Walls
 	gated  bool // the box has a gate for this command
 }
 
@@ -31,17 +31,17 @@ type (
 	link  = boxinit.Link
 )
 
-// walls are those that not every kernel has.
-type walls struct {
-	network  bool // the box has one of its own, so sockets reach only that
-	seccomp  bool
-	landlock int // its version; 0: none
+// Walls are those that not every kernel has.
+type Walls struct {
+	Network  bool // the box has one of its own, so sockets reach only that
+	Seccomp  bool
+	Landlock int // its version; 0: none
 }
 
-// findWalls asks the kernel what it has. A box whose plan has a wall that then
+// FindWalls asks the kernel what it has. A box whose plan has a wall that then
 // cannot be built does not start.
-func findWalls() walls {
-	return walls{network: true, seccomp: seccomp.Available() == nil, landlock: landlock.Version()}
+func FindWalls() Walls {
+	return Walls{Network: true, Seccomp: seccomp.Available() == nil, Landlock: landlock.Version()}
 }
 
 // filters are the programs that answer system calls, as the kernel has them: of
@@ -58,12 +58,12 @@ func compile(network bool) string {
 
 // complete fills in what follows from the rest of the plan. An init gets as many
 // descriptors as groups has files, and then that of the door.
-func (p *plan) complete(groups int) {
-	p.Plan.Limits = rlimits(p.limits)
-	if p.walls.seccomp {
-		p.Filter = filters[p.walls.network]()
+func (p *Plan) complete(groups int) {
+	p.Plan.Limits = rlimits(p.Limits)
+	if p.Walls.Seccomp {
+		p.Filter = filters[p.Walls.Network]()
 	}
-	if p.Landlock = p.walls.landlock; !p.Lite {
+	if p.Landlock = p.Walls.Landlock; !p.Lite {
 		p.Rules = p.rules()
 	}
 	p.Groups = groups
@@ -78,7 +78,7 @@ func (p *plan) complete(groups int) {
 
 // rules say again, in the box, what its mounts say: all of it may be read, and
 // only what is mounted writable may be changed.
-func (p *plan) rules() []landlock.Rule {
+func (p *Plan) rules() []landlock.Rule {
 	rules := []landlock.Rule{{Path: "/", Allow: landlock.Look}, {Path: "/dev", Allow: landlock.Look | landlock.Write}}
 	for _, m := range p.Mounts {
 		if !m.ReadOnly && (m.Kind == boxinit.Bind || m.Kind == boxinit.Tmpfs || m.Kind == boxinit.Overlay) {
@@ -88,7 +88,9 @@ func (p *plan) rules() []landlock.Rule {
 	return rules
 }
 
-func (p *plan) hasOverlay() bool {
+// HasOverlay reports whether commands of the plan must take turns: the kernel allows
+// one writer of an overlay.
+func (p *Plan) HasOverlay() bool {
 	return slices.ContainsFunc(p.Mounts, func(m mount) bool { return m.Kind == boxinit.Overlay })
 }
 

@@ -1,0 +1,307 @@
+//go:build amd64 || arm64 || riscv64
+
+package confine
+
+import (
+	"context"
+	"errors"
+	"io"
+	"os"
+	"slices"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"mgx"
+	"mgx/internal/sandbox"
+	"mgx/internal/sandbox/internal/boxinit"
+	"mgx/internal/sandbox/internal/cgroup"
+	"mgx/internal/sandbox/internal/disk"
+	"mgx/internal/sandbox/internal/shell"
+	"mgx/internal/sandbox/internal/stdio"
+)
+
+// drainGrace is how long a writer may take for what is left in the pipes after
+// the last process is gone.
+const drainGrace = 5 * time.Second
+
+// killGrace is how long an init may take to kill what its command started.
+const killGrace = 20 * time.Second
+
+// Machine is what runs the commands of one box.
+type Machine struct {
+	Groups *cgroup.Place // nil: processes cannot be bounded together
+	Quota  *disk.Quota   // of the workspace and the state; nil: none
+	Start  Start
+	// Gentle inits end all that is theirs when their pipe ends; killing such an init
+	// itself is the last resort.
+	Gentle bool
+	// Refuse is the error of a command for which no init could be had.
+	Refuse func(stage string, err error) error
+}
+
+// Start starts an init with these files as its descriptors from 0 on, in a cgroup
+// if there is a directory of one. The files stay the caller's. When it returns,
+// the init has them, or there is none.
+type Start func(ctx context.Context, files []*os.File, group *os.File) (Process, error)
+
+// Process is an init that runs.
+type Process interface {
+	// Wait returns its exit code, as shells count, when nothing of the command lives.
+	Wait() (code int, err error)
+	// Kill ends it and all of the command at once, and may be called at any time.
+	Kill()
+}
+
+// Check refuses what is no command.
+func Check(cmd sandbox.Command) error {
+	if len(cmd.Args) == 0 || cmd.Timeout <= 0 {
+		return mgx.Errorf(mgx.KindUsage, "bad_command", "a command needs arguments and a time-out")
+	}
+	return nil
+}
+
+// Run has the machine start an init for the plan and waits until it, and with it
+// everything it started, is dead.
+func (m Machine) Run(ctx context.Context, p Plan, cmd sandbox.Command, gate sandbox.Gate) (sandbox.Result, error) {
+	if ctx.Err() != nil {
+		return sandbox.Result{}, Stopped(ctx)
+	}
+	begin := time.Now()
+	streams, err := stdio.Open(cmd.Stdin, cmd.Stdout, cmd.Stderr)
+	if err != nil {
+		return sandbox.Result{}, m.Refuse("pipes", err)
+	}
+	group, err := bound(m.Groups, p.Limits)
+	if err != nil {
+		streams.Abort()
+		return sandbox.Result{}, m.Refuse("cgroup", err)
+	}
+	defer group.remove()
+	door, err := openDoor(gate, &p)
+	if err != nil {
+		streams.Abort()
+		return sandbox.Result{}, m.Refuse("network", err)
+	}
+	defer door.close()
+	in, err := m.start(ctx, streams, group, door)
+	if err != nil {
+		streams.Abort()
+		if ctx.Err() != nil {
+			return sandbox.Result{}, Stopped(ctx)
+		}
+		return sandbox.Result{}, m.Refuse("namespaces", err)
+	}
+	streams.Start()
+	p.complete(len(group.files()))
+
+	ended := in.watch(ctx, cmd.Timeout)
+	full := m.Quota.Watch(in.kill)
+	failed := in.instruct(p)
+	if failed == nil {
+		if err := door.open(); err != nil {
+			failed = m.Refuse("gate", err)
+			in.kill()
+		}
+	}
+	code, waitErr := in.wait()
+	visits := door.close()
+	why := ended()
+	over := full()
+	if code != shell.Killed+int(unix.SIGKILL) && !(m.Gentle && failed != nil) {
+		why = byItself // the kill came too late
+	}
+	if over != disk.Nothing && code == shell.Killed+int(unix.SIGKILL) {
+		failed = nil // it was stopped before its command was started
+	}
+	stuck := streams.Wait(drainGrace)
+	result := sandbox.Result{ExitCode: code, TimedOut: why == byDeadline, Limit: reached(group, over, code), Duration: time.Since(begin), Visits: visits}
+	switch {
+	case why == byContext:
+		return result, Stopped(ctx)
+	case waitErr != nil:
+		return result, mgx.Errorf(mgx.KindInternal, "sandbox_broken", "the sandboxed command was lost: %w", waitErr)
+	case why == byItself && failed != nil:
+		return sandbox.Result{}, failed
+	case stuck != nil:
+		return result, mgx.Errorf(mgx.KindInternal, "output_stuck", "the output of a command was not read in time: %w", stuck)
+	}
+	return result, nil
+}
+
+// bounds are what a command's processes may use together; nil: as they like.
+type bounds struct {
+	*cgroup.Group
+	entries []*os.File
+}
+
+// bound makes the group of one command.
+func bound(groups *cgroup.Place, l sandbox.Limits) (*bounds, error) {
+	if groups == nil {
+		return nil, nil
+	}
+	group, err := groups.New(cgroup.Limits{Memory: l.Memory, Processes: l.Processes, CPUs: l.CPUs})
+	if err != nil {
+		return nil, err
+	}
+	entries, err := group.Entries()
+	if err != nil {
+		_ = group.Remove()
+		return nil, err
+	}
+	return &bounds{group, entries}, nil
+}
+
+// files are those that the init gets, to enter by.
+func (b *bounds) files() []*os.File {
+	if b == nil || b.ByStart() {
+		return nil
+	}
+	return b.entries
+}
+
+// directory is that of the group in which the init is started, if that is the way.
+func (b *bounds) directory() *os.File {
+	if b == nil || !b.ByStart() {
+		return nil
+	}
+	return b.entries[0]
+}
+
+// reached names the limit that a command came to, by what the kernel counted, what
+// there is in its workspace, or the signal that ended it.
+func reached(b *bounds, over disk.Over, code int) sandbox.Limit {
+	var outOfMemory, tooMany bool
+	if b != nil {
+		outOfMemory, tooMany = b.Reached()
+	}
+	switch {
+	case over == disk.Bytes:
+		return sandbox.LimitDisk
+	case over == disk.Files:
+		return sandbox.LimitFiles
+	case outOfMemory:
+		return sandbox.LimitMemory
+	case tooMany:
+		return sandbox.LimitProcesses
+	case code == shell.Killed+int(unix.SIGXCPU):
+		return sandbox.LimitCPU
+	case code == shell.Killed+int(unix.SIGXFSZ):
+		return sandbox.LimitFileSize
+	}
+	return ""
+}
+
+// remove leaves what the kernel does not let go of to the next process that
+// looks for groups.
+func (b *bounds) remove() {
+	if b == nil {
+		return
+	}
+	for _, f := range b.entries {
+		f.Close()
+	}
+	_ = b.Remove()
+}
+
+// Stopped is the error of a ctx that ended.
+func Stopped(ctx context.Context) error {
+	if e, ok := errors.AsType[*mgx.Error](context.Cause(ctx)); ok {
+		return e
+	}
+	return mgx.AsError(ctx.Err())
+}
+
+// initProcess is a running init, seen from outside.
+type initProcess struct {
+	Process
+	machine Machine
+	plan    *os.File // its life hangs on this
+	status  *os.File
+}
+
+func (in *initProcess) kill() {
+	if !in.machine.Gentle {
+		in.Kill()
+		return
+	}
+	in.plan.Close()
+	time.AfterFunc(killGrace, in.Kill)
+}
+
+func (m Machine) start(ctx context.Context, streams *stdio.Streams, group *bounds, door *door) (*initProcess, error) {
+	planR, planW, err := os.Pipe()
+	if err != nil {
+		return nil, err
+	}
+	defer planR.Close()
+	statusR, statusW, err := os.Pipe()
+	if err != nil {
+		planW.Close()
+		return nil, err
+	}
+	defer statusW.Close()
+	files := slices.Concat(streams.Child(), []*os.File{planR, statusW}, group.files(), door.theirs())
+	process, err := m.Start(ctx, files, group.directory())
+	if err != nil {
+		planW.Close()
+		statusR.Close()
+		return nil, err
+	}
+	return &initProcess{process, m, planW, statusR}, nil
+}
+
+// instruct hands over the plan and waits until the command runs, or returns why
+// it does not.
+func (in *initProcess) instruct(p Plan) error {
+	defer in.status.Close()
+	_, writeErr := in.plan.Write(p.Encode())
+	said, readErr := io.ReadAll(io.LimitReader(in.status, 1<<16))
+	f, err := boxinit.DecodeFailure(said)
+	if err != nil {
+		return in.machine.Refuse("init", errors.Join(errors.New("it ended without a word"), writeErr, readErr))
+	}
+	return in.machine.failed(f)
+}
+
+// why says what ended a command.
+type why int
+
+const (
+	byItself why = iota
+	byContext
+	byDeadline
+)
+
+// watch kills the init at the deadline or when ctx ends. The returned function
+// ends the watch and says what it did.
+func (in *initProcess) watch(ctx context.Context, timeout time.Duration) (ended func() why) {
+	over := make(chan struct{})
+	result := make(chan why, 1)
+	go func() {
+		timer := time.NewTimer(timeout)
+		defer timer.Stop()
+		reason := byItself
+		select {
+		case <-over:
+		case <-ctx.Done():
+			reason = byContext
+		case <-timer.C:
+			reason = byDeadline
+		}
+		if reason != byItself {
+			in.kill()
+		}
+		result <- reason
+	}()
+	return func() why {
+		close(over)
+		return <-result
+	}
+}
+
+// wait returns the init's exit code once all of it is dead.
+func (in *initProcess) wait() (code int, err error) {
+	defer in.plan.Close()
+	return in.Wait()
+}
