@@ -51,6 +51,8 @@ type Member struct {
 	Name      string      `json:"name"`
 	Role      string      `json:"role"`
 	JoinedAt  time.Time   `json:"joined_at"`
+	// GrantedBy is the issuer whose groups gave the role; empty: somebody here.
+	GrantedBy string `json:"granted_by,omitempty"`
 	// WorkspaceName is set where memberships of one person are listed.
 	WorkspaceName string `json:"workspace_name,omitempty"`
 }
@@ -91,9 +93,18 @@ type Session struct {
 	LastUsedAt time.Time `json:"last_used_at"` // when its tokens were renewed last
 	ExpiresAt  time.Time `json:"expires_at"`
 	RevokedAt  time.Time `json:"revoked_at,omitzero"`
-	RevokedWhy string    `json:"revoked_why,omitempty"` // signed_out, revoked, token_reuse, password_changed, removed
+	RevokedWhy string    `json:"revoked_why,omitempty"` // signed_out, revoked, token_reuse, password_changed, removed, replaced
+	Kind       string    `json:"kind"`                  // SessionClient, SessionBrowser
+	Issuer     string    `json:"issuer,omitempty"`      // who vouched for the person; empty: a password did
+	Vouched    string    `json:"-"`                     // what the issuer calls its own session; empty: it did not say
 	Current    bool      `json:"current,omitempty"`     // the one that asks
 }
+
+// Kinds of sessions.
+const (
+	SessionClient  = "client"  // of a program, which renews its tokens
+	SessionBrowser = "browser" // of a browser, which keeps a cookie
+)
 
 // Alive reports whether the session's tokens may be used.
 func (s Session) Alive(now time.Time) bool { return s.RevokedAt.IsZero() && now.Before(s.ExpiresAt) }
@@ -102,9 +113,24 @@ func (s Session) Alive(now time.Time) bool { return s.RevokedAt.IsZero() && now.
 type SessionToken struct {
 	Digest    string
 	Session   SessionID
-	Refresh   bool // else it gives access
+	Refresh   bool // it makes other tokens, or
+	Browser   bool // it is a browser's cookie; else it gives access
 	ExpiresAt time.Time
+
+	// Of a cookie that is kept already:
+	IssuedAt   time.Time
+	ReplacedAt time.Time // by its successor; zero: it has none
+	Confirms   bool      // it was not seen yet, so the one before it goes on
 }
+
+// How cookies of browsers live. A cookie in use is replaced now and then. The one
+// before it goes on until the browser has shown the new one, and for the grace after
+// that: answers get lost, and a page asks for many things at once.
+const (
+	BrowserIdle   = 24 * time.Hour // unused for so long, a session is over
+	BrowserRotate = time.Hour      // a cookie of this age is replaced when it is used
+	BrowserGrace  = time.Minute
+)
 
 // Invitation lets one person in, once. One that names a user lets that person,
 // who is a member already, set a password.
@@ -129,6 +155,33 @@ type Acceptance struct {
 	New     bool
 	Session Session
 	Tokens  []SessionToken
+}
+
+// SignInStart is a sign-in that has to come back from a provider, to the browser
+// in which it began.
+type SignInStart struct {
+	Digest    string // of the state
+	Browser   string // digest of what the browser keeps
+	Provider  string
+	Next      string // path where the person wanted to go
+	ExpiresAt time.Time
+}
+
+// Grant is a role in a workspace that somebody has by being in a group.
+type Grant struct {
+	Workspace WorkspaceID
+	Role      string
+}
+
+// Vouched is a sign-in for which an issuer vouches. From then on the person's
+// roles by that issuer are the grants and no others.
+type Vouched struct {
+	Identity Identity // of User
+	User     User     // known by the identity, or else by the address; with New made
+	New      bool
+	Grants   []Grant // at most one for a workspace
+	Session  Session
+	Tokens   []SessionToken
 }
 
 // Codes of errors about people and what they prove themselves with.

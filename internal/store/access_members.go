@@ -14,12 +14,13 @@ const (
 	MaxWorkspaces  = 10_000
 )
 
-const memberColumns = `m.workspace, m.user_id, u.email, u.name, m.role, m.created_at, w.name`
+const memberColumns = `m.workspace, m.user_id, u.email, u.name, m.role, m.created_at, m.granted_by, w.name`
 
 const memberTables = ` FROM members m JOIN users u ON u.id = m.user_id JOIN workspaces w ON w.id = m.workspace `
 
 // CreateWorkspace makes a workspace with its first admin.
 func (s *Store) CreateWorkspace(ctx context.Context, by mgx.Doer, w mgx.Workspace, admin mgx.UserID) (mgx.Workspace, error) {
+	ctx = mgx.ForInstallation(ctx)
 	err := s.act(ctx, by, "workspace.create", func(t *tx, a *act) error {
 		var all int
 		if _, err := t.row(`SELECT COUNT(*) FROM workspaces`, nil, &all); err != nil {
@@ -46,6 +47,7 @@ func (s *Store) Workspace(ctx context.Context, id mgx.WorkspaceID) (mgx.Workspac
 
 // Workspaces lists all workspaces, by id, after one.
 func (s *Store) Workspaces(ctx context.Context, after mgx.WorkspaceID, limit int) ([]mgx.Workspace, error) {
+	ctx = mgx.ForInstallation(ctx)
 	return list(ctx, s, scanWorkspace, `SELECT id, name, created_at, updated_at FROM workspaces WHERE id > $1 ORDER BY id LIMIT $2`, string(after), bounded(limit, MaxListed))
 }
 
@@ -77,12 +79,14 @@ func (s *Store) Members(ctx context.Context, ws mgx.WorkspaceID, after mgx.UserI
 // Memberships lists the workspaces of a person, in the order in which they were
 // joined.
 func (s *Store) Memberships(ctx context.Context, id mgx.UserID) ([]mgx.Member, error) {
+	ctx = mgx.ForInstallation(ctx)
 	return list(ctx, s, scanMember, `SELECT `+memberColumns+memberTables+`WHERE m.user_id = $1 ORDER BY m.created_at, m.workspace LIMIT $2`, string(id), MaxListed)
 }
 
 // ChangeRole gives a member another role, and revokes the invitations that they
 // have made and nobody used: they may be of roles that they could not give any
-// more. The last admin keeps theirs.
+// more. The role is from then on given by hand, whatever groups say. The last
+// admin keeps theirs.
 func (s *Store) ChangeRole(ctx context.Context, by mgx.Doer, ws mgx.WorkspaceID, id mgx.UserID, role string) error {
 	return s.act(ctx, by, "member.update", func(t *tx, a *act) error {
 		before, err := t.leaveAdmins(ws, id, role)
@@ -93,7 +97,7 @@ func (s *Store) ChangeRole(ctx context.Context, by mgx.Doer, ws mgx.WorkspaceID,
 			return err
 		}
 		a.resource, a.before, a.after = string(id), map[string]string{"role": before}, map[string]string{"role": role}
-		if _, err := t.exec(`UPDATE members SET role = $1, updated_at = $2 WHERE workspace = $3 AND user_id = $4`, role, micros(t.now), string(ws), string(id)); err != nil {
+		if _, err := t.exec(`UPDATE members SET role = $1, granted_by = '', updated_at = $2 WHERE workspace = $3 AND user_id = $4`, role, micros(t.now), string(ws), string(id)); err != nil {
 			return err
 		}
 		return t.revokeInvitations(ws, id)
@@ -115,14 +119,18 @@ func (s *Store) RemoveMember(ctx context.Context, by mgx.Doer, ws mgx.WorkspaceI
 			return err
 		}
 		a.resource, a.before = string(id), map[string]string{"role": before}
-		if _, err := t.exec(`DELETE FROM members WHERE workspace = $1 AND user_id = $2`, string(ws), string(id)); err != nil {
-			return err
-		}
-		if _, err := t.exec(`UPDATE api_keys SET revoked_at = $1 WHERE workspace = $2 AND user_id = $3 AND revoked_at IS NULL`, micros(t.now), string(ws), string(id)); err != nil {
-			return err
-		}
-		return t.revokeInvitations(ws, id)
+		return t.removeMember(ws, id)
 	})
+}
+
+func (t *tx) removeMember(ws mgx.WorkspaceID, id mgx.UserID) error {
+	if _, err := t.exec(`DELETE FROM members WHERE workspace = $1 AND user_id = $2`, string(ws), string(id)); err != nil {
+		return err
+	}
+	if _, err := t.exec(`UPDATE api_keys SET revoked_at = $1 WHERE workspace = $2 AND user_id = $3 AND revoked_at IS NULL`, micros(t.now), string(ws), string(id)); err != nil {
+		return err
+	}
+	return t.revokeInvitations(ws, id)
 }
 
 // leaveAdmins returns a member's role, and refuses when it is the last admin who
@@ -153,6 +161,11 @@ func (t *tx) lockWorkspace(ws mgx.WorkspaceID) error {
 }
 
 func (t *tx) addMember(ws mgx.WorkspaceID, id mgx.UserID, role string) error {
+	return t.addGranted(ws, id, role, "")
+}
+
+// addGranted makes somebody a member, with a role that an issuer's groups gave.
+func (t *tx) addGranted(ws mgx.WorkspaceID, id mgx.UserID, role, issuer string) error {
 	if err := t.lockWorkspace(ws); err != nil {
 		return err
 	}
@@ -163,8 +176,8 @@ func (t *tx) addMember(ws mgx.WorkspaceID, id mgx.UserID, role string) error {
 	if all >= MaxMembers {
 		return mgx.Errorf(mgx.KindUsage, "too_many_members", "a workspace has at most %d members", MaxMembers)
 	}
-	n, err := t.exec(`INSERT INTO members (workspace, user_id, role, created_at, updated_at) VALUES ($1, $2, $3, $4, $4) ON CONFLICT (workspace, user_id) DO NOTHING`,
-		string(ws), string(id), role, micros(t.now))
+	n, err := t.exec(`INSERT INTO members (workspace, user_id, role, created_at, updated_at, granted_by) VALUES ($1, $2, $3, $4, $4, $5) ON CONFLICT (workspace, user_id) DO NOTHING`,
+		string(ws), string(id), role, micros(t.now), issuer)
 	if err == nil && n == 0 {
 		err = mgx.Errorf(mgx.KindUsage, mgx.CodeConflict, "%s is a member of the workspace already", id)
 	}
@@ -180,7 +193,7 @@ func scanWorkspace(row scanner) (w mgx.Workspace, err error) {
 
 func scanMember(row scanner) (m mgx.Member, err error) {
 	var joined int64
-	err = row.Scan(&m.Workspace, &m.User, &m.Email, &m.Name, &m.Role, &joined, &m.WorkspaceName)
+	err = row.Scan(&m.Workspace, &m.User, &m.Email, &m.Name, &m.Role, &joined, &m.GrantedBy, &m.WorkspaceName)
 	m.JoinedAt = fromTime(joined)
 	return m, err
 }

@@ -1,6 +1,7 @@
 package store
 
 import (
+	"cmp"
 	"context"
 	"database/sql"
 
@@ -11,10 +12,11 @@ import (
 // the oldest.
 const MaxSessions = 50
 
-const sessionColumns = `id, user_id, address, agent, created_at, last_used_at, expires_at, revoked_at, revoked_why`
+const sessionColumns = `id, user_id, address, agent, created_at, last_used_at, expires_at, revoked_at, revoked_why, kind, issuer, issuer_session`
 
 // SignIn stores a session with its first tokens.
 func (s *Store) SignIn(ctx context.Context, by mgx.Doer, ses mgx.Session, tokens []mgx.SessionToken) error {
+	ctx = mgx.ForInstallation(ctx)
 	return s.act(ctx, by, "session.create", func(t *tx, a *act) error {
 		a.resource = string(ses.ID)
 		return t.addSession(ses, tokens)
@@ -36,8 +38,8 @@ func (t *tx) addSession(ses mgx.Session, tokens []mgx.SessionToken) error {
 		(SELECT id FROM sessions WHERE user_id = $2 AND revoked_at IS NULL ORDER BY last_used_at DESC, id DESC LIMIT $3)`, now, string(ses.User), MaxSessions-1); err != nil {
 		return err
 	}
-	if _, err := t.exec(`INSERT INTO sessions (`+sessionColumns+`) VALUES ($1, $2, $3, $4, $5, $5, $6, NULL, '')`,
-		string(ses.ID), string(ses.User), ses.Address, ses.Agent, now, micros(ses.ExpiresAt)); err != nil {
+	if _, err := t.exec(`INSERT INTO sessions (`+sessionColumns+`) VALUES ($1, $2, $3, $4, $5, $5, $6, NULL, '', $7, $8, $9)`,
+		string(ses.ID), string(ses.User), ses.Address, ses.Agent, now, micros(ses.ExpiresAt), cmp.Or(ses.Kind, mgx.SessionClient), ses.Issuer, ses.Vouched); err != nil {
 		return err
 	}
 	return each(tokens, t.addToken)
@@ -45,8 +47,11 @@ func (t *tx) addSession(ses mgx.Session, tokens []mgx.SessionToken) error {
 
 func (t *tx) addToken(k mgx.SessionToken) error {
 	kind := "access"
-	if k.Refresh {
+	switch {
+	case k.Refresh:
 		kind = "refresh"
+	case k.Browser:
+		kind = "browser"
 	}
 	_, err := t.exec(`INSERT INTO session_tokens (digest, session, kind, created_at, expires_at, used_at) VALUES ($1, $2, $3, $4, $5, NULL)`,
 		k.Digest, string(k.Session), kind, micros(t.now), micros(k.ExpiresAt))
@@ -58,6 +63,7 @@ func (t *tx) addToken(k mgx.SessionToken) error {
 // which one stole it: then the session ends and the log tells of it
 // (mgx.CodeTokenReused).
 func (s *Store) Refresh(ctx context.Context, by mgx.Doer, digest string, fresh func(mgx.Session) []mgx.SessionToken) (ses mgx.Session, err error) {
+	ctx = mgx.ForInstallation(ctx)
 	reused := false
 	err = s.write(ctx, func(t *tx) error {
 		reused = false
@@ -125,18 +131,24 @@ func (t *tx) stolen(by mgx.Doer, ses mgx.Session) error {
 	return t.audit(by, "session.refresh", act{resource: string(ses.ID), denied: "token_reuse"})
 }
 
-// SessionOf returns the session of an access token that is good, as the session
-// stands (mgx.CodeTokenUnknown).
+// SessionOf returns the session of an access token or a browser's cookie, as both
+// stand (mgx.CodeTokenUnknown).
 func (s *Store) SessionOf(ctx context.Context, digest string) (ses mgx.Session, until mgx.SessionToken, err error) {
-	var expires int64
-	err = s.reads.QueryRowContext(ctx, `SELECT session, expires_at FROM session_tokens WHERE digest = $1 AND kind = 'access'`, digest).Scan(&until.Session, &expires)
+	ctx = mgx.ForInstallation(ctx)
+	var issued, expires int64
+	var kind string
+	var replaced sql.NullInt64
+	err = s.reads.QueryRowContext(ctx, `SELECT session, kind, created_at, expires_at, used_at, EXISTS
+		(SELECT 1 FROM session_tokens b WHERE b.session = t.session AND t.kind = 'browser' AND b.kind = 'browser' AND b.used_at IS NOT NULL AND b.digest <> t.digest AND b.expires_at > $2)
+		FROM session_tokens t WHERE digest = $1 AND kind IN ('access', 'browser')`, digest, micros(s.opts.Now().Add(mgx.BrowserGrace))).
+		Scan(&until.Session, &kind, &issued, &expires, &replaced, &until.Confirms)
 	if err == sql.ErrNoRows {
 		return ses, until, orUnknown(nil)
 	}
 	if err != nil {
 		return ses, until, s.explain(err)
 	}
-	until.ExpiresAt = fromTime(expires)
+	until.Browser, until.IssuedAt, until.ExpiresAt, until.ReplacedAt = kind == "browser", fromTime(issued), fromTime(expires), fromMicros(replaced)
 	ses, err = s.Session(ctx, until.Session)
 	if mgx.IsCode(err, mgx.CodeNotFound) {
 		err = orUnknown(nil)
@@ -146,17 +158,20 @@ func (s *Store) SessionOf(ctx context.Context, digest string) (ses mgx.Session, 
 
 // Session returns a session (CodeNotFound).
 func (s *Store) Session(ctx context.Context, id mgx.SessionID) (mgx.Session, error) {
+	ctx = mgx.ForInstallation(ctx)
 	ses, found, err := get(ctx, s, scanSession, `SELECT `+sessionColumns+` FROM sessions WHERE id = $1`, string(id))
 	return ses, orNo(found, err, "session", string(id))
 }
 
 // Sessions lists the sessions of a person that have not ended, oldest first.
 func (s *Store) Sessions(ctx context.Context, user mgx.UserID) ([]mgx.Session, error) {
+	ctx = mgx.ForInstallation(ctx)
 	return list(ctx, s, scanSession, `SELECT `+sessionColumns+` FROM sessions WHERE user_id = $1 AND revoked_at IS NULL AND expires_at > $2 ORDER BY id`, string(user), micros(s.opts.Now()))
 }
 
 // RevokeSession ends a session of a person.
 func (s *Store) RevokeSession(ctx context.Context, by mgx.Doer, user mgx.UserID, id mgx.SessionID, why string) error {
+	ctx = mgx.ForInstallation(ctx)
 	return s.act(ctx, by, "session.delete", func(t *tx, a *act) error {
 		a.resource = string(id)
 		found, err := t.row(`SELECT 1 FROM sessions WHERE id = $1 AND user_id = $2`, []any{string(id), string(user)}, new(int))
@@ -181,7 +196,7 @@ func (t *tx) endSessions(user mgx.UserID, keep mgx.SessionID, why string) error 
 func scanSession(row scanner) (ses mgx.Session, err error) {
 	var created, used, expires int64
 	var revoked sql.NullInt64
-	err = row.Scan(&ses.ID, &ses.User, &ses.Address, &ses.Agent, &created, &used, &expires, &revoked, &ses.RevokedWhy)
+	err = row.Scan(&ses.ID, &ses.User, &ses.Address, &ses.Agent, &created, &used, &expires, &revoked, &ses.RevokedWhy, &ses.Kind, &ses.Issuer, &ses.Vouched)
 	ses.CreatedAt, ses.LastUsedAt, ses.ExpiresAt, ses.RevokedAt = fromTime(created), fromTime(used), fromTime(expires), fromMicros(revoked)
 	return ses, err
 }

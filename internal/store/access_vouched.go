@@ -1,0 +1,198 @@
+package store
+
+import (
+	"context"
+	"slices"
+	"strings"
+
+	"mgx"
+)
+
+// SignInVouched begins the session of a person for whom an issuer vouches. It
+// makes the person where they are new, and remembers who they are to the issuer.
+// What the issuer's groups granted before and do no longer ends; roles that somebody
+// gave by hand stay as they are, and so does the last admin of a workspace. Skipped
+// are the grants that cannot be given, such as of a workspace that there is not.
+func (s *Store) SignInVouched(ctx context.Context, by mgx.Doer, v mgx.Vouched) (skipped []mgx.Grant, err error) {
+	err = s.write(ctx, func(t *tx) error {
+		t.normalEvent, skipped = s.normalEvent, nil
+		known, err := t.vouch(v)
+		if err != nil {
+			return err
+		}
+		if skipped, err = t.regrant(by, v); err != nil {
+			return err
+		}
+		// Acts on people are of the default workspace, whose log all such
+		// sign-ins lock last.
+		if v.New {
+			if err := t.audit(by, "user.create", act{resource: string(v.User.ID), after: v.User}); err != nil {
+				return err
+			}
+		}
+		if !known {
+			if err := t.audit(by, "identity.create", act{resource: string(v.User.ID), after: map[string]string{"issuer": v.Identity.Issuer, "subject": v.Identity.Subject}}); err != nil {
+				return err
+			}
+		}
+		if err := t.addSession(v.Session, v.Tokens); err != nil {
+			return err
+		}
+		return t.audit(by, "session.create", act{resource: string(v.Session.ID), after: map[string]string{"issuer": v.Identity.Issuer}})
+	})
+	return skipped, err
+}
+
+// vouch remembers who a person is to an issuer, and reports whether it was known.
+func (t *tx) vouch(v mgx.Vouched) (known bool, err error) {
+	var user string
+	known, err = t.row(`SELECT user_id FROM identities WHERE issuer = $1 AND subject = $2`, []any{v.Identity.Issuer, v.Identity.Subject}, &user)
+	switch {
+	case err != nil:
+		return known, err
+	case known && (v.New || user != string(v.User.ID)):
+		return known, vouchedMeanwhile()
+	case known:
+		return known, nil
+	case v.New:
+		if err := t.addUser(v.User); err != nil {
+			return known, err
+		}
+	}
+	n, err := t.exec(`INSERT INTO identities (issuer, subject, user_id, created_at) VALUES ($1, $2, $3, $4) ON CONFLICT DO NOTHING`,
+		v.Identity.Issuer, v.Identity.Subject, string(v.User.ID), micros(t.now))
+	if err == nil && n == 0 {
+		err = vouchedMeanwhile()
+	}
+	return known, err
+}
+
+// vouchedMeanwhile: the person signed in for the first time twice at once.
+func vouchedMeanwhile() error {
+	return mgx.Errorf(mgx.KindUsage, mgx.CodeConflict, "you signed in for the first time in another window at the same time; sign in again")
+}
+
+// regrant has the roles that an issuer gives a person be the grants and no others.
+// It goes through workspaces in the order of their ids, as everybody does who
+// locks several.
+func (t *tx) regrant(by mgx.Doer, v mgx.Vouched) (skipped []mgx.Grant, err error) {
+	before, err := t.granted(v.User.ID)
+	if err != nil {
+		return nil, err
+	}
+	all := slices.Clone(v.Grants)
+	for ws, m := range before {
+		if m.issuer == v.Identity.Issuer && !slices.ContainsFunc(all, func(g mgx.Grant) bool { return g.Workspace == ws }) {
+			all = append(all, mgx.Grant{Workspace: ws})
+		}
+	}
+	slices.SortFunc(all, func(a, b mgx.Grant) int { return strings.Compare(string(a.Workspace), string(b.Workspace)) })
+	for _, g := range all {
+		m, member := before[g.Workspace]
+		if member && (m.issuer != v.Identity.Issuer || m.role == g.Role) {
+			continue // given by hand, or as it is to be
+		}
+		by.Workspace = g.Workspace
+		err := t.regrantOne(by, v, g, m.role, member)
+		if e := mgx.AsError(err); err != nil && e.Kind == mgx.KindUsage {
+			skipped = append(skipped, g)
+			err = nil
+			if e.Code == mgx.CodeLastAdmin {
+				err = t.audit(by, "member.update", act{resource: string(v.User.ID), denied: e.Code})
+			}
+		}
+		if err != nil {
+			return nil, err
+		}
+	}
+	return skipped, nil
+}
+
+// regrantOne makes, changes or ends one membership. It fails with an error of
+// kind usage, having done nothing, when that cannot be.
+func (t *tx) regrantOne(by mgx.Doer, v mgx.Vouched, g mgx.Grant, before string, member bool) error {
+	a := act{resource: string(v.User.ID)}
+	if g.Role != "" {
+		if err := t.hasRole(g.Workspace, g.Role); err != nil {
+			return err
+		}
+		a.after = map[string]string{"role": g.Role, "issuer": v.Identity.Issuer}
+	}
+	if !member {
+		if err := t.addGranted(g.Workspace, v.User.ID, g.Role, v.Identity.Issuer); err != nil {
+			return err
+		}
+		return t.audit(by, "member.create", a)
+	}
+	a.before = map[string]string{"role": before, "issuer": v.Identity.Issuer}
+	if _, err := t.leaveAdmins(g.Workspace, v.User.ID, g.Role); err != nil {
+		return err
+	}
+	if g.Role == "" {
+		if err := t.removeMember(g.Workspace, v.User.ID); err != nil {
+			return err
+		}
+		return t.audit(by, "member.delete", a)
+	}
+	if _, err := t.exec(`UPDATE members SET role = $1, updated_at = $2 WHERE workspace = $3 AND user_id = $4`, g.Role, micros(t.now), string(g.Workspace), string(v.User.ID)); err != nil {
+		return err
+	}
+	if err := t.revokeInvitations(g.Workspace, v.User.ID); err != nil {
+		return err
+	}
+	return t.audit(by, "member.update", a)
+}
+
+// granting is a membership and who gave it.
+type granting struct{ role, issuer string }
+
+func (t *tx) granted(user mgx.UserID) (map[mgx.WorkspaceID]granting, error) {
+	rows, err := t.conn.QueryContext(t.ctx, `SELECT workspace, role, granted_by FROM members WHERE user_id = $1`, string(user))
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	all := map[mgx.WorkspaceID]granting{}
+	for rows.Next() {
+		var ws mgx.WorkspaceID
+		var g granting
+		if err := rows.Scan(&ws, &g.role, &g.issuer); err != nil {
+			return nil, err
+		}
+		all[ws] = g
+	}
+	return all, rows.Err()
+}
+
+// EndVouched ends the sessions for which an issuer vouches: one, by the issuer's
+// name for it, or all of a subject. Ended is how many there were.
+func (s *Store) EndVouched(ctx context.Context, by mgx.Doer, issuer, subject, session string) (ended int, err error) {
+	err = s.act(ctx, by, "session.delete", func(t *tx, a *act) error {
+		all, err := t.vouched(issuer, subject, session)
+		if ended = len(all); err != nil || ended == 0 {
+			return err
+		}
+		a.resource, a.before = string(all[0]), map[string]any{"sessions": all, "issuer": issuer}
+		return each(all, func(id mgx.SessionID) error { return t.endSession(id, "signed_out") })
+	})
+	return ended, err
+}
+
+// vouched lists sessions that go on. Who names neither a subject nor a session
+// means none.
+func (t *tx) vouched(issuer, subject, session string) (all []mgx.SessionID, err error) {
+	rows, err := t.conn.QueryContext(t.ctx, `SELECT id FROM sessions WHERE issuer = $1 AND issuer <> '' AND revoked_at IS NULL AND (issuer_session = $2 AND issuer_session <> ''
+		OR CAST($2 AS TEXT) = '' AND user_id = (SELECT user_id FROM identities WHERE issuer = $1 AND subject = $3)) ORDER BY id`, issuer, session, subject)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	for rows.Next() {
+		var id mgx.SessionID
+		if err := rows.Scan(&id); err != nil {
+			return nil, err
+		}
+		all = append(all, id)
+	}
+	return all, rows.Err()
+}
