@@ -1,128 +1,159 @@
 package api
 
 import (
-	"net/http"
-	"slices"
-	"strings"
+	"context"
+	"encoding/json"
+
+	"github.com/danielgtaylor/huma/v2"
 
 	"mgx"
 	"mgx/internal/app"
 )
 
+func (s *Server) budgetRoutes() []route {
+	const group = "Budgets"
+	return []route{
+		op("GET /api/v1/budgets", to("read", "budgets"), s.listBudgets, about{
+			ID: "listBudgets", Group: group, Short: "List budgets and how they stand, by id",
+		}),
+		op("POST /api/v1/budgets", to("create", "budgets"), s.createBudget, about{
+			ID: "createBudget", Group: group, Short: "Make a budget", Made: true, Kind: "budget",
+			Long:  "A scope has one budget a period. From the first moment calls that could exceed it are refused before they are made.",
+			Codes: codes{"bad_budget": 400, "conflict": 409},
+		}),
+		op("GET /api/v1/budgets/{id}", to("read", "budgets"), s.getBudget, about{
+			ID: "getBudget", Group: group, Short: "Show a budget, how it stands and where it goes", Kind: "budget",
+		}),
+		op("PATCH /api/v1/budgets/{id}", to("update", "budgets"), s.changeBudget, about{
+			ID: "changeBudget", Group: group, Short: "Change a budget", Kind: "budget", Codes: codes{"bad_budget": 400},
+			Long: "What is not sent stays. Calls under way go on.",
+		}),
+		op("DELETE /api/v1/budgets/{id}", to("delete", "budgets"), s.removeBudget, about{
+			ID: "removeBudget", Group: group, Short: "Remove a budget", Kind: "budget",
+			Long: "The ledger and the log keep what happened.",
+		}),
+		plain[usageIn, usageOut]("GET /api/v1/usage", s.getUsage, to("read", "budgets"), about{
+			ID: "listUsage", Group: group, Short: "Sum the ledger up",
+			Long:  "A page of lines as JSON or, for who accepts `text/csv` before JSON, all of them as CSV.",
+			Codes: codes{"bad_usage_by": 400},
+		}),
+	}
+}
+
 // money are the budgets and the ledger of whoever asks, where they are kept.
-func (s *Server) money(r *http.Request) (*app.Budgets, error) {
+func (s *Server) money(ctx context.Context) (*app.Budgets, error) {
 	if s.o.Budgets == nil {
 		return nil, mgx.Errorf(mgx.KindUsage, mgx.CodeNotFound, "this server keeps no budgets")
 	}
-	theirs, actor := *s.o.Budgets, actorOf(r)
-	theirs.By, theirs.Actor = actor.Doer(), actor.User
+	theirs, who := *s.o.Budgets, actor(ctx)
+	theirs.By, theirs.Actor = who.Doer(), who.User
 	return &theirs, nil
-}
-
-// budgeted makes a handler of one that works on the budget in the path.
-func (s *Server) budgeted(f func(w http.ResponseWriter, r *http.Request, b *app.Budgets, id mgx.BudgetID) error) handler {
-	return func(w http.ResponseWriter, r *http.Request) error {
-		b, err := s.money(r)
-		if err != nil {
-			return err
-		}
-		return f(w, r, b, mgx.BudgetID(r.PathValue("id")))
-	}
 }
 
 const budgetsPage = 100
 
-// getBudgets lists budgets and how they stand, by id.
-func (s *Server) getBudgets(w http.ResponseWriter, r *http.Request) error {
-	b, err := s.money(r)
+type budgetsIn struct {
+	Scope   []string `query:"scope" doc:"Only budgets of these scopes; several with commas or by naming it several times" enum:"workspace,project,user,task,run,key" maxItems:"6" uniqueItems:"true"`
+	ScopeID string   `query:"scope_id" doc:"Only budgets of this workspace, project, user, task, run or key" maxLength:"200"`
+	Limit   int      `query:"limit" doc:"How many at most" minimum:"1" maximum:"1000" default:"100"`
+	Page    string   `query:"page_token" doc:"The next_page_token of the page before" maxLength:"200"`
+}
+
+type budgetsOut struct {
+	Body struct {
+		Budgets []mgx.BudgetUse `json:"budgets"`
+		Next    mgx.BudgetID    `json:"next_page_token,omitempty" doc:"Of the next page, if there may be one"`
+	} `nameHint:"BudgetPage"`
+}
+
+func (s *Server) listBudgets(ctx context.Context, in *budgetsIn) (*budgetsOut, error) {
+	b, err := s.money(ctx)
 	if err != nil {
-		return err
+		return nil, err
 	}
-	values := query{Values: r.URL.Query()}
-	if err := values.only("scope", "scope_id", "limit", "page_token"); err != nil {
-		return err
-	}
-	q := mgx.BudgetQuery{ScopeID: values.Get("scope_id"), After: mgx.BudgetID(values.Get("page_token"))}
-	for _, one := range list(values.Values["scope"]) {
-		if !slices.Contains(mgx.BudgetScopes, mgx.BudgetScope(one)) || len(q.Scopes) == len(mgx.BudgetScopes) {
-			return badQuery("scope is workspace, project, user, task or run, each named once")
-		}
+	q := mgx.BudgetQuery{ScopeID: in.ScopeID, After: mgx.BudgetID(in.Page), Limit: in.Limit}
+	for _, one := range in.Scope {
 		q.Scopes = append(q.Scopes, mgx.BudgetScope(one))
 	}
-	if q.Limit, err = values.number("limit", budgetsPage, 1, 1000); err != nil {
-		return err
-	}
-	all, err := b.List(r.Context(), q)
-	if err != nil {
-		return err
-	}
-	out := map[string]any{"budgets": append([]mgx.BudgetUse{}, all...)}
+	all, err := b.List(ctx, q)
+	out := &budgetsOut{}
+	out.Body.Budgets = append([]mgx.BudgetUse{}, all...)
 	if len(all) == q.Limit {
-		out["next_page_token"] = all[len(all)-1].ID
+		out.Body.Next = all[len(all)-1].ID
 	}
-	return writeJSON(w, out)
+	return out, err
 }
 
-// only refuses parameters that are not named.
-func (q query) only(names ...string) error {
-	for name := range q.Values {
-		if !slices.Contains(names, name) {
-			return badQuery("there is no parameter %q; there are %s", clip(name), strings.Join(names, ", "))
-		}
-	}
-	return nil
+type newBudget struct {
+	Scope      mgx.BudgetScope  `json:"scope,omitempty" doc:"What it is for; without it the workspace" enum:"workspace,project,user,task,run,key"`
+	ScopeID    string           `json:"scope_id,omitempty" doc:"Which one" maxLength:"200" example:"proj_01JDT0000000000000000000P1"`
+	Period     mgx.BudgetPeriod `json:"period,omitempty" doc:"After which it begins anew; without it the month of the calendar, in UTC" enum:"day,month,absolute"`
+	Limit      *mgx.Money       `json:"limit_usd,omitempty" required:"true" doc:"In US dollars" minimum:"0" maximum:"1000000000" example:"25"`
+	Soft       *mgx.Money       `json:"soft_limit_usd,omitempty" doc:"From which it only warns, in US dollars" minimum:"0" maximum:"1000000000"`
+	Thresholds []int            `json:"thresholds,omitempty" doc:"Percent of the limit that are told in the log when they are reached; without them 50, 80 and 100" minimum:"1" maximum:"100" maxItems:"10"`
 }
 
-// longestKey bounds an Idempotency-Key, in bytes.
-const longestKey = 255
+type budgetOut struct {
+	Body mgx.BudgetUse
+}
 
-// postBudget makes a budget; with an Idempotency-Key once, however often it is
-// sent.
-func (s *Server) postBudget(w http.ResponseWriter, r *http.Request) error {
-	b, err := s.money(r)
+type madeBudget struct {
+	Location string `header:"Location" doc:"Where it is"`
+	Body     mgx.BudgetUse
+}
+
+func (s *Server) createBudget(ctx context.Context, in *struct{ Body newBudget }) (*madeBudget, error) {
+	b, err := s.money(ctx)
 	if err != nil {
-		return err
+		return nil, err
 	}
-	key := r.Header.Get("Idempotency-Key")
-	if len(key) > longestKey {
-		return mgx.Errorf(mgx.KindUsage, codeQuery, "an Idempotency-Key has at most %d bytes", longestKey)
-	}
-	var n app.NewBudget
-	if err := readJSON(r, &n); err != nil {
-		return err
-	}
-	made, created, err := b.Create(r.Context(), n, key)
-	if err != nil {
-		return err
-	}
-	w.Header().Set("Content-Type", "application/json")
-	w.Header().Set("Location", "/api/v1/budgets/"+string(made.ID))
-	if created {
-		w.WriteHeader(http.StatusCreated)
-	}
-	return writeJSON(w, made)
+	key := requestOf(ctx).Header.Get("Idempotency-Key")
+	made, _, err := b.Create(ctx, app.NewBudget(in.Body), key)
+	return &madeBudget{"/api/v1/budgets/" + string(made.ID), made}, err
 }
 
-func getBudget(w http.ResponseWriter, r *http.Request, b *app.Budgets, id mgx.BudgetID) error {
-	found, err := b.Get(r.Context(), id)
+func (s *Server) getBudget(ctx context.Context, in *At[mgx.BudgetID]) (*budgetOut, error) {
+	b, err := s.money(ctx)
 	if err != nil {
-		return err
+		return nil, err
 	}
-	return writeJSON(w, found)
+	found, err := b.Get(ctx, in.ID)
+	return &budgetOut{found}, err
 }
 
-func patchBudget(w http.ResponseWriter, r *http.Request, b *app.Budgets, id mgx.BudgetID) error {
-	var c app.BudgetChange
-	if err := readJSON(r, &c); err != nil {
-		return err
-	}
-	changed, err := b.Change(r.Context(), id, c)
-	if err != nil {
-		return err
-	}
-	return writeJSON(w, changed)
+type budgetChange struct {
+	Limit      *mgx.Money  `json:"limit_usd,omitempty" doc:"In US dollars" minimum:"0" maximum:"1000000000"`
+	Soft       moneyOrNull `json:"soft_limit_usd,omitempty" doc:"From which it only warns, in US dollars; null takes it away"`
+	Thresholds []int       `json:"thresholds,omitempty" doc:"Percent of the limit" minimum:"1" maximum:"100" maxItems:"10"`
 }
 
-func deleteBudget(w http.ResponseWriter, r *http.Request, b *app.Budgets, id mgx.BudgetID) error {
-	return done(w, b.Remove(r.Context(), id))
+func (s *Server) changeBudget(ctx context.Context, in *struct {
+	At[mgx.BudgetID]
+	Body budgetChange
+},
+) (*budgetOut, error) {
+	b, err := s.money(ctx)
+	if err != nil {
+		return nil, err
+	}
+	c := app.BudgetChange{Limit: in.Body.Limit, Soft: in.Body.Soft.RawMessage, Thresholds: in.Body.Thresholds}
+	changed, err := b.Change(ctx, in.ID, c)
+	return &budgetOut{changed}, err
+}
+
+func (s *Server) removeBudget(ctx context.Context, in *At[mgx.BudgetID]) (*none, error) {
+	b, err := s.money(ctx)
+	if err != nil {
+		return nil, err
+	}
+	return &none{}, b.Remove(ctx, in.ID)
+}
+
+// moneyOrNull is an amount, or null for none; without either it stays as it is.
+type moneyOrNull struct{ json.RawMessage }
+
+// Schema describes it.
+func (moneyOrNull) Schema(huma.Registry) *huma.Schema {
+	least, most := 0.0, mgx.MaxBudget.Dollars()
+	return &huma.Schema{Type: huma.TypeNumber, Nullable: true, Minimum: &least, Maximum: &most}
 }

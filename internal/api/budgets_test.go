@@ -108,7 +108,7 @@ func TestBudgetOnce(t *testing.T) {
 		return w.Header().Get("Location")
 	}
 	const user = `{"limit_usd":1,"scope":"user","scope_id":"user_a","period":"day"}`
-	if a, b := post("k1", user, 201), post("k1", user, 200); a != b {
+	if a, b := post("k1", user, 201), post("k1", user, 201); a != b {
 		t.Errorf("made %s and %s", a, b)
 	}
 	post("k1", `{"limit_usd":1,"scope":"user","scope_id":"user_b"}`, 409)

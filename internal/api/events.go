@@ -98,6 +98,16 @@ func parseQuery(r *http.Request, more ...string) (query, error) {
 	return q, nil
 }
 
+// only refuses parameters that are not named.
+func (q query) only(names ...string) error {
+	for name := range q.Values {
+		if !slices.Contains(names, name) {
+			return badQuery("there is no parameter %q; there are %s", clip(name), strings.Join(names, ", "))
+		}
+	}
+	return nil
+}
+
 func list(values []string) []string {
 	var out []string
 	for _, v := range values {

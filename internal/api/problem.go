@@ -26,16 +26,21 @@ const (
 	codeFull            = "too_many_connections"
 	codeReset           = "reset"
 	codeNotAcceptable   = "not_acceptable"
+	codeBody            = "bad_body"
+	codeMediaType       = "bad_media_type"
 )
 
 // problem is a body of RFC 9457. Code is stable; the fields of event.Reset are
 // there when a position cannot be resumed from.
 type problem struct {
-	Type   string `json:"type"`
-	Title  string `json:"title"`
-	Status int    `json:"status"`
-	Detail string `json:"detail"`
-	Code   string `json:"code"`
+	Type    string  `json:"type" doc:"urn:mgx:problem: and the code" example:"urn:mgx:problem:not_found"`
+	Title   string  `json:"title" doc:"What the status means" example:"Not Found"`
+	Status  int     `json:"status" doc:"The status of the answer" minimum:"400" maximum:"599" example:"404"`
+	Detail  string  `json:"detail" doc:"What is wrong and what to do, in one sentence"`
+	Code    string  `json:"code" doc:"What programs tell problems apart by. It is stable" example:"not_found"`
+	Request string  `json:"request_id,omitempty" doc:"Of the request, also in the header X-Request-Id and in the log" example:"req_01JDT0000000000000000000R1"`
+	Trace   string  `json:"trace_id,omitempty" doc:"Of the trace that the request belongs to" example:"4bf92f3577b34da6a3ce929d0e0e4736"`
+	Errors  []fault `json:"errors,omitempty" doc:"Each thing that is wrong with the request, 20 at most"`
 	*event.Reset
 }
 
@@ -57,6 +62,7 @@ var statuses = map[string]int{
 	codeMethod:            http.StatusMethodNotAllowed,
 	codeHost:              http.StatusMisdirectedRequest,
 	codeNotAcceptable:     http.StatusNotAcceptable,
+	codeMediaType:         http.StatusUnsupportedMediaType,
 	event.CodeUnknownType: http.StatusNotFound,
 	event.CodeVersionGone: http.StatusGone,
 	"body_too_large":      http.StatusRequestEntityTooLarge,
@@ -85,7 +91,7 @@ func status(e *mgx.Error) int {
 // internals, so it is only logged.
 func (s *Server) problemOf(err error) problem {
 	if reset, ok := errors.AsType[*event.Reset](err); ok {
-		return problem{"urn:mgx:problem:" + codeReset, http.StatusText(http.StatusGone), http.StatusGone, reset.Error(), codeReset, reset}
+		return problem{Type: "urn:mgx:problem:" + codeReset, Title: http.StatusText(http.StatusGone), Status: http.StatusGone, Detail: reset.Error(), Code: codeReset, Reset: reset}
 	}
 	e, ours := errors.AsType[*mgx.Error](err)
 	if _, big := errors.AsType[*http.MaxBytesError](err); big {
@@ -99,7 +105,11 @@ func (s *Server) problemOf(err error) problem {
 	if code >= 500 {
 		s.o.Log.Error("a request failed", "code", e.Code, "error", err)
 	}
-	return problem{"urn:mgx:problem:" + e.Code, http.StatusText(code), code, e.Message, e.Code, nil}
+	p := problem{Type: "urn:mgx:problem:" + e.Code, Title: http.StatusText(code), Status: code, Detail: e.Message, Code: e.Code}
+	if wrong, ok := errors.AsType[*invalid](err); ok {
+		p.Errors = wrong.faults
+	}
+	return p
 }
 
 // fail answers with a problem, unless the answer has begun or nobody is there.

@@ -3,8 +3,11 @@ package api
 import (
 	"net/http"
 	"runtime/debug"
+	"slices"
 	"strings"
 	"time"
+
+	"github.com/danielgtaylor/huma/v2"
 
 	"mgx"
 )
@@ -16,9 +19,12 @@ type handler func(w http.ResponseWriter, r *http.Request) error
 // on a kind of resource, in the workspace of whoever asks.
 type route struct {
 	pattern string
-	handle  handler
+	handle  handler // nil: what the operation's function makes of it
 	needs   need
 	flags   flags
+
+	about about
+	call  func(*surface, huma.Operation) // registers it; nil: the document does not tell of it
 }
 
 // need is what an actor must be permitted.
@@ -44,87 +50,89 @@ const (
 
 // routes is the whole API.
 func (s *Server) routes() []route {
-	return []route{
-		{"GET /health/{$}", s.getAlive, anybody, 0},
-		{"GET /health/live", s.getLive, anybody, 0},
-		{"GET /health/ready", s.getReady, anybody, 0},
-		{"GET /health/status", s.getStatus, to("read", "settings"), installation},
-		{"GET /metrics", s.getMetrics, to("read", "settings"), installation},
+	return slices.Concat(s.budgetRoutes(), []route{
+		undescribed("GET /health/{$}", s.getAlive, anybody, 0),
+		undescribed("GET /health/live", s.getLive, anybody, 0),
+		undescribed("GET /health/ready", s.getReady, anybody, 0),
+		undescribed("GET /health/status", s.getStatus, to("read", "settings"), installation),
+		undescribed("GET /metrics", s.getMetrics, to("read", "settings"), installation),
 
-		{"POST /api/v1/auth/sign-in", s.peopled(postSignIn), anybody, 0},
-		{"POST /api/v1/auth/refresh", s.peopled(postRefresh), anybody, 0},
-		{"POST /api/v1/auth/accept", s.peopled(postAccept), anybody, 0},
-		{"POST /api/v1/auth/sign-out", s.peopled(postSignOut), somebody, 0},
-		{"GET /api/v1/me", s.getMe, somebody, 0},
-		{"PUT /api/v1/me/password", s.peopled(putPassword), somebody, 0},
-		{"GET /api/v1/sessions", s.peopled(getSessions), somebody, 0},
-		{"DELETE /api/v1/sessions/{id}", s.peopled(deleteSession), somebody, 0},
+		undescribed("POST /api/v1/auth/sign-in", s.peopled(postSignIn), anybody, 0),
+		undescribed("POST /api/v1/auth/refresh", s.peopled(postRefresh), anybody, 0),
+		undescribed("POST /api/v1/auth/accept", s.peopled(postAccept), anybody, 0),
+		undescribed("POST /api/v1/auth/sign-out", s.peopled(postSignOut), somebody, 0),
+		undescribed("GET /api/v1/me", s.getMe, somebody, 0),
+		undescribed("PUT /api/v1/me/password", s.peopled(putPassword), somebody, 0),
+		undescribed("GET /api/v1/sessions", s.peopled(getSessions), somebody, 0),
+		undescribed("DELETE /api/v1/sessions/{id}", s.peopled(deleteSession), somebody, 0),
 
-		{"GET /api/v1/workspaces", s.peopled(getWorkspaces), somebody, 0},
-		{"POST /api/v1/workspaces", s.peopled(postWorkspace), to("manage", "settings"), installation},
-		{"GET /api/v1/workspaces/{workspace}", s.peopled(getWorkspace), to("read", "settings"), 0},
-		{"PATCH /api/v1/workspaces/{workspace}", s.peopled(patchWorkspace), to("update", "settings"), 0},
+		undescribed("GET /api/v1/workspaces", s.peopled(getWorkspaces), somebody, 0),
+		undescribed("POST /api/v1/workspaces", s.peopled(postWorkspace), to("manage", "settings"), installation),
+		undescribed("GET /api/v1/workspaces/{workspace}", s.peopled(getWorkspace), to("read", "settings"), 0),
+		undescribed("PATCH /api/v1/workspaces/{workspace}", s.peopled(patchWorkspace), to("update", "settings"), 0),
 
-		{"GET /api/v1/members", s.peopled(getMembers), to("read", "users"), 0},
-		{"GET /api/v1/members/{id}", s.peopled(getMember), to("read", "users"), 0},
-		{"PATCH /api/v1/members/{id}", s.peopled(patchMember), to("manage", "users"), 0},
-		{"DELETE /api/v1/members/{id}", s.peopled(deleteMember), to("manage", "users"), 0},
-		{"GET /api/v1/invitations", s.peopled(getInvitations), to("manage", "users"), 0},
-		{"POST /api/v1/invitations", s.peopled(postInvitation), to("manage", "users"), 0},
-		{"DELETE /api/v1/invitations/{id}", s.peopled(deleteInvitation), to("manage", "users"), 0},
-		{"GET /api/v1/roles", s.peopled(getRoles), to("read", "users"), 0},
-		{"PUT /api/v1/roles/{id}", s.peopled(putRole), to("manage", "users"), 0},
-		{"DELETE /api/v1/roles/{id}", s.peopled(deleteRole), to("manage", "users"), 0},
+		undescribed("GET /api/v1/members", s.peopled(getMembers), to("read", "users"), 0),
+		undescribed("GET /api/v1/members/{id}", s.peopled(getMember), to("read", "users"), 0),
+		undescribed("PATCH /api/v1/members/{id}", s.peopled(patchMember), to("manage", "users"), 0),
+		undescribed("DELETE /api/v1/members/{id}", s.peopled(deleteMember), to("manage", "users"), 0),
+		undescribed("GET /api/v1/invitations", s.peopled(getInvitations), to("manage", "users"), 0),
+		undescribed("POST /api/v1/invitations", s.peopled(postInvitation), to("manage", "users"), 0),
+		undescribed("DELETE /api/v1/invitations/{id}", s.peopled(deleteInvitation), to("manage", "users"), 0),
+		undescribed("GET /api/v1/roles", s.peopled(getRoles), to("read", "users"), 0),
+		undescribed("PUT /api/v1/roles/{id}", s.peopled(putRole), to("manage", "users"), 0),
+		undescribed("DELETE /api/v1/roles/{id}", s.peopled(deleteRole), to("manage", "users"), 0),
 
-		{"GET /api/v1/keys", s.peopled(getKeys), to("read", "keys"), finer},
-		{"POST /api/v1/keys", s.peopled(postKey), to("create", "keys"), finer},
-		{"GET /api/v1/keys/{id}", s.peopled(getKey), to("read", "keys"), finer},
-		{"DELETE /api/v1/keys/{id}", s.peopled(deleteKey), to("delete", "keys"), finer},
-		{"POST /api/v1/keys/{id}/rotate", s.peopled(rotateKey), to("update", "keys"), finer},
+		undescribed("GET /api/v1/keys", s.peopled(getKeys), to("read", "keys"), finer),
+		undescribed("POST /api/v1/keys", s.peopled(postKey), to("create", "keys"), finer),
+		undescribed("GET /api/v1/keys/{id}", s.peopled(getKey), to("read", "keys"), finer),
+		undescribed("DELETE /api/v1/keys/{id}", s.peopled(deleteKey), to("delete", "keys"), finer),
+		undescribed("POST /api/v1/keys/{id}/rotate", s.peopled(rotateKey), to("update", "keys"), finer),
 
-		{"GET /api/v1/events", s.getEvents, to("read", "events"), 0},
-		{"GET /api/v1/events/stream", s.getStream, to("connect", "events"), stream},
-		{"GET /api/v1/events/ws", s.getSocket, to("connect", "events"), stream | socks},
+		undescribed("GET /api/v1/events", s.getEvents, to("read", "events"), 0),
+		undescribed("GET /api/v1/events/stream", s.getStream, to("connect", "events"), stream),
+		undescribed("GET /api/v1/events/ws", s.getSocket, to("connect", "events"), stream|socks),
 
-		{"GET /api/v1/events/schemas", s.getSchemas, to("read", "events"), 0},
-		{"GET /api/v1/events/schemas/{type}", s.getSchema, to("read", "events"), 0},
-		{"GET /api/v1/events/schemas/{type}/{version}", s.getSchemaVersion, to("read", "events"), 0},
+		undescribed("GET /api/v1/events/schemas", s.getSchemas, to("read", "events"), 0),
+		undescribed("GET /api/v1/events/schemas/{type}", s.getSchema, to("read", "events"), 0),
+		undescribed("GET /api/v1/events/schemas/{type}/{version}", s.getSchemaVersion, to("read", "events"), 0),
 
-		{"GET /api/v1/consumers", s.consuming(getConsumers), to("read", "settings"), installation},
-		{"GET /api/v1/consumers/{name}", s.consuming(getConsumer), to("read", "settings"), installation},
-		{"POST /api/v1/consumers/{name}/retry", s.consuming(retryDeadLetters), to("manage", "settings"), installation},
-		{"GET /api/v1/consumers/{name}/dead", s.consuming(getDeadLetters), to("read", "settings"), installation},
-		{"POST /api/v1/consumers/{name}/dead/{event}/retry", s.consuming(retryDeadLetters), to("manage", "settings"), installation},
-		{"DELETE /api/v1/consumers/{name}/dead/{event}", s.consuming(discardDeadLetter), to("manage", "settings"), installation},
+		undescribed("GET /api/v1/consumers", s.consuming(getConsumers), to("read", "settings"), installation),
+		undescribed("GET /api/v1/consumers/{name}", s.consuming(getConsumer), to("read", "settings"), installation),
+		undescribed("POST /api/v1/consumers/{name}/retry", s.consuming(retryDeadLetters), to("manage", "settings"), installation),
+		undescribed("GET /api/v1/consumers/{name}/dead", s.consuming(getDeadLetters), to("read", "settings"), installation),
+		undescribed("POST /api/v1/consumers/{name}/dead/{event}/retry", s.consuming(retryDeadLetters), to("manage", "settings"), installation),
+		undescribed("DELETE /api/v1/consumers/{name}/dead/{event}", s.consuming(discardDeadLetter), to("manage", "settings"), installation),
 
-		{"GET /api/v1/budgets", s.getBudgets, to("read", "budgets"), 0},
-		{"POST /api/v1/budgets", s.postBudget, to("create", "budgets"), 0},
-		{"GET /api/v1/budgets/{id}", s.budgeted(getBudget), to("read", "budgets"), 0},
-		{"PATCH /api/v1/budgets/{id}", s.budgeted(patchBudget), to("update", "budgets"), 0},
-		{"DELETE /api/v1/budgets/{id}", s.budgeted(deleteBudget), to("delete", "budgets"), 0},
-		{"GET /api/v1/usage", s.getUsage, to("read", "budgets"), 0},
+		undescribed("GET /api/v1/webhooks", s.getWebhooks, to("read", "webhooks"), 0),
+		undescribed("POST /api/v1/webhooks", s.postWebhook, to("create", "webhooks"), 0),
+		undescribed("GET /api/v1/webhooks/{id}", s.hooked(getWebhook), to("read", "webhooks"), 0),
+		undescribed("PATCH /api/v1/webhooks/{id}", s.hooked(patchWebhook), to("update", "webhooks"), 0),
+		undescribed("DELETE /api/v1/webhooks/{id}", s.hooked(deleteWebhook), to("delete", "webhooks"), 0),
+		undescribed("POST /api/v1/webhooks/{id}/enable", s.hooked(enableWebhook), to("update", "webhooks"), 0),
+		undescribed("POST /api/v1/webhooks/{id}/disable", s.hooked(disableWebhook), to("update", "webhooks"), 0),
+		undescribed("POST /api/v1/webhooks/{id}/rotate", s.hooked(rotateWebhook), to("manage", "webhooks"), 0),
+		undescribed("POST /api/v1/webhooks/{id}/test", s.hooked(testWebhook), to("execute", "webhooks"), 0),
+		undescribed("POST /api/v1/webhooks/{id}/retry", s.hooked(retryDead), to("execute", "webhooks"), 0),
+		undescribed("GET /api/v1/webhooks/{id}/deliveries", s.hooked(getDeliveries), to("read", "webhooks"), 0),
+		undescribed("GET /api/v1/webhooks/{id}/deliveries/{event}", s.hooked(getAttempts), to("read", "webhooks"), 0),
+		undescribed("POST /api/v1/webhooks/{id}/deliveries/{event}/retry", s.hooked(retryDelivery), to("execute", "webhooks"), 0),
+	})
+}
 
-		{"GET /api/v1/webhooks", s.getWebhooks, to("read", "webhooks"), 0},
-		{"POST /api/v1/webhooks", s.postWebhook, to("create", "webhooks"), 0},
-		{"GET /api/v1/webhooks/{id}", s.hooked(getWebhook), to("read", "webhooks"), 0},
-		{"PATCH /api/v1/webhooks/{id}", s.hooked(patchWebhook), to("update", "webhooks"), 0},
-		{"DELETE /api/v1/webhooks/{id}", s.hooked(deleteWebhook), to("delete", "webhooks"), 0},
-		{"POST /api/v1/webhooks/{id}/enable", s.hooked(enableWebhook), to("update", "webhooks"), 0},
-		{"POST /api/v1/webhooks/{id}/disable", s.hooked(disableWebhook), to("update", "webhooks"), 0},
-		{"POST /api/v1/webhooks/{id}/rotate", s.hooked(rotateWebhook), to("manage", "webhooks"), 0},
-		{"POST /api/v1/webhooks/{id}/test", s.hooked(testWebhook), to("execute", "webhooks"), 0},
-		{"POST /api/v1/webhooks/{id}/retry", s.hooked(retryDead), to("execute", "webhooks"), 0},
-		{"GET /api/v1/webhooks/{id}/deliveries", s.hooked(getDeliveries), to("read", "webhooks"), 0},
-		{"GET /api/v1/webhooks/{id}/deliveries/{event}", s.hooked(getAttempts), to("read", "webhooks"), 0},
-		{"POST /api/v1/webhooks/{id}/deliveries/{event}/retry", s.hooked(retryDelivery), to("execute", "webhooks"), 0},
-	}
+// undescribed is a route that the document does not tell of.
+func undescribed(pattern string, h handler, needs need, f flags) route {
+	return route{pattern: pattern, handle: h, needs: needs, flags: f}
 }
 
 func (s *Server) mux() *http.ServeMux {
 	mux := http.NewServeMux()
+	s.surface = newSurface()
 	for _, r := range s.routes() {
 		if !r.needs.stated() {
 			panic("api: nobody has said who may " + r.pattern)
+		}
+		if r.call != nil {
+			r.handle = s.surface.add(r).handler(r.handle)
 		}
 		mux.Handle(r.pattern, s.serve(r))
 	}

@@ -67,6 +67,7 @@ type Server struct {
 	streams  streams
 	warden   warden
 	health   health
+	surface  *surface // what the document of the API tells
 }
 
 // New returns a server. It panics when a required option is missing.

@@ -13,10 +13,29 @@ import (
 
 const usagePage = 100
 
+type usageIn struct {
+	By      mgx.UsageBy   `query:"by" doc:"What is summed up by; call: no sums, each call" enum:"model,provider,role,task,run,project,user,day,call" default:"model"`
+	Since   string        `query:"since" doc:"From this time (RFC 3339) or date of UTC on" maxLength:"40" example:"2026-11-01"`
+	Until   string        `query:"until" doc:"Before this time or date" maxLength:"40"`
+	Project mgx.ProjectID `query:"project" doc:"Only of this project" maxLength:"200"`
+	Task    mgx.TaskID    `query:"task" doc:"Only of this task" maxLength:"200"`
+	Run     mgx.RunID     `query:"run" doc:"Only of this run" maxLength:"200"`
+	User    mgx.UserID    `query:"user" doc:"Only of this person" maxLength:"200"`
+	Limit   int           `query:"limit" doc:"How many at most" minimum:"1" maximum:"1000" default:"100"`
+	Page    string        `query:"page_token" doc:"The next_page_token of the page before; not with CSV" maxLength:"500"`
+}
+
+type usageOut struct {
+	Body struct {
+		Usage []app.UsageRow `json:"usage"`
+		Next  string         `json:"next_page_token,omitempty" doc:"Of the next page, if there may be one"`
+	} `nameHint:"UsagePage"`
+}
+
 // getUsage sums the ledger up: a page of lines as JSON or, when the client
 // accepts text/csv and not JSON, all of them as CSV.
 func (s *Server) getUsage(w http.ResponseWriter, r *http.Request) error {
-	b, err := s.money(r)
+	b, err := s.money(r.Context())
 	if err != nil {
 		return err
 	}

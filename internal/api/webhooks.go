@@ -231,5 +231,3 @@ func readJSON(r *http.Request, into any) error {
 	}
 	return nil
 }
-
-const codeBody = "bad_body"

@@ -1,0 +1,117 @@
+package api
+
+import (
+	"context"
+	"net/http"
+	"strings"
+
+	"github.com/danielgtaylor/huma/v2"
+
+	"mgx/internal/access"
+)
+
+// about describes an operation to those who read the document of the API.
+type about struct {
+	ID    string // as programs name it: listBudgets. It never changes.
+	Group string // heading in the reference: Budgets
+	Short string // in one line, without a full stop
+	Long  string // what else there is to know, in Markdown
+
+	// Codes are those of the problems that this operation alone has, and the status
+	// each comes with. Those that follow from the route are added: of who asks, of
+	// what is malformed, of what is not there.
+	Codes codes
+
+	Made   bool   // it makes something: it answers 201, and an Idempotency-Key makes it once
+	Once   bool   // it is done once with an Idempotency-Key, and makes nothing
+	Secret bool   // its answer holds a secret: it is never kept, nor compressed
+	Kind   string // of the thing at its path, as acts name it (budget of budget.update): it has an ETag
+	Type   string // media type of the answer, if it is not JSON
+
+	Deprecated *deprecation
+}
+
+// codes are of problems, with their status.
+type codes map[string]int
+
+// op is a route whose handler takes and returns values. What huma reads off the
+// fields of I is read from the request and held against their bounds before f is
+// called; O is the answer: its Body as JSON, its other fields as headers.
+func op[I, O any](pattern string, needs need, f func(context.Context, *I) (*O, error), a about, more ...flags) route {
+	r := plain[I, O](pattern, nil, needs, a, more...)
+	r.call = func(api *surface, o huma.Operation) {
+		huma.Register(api, o, func(ctx context.Context, in *I) (*O, error) {
+			out, err := f(ctx, in)
+			if err != nil {
+				exchangeOf(ctx).err = err
+				return nil, nil
+			}
+			return out, nil
+		})
+	}
+	return r
+}
+
+// plain is a route whose handler writes its answer itself: a stream, or something
+// that is not JSON. I and O only describe what it takes and gives.
+func plain[I, O any](pattern string, h handler, needs need, a about, more ...flags) route {
+	r := route{pattern: pattern, handle: h, needs: needs, about: a}
+	for _, f := range more {
+		r.flags |= f
+	}
+	r.call = func(api *surface, o huma.Operation) {
+		huma.Register(api, o, func(context.Context, *I) (*O, error) { return nil, nil })
+	}
+	return r
+}
+
+// operation is what there is of a route in the document, and to call.
+type operation struct {
+	*huma.Operation
+	call   func(huma.Context)
+	once   map[string]bool // query parameters that may be there once
+	params map[string]bool // all query parameters
+	bodied bool
+	keyed  bool // takes an Idempotency-Key
+}
+
+// handler answers with what the typed function of an operation returns, where the
+// route has no handler of its own.
+func (o *operation) handler(next handler) handler {
+	return func(w http.ResponseWriter, r *http.Request) error {
+		x, err := newExchange(o, w, r)
+		if err != nil {
+			return err
+		}
+		if next != nil {
+			return next(w, r)
+		}
+		o.call(x)
+		return x.err
+	}
+}
+
+// actor is who makes the request that is answered, in a typed handler.
+func actor(ctx context.Context) access.Actor {
+	a, _ := access.From(ctx)
+	return a
+}
+
+// requestOf is the request that a typed handler answers, for what is not in its
+// input.
+func requestOf(ctx context.Context) *http.Request { return exchangeOf(ctx).r }
+
+// split is the method and the path of a pattern.
+func split(pattern string) (method, path string) {
+	method, path, _ = strings.Cut(pattern, " ")
+	return method, path
+}
+
+// none is an input without parameters, or an answer without a body.
+type none struct{}
+
+// At is the path of one thing. Types that inputs embed have to be exported, or
+// huma does not see what is in them.
+type At[ID ~string] struct {
+	ID ID `path:"id" doc:"Its id" maxLength:"200"`
+}
