@@ -32,6 +32,8 @@ var mayImport = map[string][]string{
 	"internal/ui":     {"internal/guard"},
 	"internal/access": {},
 
+	"internal/access/oidc": {"internal/access"},
+
 	"internal/event":               {"internal/lazy"},
 	"internal/event/cmd/contracts": {"internal/event"},
 	"internal/webhook":             {"internal/event", "internal/netguard"},
