@@ -70,6 +70,7 @@ func shown(v any) json.RawMessage {
 
 // RecordDenied remembers that somebody was not allowed to do something.
 func (s *Store) RecordDenied(ctx context.Context, by mgx.Doer, action, resource, why string) error {
+	ctx = mgx.ForInstallation(ctx)
 	return s.act(ctx, by, action, func(_ *tx, a *act) error {
 		a.resource, a.denied = resource, why
 		return nil

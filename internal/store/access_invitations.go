@@ -50,6 +50,7 @@ func (s *Store) Invitations(ctx context.Context, ws mgx.WorkspaceID, after mgx.I
 
 // InvitationOf returns the open invitation of a digest (mgx.CodeInvitationSpent).
 func (s *Store) InvitationOf(ctx context.Context, digest string) (mgx.Invitation, error) {
+	ctx = mgx.ForInstallation(ctx)
 	i, found, err := get(ctx, s, scanInvitation, `SELECT `+invitationColumns+` FROM invitations WHERE digest = $1`, digest)
 	if err == nil && (!found || !open(i, s.opts.Now())) {
 		err = spent()
@@ -77,6 +78,7 @@ func (s *Store) RevokeInvitation(ctx context.Context, by mgx.Doer, ws mgx.Worksp
 // Accept spends an invitation, once: it makes the person or sets their password,
 // makes them a member, and signs them in.
 func (s *Store) Accept(ctx context.Context, by mgx.Doer, c mgx.Acceptance) error {
+	ctx = mgx.ForInstallation(ctx)
 	return s.act(ctx, by, "invitation.accept", func(t *tx, a *act) error {
 		var id, ws, role, user, email string
 		found, err := t.row(`UPDATE invitations SET accepted_at = $1 WHERE digest = $2 AND accepted_at IS NULL AND revoked_at IS NULL AND expires_at > $1

@@ -10,12 +10,14 @@ const userColumns = `id, email, name, password, created_at`
 
 // User returns a person (CodeNotFound).
 func (s *Store) User(ctx context.Context, id mgx.UserID) (mgx.User, error) {
+	ctx = mgx.ForInstallation(ctx)
 	u, found, err := get(ctx, s, scanUser, `SELECT `+userColumns+` FROM users WHERE id = $1`, string(id))
 	return u, orNo(found, err, "person", string(id))
 }
 
 // UserByEmail returns the person with an address, which is in lower case.
 func (s *Store) UserByEmail(ctx context.Context, email string) (mgx.User, error) {
+	ctx = mgx.ForInstallation(ctx)
 	if email == "" {
 		return mgx.User{}, orNo(false, nil, "person", email)
 	}
@@ -25,6 +27,7 @@ func (s *Store) UserByEmail(ctx context.Context, email string) (mgx.User, error)
 
 // UserByIdentity returns the person that an issuer knows as subject.
 func (s *Store) UserByIdentity(ctx context.Context, issuer, subject string) (mgx.User, error) {
+	ctx = mgx.ForInstallation(ctx)
 	u, found, err := get(ctx, s, scanUser, `SELECT `+userColumns+` FROM users WHERE id = (SELECT user_id FROM identities WHERE issuer = $1 AND subject = $2)`, issuer, subject)
 	return u, orNo(found, err, "person", subject)
 }
@@ -33,6 +36,7 @@ func (s *Store) UserByIdentity(ctx context.Context, issuer, subject string) (mgx
 // with an invitation to set a password, when there is nobody yet. Of several
 // processes that try at once one does it.
 func (s *Store) Found(ctx context.Context, by mgx.Doer, owner mgx.User, i mgx.Invitation) (made bool, err error) {
+	ctx = mgx.ForInstallation(ctx)
 	if n, _, err := get(ctx, s, scanCount, `SELECT COUNT(*) FROM users`); err != nil || n > 0 {
 		return false, err
 	}
@@ -84,6 +88,7 @@ func orTaken(err error) error {
 // it is an act, and every session but one ends, for that reason; else the same
 // password got a new digest.
 func (s *Store) SetPassword(ctx context.Context, by mgx.Doer, id mgx.UserID, digest, why string, keep mgx.SessionID) error {
+	ctx = mgx.ForInstallation(ctx)
 	set := func(t *tx) error {
 		n, err := t.exec(`UPDATE users SET password = $1, updated_at = $2 WHERE id = $3`, digest, micros(t.now), string(id))
 		return orNo(n > 0, err, "person", string(id))

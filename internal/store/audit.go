@@ -146,12 +146,14 @@ func (s *Store) AuditRemoved(ctx context.Context, ws mgx.WorkspaceID) (int64, er
 
 // AuditedWorkspaces lists the workspaces that have an audit log.
 func (s *Store) AuditedWorkspaces(ctx context.Context) ([]mgx.WorkspaceID, error) {
+	ctx = mgx.ForInstallation(ctx)
 	return list(ctx, s, func(row scanner) (ws mgx.WorkspaceID, err error) { return ws, row.Scan(&ws) },
 		`SELECT workspace FROM audit_hashes WHERE idx = 0 ORDER BY workspace`)
 }
 
 // SaveAuditCheckpoint keeps a checkpoint; the first of a size stays.
 func (s *Store) SaveAuditCheckpoint(ctx context.Context, c mgx.AuditCheckpoint) error {
+	ctx = mgx.ForInstallation(ctx)
 	return s.write(ctx, func(t *tx) error {
 		_, err := t.exec(`INSERT INTO audit_checkpoints (workspace, size, note, created_at) VALUES ($1, $2, $3, $4) ON CONFLICT (workspace, size) DO NOTHING`,
 			string(c.Workspace), c.Size, c.Note, micros(utc(c.CreatedAt)))

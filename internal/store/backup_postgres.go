@@ -70,7 +70,7 @@ func (r *rooms) make(row []any) error {
 		return damaged(errors.New("events have too many classes, or times that cannot be"))
 	}
 	r.made[p.table()] = true
-	_, err := r.conn.ExecContext(r.ctx, createPartition(p.class, p.month))
+	_, err := r.conn.ExecContext(r.ctx, createPartition(p.class, p.month, noWall))
 	return err
 }
 

@@ -116,6 +116,7 @@ func (s *Store) explainBackup(path string, err error) error {
 
 // WriteBackup writes a backup to a stream; one that ends with an error is none.
 func (s *Store) WriteBackup(ctx context.Context, to io.Writer, o BackupOptions) (Manifest, error) {
+	ctx = mgx.ForInstallation(ctx)
 	tx, err := s.moment(ctx)
 	if err != nil {
 		return Manifest{}, s.explain(err)

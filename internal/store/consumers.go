@@ -26,6 +26,7 @@ func (d *dialect) counted() string {
 // OpenConsumer returns a consumer, and makes it where there is none, to begin
 // after a position; negative: after what is in the log now.
 func (s *Store) OpenConsumer(ctx context.Context, name string, after int64) (mgx.Consumer, error) {
+	ctx = mgx.ForInstallation(ctx)
 	c, err := s.Consumer(ctx, name)
 	if !mgx.IsCode(err, mgx.CodeNotFound) {
 		return c, err
@@ -59,6 +60,7 @@ func (s *Store) OpenConsumer(ctx context.Context, name string, after int64) (mgx
 
 // Consumer returns one consumer.
 func (s *Store) Consumer(ctx context.Context, name string) (mgx.Consumer, error) {
+	ctx = mgx.ForInstallation(ctx)
 	c, found, err := get(ctx, s, scanConsumer, `SELECT `+s.dialect.counted()+` WHERE name = $1`, name)
 	if err == nil && !found {
 		err = noConsumer(name)
@@ -69,6 +71,7 @@ func (s *Store) Consumer(ctx context.Context, name string) (mgx.Consumer, error)
 // Consumers lists all readers of the log: the consumers by name, then the enabled
 // webhooks of all workspaces.
 func (s *Store) Consumers(ctx context.Context) ([]mgx.Consumer, error) {
+	ctx = mgx.ForInstallation(ctx)
 	all, err := list(ctx, s, scanConsumer, `SELECT `+s.dialect.counted()+` ORDER BY name`)
 	if err != nil {
 		return nil, err
@@ -91,6 +94,7 @@ func (s *Store) Consumers(ctx context.Context) ([]mgx.Consumer, error) {
 // until the given time; false: somebody else was faster. The caller has made sure
 // that the lease it saw has run out or that its owner is dead.
 func (s *Store) ClaimConsumer(ctx context.Context, seen mgx.ConsumerLease, owner string, until time.Time) (l mgx.ConsumerLease, ok bool, err error) {
+	ctx = mgx.ForInstallation(ctx)
 	l = mgx.ConsumerLease{Consumer: seen.Consumer, Owner: owner, Term: seen.Term + 1, Until: utc(until)}
 	err = s.write(ctx, func(t *tx) error {
 		ok, err = leasedConsumers.claim(t, ofConsumer(seen), owner, until, "")
@@ -101,6 +105,7 @@ func (s *Store) ClaimConsumer(ctx context.Context, seen mgx.ConsumerLease, owner
 
 // RenewConsumer extends a lease, if it is still held.
 func (s *Store) RenewConsumer(ctx context.Context, l mgx.ConsumerLease, until time.Time) error {
+	ctx = mgx.ForInstallation(ctx)
 	return s.write(ctx, func(t *tx) error {
 		if err := leasedConsumers.hold(t, ofConsumer(l)); err != nil {
 			return err
@@ -112,11 +117,13 @@ func (s *Store) RenewConsumer(ctx context.Context, l mgx.ConsumerLease, until ti
 
 // ReleaseConsumer gives a lease back, if it is still held.
 func (s *Store) ReleaseConsumer(ctx context.Context, l mgx.ConsumerLease) error {
+	ctx = mgx.ForInstallation(ctx)
 	return s.write(ctx, func(t *tx) error { _, err := leasedConsumers.release(t, ofConsumer(l)); return err })
 }
 
 // FailConsumer notes an attempt that failed and is to be repeated.
 func (s *Store) FailConsumer(ctx context.Context, l mgx.ConsumerLease, f mgx.ConsumerFailure) error {
+	ctx = mgx.ForInstallation(ctx)
 	return s.write(ctx, func(t *tx) error {
 		if err := leasedConsumers.hold(t, ofConsumer(l)); err != nil {
 			return err

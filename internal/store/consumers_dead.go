@@ -36,6 +36,7 @@ func (t *tx) bury(d mgx.DeadLetter) error {
 // DeadLetters lists a consumer's dead letters, the oldest event first, after a
 // position; limit 0: as many as are listed at once.
 func (s *Store) DeadLetters(ctx context.Context, consumer string, after int64, limit int) ([]mgx.DeadLetter, error) {
+	ctx = mgx.ForInstallation(ctx)
 	if _, err := s.Consumer(ctx, consumer); err != nil {
 		return nil, err
 	}
@@ -45,12 +46,14 @@ func (s *Store) DeadLetters(ctx context.Context, consumer string, after int64, l
 
 // DueDeadLetters lists those that are to be tried again now.
 func (s *Store) DueDeadLetters(ctx context.Context, consumer string, now time.Time, limit int) ([]mgx.DeadLetter, error) {
+	ctx = mgx.ForInstallation(ctx)
 	return list(ctx, s, scanDead, `SELECT `+deadColumns+` FROM consumer_dead WHERE consumer = $1 AND next_at <= $2 ORDER BY next_at, position LIMIT $3`,
 		consumer, utc(now).UnixMicro(), bounded(limit, MaxListed))
 }
 
 // NextDeadLetter returns when the next of them becomes due; false: none does.
 func (s *Store) NextDeadLetter(ctx context.Context, consumer string) (at time.Time, ok bool, err error) {
+	ctx = mgx.ForInstallation(ctx)
 	next, _, err := get(ctx, s, func(row scanner) (n sql.NullInt64, err error) { return n, row.Scan(&n) },
 		`SELECT MIN(next_at) FROM consumer_dead WHERE consumer = $1 AND next_at IS NOT NULL`, consumer)
 	return fromMicros(next), next.Valid, err
@@ -59,6 +62,7 @@ func (s *Store) NextDeadLetter(ctx context.Context, consumer string) (at time.Ti
 // RetryDeadLetters has a consumer try a dead letter again, or all of them when
 // event is empty, with all the attempts an event gets. It returns how many.
 func (s *Store) RetryDeadLetters(ctx context.Context, consumer string, event mgx.EventID) (int64, error) {
+	ctx = mgx.ForInstallation(ctx)
 	return s.changeDead(ctx, consumer, event, func(t *tx, cond string, args []any) (int64, error) {
 		return t.exec(`UPDATE consumer_dead SET attempts = 0, next_at = $3, updated_at = $3 WHERE `+cond, append(args, micros(t.now))...)
 	})
@@ -66,6 +70,7 @@ func (s *Store) RetryDeadLetters(ctx context.Context, consumer string, event mgx
 
 // DiscardDeadLetter gives a dead letter up for good.
 func (s *Store) DiscardDeadLetter(ctx context.Context, consumer string, event mgx.EventID) error {
+	ctx = mgx.ForInstallation(ctx)
 	if event == "" {
 		return noDead(consumer, event)
 	}

@@ -17,6 +17,7 @@ func (s *Store) Epoch(ctx context.Context) (string, error) {
 // Earliest returns the position from which on no event has been removed. Whoever
 // has read the log up to just before it, or further, misses nothing by going on.
 func (s *Store) Earliest(ctx context.Context) (int64, error) {
+	ctx = mgx.ForInstallation(ctx)
 	removed, err := s.Removed(ctx, "", "")
 	return removed + 1, err
 }

@@ -26,6 +26,7 @@ type Erasure struct {
 // PlanErasure says what Erase would erase. A run that is the only one of its
 // task takes the task with it.
 func (s *Store) PlanErasure(ctx context.Context, subject Subject) (Erasure, error) {
+	ctx = mgx.ForInstallation(ctx)
 	var plan Erasure
 	if subject.Run != "" {
 		run, err := s.Run(ctx, subject.Workspace, subject.Run)
@@ -88,6 +89,7 @@ func scanCount(row scanner) (n int64, err error) { return n, row.Scan(&n) }
 // Files of runs are the caller's to remove; earlier backups and delivered
 // branches are out of its reach.
 func (s *Store) Erase(ctx context.Context, subject Subject, by string) (Erasure, error) {
+	ctx = mgx.ForInstallation(ctx)
 	plan, err := s.PlanErasure(ctx, subject)
 	if err != nil {
 		return plan, err

@@ -38,6 +38,9 @@ func (t *tx) append(e mgx.Event) (mgx.Event, error) {
 	if err := t.end(); err != nil {
 		return e, err
 	}
+	if t.tenant.within && t.tenant.workspace != e.Workspace {
+		return e, mgx.Errorf(mgx.KindInternal, "wrong_workspace", "event %s is of another workspace than the one on whose behalf it was written", e.ID)
+	}
 	h, err := t.head(e.Stream)
 	if err != nil {
 		return e, err

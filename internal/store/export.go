@@ -66,6 +66,7 @@ func ExportKinds() []string {
 // in the order of ExportKinds. Events are envelopes, runs their states; other
 // records have the names of their columns, times as text and JSON as JSON.
 func (s *Store) Export(ctx context.Context, subject Subject, each func(kind string, record any) error) error {
+	ctx = mgx.ForInstallation(ctx)
 	tx, err := s.moment(ctx)
 	if err != nil {
 		return s.explain(err)

@@ -20,6 +20,25 @@ type job struct {
 	numbers *waiter // for the positions of its events, where they come later
 }
 
+// do runs the job on behalf of whom its context says.
+func (j *job) do(t *tx) error {
+	t.tenant = tenantOf(j.ctx)
+	defer func() { t.tenant = tenant{} }()
+	return j.run(t)
+}
+
+// tenant is on behalf of whom something is written: a workspace, or, when within is
+// false, the installation.
+type tenant struct {
+	workspace mgx.WorkspaceID
+	within    bool
+}
+
+func tenantOf(ctx context.Context) tenant {
+	ws, within := mgx.WorkspaceOf(ctx)
+	return tenant{ws, within}
+}
+
 const (
 	jobQueued = iota
 	jobTaken

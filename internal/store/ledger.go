@@ -315,6 +315,7 @@ const reapMost = 1000
 // those were. What an execution reserved is given up when it is claimed anew or
 // ends, long before; this is for calls without one.
 func (s *Store) Reap(ctx context.Context) (reaped int, err error) {
+	ctx = mgx.ForInstallation(ctx)
 	for {
 		due, _, err := get(ctx, s, scanCount, `SELECT COUNT(*) FROM ledger WHERE settled IS NULL AND lease_until <= $1`, s.opts.Now().UnixMicro())
 		if err != nil || due == 0 { // look first without the write lock

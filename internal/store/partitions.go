@@ -29,8 +29,9 @@ const leftTable = "events_left"
 
 // createPartition is SQL that makes a partition, and its class, unless they are
 // there. The table is made first and then attached, which readers do not notice;
-// making it as a partition would lock them out of the whole log.
-func createPartition(class int64, m month) string {
+// making it as a partition would lock them out of the whole log. Before that it is
+// behind the wall.
+func createPartition(class int64, m month, wall func(table string) string) string {
 	p := partition{class: class, month: m}
 	parent := fmt.Sprintf("events_%d", class)
 	return fmt.Sprintf(`DO $$ BEGIN
@@ -38,15 +39,18 @@ func createPartition(class int64, m month) string {
 	PERFORM pg_advisory_xact_lock(%[1]s, %[2]d);
 	IF to_regclass('%[3]s') IS NULL THEN
 		CREATE TABLE %[3]s (LIKE events INCLUDING DEFAULTS) PARTITION BY RANGE (time);
+		%[9]s
 		ALTER TABLE events ATTACH PARTITION %[3]s FOR VALUES IN (%[4]d);
 	END IF;
 	IF to_regclass('%[5]s') IS NULL THEN
 		CREATE TABLE %[5]s (LIKE events INCLUDING DEFAULTS, CONSTRAINT %[5]s_pkey PRIMARY KEY (position));
 		CREATE UNIQUE INDEX %[5]s_stream ON %[5]s (stream, sequence);
 		CREATE INDEX %[5]s_run ON %[5]s (run, position) WHERE run <> '';
+		%[10]s
 		ALTER TABLE %[3]s ATTACH PARTITION %[5]s FOR VALUES FROM (%[6]d) TO (%[7]d);
 	END IF;
-END $$`, lockSpace, lockPartitions, parent, class, p.table(), m.begins().UnixMicro(), m.ends().UnixMicro(), roomWait.Milliseconds())
+END $$`, lockSpace, lockPartitions, parent, class, p.table(), m.begins().UnixMicro(), m.ends().UnixMicro(), roomWait.Milliseconds(),
+		wall(parent), wall(p.table()))
 }
 
 // monthColumn is the month of a row's time, as SQL.

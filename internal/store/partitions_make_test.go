@@ -30,7 +30,7 @@ func TestCreatePartitionAtOnce(t *testing.T) {
 			}
 			defer conn.Close(context.Background())
 			for m := range 4 {
-				if _, err := conn.Exec(t.Context(), createPartition(30, month(202601+(i+m)%4))); err != nil {
+				if _, err := conn.Exec(t.Context(), createPartition(30, month(202601+(i+m)%4), noWall)); err != nil {
 					t.Error(err)
 				}
 			}

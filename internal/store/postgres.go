@@ -42,6 +42,11 @@ type server struct {
 	config *pgx.ConnConfig
 	db     *sql.DB // for writing
 	reads  *sql.DB
+	asked  readers // those and, where there is the wall, those behind it
+	wall   Wall
+	mason  mason
+	schema string
+	become string // see pipe
 
 	partitions *partitions
 	wakes      *wakes
@@ -76,7 +81,7 @@ func openPostgres(ctx context.Context, address string, o Options) (*Store, error
 		return nil, d.explain(err)
 	}
 	d.start(o.ReadOnly)
-	return &Store{driver: d, dialect: &postgresDialect, name: d.name, opts: o, reads: d.reads}, nil
+	return &Store{driver: d, dialect: &postgresDialect, name: d.name, opts: o, reads: d.asked}, nil
 }
 
 // shortAddress is an address that may be shown: without password and parameters.
@@ -128,6 +133,9 @@ func (d *server) prepare(ctx context.Context, readOnly bool) error {
 	if err == nil && !readOnly {
 		err = postgresDialect.migrate(ctx, conn, d.name)
 	}
+	if err == nil {
+		err = d.build(ctx, conn, readOnly)
+	}
 	if err != nil {
 		return err
 	}
@@ -141,6 +149,13 @@ func (d *server) prepare(ctx context.Context, readOnly bool) error {
 	d.partitions = &partitions{reads: d.reads}
 	d.reads.SetMaxOpenConns(readConns + 1)
 	d.reads.SetMaxIdleConns(readConns + 1)
+	d.asked.all = d.reads
+	if d.wall.Stands {
+		d.become = `SELECT set_config('role', ` + literal(d.wall.Role) + `, true), set_config('search_path', ` + literal(identifier(d.schema)) + `, true), set_config('mgx.workspace', $1, true)`
+		d.asked.walled = d.behind(reading)
+		d.asked.walled.SetMaxOpenConns(readConns + 1)
+		d.asked.walled.SetMaxIdleConns(readConns + 1)
+	}
 	return nil
 }
 
@@ -221,7 +236,7 @@ func (d *server) close() error {
 
 func (d *server) closePools() error {
 	var all []error
-	for _, db := range []*sql.DB{d.db, d.reads} {
+	for _, db := range []*sql.DB{d.db, d.reads, d.asked.walled} {
 		if db != nil {
 			all = append(all, db.Close())
 		}

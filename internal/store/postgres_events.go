@@ -10,7 +10,6 @@ import (
 
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgconn"
-	"github.com/jackc/pgx/v5/stdlib"
 
 	"mgx"
 )
@@ -20,12 +19,7 @@ import (
 // columns of a row say what they said in the row before.
 func (d *server) events(ctx context.Context, query string, args []any, take func(mgx.Event) bool) error {
 	for tries := 1; ; tries++ {
-		conn, err := d.reads.Conn(ctx)
-		if err != nil {
-			return err
-		}
-		err = conn.Raw(func(c any) error { return readEvents(ctx, c.(*stdlib.Conn).Conn(), query, args, take) })
-		conn.Close()
+		err := d.asked.raw(ctx, func(c *pgx.Conn) error { return readEvents(ctx, c, query, args, take) })
 		if err != sqldriver.ErrBadConn || tries == fewTries {
 			return err
 		}

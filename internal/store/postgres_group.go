@@ -129,7 +129,7 @@ func (g *group) try() error {
 		return err
 	}
 	defer conn.Close()
-	p := &pipe{conn: conn}
+	p := &pipe{conn: conn, become: g.d.become}
 	t := &tx{conn: p, d: &postgresDialect, ctx: ctx, log: newLog(), money: newMoney(), now: g.d.clock(), keep: g.d.keep, later: p.later}
 	t.log.known = map[mgx.EventID]*mgx.Event{}
 	if err = g.apply(t, p); err != nil && p.begun {
@@ -194,7 +194,7 @@ func (g *group) one(t *tx, j *job) (failed, broken error) {
 	wrote := t.wrote
 	t.events, t.done = nil, false
 	t.mark()
-	err := j.run(t)
+	err := t.conn.(*pipe).as(tenantOf(j.ctx), func() error { return j.do(t) })
 	if err == nil {
 		if len(t.events) > 0 {
 			j.numbers = g.d.expect(t.events)

@@ -33,15 +33,17 @@ func lockStream(t *tx, id mgx.StreamID) error {
 	if _, locked := t.log.heads[id]; locked {
 		return nil
 	}
-	if _, err := t.exec(`INSERT INTO streams (id, workspace, sequence) VALUES ($1, '', 0) ON CONFLICT DO NOTHING`, string(id)); err != nil {
+	return t.asInstallation(func() error {
+		if _, err := t.exec(`INSERT INTO streams (id, workspace, sequence) VALUES ($1, '', 0) ON CONFLICT DO NOTHING`, string(id)); err != nil {
+			return err
+		}
+		var h head
+		_, err := t.row(`SELECT sequence, workspace FROM streams WHERE id = $1 FOR NO KEY UPDATE`, []any{string(id)}, &h.sequence, &h.workspace)
+		if err == nil {
+			t.log.heads[id] = h
+		}
 		return err
-	}
-	var h head
-	_, err := t.row(`SELECT sequence, workspace FROM streams WHERE id = $1 FOR NO KEY UPDATE`, []any{string(id)}, &h.sequence, &h.workspace)
-	if err == nil {
-		t.log.heads[id] = h
-	}
-	return err
+	})
 }
 
 // lockMoney takes, after the other locks, those of what counts against budgets

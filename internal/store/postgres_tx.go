@@ -20,15 +20,63 @@ import (
 type pipe struct {
 	conn  *sql.Conn
 	begun bool
-	queue pgx.Batch
+	queue []queued
+
+	become string // SQL that makes us a tenant's, for a workspace; "": nothing does
+	who    tenant // for whom the next statement is
+	now    tenant // for whom the server takes us
 }
 
+// queued is a statement that goes with the commit.
+type queued struct {
+	query string
+	args  []any
+	who   tenant
+}
+
+// as runs f on behalf of somebody.
+func (p *pipe) as(who tenant, f func() error) error {
+	if p.become == "" {
+		return f()
+	}
+	was := p.who
+	p.who = who
+	defer func() { p.who = was }()
+	return f()
+}
+
+// asInstallation runs f, a part of the store's own work, within what a tenant asked.
+func (t *tx) asInstallation(f func() error) error {
+	if p, ok := t.conn.(*pipe); ok {
+		return p.as(tenant{}, f)
+	}
+	return f()
+}
+
+// identity is what tells the server who we are until the end of the transaction.
+func (p *pipe) identity(who tenant) (query string, args []any) {
+	if !who.within {
+		return `RESET ROLE`, nil
+	}
+	return p.become, []any{string(who.workspace)}
+}
+
+// begin also makes us whom the next statement is for.
 func (p *pipe) begin(ctx context.Context) error {
-	if p.begun {
+	if !p.begun {
+		p.begun = true
+		if _, err := p.conn.ExecContext(ctx, `BEGIN`); err != nil {
+			return err
+		}
+	}
+	if p.who == p.now {
 		return nil
 	}
-	p.begun = true
-	_, err := p.conn.ExecContext(ctx, `BEGIN`)
+	query, args := p.identity(p.who)
+	_, err := p.conn.ExecContext(ctx, query, args...)
+	if err == nil {
+		p.now = p.who
+	}
 	return err
 }
 
@@ -47,11 +95,17 @@ func (p *pipe) QueryContext(ctx context.Context, query string, args ...any) (*sq
 }
 
 func (p *pipe) QueryRowContext(ctx context.Context, query string, args ...any) *sql.Row {
-	p.begin(ctx) // when it fails the connection is broken, and the row says so
+	if err := p.begin(ctx); err != nil { // the row says so: nothing is asked as somebody else
+		failed, stop := context.WithCancelCause(ctx)
+		stop(err)
+		ctx = failed
+	}
 	return p.conn.QueryRowContext(ctx, query, args...)
 }
 
-func (p *pipe) later(query string, args ...any) { p.queue.Queue(query, args...) }
+func (p *pipe) later(query string, args ...any) {
+	p.queue = append(p.queue, queued{query, args, p.who})
+}
 
 // send runs a batch in one round trip.
 func (p *pipe) send(ctx context.Context, b *pgx.Batch) error {
@@ -62,15 +116,24 @@ var errNotCommitted = errors.New("the server rolled the transaction back")
 
 // commit sends what was queued, and the commit.
 func (p *pipe) commit(ctx context.Context) error {
-	if !p.begun && p.queue.Len() == 0 {
+	if !p.begun && len(p.queue) == 0 {
 		return nil
 	}
+	var all pgx.Batch
+	for _, q := range p.queue {
+		if q.who != p.now {
+			query, args := p.identity(q.who)
+			all.Queue(query, args...)
+			p.now = q.who
+		}
+		all.Queue(q.query, q.args...)
+	}
 	committed := false
-	p.queue.Queue(`COMMIT`).Exec(func(tag pgconn.CommandTag) error {
+	all.Queue(`COMMIT`).Exec(func(tag pgconn.CommandTag) error {
 		committed = tag.String() == "COMMIT"
 		return nil
 	})
-	err := p.send(ctx, &p.queue)
+	err := p.send(ctx, &all)
 	if err == nil && !committed {
 		err = errNotCommitted
 	}

@@ -37,6 +37,7 @@ const retainBatch = 500 // events in one transaction
 // Rows of runs and tasks, journals, money and the files of runs are not events:
 // they stay until they are erased.
 func (s *Store) Retain(ctx context.Context, now time.Time, r Retention) (done Retained, err error) {
+	ctx = mgx.ForInstallation(ctx)
 	if len(r.Keep) > 0 {
 		err = s.retain(ctx, now, r, &done)
 	}

@@ -51,7 +51,7 @@ func (s *sequencer) create(ctx context.Context, conn *pgx.Conn, query string, ar
 		return err
 	}
 	for _, p := range wanted {
-		if _, err := conn.Exec(ctx, createPartition(p.class, p.month)); err != nil {
+		if _, err := conn.Exec(ctx, createPartition(p.class, p.month, s.d.mason.part)); err != nil {
 			return err
 		}
 	}

@@ -4,6 +4,8 @@ import (
 	"context"
 	"database/sql"
 	"time"
+
+	"mgx"
 )
 
 // Keys that all processes on one database share, by name.
@@ -22,6 +24,7 @@ const (
 // one succeeds, and all return the same. They go to whoever signs and nowhere
 // else: into no log, no export and no backup.
 func (s *Store) SharedKeys(ctx context.Context, name, fresh string) ([]string, error) {
+	ctx = mgx.ForInstallation(ctx)
 	err := s.write(ctx, func(t *tx) error {
 		last, made, err := t.lastKey(name)
 		if err != nil || made.Valid && t.now.Before(fromMicros(made).Add(keySigns)) {
@@ -37,6 +40,7 @@ func (s *Store) SharedKeys(ctx context.Context, name, fresh string) ([]string, e
 
 // KnownKeys is [Store.SharedKeys] without making one.
 func (s *Store) KnownKeys(ctx context.Context, name string) ([]string, error) {
+	ctx = mgx.ForInstallation(ctx)
 	return list(ctx, s, func(row scanner) (secret string, err error) { return secret, row.Scan(&secret) },
 		`SELECT secret FROM shared_keys WHERE name = $1 AND (expires_at IS NULL OR expires_at > $2) ORDER BY expires_at IS NULL DESC, ord DESC`, name, micros(s.opts.Now()))
 }
@@ -44,6 +48,7 @@ func (s *Store) KnownKeys(ctx context.Context, name string) ([]string, error) {
 // AdoptKey has a key count that was kept elsewhere until now. It signs from now on
 // if no key of that name does yet; else what it has signed is still taken.
 func (s *Store) AdoptKey(ctx context.Context, name, secret string) error {
+	ctx = mgx.ForInstallation(ctx)
 	return s.write(ctx, func(t *tx) error {
 		last, made, err := t.lastKey(name)
 		if err != nil {

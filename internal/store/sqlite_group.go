@@ -119,7 +119,7 @@ func (t *tx) one(j *job) (failed, broken error) {
 		return nil, err
 	}
 	t.mark()
-	err := j.run(t)
+	err := j.do(t)
 	if err == nil && j.change == nil {
 		if err = t.saveMoney(); err == nil {
 			t.money = newMoney()

@@ -84,7 +84,7 @@ func openReaders(ctx context.Context, path, mode string, o Options) (*Store, err
 		return nil, explain(path, err)
 	}
 	d := &sqliteFile{beacon: newBeacon(), path: path, mode: mode, reads: db, versions: conn}
-	return &Store{driver: d, dialect: &sqliteDialect, name: path, opts: o, reads: db}, nil
+	return &Store{driver: d, dialect: &sqliteDialect, name: path, opts: o, reads: readers{all: db}}, nil
 }
 
 // openReadOnly opens what is there. On a disk that cannot be written SQLite

@@ -26,6 +26,7 @@ type Standing struct {
 // TryVersion finds out whether the schema is the one that this program knows: a
 // newer program may have changed it under a process that still runs.
 func (s *Store) TryVersion(ctx context.Context) error {
+	ctx = mgx.ForInstallation(ctx)
 	have, err := s.dialect.schemaVersion(ctx, s.reads)
 	if err != nil {
 		return s.explain(err)
@@ -35,6 +36,7 @@ func (s *Store) TryVersion(ctx context.Context) error {
 
 // Standing reads how the database stands.
 func (s *Store) Standing(ctx context.Context) (Standing, error) {
+	ctx = mgx.ForInstallation(ctx)
 	st := Standing{Kind: "sqlite", Known: len(s.dialect.migrations)}
 	version := `SELECT sqlite_version()`
 	if _, apart := s.driver.(*server); apart {

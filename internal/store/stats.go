@@ -3,6 +3,8 @@ package store
 import (
 	"context"
 	"time"
+
+	"mgx"
 )
 
 // Numbering is how the log is being numbered on a database that does that apart
@@ -17,6 +19,7 @@ type Numbering struct {
 
 // Numbering returns that; false: the log is numbered as changes are made.
 func (s *Store) Numbering(ctx context.Context) (n Numbering, apart bool, err error) {
+	ctx = mgx.ForInstallation(ctx)
 	d, apart := s.driver.(*server)
 	if !apart {
 		return n, false, nil

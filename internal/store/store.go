@@ -55,7 +55,7 @@ type Store struct {
 	alerts  alerts
 	name    string // of the database, for people: a path, or an address without its password
 	opts    Options
-	reads   *sql.DB
+	reads   readers
 	trouble lastTrouble
 }
 

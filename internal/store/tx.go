@@ -23,6 +23,7 @@ type tx struct {
 	keep   map[mgx.EventType]time.Duration
 	wrote  bool
 	done   bool                            // something was written that only a rollback undoes
+	tenant tenant                          // on behalf of whom it is written
 	later  func(query string, args ...any) // nil: now
 	events []mgx.Event                     // of the change that was applied last, as it returns them
 

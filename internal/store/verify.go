@@ -39,6 +39,7 @@ func (s *Store) Problems(ctx context.Context, c Checks) ([]string, error) {
 }
 
 func (s *Store) verify(ctx context.Context, c Checks, all bool) ([]string, error) {
+	ctx = mgx.ForInstallation(ctx)
 	tx, err := s.moment(ctx)
 	if err != nil {
 		return nil, s.explain(err)

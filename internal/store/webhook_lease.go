@@ -12,6 +12,7 @@ import (
 // ActiveWebhooks lists every endpoint of every workspace that is enabled, for
 // whoever delivers. It does not count what is pending and dead.
 func (s *Store) ActiveWebhooks(ctx context.Context) ([]mgx.Webhook, error) {
+	ctx = mgx.ForInstallation(ctx)
 	return list(ctx, s, scanWebhook, `SELECT `+webhookColumns+`, 0, 0 FROM webhooks WHERE enabled = 1 ORDER BY id LIMIT $1`, MaxListed)
 }
 
@@ -20,6 +21,7 @@ func (s *Store) ActiveWebhooks(ctx context.Context) ([]mgx.Webhook, error) {
 // caller has made sure that the lease it saw has run out or that its owner is
 // dead.
 func (s *Store) ClaimWebhook(ctx context.Context, seen mgx.WebhookLease, owner string, until time.Time) (l mgx.WebhookLease, ok bool, err error) {
+	ctx = mgx.ForInstallation(ctx)
 	l = mgx.WebhookLease{Webhook: seen.Webhook, Owner: owner, Term: seen.Term + 1, Until: utc(until)}
 	err = s.write(ctx, func(t *tx) error {
 		ok, err = leasedWebhooks.claim(t, ofWebhook(seen), owner, until, ` AND enabled = 1`)
@@ -31,6 +33,7 @@ func (s *Store) ClaimWebhook(ctx context.Context, seen mgx.WebhookLease, owner s
 // RenewWebhooks extends every lease that an owner holds, and notes how far it has
 // read the log for the endpoints that are named.
 func (s *Store) RenewWebhooks(ctx context.Context, owner string, until time.Time, read map[mgx.WebhookID]int64) error {
+	ctx = mgx.ForInstallation(ctx)
 	return s.write(ctx, func(t *tx) error {
 		if _, err := t.exec(`UPDATE webhooks SET lease_until = $1 WHERE owner = $2`, micros(utc(until)), owner); err != nil {
 			return err
@@ -47,6 +50,7 @@ func (s *Store) RenewWebhooks(ctx context.Context, owner string, until time.Time
 // ReleaseWebhook gives a lease back, if it is still held, and notes how far the
 // log was read.
 func (s *Store) ReleaseWebhook(ctx context.Context, l mgx.WebhookLease, cursor int64) error {
+	ctx = mgx.ForInstallation(ctx)
 	return s.write(ctx, func(t *tx) error {
 		held, err := leasedWebhooks.release(t, ofWebhook(l))
 		if err != nil || !held {
