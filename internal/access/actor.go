@@ -45,9 +45,10 @@ func (w Where) Doer() mgx.Doer {
 
 type actorKey struct{}
 
-// With returns a context in which an actor acts.
+// With returns a context in which an actor acts, and in which everything is asked
+// on behalf of its workspace.
 func With(ctx context.Context, a Actor) context.Context {
-	return context.WithValue(ctx, actorKey{}, a)
+	return context.WithValue(mgx.InWorkspace(ctx, a.Workspace), actorKey{}, a)
 }
 
 // From returns who acts in a context.

@@ -218,7 +218,7 @@ func (a *Access) denied(ctx context.Context, actor access.Actor, action string, 
 func (a *Access) suspect(ctx context.Context, ws mgx.WorkspaceID, d mgx.SuspicionData) error {
 	e := mgx.NewEvent(mgx.SuspiciousActivity, d)
 	e.Workspace, e.Stream = ws, mgx.StreamID(ws)
-	_, err := a.o.Store.Commit(ctx, mgx.Change{Events: []mgx.Event{e}})
+	_, err := a.o.Store.Commit(mgx.ForInstallation(ctx), mgx.Change{Events: []mgx.Event{e}})
 	return err
 }
 
