@@ -110,7 +110,7 @@ func (w *writer) do(ctx context.Context, f func(*tx) error) error {
 	if err := ctx.Err(); err != nil {
 		return err
 	}
-	j := &job{run: f, reply: make(chan error, 1)}
+	j := &job{ctx: ctx, run: f, reply: make(chan error, 1)}
 	if err := w.hand(ctx, j); err != nil {
 		return err
 	}
