@@ -13,8 +13,8 @@ import (
 // Store is what an authenticator reads; *store.Store is one.
 type Store interface {
 	KeyStore
-	// SessionOf returns the session of an access token by its digest, and until
-	// when the token is good. An error of kind refused: there is none.
+	// SessionOf returns the session of an access token or a browser's cookie by its
+	// digest, and how that stands. An error of kind refused: there is none.
 	SessionOf(ctx context.Context, digest string) (mgx.Session, mgx.SessionToken, error)
 	// Session returns a session (CodeNotFound).
 	Session(context.Context, mgx.SessionID) (mgx.Session, error)
@@ -51,7 +51,7 @@ type Options struct {
 
 type token struct {
 	mgx.Session
-	until time.Time
+	kept mgx.SessionToken
 }
 
 type place struct {
@@ -91,7 +91,7 @@ func (a *Authenticator) Identify(ctx context.Context, p Proof) (Actor, error) {
 		return a.owner(ctx, p)
 	case a.o.Store == nil:
 		return Actor{}, unauthenticated()
-	case strings.HasPrefix(p.Secret, AccessPrefix):
+	case strings.HasPrefix(p.Secret, AccessPrefix), strings.HasPrefix(p.Secret, BrowserPrefix):
 		return a.person(ctx, p)
 	case strings.HasPrefix(p.Secret, KeyPrefix):
 		return a.program(ctx, p)
@@ -117,21 +117,26 @@ func (a *Authenticator) owner(ctx context.Context, p Proof) (Actor, error) {
 }
 
 func (a *Authenticator) person(ctx context.Context, p Proof) (Actor, error) {
-	digest := Digest(p.Secret)
-	t, err := a.sessions.get(digest, func(token) (token, error) {
-		s, t, err := a.o.Store.SessionOf(ctx, digest)
-		return token{s, t.ExpiresAt}, err
-	})
+	t, err := a.session(ctx, Digest(p.Secret))
 	switch now := a.o.Now(); {
 	case err != nil && mgx.AsError(err).Kind == mgx.KindRefused, err == nil && !t.Alive(now):
 		return Actor{}, unauthenticated()
 	case err != nil:
 		return Actor{}, err
-	case !now.Before(t.until):
+	case !now.Before(t.kept.ExpiresAt) && t.kept.Browser:
+		return Actor{}, unauthenticated()
+	case !now.Before(t.kept.ExpiresAt):
 		return Actor{}, mgx.Errorf(mgx.KindRefused, CodeTokenExpired, "this access token has expired; make another with the refresh token")
 	}
 	actor := Actor{User: t.User, Session: t.Session.ID, Workspace: p.Workspace, Where: p.Where}
 	return a.settle(ctx, actor)
+}
+
+func (a *Authenticator) session(ctx context.Context, digest string) (token, error) {
+	return a.sessions.get(digest, func(token) (token, error) {
+		s, t, err := a.o.Store.SessionOf(ctx, digest)
+		return token{s, t}, err
+	})
 }
 
 // settle finds in which workspace a person acts, and as what. Who is member of

@@ -157,6 +157,13 @@ func (r *recent[K, V]) get(key K, look func(before V) (V, error)) (V, error) {
 	return v, nil
 }
 
+// drop forgets one.
+func (r *recent[K, V]) drop(key K) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	delete(r.known, key)
+}
+
 func (r *recent[K, V]) forget() {
 	r.mu.Lock()
 	defer r.mu.Unlock()

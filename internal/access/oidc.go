@@ -10,9 +10,11 @@ import (
 // Provider is somebody else who says who people are, by OpenID Connect; package
 // oidc in this folder is one. It keeps nothing of an attempt.
 type Provider interface {
-	// Name is a word for paths and the log; Title is for people.
+	// Name is a word for paths and the log; Title is for people; Issuer is the
+	// address that its claims are of.
 	Name() string
 	Title() string
+	Issuer() string
 	// Begin returns the address at which a person signs in.
 	Begin(context.Context, Attempt) (string, error)
 	// Finish returns who somebody is who came back with what the provider added to

@@ -17,6 +17,7 @@ import (
 // *store.Store documents and is one.
 type AccessStore interface {
 	access.Store
+	SignInStore
 	Commit(ctx context.Context, c mgx.Change) (mgx.Committed, error)
 	RecordDenied(ctx context.Context, by mgx.Doer, action, resource, why string) error
 
@@ -72,6 +73,8 @@ type AccessOptions struct {
 	Costs access.Params
 	Log   *slog.Logger
 	Now   func() time.Time
+
+	Providers []access.Provider // at which people may sign in, too
 }
 
 // NewAccess returns the use cases of who may do what.

@@ -226,22 +226,31 @@ type Accepting struct {
 
 // Accept spends an invitation and signs in.
 func (a *Access) Accept(ctx context.Context, c Accepting, where access.Where) (Signed, error) {
-	i, err := a.o.Store.InvitationOf(ctx, access.Digest(c.Token))
+	var s Signed
+	err := a.accept(ctx, c, where, func(user mgx.UserID) (mgx.Session, []mgx.SessionToken) {
+		s = a.mint(a.newSession(user, where))
+		return s.Session, s.tokens
+	})
 	if err != nil {
-		return Signed{}, err
-	}
-	user, fresh, err := a.invited(ctx, i, c, where)
-	if err != nil {
-		return Signed{}, err
-	}
-	s := a.mint(a.newSession(user.ID, where))
-	by := where.Doer()
-	by.Workspace, by.Actor = i.Workspace, string(user.ID)
-	err = a.o.Store.Accept(ctx, by, mgx.Acceptance{Digest: i.Digest, User: user, New: fresh, Session: s.Session, Tokens: s.tokens})
-	if a.changed(err) != nil {
 		return Signed{}, err
 	}
 	return a.described(ctx, s)
+}
+
+// accept spends an invitation, with the session that begin makes.
+func (a *Access) accept(ctx context.Context, c Accepting, where access.Where, begin func(mgx.UserID) (mgx.Session, []mgx.SessionToken)) error {
+	i, err := a.o.Store.InvitationOf(ctx, access.Digest(c.Token))
+	if err != nil {
+		return err
+	}
+	user, fresh, err := a.invited(ctx, i, c, where)
+	if err != nil {
+		return err
+	}
+	session, tokens := begin(user.ID)
+	by := where.Doer()
+	by.Workspace, by.Actor = i.Workspace, string(user.ID)
+	return a.changed(a.o.Store.Accept(ctx, by, mgx.Acceptance{Digest: i.Digest, User: user, New: fresh, Session: session, Tokens: tokens}))
 }
 
 // invited is the person who accepts an invitation, as they are to be.

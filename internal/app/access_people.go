@@ -47,7 +47,7 @@ func (a *Access) mint(s mgx.Session) Signed {
 
 func (a *Access) newSession(user mgx.UserID, where access.Where) mgx.Session {
 	now := a.o.Now().UTC().Truncate(time.Microsecond)
-	return mgx.Session{ID: mgx.NewID[mgx.SessionID]("ses"), User: user, Address: where.Address, Agent: where.Agent, CreatedAt: now, LastUsedAt: now, ExpiresAt: now.Add(SessionTime)}
+	return mgx.Session{ID: mgx.NewID[mgx.SessionID]("ses"), User: user, Address: where.Address, Agent: where.Agent, CreatedAt: now, LastUsedAt: now, ExpiresAt: now.Add(SessionTime), Kind: mgx.SessionClient}
 }
 
 // described adds who a session is of.

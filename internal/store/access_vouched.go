@@ -55,9 +55,12 @@ func (t *tx) vouch(v mgx.Vouched) (known bool, err error) {
 	case known:
 		return known, nil
 	case v.New:
-		if err := t.addUser(v.User); err != nil {
-			return known, err
-		}
+		err = t.addUser(v.User)
+	default:
+		err = t.unknownTo(v.Identity.Issuer, v.User.ID)
+	}
+	if err != nil {
+		return known, err
 	}
 	n, err := t.exec(`INSERT INTO identities (issuer, subject, user_id, created_at) VALUES ($1, $2, $3, $4) ON CONFLICT DO NOTHING`,
 		v.Identity.Issuer, v.Identity.Subject, string(v.User.ID), micros(t.now))
@@ -65,6 +68,16 @@ func (t *tx) vouch(v mgx.Vouched) (known bool, err error) {
 		err = vouchedMeanwhile()
 	}
 	return known, err
+}
+
+// unknownTo refuses somebody whom an issuer knows as another subject already: an
+// address that was given to somebody else does not bring the account with it.
+func (t *tx) unknownTo(issuer string, user mgx.UserID) error {
+	known, err := t.row(`SELECT 1 FROM identities WHERE issuer = $1 AND user_id = $2`, []any{issuer, string(user)}, new(int))
+	if err == nil && known {
+		err = mgx.Errorf(mgx.KindRefused, "other_identity", "there is an account with your address, and the provider knew its owner as somebody else; tell who runs this server")
+	}
+	return err
 }
 
 // vouchedMeanwhile: the person signed in for the first time twice at once.

@@ -257,4 +257,3 @@ func (p *Provider) SignedOut(ctx context.Context, token string) (access.LoggedOu
 }
 
 var _ access.Provider = (*Provider)(nil)
-

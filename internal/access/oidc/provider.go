@@ -77,8 +77,9 @@ func New(c Config, o Options) *Provider {
 	return &Provider{c: c, o: o}
 }
 
-func (p *Provider) Name() string  { return p.c.Name }
-func (p *Provider) Title() string { return p.c.Title }
+func (p *Provider) Name() string   { return p.c.Name }
+func (p *Provider) Title() string  { return p.c.Title }
+func (p *Provider) Issuer() string { return p.c.Issuer }
 
 // Begin returns the address at which a person signs in.
 func (p *Provider) Begin(ctx context.Context, a access.Attempt) (string, error) {

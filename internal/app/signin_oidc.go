@@ -1,0 +1,194 @@
+package app
+
+import (
+	"context"
+	"crypto/hmac"
+	"crypto/sha256"
+	"encoding/base64"
+	"net/url"
+	"time"
+
+	"mgx"
+	"mgx/internal/access"
+)
+
+// signInWait is how long a person may take at a provider.
+const signInWait = 10 * time.Minute
+
+// ProviderInfo is a provider at which people may sign in.
+type ProviderInfo struct {
+	Name  string `json:"name" doc:"In paths: /signin/with/{name}"`
+	Title string `json:"title" doc:"For people"`
+}
+
+// Providers lists where people may sign in besides here.
+func (a *Access) Providers() []ProviderInfo {
+	all := make([]ProviderInfo, len(a.o.Providers))
+	for i, p := range a.o.Providers {
+		all[i] = ProviderInfo{p.Name(), p.Title()}
+	}
+	return all
+}
+
+func (a *Access) provider(name string) (access.Provider, error) {
+	for _, p := range a.o.Providers {
+		if p.Name() == name {
+			return p, nil
+		}
+	}
+	return nil, mgx.Errorf(mgx.KindUsage, mgx.CodeNotFound, "this server knows no such provider")
+}
+
+// BeginSignIn begins a sign-in at a provider, which comes back to the address back.
+// Keep is what the browser keeps meanwhile: kept, when it has something already.
+func (a *Access) BeginSignIn(ctx context.Context, provider, kept, back, next string) (address, keep string, err error) {
+	p, err := a.provider(provider)
+	if err != nil {
+		return "", "", err
+	}
+	if keep = kept; keep == "" {
+		keep = access.NewSecret("")
+	}
+	state := access.NewSecret("")
+	if address, err = p.Begin(ctx, attempt(keep, state, back)); err != nil {
+		a.o.Log.Warn("a sign-in cannot begin", "provider", provider, "error", err, "cause", cause(err))
+		return "", "", err
+	}
+	return address, keep, a.o.Store.BeginSignIn(ctx, mgx.SignInStart{
+		Digest: access.Digest(state), Browser: access.Digest(keep), Provider: provider, Next: Next(next), ExpiresAt: a.o.Now().Add(signInWait),
+	})
+}
+
+// attempt is a sign-in of a browser, whose secrets follow from what it keeps: so
+// they are nowhere else.
+func attempt(keep, state, back string) access.Attempt {
+	secret := func(what string) string {
+		h := hmac.New(sha256.New, []byte(keep))
+		h.Write([]byte(what + " " + state))
+		return base64.RawURLEncoding.EncodeToString(h.Sum(nil))
+	}
+	return access.Attempt{Redirect: back, State: state, Nonce: secret("nonce"), Verifier: secret("verifier")}
+}
+
+// Returned is what a browser brings back from a provider.
+type Returned struct {
+	Provider string
+	Kept     string     // what it kept meanwhile
+	Back     string     // the address that it came back to
+	Query    url.Values // and what the provider added
+	Old      string     // the cookie that it has
+}
+
+// FinishSignIn begins the session of a browser that comes back from a provider, and
+// says where the person wanted to go.
+func (a *Access) FinishSignIn(ctx context.Context, r Returned, where access.Where) (b Browser, next string, err error) {
+	p, err := a.provider(r.Provider)
+	if err != nil {
+		return b, "", err
+	}
+	state := r.Query.Get("state")
+	began, err := a.o.Store.TakeSignIn(ctx, access.Digest(state), access.Digest(r.Kept), r.Provider)
+	if err != nil {
+		return b, "", a.notVouched(ctx, r.Provider, where, err)
+	}
+	claims, err := p.Finish(ctx, attempt(r.Kept, state, r.Back), r.Query)
+	if err == nil {
+		b, err = a.vouched(ctx, p, claims, where)
+	}
+	if err != nil {
+		return b, "", a.notVouched(ctx, r.Provider, where, err)
+	}
+	return b, began.Next, a.endOld(ctx, r.Old, where)
+}
+
+// notVouched remembers that a provider's answer let nobody in, and why.
+func (a *Access) notVouched(ctx context.Context, provider string, where access.Where, why error) error {
+	a.o.Log.Warn("somebody could not sign in", "provider", provider, "request", where.Request, "error", why, "cause", cause(why))
+	if mgx.AsError(why).Kind == mgx.KindRefused && a.again("sign-in") <= mostFailures {
+		if err := a.o.Store.RecordDenied(context.WithoutCancel(ctx), where.Doer(), "session.create", "unknown", mgx.AsError(why).Code); err != nil {
+			a.o.Log.Error("a failed attempt to sign in cannot be recorded", "error", err)
+		}
+	}
+	return why
+}
+
+// cause is what an error does not tell people.
+func cause(err error) error { return mgx.AsError(err).Err }
+
+// vouched begins the session of a person for whom a provider vouches.
+func (a *Access) vouched(ctx context.Context, p access.Provider, c access.Claims, where access.Where) (Browser, error) {
+	v := mgx.Vouched{Identity: mgx.Identity{Issuer: c.Issuer, Subject: c.Subject}, Grants: c.Grants}
+	var err error
+	if v.User, v.New, err = a.whom(ctx, p, c); err != nil {
+		return Browser{}, err
+	}
+	v.Identity.User = v.User.ID
+	b, tokens := a.browser(v.User.ID, where)
+	b.Session.Issuer, b.Session.Vouched = c.Issuer, c.Session
+	v.Session, v.Tokens = b.Session, tokens
+	by := where.Doer()
+	by.Actor = string(v.User.ID)
+	skipped, err := a.o.Store.SignInVouched(ctx, by, v)
+	if a.changed(err) != nil {
+		return Browser{}, err
+	}
+	for _, g := range skipped {
+		a.o.Log.Warn("a role that groups give, or no longer give, stays as it is: there is no such workspace or role, it is full, or somebody is its last admin",
+			"provider", p.Name(), "user", v.User.ID, "workspace", g.Workspace, "role", g.Role)
+	}
+	return b, nil
+}
+
+// whom is the person whom claims are of: whoever the issuer knows by the subject,
+// or else has verified the address of, or somebody new.
+func (a *Access) whom(ctx context.Context, p access.Provider, c access.Claims) (user mgx.User, fresh bool, err error) {
+	user, err = a.o.Store.UserByIdentity(ctx, c.Issuer, c.Subject)
+	if mgx.IsCode(err, mgx.CodeNotFound) && c.Email != "" {
+		user, err = a.o.Store.UserByEmail(ctx, c.Email)
+	}
+	if !mgx.IsCode(err, mgx.CodeNotFound) {
+		return user, false, err
+	}
+	if !c.New || len(c.Grants) == 0 {
+		return user, false, mgx.Errorf(mgx.KindRefused, "no_account", "%s knows you, and here you have no account yet; ask an admin for an invitation", p.Title())
+	}
+	return mgx.User{ID: mgx.NewID[mgx.UserID]("user"), Email: c.Email, Name: c.Name}, true, nil
+}
+
+// SignedOutAt ends the sessions of whoever signed out at a provider, which says so
+// by a token.
+func (a *Access) SignedOutAt(ctx context.Context, provider, token string, where access.Where) error {
+	p, err := a.provider(provider)
+	if err != nil {
+		return err
+	}
+	out, err := p.SignedOut(ctx, token)
+	if err != nil {
+		return a.notVouched(ctx, provider, where, err)
+	}
+	by := where.Doer()
+	by.Actor = "system"
+	_, err = a.o.Store.EndVouched(ctx, by, out.Issuer, out.Subject, out.Session)
+	return a.changed(err)
+}
+
+// Vouches is the provider that vouched for a session; empty: a password did, or it
+// is known no more.
+func (a *Access) Vouches(s mgx.Session) string {
+	for _, p := range a.o.Providers {
+		if s.Issuer != "" && p.Issuer() == s.Issuer {
+			return p.Name()
+		}
+	}
+	return ""
+}
+
+// SignOutAt is where somebody signs out at a provider itself, and comes back from
+// to an address; empty: there is no such place.
+func (a *Access) SignOutAt(ctx context.Context, provider, back string) (info ProviderInfo, address string) {
+	p, err := a.provider(provider)
+	if err != nil {
+		return info, ""
+	}
+	return ProviderInfo{p.Name(), p.Title()}, p.Out(ctx, back)
+}
