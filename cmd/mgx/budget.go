@@ -2,8 +2,8 @@ package main
 
 import (
 	"context"
-	"errors"
 	"fmt"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -12,6 +12,7 @@ import (
 	"github.com/spf13/pflag"
 
 	"mgx"
+	"mgx/client"
 	"mgx/internal/app"
 	"mgx/internal/git"
 	"mgx/internal/ui"
@@ -19,7 +20,7 @@ import (
 
 // doer is who acts on the command line.
 func (n *node) doer() mgx.Doer {
-	return mgx.Doer{Workspace: mgx.DefaultWorkspace, Actor: n.app.Actor, From: "cli", Agent: "mgx"}
+	return mgx.Doer{Workspace: n.workspace, Actor: n.app.Actor, From: "cli", Agent: "mgx"}
 }
 
 // budgets are those of this node's workspace.
@@ -40,25 +41,35 @@ mgx run --budget gives a run a budget of its own, mgx keys create --budget a key
 gateway; those are listed with --all, and can be changed while there are calls. See docs/budgets.md.`,
 		Args: noArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			return c.withBudgets(cmd.Context(), func(ctx context.Context, n *node) error { return c.listBudgets(ctx, n, false) })
+			return c.withMoney(cmd.Context(), func(ctx context.Context, m money) error { return c.listBudgets(ctx, m, false) })
 		},
 	}
 	cmd.AddCommand(c.budgetSetCommand(), c.budgetListCommand(), c.budgetShowCommand(), c.budgetRemoveCommand())
 	return cmd
 }
 
-// withBudgets opens the data for a command on budgets and gives up what calls
-// have left behind, so that what is shown is how it stands.
-func (c *cli) withBudgets(ctx context.Context, f func(context.Context, *node) error) (err error) {
-	n, err := c.openAny(ctx)
-	if err != nil {
-		return err
-	}
-	defer func() { err = errors.Join(err, n.close()) }()
-	if _, err := n.store.Reap(ctx); err != nil {
-		return err
-	}
-	return f(ctx, n)
+// money is what commands do with budgets and the ledger, where they work. For
+// *app.Budgets that is said.
+type money interface {
+	Set(ctx context.Context, b app.NewBudget) (mgx.BudgetUse, error)
+	Remove(ctx context.Context, id mgx.BudgetID) error
+	Get(ctx context.Context, id mgx.BudgetID) (mgx.BudgetUse, error)
+	Each(ctx context.Context, q mgx.BudgetQuery, f func(mgx.BudgetUse) error) error
+	EachUsage(ctx context.Context, q mgx.UsageQuery, f func(app.UsageRow) error) error
+
+	// What is meant by a part of an id.
+	keysOf(ctx context.Context) ([]mgx.APIKey, error)
+	runOf(ctx context.Context, name string) (mgx.RunID, error)
+}
+
+// withMoney does something with budgets. On the data directory it gives up first
+// what calls have left behind, so that what is shown is how it stands; a server
+// does that by itself.
+func (c *cli) withMoney(ctx context.Context, f func(context.Context, money) error) error {
+	return reach(ctx, c, func(ctx context.Context, n *node) (money, error) {
+		_, err := n.store.Reap(ctx)
+		return ownMoney{n.budgets(), n}, err
+	}, func(remote *client.Client) money { return theirMoney{remote.Budgets(), remote} }, f)
 }
 
 // scopeFlags are the flags that say what a budget or a sum is for.
@@ -73,9 +84,9 @@ func (s *scopeFlags) add(flags *pflag.FlagSet) {
 }
 
 // ids finds what is meant.
-func (s *scopeFlags) ids(ctx context.Context, n *node) (found scopeFlags, err error) {
+func (s *scopeFlags) ids(ctx context.Context, m money) (found scopeFlags, err error) {
 	found = *s
-	if s.project != "" && !strings.HasPrefix(s.project, "proj_") {
+	if _, here := m.(ownMoney); here && s.project != "" && !strings.HasPrefix(s.project, "proj_") {
 		src, err := git.Inspect(ctx, s.project)
 		if err != nil {
 			return found, err
@@ -83,18 +94,22 @@ func (s *scopeFlags) ids(ctx context.Context, n *node) (found scopeFlags, err er
 		found.project = string(mgx.ProjectOf(src.RepoInfo.Path))
 	}
 	if s.key != "" {
-		k, err := findKey(ctx, n.asOwner(""), s.key)
+		all, err := m.keysOf(ctx)
+		if err != nil {
+			return found, err
+		}
+		k, err := oneKey(all, s.key)
 		if err != nil {
 			return found, err
 		}
 		found.key = string(k.ID)
 	}
 	if s.run != "" {
-		run, err := n.find(ctx, s.run)
+		run, err := m.runOf(ctx, s.run)
 		if err != nil {
 			return found, err
 		}
-		found.run = string(run.ID)
+		found.run = string(run)
 	}
 	return found, nil
 }
@@ -121,11 +136,11 @@ refuses new calls; those under way go on.`,
 			if cmd.Flags().Changed("threshold") {
 				b.Thresholds = thresholds
 			}
-			return c.withBudgets(cmd.Context(), func(ctx context.Context, n *node) error {
-				if b.Scope, b.ScopeID, err = scope.only(ctx, n); err != nil {
+			return c.withMoney(cmd.Context(), func(ctx context.Context, m money) error {
+				if b.Scope, b.ScopeID, err = scope.only(ctx, m); err != nil {
 					return err
 				}
-				u, err := n.budgets().Set(ctx, b)
+				u, err := m.Set(ctx, b)
 				if err != nil {
 					return err
 				}
@@ -145,7 +160,9 @@ func parseBudget(period, limit, soft string) (b app.NewBudget, err error) {
 	if limit == "" {
 		return b, usage("no_limit", "say what may be spent, such as --limit 20 for twenty dollars")
 	}
-	b.Period = mgx.BudgetPeriod(period)
+	if b.Period = mgx.BudgetPeriod(period); !slices.Contains(mgx.BudgetPeriods, b.Period) {
+		return b, usage("bad_budget", "--period takes day, month or absolute, not %q", period)
+	}
 	m, err := mgx.ParseMoney(limit)
 	if err != nil {
 		return b, usage("bad_limit", "--limit: %s", err)
@@ -162,8 +179,8 @@ func parseBudget(period, limit, soft string) (b app.NewBudget, err error) {
 }
 
 // only is the one scope that the flags name.
-func (s *scopeFlags) only(ctx context.Context, n *node) (scope mgx.BudgetScope, id string, err error) {
-	found, err := s.ids(ctx, n)
+func (s *scopeFlags) only(ctx context.Context, m money) (scope mgx.BudgetScope, id string, err error) {
+	found, err := s.ids(ctx, m)
 	if err != nil {
 		return "", "", err
 	}
@@ -190,54 +207,44 @@ func (c *cli) budgetListCommand() *cobra.Command {
 		Short: "List budgets and how they stand",
 		Args:  noArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			return c.withBudgets(cmd.Context(), func(ctx context.Context, n *node) error { return c.listBudgets(ctx, n, all) })
+			return c.withMoney(cmd.Context(), func(ctx context.Context, m money) error { return c.listBudgets(ctx, m, all) })
 		},
 	}
 	cmd.Flags().BoolVar(&all, "all", false, "also those of single runs and keys")
 	return cmd
 }
 
-func (c *cli) listBudgets(ctx context.Context, n *node, all bool) error {
-	q := mgx.BudgetQuery{Scopes: []mgx.BudgetScope{mgx.ScopeWorkspace, mgx.ScopeProject, mgx.ScopeUser, mgx.ScopeTask}, Limit: 1000}
+func (c *cli) listBudgets(ctx context.Context, m money, all bool) error {
+	q := mgx.BudgetQuery{Scopes: []mgx.BudgetScope{mgx.ScopeWorkspace, mgx.ScopeProject, mgx.ScopeUser, mgx.ScopeTask}}
 	if all {
 		q.Scopes = nil
 	}
 	found := false
-	for {
-		page, err := n.budgets().List(ctx, q)
-		if err != nil {
-			return err
+	err := m.Each(ctx, q, func(u mgx.BudgetUse) error {
+		if found = true; c.json {
+			return printJSON(c, u)
 		}
-		for _, u := range page {
-			found = true
-			if c.json {
-				err = printJSON(c, u)
-			} else {
-				c.printf("%-30s  %-8s  %10s of %-10s %5.1f%%  %s\n", u.ID, u.Period, u.Settled+u.Reserved, u.Limit, u.Percent(), ui.Text(string(u.Scope)+" "+u.ScopeID))
-			}
-			if err != nil {
-				return err
-			}
-			q.After = u.ID
-		}
-		if len(page) < q.Limit {
-			break
-		}
+		c.printf("%-30s  %-8s  %10s of %-10s %5.1f%%  %s\n", u.ID, u.Period, u.Settled+u.Reserved, u.Limit, u.Percent(), string(u.Scope)+" "+u.ScopeID)
+		return nil
+	})
+	if err == nil && !found && !c.json {
+		c.tell("No budgets yet. Make one with: mgx budget set --limit 20\n")
 	}
-	if !found && !c.json {
-		fmt.Fprintln(c.err, "No budgets yet. Make one with: mgx budget set --limit 20")
-	}
-	return nil
+	return err
 }
 
 // findBudget is the budget that a person means: by its id, a part of it, or what
 // it is for.
-func (n *node) findBudget(ctx context.Context, name string) (mgx.BudgetUse, error) {
-	u, err := n.budgets().Get(ctx, mgx.BudgetID(name))
+func findBudget(ctx context.Context, m money, name string) (mgx.BudgetUse, error) {
+	u, err := m.Get(ctx, mgx.BudgetID(name))
 	if !mgx.IsCode(err, mgx.CodeNotFound) {
 		return u, err
 	}
-	all, err := n.budgets().List(ctx, mgx.BudgetQuery{})
+	var all []mgx.BudgetUse
+	err = m.Each(ctx, mgx.BudgetQuery{}, func(u mgx.BudgetUse) error {
+		all = append(all, u)
+		return nil
+	})
 	if err != nil {
 		return u, err
 	}
@@ -245,7 +252,7 @@ func (n *node) findBudget(ctx context.Context, name string) (mgx.BudgetUse, erro
 	if err != nil {
 		return u, err
 	}
-	return n.budgets().Get(ctx, found.ID)
+	return m.Get(ctx, found.ID)
 }
 
 func (c *cli) budgetShowCommand() *cobra.Command {
@@ -254,8 +261,8 @@ func (c *cli) budgetShowCommand() *cobra.Command {
 		Short: "How a budget stands, who was paid, and where it goes",
 		Args:  oneArg("a budget, or what it is for"),
 		RunE: func(cmd *cobra.Command, args []string) error {
-			return c.withBudgets(cmd.Context(), func(ctx context.Context, n *node) error {
-				u, err := n.findBudget(ctx, args[0])
+			return c.withMoney(cmd.Context(), func(ctx context.Context, m money) error {
+				u, err := findBudget(ctx, m, args[0])
 				if err != nil {
 					return err
 				}
@@ -322,13 +329,13 @@ func (c *cli) budgetRemoveCommand() *cobra.Command {
 		Short: "Remove a budget; the ledger stays",
 		Args:  oneArg("a budget, or what it is for"),
 		RunE: func(cmd *cobra.Command, args []string) error {
-			return c.withBudgets(cmd.Context(), func(ctx context.Context, n *node) error {
-				u, err := n.findBudget(ctx, args[0])
+			return c.withMoney(cmd.Context(), func(ctx context.Context, m money) error {
+				u, err := findBudget(ctx, m, args[0])
 				if err == nil {
-					err = n.budgets().Remove(ctx, u.ID)
+					err = m.Remove(ctx, u.ID)
 				}
 				if err == nil {
-					fmt.Fprintf(c.err, "Removed %s, %s.\n", u.ID, u.Budget)
+					c.tell("Removed %s, %s.\n", u.ID, u.Budget)
 				}
 				return err
 			})

@@ -1,19 +1,19 @@
 package main
 
 import (
-	"cmp"
 	"context"
-	"fmt"
 	"time"
 
 	"github.com/spf13/cobra"
 
 	"mgx"
+	"mgx/client"
+	"mgx/internal/store"
 	"mgx/internal/ui"
 )
 
 func (c *cli) consumersCommand() *cobra.Command {
-	list := func(cmd *cobra.Command, _ []string) error { return c.withNode(cmd.Context(), c.listConsumers) }
+	list := func(cmd *cobra.Command, _ []string) error { return c.withReaders(cmd.Context(), c.listConsumers) }
 	cmd := &cobra.Command{
 		Use:   "consumers",
 		Short: "Who reads the event log inside MGX, how far, and what failed",
@@ -40,13 +40,56 @@ func (c *cli) withNode(ctx context.Context, f func(context.Context, *node) error
 	return f(ctx, n)
 }
 
-func (c *cli) listConsumers(ctx context.Context, n *node) error {
-	all, err := n.store.Consumers(ctx)
-	if err != nil || c.json {
-		return cmp.Or(err, printJSON(c, all...))
+// readers is what commands do with the readers of the log, where they work.
+type readers interface {
+	List(ctx context.Context) ([]mgx.Consumer, error)
+	DeadLetters(ctx context.Context, consumer string) ([]mgx.DeadLetter, error)
+	Retry(ctx context.Context, consumer string, event mgx.EventID) (int64, error)
+	Discard(ctx context.Context, consumer string, event mgx.EventID) error
+}
+
+func (c *cli) withReaders(ctx context.Context, f func(context.Context, readers) error) error {
+	return reach(ctx, c,
+		func(_ context.Context, n *node) (readers, error) { return ownReaders{n.store}, nil },
+		func(remote *client.Client) readers { return remote.Consumers() }, f)
+}
+
+// ownReaders are those of the data directory.
+type ownReaders struct{ store *store.Store }
+
+func (r ownReaders) List(ctx context.Context) ([]mgx.Consumer, error) { return r.store.Consumers(ctx) }
+
+func (r ownReaders) DeadLetters(ctx context.Context, consumer string) (all []mgx.DeadLetter, err error) {
+	for after := int64(0); ; {
+		page, err := r.store.DeadLetters(ctx, consumer, after, store.MaxListed)
+		if err != nil {
+			return nil, err
+		}
+		if all = append(all, page...); len(page) < store.MaxListed {
+			return all, nil
+		}
+		after = page[len(page)-1].Position
+	}
+}
+
+func (r ownReaders) Retry(ctx context.Context, consumer string, event mgx.EventID) (int64, error) {
+	return r.store.RetryDeadLetters(ctx, consumer, event)
+}
+
+func (r ownReaders) Discard(ctx context.Context, consumer string, event mgx.EventID) error {
+	return r.store.DiscardDeadLetter(ctx, consumer, event)
+}
+
+func (c *cli) listConsumers(ctx context.Context, r readers) error {
+	all, err := r.List(ctx)
+	if err != nil {
+		return err
+	}
+	if c.json {
+		return printJSON(c, all...)
 	}
 	if len(all) == 0 {
-		fmt.Fprintln(c.err, "No consumers yet; mgx serve makes them.")
+		c.tell("No consumers yet; mgx serve makes them.\n")
 	}
 	now := time.Now()
 	for _, one := range all {
@@ -67,18 +110,21 @@ func (c *cli) deadLettersCommand() *cobra.Command {
 		Short: "The dead letters of a consumer",
 		Args:  oneArg("a consumer"),
 		RunE: func(cmd *cobra.Command, args []string) error {
-			return c.withNode(cmd.Context(), func(ctx context.Context, n *node) error { return c.listDead(ctx, n, args[0]) })
+			return c.withReaders(cmd.Context(), func(ctx context.Context, r readers) error { return c.listDead(ctx, r, args[0]) })
 		},
 	}
 }
 
-func (c *cli) listDead(ctx context.Context, n *node, name string) error {
-	all, err := n.store.DeadLetters(ctx, name, 0, 0)
-	if err != nil || c.json {
-		return cmp.Or(err, printJSON(c, all...))
+func (c *cli) listDead(ctx context.Context, r readers, name string) error {
+	all, err := r.DeadLetters(ctx, name)
+	if err != nil {
+		return err
+	}
+	if c.json {
+		return printJSON(c, all...)
 	}
 	if len(all) == 0 {
-		fmt.Fprintln(c.err, "No dead letters.")
+		c.tell("No dead letters.\n")
 	}
 	now := time.Now()
 	for _, d := range all {
@@ -97,14 +143,14 @@ func (c *cli) consumerRetryCommand() *cobra.Command {
 		Short: "Have a consumer try a dead letter, or all of them, again",
 		Args:  twoArgs("a consumer", "an event", 1),
 		RunE: func(cmd *cobra.Command, args []string) error {
-			return c.withNode(cmd.Context(), func(ctx context.Context, n *node) error {
-				id, err := n.deadLetter(ctx, args[0], args[1:])
+			return c.withReaders(cmd.Context(), func(ctx context.Context, r readers) error {
+				id, err := findDead(ctx, r, args[0], args[1:])
 				if err != nil {
 					return err
 				}
-				many, err := n.store.RetryDeadLetters(ctx, args[0], id)
+				many, err := r.Retry(ctx, args[0], id)
 				if err == nil {
-					fmt.Fprintf(c.err, "%d dead letters will be tried again.\n", many)
+					c.tell("%d dead letters will be tried again.\n", many)
 				}
 				return err
 			})
@@ -118,13 +164,13 @@ func (c *cli) discardCommand() *cobra.Command {
 		Short: "Give a dead letter up for good",
 		Args:  twoArgs("a consumer", "an event", 2),
 		RunE: func(cmd *cobra.Command, args []string) error {
-			return c.withNode(cmd.Context(), func(ctx context.Context, n *node) error {
-				id, err := n.deadLetter(ctx, args[0], args[1:])
+			return c.withReaders(cmd.Context(), func(ctx context.Context, r readers) error {
+				id, err := findDead(ctx, r, args[0], args[1:])
 				if err != nil {
 					return err
 				}
-				if err = n.store.DiscardDeadLetter(ctx, args[0], id); err == nil {
-					fmt.Fprintf(c.err, "Discarded %s.\n", id)
+				if err = r.Discard(ctx, args[0], id); err == nil {
+					c.tell("Discarded %s.\n", id)
 				}
 				return err
 			})
@@ -132,13 +178,13 @@ func (c *cli) discardCommand() *cobra.Command {
 	}
 }
 
-// deadLetter finds the dead letter that a person means by a whole id or a part of
+// findDead finds the dead letter that a person means by a whole id or a part of
 // it; without a name: all of them, which is the empty id.
-func (n *node) deadLetter(ctx context.Context, consumer string, names []string) (mgx.EventID, error) {
+func findDead(ctx context.Context, r readers, consumer string, names []string) (mgx.EventID, error) {
 	if len(names) == 0 {
 		return "", nil
 	}
-	all, err := n.store.DeadLetters(ctx, consumer, 0, 0)
+	all, err := r.DeadLetters(ctx, consumer)
 	if err != nil {
 		return "", err
 	}

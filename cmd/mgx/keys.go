@@ -15,7 +15,6 @@ import (
 )
 
 func (c *cli) keysCommand() *cobra.Command {
-	var a at
 	cmd := &cobra.Command{
 		Use:   "keys",
 		Short: "Let other programs use mgx serve: its models, its API",
@@ -30,14 +29,13 @@ otherwise, is for calling models in the dialects of OpenAI (/v1/chat/completions
 it reaches every model and policy that mgx models lists, with budgets, routing and a
 record of each call. Other scopes are for the API, see docs/access.md.`,
 		Args: noArgs,
-		RunE: func(cmd *cobra.Command, _ []string) error { return c.withPeople(cmd.Context(), a, c.listKeys) },
+		RunE: func(cmd *cobra.Command, _ []string) error { return c.withPeople(cmd.Context(), c.listKeys) },
 	}
-	a.flags(cmd.PersistentFlags())
-	cmd.AddCommand(c.keyCreateCommand(&a), c.keyRevokeCommand(&a), c.keyRotateCommand(&a), &cobra.Command{
+	cmd.AddCommand(c.keyCreateCommand(), c.keyRevokeCommand(), c.keyRotateCommand(), &cobra.Command{
 		Use:   "list",
 		Short: "List the keys",
 		Args:  noArgs,
-		RunE:  func(cmd *cobra.Command, _ []string) error { return c.withPeople(cmd.Context(), a, c.listKeys) },
+		RunE:  func(cmd *cobra.Command, _ []string) error { return c.withPeople(cmd.Context(), c.listKeys) },
 	})
 	return cmd
 }
@@ -96,7 +94,7 @@ func keyDetails(k mgx.APIKey) (lines []string) {
 	return lines
 }
 
-func (c *cli) keyCreateCommand(a *at) *cobra.Command {
+func (c *cli) keyCreateCommand() *cobra.Command {
 	var n client.NewKey
 	var budget, user string
 	var expires time.Duration
@@ -112,7 +110,7 @@ an action such as runs:read, or * for all that you may do.`,
 			if err := checkKey(&n, budget, expires); err != nil {
 				return err
 			}
-			return c.withPeople(cmd.Context(), *a, func(ctx context.Context, p people) error {
+			return c.withPeople(cmd.Context(), func(ctx context.Context, p people) error {
 				made, secret, err := createKey(ctx, p, n, mgx.UserID(user))
 				if err != nil {
 					return err
@@ -120,7 +118,7 @@ an action such as runs:read, or * for all that you may do.`,
 				if c.json {
 					return printJSON(c, map[string]string{"id": string(made.ID), "key": secret})
 				}
-				fmt.Fprintf(c.err, "Made %s. The key, shown only now:\n", made.ID)
+				c.tell("Made %s. The key, shown only now:\n", made.ID)
 				c.printf("%s\n", secret)
 				return nil
 			})
@@ -185,12 +183,16 @@ func findKey(ctx context.Context, p people, name string) (mgx.APIKey, error) {
 	if err != nil {
 		return mgx.APIKey{}, err
 	}
+	return oneKey(all, name)
+}
+
+func oneKey(all []mgx.APIKey, name string) (mgx.APIKey, error) {
 	return one(all, name, "key", "mgx keys", func(k mgx.APIKey) string { return string(k.ID) })
 }
 
 // withKey does something with the key that somebody means.
-func (c *cli) withKey(ctx context.Context, a at, name string, f func(context.Context, people, mgx.APIKey) error) error {
-	return c.withPeople(ctx, a, func(ctx context.Context, p people) error {
+func (c *cli) withKey(ctx context.Context, name string, f func(context.Context, people, mgx.APIKey) error) error {
+	return c.withPeople(ctx, func(ctx context.Context, p people) error {
 		k, err := findKey(ctx, p, name)
 		if err != nil {
 			return err
@@ -199,7 +201,7 @@ func (c *cli) withKey(ctx context.Context, a at, name string, f func(context.Con
 	})
 }
 
-func (c *cli) keyRevokeCommand(a *at) *cobra.Command {
+func (c *cli) keyRevokeCommand() *cobra.Command {
 	return &cobra.Command{
 		Use:   "revoke ID",
 		Short: "Make a key worthless for good",
@@ -207,18 +209,18 @@ func (c *cli) keyRevokeCommand(a *at) *cobra.Command {
 of its id is enough.`,
 		Args: oneArg("a key's id"),
 		RunE: func(cmd *cobra.Command, args []string) error {
-			return c.withKey(cmd.Context(), *a, args[0], func(ctx context.Context, p people, k mgx.APIKey) error {
+			return c.withKey(cmd.Context(), args[0], func(ctx context.Context, p people, k mgx.APIKey) error {
 				if err := p.RevokeKey(ctx, k.ID); err != nil {
 					return err
 				}
-				fmt.Fprintf(c.err, "Revoked %s.\n", k.ID)
+				c.tell("Revoked %s.\n", k.ID)
 				return nil
 			})
 		},
 	}
 }
 
-func (c *cli) keyRotateCommand(a *at) *cobra.Command {
+func (c *cli) keyRotateCommand() *cobra.Command {
 	var overlap time.Duration
 	cmd := &cobra.Command{
 		Use:   "rotate ID",
@@ -227,7 +229,7 @@ func (c *cli) keyRotateCommand(a *at) *cobra.Command {
 after --overlap.`,
 		Args: oneArg("a key's id"),
 		RunE: func(cmd *cobra.Command, args []string) error {
-			return c.withKey(cmd.Context(), *a, args[0], func(ctx context.Context, p people, k mgx.APIKey) error {
+			return c.withKey(cmd.Context(), args[0], func(ctx context.Context, p people, k mgx.APIKey) error {
 				secret, err := p.RotateKey(ctx, k.ID, overlap)
 				if err != nil {
 					return err
@@ -235,7 +237,7 @@ after --overlap.`,
 				if c.json {
 					return printJSON(c, map[string]string{"id": string(k.ID), "key": secret})
 				}
-				fmt.Fprintf(c.err, "Rotated %s. The key, shown only now:\n", k.ID)
+				c.tell("Rotated %s. The key, shown only now:\n", k.ID)
 				c.printf("%s\n", secret)
 				return nil
 			})

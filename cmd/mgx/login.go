@@ -68,9 +68,9 @@ func (c *cli) login(ctx context.Context, l login) error {
 	if err != nil {
 		return err
 	}
-	fmt.Fprintf(c.err, "Signed in at %s as %s", l.server, cmp.Or(kept.Email, string(kept.User)))
+	c.tell("Signed in at %s as %s", l.server, cmp.Or(kept.Email, string(kept.User)))
 	if kept.Workspace != "" {
-		fmt.Fprintf(c.err, ", in workspace %s", kept.Workspace)
+		c.tell(", in workspace %s", kept.Workspace)
 	}
 	fmt.Fprintln(c.err, ".")
 	return nil
@@ -125,7 +125,7 @@ func (c *cli) chosen(all []mgx.Member, named mgx.WorkspaceID) (mgx.WorkspaceID, 
 	case len(all) > 1:
 		fmt.Fprintln(c.err, "You are a member of several workspaces; name one with --workspace, here or with each command:")
 		for _, m := range all {
-			fmt.Fprintf(c.err, "  %s  %s, %s\n", m.Workspace, ui.Text(m.WorkspaceName), m.Role)
+			c.tell("  %s  %s, %s\n", m.Workspace, ui.Text(m.WorkspaceName), m.Role)
 		}
 	}
 	return "", nil
@@ -219,26 +219,24 @@ func (c *cli) logout(ctx context.Context, server string) error {
 	case err != nil:
 		return err
 	case mgx.IsCode(left, client.CodeUnreachable):
-		fmt.Fprintf(c.err, "Signed out here; %s could not be told, so the session there ends by itself.\n", server)
+		c.tell("Signed out here; %s could not be told, so the session there ends by itself.\n", server)
 	case !known:
-		fmt.Fprintf(c.err, "You were not signed in at %s.\n", server)
+		c.tell("You were not signed in at %s.\n", server)
 	default:
-		fmt.Fprintf(c.err, "Signed out at %s.\n", server)
+		c.tell("Signed out at %s.\n", server)
 	}
 	return nil
 }
 
 func (c *cli) whoamiCommand() *cobra.Command {
-	var a at
 	cmd := &cobra.Command{
 		Use:   "whoami",
 		Short: "Say who you are at a server, and what you may do there",
 		Args:  noArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			return c.withPeople(cmd.Context(), a, c.whoami)
+			return c.withPeople(cmd.Context(), c.whoami)
 		},
 	}
-	a.flags(cmd.Flags())
 	return cmd
 }
 

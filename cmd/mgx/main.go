@@ -59,5 +59,3 @@ func usage(code, format string, args ...any) error {
 
 // version is set by the build; see the Makefile.
 var version = "dev"
-
-func (c *cli) printf(format string, args ...any) { fmt.Fprintf(c.out, format, args...) }

@@ -39,8 +39,6 @@ func (c *cli) showPins(all []mcp.Described, seen map[string]mcp.Pinned) int {
 	return asked
 }
 
-func (c *cli) tell(format string, args ...any) { fmt.Fprintf(c.err, format, args...) }
-
 func toolTitle(d mcp.Described) string {
 	title := fmt.Sprintf("%s/%s (effect %s", d.Server, d.Tool, d.Effect)
 	if len(d.Hints) > 0 {

@@ -13,7 +13,6 @@ import (
 )
 
 func (c *cli) membersCommand() *cobra.Command {
-	var a at
 	cmd := &cobra.Command{
 		Use:   "members",
 		Short: "List and change who is in a workspace",
@@ -21,10 +20,9 @@ func (c *cli) membersCommand() *cobra.Command {
 that the workspace made; docs/access.md says what each may do. On the data directory its
 owner does this; with --server whoever signed in there, as far as their role allows.`,
 		Args: noArgs,
-		RunE: func(cmd *cobra.Command, _ []string) error { return c.withPeople(cmd.Context(), a, c.listMembers) },
+		RunE: func(cmd *cobra.Command, _ []string) error { return c.withPeople(cmd.Context(), c.listMembers) },
 	}
-	a.flags(cmd.PersistentFlags())
-	cmd.AddCommand(c.inviteCommand(&a), c.memberRoleCommand(&a), c.memberRemoveCommand(&a), c.memberResetCommand(&a), c.invitationsCommand(&a))
+	cmd.AddCommand(c.inviteCommand(), c.memberRoleCommand(), c.memberRemoveCommand(), c.memberResetCommand(), c.invitationsCommand())
 	return cmd
 }
 
@@ -45,7 +43,7 @@ func (c *cli) listMembers(ctx context.Context, p people) error {
 	return nil
 }
 
-func (c *cli) inviteCommand(a *at) *cobra.Command {
+func (c *cli) inviteCommand() *cobra.Command {
 	var n client.NewInvitation
 	var expires time.Duration
 	cmd := &cobra.Command{
@@ -62,7 +60,7 @@ mgx login --invitation TOKEN; with ADDRESS only with that address.`,
 				return usage("bad_expiry", "--expires takes a time from now, such as 24h, not %s", expires)
 			}
 			n.Expires = int64(expires / time.Second)
-			return c.withPeople(cmd.Context(), *a, func(ctx context.Context, p people) error {
+			return c.withPeople(cmd.Context(), func(ctx context.Context, p people) error {
 				i, token, err := p.Invite(ctx, n)
 				if err != nil {
 					return err
@@ -80,12 +78,12 @@ func (c *cli) showInvitation(i mgx.Invitation, token string) error {
 	if c.json {
 		return printJSON(c, map[string]any{"id": i.ID, "token": token, "expires_at": i.ExpiresAt})
 	}
-	fmt.Fprintf(c.err, "Made %s, good once until %s UTC. The token, shown only now:\n", i.ID, i.ExpiresAt.UTC().Format(time.DateTime))
+	c.tell("Made %s, good once until %s UTC. The token, shown only now:\n", i.ID, i.ExpiresAt.UTC().Format(time.DateTime))
 	c.printf("%s\n", token)
 	return nil
 }
 
-func (c *cli) memberRoleCommand(a *at) *cobra.Command {
+func (c *cli) memberRoleCommand() *cobra.Command {
 	return &cobra.Command{
 		Use:   "role MEMBER ROLE",
 		Short: "Give a member another role",
@@ -96,19 +94,19 @@ func (c *cli) memberRoleCommand(a *at) *cobra.Command {
 			return nil
 		},
 		RunE: func(cmd *cobra.Command, args []string) error {
-			return c.withMember(cmd.Context(), *a, args[0], func(ctx context.Context, p people, m mgx.Member) error {
+			return c.withMember(cmd.Context(), args[0], func(ctx context.Context, p people, m mgx.Member) error {
 				if err := p.SetRole(ctx, m.User, args[1]); err != nil {
 					return err
 				}
-				fmt.Fprintf(c.err, "%s is %s now.\n", m.User, args[1])
+				c.tell("%s is %s now.\n", m.User, args[1])
 				return nil
 			})
 		},
 	}
 }
 
-func (c *cli) withMember(ctx context.Context, a at, name string, f func(context.Context, people, mgx.Member) error) error {
-	return c.withPeople(ctx, a, func(ctx context.Context, p people) error {
+func (c *cli) withMember(ctx context.Context, name string, f func(context.Context, people, mgx.Member) error) error {
+	return c.withPeople(ctx, func(ctx context.Context, p people) error {
 		m, err := oneMember(ctx, p, name)
 		if err != nil {
 			return err
@@ -117,24 +115,24 @@ func (c *cli) withMember(ctx context.Context, a at, name string, f func(context.
 	})
 }
 
-func (c *cli) memberRemoveCommand(a *at) *cobra.Command {
+func (c *cli) memberRemoveCommand() *cobra.Command {
 	return &cobra.Command{
 		Use:   "remove MEMBER",
 		Short: "End a membership, and what the member's keys could do in the workspace",
 		Args:  oneArg("a member's address or id"),
 		RunE: func(cmd *cobra.Command, args []string) error {
-			return c.withMember(cmd.Context(), *a, args[0], func(ctx context.Context, p people, m mgx.Member) error {
+			return c.withMember(cmd.Context(), args[0], func(ctx context.Context, p people, m mgx.Member) error {
 				if err := p.RemoveMember(ctx, m.User); err != nil {
 					return err
 				}
-				fmt.Fprintf(c.err, "Removed %s.\n", m.User)
+				c.tell("Removed %s.\n", m.User)
 				return nil
 			})
 		},
 	}
 }
 
-func (c *cli) memberResetCommand(a *at) *cobra.Command {
+func (c *cli) memberResetCommand() *cobra.Command {
 	return &cobra.Command{
 		Use:   "reset MEMBER",
 		Short: "Let a member set a password, once",
@@ -143,7 +141,7 @@ day: for the owner of a new installation, and for whoever forgot theirs. It is o
 owner of the data directory. All sessions of the member end when it is used.`,
 		Args: oneArg("a member's address or id"),
 		RunE: func(cmd *cobra.Command, args []string) error {
-			return c.withMember(cmd.Context(), *a, args[0], func(ctx context.Context, p people, m mgx.Member) error {
+			return c.withMember(cmd.Context(), args[0], func(ctx context.Context, p people, m mgx.Member) error {
 				owner, ok := p.(*ownData)
 				if !ok {
 					return mgx.Errorf(mgx.KindRefused, "not_at_a_server", "this is for the owner of the data directory, at the machine that has it; leave --server out there")
@@ -152,7 +150,7 @@ owner of the data directory. All sessions of the member end when it is used.`,
 				if err != nil {
 					return err
 				}
-				fmt.Fprintf(c.err, "With this %s can set a password, once, within a day:\n", m.User)
+				c.tell("With this %s can set a password, once, within a day:\n", m.User)
 				c.printf("%s\n", token)
 				return nil
 			})
@@ -160,19 +158,19 @@ owner of the data directory. All sessions of the member end when it is used.`,
 	}
 }
 
-func (c *cli) invitationsCommand(a *at) *cobra.Command {
+func (c *cli) invitationsCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "invitations",
 		Short: "List invitations",
 		Args:  noArgs,
-		RunE:  func(cmd *cobra.Command, _ []string) error { return c.withPeople(cmd.Context(), *a, c.listInvitations) },
+		RunE:  func(cmd *cobra.Command, _ []string) error { return c.withPeople(cmd.Context(), c.listInvitations) },
 	}
 	cmd.AddCommand(&cobra.Command{
 		Use:   "revoke ID",
 		Short: "Make an invitation worthless",
 		Args:  oneArg("an invitation's id"),
 		RunE: func(cmd *cobra.Command, args []string) error {
-			return c.withPeople(cmd.Context(), *a, func(ctx context.Context, p people) error {
+			return c.withPeople(cmd.Context(), func(ctx context.Context, p people) error {
 				all, err := p.Invitations(ctx)
 				if err != nil {
 					return err
@@ -184,7 +182,7 @@ func (c *cli) invitationsCommand(a *at) *cobra.Command {
 				if err := p.RevokeInvitation(ctx, i.ID); err != nil {
 					return err
 				}
-				fmt.Fprintf(c.err, "Revoked %s.\n", i.ID)
+				c.tell("Revoked %s.\n", i.ID)
 				return nil
 			})
 		},
@@ -217,20 +215,18 @@ func (c *cli) listInvitations(ctx context.Context, p people) error {
 }
 
 func (c *cli) workspacesCommand() *cobra.Command {
-	var a at
 	cmd := &cobra.Command{
 		Use:   "workspaces",
 		Short: "List and make workspaces, which have members, budgets and events of their own",
 		Args:  noArgs,
-		RunE:  func(cmd *cobra.Command, _ []string) error { return c.withPeople(cmd.Context(), a, c.listWorkspaces) },
+		RunE:  func(cmd *cobra.Command, _ []string) error { return c.withPeople(cmd.Context(), c.listWorkspaces) },
 	}
-	a.flags(cmd.PersistentFlags())
 	cmd.AddCommand(&cobra.Command{
 		Use:   "create NAME",
 		Short: "Make a workspace, whose first admin you are",
 		Args:  oneArg("a name for the workspace"),
 		RunE: func(cmd *cobra.Command, args []string) error {
-			return c.withPeople(cmd.Context(), a, func(ctx context.Context, p people) error {
+			return c.withPeople(cmd.Context(), func(ctx context.Context, p people) error {
 				w, err := p.CreateWorkspace(ctx, args[0])
 				if err != nil {
 					return err
@@ -238,7 +234,7 @@ func (c *cli) workspacesCommand() *cobra.Command {
 				if c.json {
 					return printJSON(c, w)
 				}
-				fmt.Fprintf(c.err, "Made workspace %s.\n", ui.Text(w.Name))
+				c.tell("Made workspace %s.\n", ui.Text(w.Name))
 				c.printf("%s\n", w.ID)
 				return nil
 			})

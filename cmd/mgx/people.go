@@ -1,13 +1,9 @@
 package main
 
 import (
-	"cmp"
 	"context"
-	"errors"
 	"slices"
 	"time"
-
-	"github.com/spf13/pflag"
 
 	"mgx"
 	"mgx/client"
@@ -33,38 +29,11 @@ type people interface {
 	CreateWorkspace(ctx context.Context, name string) (mgx.Workspace, error)
 }
 
-// at is where a command does it.
-type at struct{ server, token, workspace string }
-
-func (a *at) flags(f *pflag.FlagSet) {
-	f.StringVar(&a.server, "server", "", "at the server at this `URL` instead of the data directory; sign in with: mgx login")
-	f.StringVar(&a.token, "token", "", "an API key or `token` for the server (default: that of mgx login, or of the data directory)")
-	f.StringVar(&a.workspace, "workspace", "", "`id` of the workspace (default: your only one, or that of mgx login)")
-}
-
-// fill takes what was not typed from the environment.
-func (a *at) fill(getenv func(string) string) {
-	a.server = cmp.Or(a.server, getenv("MGX_SERVER"))
-	a.token = cmp.Or(a.token, getenv("MGX_TOKEN"))
-	a.workspace = cmp.Or(a.workspace, getenv("MGX_WORKSPACE"))
-}
-
 // withPeople does something with people where a command says.
-func (c *cli) withPeople(ctx context.Context, a at, f func(context.Context, people) error) (err error) {
-	a.fill(c.getenv)
-	if a.server != "" {
-		remote, err := c.remote(a)
-		if err != nil {
-			return err
-		}
-		return f(ctx, remote)
-	}
-	n, err := c.openAny(ctx)
-	if err != nil {
-		return err
-	}
-	defer func() { err = errors.Join(err, n.close()) }()
-	return f(ctx, n.asOwner(mgx.WorkspaceID(a.workspace)))
+func (c *cli) withPeople(ctx context.Context, f func(context.Context, people) error) error {
+	return reach(ctx, c,
+		func(_ context.Context, n *node) (people, error) { return n.asOwner(), nil },
+		func(remote *client.Client) people { return remote }, f)
 }
 
 // access is who may do what on this node's data. Local is the secret of the
@@ -79,10 +48,10 @@ type ownData struct {
 	actor access.Actor
 }
 
-// asOwner is the owner in a workspace, the default one when it is empty.
-func (n *node) asOwner(ws mgx.WorkspaceID) *ownData {
+// asOwner is the owner in the workspace of the command.
+func (n *node) asOwner() *ownData {
 	return &ownData{n.access(""), access.Actor{
-		User: mgx.LocalUser, Workspace: cmp.Or(ws, mgx.DefaultWorkspace), Role: mgx.RoleAdmin, Owner: true, Where: access.Where{Address: "cli", Agent: "mgx"},
+		User: mgx.LocalUser, Workspace: n.workspace, Role: mgx.RoleAdmin, Owner: true, Where: access.Where{Address: "cli", Agent: "mgx"},
 	}}
 }
 

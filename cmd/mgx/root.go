@@ -19,6 +19,7 @@ type cli struct {
 	out, err io.Writer
 	getenv   func(string) string
 
+	at      at
 	json    bool
 	metrics bool // the command collects metrics
 	cfg     *config.Config
@@ -52,23 +53,30 @@ Start with: mgx demo`,
 	flags.String("nats", "", "`address` of a NATS server by which processes on one PostgreSQL wake each other, nats://host:port, see docs/nats.md (default: none)")
 	flags.String("redis", "", "`address` of a Redis for limits and kept answers, redis://host:port/0, see docs/routing.md (default: none)")
 	flags.String("models-file", "", "`file` of providers and policies, see docs/routing.md (default: models.json beside the configuration)")
+	c.at.flags(flags)
 	flags.String("log-format", "text", "log lines as `text or json`")
 	flags.String("log-level", "warn", "least `level` of log lines: debug, info, warn, error")
 	flags.BoolVar(&c.json, "json", false, "results as JSON on stdout, one object a line")
 	root.CompletionOptions.HiddenDefaultCmd = true
 	root.AddCommand(
 		c.demoCommand(), c.runCommand(), c.resumeCommand(), c.cancelCommand(), c.approveCommand(),
-		c.serveCommand(), c.webhooksCommand(), c.keysCommand(), c.secretsCommand(), c.consumersCommand(),
-		c.loginCommand(), c.logoutCommand(), c.whoamiCommand(), c.membersCommand(), c.workspacesCommand(),
-		c.runsCommand(), c.showCommand(), c.diffCommand(), c.eventsCommand(), c.replayCommand(), c.forkCommand(),
+		c.serveCommand(), c.secretsCommand(), c.loginCommand(), c.logoutCommand(),
+		c.runsCommand(), c.showCommand(), c.diffCommand(), c.replayCommand(), c.forkCommand(),
 		c.auditCommand(), c.backupCommand(), c.restoreCommand(), c.verifyCommand(), c.retainCommand(), c.eraseCommand(), c.exportCommand(),
-		c.projectCommand(), c.budgetCommand(), c.usageCommand(), c.policyCommand(), c.sandboxCommand(), c.doctorCommand(), c.configCommand(), c.modelsCommand(), c.mcpCommand(), c.versionCommand(),
+		c.projectCommand(), c.policyCommand(), c.sandboxCommand(), c.doctorCommand(), c.configCommand(), c.modelsCommand(), c.mcpCommand(), c.versionCommand(),
 	)
+	root.AddCommand(anywhere(
+		c.whoamiCommand(), c.membersCommand(), c.workspacesCommand(), c.keysCommand(),
+		c.eventsCommand(), c.budgetCommand(), c.usageCommand(), c.webhooksCommand(), c.consumersCommand(),
+	)...)
 	return root
 }
 
 // configure settles the configuration before any command runs.
 func (c *cli) configure(cmd *cobra.Command) error {
+	if err := c.settlePlace(cmd); err != nil {
+		return err
+	}
 	typed := map[string]string{}
 	cmd.Flags().Visit(func(f *pflag.Flag) { typed[f.Name] = f.Value.String() })
 	cfg, err := config.Load(c.getenv, typed)

@@ -3,7 +3,6 @@ package main
 import (
 	"context"
 	"errors"
-	"fmt"
 	"net"
 	"net/url"
 
@@ -13,7 +12,7 @@ import (
 )
 
 // eventsOf prints the log of a server, and with follow what comes.
-func (c *cli) eventsOf(ctx context.Context, a at, run, glob string, since int64, follow bool) error {
+func (c *cli) eventsOf(ctx context.Context, run, glob string, since int64, follow bool) error {
 	var channels, types []string
 	if run != "" {
 		if !wholeRun().MatchString(run) {
@@ -24,7 +23,7 @@ func (c *cli) eventsOf(ctx context.Context, a at, run, glob string, since int64,
 	if glob != "" {
 		types = []string{glob}
 	}
-	remote, err := c.remote(a)
+	remote, err := c.remote(c.at)
 	if err != nil {
 		return err
 	}
@@ -33,7 +32,7 @@ func (c *cli) eventsOf(ctx context.Context, a at, run, glob string, since int64,
 	}
 	lost := func(err error) {
 		if !c.json {
-			fmt.Fprintf(c.err, "%s; connecting again\n", mgx.AsError(err).Message)
+			c.tell("%s; connecting again\n", mgx.AsError(err).Message)
 		}
 	}
 	for e, err := range remote.Stream(ctx, client.StreamOptions{Channels: channels, Types: types, After: &since, Lost: lost}) {

@@ -140,7 +140,6 @@ func (c *cli) diff(ctx context.Context, n *node, run mgx.Run, stat bool) error {
 func (c *cli) eventsCommand() *cobra.Command {
 	var follow bool
 	var run, glob string
-	var a at
 	var since int64
 	cmd := &cobra.Command{
 		Use:   "events",
@@ -151,8 +150,8 @@ func (c *cli) eventsCommand() *cobra.Command {
 			if since < 0 {
 				return usage("bad_position", "--since takes a position of 0 or more, not %d", since)
 			}
-			if a.fill(c.getenv); a.server != "" {
-				return c.eventsOf(ctx, a, run, glob, since, follow)
+			if c.at.server != "" {
+				return c.eventsOf(ctx, run, glob, since, follow)
 			}
 			n, err := c.openAny(ctx)
 			if err != nil {
@@ -176,7 +175,6 @@ func (c *cli) eventsCommand() *cobra.Command {
 	cmd.Flags().BoolVar(&follow, "follow", false, "go on as events happen, until interrupted")
 	cmd.Flags().StringVar(&run, "run", "", "only events of this `run`")
 	cmd.Flags().Int64Var(&since, "since", 0, "only events after this `position`")
-	a.flags(cmd.Flags())
 	cmd.Flags().StringVar(&glob, "type", "", "only types that match this `glob`, such as 'tool.*'")
 	return cmd
 }

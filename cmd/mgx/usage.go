@@ -40,13 +40,13 @@ the process that made the call died.`,
 			if err != nil {
 				return err
 			}
-			return c.withBudgets(cmd.Context(), func(ctx context.Context, n *node) error {
-				found, err := scope.ids(ctx, n)
+			return c.withMoney(cmd.Context(), func(ctx context.Context, m money) error {
+				found, err := scope.ids(ctx, m)
 				if err != nil {
 					return err
 				}
 				q.Project, q.User, q.Task, q.Run = mgx.ProjectID(found.project), mgx.UserID(found.user), mgx.TaskID(found.task), mgx.RunID(cmp.Or(found.run, found.key))
-				return c.printUsage(ctx, n.budgets(), q, format)
+				return c.printUsage(ctx, m, q, format)
 			})
 		},
 	}
@@ -92,32 +92,32 @@ func parseTime(flag, s string, now time.Time) (time.Time, error) {
 	return time.Time{}, usage("bad_time", "%s takes a date such as 2026-11-01, a time such as 2026-11-01T12:00:00Z, or so long ago, such as 7d or 12h, not %q", flag, s)
 }
 
-func (c *cli) printUsage(ctx context.Context, b *app.Budgets, q mgx.UsageQuery, format string) error {
+func (c *cli) printUsage(ctx context.Context, m money, q mgx.UsageQuery, format string) error {
 	switch format {
 	case "json":
-		return b.EachUsage(ctx, q, func(r app.UsageRow) error { return printJSON(c, r) })
+		return m.EachUsage(ctx, q, func(r app.UsageRow) error { return printJSON(c, r) })
 	case "csv":
 		out, err := app.NewUsageCSV(c.out, q.By)
 		if err == nil {
-			err = b.EachUsage(ctx, q, out.Write)
+			err = m.EachUsage(ctx, q, out.Write)
 		}
 		if err == nil {
 			err = out.Flush()
 		}
 		return err
 	case "table":
-		return c.usageTable(ctx, b, q)
+		return c.usageTable(ctx, m, q)
 	}
 	return usage("bad_format", "--format takes table, csv or json, not %q", format)
 }
 
-func (c *cli) usageTable(ctx context.Context, b *app.Budgets, q mgx.UsageQuery) error {
+func (c *cli) usageTable(ctx context.Context, m money, q mgx.UsageQuery) error {
 	var total mgx.UsageLine
 	line := func(l mgx.UsageLine) {
 		c.printf("%-40s %8d %12d %12d %12d %12d  %12s\n", ui.Text(cmp.Or(l.Key, "-")), l.Calls, l.Usage.Prompt, l.Usage.Completion, l.Usage.Cached, l.Usage.Reasoning, l.Cost)
 	}
 	c.printf("%-40s %8s %12s %12s %12s %12s  %12s\n", q.By, "CALLS", "PROMPT", "COMPLETION", "CACHED", "REASONING", "COST")
-	err := b.EachUsage(ctx, q, func(r app.UsageRow) error {
+	err := m.EachUsage(ctx, q, func(r app.UsageRow) error {
 		line(r.UsageLine)
 		r.Key = ""
 		total = total.Add(r.UsageLine)
@@ -129,10 +129,10 @@ func (c *cli) usageTable(ctx context.Context, b *app.Budgets, q mgx.UsageQuery) 
 	total.Key = "all"
 	line(total)
 	if total.Lost > 0 {
-		fmt.Fprintf(c.err, "%s of that is of calls that nobody came back from, and counts as set aside.\n", total.Lost)
+		c.tell("%s of that is of calls that nobody came back from, and counts as set aside.\n", total.Lost)
 	}
 	if total.OpenRows > 0 {
-		fmt.Fprintf(c.err, "%s more is set aside for %d calls under way.\n", total.Open, total.OpenRows)
+		c.tell("%s more is set aside for %d calls under way.\n", total.Open, total.OpenRows)
 	}
 	return nil
 }

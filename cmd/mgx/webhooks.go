@@ -1,7 +1,6 @@
 package main
 
 import (
-	"cmp"
 	"context"
 	"fmt"
 	"strings"
@@ -11,6 +10,7 @@ import (
 	"github.com/spf13/pflag"
 
 	"mgx"
+	"mgx/client"
 	"mgx/internal/config"
 	"mgx/internal/store"
 	"mgx/internal/ui"
@@ -48,33 +48,56 @@ func (c *cli) webhooksCommand() *cobra.Command {
 Webhooks describes, each event at least once, in order within a run or task, again and
 again for about two days when it fails, and then kept as a dead letter.`,
 		Args: noArgs,
-		RunE: func(cmd *cobra.Command, _ []string) error { return c.withWebhooks(cmd.Context(), c.listWebhooks) },
+		RunE: func(cmd *cobra.Command, _ []string) error { return c.withWebhooks(cmd, c.listWebhooks) },
 	}
 	addWebhookAllow(cmd.PersistentFlags())
 	cmd.AddCommand(
 		c.webhookAddCommand(), c.webhookRotateCommand(), c.webhookEnableCommand(),
-		c.webhookCommand("disable ID", "Stop sending; the log keeps what happens meanwhile", "Disabled %s.", (*webhook.Endpoints).Disable),
-		c.webhookCommand("remove ID", "Forget an address, with its secrets and deliveries", "Removed %s.", (*webhook.Endpoints).Remove),
+		c.webhookCommand("disable ID", "Stop sending; the log keeps what happens meanwhile", "Disabled %s.", hooks.Disable),
+		c.webhookCommand("remove ID", "Forget an address, with its secrets and deliveries", "Removed %s.", hooks.Remove),
 		c.deliveriesCommand(), c.webhookRetryCommand(), c.webhookTestCommand(),
 	)
 	return cmd
 }
 
-// withWebhooks opens the data for a command on webhooks.
-func (c *cli) withWebhooks(ctx context.Context, f func(context.Context, *webhook.Endpoints) error) error {
-	n, err := c.openAny(ctx)
-	if err != nil {
+// hooks is what commands do with webhooks, where they work. For *webhook.Endpoints
+// that is said.
+type hooks interface {
+	Add(ctx context.Context, n webhook.NewEndpoint) (w mgx.Webhook, secret string, err error)
+	List(ctx context.Context) ([]mgx.Webhook, error)
+	Enable(ctx context.Context, id mgx.WebhookID, skip bool) error
+	Disable(ctx context.Context, id mgx.WebhookID) error
+	Remove(ctx context.Context, id mgx.WebhookID) error
+	Rotate(ctx context.Context, id mgx.WebhookID, revoke bool) (secret string, err error)
+	Test(ctx context.Context, id mgx.WebhookID) (mgx.WebhookAttempt, error)
+	Deliveries(ctx context.Context, q mgx.DeliveryQuery) ([]mgx.WebhookDelivery, error)
+	Attempts(ctx context.Context, id mgx.WebhookID, e mgx.EventID) ([]mgx.WebhookAttempt, error)
+	Retry(ctx context.Context, id mgx.WebhookID, e mgx.EventID) error
+	RetryDead(ctx context.Context, id mgx.WebhookID) (int64, error)
+}
+
+// theirHooks are those of a workspace at a server.
+type theirHooks struct{ client.Webhooks }
+
+func (h theirHooks) Add(ctx context.Context, n webhook.NewEndpoint) (mgx.Webhook, string, error) {
+	return h.Webhooks.Add(ctx, client.NewWebhook(n))
+}
+
+// withWebhooks does something with webhooks where a command says.
+func (c *cli) withWebhooks(cmd *cobra.Command, f func(context.Context, hooks) error) error {
+	if err := c.onlyHere(cmd, "webhook-allow"); err != nil {
 		return err
 	}
-	defer n.close()
-	return f(ctx, n.webhooks(c.cfg))
+	return reach(cmd.Context(), c,
+		func(_ context.Context, n *node) (hooks, error) { return n.webhooks(c.cfg), nil },
+		func(remote *client.Client) hooks { return theirHooks{remote.Webhooks()} }, f)
 }
 
 // withWebhook also finds the endpoint that a person means by a whole id or a
 // part of it.
-func (c *cli) withWebhook(ctx context.Context, name string, f func(context.Context, *webhook.Endpoints, mgx.Webhook) error) error {
-	return c.withWebhooks(ctx, func(ctx context.Context, hooks *webhook.Endpoints) error {
-		all, err := hooks.List(ctx)
+func (c *cli) withWebhook(cmd *cobra.Command, name string, f func(context.Context, hooks, mgx.Webhook) error) error {
+	return c.withWebhooks(cmd, func(ctx context.Context, h hooks) error {
+		all, err := h.List(ctx)
 		if err != nil {
 			return err
 		}
@@ -82,7 +105,7 @@ func (c *cli) withWebhook(ctx context.Context, name string, f func(context.Conte
 		if err != nil {
 			return err
 		}
-		return f(ctx, hooks, w)
+		return f(ctx, h, w)
 	})
 }
 
@@ -107,8 +130,8 @@ func one[T any](all []T, name, what, where string, id func(T) string) (found T, 
 	return found, err
 }
 
-func (c *cli) listWebhooks(ctx context.Context, hooks *webhook.Endpoints) error {
-	all, err := hooks.List(ctx)
+func (c *cli) listWebhooks(ctx context.Context, h hooks) error {
+	all, err := h.List(ctx)
 	if err != nil {
 		return err
 	}
@@ -171,8 +194,8 @@ may allow others with --webhook-allow.`,
 			if cmd.Flags().Changed("since") {
 				n.Since = &since
 			}
-			return c.withWebhooks(cmd.Context(), func(ctx context.Context, hooks *webhook.Endpoints) error {
-				w, secret, err := hooks.Add(ctx, n)
+			return c.withWebhooks(cmd, func(ctx context.Context, h hooks) error {
+				w, secret, err := h.Add(ctx, n)
 				if err != nil {
 					return err
 				}
@@ -203,8 +226,8 @@ func (c *cli) webhookRotateCommand() *cobra.Command {
 		Short: "Make a new secret; the old one goes on signing for 24 hours",
 		Args:  oneArg("a webhook"),
 		RunE: func(cmd *cobra.Command, args []string) error {
-			return c.withWebhook(cmd.Context(), args[0], func(ctx context.Context, hooks *webhook.Endpoints, w mgx.Webhook) error {
-				secret, err := hooks.Rotate(ctx, w.ID, revoke)
+			return c.withWebhook(cmd, args[0], func(ctx context.Context, h hooks, w mgx.Webhook) error {
+				secret, err := h.Rotate(ctx, w.ID, revoke)
 				if err != nil {
 					return err
 				}
@@ -221,16 +244,16 @@ func (c *cli) webhookRotateCommand() *cobra.Command {
 }
 
 // webhookCommand is a command that does one thing to one endpoint.
-func (c *cli) webhookCommand(use, short, said string, do func(*webhook.Endpoints, context.Context, mgx.WebhookID) error) *cobra.Command {
+func (c *cli) webhookCommand(use, short, said string, do func(hooks, context.Context, mgx.WebhookID) error) *cobra.Command {
 	return &cobra.Command{
 		Use:   use,
 		Short: short,
 		Args:  oneArg("a webhook"),
 		RunE: func(cmd *cobra.Command, args []string) error {
-			return c.withWebhook(cmd.Context(), args[0], func(ctx context.Context, hooks *webhook.Endpoints, w mgx.Webhook) error {
-				err := do(hooks, ctx, w.ID)
+			return c.withWebhook(cmd, args[0], func(ctx context.Context, h hooks, w mgx.Webhook) error {
+				err := do(h, ctx, w.ID)
 				if err == nil {
-					fmt.Fprintf(c.err, said+"\n", w.ID)
+					c.tell(said+"\n", w.ID)
 				}
 				return err
 			})
@@ -241,8 +264,8 @@ func (c *cli) webhookCommand(use, short, said string, do func(*webhook.Endpoints
 func (c *cli) webhookEnableCommand() *cobra.Command {
 	var skip bool
 	cmd := c.webhookCommand("enable ID", "Send again, beginning where it stopped", "Enabled %s.",
-		func(hooks *webhook.Endpoints, ctx context.Context, id mgx.WebhookID) error {
-			return hooks.Enable(ctx, id, skip)
+		func(h hooks, ctx context.Context, id mgx.WebhookID) error {
+			return h.Enable(ctx, id, skip)
 		})
 	cmd.Flags().BoolVar(&skip, "skip", false, "leave out what happened meanwhile")
 	return cmd
@@ -258,11 +281,11 @@ func (c *cli) deliveriesCommand() *cobra.Command {
 			if q.Limit < 1 || q.Limit > store.MaxListed {
 				return usage("bad_limit", "--limit takes 1 to %d, not %d", store.MaxListed, q.Limit)
 			}
-			return c.withWebhook(cmd.Context(), args[0], func(ctx context.Context, hooks *webhook.Endpoints, w mgx.Webhook) error {
+			return c.withWebhook(cmd, args[0], func(ctx context.Context, h hooks, w mgx.Webhook) error {
 				if q.Webhook = w.ID; len(args) == 1 {
-					return c.listDeliveries(ctx, hooks, q)
+					return c.listDeliveries(ctx, h, q)
 				}
-				return c.listAttempts(ctx, hooks, w.ID, args[1])
+				return c.listAttempts(ctx, h, w.ID, args[1])
 			})
 		},
 	}
@@ -271,13 +294,16 @@ func (c *cli) deliveriesCommand() *cobra.Command {
 	return cmd
 }
 
-func (c *cli) listDeliveries(ctx context.Context, hooks *webhook.Endpoints, q mgx.DeliveryQuery) error {
-	all, err := hooks.Deliveries(ctx, q)
-	if err != nil || c.json {
-		return cmp.Or(err, printJSON(c, all...))
+func (c *cli) listDeliveries(ctx context.Context, h hooks, q mgx.DeliveryQuery) error {
+	all, err := h.Deliveries(ctx, q)
+	if err != nil {
+		return err
+	}
+	if c.json {
+		return printJSON(c, all...)
 	}
 	if len(all) == 0 {
-		fmt.Fprintln(c.err, "No deliveries.")
+		c.tell("No deliveries.\n")
 	}
 	now := time.Now()
 	for _, d := range all {
@@ -290,14 +316,17 @@ func (c *cli) listDeliveries(ctx context.Context, hooks *webhook.Endpoints, q mg
 	return nil
 }
 
-func (c *cli) listAttempts(ctx context.Context, hooks *webhook.Endpoints, id mgx.WebhookID, name string) error {
-	d, err := findDelivery(ctx, hooks, id, name)
+func (c *cli) listAttempts(ctx context.Context, h hooks, id mgx.WebhookID, name string) error {
+	d, err := findDelivery(ctx, h, id, name)
 	if err != nil {
 		return err
 	}
-	all, err := hooks.Attempts(ctx, id, d.Event)
-	if err != nil || c.json {
-		return cmp.Or(err, printJSON(c, all...))
+	all, err := h.Attempts(ctx, id, d.Event)
+	if err != nil {
+		return err
+	}
+	if c.json {
+		return printJSON(c, all...)
 	}
 	for _, a := range all {
 		c.printf("%s  %s\n", a.At.Format(time.DateTime), outcome(a))
@@ -308,8 +337,8 @@ func (c *cli) listAttempts(ctx context.Context, hooks *webhook.Endpoints, id mgx
 	return nil
 }
 
-func findDelivery(ctx context.Context, hooks *webhook.Endpoints, id mgx.WebhookID, name string) (mgx.WebhookDelivery, error) {
-	all, err := hooks.Deliveries(ctx, mgx.DeliveryQuery{Webhook: id})
+func findDelivery(ctx context.Context, h hooks, id mgx.WebhookID, name string) (mgx.WebhookDelivery, error) {
+	all, err := h.Deliveries(ctx, mgx.DeliveryQuery{Webhook: id})
 	if err != nil {
 		return mgx.WebhookDelivery{}, err
 	}
@@ -335,8 +364,8 @@ func (c *cli) webhookRetryCommand() *cobra.Command {
 			if dead == (len(args) == 2) {
 				return usage("bad_arguments", "%s takes either a delivery or --dead", cmd.CommandPath())
 			}
-			return c.withWebhook(cmd.Context(), args[0], func(ctx context.Context, hooks *webhook.Endpoints, w mgx.Webhook) error {
-				return c.retry(ctx, hooks, w.ID, args[1:])
+			return c.withWebhook(cmd, args[0], func(ctx context.Context, h hooks, w mgx.Webhook) error {
+				return c.retry(ctx, h, w.ID, args[1:])
 			})
 		},
 	}
@@ -344,20 +373,20 @@ func (c *cli) webhookRetryCommand() *cobra.Command {
 	return cmd
 }
 
-func (c *cli) retry(ctx context.Context, hooks *webhook.Endpoints, id mgx.WebhookID, names []string) error {
+func (c *cli) retry(ctx context.Context, h hooks, id mgx.WebhookID, names []string) error {
 	if len(names) == 0 {
-		n, err := hooks.RetryDead(ctx, id)
+		n, err := h.RetryDead(ctx, id)
 		if err == nil {
-			fmt.Fprintf(c.err, "%d dead letters will be sent again.\n", n)
+			c.tell("%d dead letters will be sent again.\n", n)
 		}
 		return err
 	}
-	d, err := findDelivery(ctx, hooks, id, names[0])
+	d, err := findDelivery(ctx, h, id, names[0])
 	if err != nil {
 		return err
 	}
-	if err = hooks.Retry(ctx, id, d.Event); err == nil {
-		fmt.Fprintf(c.err, "%s will be sent again.\n", d.Event)
+	if err = h.Retry(ctx, id, d.Event); err == nil {
+		c.tell("%s will be sent again.\n", d.Event)
 	}
 	return err
 }
@@ -368,8 +397,8 @@ func (c *cli) webhookTestCommand() *cobra.Command {
 		Short: "Send a test message now",
 		Args:  oneArg("a webhook"),
 		RunE: func(cmd *cobra.Command, args []string) error {
-			return c.withWebhook(cmd.Context(), args[0], func(ctx context.Context, hooks *webhook.Endpoints, w mgx.Webhook) error {
-				a, err := hooks.Test(ctx, w.ID)
+			return c.withWebhook(cmd, args[0], func(ctx context.Context, h hooks, w mgx.Webhook) error {
+				a, err := h.Test(ctx, w.ID)
 				if err != nil {
 					return err
 				}

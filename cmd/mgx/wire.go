@@ -44,6 +44,7 @@ type node struct {
 	limits    sandbox.Limits   // of each command
 	leastSaid bool             // by a flag or the environment
 	seen      *observe.Process // nil: nothing that is measured leaves the process
+	workspace mgx.WorkspaceID  // of the command
 	crew      *foreman         // works on runs here; nil: nobody does
 
 	ringPath string // the file of the key ring of the secrets
@@ -59,7 +60,7 @@ func redactor() *guard.Redactor { return guard.NewRedactor(guard.SecretsFromEnv(
 
 // open builds a node on the data directory of the configuration.
 func (c *cli) open(ctx context.Context, m *models) (*node, error) {
-	n := &node{data: c.cfg.Data, models: m, redact: redactor(), least: sandbox.Level(c.cfg.LeastSandbox), leastSaid: c.cfg.Said("sandbox-minimum"), limits: boxLimits(c.cfg.SandboxLimits)}
+	n := &node{workspace: c.workspaceHere(), data: c.cfg.Data, models: m, redact: redactor(), least: sandbox.Level(c.cfg.LeastSandbox), leastSaid: c.cfg.Said("sandbox-minimum"), limits: boxLimits(c.cfg.SandboxLimits)}
 	n.logTo.set(c.err)
 	n.log = telemetry.NewLogger(&n.logTo, telemetry.Options{Format: c.cfg.LogFormat, Level: c.cfg.LogLevel, Redact: n.redact.String})
 	if m.stale != nil {
@@ -111,7 +112,7 @@ func (c *cli) open(ctx context.Context, m *models) (*node, error) {
 		},
 	})
 	n.app = &app.App{
-		Workspace: mgx.DefaultWorkspace, Actor: "user_local", Store: n.store, Engine: n.engine,
+		Workspace: n.workspace, Actor: "user_local", Store: n.store, Engine: n.engine,
 		CopyFiles: func(from, to mgx.RunID) error {
 			if err := git.CopyRun(n.runDir(from), n.runDir(to)); err != nil {
 				return err
@@ -191,7 +192,7 @@ func (n *node) site(ctx context.Context, id mgx.RunID, repo mgx.RepoInfo, settin
 
 // find returns the run that a person means by a whole id or a part of it.
 func (n *node) find(ctx context.Context, name string) (mgx.Run, error) {
-	return n.store.FindRun(ctx, mgx.DefaultWorkspace, name)
+	return n.store.FindRun(ctx, n.workspace, name)
 }
 
 // redirect is where log lines go: stderr, or the progress display while there is
