@@ -47,6 +47,8 @@ var backupTables = []backupTable{
 	{"secrets", "workspace, name, version"},
 	{"project_settings", "workspace, project, name"},
 	{"projects", "workspace, id"},
+	{"settings", "workspace, name"},
+	{"erasures", "subject"},
 	{"consumers", "name"},
 	{"consumer_dead", "consumer, event"},
 }

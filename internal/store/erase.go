@@ -90,6 +90,15 @@ func scanCount(row scanner) (n int64, err error) { return n, row.Scan(&n) }
 // branches are out of its reach.
 func (s *Store) Erase(ctx context.Context, subject Subject, by string) (Erasure, error) {
 	ctx = mgx.ForInstallation(ctx)
+	plan, err := s.eraseSubject(ctx, subject, by)
+	if err != nil {
+		return plan, err
+	}
+	return plan, s.scrub(ctx)
+}
+
+// eraseSubject does that, and leaves where the database keeps its rows to scrub.
+func (s *Store) eraseSubject(ctx context.Context, subject Subject, by string) (Erasure, error) {
 	plan, err := s.PlanErasure(ctx, subject)
 	if err != nil {
 		return plan, err
@@ -112,7 +121,7 @@ func (s *Store) Erase(ctx context.Context, subject Subject, by string) (Erasure,
 			return plan, err
 		}
 	}
-	return plan, s.scrub(ctx)
+	return plan, nil
 }
 
 // erase records that a stream is erased before it is, unless that was recorded
@@ -187,8 +196,21 @@ func (t *tx) eraseRows(column, id string) error {
 			return err
 		}
 	}
-	mine := `(SELECT id FROM executions WHERE ` + column + ` = $1)`
-	sent := `(SELECT id FROM events WHERE ` + column + ` = $1 OR stream = $1)`
+	if err := t.eraseJournals(column+` = $1`, id); err != nil {
+		return err
+	}
+	for _, query := range answers {
+		if _, err := t.exec(query+`event IN (SELECT id FROM events WHERE `+column+` = $1 OR stream = $1)`, id); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// eraseJournals takes the words out of what executions hold, those that are wanted.
+func (t *tx) eraseJournals(wanted, id string) error {
+	tombstone := string(mgx.Tombstone)
+	mine := `(SELECT id FROM executions WHERE ` + wanted + `)`
 	for _, s := range []struct {
 		query string
 		args  []any
@@ -196,11 +218,7 @@ func (t *tx) eraseRows(column, id string) error {
 		{`UPDATE steps SET output = CASE WHEN output IS NOT NULL THEN $2 END, failure = CASE WHEN failure IS NOT NULL THEN $3 END WHERE execution IN ` + mine, []any{tombstone, erasedFailure}},
 		{`UPDATE signals SET payload = $2 WHERE payload IS NOT NULL AND execution IN ` + mine, []any{tombstone}},
 		{`UPDATE executions SET input = CASE WHEN input IS NOT NULL THEN $2 END, result = CASE WHEN result IS NOT NULL THEN $2 END,
-			failure = CASE WHEN failure IS NOT NULL THEN $3 END, awaits = NULL, cancel_why = CASE WHEN cancel_why <> '' THEN 'erased' ELSE '' END WHERE ` + column + ` = $1`, []any{tombstone, erasedFailure}},
-		{`UPDATE webhook_deliveries SET last_error = '' WHERE last_error <> '' AND event IN ` + sent, nil},
-		{`UPDATE webhook_attempts SET error = '', response = '' WHERE event IN ` + sent, nil},
-		{`UPDATE consumer_dead SET last_error = '' WHERE last_error <> '' AND event IN ` + sent, nil},
-		{`UPDATE consumers SET last_error = '' WHERE last_error <> '' AND event IN ` + sent, nil},
+			failure = CASE WHEN failure IS NOT NULL THEN $3 END, awaits = NULL, cancel_why = CASE WHEN cancel_why <> '' THEN 'erased' ELSE '' END WHERE ` + wanted, []any{tombstone, erasedFailure}},
 	} {
 		if _, err := t.exec(s.query, append([]any{id}, s.args...)...); err != nil {
 			return err
@@ -209,13 +227,18 @@ func (t *tx) eraseRows(column, id string) error {
 	return nil
 }
 
+// scrubbed are the tables that erasing changes.
+const scrubbed = `events, steps, signals, executions, runs, tasks, baselines, webhook_deliveries, webhook_attempts, consumers, consumer_dead,
+	users, identities, members, sessions, session_tokens, api_keys, invitations, workspaces, roles, webhooks, webhook_secrets, secrets, workspace_keys,
+	projects, project_settings, settings, budgets, budget_periods`
+
 // scrub takes what was erased out of where the database keeps its rows, too.
 func (s *Store) scrub(ctx context.Context) error {
 	switch d := s.driver.(type) {
 	case *sqliteFile:
 		return s.explain(d.scrub(ctx))
 	case *server:
-		_, err := d.db.ExecContext(ctx, `VACUUM events, steps, signals, executions, runs, tasks, baselines, webhook_deliveries, webhook_attempts, consumers, consumer_dead`)
+		_, err := d.db.ExecContext(ctx, `VACUUM `+scrubbed)
 		return s.explain(err)
 	}
 	return nil

@@ -349,6 +349,7 @@ func TestEveryColumnIsErasedOrHoldsNoWords(t *testing.T) {
 		"sessions.id sessions.user_id sessions.address sessions.agent sessions.revoked_why sessions.kind sessions.issuer sessions.issuer_session session_tokens.digest session_tokens.session session_tokens.kind " +
 		"invitations.id invitations.workspace invitations.email invitations.role invitations.user_id invitations.digest invitations.created_by " +
 		"projects.workspace projects.id projects.name projects.path projects.within projects.created_by " +
+		"settings.workspace settings.name settings.value settings.updated_by erasures.subject erasures.begun_by " +
 		"project_settings.workspace project_settings.project project_settings.name project_settings.value project_settings.updated_by " +
 		"audit_hashes.workspace audit_hashes.hash audit_checkpoints.workspace audit_checkpoints.note " +
 		"consumers.name consumers.owner consumers.event consumer_dead.consumer consumer_dead.event consumer_dead.workspace consumer_dead.type consumer_dead.stream"

@@ -154,6 +154,9 @@ func (t *tx) createTask(e mgx.Event) error {
 	if err := e.Decode(&d); err != nil {
 		return err
 	}
+	if err := t.takesWork(e.Workspace); err != nil {
+		return err
+	}
 	_, err := t.exec(`INSERT INTO tasks (id, workspace, data, created_at) VALUES ($1, $2, $3, $4) ON CONFLICT (id) DO NOTHING`,
 		string(d.Task.ID), string(e.Workspace), mustJSON(d.Task), e.Time.UnixMicro())
 	return err

@@ -45,6 +45,7 @@ var exports = []exported{
 	{"key", `(SELECT id, workspace, user_id, name, scopes, role, models, budget, period, created_at, expires_at, revoked_at, last_used_at FROM api_keys) api_keys`, "id", ofWorkspace, "", ""},
 	{"project", "projects", "id", ofWorkspace, "", ""},
 	{"project_setting", "project_settings", "project, name", ofWorkspace, "", ""},
+	{"setting", "settings", "name", ofWorkspace, "", ""},
 	{"audit_hash", "audit_hashes", "workspace, idx", ofWorkspace, "", ""},
 	{"audit_checkpoint", "audit_checkpoints", "workspace, size", ofWorkspace, "", ""},
 	{"webhook_delivery", "webhook_deliveries", "webhook, position", `webhook IN (SELECT id FROM webhooks WHERE workspace = $1)`, eventsOf + taskOrStream + `)`, eventsOf + runOrStream + `)`},

@@ -1,0 +1,369 @@
+package store
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"slices"
+	"time"
+
+	"mgx"
+)
+
+// PersonErasure is what would go of a person, or has gone, and what stays.
+type PersonErasure struct {
+	User        mgx.UserID        `json:"user_id"`
+	Workspaces  []mgx.WorkspaceID `json:"workspace_ids"` // whose member they are
+	Sessions    int64             `json:"sessions"`
+	Keys        int64             `json:"keys"`
+	Identities  int64             `json:"identities"`
+	Invitations int64             `json:"invitations"`
+	Entries     int64             `json:"audit_entries"`   // that lose their details
+	Events      int64             `json:"security_events"` // that lose their data
+	Tasks       []mgx.TaskID      `json:"task_ids"`        // that they wrote
+	Mentions    []mgx.TaskID      `json:"mentioned_in"`    // tasks of others whose words hold their address
+	TasksToo    bool              `json:"tasks_erased"`    // both of these lose their words
+
+	sessions    []mgx.SessionID
+	keys        []mgx.KeyID
+	invitations []mgx.InvitationID
+	email       string
+}
+
+// words are what the log may say of them: ids, and their address.
+func (p PersonErasure) words() [][]byte {
+	all := [][]byte{[]byte(p.User)}
+	for _, id := range p.sessions {
+		all = append(all, []byte(id))
+	}
+	for _, id := range p.keys {
+		all = append(all, []byte(id))
+	}
+	for _, id := range p.invitations {
+		all = append(all, []byte(id))
+	}
+	if p.email != "" {
+		all = append(all, []byte(p.email), []byte(jsonText(p.email)))
+	}
+	return all
+}
+
+func (p PersonErasure) meant(data []byte) bool {
+	return slices.ContainsFunc(p.words(), func(w []byte) bool { return bytes.Contains(data, w) })
+}
+
+const (
+	invitationsOf = `(user_id = $1 OR (email <> '' AND email = (SELECT email FROM users WHERE id = $1)))`
+	tasksOf       = `id IN (SELECT task FROM executions WHERE user_id = $1 AND task <> ''
+		UNION SELECT task FROM events WHERE type = 'task.created' AND data LIKE '%"user_id":"' || $1 || '"%')`
+)
+
+// PlanPersonErasure says what ErasePerson would erase. The owner of the data
+// directory stays for as long as that does; who was erased is CodeErased.
+func (s *Store) PlanPersonErasure(ctx context.Context, id mgx.UserID) (p PersonErasure, err error) {
+	ctx = mgx.ForInstallation(ctx)
+	if id == mgx.LocalUser {
+		return p, mgx.Errorf(mgx.KindRefused, "owner_stays", "%s stands for whoever has the data directory, and is erased with it; another address is set with: mgx members reset", id)
+	}
+	if err := s.wasErased(ctx, string(id)); err != nil {
+		return p, err
+	}
+	u, err := s.User(ctx, id)
+	if err != nil {
+		return p, err
+	}
+	p.User, p.email = id, u.Email
+	for _, q := range []struct {
+		query string
+		add   func(string)
+	}{
+		{`SELECT workspace FROM members WHERE user_id = $1 ORDER BY workspace`, func(v string) { p.Workspaces = append(p.Workspaces, mgx.WorkspaceID(v)) }},
+		{`SELECT id FROM sessions WHERE user_id = $1 ORDER BY id`, func(v string) { p.sessions = append(p.sessions, mgx.SessionID(v)) }},
+		{`SELECT id FROM api_keys WHERE user_id = $1 ORDER BY id`, func(v string) { p.keys = append(p.keys, mgx.KeyID(v)) }},
+		{`SELECT id FROM invitations WHERE ` + invitationsOf + ` ORDER BY id`, func(v string) { p.invitations = append(p.invitations, mgx.InvitationID(v)) }},
+		{`SELECT id FROM tasks WHERE ` + tasksOf + ` ORDER BY id`, func(v string) { p.Tasks = append(p.Tasks, mgx.TaskID(v)) }},
+	} {
+		all, err := list(ctx, s, scanText, q.query, string(id))
+		if err != nil {
+			return p, err
+		}
+		for _, v := range all {
+			q.add(v)
+		}
+	}
+	p.Sessions, p.Keys, p.Invitations = int64(len(p.sessions)), int64(len(p.keys)), int64(len(p.invitations))
+	if p.Identities, _, err = get(ctx, s, scanCount, `SELECT COUNT(*) FROM identities WHERE user_id = $1`, string(id)); err != nil {
+		return p, err
+	}
+	return p, s.findTraces(ctx, &p)
+}
+
+func scanText(row scanner) (v string, err error) { return v, row.Scan(&v) }
+
+// wasErased is CodeErased for a subject that was.
+func (s *Store) wasErased(ctx context.Context, subject string) error {
+	at, found, err := get(ctx, s, scanCount, `SELECT COALESCE(done_at, 0) FROM erasures WHERE subject = $1`, subject)
+	if err == nil && found && at != 0 {
+		err = mgx.Errorf(mgx.KindUsage, mgx.CodeErased, "%s was erased on %s", subject, timeOf(at).Format(time.DateOnly))
+	}
+	return err
+}
+
+// findTraces counts what of the log is about a person.
+func (s *Store) findTraces(ctx context.Context, p *PersonErasure) error {
+	err := s.eachTrace(ctx, *p, func(e mgx.Event) error {
+		if e.Type == mgx.AuditRecorded {
+			p.Entries++
+		} else {
+			p.Events++
+		}
+		return nil
+	})
+	if err != nil || p.email == "" {
+		return err
+	}
+	all, err := list(ctx, s, scanText, `SELECT DISTINCT task FROM events WHERE task <> '' AND LOWER(data) LIKE $1 ESCAPE '\' ORDER BY task`, "%"+likeText(jsonText(p.email))+"%")
+	for _, id := range all {
+		if !slices.Contains(p.Tasks, mgx.TaskID(id)) {
+			p.Mentions = append(p.Mentions, mgx.TaskID(id))
+		}
+	}
+	return err
+}
+
+// eachTrace calls back for the entries of audit logs and the security events that
+// are about a person and say something still, in no order that matters.
+func (s *Store) eachTrace(ctx context.Context, p PersonErasure, do func(mgx.Event) error) error {
+	spaces, err := s.AuditedWorkspaces(ctx)
+	if err != nil {
+		return err
+	}
+	for _, ws := range spaces {
+		if err := s.eachEntry(ctx, ws, func(e mgx.Event, d mgx.AuditData) error {
+			if d.Details == nil || !p.meant(e.Data) {
+				return nil
+			}
+			return do(e)
+		}); err != nil {
+			return err
+		}
+	}
+	for after := int64(0); ; {
+		page, err := s.Events(ctx, EventQuery{AfterPosition: after, Types: []string{"security.*"}})
+		if err != nil || len(page) == 0 {
+			return err
+		}
+		for _, e := range page {
+			if after = e.Position; e.Run == "" && p.meant(e.Data) && !e.Erased() { // what is of a run goes with its task
+				if err := do(e); err != nil {
+					return err
+				}
+			}
+		}
+	}
+}
+
+// eachEntry calls back for every entry of a workspace's audit log, also for those
+// that are on their way into it.
+func (s *Store) eachEntry(ctx context.Context, ws mgx.WorkspaceID, do func(mgx.Event, mgx.AuditData) error) error {
+	size, err := s.AuditSize(ctx, ws)
+	if err != nil {
+		return err
+	}
+	for after := int64(0); after < size; {
+		page, err := s.AuditEntries(ctx, ws, after)
+		if err != nil {
+			return err
+		}
+		if len(page) == 0 && !sleep(ctx, shortWait/4) {
+			return ctx.Err()
+		}
+		for _, e := range page {
+			after = e.Sequence
+			var d mgx.AuditData
+			if err := e.Decode(&d); err != nil {
+				return err
+			}
+			if err := do(e, d); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+// ErasePerson takes a person out of the database for good: the account, what they
+// proved themselves with, memberships, sessions, keys, invitations, the details of
+// the audit entries that are by or about them, and the data of security events
+// that are; with tasksToo also the words of the tasks that they wrote or that hold
+// their address, with all their runs. What stays is ids: that somebody did what,
+// and when. It may be called again, and then goes on where it was interrupted.
+//
+// Files of runs are the caller's to remove; earlier backups, exports and delivered
+// branches are out of its reach.
+func (s *Store) ErasePerson(ctx context.Context, by mgx.Doer, id mgx.UserID, tasksToo bool) (PersonErasure, error) {
+	ctx = mgx.ForInstallation(ctx)
+	p, err := s.PlanPersonErasure(ctx, id)
+	if err != nil {
+		return p, err
+	}
+	if by.Actor == string(id) || slices.Contains(p.keys, mgx.KeyID(by.Actor)) {
+		by.From, by.Agent = "", ""
+	}
+	var tasks []Subject
+	if p.TasksToo = tasksToo; tasksToo {
+		if tasks, err = s.tasksOf(ctx, p); err != nil {
+			return p, err
+		}
+	}
+	if err := s.expel(ctx, by, p); err != nil {
+		return p, err
+	}
+	for _, subject := range tasks {
+		if _, err := s.eraseSubject(ctx, subject, by.Actor); err != nil {
+			return p, err
+		}
+	}
+	if p, err = s.again(ctx, p); err != nil {
+		return p, err
+	}
+	if err := s.eraseTraces(ctx, p); err != nil {
+		return p, err
+	}
+	if err := s.write(ctx, func(t *tx) error { return t.erasePerson(p) }); err != nil {
+		return p, err
+	}
+	return p, s.scrub(ctx)
+}
+
+// again counts once more, since the erasure itself and whoever was faster may have
+// left traces.
+func (s *Store) again(ctx context.Context, p PersonErasure) (PersonErasure, error) {
+	p.Entries, p.Events, p.Mentions = 0, 0, nil
+	return p, s.findTraces(ctx, &p)
+}
+
+// tasksOf are the tasks whose words are to go, none of which may be at work.
+func (s *Store) tasksOf(ctx context.Context, p PersonErasure) (all []Subject, err error) {
+	for _, id := range slices.Concat(p.Tasks, p.Mentions) {
+		ws, found, err := get(ctx, s, scanText, `SELECT workspace FROM tasks WHERE id = $1`, string(id))
+		if err != nil {
+			return nil, err
+		}
+		if !found {
+			continue
+		}
+		subject := Subject{Workspace: mgx.WorkspaceID(ws), Task: id}
+		if _, err := s.PlanErasure(ctx, subject); err != nil {
+			return nil, err
+		}
+		all = append(all, subject)
+	}
+	return all, nil
+}
+
+// expel ends all that a person can do, and records that they are being erased,
+// once, in every audit log that has to do with it.
+func (s *Store) expel(ctx context.Context, by mgx.Doer, p PersonErasure) error {
+	return s.act(ctx, by, "user.erase", func(t *tx, a *act) error {
+		begun, err := t.exec(`INSERT INTO erasures (subject, begun_by, begun_at) VALUES ($1, $2, $3) ON CONFLICT (subject) DO NOTHING`, string(p.User), by.Actor, micros(t.now))
+		if err != nil {
+			return err
+		}
+		if begun > 0 {
+			a.resource = string(p.User)
+		}
+		for _, ws := range p.Workspaces {
+			role, err := t.leaveAdmins(ws, p.User, "")
+			if mgx.IsCode(err, mgx.CodeNotFound) {
+				continue
+			}
+			if err == nil {
+				err = t.removeMember(ws, p.User)
+			}
+			if err == nil {
+				there := by
+				there.Workspace = ws
+				err = t.audit(there, "member.delete", act{resource: string(p.User), before: map[string]string{"role": role}})
+			}
+			if err != nil {
+				return err
+			}
+		}
+		if _, err := t.exec(`UPDATE api_keys SET revoked_at = COALESCE(revoked_at, $1) WHERE user_id = $2`, micros(t.now), string(p.User)); err != nil {
+			return err
+		}
+		return t.endSessions(p.User, "", "erased")
+	})
+}
+
+// eraseTraces takes the words out of what the log says of a person.
+func (s *Store) eraseTraces(ctx context.Context, p PersonErasure) error {
+	var batch []mgx.Event
+	flush := func() error {
+		err := s.write(ctx, func(t *tx) error { return each(batch, t.eraseTrace) })
+		batch = batch[:0]
+		return err
+	}
+	err := s.eachTrace(ctx, p, func(e mgx.Event) error {
+		if batch = append(batch, e); len(batch) < retainBatch {
+			return nil
+		}
+		return flush()
+	})
+	if err == nil && len(batch) > 0 {
+		err = flush()
+	}
+	return err
+}
+
+// eraseTrace takes the words out of one event that is in the log. An audit entry
+// keeps what its leaf was made of.
+func (t *tx) eraseTrace(e mgx.Event) error {
+	data := mgx.Tombstone
+	if e.Type == mgx.AuditRecorded {
+		var d mgx.AuditData
+		if err := e.Decode(&d); err != nil {
+			return err
+		}
+		d.Salt, d.Details = "", nil
+		data = json.RawMessage(mustJSON(d))
+	}
+	if _, err := t.exec(`UPDATE events SET data = $1 WHERE stream = $2 AND sequence = $3`, string(data), string(e.Stream), e.Sequence); err != nil {
+		return err
+	}
+	for _, query := range answers {
+		if _, err := t.exec(query+`event = $1`, string(e.ID)); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// answers empty what was answered when an event was sent on, or went wrong.
+var answers = []string{
+	`UPDATE webhook_deliveries SET last_error = '' WHERE last_error <> '' AND `,
+	`UPDATE webhook_attempts SET error = '', response = '' WHERE `,
+	`UPDATE consumer_dead SET last_error = '' WHERE last_error <> '' AND `,
+	`UPDATE consumers SET last_error = '' WHERE last_error <> '' AND `,
+}
+
+// erasePerson removes the rows of a person.
+func (t *tx) erasePerson(p PersonErasure) error {
+	id := string(p.User)
+	for _, query := range []string{
+		`DELETE FROM session_tokens WHERE session IN (SELECT id FROM sessions WHERE user_id = $1)`,
+		`DELETE FROM sessions WHERE user_id = $1`,
+		`DELETE FROM api_keys WHERE user_id = $1`,
+		`DELETE FROM identities WHERE user_id = $1`,
+		`DELETE FROM members WHERE user_id = $1`,
+		`DELETE FROM invitations WHERE ` + invitationsOf,
+		`DELETE FROM users WHERE id = $1`,
+	} {
+		if _, err := t.exec(query, id); err != nil {
+			return err
+		}
+	}
+	_, err := t.exec(`UPDATE erasures SET done_at = $1 WHERE subject = $2`, micros(t.now), id)
+	return err
+}

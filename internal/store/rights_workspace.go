@@ -1,0 +1,241 @@
+package store
+
+import (
+	"context"
+	"strings"
+
+	"mgx"
+)
+
+// WorkspaceErasure is what would go of a workspace, or has gone.
+type WorkspaceErasure struct {
+	Workspace mgx.WorkspaceID `json:"workspace_id"`
+	Name      string          `json:"name"`
+	Tasks     int64           `json:"tasks"`
+	Runs      []mgx.RunID     `json:"run_ids"`
+	Running   []mgx.RunID     `json:"running"` // that must end first
+	Entries   int64           `json:"audit_entries"`
+	Members   int64           `json:"members"` // whose accounts stay
+	Keys      int64           `json:"keys"`
+	Secrets   int64           `json:"secrets"`
+	Webhooks  int64           `json:"webhooks"`
+	Projects  int64           `json:"projects"`
+}
+
+// tenantRows are the tables whose rows go with their workspace, each with how to
+// know them. What hangs on other rows comes before these.
+var tenantRows = []struct{ table, of string }{
+	{"budget_periods", `budget IN (SELECT id FROM budgets WHERE workspace = $1)`},
+	{"budgets", ofWorkspace},
+	{"webhook_attempts", `webhook IN (SELECT id FROM webhooks WHERE workspace = $1)`},
+	{"webhook_deliveries", `webhook IN (SELECT id FROM webhooks WHERE workspace = $1)`},
+	{"webhook_secrets", `webhook IN (SELECT id FROM webhooks WHERE workspace = $1)`},
+	{"webhooks", ofWorkspace},
+	{"consumer_dead", ofWorkspace},
+	{"members", ofWorkspace},
+	{"invitations", ofWorkspace},
+	{"roles", ofWorkspace},
+	{"api_keys", ofWorkspace},
+	{"secrets", ofWorkspace},
+	{"workspace_keys", ofWorkspace},
+	{"project_settings", ofWorkspace},
+	{"projects", ofWorkspace},
+	{"settings", ofWorkspace},
+}
+
+// PlanWorkspaceErasure says what EraseWorkspace would erase. The default workspace
+// is that of the installation and stays for as long as that does.
+func (s *Store) PlanWorkspaceErasure(ctx context.Context, ws mgx.WorkspaceID) (p WorkspaceErasure, err error) {
+	ctx = mgx.ForInstallation(ctx)
+	if ws == mgx.DefaultWorkspace {
+		return p, mgx.Errorf(mgx.KindRefused, "installation_stays", "%s is the workspace of the installation, and is erased with its data directory and database; single runs and tasks go by: mgx erase --run RUN", ws)
+	}
+	if err := s.wasErased(ctx, string(ws)); err != nil {
+		return p, err
+	}
+	w, err := s.Workspace(ctx, ws)
+	if err != nil {
+		return p, err
+	}
+	p.Workspace, p.Name = ws, w.Name
+	for _, q := range []struct {
+		into  *int64
+		query string
+	}{
+		{&p.Tasks, `SELECT COUNT(*) FROM tasks WHERE workspace = $1`},
+		{&p.Members, `SELECT COUNT(*) FROM members WHERE workspace = $1`},
+		{&p.Keys, `SELECT COUNT(*) FROM api_keys WHERE workspace = $1`},
+		{&p.Secrets, `SELECT COUNT(DISTINCT name) FROM secrets WHERE workspace = $1`},
+		{&p.Webhooks, `SELECT COUNT(*) FROM webhooks WHERE workspace = $1`},
+		{&p.Projects, `SELECT COUNT(*) FROM projects WHERE workspace = $1`},
+	} {
+		if *q.into, _, err = get(ctx, s, scanCount, q.query, string(ws)); err != nil {
+			return p, err
+		}
+	}
+	if p.Entries, err = s.AuditSize(ctx, ws); err != nil {
+		return p, err
+	}
+	for _, q := range []struct {
+		into  *[]mgx.RunID
+		query string
+	}{
+		{&p.Runs, `SELECT id FROM runs WHERE workspace = $1 ORDER BY id`},
+		{&p.Running, `SELECT DISTINCT run FROM executions WHERE workspace = $1 AND run <> '' AND status IN ('ready', 'waiting') ORDER BY run`},
+	} {
+		all, err := list(ctx, s, scanText, q.query, string(ws))
+		if err != nil {
+			return p, err
+		}
+		for _, id := range all {
+			*q.into = append(*q.into, mgx.RunID(id))
+		}
+	}
+	return p, nil
+}
+
+// EraseWorkspace takes a workspace out of the database for good: the words of all
+// its tasks, runs and events, the details of its audit log, its members' places,
+// keys, secrets with the key that sealed them, roles, invitations, webhooks,
+// projects, budgets and settings. What stays is what says nothing: ids, types,
+// times, sums of money, and the hashes that prove the audit log. That it was done,
+// and by whom, is in the audit log of the installation.
+//
+// From its beginning on the workspace takes no new work. It may be called again,
+// and then goes on where it was interrupted, or had to wait for runs to end.
+func (s *Store) EraseWorkspace(ctx context.Context, by mgx.Doer, ws mgx.WorkspaceID) (WorkspaceErasure, error) {
+	ctx = mgx.ForInstallation(ctx)
+	p, err := s.PlanWorkspaceErasure(ctx, ws)
+	if err == nil {
+		err = p.ended()
+	}
+	if err != nil {
+		return p, err
+	}
+	by.Workspace = mgx.DefaultWorkspace
+	if err := s.closeWorkspace(ctx, by, ws); err != nil {
+		return p, err
+	}
+	if p, err = s.PlanWorkspaceErasure(ctx, ws); err == nil { // nothing begins any more
+		err = p.ended()
+	}
+	if err != nil {
+		return p, err
+	}
+	tasks, err := list(ctx, s, scanText, `SELECT id FROM tasks WHERE workspace = $1 ORDER BY id`, string(ws))
+	if err != nil {
+		return p, err
+	}
+	for _, id := range tasks {
+		if _, err := s.eraseSubject(ctx, Subject{Workspace: ws, Task: mgx.TaskID(id)}, by.Actor); err != nil {
+			return p, err
+		}
+	}
+	if err := s.eraseLog(ctx, ws); err != nil {
+		return p, err
+	}
+	if err := s.write(ctx, func(t *tx) error { return t.eraseWorkspace(ws) }); err != nil {
+		return p, err
+	}
+	return p, s.scrub(ctx)
+}
+
+// ended refuses a workspace in which something is at work.
+func (p WorkspaceErasure) ended() error {
+	if len(p.Running) == 0 {
+		return nil
+	}
+	names := make([]string, min(len(p.Running), 5))
+	for i := range names {
+		names[i] = string(p.Running[i])
+	}
+	return mgx.Errorf(mgx.KindUsage, "run_not_ended", "%d runs of %s have not ended, such as %s; cancel them first", len(p.Running), p.Workspace, strings.Join(names, ", "))
+}
+
+// closeWorkspace has a workspace take no new work, and records, once, that it is erased.
+// What gave access to it, and what opens its secrets, goes at once.
+func (s *Store) closeWorkspace(ctx context.Context, by mgx.Doer, ws mgx.WorkspaceID) error {
+	return s.act(ctx, by, "workspace.erase", func(t *tx, a *act) error {
+		if err := t.lockWorkspace(ws); err != nil {
+			return err
+		}
+		begun, err := t.exec(`INSERT INTO erasures (subject, begun_by, begun_at) VALUES ($1, $2, $3) ON CONFLICT (subject) DO NOTHING`, string(ws), by.Actor, micros(t.now))
+		if err != nil {
+			return err
+		}
+		if begun > 0 {
+			a.resource = string(ws)
+		}
+		for _, query := range []string{
+			`UPDATE api_keys SET revoked_at = COALESCE(revoked_at, $2) WHERE workspace = $1`,
+			`UPDATE invitations SET revoked_at = COALESCE(revoked_at, $2) WHERE workspace = $1`,
+			`UPDATE webhooks SET enabled = 0, disabled_why = 'erased', updated_at = $2 WHERE workspace = $1`,
+		} {
+			if _, err := t.exec(query, string(ws), micros(t.now)); err != nil {
+				return err
+			}
+		}
+		for _, table := range []string{"secrets", "workspace_keys", "members"} {
+			if _, err := t.exec(`DELETE FROM `+table+` WHERE workspace = $1`, string(ws)); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+}
+
+// takesWork refuses new work in a workspace that is being erased.
+func (t *tx) takesWork(ws mgx.WorkspaceID) error {
+	closed, err := t.row(`SELECT 1 FROM erasures WHERE subject = $1`, []any{string(ws)}, new(int))
+	if err == nil && closed {
+		err = mgx.Errorf(mgx.KindRefused, mgx.CodeErased, "workspace %s is being erased and takes no new work", ws)
+	}
+	return err
+}
+
+// eraseLog takes the words out of what is left of a workspace's events once its
+// tasks are erased, page by page.
+func (s *Store) eraseLog(ctx context.Context, ws mgx.WorkspaceID) error {
+	if err := s.eachEntry(ctx, ws, func(e mgx.Event, d mgx.AuditData) error {
+		if d.Details == nil {
+			return nil
+		}
+		return s.write(ctx, func(t *tx) error { return t.eraseTrace(e) })
+	}); err != nil {
+		return err
+	}
+	for after := int64(0); ; {
+		page, err := s.Events(ctx, EventQuery{Workspace: ws, AfterPosition: after, Limit: retainBatch})
+		if err != nil || len(page) == 0 {
+			return err
+		}
+		after = page[len(page)-1].Position
+		if err := s.write(ctx, func(t *tx) error {
+			return each(page, func(e mgx.Event) error {
+				if e.Erased() || e.Type == mgx.AuditRecorded || e.Type == mgx.DataErased || strings.HasPrefix(string(e.Type), "billing.") {
+					return nil
+				}
+				return t.eraseTrace(e)
+			})
+		}); err != nil {
+			return err
+		}
+	}
+}
+
+// eraseWorkspace removes the rows of a workspace.
+func (t *tx) eraseWorkspace(ws mgx.WorkspaceID) error {
+	if err := t.eraseJournals(`workspace = $1 AND run = ''`, string(ws)); err != nil {
+		return err
+	}
+	for _, rows := range tenantRows {
+		if _, err := t.exec(`DELETE FROM `+rows.table+` WHERE `+rows.of, string(ws)); err != nil {
+			return err
+		}
+	}
+	if _, err := t.exec(`UPDATE workspaces SET name = 'erased', updated_at = $2 WHERE id = $1`, string(ws), micros(t.now)); err != nil {
+		return err
+	}
+	_, err := t.exec(`UPDATE erasures SET done_at = $1 WHERE subject = $2`, micros(t.now), string(ws))
+	return err
+}

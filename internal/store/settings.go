@@ -1,0 +1,74 @@
+package store
+
+import (
+	"context"
+
+	"mgx"
+)
+
+// Settings returns what is set for a workspace, by the names of settings.
+func (s *Store) Settings(ctx context.Context, ws mgx.WorkspaceID) (map[string]string, error) {
+	rows, err := list(ctx, s, func(row scanner) (r [2]string, err error) { return r, row.Scan(&r[0], &r[1]) },
+		`SELECT name, value FROM settings WHERE workspace = $1 ORDER BY name`, string(ws))
+	set := map[string]string{}
+	for _, r := range rows {
+		set[r[0]] = r[1]
+	}
+	return set, err
+}
+
+// ReplaceSettings replaces all settings of the doer's workspace whose names begin
+// with a prefix by others, which is one act. Nothing happens when they are the same.
+func (s *Store) ReplaceSettings(ctx context.Context, by mgx.Doer, prefix string, values map[string]string) error {
+	return s.act(ctx, by, "settings.update", func(t *tx, a *act) error {
+		if err := t.d.lockStream(t, mgx.AuditStream(by.Workspace)); err != nil { // so that what it says was before, was
+			return err
+		}
+		was, err := t.settings(by.Workspace, prefix)
+		if err != nil {
+			return err
+		}
+		before, after := map[string]string{}, map[string]string{}
+		for name, value := range was {
+			if values[name] == value {
+				continue
+			}
+			before[name] = value
+			if _, err := t.exec(`DELETE FROM settings WHERE workspace = $1 AND name = $2`, string(by.Workspace), name); err != nil {
+				return err
+			}
+		}
+		for name, value := range values {
+			if was[name] == value {
+				continue
+			}
+			after[name] = value
+			_, err := t.exec(`INSERT INTO settings (workspace, name, value, updated_by, updated_at) VALUES ($1, $2, $3, $4, $5)`,
+				string(by.Workspace), name, value, by.Actor, micros(t.now))
+			if err != nil {
+				return err
+			}
+		}
+		if len(before)+len(after) > 0 {
+			a.resource, a.before, a.after = string(by.Workspace), before, after
+		}
+		return nil
+	})
+}
+
+func (t *tx) settings(ws mgx.WorkspaceID, prefix string) (map[string]string, error) {
+	rows, err := t.conn.QueryContext(t.ctx, `SELECT name, value FROM settings WHERE workspace = $1 AND substr(name, 1, $2) = $3`, string(ws), len(prefix), prefix)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	all := map[string]string{}
+	for rows.Next() {
+		var name, value string
+		if err := rows.Scan(&name, &value); err != nil {
+			return nil, err
+		}
+		all[name] = value
+	}
+	return all, rows.Err()
+}
