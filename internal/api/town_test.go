@@ -10,7 +10,6 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"net/netip"
-	"path/filepath"
 	"strings"
 	"sync"
 	"testing"
@@ -48,7 +47,7 @@ func newTown(t testing.TB) *town {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if w.store, err = store.Open(context.Background(), filepath.Join(t.TempDir(), "mgx.db"), store.Options{Check: latest(contracts)}); err != nil {
+	if w.store, err = store.Open(context.Background(), townDatabase(t), store.Options{Check: latest(contracts)}); err != nil {
 		t.Fatal(err)
 	}
 	start := time.Now() // at which it stays: nothing is over because the machine is slow
