@@ -77,13 +77,24 @@ func (s *Server) identify(r *http.Request, secret string) (access.Actor, error) 
 	return s.o.Access.Identify(r.Context(), access.Proof{Secret: secret, Workspace: mgx.WorkspaceID(ws), Local: local, Where: where})
 }
 
-// secretOf is what a request proves itself with.
+// secretOf is what a request proves itself with: its header, or without one the
+// cookie of a page of ours. What is a cookie counts as nothing else.
 func secretOf(r *http.Request) string {
+	if r.Header.Get("Authorization") == "" {
+		return cookieOf(r)
+	}
 	scheme, token, _ := strings.Cut(r.Header.Get("Authorization"), " ")
 	if !strings.EqualFold(scheme, "Bearer") {
 		return ""
 	}
-	return strings.TrimSpace(token)
+	return noCookie(strings.TrimSpace(token))
+}
+
+func noCookie(token string) string {
+	if strings.HasPrefix(token, access.BrowserPrefix) {
+		return ""
+	}
+	return token
 }
 
 // socketSecret also takes it from the sub-protocols.
@@ -93,10 +104,10 @@ func socketSecret(r *http.Request) string {
 	}
 	for _, p := range protocols(r) {
 		if token, ok := strings.CutPrefix(p, bearerProtocol); ok {
-			return token
+			return noCookie(token)
 		}
 	}
-	return ""
+	return cookieOf(r)
 }
 
 // identifySocket is who wants to listen, if they may.

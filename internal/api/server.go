@@ -47,6 +47,7 @@ type Options struct {
 	Gateway   http.Handler       // of everything below /v1/, with keys of its own; nil: nothing
 	Consumers Consumers          // nil: none is told of
 	Metrics   http.Handler       // nil: none are collected
+	Secure    bool               // browsers reach the server over TLS
 
 	Connections   int           // most WebSocket and SSE connections at once; 4096
 	Subscriptions int           // most in one WebSocket connection; 32
@@ -93,7 +94,7 @@ func New(o Options) *Server {
 	s.warden.access = o.Access
 	s.streams.most = o.Connections
 	s.draining, s.drain = context.WithCancel(context.Background())
-	s.handler = s.guard(s.mux())
+	s.handler = s.guard(s.browsers(s.mux()))
 	return s
 }
 
