@@ -218,7 +218,7 @@ func showLive(hub *event.Hub) func(mgx.RunID, team.Delta) {
 
 // checks are what /health/ready tries.
 func checks(s *store.Store, hub *event.Hub, dir string) []api.Check {
-	return append(wakeChecks(s), []api.Check{
+	return append(append(wakeChecks(s), tenantChecks(s)...), []api.Check{
 		{Name: "migrations", Run: s.TryVersion},
 		{Name: "database_read", Run: func(ctx context.Context) error { _, err := s.Head(ctx); return err }},
 		{Name: "database_write", Run: s.TryWrite},
