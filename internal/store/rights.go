@@ -54,8 +54,7 @@ func (p PersonErasure) meant(data []byte) bool {
 
 const (
 	invitationsOf = `(user_id = $1 OR (email <> '' AND email = (SELECT email FROM users WHERE id = $1)))`
-	tasksOf       = `id IN (SELECT task FROM executions WHERE user_id = $1 AND task <> ''
-		UNION SELECT task FROM events WHERE type = 'task.created' AND data LIKE '%"user_id":"' || $1 || '"%')`
+	writtenBy     = `SELECT task FROM executions WHERE user_id = $1 AND task <> '' UNION SELECT task FROM events WHERE type = 'task.created' AND data LIKE '%"user_id":"' || $1 || '"%'`
 )
 
 // PlanPersonErasure says what ErasePerson would erase. The owner of the data
@@ -81,7 +80,7 @@ func (s *Store) PlanPersonErasure(ctx context.Context, id mgx.UserID) (p PersonE
 		{`SELECT id FROM sessions WHERE user_id = $1 ORDER BY id`, func(v string) { p.sessions = append(p.sessions, mgx.SessionID(v)) }},
 		{`SELECT id FROM api_keys WHERE user_id = $1 ORDER BY id`, func(v string) { p.keys = append(p.keys, mgx.KeyID(v)) }},
 		{`SELECT id FROM invitations WHERE ` + invitationsOf + ` ORDER BY id`, func(v string) { p.invitations = append(p.invitations, mgx.InvitationID(v)) }},
-		{`SELECT id FROM tasks WHERE ` + tasksOf + ` ORDER BY id`, func(v string) { p.Tasks = append(p.Tasks, mgx.TaskID(v)) }},
+		{writtenBy + ` ORDER BY 1`, func(v string) { p.Tasks = append(p.Tasks, mgx.TaskID(v)) }},
 	} {
 		all, err := list(ctx, s, scanText, q.query, string(id))
 		if err != nil {
@@ -246,7 +245,7 @@ func (s *Store) again(ctx context.Context, p PersonErasure) (PersonErasure, erro
 // tasksOf are the tasks whose words are to go, none of which may be at work.
 func (s *Store) tasksOf(ctx context.Context, p PersonErasure) (all []Subject, err error) {
 	for _, id := range slices.Concat(p.Tasks, p.Mentions) {
-		ws, found, err := get(ctx, s, scanText, `SELECT workspace FROM tasks WHERE id = $1`, string(id))
+		ws, found, err := get(ctx, s, scanText, `SELECT workspace FROM events WHERE task = $1 ORDER BY position LIMIT 1`, string(id))
 		if err != nil {
 			return nil, err
 		}

@@ -19,7 +19,7 @@ var personExports = []struct{ kind, table, order, of string }{
 	{"setting", "settings", "workspace, name", `updated_by = $1`},
 	{"budget", "budgets", "id", `(created_by = $1 OR updated_by = $1 OR scope = 'user' AND scope_id = $1)`},
 	{"spending", "ledger", "id", `user_id = $1`},
-	{"task", "tasks", "id", tasksOf},
+	{"task", "tasks", "id", `id IN (` + writtenBy + `)`},
 	{"event", "events", "position", aboutThem},
 }
 

@@ -131,6 +131,18 @@ func (s *Store) EraseWorkspace(ctx context.Context, by mgx.Doer, ws mgx.Workspac
 			return p, err
 		}
 	}
+	for _, id := range p.Runs { // those of no task
+		run, err := s.Run(ctx, ws, id)
+		if err != nil {
+			return p, err
+		}
+		if !run.ErasedAt.IsZero() {
+			continue
+		}
+		if _, err := s.eraseSubject(ctx, Subject{Workspace: ws, Run: id}, by.Actor); err != nil {
+			return p, err
+		}
+	}
 	if err := s.eraseLog(ctx, ws); err != nil {
 		return p, err
 	}
@@ -194,15 +206,18 @@ func (t *tx) takesWork(ws mgx.WorkspaceID) error {
 }
 
 // eraseLog takes the words out of what is left of a workspace's events once its
-// tasks are erased, page by page.
+// tasks are erased, page by page, and out of what the log of the installation says
+// of it.
 func (s *Store) eraseLog(ctx context.Context, ws mgx.WorkspaceID) error {
-	if err := s.eachEntry(ctx, ws, func(e mgx.Event, d mgx.AuditData) error {
-		if d.Details == nil {
-			return nil
+	for _, log := range []mgx.WorkspaceID{ws, mgx.DefaultWorkspace} {
+		if err := s.eachEntry(ctx, log, func(e mgx.Event, d mgx.AuditData) error {
+			if d.Details == nil || log != ws && d.Resource != string(ws) {
+				return nil
+			}
+			return s.write(ctx, func(t *tx) error { return t.eraseTrace(e) })
+		}); err != nil {
+			return err
 		}
-		return s.write(ctx, func(t *tx) error { return t.eraseTrace(e) })
-	}); err != nil {
-		return err
 	}
 	for after := int64(0); ; {
 		page, err := s.Events(ctx, EventQuery{Workspace: ws, AfterPosition: after, Limit: retainBatch})
