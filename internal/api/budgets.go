@@ -13,22 +13,22 @@ import (
 func (s *Server) budgetRoutes() []route {
 	const group = "Budgets"
 	return []route{
-		op("GET /api/v1/budgets", to("read", "budgets"), s.listBudgets, about{
+		op("GET /api/v1/budgets", to("read", "budgets"), with(s.money, listBudgets), about{
 			ID: "listBudgets", Group: group, Short: "List budgets and how they stand, by id",
 		}),
-		op("POST /api/v1/budgets", to("create", "budgets"), s.createBudget, about{
+		op("POST /api/v1/budgets", to("create", "budgets"), with(s.money, createBudget), about{
 			ID: "createBudget", Group: group, Short: "Make a budget", Made: true, Kind: "budget",
 			Long:  "A scope has one budget a period. From the first moment calls that could exceed it are refused before they are made.",
-			Codes: codes{"bad_budget": 400, "conflict": 409},
+			Codes: codes{"bad_budget": 400, "conflict": 409, "too_many_budgets": 400},
 		}),
-		op("GET /api/v1/budgets/{id}", to("read", "budgets"), s.getBudget, about{
+		op("GET /api/v1/budgets/{id}", to("read", "budgets"), with(s.money, getBudget), about{
 			ID: "getBudget", Group: group, Short: "Show a budget, how it stands and where it goes", Kind: "budget",
 		}),
-		op("PATCH /api/v1/budgets/{id}", to("update", "budgets"), s.changeBudget, about{
+		op("PATCH /api/v1/budgets/{id}", to("update", "budgets"), with(s.money, changeBudget), about{
 			ID: "changeBudget", Group: group, Short: "Change a budget", Kind: "budget", Codes: codes{"bad_budget": 400},
 			Long: "What is not sent stays. Calls under way go on.",
 		}),
-		op("DELETE /api/v1/budgets/{id}", to("delete", "budgets"), s.removeBudget, about{
+		op("DELETE /api/v1/budgets/{id}", to("delete", "budgets"), with(s.money, removeBudget), about{
 			ID: "removeBudget", Group: group, Short: "Remove a budget", Kind: "budget",
 			Long: "The ledger and the log keep what happened.",
 		}),
@@ -66,11 +66,7 @@ type budgetsOut struct {
 	} `nameHint:"BudgetPage"`
 }
 
-func (s *Server) listBudgets(ctx context.Context, in *budgetsIn) (*budgetsOut, error) {
-	b, err := s.money(ctx)
-	if err != nil {
-		return nil, err
-	}
+func listBudgets(ctx context.Context, b *app.Budgets, in *budgetsIn) (*budgetsOut, error) {
 	q := mgx.BudgetQuery{ScopeID: in.ScopeID, After: mgx.BudgetID(in.Page), Limit: in.Limit}
 	for _, one := range in.Scope {
 		q.Scopes = append(q.Scopes, mgx.BudgetScope(one))
@@ -102,21 +98,13 @@ type madeBudget struct {
 	Body     mgx.BudgetUse
 }
 
-func (s *Server) createBudget(ctx context.Context, in *struct{ Body newBudget }) (*madeBudget, error) {
-	b, err := s.money(ctx)
-	if err != nil {
-		return nil, err
-	}
+func createBudget(ctx context.Context, b *app.Budgets, in *struct{ Body newBudget }) (*madeBudget, error) {
 	key := requestOf(ctx).Header.Get("Idempotency-Key")
 	made, _, err := b.Create(ctx, app.NewBudget(in.Body), key)
 	return &madeBudget{"/api/v1/budgets/" + string(made.ID), made}, err
 }
 
-func (s *Server) getBudget(ctx context.Context, in *At[mgx.BudgetID]) (*budgetOut, error) {
-	b, err := s.money(ctx)
-	if err != nil {
-		return nil, err
-	}
+func getBudget(ctx context.Context, b *app.Budgets, in *At[mgx.BudgetID]) (*budgetOut, error) {
 	found, err := b.Get(ctx, in.ID)
 	return &budgetOut{found}, err
 }
@@ -127,25 +115,17 @@ type budgetChange struct {
 	Thresholds []int       `json:"thresholds,omitempty" doc:"Percent of the limit" minimum:"1" maximum:"100" maxItems:"10"`
 }
 
-func (s *Server) changeBudget(ctx context.Context, in *struct {
+func changeBudget(ctx context.Context, b *app.Budgets, in *struct {
 	At[mgx.BudgetID]
 	Body budgetChange
 },
 ) (*budgetOut, error) {
-	b, err := s.money(ctx)
-	if err != nil {
-		return nil, err
-	}
 	c := app.BudgetChange{Limit: in.Body.Limit, Soft: in.Body.Soft.RawMessage, Thresholds: in.Body.Thresholds}
 	changed, err := b.Change(ctx, in.ID, c)
 	return &budgetOut{changed}, err
 }
 
-func (s *Server) removeBudget(ctx context.Context, in *At[mgx.BudgetID]) (*none, error) {
-	b, err := s.money(ctx)
-	if err != nil {
-		return nil, err
-	}
+func removeBudget(ctx context.Context, b *app.Budgets, in *At[mgx.BudgetID]) (*none, error) {
 	return &none{}, b.Remove(ctx, in.ID)
 }
 

@@ -12,11 +12,86 @@ import (
 	"mgx/internal/event"
 )
 
+const typeSchema = "application/schema+json"
+
+func (s *Server) eventRoutes() []route {
+	const group, contracts = "Events", "Event contracts"
+	bad := codes{
+		event.CodeBadChannel: 400, event.CodeChannelRefused: 403, "bad_event_pins": 400, event.CodeBadFilter: 400, codeReset: 410, event.CodeVersionGone: 410,
+		event.CodeUnknownVersion: 400, event.CodeUnknownType: 404, codeNotAcceptable: 406, event.CodeRestarting: 503, event.CodeBehind: 503,
+	}
+	return []route{
+		plain[pageIn, pageOut]("GET /api/v1/events", s.getEvents, to("read", "events"), about{
+			ID: "listEvents", Group: group, Short: "Read a page of the log", Codes: bad,
+			Long: "It looks at a bounded part of the log at once, so a page may be empty and still have a next one. Who accepts `application/cloudevents-batch+json` gets CloudEvents.",
+		}),
+		plain[streamIn, streamOut]("GET /api/v1/events/stream", s.getStream, to("connect", "events"), about{
+			ID: "streamEvents", Group: group, Short: "Follow the log as server-sent events", Type: typeStream, Codes: bad.and(codes{codeFull: 503}),
+			Long: "The id of each event is the token to resume after it. Events have no name; `subscribed`, `checkpoint`, `lagging`, `reset` and `live` have theirs. A stream of one run that has ended, of which the reader has everything, is answered with 204.",
+		}, stream),
+		plain[socketIn, none]("GET /api/v1/events/ws", s.getSocket, to("connect", "events"), about{
+			ID: "connectEvents", Group: group, Short: "Follow the log by WebSocket", Status: 101, Codes: codes{codeSubprotocol: 400, codeFull: 503, event.CodeRestarting: 503},
+			Long: "The sub-protocol is `events.v1+json`. A browser, which cannot set headers, sends its token as a second one, `bearer.TOKEN`. The frames are in the AsyncAPI document.",
+		}, stream, socks),
+		op("GET /api/v1/events/schemas", to("read", "events"), s.listSchemas, about{
+			ID: "listSchemas", Group: contracts, Short: "List the types of events",
+		}),
+		op("GET /api/v1/events/schemas/{type}", to("read", "events"), s.getSchema, about{
+			ID: "getSchema", Group: contracts, Short: "Show a type of events, with its schema and examples",
+		}),
+		plain[schemaVersionIn, schemaVersionOut]("GET /api/v1/events/schemas/{type}/{version}", s.getSchemaVersion, to("read", "events"), about{
+			ID: "getSchemaVersion", Group: contracts, Short: "Get the JSON Schema of one version", Type: typeSchema,
+		}),
+	}
+}
+
+// Reading are the parameters of all ways to read events. They are embedded in
+// inputs.
+type Reading struct {
+	Channel   []string        `query:"channel" doc:"all, or run:ID, task:ID, project:ID and the like; several with commas or by naming it several times" maxLength:"300" example:"[\"all\"]"`
+	Type      []string        `query:"type" doc:"Patterns of types: task.created, task.*; several as of channel" maxLength:"200"`
+	After     int64           `query:"after" doc:"Only events after this position" minimum:"0"`
+	Versions  string          `query:"versions" doc:"Versions to have events in, such as task.created@1" maxLength:"2000"`
+	Workspace mgx.WorkspaceID `query:"workspace" doc:"In which workspace to ask, for who cannot send Mgx-Workspace" maxLength:"200"`
+}
+
+type pageIn struct {
+	Reading
+	Limit  int    `query:"limit" doc:"How many at most" minimum:"1" maximum:"500" default:"100"`
+	Page   string `query:"page_token" doc:"The next_page_token of the page before" maxLength:"1000"`
+	Format string `query:"format" doc:"In which form, whatever is accepted" enum:"mgx,cloudevents"`
+}
+
+type pageOut struct {
+	Body page
+}
+
 // page is the answer of GET /api/v1/events.
 type page struct {
 	Events []json.RawMessage `json:"events"`
-	Next   string            `json:"next_page_token,omitempty"` // of the next page, if there is more by now
-	Resume string            `json:"resume"`                    // to go on after this page as a stream
+	Next   string            `json:"next_page_token,omitempty" doc:"Of the next page, if there is more by now"`
+	Resume string            `json:"resume" doc:"To go on after this page as a stream"`
+}
+
+type streamIn struct {
+	Reading
+	Live     bool   `query:"live" doc:"Also what agents and their programs say while they work, which is kept nowhere"`
+	Format   string `query:"format" doc:"In which form, whatever is accepted" enum:"mgx,cloudevents"`
+	Last     string `query:"last_event_id" doc:"As the header Last-Event-ID, for the first request of a page" maxLength:"1000"`
+	LastSeen string `header:"Last-Event-ID" doc:"The id of the last event, to go on after it" maxLength:"1000"`
+}
+
+type streamOut struct {
+	Body string
+}
+
+type socketIn struct {
+	Reading
+	Live     bool   `query:"live" doc:"Also what agents and their programs say while they work"`
+	Format   string `query:"format" doc:"In which form events are" enum:"mgx,cloudevents"`
+	Last     string `query:"last_event_id" doc:"The token of the last event, to go on after it" maxLength:"1000"`
+	Client   string `query:"client" doc:"What the client calls itself: a second connection of the same name ends the first" maxLength:"200"`
+	Protocol string `header:"Sec-WebSocket-Protocol" doc:"events.v1+json, and for browsers bearer.TOKEN" maxLength:"2000"`
 }
 
 // getEvents returns a page of the log. It looks at a bounded part of the log at

@@ -2,6 +2,7 @@ package api
 
 import (
 	"context"
+	"maps"
 	"net/http"
 	"strings"
 
@@ -27,12 +28,25 @@ type about struct {
 	Secret bool   // its answer holds a secret: it is never kept, nor compressed
 	Kind   string // of the thing at its path, as acts name it (budget of budget.update): it has an ETag
 	Type   string // media type of the answer, if it is not JSON
+	Status int    // of the answer, if it is not 200, 201 or 204
+	Also   also   // other answers that are no problems
 
 	Deprecated *deprecation
 }
 
 // codes are of problems, with their status.
 type codes map[string]int
+
+// and adds more.
+func (c codes) and(more codes) codes {
+	all := maps.Clone(c)
+	maps.Copy(all, more)
+	return all
+}
+
+// also are answers by their status: something of the type of the body, nil for
+// none.
+type also map[int]any
 
 // op is a route whose handler takes and returns values. What huma reads off the
 // fields of I is read from the request and held against their bounds before f is
@@ -114,4 +128,16 @@ type none struct{}
 // huma does not see what is in them.
 type At[ID ~string] struct {
 	ID ID `path:"id" doc:"Its id" maxLength:"200"`
+}
+
+// with makes a typed handler of one that works with something which has to be
+// opened for whoever asks.
+func with[T, I, O any](open func(context.Context) (T, error), f func(context.Context, T, *I) (*O, error)) func(context.Context, *I) (*O, error) {
+	return func(ctx context.Context, in *I) (*O, error) {
+		it, err := open(ctx)
+		if err != nil {
+			return nil, err
+		}
+		return f(ctx, it, in)
+	}
 }

@@ -1,8 +1,7 @@
 package api
 
 import (
-	"encoding/json"
-	"net/http"
+	"context"
 
 	"mgx"
 	"mgx/internal/app"
@@ -10,162 +9,135 @@ import (
 
 // Tokens and other secrets are in the answers that make them, and in no other.
 
-// peopled makes a handler of one that works with people, where there are any.
-func (s *Server) peopled(f func(s *Server, w http.ResponseWriter, r *http.Request) error) handler {
-	return func(w http.ResponseWriter, r *http.Request) error {
+func (s *Server) peopleRoutes() []route {
+	const group = "Sign-in"
+	return []route{
+		op("POST /api/v1/auth/sign-in", anybody, known(s, s.signIn), about{
+			ID: "signIn", Group: group, Short: "Sign in with a password", Secret: true,
+			Long:  "Who fails five times from one address waits, and is told how long.",
+			Codes: codes{app.CodeBadCredentials: 401, "too_many_attempts": 429},
+		}),
+		op("POST /api/v1/auth/refresh", anybody, known(s, s.refresh), about{
+			ID: "refresh", Group: group, Short: "Get new tokens for a refresh token", Secret: true,
+			Long:  "A refresh token is good once. Using it again ends its session, since somebody else has it too.",
+			Codes: codes{mgx.CodeTokenReused: 401, mgx.CodeTokenUnknown: 401, "too_many_attempts": 429},
+		}),
+		op("POST /api/v1/auth/accept", anybody, known(s, s.accept), about{
+			ID: "acceptInvitation", Group: group, Short: "Accept an invitation, and sign in", Secret: true,
+			Codes: codes{
+				mgx.CodeInvitationSpent: 410, app.CodeBadCredentials: 401, "weak_password": 400, "bad_name": 400, "bad_email": 400,
+				"conflict": 409, "too_many_attempts": 429,
+			},
+		}),
+		op("POST /api/v1/auth/sign-out", somebody, known(s, s.signOut), about{
+			ID: "signOut", Group: group, Short: "End the session that asks", Codes: codes{"session_required": 403},
+		}),
+		op("GET /api/v1/me", somebody, s.me, about{
+			ID: "getMe", Group: group, Short: "Show who asks, and what they are in which workspace",
+		}),
+		op("PUT /api/v1/me/password", somebody, known(s, s.changePassword), about{
+			ID: "changePassword", Group: group, Short: "Change one's own password", Long: "Every other session of the same person ends.",
+			Codes: codes{app.CodeBadCredentials: 401, "weak_password": 400, "session_required": 403, "too_many_attempts": 429},
+		}),
+		op("GET /api/v1/sessions", somebody, known(s, s.listSessions), about{
+			ID: "listSessions", Group: group, Short: "List one's own sessions", Codes: codes{"session_required": 403},
+		}),
+		op("DELETE /api/v1/sessions/{id}", somebody, known(s, s.endSession), about{
+			ID: "endSession", Group: group, Short: "End one of one's own sessions", Codes: codes{"session_required": 403},
+		}),
+	}
+}
+
+// known refuses where there are no people but the owner.
+func known[I, O any](s *Server, f func(context.Context, *I) (*O, error)) func(context.Context, *I) (*O, error) {
+	return func(ctx context.Context, in *I) (*O, error) {
 		if !s.o.Access.People() {
-			return mgx.Errorf(mgx.KindUsage, mgx.CodeNotFound, "this server knows nobody but its owner")
+			return nil, mgx.Errorf(mgx.KindUsage, mgx.CodeNotFound, "this server knows nobody but its owner")
 		}
-		return f(s, w, r)
+		return f(ctx, in)
 	}
 }
 
-func postSignIn(s *Server, w http.ResponseWriter, r *http.Request) error {
-	var body struct {
-		Email    string `json:"email"`
-		Password string `json:"password"`
-	}
-	if err := readJSON(r, &body); err != nil {
-		return err
-	}
-	where, _ := s.where(r)
-	return answerSigned(w)(s.o.Access.SignIn(r.Context(), body.Email, body.Password, where))
+type signedOut struct {
+	Body app.Signed
 }
 
-func postRefresh(s *Server, w http.ResponseWriter, r *http.Request) error {
-	var body struct {
-		Token string `json:"refresh_token"`
-	}
-	if err := readJSON(r, &body); err != nil {
-		return err
-	}
-	where, _ := s.where(r)
-	return answerSigned(w)(s.o.Access.Refresh(r.Context(), body.Token, where))
+type signInIn struct {
+	Body struct {
+		Email    string `json:"email" doc:"Address of the person" maxLength:"1000" example:"ada@example.com"`
+		Password string `json:"password" maxLength:"10000"`
+	} `nameHint:"SignIn"`
 }
 
-// postAccept spends an invitation.
-func postAccept(s *Server, w http.ResponseWriter, r *http.Request) error {
-	var body app.Accepting
-	if err := readJSON(r, &body); err != nil {
-		return err
-	}
-	where, _ := s.where(r)
-	return answerSigned(w)(s.o.Access.Accept(r.Context(), body, where))
+func (s *Server) signIn(ctx context.Context, in *signInIn) (*signedOut, error) {
+	where, _ := s.where(requestOf(ctx))
+	signed, err := s.o.Access.SignIn(ctx, in.Body.Email, in.Body.Password, where)
+	return &signedOut{signed}, err
 }
 
-func answerSigned(w http.ResponseWriter) func(app.Signed, error) error {
-	return func(signed app.Signed, err error) error {
-		if err != nil {
-			return err
-		}
-		return writeJSON(w, signed)
-	}
+type refreshIn struct {
+	Body struct {
+		Token string `json:"refresh_token" doc:"Of the last sign-in or refresh" maxLength:"1000"`
+	} `nameHint:"Refresh"`
 }
 
-func postSignOut(s *Server, w http.ResponseWriter, r *http.Request) error {
-	return done(w, s.o.Access.SignOut(r.Context(), actorOf(r)))
+func (s *Server) refresh(ctx context.Context, in *refreshIn) (*signedOut, error) {
+	where, _ := s.where(requestOf(ctx))
+	signed, err := s.o.Access.Refresh(ctx, in.Body.Token, where)
+	return &signedOut{signed}, err
 }
 
-func (s *Server) getMe(w http.ResponseWriter, r *http.Request) error {
-	me, err := s.o.Access.Me(r.Context(), actorOf(r))
-	if err != nil {
-		return err
-	}
-	return writeJSON(w, me)
+type accepting struct {
+	Token    string `json:"token" doc:"Of the invitation" maxLength:"1000"`
+	Email    string `json:"email,omitempty" doc:"Where the invitation names nobody" maxLength:"1000"`
+	Name     string `json:"name,omitempty" doc:"What others call the person" maxLength:"1000" example:"Ada"`
+	Password string `json:"password" doc:"A new one, or for who has an account, the one they have" maxLength:"10000"`
 }
 
-func putPassword(s *Server, w http.ResponseWriter, r *http.Request) error {
-	var body struct {
-		Old   string `json:"current_password"`
-		Fresh string `json:"new_password"`
-	}
-	if err := readJSON(r, &body); err != nil {
-		return err
-	}
-	return done(w, s.o.Access.ChangePassword(r.Context(), actorOf(r), body.Old, body.Fresh))
+func (s *Server) accept(ctx context.Context, in *struct{ Body accepting }) (*signedOut, error) {
+	where, _ := s.where(requestOf(ctx))
+	signed, err := s.o.Access.Accept(ctx, app.Accepting(in.Body), where)
+	return &signedOut{signed}, err
 }
 
-func getSessions(s *Server, w http.ResponseWriter, r *http.Request) error {
-	all, err := s.o.Access.Sessions(r.Context(), actorOf(r))
-	if err != nil {
-		return err
-	}
-	return writeJSON(w, map[string]any{"sessions": append([]mgx.Session{}, all...)})
+func (s *Server) signOut(ctx context.Context, _ *none) (*none, error) {
+	return &none{}, s.o.Access.SignOut(ctx, actor(ctx))
 }
 
-func deleteSession(s *Server, w http.ResponseWriter, r *http.Request) error {
-	return done(w, s.o.Access.RevokeSession(r.Context(), actorOf(r), mgx.SessionID(r.PathValue("id"))))
+type meOut struct {
+	Body app.Me
 }
 
-func getWorkspaces(s *Server, w http.ResponseWriter, r *http.Request) error {
-	return listPage(w, r, "workspaces", func(w mgx.Workspace) mgx.WorkspaceID { return w.ID }, func(after mgx.WorkspaceID, limit int) ([]mgx.Workspace, error) {
-		return s.o.Access.Workspaces(r.Context(), actorOf(r), after, limit)
-	})
+func (s *Server) me(ctx context.Context, _ *none) (*meOut, error) {
+	me, err := s.o.Access.Me(ctx, actor(ctx))
+	me.Members = every(me.Members)
+	return &meOut{me}, err
 }
 
-// listPage answers with a page of things in the order of their ids. The token of
-// the next page is the last id.
-func listPage[T any, ID ~string](w http.ResponseWriter, r *http.Request, name string, id func(T) ID, list func(after ID, limit int) ([]T, error)) error {
-	q := query{Values: r.URL.Query()}
-	if err := q.only("limit", "page_token"); err != nil {
-		return err
-	}
-	limit, err := q.number("limit", 100, 1, 500)
-	if err != nil {
-		return err
-	}
-	all, err := list(ID(q.Get("page_token")), limit)
-	if err != nil {
-		return err
-	}
-	page := map[string]any{name: append([]T{}, all...)}
-	if len(all) == limit {
-		page["next_page_token"] = id(all[limit-1])
-	}
-	return writeJSON(w, page)
+type passwordIn struct {
+	Body struct {
+		Old   string `json:"current_password" maxLength:"10000"`
+		Fresh string `json:"new_password" doc:"At least 12 characters, and none that everybody tries" maxLength:"10000"`
+	} `nameHint:"PasswordChange"`
 }
 
-// named is a body that names something.
-type named struct {
-	Name string `json:"name"`
+func (s *Server) changePassword(ctx context.Context, in *passwordIn) (*none, error) {
+	return &none{}, s.o.Access.ChangePassword(ctx, actor(ctx), in.Body.Old, in.Body.Fresh)
 }
 
-func postWorkspace(s *Server, w http.ResponseWriter, r *http.Request) error {
-	var body named
-	if err := readJSON(r, &body); err != nil {
-		return err
-	}
-	made, err := s.o.Access.CreateWorkspace(r.Context(), actorOf(r), body.Name)
-	if err != nil {
-		return err
-	}
-	return created(w, "/api/v1/workspaces/"+string(made.ID), made)
+type sessionsOut struct {
+	Body struct {
+		Sessions []mgx.Session `json:"sessions"`
+	} `nameHint:"SessionList"`
 }
 
-// created answers with what was made.
-func created(w http.ResponseWriter, at string, v any) error {
-	w.Header().Set("Content-Type", "application/json")
-	w.Header().Set("Location", at)
-	w.WriteHeader(http.StatusCreated)
-	return json.NewEncoder(w).Encode(v)
+func (s *Server) listSessions(ctx context.Context, _ *none) (*sessionsOut, error) {
+	all, err := s.o.Access.Sessions(ctx, actor(ctx))
+	out := &sessionsOut{}
+	out.Body.Sessions = every(all)
+	return out, err
 }
 
-func getWorkspace(s *Server, w http.ResponseWriter, r *http.Request) error {
-	found, err := s.o.Access.Workspace(r.Context(), actorOf(r))
-	if err != nil {
-		return err
-	}
-	return writeJSON(w, found)
-}
-
-func patchWorkspace(s *Server, w http.ResponseWriter, r *http.Request) error {
-	var body named
-	if err := readJSON(r, &body); err != nil {
-		return err
-	}
-	changed, err := s.o.Access.RenameWorkspace(r.Context(), actorOf(r), body.Name)
-	if err != nil {
-		return err
-	}
-	return writeJSON(w, changed)
+func (s *Server) endSession(ctx context.Context, in *At[mgx.SessionID]) (*none, error) {
+	return &none{}, s.o.Access.RevokeSession(ctx, actor(ctx), in.ID)
 }

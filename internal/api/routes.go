@@ -24,7 +24,7 @@ type route struct {
 	flags   flags
 
 	about about
-	call  func(*surface, huma.Operation) // registers it; nil: the document does not tell of it
+	call  func(*surface, huma.Operation) // registers it
 }
 
 // need is what an actor must be permitted.
@@ -50,78 +50,17 @@ const (
 
 // routes is the whole API.
 func (s *Server) routes() []route {
-	return slices.Concat(s.budgetRoutes(), []route{
-		undescribed("GET /health/{$}", s.getAlive, anybody, 0),
-		undescribed("GET /health/live", s.getLive, anybody, 0),
-		undescribed("GET /health/ready", s.getReady, anybody, 0),
-		undescribed("GET /health/status", s.getStatus, to("read", "settings"), installation),
-		undescribed("GET /metrics", s.getMetrics, to("read", "settings"), installation),
-
-		undescribed("POST /api/v1/auth/sign-in", s.peopled(postSignIn), anybody, 0),
-		undescribed("POST /api/v1/auth/refresh", s.peopled(postRefresh), anybody, 0),
-		undescribed("POST /api/v1/auth/accept", s.peopled(postAccept), anybody, 0),
-		undescribed("POST /api/v1/auth/sign-out", s.peopled(postSignOut), somebody, 0),
-		undescribed("GET /api/v1/me", s.getMe, somebody, 0),
-		undescribed("PUT /api/v1/me/password", s.peopled(putPassword), somebody, 0),
-		undescribed("GET /api/v1/sessions", s.peopled(getSessions), somebody, 0),
-		undescribed("DELETE /api/v1/sessions/{id}", s.peopled(deleteSession), somebody, 0),
-
-		undescribed("GET /api/v1/workspaces", s.peopled(getWorkspaces), somebody, 0),
-		undescribed("POST /api/v1/workspaces", s.peopled(postWorkspace), to("manage", "settings"), installation),
-		undescribed("GET /api/v1/workspaces/{workspace}", s.peopled(getWorkspace), to("read", "settings"), 0),
-		undescribed("PATCH /api/v1/workspaces/{workspace}", s.peopled(patchWorkspace), to("update", "settings"), 0),
-
-		undescribed("GET /api/v1/members", s.peopled(getMembers), to("read", "users"), 0),
-		undescribed("GET /api/v1/members/{id}", s.peopled(getMember), to("read", "users"), 0),
-		undescribed("PATCH /api/v1/members/{id}", s.peopled(patchMember), to("manage", "users"), 0),
-		undescribed("DELETE /api/v1/members/{id}", s.peopled(deleteMember), to("manage", "users"), 0),
-		undescribed("GET /api/v1/invitations", s.peopled(getInvitations), to("manage", "users"), 0),
-		undescribed("POST /api/v1/invitations", s.peopled(postInvitation), to("manage", "users"), 0),
-		undescribed("DELETE /api/v1/invitations/{id}", s.peopled(deleteInvitation), to("manage", "users"), 0),
-		undescribed("GET /api/v1/roles", s.peopled(getRoles), to("read", "users"), 0),
-		undescribed("PUT /api/v1/roles/{id}", s.peopled(putRole), to("manage", "users"), 0),
-		undescribed("DELETE /api/v1/roles/{id}", s.peopled(deleteRole), to("manage", "users"), 0),
-
-		undescribed("GET /api/v1/keys", s.peopled(getKeys), to("read", "keys"), finer),
-		undescribed("POST /api/v1/keys", s.peopled(postKey), to("create", "keys"), finer),
-		undescribed("GET /api/v1/keys/{id}", s.peopled(getKey), to("read", "keys"), finer),
-		undescribed("DELETE /api/v1/keys/{id}", s.peopled(deleteKey), to("delete", "keys"), finer),
-		undescribed("POST /api/v1/keys/{id}/rotate", s.peopled(rotateKey), to("update", "keys"), finer),
-
-		undescribed("GET /api/v1/events", s.getEvents, to("read", "events"), 0),
-		undescribed("GET /api/v1/events/stream", s.getStream, to("connect", "events"), stream),
-		undescribed("GET /api/v1/events/ws", s.getSocket, to("connect", "events"), stream|socks),
-
-		undescribed("GET /api/v1/events/schemas", s.getSchemas, to("read", "events"), 0),
-		undescribed("GET /api/v1/events/schemas/{type}", s.getSchema, to("read", "events"), 0),
-		undescribed("GET /api/v1/events/schemas/{type}/{version}", s.getSchemaVersion, to("read", "events"), 0),
-
-		undescribed("GET /api/v1/consumers", s.consuming(getConsumers), to("read", "settings"), installation),
-		undescribed("GET /api/v1/consumers/{name}", s.consuming(getConsumer), to("read", "settings"), installation),
-		undescribed("POST /api/v1/consumers/{name}/retry", s.consuming(retryDeadLetters), to("manage", "settings"), installation),
-		undescribed("GET /api/v1/consumers/{name}/dead", s.consuming(getDeadLetters), to("read", "settings"), installation),
-		undescribed("POST /api/v1/consumers/{name}/dead/{event}/retry", s.consuming(retryDeadLetters), to("manage", "settings"), installation),
-		undescribed("DELETE /api/v1/consumers/{name}/dead/{event}", s.consuming(discardDeadLetter), to("manage", "settings"), installation),
-
-		undescribed("GET /api/v1/webhooks", s.getWebhooks, to("read", "webhooks"), 0),
-		undescribed("POST /api/v1/webhooks", s.postWebhook, to("create", "webhooks"), 0),
-		undescribed("GET /api/v1/webhooks/{id}", s.hooked(getWebhook), to("read", "webhooks"), 0),
-		undescribed("PATCH /api/v1/webhooks/{id}", s.hooked(patchWebhook), to("update", "webhooks"), 0),
-		undescribed("DELETE /api/v1/webhooks/{id}", s.hooked(deleteWebhook), to("delete", "webhooks"), 0),
-		undescribed("POST /api/v1/webhooks/{id}/enable", s.hooked(enableWebhook), to("update", "webhooks"), 0),
-		undescribed("POST /api/v1/webhooks/{id}/disable", s.hooked(disableWebhook), to("update", "webhooks"), 0),
-		undescribed("POST /api/v1/webhooks/{id}/rotate", s.hooked(rotateWebhook), to("manage", "webhooks"), 0),
-		undescribed("POST /api/v1/webhooks/{id}/test", s.hooked(testWebhook), to("execute", "webhooks"), 0),
-		undescribed("POST /api/v1/webhooks/{id}/retry", s.hooked(retryDead), to("execute", "webhooks"), 0),
-		undescribed("GET /api/v1/webhooks/{id}/deliveries", s.hooked(getDeliveries), to("read", "webhooks"), 0),
-		undescribed("GET /api/v1/webhooks/{id}/deliveries/{event}", s.hooked(getAttempts), to("read", "webhooks"), 0),
-		undescribed("POST /api/v1/webhooks/{id}/deliveries/{event}/retry", s.hooked(retryDelivery), to("execute", "webhooks"), 0),
-	})
-}
-
-// undescribed is a route that the document does not tell of.
-func undescribed(pattern string, h handler, needs need, f flags) route {
-	return route{pattern: pattern, handle: h, needs: needs, flags: f}
+	return slices.Concat(
+		s.healthRoutes(),
+		s.peopleRoutes(),
+		s.workspaceRoutes(),
+		s.memberRoutes(),
+		s.keyRoutes(),
+		s.eventRoutes(),
+		s.consumerRoutes(),
+		s.budgetRoutes(),
+		s.webhookRoutes(),
+	)
 }
 
 func (s *Server) mux() *http.ServeMux {
@@ -131,9 +70,7 @@ func (s *Server) mux() *http.ServeMux {
 		if !r.needs.stated() {
 			panic("api: nobody has said who may " + r.pattern)
 		}
-		if r.call != nil {
-			r.handle = s.surface.add(r).handler(r.handle)
-		}
+		r.handle = s.surface.add(r).handler(r.handle)
 		mux.Handle(r.pattern, s.serve(r))
 	}
 	if s.o.Gateway != nil {

@@ -1,6 +1,7 @@
 package api
 
 import (
+	"context"
 	"encoding/json"
 	"fmt"
 	"net/http"
@@ -35,26 +36,52 @@ func describe(t event.Type) contract {
 	}
 }
 
-// getSchemas lists every type without its schema, and who has read a version that
-// is not the latest since this process began.
-func (s *Server) getSchemas(w http.ResponseWriter, _ *http.Request) error {
-	types := s.o.Contracts.Types()
-	all := make([]contract, len(types))
-	for i, t := range types {
-		all[i] = describe(t)
+type schemasOut struct {
+	Body struct {
+		Schemas  []contract      `json:"schemas"`
+		OldReads []event.OldRead `json:"old_reads" doc:"Who has read a version that is not the latest since this process began"`
+	} `nameHint:"SchemaList"`
+}
+
+// listSchemas lists every type without its schema.
+func (s *Server) listSchemas(context.Context, *none) (*schemasOut, error) {
+	out := &schemasOut{}
+	for _, t := range s.o.Contracts.Types() {
+		out.Body.Schemas = append(out.Body.Schemas, describe(t))
 	}
-	return writeJSON(w, map[string]any{"schemas": all, "old_reads": append([]event.OldRead{}, s.o.Contracts.Usage()...)})
+	out.Body.OldReads = every(s.o.Contracts.Usage())
+	return out, nil
+}
+
+// OfType is the path of an event type.
+type OfType struct {
+	Type mgx.EventType `path:"type" doc:"Of events" maxLength:"200" example:"task.created"`
+}
+
+type schemaOut struct {
+	Body contract
 }
 
 // getSchema is all about one type.
-func (s *Server) getSchema(w http.ResponseWriter, r *http.Request) error {
-	t, found := s.o.Contracts.Type(mgx.EventType(r.PathValue("type")))
+func (s *Server) getSchema(_ context.Context, in *OfType) (*schemaOut, error) {
+	t, found := s.o.Contracts.Type(in.Type)
 	if !found {
-		return unknownType(r)
+		return nil, unknownType(in.Type)
 	}
 	c := describe(t)
 	c.Schema, c.Examples = t.Schema, t.Examples
-	return writeJSON(w, c)
+	return &schemaOut{c}, nil
+}
+
+type schemaVersionIn struct {
+	OfType
+	Version string `path:"version" doc:"Of the contract" maxLength:"50" example:"1.0.0"`
+}
+
+type schemaVersionOut struct {
+	Deprecation string `header:"Deprecation" doc:"Since when the version is deprecated (RFC 9745), if it is"`
+	Sunset      string `header:"Sunset" doc:"When it ends (RFC 8594), if it does"`
+	Body        json.RawMessage
 }
 
 // getSchemaVersion is the JSON Schema of one version, and until when that
@@ -62,14 +89,14 @@ func (s *Server) getSchema(w http.ResponseWriter, r *http.Request) error {
 func (s *Server) getSchemaVersion(w http.ResponseWriter, r *http.Request) error {
 	typ, version := mgx.EventType(r.PathValue("type")), r.PathValue("version")
 	if _, found := s.o.Contracts.Type(typ); !found {
-		return unknownType(r)
+		return unknownType(typ)
 	}
 	schema, found := s.o.Contracts.Schema(typ, version)
 	if !found {
 		return mgx.Errorf(mgx.KindUsage, mgx.CodeNotFound, "%s has no version %q; /api/v1/events/schemas/%s lists them", typ, clip(version), typ)
 	}
 	sunset(w.Header(), s.o.Contracts.Support(typ, version))
-	w.Header().Set("Content-Type", "application/schema+json")
+	w.Header().Set("Content-Type", typeSchema)
 	_, err := w.Write(schema)
 	return err
 }
@@ -84,6 +111,6 @@ func sunset(h http.Header, s event.Support) {
 	}
 }
 
-func unknownType(r *http.Request) error {
-	return mgx.Errorf(mgx.KindUsage, mgx.CodeNotFound, "there are no events of type %q; /api/v1/events/schemas lists all types", clip(r.PathValue("type")))
+func unknownType(t mgx.EventType) error {
+	return mgx.Errorf(mgx.KindUsage, mgx.CodeNotFound, "there are no events of type %q; /api/v1/events/schemas lists all types", clip(string(t)))
 }

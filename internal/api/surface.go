@@ -80,7 +80,7 @@ func (s *surface) add(r route) *operation {
 		Method: method, Path: path, OperationID: r.about.ID, Tags: []string{r.about.Group}, Summary: r.about.Short, Description: r.about.Long,
 		MaxBodyBytes: -1, BodyReadTimeout: -1, Deprecated: r.about.Deprecated != nil,
 	}
-	if r.about.Made {
+	if o.DefaultStatus = r.about.Status; r.about.Made {
 		o.DefaultStatus = http.StatusCreated
 	}
 	r.call(s, o)

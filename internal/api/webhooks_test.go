@@ -173,7 +173,7 @@ func TestWebhooksRefuse(t *testing.T) {
 	}{
 		{"POST", root, `{"url":"https://10.0.0.1/"}`, 400, webhook.CodeAddressRefused},
 		{"POST", root, `{"url":"ftp://example.com/"}`, 400, webhook.CodeBadAddress},
-		{"POST", root, ``, 400, webhook.CodeBadAddress},
+		{"POST", root, ``, 400, "bad_body"},
 		{"POST", root, `{"url":"https://example.com/","secret":"mine"}`, 400, "bad_body"},
 		{"POST", root, `{"url":"https://example.com/"}{}`, 400, "bad_body"},
 		{"POST", root, `[]`, 400, "bad_body"},
