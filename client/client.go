@@ -101,10 +101,19 @@ func (c *Client) send(ctx context.Context, method, path string, q url.Values, bo
 	return c.do(ctx, r, into)
 }
 
-// create is a POST that makes something once, however often it is sent with a key.
+// create is a POST that makes something once, however often it is sent with a key:
+// when no answer comes it is sent once more.
 func (c *Client) create(ctx context.Context, path, key string, body, into any) error {
 	ctx, stop := context.WithTimeout(ctx, answerWait)
 	defer stop()
+	err := c.createOnce(ctx, path, key, body, into)
+	if mgx.IsCode(err, CodeUnreachable) && ctx.Err() == nil && pause(ctx, firstRetry) == nil {
+		err = c.createOnce(ctx, path, key, body, into)
+	}
+	return err
+}
+
+func (c *Client) createOnce(ctx context.Context, path, key string, body, into any) error {
 	r, err := c.request(ctx, http.MethodPost, path, nil, body)
 	if err != nil {
 		return err
