@@ -1,6 +1,7 @@
 package store
 
 import (
+	"sync/atomic"
 	"time"
 
 	"mgx"
@@ -22,6 +23,24 @@ const day = 24 * time.Hour
 
 // classDays is the class of a retention: days, begun ones whole.
 func classDays(keep time.Duration) int64 { return max(1, int64((keep+day-1)/day)) }
+
+// keeping is Options.Keep, which may change while the store is open.
+type keeping struct {
+	p atomic.Pointer[map[mgx.EventType]time.Duration]
+}
+
+func (k *keeping) set(keep map[mgx.EventType]time.Duration) { k.p.Store(&keep) }
+
+func (k *keeping) now() map[mgx.EventType]time.Duration {
+	if k == nil {
+		return nil
+	}
+	return *k.p.Load()
+}
+
+// SetKeep replaces Options.Keep for events that are appended from now on. The map
+// may not be changed afterwards.
+func (s *Store) SetKeep(keep map[mgx.EventType]time.Duration) { s.opts.kept.set(keep) }
 
 // Events that come with a time far from now would each want a month of their own.
 const (

@@ -45,6 +45,8 @@ type Options struct {
 	Waker Waker
 	// ReadOnly opens an existing database without writing to it.
 	ReadOnly bool
+
+	kept *keeping // Keep, as it is now
 }
 
 // Store is one open database. It is safe for use by many goroutines, and by
@@ -90,6 +92,8 @@ func Open(ctx context.Context, place string, o Options) (*Store, error) {
 	if o.Now == nil {
 		o.Now = mgx.Now
 	}
+	o.kept = &keeping{}
+	o.kept.set(o.Keep)
 	if IsPostgres(place) {
 		return openPostgres(ctx, place, o)
 	}

@@ -20,7 +20,7 @@ type tx struct {
 	money  *money
 	clock  func() time.Time
 	now    time.Time // of this transaction
-	keep   map[mgx.EventType]time.Duration
+	keep   *keeping
 	wrote  bool
 	done   bool                            // something was written that only a rollback undoes
 	tenant tenant                          // on behalf of whom it is written
