@@ -55,7 +55,7 @@ anything else with the same arguments. mgx resume goes on.`,
 }
 
 func (c *cli) decide(ctx context.Context, n *node, run mgx.Run, d app.Answer) error {
-	if err := n.app.Decide(ctx, run, d); err != nil {
+	if err := n.app.Decide(ctx, n.me(), run.ID, d); err != nil {
 		return err
 	}
 	verb := "Approved"
@@ -90,7 +90,7 @@ func (c *cli) prompt(ctx context.Context, n *node, run mgx.Run, watch *watcher) 
 	if !decided {
 		return false, nil
 	}
-	return true, n.app.Decide(ctx, run, d)
+	return true, n.app.Decide(ctx, n.me(), run.ID, d)
 }
 
 // answerTo reads what a person typed.

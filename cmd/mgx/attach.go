@@ -27,7 +27,7 @@ func (c *cli) attach(ctx context.Context, n *node, run mgx.Run) error {
 	watch := c.watch(ctx, n, run)
 	defer watch.close(n, c.err)
 	err := c.drive(ctx, n, run, watch)
-	watch.drain(n, run.ID)
+	watch.drain(n, run)
 	watch.close(n, c.err)
 	after, readErr := n.store.Run(context.WithoutCancel(ctx), run.Workspace, run.ID)
 	if readErr != nil {
@@ -53,7 +53,7 @@ func (c *cli) drive(ctx context.Context, n *node, run mgx.Run, watch *watcher) e
 		if now.Status != mgx.RunWaiting || !c.terminal() || len(now.Pending()) == 0 {
 			return nil
 		}
-		watch.drain(n, run.ID)
+		watch.drain(n, run)
 		decided, err := c.prompt(ctx, n, now, watch)
 		if err != nil || !decided {
 			return err
@@ -128,8 +128,8 @@ func (w *watcher) hold() (release func()) {
 }
 
 // drain waits until everything that has happened is shown.
-func (w *watcher) drain(n *node, id mgx.RunID) {
-	run, err := n.store.Run(context.Background(), mgx.DefaultWorkspace, id)
+func (w *watcher) drain(n *node, of mgx.Run) {
+	run, err := n.store.Run(context.Background(), of.Workspace, of.ID)
 	for err == nil && w.seen.Load() < run.Sequence {
 		select {
 		case <-w.done:

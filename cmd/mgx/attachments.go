@@ -25,13 +25,13 @@ const maxAttachments = 32
 // of it there goes again when there will be no run.
 func (n *node) start(ctx context.Context, r app.NewRun, attach []string) (mgx.Run, error) {
 	if len(attach) == 0 {
-		return n.app.StartRun(ctx, r)
+		return n.app.StartRun(ctx, n.me(), r)
 	}
 	r.ID = mgx.NewRunID()
 	var err error
 	if r.Settings.Attachments, err = n.keepAttachments(ctx, r.ID, attach); err == nil {
 		var run mgx.Run
-		if run, err = n.app.StartRun(ctx, r); err == nil {
+		if run, err = n.app.StartRun(ctx, n.me(), r); err == nil {
 			return run, nil
 		}
 	}

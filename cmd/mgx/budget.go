@@ -20,12 +20,12 @@ import (
 
 // doer is who acts on the command line.
 func (n *node) doer() mgx.Doer {
-	return mgx.Doer{Workspace: n.workspace, Actor: n.app.Actor, From: "cli", Agent: "mgx"}
+	return n.me().Doer()
 }
 
 // budgets are those of this node's workspace.
 func (n *node) budgets() *app.Budgets {
-	return &app.Budgets{By: n.doer(), Actor: mgx.UserID(n.app.Actor), Store: n.store}
+	return &app.Budgets{By: n.doer(), Actor: mgx.LocalUser, Store: n.store}
 }
 
 func (c *cli) budgetCommand() *cobra.Command {

@@ -84,7 +84,7 @@ machine. The sandbox, the tools, the checks, git and the log are the real ones.
 	if c.cfg.Approve == "ask" {
 		settings.Approve = "auto" // nobody should have to answer to see a demo
 	}
-	run, err := n.app.StartRun(ctx, app.NewRun{Text: demoTask, Repo: src.RepoInfo, Settings: settings, Source: "cli"})
+	run, err := n.app.StartRun(ctx, n.me(), app.NewRun{Text: demoTask, Repo: src.RepoInfo, Settings: settings, Source: "cli"})
 	if err != nil {
 		return err
 	}

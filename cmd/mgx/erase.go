@@ -63,7 +63,7 @@ func (c *cli) erase(ctx context.Context, f subjectFlags, yes bool) (err error) {
 			return err
 		}
 	}
-	done, err := n.store.Erase(ctx, subject, n.app.Actor)
+	done, err := n.store.Erase(ctx, subject, string(mgx.LocalUser))
 	if err != nil && !mgx.IsCode(err, store.CodeBusy) {
 		return err
 	}

@@ -13,22 +13,22 @@ import (
 // before that.
 type keyholder struct {
 	mu  sync.Mutex
-	use func(ctx context.Context, name, purpose string) (string, error)
+	use func(ctx context.Context, ws mgx.WorkspaceID, name, purpose string) (string, error)
 }
 
-func (k *keyholder) set(use func(ctx context.Context, name, purpose string) (string, error)) {
+func (k *keyholder) set(use func(ctx context.Context, ws mgx.WorkspaceID, name, purpose string) (string, error)) {
 	k.mu.Lock()
 	defer k.mu.Unlock()
 	k.use = use
 }
 
-func (k *keyholder) key(ctx context.Context, name, purpose string) (string, error) {
+func (k *keyholder) key(ctx context.Context, ws mgx.WorkspaceID, name, purpose string) (string, error) {
 	k.mu.Lock()
 	defer k.mu.Unlock()
 	if k.use == nil {
 		return "", mgx.Errorf(mgx.KindConfig, "no_key", "%s needs the secret %s, and the data that holds it is not open", purpose, name)
 	}
-	return k.use(ctx, name, purpose)
+	return k.use(ctx, ws, name, purpose)
 }
 
 // locked is a provider whose key is a secret. The secret is read for the first

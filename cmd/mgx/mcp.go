@@ -12,6 +12,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"mgx"
+	"mgx/internal/config"
 	"mgx/internal/sandbox"
 	"mgx/internal/team"
 	"mgx/internal/tool"
@@ -20,14 +21,14 @@ import (
 
 // servers reads the operator's servers of tools with what was pinned of them. A
 // file in the repository that the run works on is none of the operator's.
-func (c *cli) servers(repo string) ([]mgx.MCPServer, error) {
-	if c.cfg.MCP == "" {
+func serversOf(cfg *config.Config, repo string) ([]mgx.MCPServer, error) {
+	if cfg.MCP == "" {
 		return nil, nil
 	}
-	if inside(c.cfg.MCP, repo) {
-		return nil, usage("mcp_in_repository", "%s lies in the repository that the run works on, where others than you may write it; keep it somewhere else", c.cfg.MCP)
+	if inside(cfg.MCP, repo) {
+		return nil, usage("mcp_in_repository", "%s lies in the repository that the run works on, where others than you may write it; keep it somewhere else", cfg.MCP)
 	}
-	servers, _, err := readServers(c.cfg.MCP)
+	servers, _, err := readServers(cfg.MCP)
 	return servers, err
 }
 

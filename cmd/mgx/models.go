@@ -35,12 +35,15 @@ type models struct {
 	state     *llm.State // what all routers here share
 	auto      func() llm.Policy
 	keys      *keyholder // of secrets
+	workspace mgx.WorkspaceID
 }
 
 func newModels(getenv func(string) string, t *tape) *models {
-	m := &models{getenv: getenv, tape: t, keys: &keyholder{}}
+	m := &models{getenv: getenv, tape: t, keys: &keyholder{}, workspace: mgx.DefaultWorkspace}
 	if t.playing() {
-		m.keys.set(func(context.Context, string, string) (string, error) { return cassette.Placeholder, nil })
+		m.keys.set(func(context.Context, mgx.WorkspaceID, string, string) (string, error) {
+			return cassette.Placeholder, nil
+		})
 	}
 	m.found, m.lookedFor = discover(getenv, t.client())
 	m.addFile()
@@ -96,7 +99,7 @@ func (m *models) use(s mgx.RunSettings) error {
 		}
 		m.prices = m.prices.WithUser(rates)
 	}
-	o := m.options(m.found, mgx.DefaultWorkspace)
+	o := m.options(m.found, m.workspace)
 	if provider, _, named := strings.Cut(s.Model, "/"); named && !isFound(provider, m.found) {
 		return noProvider(provider, m.lookedFor)
 	}
@@ -135,23 +138,59 @@ func (m *models) choose(ctx context.Context, model string) (string, error) {
 	if m.trouble != nil {
 		return "", m.trouble
 	}
-	if _, policy := m.file.For(mgx.DefaultWorkspace).Policies[model]; policy || model == autoPolicy {
+	if m.workspace != mgx.DefaultWorkspace && len(m.found) == 0 {
+		return "", mgx.Errorf(mgx.KindConfig, "no_provider", "this workspace has no model that it can call; the operator of the server names its providers in the file of models, see docs/routing.md")
+	}
+	if _, policy := m.file.For(m.workspace).Policies[model]; policy || model == autoPolicy {
 		return model, nil
 	}
 	return chooseModel(ctx, model, m.found, m.lookedFor)
 }
 
+// of are the models of a workspace: what the environment of this process names is
+// the installation's, any other workspace has what the file of models says for it
+// or for all.
+func (m *models) of(ws mgx.WorkspaceID) (*models, error) {
+	own := newModels(m.getenv, nil)
+	own.state, own.workspace = m.state, ws
+	own.keys.set(m.keys.key)
+	if ws == mgx.DefaultWorkspace || own.trouble != nil {
+		return own, own.trouble
+	}
+	theirs, err := fromFile(own.file, own.path, ws, m.getenv, own.keys, nil)
+	if err != nil {
+		return nil, err
+	}
+	own.found, own.lookedFor = theirs, nil
+	for _, f := range theirs {
+		if f.Local {
+			own.prices = own.prices.WithFree(f.Name())
+		}
+	}
+	return own, nil
+}
+
+// preferred is the model of the configuration, where that can be one of the
+// workspace.
+func (m *models) preferred(model string) string {
+	provider, _, named := strings.Cut(model, "/")
+	if _, policy := m.file.For(m.workspace).Policies[model]; m.workspace == mgx.DefaultWorkspace || policy || named && isFound(provider, m.found) {
+		return model
+	}
+	return ""
+}
+
 // prepare is use for one run of many, whose settings are no business of the
 // others; release forgets it.
-func (m *models) prepare(id mgx.RunID, s mgx.RunSettings) error {
-	own := newModels(m.getenv, nil)
-	own.state = m.state
-	own.keys.set(m.keys.key)
-	if err := own.use(s); err != nil {
-		return err
+func (m *models) prepare(ws mgx.WorkspaceID, id mgx.RunID, s mgx.RunSettings) error {
+	own, err := m.of(ws)
+	if err == nil {
+		err = own.use(s)
 	}
-	m.runs.Store(id, own)
-	return nil
+	if err == nil {
+		m.runs.Store(id, own)
+	}
+	return err
 }
 
 func (m *models) release(id mgx.RunID) { m.runs.Delete(id) }
@@ -178,13 +217,21 @@ const (
 	localWindow  = 32_000
 )
 
+// limitsFor are the limits of a model as a run calls it.
+func (m *models) limitsFor(run mgx.RunID, model string) team.Limits {
+	if own, ok := m.runs.Load(run); ok {
+		m = own.(*models)
+	}
+	return m.limits(model)
+}
+
 // limits are what a model can take and give; of a policy, what the roomiest of
 // its models can, since what does not fit the others goes to that one.
 func (m *models) limits(model string) team.Limits {
 	if strings.Contains(model, "/") {
 		return m.limitsOf(model)
 	}
-	o := m.options(m.found, mgx.DefaultWorkspace)
+	o := m.options(m.found, m.workspace)
 	m.withAuto(&o, model)
 	var most team.Limits
 	for _, name := range o.Policies[model].Models() {
@@ -212,7 +259,7 @@ func (m *models) limitsOf(model string) team.Limits {
 }
 
 func (m *models) facts(provider, model string) llm.Facts {
-	f, _ := llm.NewRouter(m.options(m.found, mgx.DefaultWorkspace)).Known(provider + "/" + model)
+	f, _ := llm.NewRouter(m.options(m.found, m.workspace)).Known(provider + "/" + model)
 	return f
 }
 

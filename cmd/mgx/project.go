@@ -19,8 +19,8 @@ import (
 func (c *cli) projectCommand() *cobra.Command {
 	var name string
 	show := func(cmd *cobra.Command, _ []string) error {
-		return c.withProject(cmd.Context(), name, func(ctx context.Context, p *app.Projects, at codeBase) error {
-			return c.showProject(ctx, p, at)
+		return c.withProject(cmd.Context(), name, func(ctx context.Context, n *node, at codeBase) error {
+			return c.showProject(ctx, n, at)
 		})
 	}
 	cmd := &cobra.Command{
@@ -50,22 +50,22 @@ What can be set: allow-host, mcp, policy, sandbox-minimum.`,
 				return nil
 			},
 			RunE: func(cmd *cobra.Command, args []string) error {
-				return c.withProject(cmd.Context(), name, func(ctx context.Context, p *app.Projects, at codeBase) error {
-					if err := p.Set(ctx, at.project, args[0], strings.Join(args[1:], ",")); err != nil {
+				return c.withProject(cmd.Context(), name, func(ctx context.Context, n *node, at codeBase) error {
+					if err := n.app.SetProject(ctx, n.me(), app.Setting{Project: at.project, Repo: at.dir, Name: args[0], Value: strings.Join(args[1:], ",")}); err != nil {
 						return err
 					}
-					return c.showProject(ctx, p, at)
+					return c.showProject(ctx, n, at)
 				})
 			},
 		},
 		&cobra.Command{
 			Use: "unset NAME", Short: "Take a setting back", Args: oneArg("the name of a setting"),
 			RunE: func(cmd *cobra.Command, args []string) error {
-				return c.withProject(cmd.Context(), name, func(ctx context.Context, p *app.Projects, at codeBase) error {
-					if err := p.Unset(ctx, at.project, args[0]); err != nil {
+				return c.withProject(cmd.Context(), name, func(ctx context.Context, n *node, at codeBase) error {
+					if err := n.app.UnsetProject(ctx, n.me(), at.project, args[0]); err != nil {
 						return err
 					}
-					return c.showProject(ctx, p, at)
+					return c.showProject(ctx, n, at)
 				})
 			},
 		},
@@ -95,7 +95,7 @@ func projectAt(ctx context.Context, name string) (codeBase, error) {
 }
 
 // withProject opens the data for a command on the project that is named.
-func (c *cli) withProject(ctx context.Context, name string, f func(context.Context, *app.Projects, codeBase) error) (err error) {
+func (c *cli) withProject(ctx context.Context, name string, f func(context.Context, *node, codeBase) error) (err error) {
 	at, err := projectAt(ctx, name)
 	if err != nil {
 		return err
@@ -105,14 +105,7 @@ func (c *cli) withProject(ctx context.Context, name string, f func(context.Conte
 		return err
 	}
 	defer func() { err = errors.Join(err, n.close()) }()
-	by := n.doer()
-	return f(ctx, &app.Projects{By: by, Store: n.store, Check: func(name, value string) (string, error) {
-		value, err := config.OfProject(c.getenv, name, value)
-		if err != nil {
-			return "", err
-		}
-		return value, c.fitProject(at.dir, name, value)
-	}}, at)
+	return f(ctx, n, at)
 }
 
 // fitProject reads what a value names, as a run will.
@@ -146,8 +139,8 @@ func outOf(dir string, files ...string) error {
 	return nil
 }
 
-func (c *cli) showProject(ctx context.Context, p *app.Projects, at codeBase) error {
-	set, err := p.Settings(ctx, at.project)
+func (c *cli) showProject(ctx context.Context, n *node, at codeBase) error {
+	set, err := n.app.ProjectSettings(ctx, n.me(), at.project)
 	if err != nil {
 		return err
 	}
@@ -168,28 +161,33 @@ func (c *cli) showProject(ctx context.Context, p *app.Projects, at codeBase) err
 
 // forProject settles the configuration again, for the runs of a repository.
 func (c *cli) forProject(ctx context.Context, n *node, at codeBase) error {
-	set, err := n.store.ProjectSettings(ctx, mgx.DefaultWorkspace, at.project)
+	cfg, err := c.configFor(ctx, n, n.workspace, at)
+	if err == nil {
+		c.cfg = cfg
+	}
+	return err
+}
+
+// configFor is the configuration for the runs of a project of a workspace.
+func (c *cli) configFor(ctx context.Context, n *node, ws mgx.WorkspaceID, at codeBase) (*config.Config, error) {
+	set, err := n.store.ProjectSettings(ctx, ws, at.project)
 	if err != nil || len(set) == 0 {
-		return err
+		return c.cfg, err
 	}
 	cfg, err := config.LoadFor(c.real, c.typed, set)
-	if err != nil {
-		return err
+	if err == nil {
+		err = outOf(at.dir, cfg.ProjectFiles()...)
 	}
-	if err := outOf(at.dir, cfg.ProjectFiles()...); err != nil {
-		return err
-	}
-	c.cfg = cfg
-	return nil
+	return cfg, err
 }
 
 // leastFor is the level below which nothing of a repository runs: also of runs that
 // began before it was set.
-func (n *node) leastFor(ctx context.Context, repo mgx.RepoInfo) (sandbox.Level, error) {
+func (n *node) leastFor(ctx context.Context, ws mgx.WorkspaceID, repo mgx.RepoInfo) (sandbox.Level, error) {
 	if n.leastSaid {
 		return n.least, nil
 	}
-	set, err := n.store.ProjectSettings(ctx, mgx.DefaultWorkspace, mgx.ProjectOf(repo.Path))
+	set, err := n.store.ProjectSettings(ctx, ws, mgx.ProjectOf(repo.Path))
 	if least, ok := set["sandbox-minimum"]; ok && err == nil {
 		return sandbox.Level(least), nil
 	}

@@ -124,7 +124,7 @@ func (c *cli) cancelCommand() *cobra.Command {
 }
 
 func (c *cli) cancel(ctx context.Context, n *node, run mgx.Run, why string) error {
-	if err := n.app.Cancel(ctx, run, why); err != nil {
+	if err := n.app.Cancel(ctx, n.me(), run.ID, why); err != nil {
 		return err
 	}
 	// Nobody may be at work on it: then this process brings it to its end.

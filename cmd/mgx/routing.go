@@ -91,7 +91,9 @@ func keysArePrivate(f *llm.File, path string, private bool) error {
 	return nil
 }
 
-// fromFile makes the providers that the file names for a workspace.
+// fromFile makes the providers that the file names for a workspace. One that it
+// names for that workspace alone takes its key from the secrets of the workspace, any
+// other from those of the default one.
 func fromFile(f *llm.File, path string, ws mgx.WorkspaceID, getenv func(string) string, keys *keyholder, client *http.Client) (all []found, err error) {
 	part := f.For(ws)
 	for name, p := range part.Providers {
@@ -101,6 +103,10 @@ func fromFile(f *llm.File, path string, ws mgx.WorkspaceID, getenv func(string) 
 		}
 		o := llm.Connection{Name: name, BaseURL: p.BaseURL, APIKey: key, KeySetting: setting, Client: client, Headers: p.Headers}
 		one := found{From: path, Local: p.Local, Default: p.Default}
+		whose := mgx.DefaultWorkspace
+		if _, own := f.Workspaces[ws].Providers[name]; own {
+			whose = ws
+		}
 		if p.KeySecret == "" {
 			one.Provider = dial(p, o)
 		} else {
@@ -108,7 +114,7 @@ func fromFile(f *llm.File, path string, ws mgx.WorkspaceID, getenv func(string) 
 				own := o
 				own.KeySetting = "the secret " + p.KeySecret
 				var err error
-				own.APIKey, err = keys.key(ctx, p.KeySecret, "provider "+name)
+				own.APIKey, err = keys.key(ctx, whose, p.KeySecret, "provider "+name)
 				return dial(p, own), err
 			}}
 		}

@@ -10,6 +10,7 @@ import (
 
 	"mgx"
 	"mgx/internal/app"
+	"mgx/internal/config"
 	"mgx/internal/git"
 	"mgx/internal/llm/cassette"
 )
@@ -137,7 +138,7 @@ func (c *cli) run(ctx context.Context, text string, f runFlags, r repeatFlags, a
 	if err := demandGate(ctx, settings); err != nil {
 		return err
 	}
-	if settings.MCP, err = c.servers(src.Path); err != nil {
+	if settings.MCP, err = serversOf(c.cfg, src.Path); err != nil {
 		return err
 	}
 	settings.Model = model
@@ -163,11 +164,13 @@ func (c *cli) run(ctx context.Context, text string, f runFlags, r repeatFlags, a
 	return c.attach(ctx, n, run)
 }
 
-func (c *cli) settings(f runFlags) (mgx.RunSettings, error) {
-	rules, err := c.policy(c.cfg.Policy)
+func (c *cli) settings(f runFlags) (mgx.RunSettings, error) { return c.settingsOf(c.cfg, f) }
+
+func (c *cli) settingsOf(cfg *config.Config, f runFlags) (mgx.RunSettings, error) {
+	rules, err := c.policy(cfg.Policy)
 	return mgx.RunSettings{
 		Policy: rules, Plan: f.plan,
-		Approve: c.cfg.Approve, Budget: c.cfg.Budget, MaxTurns: c.cfg.MaxTurns, Timeout: c.cfg.Timeout,
-		Sandbox: c.cfg.Sandbox, AllowHosts: c.cfg.AllowHosts, Branch: f.branch, Checks: f.checks, MaxTokens: f.maxTokens, IncludeDirty: f.includeDirty, Price: f.price,
+		Approve: cfg.Approve, Budget: cfg.Budget, MaxTurns: cfg.MaxTurns, Timeout: cfg.Timeout,
+		Sandbox: cfg.Sandbox, AllowHosts: cfg.AllowHosts, Branch: f.branch, Checks: f.checks, MaxTokens: f.maxTokens, IncludeDirty: f.includeDirty, Price: f.price,
 	}, err
 }

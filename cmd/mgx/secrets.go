@@ -46,9 +46,9 @@ mgx audit --action secret.use. See docs/secrets.md.`,
 	return cmd
 }
 
-// vault is that of the default workspace.
-func (n *node) vault(make bool) (secrets.Vault, error) {
-	v := secrets.Vault{Store: n.store, Workspace: mgx.DefaultWorkspace, Actor: mgx.UserID(n.app.Actor), From: "cli"}
+// vault is that of a workspace.
+func (n *node) vault(ws mgx.WorkspaceID, make bool) (secrets.Vault, error) {
+	v := secrets.Vault{Store: n.store, Workspace: ws, Actor: mgx.LocalUser, From: "cli"}
 	ring, err := n.ring(make)
 	v.Ring = ring
 	return v, err
@@ -113,10 +113,10 @@ func ringError(path string, err error) error {
 	return mgx.Errorf(mgx.KindConfig, "no_key_ring", "the key ring of the secrets, %s, cannot be used: %w", path, err)
 }
 
-// useSecret hands out the value of a secret, which from then on is hidden wherever
+// useSecret hands out the value of a secret of a workspace, which from then on is hidden wherever
 // this process writes.
-func (n *node) useSecret(ctx context.Context, name, purpose string) (string, error) {
-	v, err := n.vault(false)
+func (n *node) useSecret(ctx context.Context, ws mgx.WorkspaceID, name, purpose string) (string, error) {
+	v, err := n.vault(ws, false)
 	if err != nil {
 		return "", err
 	}
@@ -131,7 +131,7 @@ func (n *node) useSecret(ctx context.Context, name, purpose string) (string, err
 }
 
 func (c *cli) listSecrets(ctx context.Context, n *node) error {
-	all, err := secrets.Vault{Store: n.store, Workspace: mgx.DefaultWorkspace}.List(ctx)
+	all, err := secrets.Vault{Store: n.store, Workspace: n.workspace}.List(ctx)
 	if err != nil {
 		return err
 	}
@@ -164,7 +164,7 @@ What used the secret before uses the new value from its next start on.`,
 				return err
 			}
 			return c.withNode(cmd.Context(), func(ctx context.Context, n *node) error {
-				v, err := n.vault(true)
+				v, err := n.vault(n.workspace, true)
 				if err != nil {
 					return err
 				}
@@ -206,7 +206,7 @@ func (c *cli) secretRemoveCommand() *cobra.Command {
 		Args:  oneArg("the name of the secret"),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			return c.withNode(cmd.Context(), func(ctx context.Context, n *node) error {
-				v, err := n.vault(false)
+				v, err := n.vault(n.workspace, false)
 				if err != nil {
 					return err
 				}
@@ -223,7 +223,7 @@ func (c *cli) secretsRotateCommand() *cobra.Command {
 		Args:  noArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			return c.withNode(cmd.Context(), func(ctx context.Context, n *node) error {
-				v, err := n.vault(true)
+				v, err := n.vault(n.workspace, true)
 				if err != nil {
 					return err
 				}
@@ -250,7 +250,7 @@ the new file; earlier backups of the database need the earlier one.`,
 }
 
 func (c *cli) rekey(ctx context.Context, n *node) error {
-	v, err := n.vault(true)
+	v, err := n.vault(n.workspace, true)
 	if err != nil {
 		return err
 	}

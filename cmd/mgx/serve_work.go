@@ -113,7 +113,7 @@ func (f *foreman) due(ctx context.Context, run mgx.Run) bool {
 
 // able reports whether the run's model can be called from here.
 func (f *foreman) able(run mgx.Run) bool {
-	err := f.node.models.prepare(run.ID, run.Settings)
+	err := f.node.models.prepare(run.Workspace, run.ID, run.Settings)
 	if err == nil {
 		return true
 	}

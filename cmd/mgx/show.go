@@ -1,7 +1,6 @@
 package main
 
 import (
-	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -11,6 +10,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"mgx"
+	"mgx/internal/app"
 	"mgx/internal/event"
 	"mgx/internal/git"
 	"mgx/internal/llm/cassette"
@@ -113,15 +113,12 @@ func (c *cli) diff(ctx context.Context, n *node, run mgx.Run, stat bool) error {
 	if err := run.NotErased(); err != nil {
 		return err
 	}
-	base, to := run.Repo.Head, cmp.Or(run.Commit, run.Tree)
-	if run.Delivered != nil {
-		base = run.Delivered.Base
-	}
+	base, to := span(run)
 	if to == "" {
 		fmt.Fprintf(c.err, "%s has changed nothing.\n", run.ID)
 		return nil
 	}
-	site, err := n.site(ctx, run.ID, run.Repo, run.Settings)
+	site, err := n.site(ctx, scopeOf(run), run.Repo, withoutServers(run.Settings))
 	if err != nil {
 		return err
 	}
@@ -378,7 +375,7 @@ func (c *cli) fork(ctx context.Context, n *node, from mgx.Run, at int64, change 
 		}
 		defer end()
 	}
-	run, err := n.app.Fork(ctx, from, at, change)
+	run, _, err := n.app.Fork(ctx, n.me(), from.ID, app.NewFork{At: at, Change: change})
 	if err != nil {
 		return err
 	}

@@ -89,7 +89,11 @@ func openBox(ctx context.Context, d sandbox.Driver, least sandbox.Level, spec sa
 
 // demand refuses at once what no box would be opened for.
 func (c *cli) demand(ctx context.Context, setting string) error {
-	least := sandbox.Level(c.cfg.LeastSandbox)
+	return demandLevel(ctx, c.cfg, setting)
+}
+
+func demandLevel(ctx context.Context, cfg *config.Config, setting string) error {
+	least := sandbox.Level(cfg.LeastSandbox)
 	if least == sandbox.LevelOff {
 		return nil
 	}

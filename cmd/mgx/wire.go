@@ -28,7 +28,7 @@ import (
 
 // node is everything a command works with, built in one place.
 type node struct {
-	app       *app.App
+	app       *app.Work
 	store     *store.Store
 	engine    *workflow.Engine
 	owner     *owner
@@ -98,28 +98,18 @@ func (c *cli) open(ctx context.Context, m *models) (*node, error) {
 	n.engine = workflow.New(n.store, workflow.Options{Owner: n.owner.id, Alive: n.owner.alive, Log: n.log})
 	team.Register(n.engine, team.Deps{
 		Model:  n.models,
-		Limits: n.models.limits,
+		Limits: n.models.limitsFor,
 		Log:    n.log,
 		Redact: n.redact,
 		Open:   n.site,
-		Run: func(ctx context.Context, id mgx.RunID) (mgx.Run, error) {
-			return n.store.Run(ctx, mgx.DefaultWorkspace, id)
-		},
+		Run:    n.store.Run,
 		Deltas: func(id mgx.RunID, d team.Delta) {
 			if n.deltas != nil {
 				n.deltas(id, d)
 			}
 		},
 	})
-	n.app = &app.App{
-		Workspace: n.workspace, Actor: "user_local", Store: n.store, Engine: n.engine,
-		CopyFiles: func(from, to mgx.RunID) error {
-			if err := git.CopyRun(n.runDir(from), n.runDir(to)); err != nil {
-				return err
-			}
-			return n.copyAttachments(from, to)
-		},
-	}
+	n.app = n.work(c, n.access(""), nil)
 	n.ringPath = cmp.Or(c.cfg.SecretsKeys, filepath.Join(n.data, ringFile))
 	if !m.tape.playing() {
 		m.keys.set(n.useSecret)
@@ -147,7 +137,8 @@ func dataError(dir string, err error) error {
 func (n *node) runDir(id mgx.RunID) string { return filepath.Join(n.data, "runs", string(id)) }
 
 // site opens the files of a run in the sandbox that its settings ask for.
-func (n *node) site(ctx context.Context, id mgx.RunID, repo mgx.RepoInfo, settings mgx.RunSettings) (*team.Site, error) {
+func (n *node) site(ctx context.Context, of mgx.Scope, repo mgx.RepoInfo, settings mgx.RunSettings) (*team.Site, error) {
+	id := of.Run
 	src, err := git.Reopen(ctx, repo)
 	if err != nil {
 		return nil, err
@@ -167,7 +158,7 @@ func (n *node) site(ctx context.Context, id mgx.RunID, repo mgx.RepoInfo, settin
 	if err := openGate(&spec, settings.AllowHosts); err != nil {
 		return nil, err
 	}
-	least, err := n.leastFor(ctx, repo)
+	least, err := n.leastFor(ctx, of.Workspace, repo)
 	if err != nil {
 		return nil, err
 	}

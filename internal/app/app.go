@@ -4,132 +4,24 @@
 package app
 
 import (
-	"context"
 	"encoding/json"
 	"fmt"
 	"strings"
 	"time"
 
 	"mgx"
-	"mgx/internal/team"
-	"mgx/internal/workflow"
 )
 
-// Store is what the use cases read and write; *store.Store is one.
-type Store interface {
-	Commit(ctx context.Context, c mgx.Change) (mgx.Committed, error)
-	Run(ctx context.Context, ws mgx.WorkspaceID, id mgx.RunID) (mgx.Run, error)
-	Journal(ctx context.Context, x mgx.ExecutionID) ([]mgx.StepRecord, error)
-	Execution(ctx context.Context, x mgx.ExecutionID) (mgx.Execution, error)
-}
-
-// App serves one workspace.
-type App struct {
-	Workspace mgx.WorkspaceID
-	Actor     string // who acts: an id, never a name
-	Store     Store
-	Engine    *workflow.Engine
-	// CopyFiles makes a fork's files from those of the run it forks.
-	CopyFiles func(from, to mgx.RunID) error
-}
-
-// NewRun is what it takes to start a run.
-type NewRun struct {
-	Text     string // the task, in words
-	Repo     mgx.RepoInfo
-	Settings mgx.RunSettings
-	Source   string    // cli, api, console
-	ID       mgx.RunID // of the run, when files of it are there already; empty: a new one
-}
-
-// Longest task text, in bytes.
-const maxTask = 64 << 10
-
-// StartRun records a task and a run of it, ready to be worked on.
-func (a *App) StartRun(ctx context.Context, n NewRun) (mgx.Run, error) {
-	text := strings.TrimSpace(n.Text)
-	switch {
-	case text == "":
-		return mgx.Run{}, mgx.Errorf(mgx.KindUsage, "empty_task", `the task is empty; say what you want, for example: mgx run "add a /healthz endpoint with a test"`)
-	case len(text) > maxTask:
-		return mgx.Run{}, mgx.Errorf(mgx.KindUsage, "task_too_long", "the task has %d bytes, and the limit is %d; put details into a file of the repository and name it", len(text), maxTask)
+// jsonOf is what the audit log shows of something.
+func jsonOf(v any) json.RawMessage {
+	if v == nil {
+		return nil
 	}
-	if err := validate(n.Settings); err != nil {
-		return mgx.Run{}, err
-	}
-	task := mgx.TaskInfo{ID: mgx.NewTaskID(), Title: title(text), Description: text, Priority: "medium"}
-	created := mgx.NewEvent(mgx.TaskCreated, mgx.TaskCreatedData{Task: task, UserID: a.Actor, Source: n.Source})
-	created.Workspace, created.Project, created.Task, created.Stream = a.Workspace, mgx.ProjectOf(n.Repo.Path), task.ID, mgx.StreamID(task.ID)
-	id := n.ID
-	if id == "" {
-		id = mgx.NewRunID()
-	}
-	return a.start(ctx, id, mgx.RunCreatedData{Task: task, Repo: n.Repo, Settings: n.Settings, Workflow: team.WorkflowName}, nil, created)
-}
-
-// start commits a run and its root execution, with what is already known of its
-// journal.
-func (a *App) start(ctx context.Context, id mgx.RunID, d mgx.RunCreatedData, journal []mgx.StepRecord, before ...mgx.Event) (mgx.Run, error) {
-	input, err := json.Marshal(team.Input{Task: d.Task, Repo: d.Repo, Settings: d.Settings})
+	raw, err := json.Marshal(v)
 	if err != nil {
-		return mgx.Run{}, mgx.Errorf(mgx.KindInternal, "bad_input", "the run's input is not JSON: %w", err)
+		panic("app: what is shown is not JSON: " + err.Error())
 	}
-	now := mgx.Now()
-	scope := mgx.Scope{Workspace: a.Workspace, Project: mgx.ProjectOf(d.Repo.Path), Task: d.Task.ID, Run: id, User: mgx.UserID(a.Actor), Execution: mgx.NewExecutionID()}
-	x := mgx.Execution{Scope: scope, Workflow: d.Workflow, Input: input, Status: mgx.ExecReady, WakeAt: now, CreatedAt: now}
-	if d.Settings.Timeout > 0 {
-		x.Deadline = now.Add(d.Settings.Timeout)
-	}
-	events := append(before, scope.Event(mgx.RunCreated, d))
-	if err := a.Engine.StartFrom(ctx, x, journal, events...); err != nil {
-		return mgx.Run{}, err
-	}
-	return a.Store.Run(ctx, a.Workspace, scope.Run)
-}
-
-// Fork starts a new run from another's journal up to a sequence of its stream:
-// what was recorded by then is taken over and not done again, and the files are
-// as they were. Changes to the settings apply from there on.
-func (a *App) Fork(ctx context.Context, from mgx.Run, at int64, change func(*mgx.RunSettings)) (mgx.Run, error) {
-	if err := from.NotErased(); err != nil {
-		return mgx.Run{}, err
-	}
-	if at < 1 || at > from.Sequence {
-		return mgx.Run{}, mgx.Errorf(mgx.KindUsage, "bad_sequence", "--at %d is outside the run's events 1 to %d; see mgx events --run %s", at, from.Sequence, from.ID)
-	}
-	all, err := a.Store.Journal(ctx, from.Execution)
-	if err != nil {
-		return mgx.Run{}, err
-	}
-	var taken []mgx.StepRecord
-	for _, rec := range all {
-		if rec.Sequence > at {
-			break
-		}
-		taken = append(taken, rec)
-	}
-	settings := from.Settings
-	if change != nil {
-		change(&settings)
-	}
-	if err := validate(settings); err != nil {
-		return mgx.Run{}, err
-	}
-	id := mgx.NewRunID()
-	if err := a.CopyFiles(from.ID, id); err != nil {
-		return mgx.Run{}, err
-	}
-	return a.start(ctx, id, mgx.RunCreatedData{
-		Task: from.Task, Repo: from.Repo, Settings: settings, Workflow: team.WorkflowName, ForkOf: from.ID, ForkAt: at,
-	}, taken)
-}
-
-// Cancel asks whoever works on a run, or will, to stop.
-func (a *App) Cancel(ctx context.Context, run mgx.Run, why string) error {
-	if run.Status.Ended() {
-		return mgx.Errorf(mgx.KindUsage, "already_ended", "run %s has ended already: %s", run.ID, run.Status)
-	}
-	return a.Engine.Cancel(ctx, run.Execution, why)
+	return raw
 }
 
 func validate(s mgx.RunSettings) error {

@@ -2,9 +2,11 @@ package app
 
 import (
 	"context"
+	"encoding/json"
 	"strings"
 
 	"mgx"
+	"mgx/internal/access"
 	"mgx/internal/guard/policy"
 	"mgx/internal/team"
 )
@@ -23,9 +25,14 @@ type Answer struct {
 }
 
 // Decide answers what a run waits for: an approval, or a question. It counts for
-// exactly what the hash says and nothing else.
-func (a *App) Decide(ctx context.Context, run mgx.Run, d Answer) error {
-	ask, err := pending(run, d.Approval)
+// exactly what the hash says and nothing else, and once: of two people who decide
+// at the same time the second is told so.
+func (w *Work) Decide(ctx context.Context, actor access.Actor, id mgx.RunID, d Answer) error {
+	run, err := w.run(ctx, actor, "approve", id)
+	if err != nil {
+		return err
+	}
+	ask, err := pending(run.Run, d.Approval)
 	if err != nil {
 		return err
 	}
@@ -34,9 +41,38 @@ func (a *App) Decide(ctx context.Context, run mgx.Run, d Answer) error {
 		return mgx.Errorf(mgx.KindRefused, "other_hash", "what run %s proposes now is not what was decided on; look at it again with: mgx show %s", run.ID, run.ID)
 	case d.Rest && (ask.Call == nil || !d.Approved):
 		return mgx.Errorf(mgx.KindUsage, "bad_rest", "only a tool call can be approved for the rest of the run")
+	case len(d.Reason) > maxReason:
+		return mgx.Errorf(mgx.KindUsage, "bad_reason", "a reason has at most %d bytes", maxReason)
 	}
-	return a.Engine.Signal(ctx, run.Execution, ask.ID, team.Decision{Approved: d.Approved, Rest: d.Rest, By: a.Actor, Reason: d.Reason, Hash: ask.Hash})
+	decision := team.Decision{Approved: d.Approved, Rest: d.Rest, By: whoActs(actor), Reason: d.Reason, Hash: ask.Hash}
+	said := act(actor, "approval.decide", string(run.ID), map[string]any{
+		"approval_id": ask.ID, "hash": ask.Hash, "approved": d.Approved, "rest": d.Rest, "reason": d.Reason, "effect": ask.Effect,
+	}, string(run.Execution), ask.ID, ask.Hash)
+	err = w.o.Engine.Signal(ctx, run.Execution, ask.ID, decision, said)
+	if mgx.IsCode(err, mgx.CodeConflict) {
+		return w.decidedBefore(ctx, run.Run, ask, decision)
+	}
+	return err
 }
+
+// decidedBefore says what becomes of a decision that is not the first: nothing, and
+// nothing is wrong when it is the same once more.
+func (w *Work) decidedBefore(ctx context.Context, run mgx.Run, ask mgx.Approval, d team.Decision) error {
+	sent, err := w.o.Store.Signals(ctx, run.Execution, ask.ID)
+	if err != nil {
+		return err
+	}
+	for _, g := range sent {
+		var first team.Decision
+		if json.Unmarshal(g.Payload, &first) == nil && first == d {
+			return nil
+		}
+	}
+	return mgx.Errorf(mgx.KindUsage, CodeDecided, "this was decided already; look at how the run goes on with: mgx show %s", run.ID)
+}
+
+// CodeDecided is of a decision on something that somebody else has decided on.
+const CodeDecided = "already_decided"
 
 // pending finds the approval that a person names.
 func pending(run mgx.Run, name string) (mgx.Approval, error) {

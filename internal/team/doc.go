@@ -51,12 +51,13 @@ type Site struct {
 
 // Deps is what the workflow needs from the outside.
 type Deps struct {
-	Model  Model
-	Limits func(model string) Limits
+	Model Model
+	// Limits are those of a model as a run calls it.
+	Limits func(run mgx.RunID, model string) Limits
 	Log    *slog.Logger
 	// Open opens the site of a run, making its directories if they are not there.
-	Open func(ctx context.Context, run mgx.RunID, repo mgx.RepoInfo, settings mgx.RunSettings) (*Site, error)
-	Run  func(ctx context.Context, id mgx.RunID) (mgx.Run, error)
+	Open func(ctx context.Context, of mgx.Scope, repo mgx.RepoInfo, settings mgx.RunSettings) (*Site, error)
+	Run  func(ctx context.Context, ws mgx.WorkspaceID, id mgx.RunID) (mgx.Run, error)
 	// Redact hides secrets in what agents are given, and in what watchers see. What
 	// is stored the store redacts once more. Nil: none.
 	Redact *guard.Redactor
@@ -73,11 +74,12 @@ type Limits struct {
 
 // Delta is something for watchers only: it is never stored.
 type Delta struct {
-	Task  mgx.TaskID
-	Agent string
-	Text  string // of the model
-	Again bool   // the model starts over: what it said in this turn is void
-	Tool  string // output of a program
+	Workspace mgx.WorkspaceID
+	Task      mgx.TaskID
+	Agent     string
+	Text      string // of the model
+	Again     bool   // the model starts over: what it said in this turn is void
+	Tool      string // output of a program
 }
 
 // Input starts the workflow. It names no run, so that a fork can start from the

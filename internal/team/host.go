@@ -394,7 +394,7 @@ func bounded(s string, max int) string {
 
 // ended makes the events that close a run's stream together with its execution.
 func (d Deps) ended(ctx context.Context, x mgx.Execution) ([]mgx.Event, error) {
-	row, err := d.Run(ctx, x.Run)
+	row, err := d.Run(ctx, x.Workspace, x.Run)
 	if err != nil {
 		return nil, err
 	}

@@ -54,7 +54,7 @@ func (r *run) prepare() error {
 }
 
 func (r *run) makeReady(s *workflow.StepContext) (prepared, error) {
-	p := prepared{Secret: mgx.NewSecret(), Date: mgx.Stamp().Format("2006-01-02"), Base: r.in.Repo.Head, Limits: r.deps.Limits(r.in.Settings.Model)}
+	p := prepared{Secret: mgx.NewSecret(), Date: mgx.Stamp().Format("2006-01-02"), Base: r.in.Repo.Head, Limits: r.deps.Limits(r.c.Scope().Run, r.in.Settings.Model)}
 	clone := r.site.Clone
 	if err := clone.Prepare(s); err != nil {
 		return p, err

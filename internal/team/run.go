@@ -60,7 +60,7 @@ func (r *run) open(ctx context.Context) error {
 	if r.site != nil || r.in.Repo.Path == "" {
 		return nil
 	}
-	site, err := r.deps.Open(ctx, r.c.Scope().Run, r.in.Repo, r.in.Settings)
+	site, err := r.deps.Open(ctx, r.c.Scope(), r.in.Repo, r.in.Settings)
 	if err != nil {
 		return err
 	}
@@ -83,7 +83,7 @@ func (r *run) close() {
 
 func (r *run) watch(id mgx.RunID, d Delta) {
 	if r.deps.Deltas != nil {
-		d.Task = r.c.Scope().Task
+		d.Workspace, d.Task = r.c.Scope().Workspace, r.c.Scope().Task
 		r.deps.Deltas(id, d)
 	}
 }

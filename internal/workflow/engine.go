@@ -145,13 +145,14 @@ func begun(x mgx.Execution) (mgx.Execution, []mgx.Event) {
 	return x, []mgx.Event{x.Scope.Event(mgx.WorkflowStarted, mgx.WorkflowStartedData{Workflow: x.Workflow, Trigger: "manual"})}
 }
 
-// Signal queues a message for an execution, which takes it with [Await].
-func (e *Engine) Signal(ctx context.Context, x mgx.ExecutionID, name string, payload any) error {
+// Signal queues a message for an execution, which takes it with [Await], and
+// commits the events with it.
+func (e *Engine) Signal(ctx context.Context, x mgx.ExecutionID, name string, payload any, events ...mgx.Event) error {
 	data, err := json.Marshal(payload)
 	if err != nil {
 		return mgx.Errorf(mgx.KindInternal, "bad_signal", "the payload of signal %s is not JSON: %w", name, err)
 	}
-	_, err = e.store.Commit(ctx, mgx.Change{Signals: []mgx.Signal{{
+	_, err = e.store.Commit(ctx, mgx.Change{Events: events, Signals: []mgx.Signal{{
 		ID: mgx.NewSignalID(), Execution: x, Name: name, Payload: data, SentAt: mgx.Now(),
 	}}})
 	return err
@@ -159,12 +160,13 @@ func (e *Engine) Signal(ctx context.Context, x mgx.ExecutionID, name string, pay
 
 // Cancel asks an execution and its children to stop. Those in this process stop
 // at once, others when their worker next looks (within a second), and those that
-// nobody works on at their next claim, without running again.
-func (e *Engine) Cancel(ctx context.Context, x mgx.ExecutionID, why string) error {
+// nobody works on at their next claim, without running again. The events are
+// committed with what is asked of x.
+func (e *Engine) Cancel(ctx context.Context, x mgx.ExecutionID, why string, events ...mgx.Event) error {
 	if why == "" {
 		why = "no reason given"
 	}
-	if _, err := e.store.Commit(ctx, mgx.Change{Cancel: &mgx.CancelRequest{Execution: x, Why: why}}); err != nil {
+	if _, err := e.store.Commit(ctx, mgx.Change{Events: events, Cancel: &mgx.CancelRequest{Execution: x, Why: why}}); err != nil {
 		return err
 	}
 	if c := e.claimed(x); c != nil {

@@ -1,0 +1,169 @@
+package store
+
+import (
+	"context"
+	"database/sql"
+	"encoding/json"
+	"strings"
+	"time"
+
+	"mgx"
+)
+
+// Lists of work: of one workspace, newest first, a page at a time. What a page
+// holds is found in an index first, and only then read: a run's state is long.
+
+// filter adds the conditions of a run's row.
+func (w *where) runs(f mgx.RunFilter) {
+	w.is("workspace =", string(f.Workspace))
+	in(w, "status", f.Statuses)
+	if f.Task != "" {
+		w.is("task =", string(f.Task))
+	}
+	w.rooted("project", string(f.Project))
+	w.rooted("user_id", string(f.User))
+	if f.Text != "" {
+		w.conds = append(w.conds, `task IN (SELECT id FROM tasks WHERE workspace = $1 AND LOWER(data) LIKE `+w.arg("%"+likeText(jsonText(strings.ToLower(f.Text)))+"%")+` ESCAPE '\')`)
+	}
+}
+
+// rooted narrows runs by a column of their root execution.
+func (w *where) rooted(column, value string) {
+	if value != "" {
+		w.conds = append(w.conds, `id IN (SELECT run FROM executions WHERE workspace = $1 AND parent = '' AND run <> '' AND `+column+` = `+w.arg(value)+`)`)
+	}
+}
+
+// jsonText is text as it stands within a JSON string.
+func jsonText(s string) string {
+	quoted, err := json.Marshal(s)
+	if err != nil {
+		return s
+	}
+	return string(quoted[1 : len(quoted)-1])
+}
+
+const runInfo = `SELECT r.state, r.asked_at, COALESCE(x.project, ''), COALESCE(x.user_id, '') FROM runs r LEFT JOIN executions x ON x.run = r.id AND x.run <> '' AND x.parent = '' `
+
+func scanRunInfo(row scanner) (r mgx.RunInfo, err error) {
+	var state string
+	var asked sql.NullInt64
+	if err := row.Scan(&state, &asked, &r.Project, &r.User); err != nil {
+		return r, err
+	}
+	r.AskedAt = fromMicros(asked)
+	if err := json.Unmarshal([]byte(state), &r.Run); err != nil {
+		return r, badRow("run", err)
+	}
+	return r, nil
+}
+
+// RunInfo returns one run of a workspace (CodeNotFound).
+func (s *Store) RunInfo(ctx context.Context, ws mgx.WorkspaceID, id mgx.RunID) (mgx.RunInfo, error) {
+	r, found, err := get(ctx, s, scanRunInfo, runInfo+`WHERE r.workspace = $1 AND r.id = $2`, string(ws), string(id))
+	if err == nil && !found {
+		err = noRun(string(id))
+	}
+	return r, err
+}
+
+// RunInfos lists runs, newest first, after one: the last of the page before. It
+// lists at most MaxListed, which is also what a limit of 0 means.
+func (s *Store) RunInfos(ctx context.Context, f mgx.RunFilter, after mgx.RunID, limit int) ([]mgx.RunInfo, error) {
+	w := &where{}
+	w.runs(f)
+	if after != "" {
+		w.is("id <", string(after))
+	}
+	page := `SELECT id FROM runs` + w.String() + ` ORDER BY id DESC LIMIT ` + w.arg(bounded(limit, MaxListed))
+	return list(ctx, s, scanRunInfo, runInfo+`WHERE r.id IN (`+page+`) ORDER BY r.id DESC`, w.args...)
+}
+
+// AskedRuns lists runs that wait for a person, the longest first, after one of
+// which since when it waits is known.
+func (s *Store) AskedRuns(ctx context.Context, ws mgx.WorkspaceID, since time.Time, after mgx.RunID, limit int) ([]mgx.RunInfo, error) {
+	w := &where{}
+	w.is("r.workspace =", string(ws))
+	w.conds = append(w.conds, "r.asked_at IS NOT NULL")
+	if after != "" {
+		at := w.arg(since.UnixMicro())
+		w.conds = append(w.conds, `(r.asked_at > `+at+` OR r.asked_at = `+at+` AND r.id > `+w.arg(string(after))+`)`)
+	}
+	return list(ctx, s, scanRunInfo, runInfo+strings.TrimPrefix(w.String(), " ")+` ORDER BY r.asked_at, r.id LIMIT `+w.arg(bounded(limit, MaxListed)), w.args...)
+}
+
+func scanTask(row scanner) (t mgx.Task, err error) {
+	var data string
+	var at int64
+	if err := row.Scan(&t.Workspace, &data, &at); err != nil {
+		return t, err
+	}
+	t.CreatedAt = fromTime(at)
+	if err := json.Unmarshal([]byte(data), &t.TaskInfo); err != nil {
+		return t, badRow("task", err)
+	}
+	return t, nil
+}
+
+// Task returns one task of a workspace (CodeNotFound).
+func (s *Store) Task(ctx context.Context, ws mgx.WorkspaceID, id mgx.TaskID) (mgx.Task, error) {
+	t, found, err := get(ctx, s, scanTask, `SELECT workspace, data, created_at FROM tasks WHERE workspace = $1 AND id = $2`, string(ws), string(id))
+	if err == nil && !found {
+		err = mgx.Errorf(mgx.KindUsage, mgx.CodeNotFound, "there is no task %s", id)
+	}
+	return t, err
+}
+
+// Tasks lists tasks, newest first, after one, of which the words are to be found
+// in either case if they are given.
+func (s *Store) Tasks(ctx context.Context, ws mgx.WorkspaceID, words string, after mgx.TaskID, limit int) ([]mgx.Task, error) {
+	w := &where{}
+	w.is("workspace =", string(ws))
+	if words != "" {
+		w.conds = append(w.conds, `LOWER(data) LIKE `+w.arg("%"+likeText(jsonText(strings.ToLower(words)))+"%")+` ESCAPE '\'`)
+	}
+	if after != "" {
+		w.is("id <", string(after))
+	}
+	return list(ctx, s, scanTask, `SELECT workspace, data, created_at FROM tasks`+w.String()+` ORDER BY id DESC LIMIT `+w.arg(bounded(limit, MaxListed)), w.args...)
+}
+
+// ListExecutions lists executions, newest first, after one: the last of the page
+// before, by when it was made and its id.
+func (s *Store) ListExecutions(ctx context.Context, f mgx.ExecutionFilter, made time.Time, after mgx.ExecutionID, limit int) ([]mgx.Execution, error) {
+	w := &where{}
+	w.is("workspace =", string(f.Workspace))
+	if f.Run != "" {
+		w.is("run =", string(f.Run))
+	}
+	if f.Parent != "" {
+		w.is("parent =", string(f.Parent))
+	}
+	in(w, "status", f.Statuses)
+	if after != "" {
+		at := w.arg(made.UnixMicro())
+		w.conds = append(w.conds, `(created_at < `+at+` OR created_at = `+at+` AND id < `+w.arg(string(after))+`)`)
+	}
+	return list(ctx, s, scanExecution, `SELECT `+executionColumns+` FROM executions`+w.String()+` ORDER BY created_at DESC, id DESC LIMIT `+w.arg(bounded(limit, MaxListed)), w.args...)
+}
+
+// DueRuns lists runs that can go on at a time by themselves, of every workspace
+// as many as most, those first that could for the longest. Work that is leased can
+// from the end of its lease; whoever knows that its owner is gone knows more.
+func (s *Store) DueRuns(ctx context.Context, now time.Time, most int) ([]mgx.DueRun, error) {
+	return list(ctx, s, func(row scanner) (d mgx.DueRun, err error) {
+		var at int64
+		err = row.Scan(&d.Workspace, &d.Run, &at)
+		d.Since = fromTime(at)
+		return d, err
+	}, `SELECT workspace, run, since FROM (
+			SELECT workspace, run, since, ROW_NUMBER() OVER (PARTITION BY workspace ORDER BY since, run) AS nth FROM (
+				SELECT workspace, run, MIN(wake_at) AS since FROM executions WHERE status IN ('ready', 'waiting') AND wake_at <= $1 AND run <> '' GROUP BY workspace, run
+			) due
+		) turns WHERE nth <= $2 ORDER BY since, run`, now.UnixMicro(), most)
+}
+
+// StreamAfter returns events of a stream after a sequence, in order.
+func (s *Store) StreamAfter(ctx context.Context, stream mgx.StreamID, sequence int64, limit int) ([]mgx.Event, error) {
+	return s.Events(ctx, EventQuery{Stream: stream, AfterSequence: sequence, Limit: limit})
+}
