@@ -40,6 +40,9 @@ func (s *Server) allowed(to route, next handler) handler {
 		if err != nil {
 			return err
 		}
+		if q := RequestFrom(r.Context()); q != nil {
+			q.Actor = actor
+		}
 		return next(w, r.WithContext(access.With(r.Context(), actor)))
 	}
 }
@@ -122,7 +125,7 @@ func (s *Server) identifySocket(r *http.Request) (access.Actor, error) {
 // where is where a request comes from, and whether that is this machine. What a
 // proxy says of it counts when it is one of ours.
 func (s *Server) where(r *http.Request) (w access.Where, local bool) {
-	w = access.Where{Agent: clip(r.UserAgent()), Request: mgx.NewID[string]("req")}
+	w = access.Where{Agent: clip(r.UserAgent()), Request: requestID(r)}
 	peer, known := peerOf(r)
 	if !known {
 		w.Address = "socket"
@@ -145,6 +148,14 @@ func (s *Server) where(r *http.Request) (w access.Where, local bool) {
 		}
 	}
 	return w, false
+}
+
+// requestID is the id of a request.
+func requestID(r *http.Request) string {
+	if q := RequestFrom(r.Context()); q != nil {
+		return q.ID
+	}
+	return mgx.NewID[string]("req")
 }
 
 func (s *Server) isProxy(addr netip.Addr) bool {
@@ -179,7 +190,7 @@ func protocols(r *http.Request) []string {
 func (s *Server) guard(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		secure(w.Header())
-		out := &answer{ResponseWriter: w}
+		out := answerOf(w)
 		switch origin := r.Header.Get("Origin"); {
 		case s.pastProxy(r):
 			s.fail(out, r, mgx.Errorf(mgx.KindRefused, codeProxy, "this server is reached through its proxy"))

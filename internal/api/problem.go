@@ -122,6 +122,9 @@ func (s *Server) fail(w *answer, r *http.Request, err error) {
 		return
 	}
 	p := s.problemOf(err)
+	if q := RequestFrom(r.Context()); q != nil {
+		q.Problem, p.Request, p.Trace = p.Code, q.ID, q.Trace
+	}
 	h := w.Header()
 	h.Set("Content-Type", "application/problem+json")
 	switch p.Status {

@@ -1,6 +1,8 @@
 package api
 
 import (
+	"bufio"
+	"net"
 	"net/http"
 	"runtime/debug"
 	"slices"
@@ -113,7 +115,10 @@ func (s *Server) serve(to route) http.Handler {
 		handle = s.allowed(to, handle)
 	}
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		out := &answer{ResponseWriter: w}
+		out := answerOf(w)
+		if q := RequestFrom(r.Context()); q != nil {
+			_, q.Route = split(to.pattern)
+		}
 		defer s.rescue(out, r)
 		r.Body = http.MaxBytesReader(w, r.Body, maxBody)
 		if to.flags&stream == 0 {
@@ -138,20 +143,44 @@ func (s *Server) rescue(w *answer, r *http.Request) {
 	s.fail(w, r, mgx.Errorf(mgx.KindInternal, "internal", "an internal error; the server's log tells more"))
 }
 
-// answer knows whether an answer has begun.
+// answer knows whether an answer has begun, and how much there is of it.
 type answer struct {
 	http.ResponseWriter
-	begun bool
+	begun  bool
+	status int
+	bytes  int64
+}
+
+// answerOf is what a request is answered with, which observed made.
+func answerOf(w http.ResponseWriter) *answer {
+	if a, ok := w.(*answer); ok {
+		return a
+	}
+	return &answer{ResponseWriter: w}
 }
 
 func (a *answer) WriteHeader(status int) {
-	a.begun = true
+	a.begin(status)
 	a.ResponseWriter.WriteHeader(status)
 }
 
+func (a *answer) begin(status int) {
+	if !a.begun {
+		a.begun, a.status = true, status
+	}
+}
+
 func (a *answer) Write(b []byte) (int, error) {
-	a.begun = true
-	return a.ResponseWriter.Write(b)
+	a.begin(http.StatusOK)
+	n, err := a.ResponseWriter.Write(b)
+	a.bytes += int64(n)
+	return n, err
+}
+
+// Hijack hands out the connection, for a WebSocket.
+func (a *answer) Hijack() (net.Conn, *bufio.ReadWriter, error) {
+	a.begin(http.StatusSwitchingProtocols)
+	return http.NewResponseController(a.ResponseWriter).Hijack()
 }
 
 func (a *answer) Unwrap() http.ResponseWriter { return a.ResponseWriter }

@@ -48,6 +48,8 @@ type Options struct {
 	Consumers Consumers          // nil: none is told of
 	Metrics   http.Handler       // nil: none are collected
 	Secure    bool               // browsers reach the server over TLS
+	// Seen is told of every request when it is over, a stream too; it must not block.
+	Seen func(context.Context, Request)
 
 	Connections   int           // most WebSocket and SSE connections at once; 4096
 	Subscriptions int           // most in one WebSocket connection; 32
@@ -94,7 +96,7 @@ func New(o Options) *Server {
 	s.warden.access = o.Access
 	s.streams.most = o.Connections
 	s.draining, s.drain = context.WithCancel(context.Background())
-	s.handler = s.guard(s.browsers(s.mux()))
+	s.handler = s.observed(s.guard(s.browsers(s.mux())))
 	return s
 }
 

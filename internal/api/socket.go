@@ -57,6 +57,9 @@ func (s *Server) getSocket(w http.ResponseWriter, r *http.Request) error {
 	}
 	defer leave()
 	actor, refused := s.identifySocket(r)
+	if q := RequestFrom(r.Context()); q != nil {
+		q.Actor = actor
+	}
 	out := &corker{ResponseWriter: w}
 	// The origin was checked by guard.
 	conn, err := websocket.Accept(out, r, &websocket.AcceptOptions{Subprotocols: []string{subprotocol}, InsecureSkipVerify: true})

@@ -269,7 +269,8 @@ func TestSignInIsNotGuessed(t *testing.T) {
 		for n := range 5 {
 			r := try(email, "guess", "192.0.2.1")
 			if r.want(401, "bad_credentials"); n == 0 {
-				bodies[r.body] = true
+				head, _, _ := strings.Cut(r.body, `,"request_id"`)
+				bodies[head] = true
 			}
 		}
 		r := try(email, townPassword, "192.0.2.1")
