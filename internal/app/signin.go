@@ -92,6 +92,19 @@ func (a *Access) endOld(ctx context.Context, old string, where access.Where) err
 	return a.changed(a.o.Store.RevokeSession(ctx, by, s.User, s.ID, "replaced"))
 }
 
+// SignOutBrowser ends the session of an actor, and names the provider at which the
+// person may be signed in still; empty: there is none.
+func (a *Access) SignOutBrowser(ctx context.Context, actor access.Actor) (provider string, err error) {
+	if err := person(actor); err != nil {
+		return "", err
+	}
+	s, err := a.o.Store.Session(mgx.ForInstallation(ctx), actor.Session)
+	if err != nil {
+		return "", err
+	}
+	return a.vouchesFor(s), a.SignOut(ctx, actor)
+}
+
 // Renew notes that a browser has shown its cookie, and returns the one that takes
 // its place; empty: it goes on. An error means that the session is over.
 func (a *Access) Renew(ctx context.Context, cookie string, where access.Where) (fresh string, until time.Time, err error) {

@@ -172,9 +172,9 @@ func (a *Access) SignedOutAt(ctx context.Context, provider, token string, where 
 	return a.changed(err)
 }
 
-// Vouches is the provider that vouched for a session; empty: a password did, or it
-// is known no more.
-func (a *Access) Vouches(s mgx.Session) string {
+// vouchesFor is the provider that vouched for a session; empty: a password did, or
+// it is known no more.
+func (a *Access) vouchesFor(s mgx.Session) string {
 	for _, p := range a.o.Providers {
 		if s.Issuer != "" && p.Issuer() == s.Issuer {
 			return p.Name()

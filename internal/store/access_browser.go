@@ -14,6 +14,7 @@ import (
 // that comes after its successor was seen is in two hands: then the session ends
 // and the log tells of it (mgx.CodeTokenReused).
 func (s *Store) RenewBrowser(ctx context.Context, by mgx.Doer, digest string, fresh func(mgx.Session) mgx.SessionToken) (ses mgx.Session, made bool, err error) {
+	ctx = mgx.ForInstallation(ctx)
 	reused := false
 	err = s.write(ctx, func(t *tx) error {
 		made, reused = false, false
@@ -86,6 +87,7 @@ const maxSignIns = 10_000
 
 // BeginSignIn remembers a sign-in that has to come back.
 func (s *Store) BeginSignIn(ctx context.Context, b mgx.SignInStart) error {
+	ctx = mgx.ForInstallation(ctx)
 	return s.write(ctx, func(t *tx) error {
 		now := micros(t.now)
 		if _, err := t.exec(`DELETE FROM sign_ins WHERE expires_at <= $1`, now); err != nil {
@@ -109,6 +111,7 @@ func (s *Store) BeginSignIn(ctx context.Context, b mgx.SignInStart) error {
 // TakeSignIn returns a sign-in that began, once: for the browser and the provider
 // with which it did (mgx.CodeTokenUnknown).
 func (s *Store) TakeSignIn(ctx context.Context, digest, browser, provider string) (b mgx.SignInStart, err error) {
+	ctx = mgx.ForInstallation(ctx)
 	err = s.write(ctx, func(t *tx) error {
 		var expires int64
 		found, err := t.row(`DELETE FROM sign_ins WHERE digest = $1 AND browser = $2 AND provider = $3 RETURNING digest, browser, provider, next, expires_at`,

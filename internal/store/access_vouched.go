@@ -14,6 +14,7 @@ import (
 // gave by hand stay as they are, and so does the last admin of a workspace. Skipped
 // are the grants that cannot be given, such as of a workspace that there is not.
 func (s *Store) SignInVouched(ctx context.Context, by mgx.Doer, v mgx.Vouched) (skipped []mgx.Grant, err error) {
+	ctx = mgx.ForInstallation(ctx)
 	err = s.write(ctx, func(t *tx) error {
 		t.normalEvent, skipped = s.normalEvent, nil
 		known, err := t.vouch(v)
@@ -180,6 +181,7 @@ func (t *tx) granted(user mgx.UserID) (map[mgx.WorkspaceID]granting, error) {
 // EndVouched ends the sessions for which an issuer vouches: one, by the issuer's
 // name for it, or all of a subject. Ended is how many there were.
 func (s *Store) EndVouched(ctx context.Context, by mgx.Doer, issuer, subject, session string) (ended int, err error) {
+	ctx = mgx.ForInstallation(ctx)
 	err = s.act(ctx, by, "session.delete", func(t *tx, a *act) error {
 		all, err := t.vouched(issuer, subject, session)
 		if ended = len(all); err != nil || ended == 0 {
