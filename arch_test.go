@@ -26,8 +26,8 @@ var mayImport = map[string][]string{
 	"":                {},
 	"client":          {},
 	"internal/config": {},
-	"internal/app":    {"internal/access", "internal/event", "internal/workflow", "internal/team", "internal/guard/policy", "internal/lazy"},
-	"internal/api":    {"internal/app", "internal/access", "internal/event", "internal/webhook"},
+	"internal/app":    {"internal/access", "internal/audit", "internal/secret", "internal/event", "internal/workflow", "internal/team", "internal/guard/policy", "internal/lazy"},
+	"internal/api":    {"internal/app", "internal/access", "internal/event", "internal/webhook", "internal/limit"},
 	"internal/web":    {"internal/app"},
 	"internal/ui":     {"internal/guard"},
 	"internal/access": {},
@@ -38,6 +38,7 @@ var mayImport = map[string][]string{
 	"internal/event/cmd/contracts": {"internal/event"},
 	"internal/webhook":             {"internal/event", "internal/netguard"},
 	"internal/netguard":            {},
+	"internal/limit":               {},
 	"internal/workflow":            {"internal/event"},
 	"internal/team": {
 		"internal/workflow", "internal/agent", "internal/git",
