@@ -24,14 +24,16 @@ import (
 type Level string
 
 const (
-	LevelOff   Level = "off"   // none: the user typed --sandbox=off
-	LevelLite  Level = "lite"  // Landlock, seccomp, no capabilities, rlimits; where there can be no namespaces
-	LevelBasic Level = "basic" // namespaces, read-only root, no network, no capabilities, rlimits; something of full is missing
-	LevelFull  Level = "full"  // basic with seccomp, Landlock and cgroups
+	LevelOff    Level = "off"    // none: the user typed --sandbox=off
+	LevelLite   Level = "lite"   // Landlock, seccomp, no capabilities, rlimits; where there can be no namespaces
+	LevelBasic  Level = "basic"  // namespaces, read-only root, no network, no capabilities, rlimits; something of full is missing
+	LevelDocker Level = "docker" // a container of Docker or Podman with the walls of full inside; no user namespace of its own
+	LevelFull   Level = "full"   // basic with seccomp, Landlock and cgroups
+	LevelGVisor Level = "gvisor" // a kernel of its own, in user space; the host's sees hardly a call of the command
 )
 
 // Levels lists all, weakest first.
-var Levels = []Level{LevelOff, LevelLite, LevelBasic, LevelFull}
+var Levels = []Level{LevelOff, LevelLite, LevelBasic, LevelDocker, LevelFull, LevelGVisor}
 
 // AtLeast reports whether a level is as strong as another. A level that is not
 // known is weaker than all.

@@ -16,3 +16,6 @@ func Walls(t *testing.T, _ sandbox.Driver) { t.Skip("the attacks are of Linux") 
 
 // Teeth skips as Walls does.
 func Teeth(t *testing.T, _ sandbox.Driver) { t.Skip("the attacks are of Linux") }
+
+// Sample skips as Walls does.
+func Sample(t *testing.T, _ sandbox.Driver) { t.Skip("the attacks are of Linux") }

@@ -52,6 +52,14 @@ var knownAt = map[sandbox.Level]map[string]known{
 		"nosuid and nodev": {Contained, "there are no mounts of its own; no_new_privs takes the meaning from setuid, and Landlock devices", false},
 		"signal init":      {Open, "before Linux 6.12 Landlock does not guard signals", false},
 	},
+	sandbox.LevelDocker: {
+		"change /dev/null": {Contained, "the container has devices of its own, which end with it", false},
+		"what is in /dev":  {Contained, "terminals and message queues of the container's own", false},
+		"kernel pages":     {Contained, "flags of memory pages, for root only", false},
+		"setuid":           {Contained, "to the same user, when that is root: without capabilities", false},
+		"setgroups":        {Contained, "as setuid", false},
+		"nosuid and nodev": {Contained, "the engine's mounts have neither; no_new_privs takes the meaning from setuid, and nobody inside can make a device", false},
+	},
 }
 
 // knownOf is knownAt with what depends on the kernel.

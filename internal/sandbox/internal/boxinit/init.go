@@ -17,11 +17,16 @@ import (
 // init takes the process over if it was started as the init of a box, and then
 // never returns.
 func init() {
-	if len(os.Args) != 1 || os.Args[0] != Name {
+	if len(os.Args) != 1 {
 		return
 	}
-	runtime.LockOSThread() // credentials belong to threads
-	os.Exit(initMain())
+	switch os.Args[0] {
+	case Name:
+		runtime.LockOSThread() // credentials belong to threads
+		os.Exit(initMain())
+	case ContainedName:
+		os.Exit(becomeInit())
+	}
 }
 
 func initMain() int {
@@ -39,9 +44,14 @@ func initMain() int {
 		}
 		return p.run(killAll, reapAll)
 	}
-	if stage, err := p.build(); err != nil {
+	build := p.build
+	if p.Contained {
+		build = p.settleIn
+	}
+	if stage, err := build(); err != nil {
 		return report(stage, err)
 	}
+	// It is the first process of a pid namespace, which ends with it.
 	return p.run(func() { os.Exit(shell.Killed + int(syscall.SIGKILL)) }, reap)
 }
 

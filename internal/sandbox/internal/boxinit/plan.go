@@ -37,7 +37,9 @@ type Plan struct {
 	Landlock int    // its version; 0: none
 	Rules    []landlock.Rule
 
-	Lite   bool   // there are no namespaces, and so no mounts
+	Lite      bool // there are no namespaces, and so no mounts
+	Contained bool // others have made the namespaces and mounts
+
 	Groups int    // files from FreeFD on that let whoever writes to them into a cgroup
 	Door   int    // descriptor by which the gate's listener is handed out; 0: there is none
 	Listen string // its IPv4 address, 4 bytes, and port, 2 bytes

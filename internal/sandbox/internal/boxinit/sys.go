@@ -46,6 +46,7 @@ const (
 
 	prSetDumpable       = 4
 	prSetName           = 15
+	prCapBSetRead       = 23
 	prCapBSetDrop       = 24
 	prSetChildSubreaper = 36
 	prSetNoNewPrivs     = 38

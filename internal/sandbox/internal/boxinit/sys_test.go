@@ -46,6 +46,7 @@ func TestNumbers(t *testing.T) {
 		{"RESOLVE_NO_SYMLINKS", resolveNoSymlinks, unix.RESOLVE_NO_SYMLINKS},
 		{"PR_SET_DUMPABLE", prSetDumpable, unix.PR_SET_DUMPABLE},
 		{"PR_SET_NAME", prSetName, unix.PR_SET_NAME},
+		{"PR_CAPBSET_READ", prCapBSetRead, unix.PR_CAPBSET_READ},
 		{"PR_CAPBSET_DROP", prCapBSetDrop, unix.PR_CAPBSET_DROP},
 		{"PR_SET_CHILD_SUBREAPER", prSetChildSubreaper, unix.PR_SET_CHILD_SUBREAPER},
 		{"PR_SET_NO_NEW_PRIVS", prSetNoNewPrivs, unix.PR_SET_NO_NEW_PRIVS},

@@ -140,6 +140,7 @@ func (p *Plan) fields(w *wire) {
 	w.integer(&p.Landlock)
 	list(w, &p.Rules, func(w *wire, r *landlock.Rule) { word(w, &r.Path); w.number((*int64)(&r.Allow)) })
 	w.flag(&p.Lite)
+	w.flag(&p.Contained)
 	w.integer(&p.Groups)
 	w.integer(&p.Door)
 	word(w, &p.Listen)

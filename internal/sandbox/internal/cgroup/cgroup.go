@@ -70,6 +70,11 @@ func (p *Place) try() error {
 	return g.Remove()
 }
 
+// Entered reports whether processes enter groups by themselves, which they can
+// also do from a container: by a file that they are given. In version 2 who starts
+// them puts them there.
+func (p *Place) Entered() bool { return !p.v2 }
+
 // String says what kind of place it is.
 func (p *Place) String() string {
 	if p.v2 {

@@ -28,6 +28,9 @@ const drainGrace = 5 * time.Second
 // killGrace is how long an init may take to kill what its command started.
 const killGrace = 20 * time.Second
 
+// StageStart is that of starting an init, which makes its namespaces.
+const StageStart = "namespaces"
+
 // Machine is what runs the commands of one box.
 type Machine struct {
 	Groups *cgroup.Place // nil: processes cannot be bounded together
@@ -90,7 +93,7 @@ func (m Machine) Run(ctx context.Context, p Plan, cmd sandbox.Command, gate sand
 		if ctx.Err() != nil {
 			return sandbox.Result{}, Stopped(ctx)
 		}
-		return sandbox.Result{}, m.Refuse("namespaces", err)
+		return sandbox.Result{}, m.Refuse(StageStart, err)
 	}
 	streams.Start()
 	p.complete(len(group.files()))

@@ -1,0 +1,97 @@
+//go:build amd64 || arm64 || riscv64
+
+package confine
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"os"
+	"os/exec"
+	"strings"
+	"syscall"
+
+	"mgx/internal/sandbox/internal/shell"
+)
+
+// Builder starts containers, each for one init.
+type Builder struct {
+	// Dir is a directory of this process, for sockets.
+	Dir string
+	// Build is the command that builds a container which shows socket at
+	// boxinit.SocketPath, runs its first process as boxinit.ContainedName, and lasts
+	// as long, with its exit code. The returned function ends the container
+	// whatever becomes of the command.
+	Build func(socket string) (cmd *exec.Cmd, end func())
+}
+
+// Start is a [Start]: the init is the first process of a new container.
+func (b Builder) Start(ctx context.Context, files []*os.File, group *os.File) (Process, error) {
+	m, err := Meet(b.Dir)
+	if err != nil {
+		return nil, err
+	}
+	defer m.Close()
+	c := &container{gone: make(chan struct{})}
+	c.cmd, c.end = b.Build(m.Path())
+	c.cmd.Stdout, c.cmd.Stderr = &c.said, &c.said
+	if c.cmd.SysProcAttr = (&syscall.SysProcAttr{Setsid: true}); group != nil {
+		c.cmd.SysProcAttr.UseCgroupFD, c.cmd.SysProcAttr.CgroupFD = true, int(group.Fd())
+	}
+	if err := c.cmd.Start(); err != nil {
+		return nil, err
+	}
+	go func() {
+		c.err = c.cmd.Wait()
+		close(c.gone)
+	}()
+	if err := m.Hand(ctx, c.gone, files); err != nil {
+		c.Kill()
+		<-c.gone
+		return nil, errors.Join(errors.New(c.said.words()), err)
+	}
+	return c, nil
+}
+
+// container is a container seen from outside: the command that built it and waits
+// for its end.
+type container struct {
+	cmd  *exec.Cmd
+	end  func()
+	said said
+	gone chan struct{} // closed when the command has ended
+	err  error         // of the command; read when it has ended
+}
+
+func (c *container) Kill() {
+	select {
+	case <-c.gone:
+		return
+	default:
+	}
+	c.end()
+	_ = c.cmd.Process.Kill()
+}
+
+func (c *container) Wait() (code int, err error) {
+	<-c.gone
+	state := c.cmd.ProcessState
+	if state == nil {
+		return 0, c.err
+	}
+	if status := state.Sys().(syscall.WaitStatus); status.Signaled() {
+		return shell.Killed + int(status.Signal()), nil
+	}
+	return state.ExitCode(), nil
+}
+
+// said keeps the beginning of what a builder says, which is why it failed.
+type said struct{ text bytes.Buffer }
+
+func (s *said) Write(p []byte) (int, error) {
+	const most = 2 << 10
+	s.text.Write(p[:min(len(p), max(0, most-s.text.Len()))])
+	return len(p), nil
+}
+
+func (s *said) words() string { return strings.Join(strings.Fields(s.text.String()), " ") }
