@@ -39,7 +39,7 @@ func (c *cli) withPeople(ctx context.Context, f func(context.Context, people) er
 // access is who may do what on this node's data. Local is the secret of the
 // owner; empty: it is taken from nobody.
 func (n *node) access(local string) *app.Access {
-	return app.NewAccess(app.AccessOptions{Store: n.store, Local: local, Log: n.log})
+	return app.NewAccess(app.AccessOptions{Store: n.store, Local: local, Log: n.log, Providers: n.providers})
 }
 
 // ownData acts as the owner of the data directory.

@@ -106,8 +106,11 @@ func (c *cli) serve(ctx context.Context, l listening, workers int, r repeatFlags
 	if workers > 0 {
 		n.crew = newForeman(n, workers)
 	}
+	if err := n.openProviders(l.oidc, c.getenv); err != nil {
+		return err
+	}
 	url := l.url(listener.Addr())
-	s, err := newServer(ctx, n, url, api.Options{Webhooks: n.webhooks(c.cfg), Hosts: l.hosts, Proxies: proxies})
+	s, err := newServer(ctx, n, url, api.Options{Webhooks: n.webhooks(c.cfg), Hosts: l.hosts, Proxies: proxies, Secure: l.secure()})
 	if err != nil {
 		return err
 	}

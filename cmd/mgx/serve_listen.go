@@ -19,6 +19,7 @@ type listening struct {
 	cert, key string   // files of TLS; empty: none
 	proxies   []string // networks of the proxies in front
 	hosts     []string // names by which it is asked for
+	oidc      string   // file of the OpenID providers; empty: none
 }
 
 func (l *listening) flags(f *pflag.FlagSet) {
@@ -27,11 +28,12 @@ func (l *listening) flags(f *pflag.FlagSet) {
 	f.StringVar(&l.key, "tls-key", "", "`file` of the certificate's private key in PEM")
 	f.StringSliceVar(&l.proxies, "behind-proxy", nil, "`network` of the proxies that all requests come through and that do TLS, such as 10.0.0.0/8; what they say in X-Forwarded-For counts")
 	f.StringSliceVar(&l.hosts, "host", nil, "host `name` by which the server is asked for, besides those of its certificate")
+	f.StringVar(&l.oidc, "oidc", "", "`file` of the OpenID providers at which people may sign in, see docs/access.md")
 }
 
 // fill takes what was not typed from the environment.
 func (l *listening) fill(f *pflag.FlagSet, getenv func(string) string) error {
-	for flag, name := range map[string]string{"listen": "MGX_LISTEN", "tls-cert": "MGX_TLS_CERT", "tls-key": "MGX_TLS_KEY", "behind-proxy": "MGX_BEHIND_PROXY", "host": "MGX_HOST"} {
+	for flag, name := range map[string]string{"listen": "MGX_LISTEN", "tls-cert": "MGX_TLS_CERT", "tls-key": "MGX_TLS_KEY", "behind-proxy": "MGX_BEHIND_PROXY", "host": "MGX_HOST", "oidc": "MGX_OIDC"} {
 		if v := getenv(name); v != "" && !f.Changed(flag) {
 			if err := f.Set(flag, v); err != nil {
 				return usage("bad_setting", "%s: %s", name, err)
@@ -105,6 +107,9 @@ func (l *listening) networks() ([]netip.Prefix, error) {
 	}
 	return all, nil
 }
+
+// secure reports whether browsers reach the server over TLS, its own or a proxy's.
+func (l *listening) secure() bool { return l.cert != "" || len(l.proxies) > 0 }
 
 // url is where the server is.
 func (l *listening) url(at net.Addr) string {

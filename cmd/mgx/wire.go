@@ -13,6 +13,7 @@ import (
 	"syscall"
 
 	"mgx"
+	"mgx/internal/access"
 	"mgx/internal/app"
 	"mgx/internal/event"
 	"mgx/internal/git"
@@ -48,6 +49,8 @@ type node struct {
 	crew      *foreman         // works on runs here; nil: nobody does
 
 	ringPath string // the file of the key ring of the secrets
+
+	providers []access.Provider // at which people sign in, besides here
 }
 
 // openAny opens a node for a command that may call whatever model a run names.
