@@ -18,6 +18,8 @@ type Vault struct {
 	Workspace mgx.WorkspaceID
 	Actor     mgx.UserID
 	From      string // where the actor is: for the audit log
+	Agent     string // what the client calls itself
+	Request   string // id of the request
 }
 
 // binding is what a box is bound to: each part after its length.
@@ -32,7 +34,7 @@ func binding(kind, name string, version int64, more ...string) []byte {
 
 // act is the audit entry of something done to a secret or to the keys.
 func (v Vault) act(what, resource string, after any) mgx.Event {
-	d := mgx.AuditData{Actor: string(v.Actor), Action: what, Resource: resource, Decision: mgx.AuditAllowed, Details: &mgx.AuditDetails{From: v.From}}
+	d := mgx.AuditData{Actor: string(v.Actor), Action: what, Resource: resource, Decision: mgx.AuditAllowed, Request: v.Request, Details: &mgx.AuditDetails{From: v.From, Agent: v.Agent}}
 	if after != nil {
 		d.Details.After, _ = json.Marshal(after)
 	}

@@ -10,20 +10,9 @@ import (
 	"mgx"
 )
 
-// PersonErasure is what would go of a person, or has gone, and what stays.
-type PersonErasure struct {
-	User        mgx.UserID        `json:"user_id"`
-	Workspaces  []mgx.WorkspaceID `json:"workspace_ids"` // whose member they are
-	Sessions    int64             `json:"sessions"`
-	Keys        int64             `json:"keys"`
-	Identities  int64             `json:"identities"`
-	Invitations int64             `json:"invitations"`
-	Entries     int64             `json:"audit_entries"`   // that lose their details
-	Events      int64             `json:"security_events"` // that lose their data
-	Tasks       []mgx.TaskID      `json:"task_ids"`        // that they wrote
-	Mentions    []mgx.TaskID      `json:"mentioned_in"`    // tasks of others whose words hold their address
-	TasksToo    bool              `json:"tasks_erased"`    // both of these lose their words
-
+// person is somebody who is to be erased, with what the log may say of them.
+type person struct {
+	mgx.PersonErasure
 	sessions    []mgx.SessionID
 	keys        []mgx.KeyID
 	invitations []mgx.InvitationID
@@ -31,7 +20,7 @@ type PersonErasure struct {
 }
 
 // words are what the log may say of them: ids, and their address.
-func (p PersonErasure) words() [][]byte {
+func (p person) words() [][]byte {
 	all := [][]byte{[]byte(p.User)}
 	for _, id := range p.sessions {
 		all = append(all, []byte(id))
@@ -48,7 +37,7 @@ func (p PersonErasure) words() [][]byte {
 	return all
 }
 
-func (p PersonErasure) meant(data []byte) bool {
+func (p person) meant(data []byte) bool {
 	return slices.ContainsFunc(p.words(), func(w []byte) bool { return bytes.Contains(data, w) })
 }
 
@@ -59,8 +48,13 @@ const (
 
 // PlanPersonErasure says what ErasePerson would erase. The owner of the data
 // directory stays for as long as that does; who was erased is CodeErased.
-func (s *Store) PlanPersonErasure(ctx context.Context, id mgx.UserID) (p PersonErasure, err error) {
-	ctx = mgx.ForInstallation(ctx)
+func (s *Store) PlanPersonErasure(ctx context.Context, id mgx.UserID) (mgx.PersonErasure, error) {
+	p, err := s.person(mgx.ForInstallation(ctx), id)
+	return p.PersonErasure, err
+}
+
+// person finds out what there is of one.
+func (s *Store) person(ctx context.Context, id mgx.UserID) (p person, err error) {
 	if id == mgx.LocalUser {
 		return p, mgx.Errorf(mgx.KindRefused, "owner_stays", "%s stands for whoever has the data directory, and is erased with it; another address is set with: mgx members reset", id)
 	}
@@ -109,7 +103,7 @@ func (s *Store) wasErased(ctx context.Context, subject string) error {
 }
 
 // findTraces counts what of the log is about a person.
-func (s *Store) findTraces(ctx context.Context, p *PersonErasure) error {
+func (s *Store) findTraces(ctx context.Context, p *person) error {
 	err := s.eachTrace(ctx, *p, func(e mgx.Event) error {
 		if e.Type == mgx.AuditRecorded {
 			p.Entries++
@@ -132,7 +126,7 @@ func (s *Store) findTraces(ctx context.Context, p *PersonErasure) error {
 
 // eachTrace calls back for the entries of audit logs and the security events that
 // are about a person and say something still, in no order that matters.
-func (s *Store) eachTrace(ctx context.Context, p PersonErasure, do func(mgx.Event) error) error {
+func (s *Store) eachTrace(ctx context.Context, p person, do func(mgx.Event) error) error {
 	spaces, err := s.AuditedWorkspaces(ctx)
 	if err != nil {
 		return err
@@ -200,50 +194,53 @@ func (s *Store) eachEntry(ctx context.Context, ws mgx.WorkspaceID, do func(mgx.E
 //
 // Files of runs are the caller's to remove; earlier backups, exports and delivered
 // branches are out of its reach.
-func (s *Store) ErasePerson(ctx context.Context, by mgx.Doer, id mgx.UserID, tasksToo bool) (PersonErasure, error) {
+func (s *Store) ErasePerson(ctx context.Context, by mgx.Doer, id mgx.UserID, tasksToo bool) (mgx.PersonErasure, error) {
 	ctx = mgx.ForInstallation(ctx)
-	p, err := s.PlanPersonErasure(ctx, id)
-	if err != nil {
-		return p, err
+	p, err := s.person(ctx, id)
+	if err == nil {
+		err = s.erasePerson(ctx, by, &p, tasksToo)
 	}
-	if by.Actor == string(id) || slices.Contains(p.keys, mgx.KeyID(by.Actor)) {
+	return p.PersonErasure, err
+}
+
+func (s *Store) erasePerson(ctx context.Context, by mgx.Doer, p *person, tasksToo bool) (err error) {
+	if by.Actor == string(p.User) || slices.Contains(p.keys, mgx.KeyID(by.Actor)) {
 		by.From, by.Agent = "", ""
 	}
 	var tasks []Subject
 	if p.TasksToo = tasksToo; tasksToo {
-		if tasks, err = s.tasksOf(ctx, p); err != nil {
-			return p, err
+		if tasks, err = s.tasksOf(ctx, *p); err != nil {
+			return err
 		}
 	}
-	if err := s.expel(ctx, by, p); err != nil {
-		return p, err
+	if err := s.expel(ctx, by, *p); err != nil {
+		return err
 	}
 	for _, subject := range tasks {
-		if _, err := s.eraseSubject(ctx, subject, by.Actor); err != nil {
-			return p, err
+		done, err := s.eraseSubject(ctx, subject, by.Actor)
+		if err != nil {
+			return err
+		}
+		for _, run := range done.Runs {
+			p.Runs = append(p.Runs, run.ID)
 		}
 	}
-	if p, err = s.again(ctx, p); err != nil {
-		return p, err
-	}
-	if err := s.eraseTraces(ctx, p); err != nil {
-		return p, err
-	}
-	if err := s.write(ctx, func(t *tx) error { return t.erasePerson(p) }); err != nil {
-		return p, err
-	}
-	return p, s.scrub(ctx)
-}
-
-// again counts once more, since the erasure itself and whoever was faster may have
-// left traces.
-func (s *Store) again(ctx context.Context, p PersonErasure) (PersonErasure, error) {
+	// Once more, since the erasure itself and whoever was faster may have left traces.
 	p.Entries, p.Events, p.Mentions = 0, 0, nil
-	return p, s.findTraces(ctx, &p)
+	if err := s.findTraces(ctx, p); err != nil {
+		return err
+	}
+	if err := s.eraseTraces(ctx, *p); err != nil {
+		return err
+	}
+	if err := s.write(ctx, func(t *tx) error { return t.erasePerson(*p) }); err != nil {
+		return err
+	}
+	return s.scrub(ctx)
 }
 
 // tasksOf are the tasks whose words are to go, none of which may be at work.
-func (s *Store) tasksOf(ctx context.Context, p PersonErasure) (all []Subject, err error) {
+func (s *Store) tasksOf(ctx context.Context, p person) (all []Subject, err error) {
 	for _, id := range slices.Concat(p.Tasks, p.Mentions) {
 		ws, found, err := get(ctx, s, scanText, `SELECT workspace FROM events WHERE task = $1 ORDER BY position LIMIT 1`, string(id))
 		if err != nil {
@@ -263,7 +260,7 @@ func (s *Store) tasksOf(ctx context.Context, p PersonErasure) (all []Subject, er
 
 // expel ends all that a person can do, and records that they are being erased,
 // once, in every audit log that has to do with it.
-func (s *Store) expel(ctx context.Context, by mgx.Doer, p PersonErasure) error {
+func (s *Store) expel(ctx context.Context, by mgx.Doer, p person) error {
 	return s.act(ctx, by, "user.erase", func(t *tx, a *act) error {
 		begun, err := t.exec(`INSERT INTO erasures (subject, begun_by, begun_at) VALUES ($1, $2, $3) ON CONFLICT (subject) DO NOTHING`, string(p.User), by.Actor, micros(t.now))
 		if err != nil {
@@ -297,7 +294,7 @@ func (s *Store) expel(ctx context.Context, by mgx.Doer, p PersonErasure) error {
 }
 
 // eraseTraces takes the words out of what the log says of a person.
-func (s *Store) eraseTraces(ctx context.Context, p PersonErasure) error {
+func (s *Store) eraseTraces(ctx context.Context, p person) error {
 	var batch []mgx.Event
 	flush := func() error {
 		err := s.write(ctx, func(t *tx) error { return each(batch, t.eraseTrace) })
@@ -348,7 +345,7 @@ var answers = []string{
 }
 
 // erasePerson removes the rows of a person.
-func (t *tx) erasePerson(p PersonErasure) error {
+func (t *tx) erasePerson(p person) error {
 	id := string(p.User)
 	for _, query := range []string{
 		`DELETE FROM session_tokens WHERE session IN (SELECT id FROM sessions WHERE user_id = $1)`,

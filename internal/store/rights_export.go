@@ -51,3 +51,8 @@ func (s *Store) ExportPerson(ctx context.Context, id mgx.UserID, each func(kind 
 	}
 	return nil
 }
+
+// ExportWorkspace is Export of a workspace.
+func (s *Store) ExportWorkspace(ctx context.Context, ws mgx.WorkspaceID, each func(kind string, record any) error) error {
+	return s.Export(mgx.ForInstallation(ctx), Subject{Workspace: ws}, each)
+}

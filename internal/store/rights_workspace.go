@@ -7,21 +7,6 @@ import (
 	"mgx"
 )
 
-// WorkspaceErasure is what would go of a workspace, or has gone.
-type WorkspaceErasure struct {
-	Workspace mgx.WorkspaceID `json:"workspace_id"`
-	Name      string          `json:"name"`
-	Tasks     int64           `json:"tasks"`
-	Runs      []mgx.RunID     `json:"run_ids"`
-	Running   []mgx.RunID     `json:"running"` // that must end first
-	Entries   int64           `json:"audit_entries"`
-	Members   int64           `json:"members"` // whose accounts stay
-	Keys      int64           `json:"keys"`
-	Secrets   int64           `json:"secrets"`
-	Webhooks  int64           `json:"webhooks"`
-	Projects  int64           `json:"projects"`
-}
-
 // tenantRows are the tables whose rows go with their workspace, each with how to
 // know them. What hangs on other rows comes before these.
 var tenantRows = []struct{ table, of string }{
@@ -45,7 +30,7 @@ var tenantRows = []struct{ table, of string }{
 
 // PlanWorkspaceErasure says what EraseWorkspace would erase. The default workspace
 // is that of the installation and stays for as long as that does.
-func (s *Store) PlanWorkspaceErasure(ctx context.Context, ws mgx.WorkspaceID) (p WorkspaceErasure, err error) {
+func (s *Store) PlanWorkspaceErasure(ctx context.Context, ws mgx.WorkspaceID) (p mgx.WorkspaceErasure, err error) {
 	ctx = mgx.ForInstallation(ctx)
 	if ws == mgx.DefaultWorkspace {
 		return p, mgx.Errorf(mgx.KindRefused, "installation_stays", "%s is the workspace of the installation, and is erased with its data directory and database; single runs and tasks go by: mgx erase --run RUN", ws)
@@ -103,11 +88,11 @@ func (s *Store) PlanWorkspaceErasure(ctx context.Context, ws mgx.WorkspaceID) (p
 //
 // From its beginning on the workspace takes no new work. It may be called again,
 // and then goes on where it was interrupted, or had to wait for runs to end.
-func (s *Store) EraseWorkspace(ctx context.Context, by mgx.Doer, ws mgx.WorkspaceID) (WorkspaceErasure, error) {
+func (s *Store) EraseWorkspace(ctx context.Context, by mgx.Doer, ws mgx.WorkspaceID) (mgx.WorkspaceErasure, error) {
 	ctx = mgx.ForInstallation(ctx)
 	p, err := s.PlanWorkspaceErasure(ctx, ws)
 	if err == nil {
-		err = p.ended()
+		err = ended(p)
 	}
 	if err != nil {
 		return p, err
@@ -117,7 +102,7 @@ func (s *Store) EraseWorkspace(ctx context.Context, by mgx.Doer, ws mgx.Workspac
 		return p, err
 	}
 	if p, err = s.PlanWorkspaceErasure(ctx, ws); err == nil { // nothing begins any more
-		err = p.ended()
+		err = ended(p)
 	}
 	if err != nil {
 		return p, err
@@ -153,7 +138,7 @@ func (s *Store) EraseWorkspace(ctx context.Context, by mgx.Doer, ws mgx.Workspac
 }
 
 // ended refuses a workspace in which something is at work.
-func (p WorkspaceErasure) ended() error {
+func ended(p mgx.WorkspaceErasure) error {
 	if len(p.Running) == 0 {
 		return nil
 	}

@@ -1,0 +1,165 @@
+package app
+
+import (
+	"context"
+	"encoding/json"
+
+	"mgx"
+	"mgx/internal/access"
+)
+
+// RightsStore holds what is known of people and workspaces; *store.Store documents
+// and is one.
+type RightsStore interface {
+	Commit(ctx context.Context, c mgx.Change) (mgx.Committed, error)
+	ExportPerson(ctx context.Context, id mgx.UserID, each func(kind string, record any) error) error
+	ExportWorkspace(ctx context.Context, ws mgx.WorkspaceID, each func(kind string, record any) error) error
+	PlanPersonErasure(ctx context.Context, id mgx.UserID) (mgx.PersonErasure, error)
+	ErasePerson(ctx context.Context, by mgx.Doer, id mgx.UserID, tasksToo bool) (mgx.PersonErasure, error)
+	PlanWorkspaceErasure(ctx context.Context, ws mgx.WorkspaceID) (mgx.WorkspaceErasure, error)
+	EraseWorkspace(ctx context.Context, by mgx.Doer, ws mgx.WorkspaceID) (mgx.WorkspaceErasure, error)
+}
+
+// Rights are what is done with what is held on people and workspaces when they ask
+// for it: handing it out, and erasing it. It takes all the rights of an admin: for a
+// person of the installation's workspace, since they may be a member of several, for
+// a workspace of its own.
+type Rights struct {
+	Actor  access.Actor
+	Access *Access // whose memory of people is to be forgotten; nil: there is none
+	Store  RightsStore
+	// Files hands out the files of a run, as records; nil: there are none.
+	Files func(run mgx.RunID, each func(kind string, record any) error) error
+	// Remove removes the files of a run; nil: there are none.
+	Remove func(mgx.RunID) error
+}
+
+// may asks whether the actor may do what there is to do here to a thing of a kind
+// in a workspace.
+func (r *Rights) may(ctx context.Context, action, kind string, ws mgx.WorkspaceID) error {
+	if err := full(r.Actor); err != nil {
+		return err
+	}
+	if r.Access == nil {
+		return nil
+	}
+	return r.Access.Authorize(ctx, r.Actor, action, access.Resource{Kind: kind, Workspace: ws})
+}
+
+// acting records an act before it is done.
+func (r *Rights) acting(ctx context.Context, action, resource string) error {
+	by := r.Actor.Doer()
+	e := mgx.NewAudit(by.Workspace, mgx.AuditData{
+		Actor: by.Actor, Action: action, Resource: resource, Decision: mgx.AuditAllowed, Request: by.Request, Details: &mgx.AuditDetails{From: by.From, Agent: by.Agent},
+	})
+	_, err := r.Store.Commit(mgx.ForInstallation(ctx), mgx.Change{Events: []mgx.Event{e}})
+	return err
+}
+
+// ExportPerson hands out everything that is held on a person, record by record.
+func (r *Rights) ExportPerson(ctx context.Context, id mgx.UserID, each func(kind string, record any) error) error {
+	if err := r.may(ctx, "manage", "users", mgx.DefaultWorkspace); err != nil {
+		return err
+	}
+	if err := r.acting(ctx, "user.export", string(id)); err != nil {
+		return err
+	}
+	return r.Store.ExportPerson(ctx, id, each)
+}
+
+// ExportWorkspace hands out everything that is held on the actor's workspace,
+// record by record, the files of its runs last.
+func (r *Rights) ExportWorkspace(ctx context.Context, each func(kind string, record any) error) error {
+	ws := r.Actor.Workspace
+	if err := r.may(ctx, "manage", "settings", ws); err != nil {
+		return err
+	}
+	if err := r.acting(ctx, "workspace.export", string(ws)); err != nil {
+		return err
+	}
+	var runs []mgx.RunID
+	err := r.Store.ExportWorkspace(ctx, ws, func(kind string, record any) error {
+		if raw, ok := record.(json.RawMessage); ok && kind == "run" {
+			var run mgx.Run
+			if err := json.Unmarshal(raw, &run); err != nil {
+				return err
+			}
+			runs = append(runs, run.ID)
+		}
+		return each(kind, record)
+	})
+	for _, id := range runs {
+		if err == nil && r.Files != nil {
+			err = r.Files(id, each)
+		}
+	}
+	return err
+}
+
+// PlanPerson says what erasing a person would erase, and what would stay.
+func (r *Rights) PlanPerson(ctx context.Context, id mgx.UserID) (mgx.PersonErasure, error) {
+	if err := r.may(ctx, "manage", "users", mgx.DefaultWorkspace); err != nil {
+		return mgx.PersonErasure{}, err
+	}
+	return r.Store.PlanPersonErasure(ctx, id)
+}
+
+// ErasePerson erases a person for good; confirm is their id once more. Once it has
+// begun it goes on, whether or not somebody waits for it.
+func (r *Rights) ErasePerson(ctx context.Context, id mgx.UserID, tasksToo bool, confirm string) (mgx.PersonErasure, error) {
+	if err := r.may(ctx, "manage", "users", mgx.DefaultWorkspace); err != nil {
+		return mgx.PersonErasure{}, err
+	}
+	if confirm != string(id) {
+		return mgx.PersonErasure{}, unconfirmed(string(id))
+	}
+	by := r.Actor.Doer()
+	by.Workspace = mgx.DefaultWorkspace
+	done, err := r.Store.ErasePerson(context.WithoutCancel(ctx), by, id, tasksToo)
+	return done, r.finish(err, done.Runs)
+}
+
+// PlanWorkspace says what erasing the actor's workspace would erase.
+func (r *Rights) PlanWorkspace(ctx context.Context) (mgx.WorkspaceErasure, error) {
+	if err := r.may(ctx, "manage", "settings", r.Actor.Workspace); err != nil {
+		return mgx.WorkspaceErasure{}, err
+	}
+	return r.Store.PlanWorkspaceErasure(ctx, r.Actor.Workspace)
+}
+
+// EraseWorkspace erases the actor's workspace for good; confirm is its id once more.
+func (r *Rights) EraseWorkspace(ctx context.Context, confirm string) (mgx.WorkspaceErasure, error) {
+	ws := r.Actor.Workspace
+	if err := r.may(ctx, "manage", "settings", ws); err != nil {
+		return mgx.WorkspaceErasure{}, err
+	}
+	if confirm != string(ws) {
+		return mgx.WorkspaceErasure{}, unconfirmed(string(ws))
+	}
+	done, err := r.Store.EraseWorkspace(context.WithoutCancel(ctx), r.Actor.Doer(), ws)
+	return done, r.finish(err, done.Runs)
+}
+
+// finish removes the files of what was erased, also where only readers of the
+// database keep earlier pages of it for a while.
+func (r *Rights) finish(err error, runs []mgx.RunID) error {
+	if r.Access != nil {
+		r.Access.Forget()
+	}
+	if err != nil && !mgx.IsCode(err, "database_busy") {
+		return err
+	}
+	for _, id := range runs {
+		if r.Remove == nil {
+			break
+		}
+		if e := r.Remove(id); err == nil {
+			err = e
+		}
+	}
+	return err
+}
+
+func unconfirmed(id string) error {
+	return mgx.Errorf(mgx.KindUsage, "not_confirmed", `this erases %s for good; look at what would go, and send "confirm": "%s" to do it`, id, id)
+}
