@@ -1,0 +1,183 @@
+package client
+
+import (
+	"context"
+	"crypto/rand"
+	"iter"
+	"net/http"
+	"net/url"
+	"strings"
+	"time"
+
+	"mgx"
+)
+
+// Runs are those of the workspace, and the tasks that they are attempts at.
+type Runs struct{ c *Client }
+
+// Runs is what can be done with runs.
+func (c *Client) Runs() Runs { return Runs{c} }
+
+// NewTask is what somebody wants done. What is left out is as the server, the
+// workspace and the project have it.
+type NewTask struct {
+	Text    string        `json:"task"` // in words
+	Project mgx.ProjectID `json:"project_id,omitempty"`
+	Repo    string        `json:"repo,omitempty"` // or a directory of the server's machine; only the owner of its data names one
+
+	Model     string     `json:"model,omitempty"`
+	Approve   string     `json:"approve,omitempty"` // auto, ask, never
+	Plan      bool       `json:"plan,omitempty"`
+	Policy    string     `json:"policy,omitempty"`
+	Budget    *mgx.Money `json:"budget_usd,omitempty"`
+	MaxTurns  int        `json:"max_turns,omitempty"`
+	MaxTokens int64      `json:"max_tokens,omitempty"`
+	Timeout   int64      `json:"timeout_seconds,omitempty"`
+	Checks    []string   `json:"checks,omitempty"`
+	Branch    string     `json:"branch,omitempty"`
+}
+
+// Start has a task done: it is recorded with a run of it, which the server then
+// works on.
+func (r Runs) Start(ctx context.Context, n NewTask) (run mgx.RunInfo, err error) {
+	return run, r.c.create(ctx, "/api/v1/tasks", rand.Text(), n, &run)
+}
+
+// List lists runs, the newest first, without what is long: Get has that.
+func (r Runs) List(ctx context.Context) iter.Seq2[mgx.RunInfo, error] {
+	return each[mgx.RunInfo](ctx, r.c, "/api/v1/runs", "runs", url.Values{"limit": {"200"}})
+}
+
+// Get returns a run as it stands.
+func (r Runs) Get(ctx context.Context, id mgx.RunID) (run mgx.RunInfo, err error) {
+	return run, r.c.get(ctx, runPath(id), nil, &run)
+}
+
+// Decision is an answer to what a run waits for.
+type Decision struct {
+	Approved bool   `json:"approved"`
+	Hash     string `json:"hash"`             // of what was looked at
+	Rest     bool   `json:"rest,omitempty"`   // also the same for the rest of the run
+	Reason   string `json:"reason,omitempty"` // why not, or the answer to a question
+}
+
+// Decide answers what a run waits for, by the id of the approval.
+func (r Runs) Decide(ctx context.Context, id mgx.RunID, approval string, d Decision) error {
+	path := runPath(id) + "/approvals/" + url.PathEscape(strings.TrimPrefix(approval, "decision/"))
+	return r.c.send(ctx, http.MethodPost, path, nil, d, nil)
+}
+
+// Cancel asks for a run to be stopped for good.
+func (r Runs) Cancel(ctx context.Context, id mgx.RunID, why string) error {
+	return r.c.send(ctx, http.MethodPost, runPath(id)+"/cancel", nil, map[string]string{"reason": why}, nil)
+}
+
+// Fork starts a new run from another's journal up to a sequence of its stream.
+func (r Runs) Fork(ctx context.Context, id mgx.RunID, at int64) (run mgx.RunInfo, err error) {
+	return run, r.c.create(ctx, runPath(id)+"/fork", rand.Text(), map[string]int64{"at": at}, &run)
+}
+
+// Diff is what a run has changed.
+type Diff struct {
+	Base  string     `json:"base"`
+	Tree  string     `json:"tree"` // empty: nothing
+	Files []DiffFile `json:"files"`
+	Text  string     `json:"text"`
+}
+
+// DiffFile is one file of it.
+type DiffFile struct {
+	Path      string `json:"path"`
+	OldPath   string `json:"old_path,omitempty"`
+	Status    string `json:"status"`
+	Additions int    `json:"additions"`
+	Deletions int    `json:"deletions"`
+	Binary    bool   `json:"binary,omitempty"`
+}
+
+// Diff is what a run has changed so far.
+func (r Runs) Diff(ctx context.Context, id mgx.RunID) (d Diff, err error) {
+	return d, r.c.get(ctx, runPath(id)+"/diff", nil, &d)
+}
+
+// Step is one step of an execution.
+type Step struct {
+	Name      string       `json:"name"`
+	Kind      mgx.StepKind `json:"kind"`
+	State     string       `json:"state"` // running, done, failed
+	Order     int64        `json:"order"`
+	Sequence  int64        `json:"sequence"`
+	Attempts  int          `json:"attempts"`
+	Error     string       `json:"error"`
+	StartedAt time.Time    `json:"started_at,omitzero"`
+	EndedAt   time.Time    `json:"ended_at,omitzero"`
+}
+
+// Steps lists the steps of an execution, in order; what runs now comes last.
+func (r Runs) Steps(ctx context.Context, id mgx.ExecutionID) ([]Step, error) {
+	var x struct {
+		Steps []Step `json:"steps"`
+	}
+	err := r.c.get(ctx, "/api/v1/executions/"+url.PathEscape(string(id)), nil, &x)
+	return x.Steps, err
+}
+
+// eventsPage is how many events come at once.
+const eventsPage = 500
+
+// Events yields the events of a run that there are, in order.
+func (r Runs) Events(ctx context.Context, id mgx.RunID) iter.Seq2[mgx.Event, error] {
+	return func(yield func(mgx.Event, error) bool) { r.events(ctx, id, yield) }
+}
+
+// events yields them and returns what resumes after the last one; empty: it is over.
+func (r Runs) events(ctx context.Context, id mgx.RunID, yield func(mgx.Event, error) bool) (resume string) {
+	q := EventQuery{Channels: channelOf(id), Limit: eventsPage}
+	for {
+		page, err := r.c.Events(ctx, q)
+		if err == nil && page.NextPage != "" && page.NextPage == q.Page {
+			err = r.c.strange("its log goes round in circles")
+		}
+		if err != nil {
+			yield(mgx.Event{}, err)
+			return ""
+		}
+		for _, e := range page.Events {
+			if !yield(e, nil) {
+				return ""
+			}
+		}
+		if page.NextPage == "" {
+			return page.Resume
+		}
+		q.Page = page.NextPage
+	}
+}
+
+// Follow yields the events of a run's own stream after a sequence, each once and in
+// order: those there are and then those that come, until the loop is left, ctx ends
+// or an error is final. Live and lost are as in StreamOptions.
+func (r Runs) Follow(ctx context.Context, id mgx.RunID, after int64, live func(Live), lost func(error)) iter.Seq2[mgx.Event, error] {
+	return func(yield func(mgx.Event, error) bool) {
+		own := func(e mgx.Event, err error) bool {
+			if err == nil && (e.Stream != mgx.StreamID(id) || e.Sequence <= after) {
+				return true
+			}
+			after = max(after, e.Sequence)
+			return yield(e, err)
+		}
+		resume := r.events(ctx, id, own)
+		if resume == "" {
+			return
+		}
+		for e, err := range r.c.Stream(ctx, StreamOptions{Channels: channelOf(id), Resume: resume, Live: live, Lost: lost}) {
+			if !own(e, err) {
+				return
+			}
+		}
+	}
+}
+
+func channelOf(id mgx.RunID) []string { return []string{"run:" + string(id)} }
+
+func runPath(id mgx.RunID) string { return "/api/v1/runs/" + url.PathEscape(string(id)) }
