@@ -1,0 +1,92 @@
+package web
+
+import (
+	"net/http"
+)
+
+// view makes a page of a request, or returns the error that becomes one.
+type view func(*visit) (page, error)
+
+// act does what a form asks for and returns the address to go to then.
+type act func(*visit) (string, error)
+
+// mux is the whole console.
+func (s *site) mux() *http.ServeMux {
+	m := http.NewServeMux()
+	page := func(pattern string, v view) { m.Handle("GET "+pattern, s.show(v)) }
+
+	m.Handle("GET /static/", s.static)
+	if s.o.People != nil {
+		s.signIns(m)
+	}
+	if s.o.Work != nil {
+		page("/tasks", tasks)
+		tab := func(name string, fill func(*visit, *runPage) error) {
+			path := "/runs/{run}"
+			if name != "timeline" {
+				path += "/" + name
+			}
+			page(path, runView(name, fill))
+		}
+		tab("timeline", fillTimeline)
+		tab("plan", fillPlan)
+		tab("diff", fillDiff)
+		tab("checks", fillChecks)
+		tab("review", fillReview)
+		tab("artifacts", fillArtifacts)
+		tab("routing", fillRouting)
+		tab("security", fillSecurity)
+		tab("events", fillEvents)
+		m.HandleFunc("GET /runs/{run}/artifacts/{name}", s.artifact)
+		m.Handle("POST /runs/{run}/decide", s.do(decideRun))
+		m.Handle("POST /runs/{run}/cancel", s.do(cancelRun))
+		m.Handle("POST /runs/{run}/fork", s.do(forkRun))
+	}
+	if s.o.Sample {
+		page("/storybook", storybook)
+	}
+	page("/", nowhere)
+	s.rail = rail(m)
+	return m
+}
+
+// entry is a place in the rail.
+type entry struct {
+	Key  string // of its name in the catalogue, below "nav."
+	Path string
+	Icon string
+	Go   string // the key that goes there after g
+	Here bool
+	N    int // how many wait there; 0: not shown
+}
+
+// places are the entries of the rail, in their order.
+func places() []entry {
+	return []entry{
+		{Key: "home", Path: "/home", Icon: "home", Go: "h"},
+		{Key: "tasks", Path: "/tasks", Icon: "tasks", Go: "t"},
+		{Key: "approvals", Path: "/approvals", Icon: "waiting", Go: "a"},
+		{Key: "executions", Path: "/executions", Icon: "graph", Go: "x"},
+		{Key: "agents", Path: "/agents", Icon: "agents", Go: "n"},
+		{Key: "events", Path: "/events", Icon: "events", Go: "e"},
+		{Key: "usage", Path: "/usage", Icon: "usage", Go: "u"},
+		{Key: "queues", Path: "/queues", Icon: "queues", Go: "q"},
+		{Key: "audit", Path: "/audit", Icon: "audit", Go: "l"},
+		{Key: "settings", Path: "/settings", Icon: "settings", Go: "s"},
+	}
+}
+
+// rail are the places that have a page.
+func rail(m *http.ServeMux) []entry {
+	var all []entry
+	for _, e := range places() {
+		r, err := http.NewRequest(http.MethodGet, e.Path, nil)
+		if err != nil {
+			panic(err)
+		}
+		if _, pattern := m.Handler(r); pattern != "GET /" && pattern != "" {
+			all = append(all, e)
+		}
+	}
+	return all
+}

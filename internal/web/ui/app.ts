@@ -1,0 +1,11 @@
+// What makes the pages of the console live. Each element is of use by itself, and
+// none is needed for a page to be of use.
+import "./copy";
+import "./palette";
+import "./stream";
+import "./time";
+import "./timeline";
+import "./view";
+import { bindKeys } from "./keys";
+
+bindKeys();

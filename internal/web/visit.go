@@ -1,0 +1,107 @@
+package web
+
+import (
+	"cmp"
+	"net/http"
+	"net/url"
+	"strings"
+
+	"mgx"
+	"mgx/internal/access"
+)
+
+// visit is one request, and who makes it.
+type visit struct {
+	*http.Request
+	site  *site
+	Actor access.Actor
+	ID    string // of the request, for people who ask for help
+}
+
+// stranger is a visit of nobody in particular.
+func (s *site) stranger(r *http.Request) *visit {
+	return &visit{Request: r, site: s, ID: mgx.NewID[string]("req")}
+}
+
+// enter tells who makes a request. The context of the visit carries the actor.
+func (s *site) enter(r *http.Request) (*visit, error) {
+	v := s.stranger(r)
+	actor, err := s.o.Who(r)
+	if err != nil {
+		return v, err
+	}
+	v.ID = cmp.Or(actor.Where.Request, v.ID)
+	v.Actor = actor
+	v.Request = r.WithContext(access.With(r.Context(), actor))
+	return v, nil
+}
+
+// show answers with the page that a view makes.
+func (s *site) show(make view) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		v, err := s.enter(r)
+		if err != nil && s.signIn(w, r, err) {
+			return
+		}
+		var p page
+		if err == nil {
+			p, err = make(v)
+		}
+		if err != nil {
+			s.fail(w, v, err)
+			return
+		}
+		s.render(w, v, p)
+	})
+}
+
+// do answers a form: it does what the form asks, then has the browser get a page,
+// so that a reload does nothing twice.
+func (s *site) do(what act) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		v, err := s.enter(r)
+		if err == nil {
+			err = readForm(r)
+		}
+		to := ""
+		if err == nil {
+			to, err = what(v)
+		}
+		if err != nil {
+			s.fail(w, v, err)
+			return
+		}
+		http.Redirect(w, r, to, http.StatusSeeOther)
+	})
+}
+
+func readForm(r *http.Request) error {
+	if err := r.ParseForm(); err != nil {
+		return mgx.Errorf(mgx.KindUsage, "bad_form", "The form could not be read, so nothing was done: it was cut off or is longer than %d KB.", maxForm>>10)
+	}
+	return nil
+}
+
+// signIn sends whoever is not known to the page for that, and back afterwards.
+func (s *site) signIn(w http.ResponseWriter, r *http.Request, err error) bool {
+	if s.o.People == nil || mgx.AsError(err).Code != access.CodeUnauthenticated {
+		return false
+	}
+	http.Redirect(w, r, signInPath+"?"+url.Values{"next": {r.URL.RequestURI()}}.Encode(), http.StatusSeeOther)
+	return true
+}
+
+// text is a field of the form, without the space around it.
+func (v *visit) text(name string) string { return strings.TrimSpace(v.PostFormValue(name)) }
+
+// part reports whether the browser asks for a part of a page that it has, which
+// needs no frame.
+func (v *visit) part() bool { return v.URL.Query().Get("part") != "" }
+
+// nowhere is the page of every path without one.
+func nowhere(v *visit) (page, error) {
+	if v.URL.Path == "/" && len(v.site.rail) > 0 {
+		return page{Redirect: v.site.rail[0].Path}, nil
+	}
+	return page{}, mgx.Errorf(mgx.KindUsage, mgx.CodeNotFound, "There is nothing at this address.")
+}
