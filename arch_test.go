@@ -32,7 +32,8 @@ var mayImport = map[string][]string{
 	"internal/ui":     {"internal/guard"},
 	"internal/access": {},
 
-	"internal/access/oidc": {"internal/access"},
+	"internal/access/oidc":          {"internal/access"},
+	"internal/access/oidc/oidctest": {},
 
 	"internal/event":               {"internal/lazy"},
 	"internal/event/cmd/contracts": {"internal/event"},
