@@ -65,7 +65,7 @@ func (s *Server) routes() []route {
 	)
 }
 
-func (s *Server) mux() *http.ServeMux {
+func (s *Server) mux() http.Handler {
 	mux := http.NewServeMux()
 	s.surface = newSurface()
 	for _, r := range s.routes() {
@@ -79,7 +79,7 @@ func (s *Server) mux() *http.ServeMux {
 		mux.Handle("/v1/", s.o.Gateway)
 	}
 	mux.Handle("/", s.serve(route{handle: nothing(mux), needs: anybody}))
-	return mux
+	return s.besideConsole(mux)
 }
 
 // nothing answers what no route does.

@@ -47,6 +47,8 @@ type Options struct {
 	Gateway   http.Handler       // of everything below /v1/, with keys of its own; nil: nothing
 	Consumers Consumers          // nil: none is told of
 	Metrics   http.Handler       // nil: none are collected
+
+	Console func(*Server) http.Handler // makes what answers every path that is not the API's; nil: nothing does
 	Secure    bool               // browsers reach the server over TLS
 	// Seen is told of every request when it is over, a stream too; it must not block.
 	Seen func(context.Context, Request)
