@@ -53,7 +53,7 @@ const CodeTooManyAttempts = "too_many_attempts"
 // succeeded, so that many at once are no way around. Failures is how many there
 // were in a row, this one included.
 func (a *Attempts) Try(account, address string) (failures int, succeeded func(), err error) {
-	key := sha256.Sum256([]byte(account + "\x00" + network(address)))
+	key := sha256.Sum256([]byte(account + "\x00" + Network(address)))
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	now := a.now()
@@ -105,8 +105,8 @@ func (a *Attempts) makeRoom(now time.Time) {
 	delete(a.known, soonest)
 }
 
-// network is whose an address is: one of IPv6 is one of a whole network's.
-func network(address string) string {
+// Network is whose an address is: one of IPv6 is one of a whole network's.
+func Network(address string) string {
 	ip, err := netip.ParseAddr(address)
 	if err != nil {
 		return address

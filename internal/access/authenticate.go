@@ -165,7 +165,7 @@ func (a *Authenticator) program(ctx context.Context, p Proof) (Actor, error) {
 		return Actor{}, err
 	}
 	if p.Workspace != "" && p.Workspace != key.Workspace {
-		return Actor{}, notMember()
+		return Actor{User: key.User, Key: &key, Where: p.Where}, notMember()
 	}
 	return a.Holder(ctx, key, p.Where)
 }

@@ -38,7 +38,7 @@ func (s *Server) allowed(to route, next handler) handler {
 			err = s.permit(r, to, actor)
 		}
 		if err != nil {
-			return err
+			return s.charged(w, r, err)
 		}
 		if q := RequestFrom(r.Context()); q != nil {
 			q.Actor = actor

@@ -58,6 +58,7 @@ var statuses = map[string]int{
 	mgx.CodeInvitationSpent:    http.StatusGone,
 	mgx.CodeLastAdmin:          http.StatusConflict,
 	access.CodeTooManyAttempts: http.StatusTooManyRequests,
+	codeRateLimited:            http.StatusTooManyRequests,
 
 	codeMethod:            http.StatusMethodNotAllowed,
 	codeHost:              http.StatusMisdirectedRequest,

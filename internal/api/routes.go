@@ -65,7 +65,7 @@ func (s *Server) routes() []route {
 	)
 }
 
-func (s *Server) mux() http.Handler {
+func (s *Server) mux() *http.ServeMux {
 	mux := http.NewServeMux()
 	s.surface = newSurface()
 	for _, r := range s.routes() {
@@ -79,7 +79,7 @@ func (s *Server) mux() http.Handler {
 		mux.Handle("/v1/", s.o.Gateway)
 	}
 	mux.Handle("/", s.serve(route{handle: nothing(mux), needs: anybody}))
-	return s.besideConsole(mux)
+	return mux
 }
 
 // nothing answers what no route does.
@@ -111,9 +111,11 @@ func (s *Server) serve(to route) http.Handler {
 	if to.flags&stream == 0 {
 		handle = s.within(handle)
 	}
+	handle = s.limited(to, handle)
 	if to.flags&socks == 0 {
 		handle = s.allowed(to, handle)
 	}
+	handle = s.admitted(to, handle)
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		out := answerOf(w)
 		if q := RequestFrom(r.Context()); q != nil {

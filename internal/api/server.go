@@ -15,6 +15,7 @@ import (
 	"mgx"
 	"mgx/internal/app"
 	"mgx/internal/event"
+	"mgx/internal/limit"
 	"mgx/internal/webhook"
 )
 
@@ -47,9 +48,9 @@ type Options struct {
 	Gateway   http.Handler       // of everything below /v1/, with keys of its own; nil: nothing
 	Consumers Consumers          // nil: none is told of
 	Metrics   http.Handler       // nil: none are collected
-
-	Console func(*Server) http.Handler // makes what answers every path that is not the API's; nil: nothing does
-	Secure    bool               // browsers reach the server over TLS
+	Limits    Limits
+	Limiter   *limit.Limiter // nil: everybody may ask as often as they like
+	Secure    bool           // browsers reach the server over TLS
 	// Seen is told of every request when it is over, a stream too; it must not block.
 	Seen func(context.Context, Request)
 
@@ -71,6 +72,7 @@ type Server struct {
 	drain    context.CancelFunc
 	streams  streams
 	warden   warden
+	edge     edge
 	health   health
 	surface  *surface // what the document of the API tells
 }
@@ -96,6 +98,7 @@ func New(o Options) *Server {
 	}
 	s := &Server{o: o, health: health{checks: o.Checks}}
 	s.warden.access = o.Access
+	s.edge = newEdge(o)
 	s.streams.most = o.Connections
 	s.draining, s.drain = context.WithCancel(context.Background())
 	s.handler = s.observed(s.guard(s.browsers(s.mux())))

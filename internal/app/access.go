@@ -62,7 +62,8 @@ type Access struct {
 	attempts *access.Attempts
 
 	mu      sync.Mutex
-	denials map[string]*denials // by what is bounded
+	denials map[string]*denials  // by what is bounded
+	told    map[string]time.Time // of what is suspicious, by what and whose
 }
 
 // AccessOptions are what Access works with.

@@ -695,7 +695,7 @@ export interface SecurityBreachDetectedData {
 /**
  * Suspicious activity: Somebody or something did what an honest one rarely does.
  *
- * Version 1.1.0, kept for 365 days.
+ * Version 1.2.0, kept for 365 days.
  */
 export interface SecuritySuspiciousActivityData {
   /** Who did it: an id of a user, token, run or agent, never a name; empty when nobody was identified. */
@@ -713,7 +713,7 @@ export interface SecuritySuspiciousActivityData {
   /** Id of what it was aimed at. */
   readonly target?: string;
   /** What was seen. */
-  readonly what: "authentication_failures" | "canary_leaked" | "other" | "permission_probing" | "prompt_injection" | "sandbox_escape_attempt" | "secret_in_output" | "tampering" | "token_reuse" | "unusual_volume" | (string & {});
+  readonly what: "authentication_failures" | "canary_leaked" | "cross_tenant" | "other" | "permission_probing" | "prompt_injection" | "sandbox_escape_attempt" | "secret_in_output" | "tampering" | "token_reuse" | "unusual_volume" | (string & {});
 }
 
 /**
@@ -1264,7 +1264,7 @@ export const eventVersions: Readonly<Record<EventType, string>> = {
   "run.plan.updated": "1.0.0",
   "run.review.completed": "1.0.0",
   "security.breach_detected": "1.0.0",
-  "security.suspicious_activity": "1.1.0",
+  "security.suspicious_activity": "1.2.0",
   "system.resource.critical": "1.0.0",
   "system.resource.warning": "1.0.0",
   "task.cancelled": "1.0.0",
