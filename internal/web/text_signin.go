@@ -12,7 +12,7 @@ func signInText() map[string]string {
 		"invitation.email": "Address", "invitation.name": "Name", "invitation.password": "Password", "invitation.password.hint": "%d characters or more, such as four words of your choice",
 		"invitation.do": "Begin", "invitation.signin": "Sign in instead",
 
-		"signedout.title": "Signed out", "signedout.lead": "You are signed out of this server, in this browser.",
+		"signout.do": "Sign out", "signedout.title": "Signed out", "signedout.lead": "You are signed out of this server, in this browser.",
 		"signedout.there": "You may still be signed in at %s, so that whoever uses this browser next gets in without a password.", "signedout.there.do": "Sign out of %s, too",
 		"signedout.again": "Sign in again",
 	}
