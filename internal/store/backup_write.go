@@ -49,6 +49,8 @@ var backupTables = []backupTable{
 	{"projects", "workspace, id"},
 	{"settings", "workspace, name"},
 	{"erasures", "subject"},
+	{"revisions", "workspace, kind, id"},
+	{"kept_answers", "workspace, actor, route, key"},
 	{"consumers", "name"},
 	{"consumer_dead", "consumer, event"},
 }

@@ -204,7 +204,8 @@ func (t *tx) eraseRows(column, id string) error {
 			return err
 		}
 	}
-	return nil
+	_, err := t.exec(`UPDATE kept_answers SET status = 0, body = '' WHERE made = $1 OR body LIKE '%"' || $1 || '"%'`, id)
+	return err
 }
 
 // eraseJournals takes the words out of what executions hold, those that are wanted.
@@ -230,7 +231,7 @@ func (t *tx) eraseJournals(wanted, id string) error {
 // scrubbed are the tables that erasing changes.
 const scrubbed = `events, steps, signals, executions, runs, tasks, baselines, webhook_deliveries, webhook_attempts, consumers, consumer_dead,
 	users, identities, members, sessions, session_tokens, api_keys, invitations, workspaces, roles, webhooks, webhook_secrets, secrets, workspace_keys,
-	projects, project_settings, settings, budgets, budget_periods`
+	projects, project_settings, settings, budgets, budget_periods, revisions, kept_answers`
 
 // scrub takes what was erased out of where the database keeps its rows, too.
 func (s *Store) scrub(ctx context.Context) error {

@@ -330,7 +330,7 @@ func TestEveryColumnIsErasedOrHoldsNoWords(t *testing.T) {
 	t.Parallel()
 	erased := "events.data baselines.state tasks.data runs.state executions.input executions.result executions.failure executions.awaits executions.cancel_why " +
 		"steps.output steps.failure signals.payload webhook_deliveries.last_error webhook_attempts.error webhook_attempts.response " +
-		"consumers.last_error consumer_dead.last_error"
+		"consumers.last_error consumer_dead.last_error kept_answers.body"
 	wordless := "events.id events.workspace events.stream events.type events.version events.project events.task events.run events.agent events.execution " +
 		"events.correlation events.causation events.traceparent baselines.stream baselines.workspace tasks.id tasks.workspace runs.id runs.workspace runs.task runs.status " +
 		"executions.id executions.workspace executions.task executions.run executions.parent executions.parent_step executions.workflow executions.status executions.owner " +
@@ -349,6 +349,7 @@ func TestEveryColumnIsErasedOrHoldsNoWords(t *testing.T) {
 		"sessions.id sessions.user_id sessions.address sessions.agent sessions.revoked_why sessions.kind sessions.issuer sessions.issuer_session session_tokens.digest session_tokens.session session_tokens.kind " +
 		"invitations.id invitations.workspace invitations.email invitations.role invitations.user_id invitations.digest invitations.created_by " +
 		"projects.workspace projects.id projects.name projects.path projects.within projects.created_by " +
+		"revisions.workspace revisions.kind revisions.id kept_answers.workspace kept_answers.actor kept_answers.route kept_answers.key kept_answers.digest kept_answers.made " +
 		"settings.workspace settings.name settings.value settings.updated_by erasures.subject erasures.begun_by " +
 		"project_settings.workspace project_settings.project project_settings.name project_settings.value project_settings.updated_by " +
 		"audit_hashes.workspace audit_hashes.hash audit_checkpoints.workspace audit_checkpoints.note " +

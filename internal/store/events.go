@@ -74,7 +74,9 @@ func (t *tx) append(e mgx.Event) (mgx.Event, error) {
 	case mgx.TaskCreated:
 		err = t.createTask(e)
 	case mgx.AuditRecorded:
-		err = t.grow(e)
+		if err = t.grow(e); err == nil {
+			err = t.heed(e)
+		}
 	}
 	return e, err
 }

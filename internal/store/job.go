@@ -14,17 +14,25 @@ type job struct {
 	ctx    context.Context
 	run    func(*tx) error
 	change *mgx.Change // what run applies; nil: something else
+	terms  *mgx.Terms
 	state  atomic.Int32
 	reply  chan error
 
 	numbers *waiter // for the positions of its events, where they come later
 }
 
-// do runs the job on behalf of whom its context says.
+// do runs the job on behalf of whom its context says, and on whose terms.
 func (j *job) do(t *tx) error {
-	t.tenant = tenantOf(j.ctx)
-	defer func() { t.tenant = tenant{} }()
-	return j.run(t)
+	if j.terms == nil { // or they were held to when it ran before, which did not count
+		j.terms = mgx.TermsOf(j.ctx)
+	}
+	t.tenant, t.terms, t.heeded = tenantOf(j.ctx), j.terms, false
+	defer func() { t.tenant, t.terms = tenant{}, nil }()
+	err := j.run(t)
+	if err == nil && t.terms != nil && t.heeded {
+		t.terms.Held()
+	}
+	return err
 }
 
 // tenant is on behalf of whom something is written: a workspace, or, when within is

@@ -355,6 +355,7 @@ func (t *tx) erasePerson(p person) error {
 		`DELETE FROM members WHERE user_id = $1`,
 		`DELETE FROM invitations WHERE ` + invitationsOf,
 		`DELETE FROM users WHERE id = $1`,
+		`UPDATE kept_answers SET status = 0, body = '' WHERE actor = $1 OR body LIKE '%"' || $1 || '"%'`,
 	} {
 		if _, err := t.exec(query, id); err != nil {
 			return err

@@ -26,6 +26,8 @@ var tenantRows = []struct{ table, of string }{
 	{"project_settings", ofWorkspace},
 	{"projects", ofWorkspace},
 	{"settings", ofWorkspace},
+	{"revisions", ofWorkspace},
+	{"kept_answers", ofWorkspace},
 }
 
 // PlanWorkspaceErasure says what EraseWorkspace would erase. The default workspace

@@ -24,6 +24,8 @@ type tx struct {
 	wrote  bool
 	done   bool                            // something was written that only a rollback undoes
 	tenant tenant                          // on behalf of whom it is written
+	terms  *mgx.Terms                      // on which it is done; nil: on none
+	heeded bool                            // the terms were held to
 	later  func(query string, args ...any) // nil: now
 	events []mgx.Event                     // of the change that was applied last, as it returns them
 
