@@ -20,7 +20,7 @@ BENCHFLAGS ?=
 TESTFLAGS ?=
 
 .NOTPARALLEL:
-.PHONY: help test check docs sdk build demo bench bench-peers fuzz kill soak need
+.PHONY: help test check docs sdk web build demo bench bench-peers fuzz kill soak need
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-11s %s\n", $$1, $$2 }' Makefile
@@ -37,6 +37,9 @@ docs: ## generate docs/reference, the TypeScript types, the lock of event contra
 
 sdk: ## check the AsyncAPI document; build and test the TypeScript client
 	@scripts/sdk.sh
+
+web: ## bundle what the console loads, from internal/web/ui into internal/web/static
+	@cd tools && go run ./bundle
 
 build: ## the static binary, bin/mgx
 	CGO_ENABLED=0 go build -trimpath -ldflags '-s -w -X main.version=$(VERSION)' -o bin/mgx ./cmd/mgx

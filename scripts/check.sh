@@ -18,8 +18,9 @@ found=$(cd bench && go vet ./... 2>&1) || fail "go vet in bench/, a module of it
 # Later versions of go know more fixes; what they find is news, not a fault.
 [[ $(go env GOVERSION) != go1.26* ]] || found=$(go fix -diff ./... 2>&1) || fail "newer Go says it better; run: go fix ./..." "$found"
 found=$(tool staticcheck ./... 2>&1) || fail "staticcheck" "$found"
+found=$(cd tools && go run ./bundle -check 2>&1) || fail "the console's bundle is old; run: make web" "$found"
 for script in scripts/*.sh .ci/run; do
   found=$(bash -n "$script" 2>&1) || fail "shell syntax" "$found"
 done
-[ "$failed" = 0 ] && echo "checked: format, go.mod, vet, fix, staticcheck, scripts"
+[ "$failed" = 0 ] && echo "checked: format, go.mod, vet, fix, staticcheck, bundle, scripts"
 exit "$failed"

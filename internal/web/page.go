@@ -56,6 +56,7 @@ type frame struct {
 	Request string
 	Script  string
 	Style   string
+	Icon    string
 	Path    string
 }
 
@@ -83,7 +84,7 @@ func (s *site) render(w http.ResponseWriter, v *visit, p page) {
 		http.Redirect(w, v.Request, p.Redirect, http.StatusSeeOther)
 		return
 	}
-	f := frame{page: p, Rail: s.here(p.Nav), Actor: v.Actor, Request: v.ID, Script: s.static.address("app.js"), Style: s.static.address("app.css"), Path: v.URL.Path}
+	f := frame{page: p, Rail: s.here(p.Nav), Actor: v.Actor, Request: v.ID, Script: s.static.address("app.js"), Style: s.static.address("app.css"), Icon: s.static.address("icon.svg"), Path: v.URL.Path}
 	layout := "layout"
 	if v.part() {
 		layout = "part"

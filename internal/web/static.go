@@ -4,7 +4,6 @@ import (
 	"crypto/sha256"
 	"embed"
 	"encoding/hex"
-	"mime"
 	"net/http"
 	"path"
 	"strings"
@@ -31,14 +30,25 @@ type file struct {
 
 func newStatic() static {
 	s := static{addresses: map[string]string{}, files: map[string]file{}}
-	for _, name := range []string{"app.js", "app.css"} {
-		f := file{mime: mime.TypeByExtension(path.Ext(name)), plain: embedded(name), gzip: embedded(name + ".gz"), br: embedded(name + ".br")}
+	for _, name := range []string{"app.js", "app.css", "icon.svg"} {
+		f := file{mime: typeOf(name), plain: embedded(name), gzip: embedded(name + ".gz"), br: embedded(name + ".br")}
 		digest := sha256.Sum256(f.plain)
 		ext := path.Ext(name)
 		address := "/static/" + strings.TrimSuffix(name, ext) + "." + hex.EncodeToString(digest[:8]) + ext
 		s.addresses[name], s.files[address] = address, f
 	}
 	return s
+}
+
+// typeOf does not ask the machine, which may know it otherwise.
+func typeOf(name string) string {
+	switch path.Ext(name) {
+	case ".js":
+		return "text/javascript; charset=utf-8"
+	case ".css":
+		return "text/css; charset=utf-8"
+	}
+	return "image/svg+xml"
 }
 
 func embedded(name string) []byte {

@@ -11,6 +11,7 @@ import (
 	"compress/gzip"
 	"flag"
 	"fmt"
+	"maps"
 	"os"
 	"path/filepath"
 
@@ -49,19 +50,30 @@ func bundle() (map[string][]byte, error) {
 	if len(result.Errors) > 0 {
 		return nil, fmt.Errorf("the console cannot be bundled; esbuild has said why")
 	}
-	made := map[string][]byte{}
+	icon, err := os.ReadFile(sources + "/icon.svg")
+	if err != nil {
+		return nil, err
+	}
+	made := map[string][]byte{"icon.svg": icon}
 	for _, f := range result.OutputFiles {
-		name := filepath.Base(f.Path)
-		made[name] = f.Contents
+		made[filepath.Base(f.Path)] = f.Contents
+	}
+	return compressed(made)
+}
+
+// compressed adds the compressed forms of files.
+func compressed(made map[string][]byte) (map[string][]byte, error) {
+	all := maps.Clone(made)
+	for name, b := range made {
 		var err error
-		if made[name+".gz"], err = gzipped(f.Contents); err != nil {
+		if all[name+".gz"], err = gzipped(b); err != nil {
 			return nil, err
 		}
-		if made[name+".br"], err = brotlied(f.Contents); err != nil {
+		if all[name+".br"], err = brotlied(b); err != nil {
 			return nil, err
 		}
 	}
-	return made, nil
+	return all, nil
 }
 
 func gzipped(b []byte) ([]byte, error) {
