@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
 # Holds the AsyncAPI document against AsyncAPI's own parser; builds and tests the
-# TypeScript client; checks the types of the console's scripts. Needs npm, and a network only when a lock file has changed.
+# TypeScript client; checks the types of the console's scripts. Needs npm, and a
+# network only when a lock file has changed.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
@@ -25,7 +26,7 @@ install tools/asyncapi
 node tools/asyncapi/check.mjs docs/reference/asyncapi.json
 install sdk/typescript
 quiet npm --prefix sdk/typescript run build
-quiet npm --prefix sdk/typescript test
 quiet sdk/typescript/node_modules/.bin/tsc -p internal/web/ui
+quiet npm --prefix sdk/typescript test
 grep -E '^(#|ℹ) (tests|pass|fail|skipped) ' "$log" | tr -d '#ℹ\n' | sed 's/^ */sdk\/typescript: /'
 echo

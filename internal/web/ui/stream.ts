@@ -39,7 +39,8 @@ class Stream extends HTMLElement {
 
   async #follow(): Promise<void> {
     const types = (this.getAttribute("types") ?? "").split(",").filter(Boolean);
-    this.#client = new EventClient({ url: location.origin, transport: "websocket" });
+    const workspace = this.getAttribute("workspace");
+    this.#client = new EventClient({ url: location.origin, transport: "websocket", ...(workspace && { workspace }) });
     this.#subscription = this.#client.subscribe({
       channels: [this.getAttribute("channel") ?? "all"],
       types,

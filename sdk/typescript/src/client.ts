@@ -15,6 +15,8 @@ export interface ClientOptions {
   readonly backoff?: BackoffOptions;
   /** Name of this client: a later WebSocket of that name takes over. */
   readonly client?: string;
+  /** Workspace whose events they are, for who is a member of several. */
+  readonly workspace?: string;
 }
 
 /** A subscription that calls a function. */
@@ -59,9 +61,9 @@ export class EventClient {
   }
 }
 
-function choose({ transport, url, token, WebSocket, fetch, client }: ClientOptions): Transport {
+function choose({ transport, url, token, WebSocket, fetch, client, workspace }: ClientOptions): Transport {
   if (typeof transport === "object") return transport;
-  const common = { url, ...(token !== undefined && { token }) };
+  const common = { url, ...(token !== undefined && { token }), ...(workspace !== undefined && { workspace }) };
   const browser = typeof (globalThis as { document?: unknown }).document === "object";
   if (transport === "websocket" || (transport === undefined && (WebSocket !== undefined || browser))) {
     return new WebSocketTransport({ ...common, ...(WebSocket && { WebSocket }), ...(client !== undefined && { client }) });

@@ -76,6 +76,8 @@ export interface SSEOptions {
   readonly url: string;
   readonly token?: Token;
   readonly fetch?: typeof fetch;
+  /** Workspace whose events they are, for who is a member of several. */
+  readonly workspace?: string;
   /** Milliseconds without a byte after which the connection counts as lost; 45,000. The server says something every 15,000. */
   readonly silence?: number;
 }
@@ -126,6 +128,7 @@ export class SSETransport implements Transport {
     for (const type of request.types) url.searchParams.append("type", type);
     if (request.versions) url.searchParams.set("versions", request.versions);
     if (request.live) url.searchParams.set("live", "true");
+    if (this.#options.workspace) url.searchParams.set("workspace", this.#options.workspace);
     if (request.resume === undefined && request.after !== undefined) url.searchParams.set("after", String(request.after));
     return url;
   }

@@ -31,6 +31,8 @@ export interface SocketOptions {
   readonly WebSocket?: WebSocketConstructor;
   /** Name of this client: a later connection of that name takes over. */
   readonly client?: string;
+  /** Workspace whose events they are, for who is a member of several. */
+  readonly workspace?: string;
   /** Most messages that wait for one subscription; 1000. A WebSocket cannot be held back: more, and the subscription resumes when there is room. */
   readonly inbox?: number;
   /** Milliseconds to be connected; 15,000. */
@@ -103,6 +105,7 @@ class Connection {
     const url = new URL("/api/v1/events/ws", options.url);
     url.protocol = url.protocol === "http:" || url.protocol === "ws:" ? "ws:" : "wss:";
     if (options.client) url.searchParams.set("client", options.client);
+    if (options.workspace) url.searchParams.set("workspace", options.workspace);
     const token = await resolveToken(options.token);
     const socket = new constructor(url.href, token ? [subprotocol, `bearer.${token}`] : [subprotocol]);
     const connection = new Connection(socket, options);
