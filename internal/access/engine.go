@@ -160,7 +160,7 @@ func entities(a Actor, on Resource) cedar.EntityMap {
 // BuiltIn are the roles that every workspace has; builtin.cedar says what they may do.
 func BuiltIn() []mgx.Role {
 	about := map[string]string{
-		mgx.RoleAdmin: "Everything", mgx.RoleDeveloper: "Works: tasks, runs, repositories, models; has keys; sees budgets and members",
+		mgx.RoleAdmin: "Everything", mgx.RoleDeveloper: "Works: tasks, runs, models; sees projects; has keys; sees budgets and members",
 		mgx.RoleAuditor: "Sees everything but secrets, the audit log too; changes nothing", mgx.RoleViewer: "Sees the work",
 	}
 	roles := make([]mgx.Role, len(mgx.BuiltInRoles))

@@ -34,11 +34,11 @@ type health struct {
 }
 
 type readiness struct {
-	Status string        `json:"status"` // ready, unavailable
-	Checks []checkResult `json:"checks"`
+	Status string  `json:"status"` // ready, unavailable
+	Checks []tried `json:"checks"`
 }
 
-type checkResult struct {
+type tried struct {
 	Name   string  `json:"name"`
 	Status string  `json:"status"`         // ok, slow, warning, failed
 	Code   string  `json:"code,omitempty"` // of the error
@@ -90,7 +90,7 @@ func (s *Server) getReady(w http.ResponseWriter, _ *http.Request) error {
 
 func (s *Server) ready() readiness {
 	if s.draining.Err() != nil {
-		return readiness{Status: "unavailable", Checks: []checkResult{{Name: "draining", Status: "failed", Code: "restarting", Detail: detail("restarting")}}}
+		return readiness{Status: "unavailable", Checks: []tried{{Name: "draining", Status: "failed", Code: "restarting", Detail: detail("restarting")}}}
 	}
 	h := &s.health
 	h.mu.Lock()
@@ -103,7 +103,7 @@ func (s *Server) ready() readiness {
 	if h.hanging == nil {
 		h.hanging = make([]<-chan error, len(h.checks))
 	}
-	result := readiness{Status: "ready", Checks: make([]checkResult, len(h.checks))}
+	result := readiness{Status: "ready", Checks: make([]tried, len(h.checks))}
 	var all sync.WaitGroup
 	for i := range h.checks {
 		all.Go(func() { result.Checks[i] = s.try(ctx, i) })
@@ -120,7 +120,7 @@ func (s *Server) ready() readiness {
 
 // try runs one check, and does not wait for one that hangs. One that hangs is not
 // begun again before it has ended; how it ended is then old news.
-func (s *Server) try(ctx context.Context, i int) checkResult {
+func (s *Server) try(ctx context.Context, i int) tried {
 	check, start := s.health.checks[i], time.Now()
 	done := s.health.hanging[i]
 	select {
@@ -142,7 +142,7 @@ func (s *Server) try(ctx context.Context, i int) checkResult {
 		s.health.hanging[i] = done
 	}
 	took := time.Since(start)
-	r := checkResult{Name: check.Name, Status: "ok", MS: float64(took.Microseconds()) / 1000}
+	r := tried{Name: check.Name, Status: "ok", MS: float64(took.Microseconds()) / 1000}
 	switch {
 	case err != nil && check.Optional:
 		r.Status, r.Code = "warning", mgx.AsError(err).Code

@@ -57,6 +57,8 @@ var statuses = map[string]int{
 	mgx.CodeTokenUnknown:       http.StatusUnauthorized,
 	mgx.CodeInvitationSpent:    http.StatusGone,
 	mgx.CodeLastAdmin:          http.StatusConflict,
+	app.CodeDecided:            http.StatusConflict,
+	mgx.CodeErased:             http.StatusGone,
 	access.CodeTooManyAttempts: http.StatusTooManyRequests,
 	codeRateLimited:            http.StatusTooManyRequests,
 

@@ -61,11 +61,13 @@ func (s *Server) routes() []route {
 		s.eventRoutes(),
 		s.consumerRoutes(),
 		s.budgetRoutes(),
+		s.workRoutes(),
+		s.projectRoutes(),
 		s.webhookRoutes(),
 	)
 }
 
-func (s *Server) mux() *http.ServeMux {
+func (s *Server) mux() http.Handler {
 	mux := http.NewServeMux()
 	s.surface = newSurface()
 	for _, r := range s.routes() {
@@ -79,7 +81,7 @@ func (s *Server) mux() *http.ServeMux {
 		mux.Handle("/v1/", s.o.Gateway)
 	}
 	mux.Handle("/", s.serve(route{handle: nothing(mux), needs: anybody}))
-	return mux
+	return s.besideConsole(mux)
 }
 
 // nothing answers what no route does.

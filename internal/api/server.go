@@ -45,12 +45,15 @@ type Options struct {
 	Log       *slog.Logger
 	Webhooks  *webhook.Endpoints // nil: there are none
 	Budgets   *app.Budgets       // nil: there are none
+	Work      *app.Work          // nil: none is done
 	Gateway   http.Handler       // of everything below /v1/, with keys of its own; nil: nothing
 	Consumers Consumers          // nil: none is told of
 	Metrics   http.Handler       // nil: none are collected
 	Limits    Limits
 	Limiter   *limit.Limiter // nil: everybody may ask as often as they like
-	Secure    bool           // browsers reach the server over TLS
+
+	Console func(*Server) http.Handler // makes what answers every path that is not the API's; nil: nothing does
+	Secure  bool                       // browsers reach the server over TLS
 	// Seen is told of every request when it is over, a stream too; it must not block.
 	Seen func(context.Context, Request)
 

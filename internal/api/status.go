@@ -13,7 +13,7 @@ type Status struct {
 	Version string         `json:"version"`
 	Started time.Time      `json:"started_at"`
 	Uptime  int64          `json:"uptime_seconds"`
-	Checks  []checkResult  `json:"checks"`
+	Checks  []tried        `json:"checks"`
 	Data    DatabaseStatus `json:"database"`
 	Events  EventsStatus   `json:"events"`
 	Streams StreamsStatus  `json:"streams"`
