@@ -5,7 +5,6 @@ import (
 	"cmp"
 	"context"
 	"crypto/sha256"
-	"encoding/base64"
 	"encoding/hex"
 	"encoding/json"
 	"errors"
@@ -15,7 +14,6 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
-	"unicode/utf8"
 
 	"github.com/spf13/cobra"
 
@@ -185,7 +183,7 @@ func (e *exporting) all(ctx context.Context, c *cli, s *store.Store, subject sto
 	}
 	for _, id := range runs {
 		err := addFiles(c.runFiles(id), string(id), func(name string, _ fs.FileMode, content io.Reader) error {
-			return e.file(id, name, content)
+			return pieces(id, name, content, e.write)
 		})
 		if err != nil {
 			return err
@@ -217,30 +215,6 @@ func (e *exporting) write(kind string, record any) error {
 
 // exportPiece is how much of a file is in one line, in bytes.
 const exportPiece = 256 << 10
-
-func (e *exporting) file(run mgx.RunID, name string, from io.Reader) error {
-	for number, piece := 1, make([]byte, exportPiece); ; number++ {
-		n, err := io.ReadFull(from, piece)
-		last := err == io.EOF || err == io.ErrUnexpectedEOF
-		if err != nil && !last {
-			return err
-		}
-		if n > 0 || number == 1 {
-			record := map[string]any{"run_id": run, "name": name, "piece": number}
-			if utf8.Valid(piece[:n]) {
-				record["text"] = string(piece[:n])
-			} else {
-				record["base64"] = base64.StdEncoding.EncodeToString(piece[:n])
-			}
-			if err := e.write("file", record); err != nil {
-				return err
-			}
-		}
-		if last {
-			return nil
-		}
-	}
-}
 
 // publish writes the index and gives both files their names, the index first: a
 // file that is there has one.

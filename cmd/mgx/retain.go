@@ -18,8 +18,8 @@ func (c *cli) retainCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "retain",
 		Short: "Remove events whose time is over, as mgx serve does every day",
-		Long: `Removes events that have been kept for as long as their contract says; see
-docs/reference/events.md. Whole months go: the time counts from the end of the month in
+		Long: `Removes events that have been kept for as long as their contract says (docs/reference/events.md),
+or as is set instead for their category; see docs/data-rights.md. Whole months go: the time counts from the end of the month in
 which an event happened, so it is kept for up to a month longer. Events of runs that have
 not ended stay, and so does the last event of every stream, without its data. Runs, tasks,
 journals and money are no events and stay: mgx erase is for those.`,
@@ -49,13 +49,18 @@ journals and money are no events and stay: mgx erase is for those.`,
 	return cmd
 }
 
-// retain removes what the contracts do not ask to keep any longer.
+// retain removes what neither the settings nor the contracts ask to keep any longer.
 func (n *node) retain(ctx context.Context, dry bool) (store.Retained, error) {
 	contracts, err := event.NewRegistry()
 	if err != nil {
 		return store.Retained{}, err
 	}
-	return n.store.Retain(ctx, mgx.Now(), store.Retention{Keep: kept(contracts), Dry: dry})
+	keep, err := n.retention(contracts).Keep(ctx)
+	if err != nil {
+		return store.Retained{}, err
+	}
+	n.store.SetKeep(keep) // another process may have set it
+	return n.store.Retain(ctx, mgx.Now(), store.Retention{Keep: keep, Dry: dry})
 }
 
 // kept says for how long the contracts ask to keep events, by type.

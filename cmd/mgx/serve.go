@@ -109,6 +109,7 @@ func (c *cli) serve(ctx context.Context, l listening, workers int, r repeatFlags
 	if err := n.openProviders(l.oidc, c.getenv); err != nil {
 		return err
 	}
+	n.second = c.cfg.AuditCheckpoints
 	url := l.url(listener.Addr())
 	s, err := newServer(ctx, n, url, api.Options{Webhooks: n.webhooks(c.cfg), Hosts: l.hosts, Proxies: proxies, Secure: l.secure()})
 	if err != nil {
@@ -204,6 +205,7 @@ func newServer(ctx context.Context, n *node, address string, o api.Options) (*se
 	gate := n.gateway(who)
 	o.Gateway, o.Hub, o.Contracts, o.Access, o.Checks, o.Log = gate, hub, contracts, who, append(checks(n.store, hub, n.data), crewChecks(n.crew)...), n.log
 	o.Version, o.Status = version, n.status(time.Now())
+	n.rights(&o, contracts)
 	o.Budgets, o.Consumers, o.Metrics = n.budgets(), n.store, n.seen.Metrics()
 	o.Console = n.console(who, o.Secure)
 	web := api.New(o)

@@ -49,6 +49,7 @@ type node struct {
 	crew      *foreman         // works on runs here; nil: nobody does
 
 	ringPath string // the file of the key ring of the secrets
+	second   string // the file of checkpoints of the audit log in a second place; empty: none
 
 	providers []access.Provider // at which people sign in, besides here
 }
@@ -92,6 +93,10 @@ func (c *cli) open(ctx context.Context, m *models) (*node, error) {
 		return nil, err
 	}
 	if n.store, err = store.Open(ctx, path, store.Options{Check: n.meters.checked(contracts, keep), Redact: n.redact.Bytes, Keep: keep, Waker: waker}); err != nil {
+		return nil, err
+	}
+	if err := n.keepAsSet(ctx, contracts); err != nil {
+		n.store.Close()
 		return nil, err
 	}
 	if n.owner, err = newOwner(n.data); err != nil {

@@ -64,6 +64,11 @@ func (s *Server) routes() []route {
 		s.workRoutes(),
 		s.projectRoutes(),
 		s.webhookRoutes(),
+		s.secretRoutes(),
+		s.auditRoutes(),
+		s.policyRoutes(),
+		s.settingRoutes(),
+		s.rightsRoutes(),
 	)
 }
 

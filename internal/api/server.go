@@ -48,6 +48,11 @@ type Options struct {
 	Work      *app.Work          // nil: none is done
 	Gateway   http.Handler       // of everything below /v1/, with keys of its own; nil: nothing
 	Consumers Consumers          // nil: none is told of
+	Secrets   *app.Secrets       // nil: there are none
+	Audit     *app.Audit         // nil: there is none
+	Retention *app.Retention     // nil: events are kept for ever
+	Rights    *app.Rights        // nil: nothing is handed out or erased
+	Trial     app.Trial          // what policies are tried with
 	Metrics   http.Handler       // nil: none are collected
 	Limits    Limits
 	Limiter   *limit.Limiter // nil: everybody may ask as often as they like

@@ -51,7 +51,31 @@ func summary(text string) string {
 	return about
 }
 
-// Trial tries a policy on calls that nobody makes.
+// Call is a call that nobody makes.
+type Call struct {
+	Tool      string
+	Effect    string // may be empty for built-in tools
+	Role      string
+	Paths     []string
+	Command   string
+	Hosts     []string
+	Label     mgx.Label
+	Outside   bool
+	Vague     bool
+	PlanOpen  bool
+	Own       bool
+	Arguments json.RawMessage // of a built-in tool: what it touches follows from them
+}
+
+// Verdict is what a policy makes of a call.
+type Verdict struct {
+	Verdict    string `json:"verdict"` // allow, ask, deny
+	Rule       string `json:"rule"`    // that decided, as it is printed; or what stands in its place
+	Why        string `json:"why"`
+	Unanswered bool   `json:"unanswered,omitempty"` // it would have been asked, and the policy asks nobody
+}
+
+// Trial tries policies on calls.
 type Trial struct {
 	// Facts adds what is known of a built-in tool to what is said of a call, from its
 	// arguments, and why such a call can only be refused; empty: it need not be.
@@ -60,30 +84,35 @@ type Trial struct {
 
 // Try says what a policy makes of a call: a built-in one by its name, or the text
 // of one.
-func (t Trial) Try(name, text string, f policy.Facts, arguments json.RawMessage) (policy.Decision, error) {
-	switch {
-	case (name == "") == (text == ""):
-		return policy.Decision{}, mgx.Errorf(mgx.KindUsage, "bad_trial", "name a built-in policy, or send the text of one")
-	case text == "":
+func (t Trial) Try(name, text string, c Call) (Verdict, error) {
+	if (name == "") == (text == "") {
+		return Verdict{}, mgx.Errorf(mgx.KindUsage, "bad_trial", "name a built-in policy, or send the text of one")
+	}
+	if text == "" {
 		p, err := Policy(name)
 		if err != nil {
-			return policy.Decision{}, err
+			return Verdict{}, err
 		}
 		text = p.Text
 	}
 	rules, err := policy.Parse(text)
 	if err != nil {
-		return policy.Decision{}, err
+		return Verdict{}, err
+	}
+	f := policy.Facts{
+		Tool: c.Tool, Effect: policy.Effect(c.Effect), Role: c.Role, Paths: c.Paths, Command: c.Command, Hosts: c.Hosts,
+		Label: c.Label, Outside: c.Outside, Vague: c.Vague, PlanOpen: c.PlanOpen, Own: c.Own,
 	}
 	refused := ""
 	if t.Facts != nil {
-		f, refused = t.Facts(f, arguments)
+		f, refused = t.Facts(f, c.Arguments)
 	}
-	switch {
-	case f.Effect == "":
-		return policy.Decision{}, mgx.Errorf(mgx.KindUsage, "bad_trial", "say the effect of the call: read, write, execute, network or deliver; it may be left out for built-in tools only")
-	case refused != "":
-		return policy.Decision{Verdict: policy.Deny, Rule: "(arguments)", Why: refused}, nil
+	if f.Effect == "" {
+		return Verdict{}, mgx.Errorf(mgx.KindUsage, "bad_trial", "say the effect of the call: read, write, execute, network or deliver; it may be left out for built-in tools only")
 	}
-	return rules.Decide(f), nil
+	d := rules.Decide(f)
+	if refused != "" {
+		d = policy.Decision{Verdict: policy.Deny, Rule: "(arguments)", Why: refused}
+	}
+	return Verdict{string(d.Verdict), d.Rule, d.Why, d.Unanswered}, nil
 }

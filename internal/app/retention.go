@@ -85,7 +85,7 @@ func (r *Retention) List(ctx context.Context) ([]Kept, error) {
 
 // set reads the days by category.
 func (r *Retention) set(ctx context.Context) (map[string]int64, error) {
-	stored, err := r.Store.Settings(ctx, mgx.DefaultWorkspace)
+	stored, err := r.Store.Settings(mgx.ForInstallation(ctx), mgx.DefaultWorkspace)
 	days := map[string]int64{}
 	for name, value := range stored {
 		category, ours := strings.CutPrefix(name, keptPrefix)
