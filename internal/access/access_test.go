@@ -69,9 +69,9 @@ func TestPasswordRules(t *testing.T) {
 func TestAttempts(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
-		a := access.NewAttempts(nil)
+		a := access.NewAttempts(nil, nil)
 		try := func(account, address string) error {
-			_, _, err := a.Try(account, address)
+			_, _, err := a.Try(t.Context(), account, address)
 			return err
 		}
 		for range 5 {
@@ -84,7 +84,7 @@ func TestAttempts(t *testing.T) {
 				t.Fatal(err)
 			}
 			for _, other := range [][2]string{{"jo", "2001:db8:1::1"}, {"bo", "2001:db8::1"}, {"jo", "192.0.2.1"}} {
-				_, succeeded, err := a.Try(other[0], other[1])
+				_, succeeded, err := a.Try(t.Context(), other[0], other[1])
 				if err != nil {
 					t.Fatalf("%v is kept out: %v", other, err)
 				}
@@ -100,7 +100,7 @@ func TestAttempts(t *testing.T) {
 			}
 		}
 		time.Sleep(15 * time.Minute)
-		_, succeeded, err := a.Try("jo", "2001:db8::1")
+		_, succeeded, err := a.Try(t.Context(), "jo", "2001:db8::1")
 		if err != nil {
 			t.Fatal(err)
 		}

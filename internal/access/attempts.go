@@ -1,7 +1,9 @@
 package access
 
 import (
+	"context"
 	"crypto/sha256"
+	"encoding/hex"
 	"fmt"
 	"net/netip"
 	"sync"
@@ -11,13 +13,25 @@ import (
 )
 
 // Attempts slows down those who guess passwords: after some failures in a row, an
-// account can be tried from the same address only after a wait, which doubles each
-// time. Others, who come from elsewhere, are not kept out.
+// account can be tried from the same network only after a wait, which doubles each
+// time. Others, who come from elsewhere, are not kept out, whatever is tried and how
+// often.
 type Attempts struct {
-	now func() time.Time
+	now   func() time.Time
+	store AttemptStore
 
 	mu    sync.Mutex
-	known map[[32]byte]*attempts
+	known map[string]*attempts
+}
+
+// AttemptStore keeps attempts for several processes, and over a restart;
+// *store.Store is one.
+type AttemptStore interface {
+	// Attempt counts an attempt as failed unless it comes too early: then it says how
+	// long to wait. After is how long the next one has to wait.
+	Attempt(ctx context.Context, id string, now time.Time, after func(failed int) time.Duration) (failed int, wait time.Duration, err error)
+	// AttemptSucceeded forgets the failures before it.
+	AttemptSucceeded(ctx context.Context, id string) error
 }
 
 type attempts struct {
@@ -33,12 +47,13 @@ const (
 	attemptsKept = 24 * time.Hour
 )
 
-// NewAttempts returns attempts at a clock, time.Now when it is nil.
-func NewAttempts(now func() time.Time) *Attempts {
+// NewAttempts returns attempts at a clock, time.Now when it is nil. Without a store
+// they are those of this process.
+func NewAttempts(now func() time.Time, store AttemptStore) *Attempts {
 	if now == nil {
 		now = time.Now
 	}
-	return &Attempts{now: now, known: map[[32]byte]*attempts{}}
+	return &Attempts{now: now, store: store, known: map[string]*attempts{}}
 }
 
 // WaitError says when the next attempt may be made.
@@ -51,31 +66,60 @@ const CodeTooManyAttempts = "too_many_attempts"
 
 // Try begins an attempt, which counts as failed until it is said to have
 // succeeded, so that many at once are no way around. Failures is how many there
-// were in a row, this one included.
-func (a *Attempts) Try(account, address string) (failures int, succeeded func(), err error) {
-	key := sha256.Sum256([]byte(account + "\x00" + Network(address)))
+// were in a row, this one included. An attempt that cannot be counted is not made.
+func (a *Attempts) Try(ctx context.Context, account, address string) (failures int, succeeded func(), err error) {
+	sum := sha256.Sum256([]byte(account + "\x00" + Network(address)))
+	id := hex.EncodeToString(sum[:])
+	var wait time.Duration
+	if a.store == nil {
+		failures, wait = a.tryHere(id)
+	} else if failures, wait, err = a.store.Attempt(ctx, id, a.now(), waitAfter); err != nil {
+		return 0, nil, err
+	}
+	if wait > 0 {
+		return failures, nil, mgx.Errorf(mgx.KindRefused, CodeTooManyAttempts, "too many failed attempts from here; try again in %s (%w)", wait.Round(time.Second)+time.Second, &WaitError{wait})
+	}
+	return failures, func() { a.succeeded(context.WithoutCancel(ctx), id) }, nil
+}
+
+// waitAfter is how long the next attempt has to wait after so many failures in a
+// row.
+func waitAfter(failed int) time.Duration {
+	over := failed - freeAttempts
+	if over < 0 {
+		return 0
+	}
+	return min(longestWait, firstWait<<min(over, 20))
+}
+
+func (a *Attempts) tryHere(id string) (failed int, wait time.Duration) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	now := a.now()
-	one := a.known[key]
+	one := a.known[id]
 	if one == nil || now.Sub(one.last) > attemptsKept {
 		a.makeRoom(now)
 		one = &attempts{}
-		a.known[key] = one
+		a.known[id] = one
 	}
 	if wait := one.until.Sub(now); wait > 0 {
-		return one.failed, nil, mgx.Errorf(mgx.KindRefused, CodeTooManyAttempts, "too many failed attempts from here; try again in %s (%w)", wait.Round(time.Second)+time.Second, &WaitError{wait})
+		return one.failed, wait
 	}
 	one.failed++
-	one.last = now
-	if over := one.failed - freeAttempts; over >= 0 {
-		one.until = now.Add(min(longestWait, firstWait<<min(over, 20)))
+	one.last, one.until = now, now.Add(waitAfter(one.failed))
+	return one.failed, 0
+}
+
+// succeeded forgets failures. Should a store not hear of it they count until the
+// next success.
+func (a *Attempts) succeeded(ctx context.Context, id string) {
+	if a.store != nil {
+		_ = a.store.AttemptSucceeded(ctx, id)
+		return
 	}
-	return one.failed, func() {
-		a.mu.Lock()
-		defer a.mu.Unlock()
-		delete(a.known, key)
-	}, nil
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	delete(a.known, id)
 }
 
 // looked is how many are looked at to find one to forget.
@@ -87,7 +131,7 @@ func (a *Attempts) makeRoom(now time.Time) {
 	if len(a.known) < maxKnown {
 		return
 	}
-	var soonest [32]byte
+	var soonest string
 	var at time.Time
 	n := 0
 	for key, one := range a.known { // in no order

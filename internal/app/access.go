@@ -17,6 +17,7 @@ import (
 // *store.Store documents and is one.
 type AccessStore interface {
 	access.Store
+	access.AttemptStore
 	SignInStore
 	Commit(ctx context.Context, c mgx.Change) (mgx.Committed, error)
 	RecordDenied(ctx context.Context, by mgx.Doer, action, resource, why string) error
@@ -87,12 +88,13 @@ func NewAccess(o AccessOptions) *Access {
 		o.Log = slog.New(slog.DiscardHandler)
 	}
 	var store access.Store
+	var attempts access.AttemptStore
 	if o.Store != nil {
-		store = o.Store
+		store, attempts = o.Store, o.Store
 	}
 	return &Access{
 		Authenticator: access.NewAuthenticator(access.Options{Store: store, Local: o.Local, Owner: o.Owner, Now: o.Now}),
-		o:             o, engine: access.NewEngine(), hasher: access.NewHasher(o.Costs), attempts: access.NewAttempts(o.Now),
+		o:             o, engine: access.NewEngine(), hasher: access.NewHasher(o.Costs), attempts: access.NewAttempts(o.Now, attempts),
 		denials: map[string]*denials{},
 	}
 }

@@ -77,7 +77,7 @@ func (a *Access) SignIn(ctx context.Context, email, password string, where acces
 
 // prove checks a password.
 func (a *Access) prove(ctx context.Context, email, password string, where access.Where) (mgx.User, error) {
-	failures, succeeded, err := a.attempts.Try(email, where.Address)
+	failures, succeeded, err := a.attempts.Try(ctx, email, where.Address)
 	if err != nil {
 		return mgx.User{}, err
 	}

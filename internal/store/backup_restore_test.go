@@ -61,6 +61,7 @@ func TestBackupRoundTrip(t *testing.T) {
 			`INSERT INTO project_settings VALUES ('w', 'proj_1', 'policy', 'ask', 'u', 1)`,
 			`INSERT INTO settings VALUES ('w', 'retention.agent', '30', 'u', 1)`,
 			`INSERT INTO erasures VALUES ('ws_gone', 'u', 1, NULL)`,
+			`INSERT INTO attempts VALUES ('d', 7, 2, 1)`,
 			`INSERT INTO revisions VALUES ('w', 'budget', 'bgt_1', 3)`,
 			`INSERT INTO kept_answers VALUES ('w', 'u', 'POST /x', 'k', 'd', 'x_1', 201, '{}', 1)`,
 			`INSERT INTO consumers VALUES ('x', 3, '', NULL, 1, 'evt_1', 2, 'e', 7, 1, 2, 3, 4, 5, 6)`,

@@ -49,6 +49,7 @@ var backupTables = []backupTable{
 	{"projects", "workspace, id"},
 	{"settings", "workspace, name"},
 	{"erasures", "subject"},
+	{"attempts", "id"},
 	{"revisions", "workspace, kind, id"},
 	{"kept_answers", "workspace, actor, route, key"},
 	{"consumers", "name"},

@@ -350,7 +350,7 @@ func TestEveryColumnIsErasedOrHoldsNoWords(t *testing.T) {
 		"invitations.id invitations.workspace invitations.email invitations.role invitations.user_id invitations.digest invitations.created_by " +
 		"projects.workspace projects.id projects.name projects.path projects.within projects.created_by " +
 		"revisions.workspace revisions.kind revisions.id kept_answers.workspace kept_answers.actor kept_answers.route kept_answers.key kept_answers.digest kept_answers.made " +
-		"settings.workspace settings.name settings.value settings.updated_by erasures.subject erasures.begun_by " +
+		"settings.workspace settings.name settings.value settings.updated_by attempts.id erasures.subject erasures.begun_by " +
 		"project_settings.workspace project_settings.project project_settings.name project_settings.value project_settings.updated_by " +
 		"audit_hashes.workspace audit_hashes.hash audit_checkpoints.workspace audit_checkpoints.note " +
 		"consumers.name consumers.owner consumers.event consumer_dead.consumer consumer_dead.event consumer_dead.workspace consumer_dead.type consumer_dead.stream"
