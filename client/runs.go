@@ -113,6 +113,16 @@ type Step struct {
 	EndedAt   time.Time    `json:"ended_at,omitzero"`
 }
 
+// Due reports whether an execution that waits has what it waits for, so that a worker
+// is about to go on with it.
+func (r Runs) Due(ctx context.Context, id mgx.ExecutionID) (bool, error) {
+	var x struct {
+		Status mgx.ExecutionStatus `json:"status"`
+	}
+	err := r.c.get(ctx, "/api/v1/executions/"+url.PathEscape(string(id)), nil, &x)
+	return x.Status != mgx.ExecWaiting, err
+}
+
 // Steps lists the steps of an execution, in order; what runs now comes last.
 func (r Runs) Steps(ctx context.Context, id mgx.ExecutionID) ([]Step, error) {
 	var x struct {

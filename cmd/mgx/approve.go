@@ -5,8 +5,8 @@ import (
 	"cmp"
 	"context"
 	"fmt"
-	"io"
 	"strings"
+	"sync"
 
 	"github.com/spf13/cobra"
 
@@ -42,8 +42,8 @@ anything else with the same arguments. mgx resume goes on.`,
 			if len(args) == 2 {
 				d.Approval = args[1]
 			}
-			return c.withRun(cmd.Context(), args[0], func(ctx context.Context, n *node, run mgx.Run) error {
-				return c.decide(ctx, n, run, d)
+			return c.withRunOf(cmd.Context(), args[0], func(ctx context.Context, r runs, run mgx.Run) error {
+				return c.decide(ctx, r, run, d)
 			})
 		},
 	}
@@ -54,21 +54,30 @@ anything else with the same arguments. mgx resume goes on.`,
 	return cmd
 }
 
-func (c *cli) decide(ctx context.Context, n *node, run mgx.Run, d app.Answer) error {
-	if err := n.app.Decide(ctx, n.me(), run.ID, d); err != nil {
+func (c *cli) decide(ctx context.Context, r runs, run mgx.Run, d app.Answer) error {
+	ask, err := app.Pending(run, d.Approval)
+	if err != nil {
+		return err
+	}
+	d.Approval, d.Hash = ask.ID, cmp.Or(d.Hash, ask.Hash)
+	if err := r.Decide(ctx, run.ID, d); err != nil {
 		return err
 	}
 	verb := "Approved"
 	if !d.Approved {
 		verb = "Rejected"
 	}
-	fmt.Fprintf(c.err, "%s. Go on with: mgx resume %s\n", verb, run.ID)
+	if c.at.server != "" {
+		c.tell("%s. The server goes on; look on with: mgx resume %s%s\n", verb, run.ID, c.there())
+	} else {
+		c.tell("%s. Go on with: mgx resume %s\n", verb, run.ID)
+	}
 	return nil
 }
 
 // prompt asks the person at the terminal for a decision that a run waits for: the
 // one that has waited longest. It reports whether one was made.
-func (c *cli) prompt(ctx context.Context, n *node, run mgx.Run, watch *watcher) (bool, error) {
+func (c *cli) prompt(ctx context.Context, r runs, run mgx.Run, watch *watcher) (bool, error) {
 	release := watch.hold()
 	defer release()
 	ask := run.Approval
@@ -82,7 +91,7 @@ func (c *cli) prompt(ctx context.Context, n *node, run mgx.Run, watch *watcher) 
 	default:
 		fmt.Fprintf(c.err, "\nApprove? %s\n[y]es, [l]ater, or no and why: ", ui.Text(ask.Effect))
 	}
-	line, err := readLine(ctx, c.in)
+	line, err := c.readLine(ctx)
 	if err != nil {
 		return false, nil // the run keeps waiting; conclude says how to go on
 	}
@@ -90,7 +99,7 @@ func (c *cli) prompt(ctx context.Context, n *node, run mgx.Run, watch *watcher) 
 	if !decided {
 		return false, nil
 	}
-	return true, n.app.Decide(ctx, n.me(), run.ID, d)
+	return true, r.Decide(ctx, run.ID, d)
 }
 
 // answerTo reads what a person typed.
@@ -113,20 +122,32 @@ func answerTo(ask mgx.Approval, isQuestion bool, typed string) (d app.Answer, de
 	return d, true
 }
 
+// typed is what is typed, line by line. One reader has all of it, so that nothing
+// is lost when nobody waits for a line any more.
+type typed struct {
+	once  sync.Once
+	lines chan typedLine
+}
+
+type typedLine struct {
+	text string
+	err  error
+}
+
 // readLine reads a line unless ctx ends first.
-func readLine(ctx context.Context, in io.Reader) (string, error) {
-	type result struct {
-		line string
-		err  error
-	}
-	got := make(chan result, 1)
-	go func() {
-		line, err := bufio.NewReader(in).ReadString('\n')
-		got <- result{line, err}
-	}()
+func (c *cli) readLine(ctx context.Context) (string, error) {
+	c.typing.once.Do(func() {
+		c.typing.lines = make(chan typedLine)
+		go func() {
+			for in := bufio.NewReader(c.in); ; {
+				text, err := in.ReadString('\n')
+				c.typing.lines <- typedLine{text, err}
+			}
+		}()
+	})
 	select {
-	case r := <-got:
-		return r.line, r.err
+	case l := <-c.typing.lines:
+		return l.text, l.err
 	case <-ctx.Done():
 		return "", ctx.Err()
 	}

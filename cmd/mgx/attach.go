@@ -2,7 +2,6 @@ package main
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -36,7 +35,7 @@ func (c *cli) attach(ctx context.Context, n *node, run mgx.Run) error {
 	if err != nil && ctx.Err() == nil {
 		return err
 	}
-	return c.conclude(ctx, n, after, time.Since(start))
+	return c.conclude(ctx, ownRuns{n}, after, time.Since(start))
 }
 
 // drive works on the run, putting what it waits for to the person at the
@@ -54,7 +53,7 @@ func (c *cli) drive(ctx context.Context, n *node, run mgx.Run, watch *watcher) e
 			return nil
 		}
 		watch.drain(n, run)
-		decided, err := c.prompt(ctx, n, now, watch)
+		decided, err := c.prompt(ctx, ownRuns{n}, now, watch)
 		if err != nil || !decided {
 			return err
 		}
@@ -71,28 +70,30 @@ type watcher struct {
 	done     chan struct{}
 }
 
-func (c *cli) watch(ctx context.Context, n *node, run mgx.Run) *watcher {
-	ctx, stop := context.WithCancel(context.WithoutCancel(ctx))
-	w := &watcher{out: c.out, stop: stop, done: make(chan struct{})}
+// display makes a watcher of a run that is shown nothing yet.
+func (c *cli) display(run mgx.Run) *watcher {
+	w := &watcher{out: c.out, stop: func() {}, done: make(chan struct{})}
 	if !c.json {
 		w.progress = ui.New(c.err, ui.Options{})
-		n.logTo.set(w.progress)
-		n.deltas = func(_ mgx.RunID, d team.Delta) {
-			if d.Again {
-				w.progress.Delta("\n")
-			}
-			w.progress.Delta(d.Text)
-		}
 	}
 	// A resumed run was shown before, by whoever started it.
-	from := int64(0)
 	if run.Status != mgx.RunQueued {
-		from = run.Sequence
+		w.seen.Store(run.Sequence)
 		if w.progress != nil {
 			w.progress.Seed(run)
 		}
 	}
-	w.seen.Store(from)
+	return w
+}
+
+// watch shows a run that this process works on.
+func (c *cli) watch(ctx context.Context, n *node, run mgx.Run) *watcher {
+	w := c.display(run)
+	ctx, w.stop = context.WithCancel(context.WithoutCancel(ctx))
+	if w.progress != nil {
+		n.logTo.set(w.progress)
+		n.deltas = func(_ mgx.RunID, d team.Delta) { w.said(d.Text, d.Again) }
+	}
 	go func() {
 		defer close(w.done)
 		for e, err := range event.Follow(ctx, n.store, event.FollowQuery{Workspace: run.Workspace, Run: run.ID}) {
@@ -101,22 +102,30 @@ func (c *cli) watch(ctx context.Context, n *node, run mgx.Run) *watcher {
 			}
 			if e.Stream == mgx.StreamID(run.ID) && e.Sequence > w.seen.Load() {
 				w.show(e)
-				w.seen.Store(e.Sequence)
 			}
 		}
 	}()
 	return w
 }
 
+// said shows a piece of what a model says; again: it starts over.
+func (w *watcher) said(text string, again bool) {
+	if w.progress == nil {
+		return
+	}
+	if again {
+		w.progress.Delta("\n")
+	}
+	w.progress.Delta(text)
+}
+
 func (w *watcher) show(e mgx.Event) {
+	defer w.seen.Store(e.Sequence)
 	if w.progress != nil {
 		w.progress.Event(e)
 		return
 	}
-	line, err := json.Marshal(e)
-	if err == nil {
-		fmt.Fprintf(w.out, "%s\n", line)
-	}
+	writeJSON(w.out, e)
 }
 
 // hold keeps the progress from writing while something else does.
@@ -143,40 +152,56 @@ func (w *watcher) drain(n *node, of mgx.Run) {
 func (w *watcher) close(n *node, stderr io.Writer) {
 	w.stop()
 	<-w.done
+	n.logTo.set(stderr)
+	w.end()
+}
+
+func (w *watcher) end() {
 	if w.progress != nil {
-		n.logTo.set(stderr)
 		w.progress.Close()
 	}
 }
 
 // conclude says how a run stands and turns that into the command's exit.
-func (c *cli) conclude(ctx context.Context, n *node, run mgx.Run, elapsed time.Duration) error {
-	_, unsettled, err := n.store.Spent(context.WithoutCancel(ctx), run.ID)
-	if err != nil {
-		return err
-	}
+func (c *cli) conclude(ctx context.Context, r runs, run mgx.Run, elapsed time.Duration) error {
+	interrupted := ctx.Err() != nil && !run.Status.Ended()
+	ctx = context.WithoutCancel(ctx)
 	if !c.json {
-		try := next(run)
-		if run.Failure != nil && run.Status != mgx.RunRefused {
-			at, err := forkPoint(context.WithoutCancel(ctx), n, run)
-			if err != nil {
-				return err
-			}
-			try = append(try, fmt.Sprintf("mgx fork %s --at %d", run.ID, at))
-		}
-		ui.Summary(c.err, run, ui.SummaryOptions{Elapsed: elapsed, Unsettled: unsettled, Next: try})
-		if run.Status == mgx.RunDone && run.Answer != "" {
-			fmt.Fprintln(c.out, ui.Text(run.Answer))
+		if err := c.summarize(ctx, r, run, elapsed); err != nil {
+			return err
 		}
 	}
 	e := run.Err()
-	if ctx.Err() != nil && !run.Status.Ended() {
+	if interrupted {
 		e = mgx.Errorf(mgx.KindStopped, "interrupted", "interrupted; go on with: mgx resume %s", run.ID)
 	}
 	if e == nil {
 		return nil
 	}
 	return &saidError{e}
+}
+
+func (c *cli) summarize(ctx context.Context, r runs, run mgx.Run, elapsed time.Duration) error {
+	open, err := r.Open(ctx, run)
+	if err != nil {
+		return err
+	}
+	try := next(run)
+	if run.Failure != nil && run.Status != mgx.RunRefused {
+		steps, err := r.Steps(ctx, run)
+		if err != nil {
+			return err
+		}
+		try = append(try, fmt.Sprintf("mgx fork %s --at %d", run.ID, forkPoint(steps)))
+	}
+	for i := range try {
+		try[i] += c.there()
+	}
+	ui.Summary(c.err, run, ui.SummaryOptions{Elapsed: elapsed, Unsettled: open, Next: try})
+	if run.Status == mgx.RunDone && run.Answer != "" {
+		fmt.Fprintln(c.out, ui.Text(run.Answer))
+	}
+	return nil
 }
 
 // next are the commands worth trying on a run as it stands.
@@ -200,17 +225,13 @@ func next(run mgx.Run) []string {
 
 // forkPoint is the sequence from which a run that failed can be tried again: that
 // of its last step with a result.
-func forkPoint(ctx context.Context, n *node, run mgx.Run) (int64, error) {
-	journal, err := n.store.Journal(ctx, run.Execution)
-	if err != nil {
-		return 0, err
-	}
-	for _, rec := range slices.Backward(journal) {
+func forkPoint(steps []mgx.StepRecord) int64 {
+	for _, rec := range slices.Backward(steps) {
 		if rec.Failure == nil {
-			return rec.Sequence, nil
+			return rec.Sequence
 		}
 	}
-	return 1, nil
+	return 1
 }
 
 func isTerminal(v any) bool {

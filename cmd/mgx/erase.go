@@ -97,7 +97,7 @@ func (c *cli) confirm(ctx context.Context, plan store.Erasure) error {
 		return mgx.Errorf(mgx.KindRefused, "not_confirmed", "this erases %s for good; say --yes to do it", what)
 	}
 	fmt.Fprintf(c.err, "This erases %s for good. Type yes to go on: ", ui.Text(what))
-	line, err := readLine(ctx, c.in)
+	line, err := c.readLine(ctx)
 	if err != nil || strings.TrimSpace(line) != "yes" {
 		return mgx.Errorf(mgx.KindRefused, "not_confirmed", "nothing was erased")
 	}

@@ -74,7 +74,7 @@ func (c *cli) confirmPins(ctx context.Context, n int) error {
 		return mgx.Errorf(mgx.KindRefused, "not_confirmed", "%d tools wait to be pinned, and nobody is there to be asked; say --yes if what stands above is right", n)
 	}
 	c.tell("Pin these %d tools as they are described above? Type yes: ", n)
-	line, err := readLine(ctx, c.in)
+	line, err := c.readLine(ctx)
 	if err != nil || strings.TrimSpace(line) != "yes" {
 		return mgx.Errorf(mgx.KindRefused, "not_confirmed", "nothing was pinned")
 	}

@@ -59,9 +59,6 @@ func (m theirMoney) EachUsage(ctx context.Context, q mgx.UsageQuery, f func(app.
 
 func (m theirMoney) keysOf(ctx context.Context) ([]mgx.APIKey, error) { return m.remote.Keys(ctx) }
 
-func (m theirMoney) runOf(_ context.Context, name string) (mgx.RunID, error) {
-	if !wholeRun().MatchString(name) {
-		return "", usage("bad_run", "with --server, --run takes the whole id of a run, not %q", name)
-	}
-	return mgx.RunID(name), nil
+func (m theirMoney) runOf(ctx context.Context, name string) (mgx.RunID, error) {
+	return theirRuns{m.remote.Runs(), m.remote}.idOf(ctx, name)
 }

@@ -18,6 +18,9 @@ func (c *cli) resumeCommand() *cobra.Command {
 		Short: "Go on with a run that was interrupted or has its decision; without RUN: with every one",
 		Args:  optionalArg("a run"),
 		RunE: func(cmd *cobra.Command, args []string) (err error) {
+			if c.at.server != "" {
+				return c.resumeThere(cmd, args)
+			}
 			if len(args) == 0 && (r.record != "" || r.replay != "") {
 				return usage("bad_arguments", "--record and --replay are for one run; name it: mgx resume RUN")
 			}
@@ -51,7 +54,7 @@ func (c *cli) resumeCommand() *cobra.Command {
 
 func (c *cli) resume(ctx context.Context, n *node, run mgx.Run) error {
 	if run.Status.Ended() {
-		return usage("already_ended", "run %s has ended already: %s; see: mgx show %s", run.ID, run.Status, run.ID)
+		return alreadyEnded(run)
 	}
 	if err := n.models.use(run.Settings); err != nil {
 		return err
@@ -61,6 +64,10 @@ func (c *cli) resume(ctx context.Context, n *node, run mgx.Run) error {
 		defer mgx.Reproduce(t.seed(run.Settings), fmt.Sprintf("%s/%d", run.ID, run.Sequence), t.started())()
 	}
 	return c.attach(ctx, n, run)
+}
+
+func alreadyEnded(run mgx.Run) error {
+	return usage("already_ended", "run %s has ended already: %s; see: mgx show %s", run.ID, run.Status, run.ID)
 }
 
 // resumeAll goes on with every run that is not ended and not at work elsewhere.
@@ -114,8 +121,8 @@ func (c *cli) cancelCommand() *cobra.Command {
 		Short: "Stop a run for good",
 		Args:  oneArg("a run"),
 		RunE: func(cmd *cobra.Command, args []string) error {
-			return c.withRun(cmd.Context(), args[0], func(ctx context.Context, n *node, run mgx.Run) error {
-				return c.cancel(ctx, n, run, why)
+			return c.withRunOf(cmd.Context(), args[0], func(ctx context.Context, r runs, run mgx.Run) error {
+				return c.cancel(ctx, r, run, why)
 			})
 		},
 	}
@@ -123,20 +130,19 @@ func (c *cli) cancelCommand() *cobra.Command {
 	return cmd
 }
 
-func (c *cli) cancel(ctx context.Context, n *node, run mgx.Run, why string) error {
-	if err := n.app.Cancel(ctx, n.me(), run.ID, why); err != nil {
-		return err
-	}
-	// Nobody may be at work on it: then this process brings it to its end.
-	_, err := n.engine.Drive(ctx, run.ID, run.Execution)
-	if mgx.IsCode(err, "run_busy") {
-		fmt.Fprintf(c.err, "%s is at work in another process, which stops it within a second.\n", run.ID)
+func (c *cli) cancel(ctx context.Context, r runs, run mgx.Run, why string) error {
+	err := r.Cancel(ctx, run.ID, why)
+	switch {
+	case mgx.IsCode(err, "run_busy"):
+		c.tell("%s is at work in another process, which stops it within a second.\n", run.ID)
 		return nil
-	}
-	if err != nil {
+	case err != nil:
 		return err
+	case c.at.server != "":
+		c.tell("%s is asked to stop; the server brings it to its end. Its files and its log are kept.\n", run.ID)
+	default:
+		c.tell("%s is cancelled. Its files and its log are kept.\n", run.ID)
 	}
-	fmt.Fprintf(c.err, "%s is cancelled. Its files and its log are kept.\n", run.ID)
 	return nil
 }
 

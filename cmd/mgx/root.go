@@ -20,6 +20,7 @@ type cli struct {
 	getenv   func(string) string
 
 	at      at
+	typing  typed
 	json    bool
 	metrics bool // the command collects metrics
 	cfg     *config.Config
@@ -59,15 +60,14 @@ Start with: mgx demo`,
 	flags.BoolVar(&c.json, "json", false, "results as JSON on stdout, one object a line")
 	root.CompletionOptions.HiddenDefaultCmd = true
 	root.AddCommand(
-		c.demoCommand(), c.runCommand(), c.resumeCommand(), c.cancelCommand(), c.approveCommand(),
-		c.serveCommand(), c.secretsCommand(), c.loginCommand(), c.logoutCommand(),
-		c.runsCommand(), c.showCommand(), c.diffCommand(), c.replayCommand(), c.forkCommand(),
+		c.demoCommand(), c.serveCommand(), c.secretsCommand(), c.loginCommand(), c.logoutCommand(), c.replayCommand(),
 		c.auditCommand(), c.backupCommand(), c.restoreCommand(), c.verifyCommand(), c.retainCommand(), c.eraseCommand(), c.exportCommand(),
 		c.projectCommand(), c.policyCommand(), c.sandboxCommand(), c.doctorCommand(), c.configCommand(), c.modelsCommand(), c.mcpCommand(), c.versionCommand(),
 	)
 	root.AddCommand(anywhere(
-		c.whoamiCommand(), c.membersCommand(), c.workspacesCommand(), c.keysCommand(),
+		c.runCommand(), c.resumeCommand(), c.cancelCommand(), c.approveCommand(), c.forkCommand(), c.runsCommand(), c.showCommand(), c.diffCommand(),
 		c.eventsCommand(), c.budgetCommand(), c.usageCommand(), c.webhooksCommand(), c.consumersCommand(),
+		c.whoamiCommand(), c.membersCommand(), c.workspacesCommand(), c.keysCommand(),
 	)...)
 	return root
 }

@@ -18,6 +18,7 @@ import (
 // runFlags are the choices of a run beyond those that are settings.
 type runFlags struct {
 	repo         string
+	project      string // at a server
 	attach       []string
 	plan         bool
 	branch       string
@@ -68,11 +69,15 @@ func (c *cli) runCommand() *cobra.Command {
 		Long: `Have a task done on a git repository. The work happens in a clone of its own; your
 checkout is never touched. The result is a new branch.
 
+With --server the server does it, on a project of the workspace (see: mgx project list), and
+this shows how that goes. An interrupt leaves the run to the server, or cancels it.
+
 Exit codes: 0 done; 1 goal not reached; 2 usage; 3 configuration; 4 provider;
 5 budget; 6 refused or approval missing; 7 timed out or cancelled; 70 internal.`,
 		Example: `  mgx run "add a /healthz endpoint with a test"
   mgx run "why does the parser allocate so much?" --repo ../parser
-  mgx run "port the tests to table form" --plan --approve ask --budget 2`,
+  mgx run "port the tests to table form" --plan --approve ask --budget 2
+  mgx run "add a changelog" --server https://mgx.example.com --project shop`,
 		Args: func(cmd *cobra.Command, args []string) error {
 			if len(args) == 0 && r.replay != "" {
 				return nil // the task is in the recording
@@ -80,10 +85,17 @@ Exit codes: 0 done; 1 goal not reached; 2 usage; 3 configuration; 4 provider;
 			return oneArg("the task in quotes")(cmd, args)
 		},
 		RunE: func(cmd *cobra.Command, args []string) error {
+			if c.at.server != "" {
+				return c.runThere(cmd, strings.Join(args, ""), f)
+			}
+			if f.project != "" {
+				return usage("bad_project", "--project is for a run at a server; name the repository with --repo")
+			}
 			return c.run(cmd.Context(), strings.Join(args, ""), f, r, cmd.Flags().Changed("approve"))
 		},
 	}
 	cmd.Flags().StringVar(&f.repo, "repo", "", "the repository's `directory` (default: the current one)")
+	cmd.Flags().StringVar(&f.project, "project", "", "at a server: on the project with this `name or id` (default: the workspace's only one)")
 	cmd.Flags().StringArrayVar(&f.attach, "attach", nil, "`path` of a file, directory or archive (tar, tar.gz, zip) that agents can read in /attachments; may be given several times")
 	cmd.Flags().String("mcp", "", "`file` of servers of the Model Context Protocol whose pinned tools agents may call, see docs/mcp.md (default: none)")
 	cmd.Flags().BoolVar(&f.includeDirty, "include-dirty", false, "take the checkout's uncommitted changes along")

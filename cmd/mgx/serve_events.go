@@ -14,18 +14,19 @@ import (
 // eventsOf prints the log of a server, and with follow what comes.
 func (c *cli) eventsOf(ctx context.Context, run, glob string, since int64, follow bool) error {
 	var channels, types []string
-	if run != "" {
-		if !wholeRun().MatchString(run) {
-			return usage("bad_run", "with --server, --run takes the whole id of a run, not %q", run)
-		}
-		channels = []string{"run:" + run}
-	}
-	if glob != "" {
-		types = []string{glob}
-	}
 	remote, err := c.remote(c.at)
 	if err != nil {
 		return err
+	}
+	if run != "" {
+		id, err := theirRuns{remote.Runs(), remote}.idOf(ctx, run)
+		if err != nil {
+			return err
+		}
+		channels = []string{"run:" + string(id)}
+	}
+	if glob != "" {
+		types = []string{glob}
 	}
 	if !follow {
 		return c.pagesOf(ctx, remote, client.EventQuery{Channels: channels, Types: types, After: since, Limit: 500})

@@ -2,9 +2,9 @@ package main
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
+	"text/tabwriter"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -12,9 +12,7 @@ import (
 	"mgx"
 	"mgx/internal/app"
 	"mgx/internal/event"
-	"mgx/internal/git"
 	"mgx/internal/llm/cassette"
-	"mgx/internal/store"
 	"mgx/internal/ui"
 )
 
@@ -28,38 +26,26 @@ func (c *cli) runsCommand() *cobra.Command {
 			if limit < 1 || limit > 10_000 {
 				return usage("bad_limit", "--limit takes 1 to 10000, not %d", limit)
 			}
-			n, err := c.openAny(cmd.Context())
-			if err != nil {
-				return err
-			}
-			defer n.close()
-			runs, err := n.store.Runs(cmd.Context(), store.RunQuery{Workspace: mgx.DefaultWorkspace, Limit: limit})
-			if err != nil {
-				return err
-			}
-			if c.json {
-				return printJSON(c, runs...)
-			}
-			if len(runs) == 0 {
-				fmt.Fprintln(c.err, "No runs yet. Start with: mgx demo")
-				return nil
-			}
-			return ui.RunsTable(c.out, runs, time.Now())
+			return c.withRuns(cmd.Context(), func(ctx context.Context, r runs) error { return c.listRuns(ctx, r, limit) })
 		},
 	}
 	cmd.Flags().IntVar(&limit, "limit", 50, "at most `N` runs")
 	return cmd
 }
 
-func printJSON[T any](c *cli, values ...T) error {
-	enc := json.NewEncoder(c.out)
-	enc.SetEscapeHTML(false)
-	for _, v := range values {
-		if err := enc.Encode(v); err != nil {
-			return err
-		}
+func (c *cli) listRuns(ctx context.Context, r runs, limit int) error {
+	all, err := r.List(ctx, limit)
+	if err != nil {
+		return err
 	}
-	return nil
+	if c.json {
+		return printJSON(c, all...)
+	}
+	if len(all) == 0 {
+		c.tell("No runs yet. Start with: mgx demo\n")
+		return nil
+	}
+	return ui.RunsTable(c.out, all, time.Now())
 }
 
 func (c *cli) showCommand() *cobra.Command {
@@ -69,17 +55,16 @@ func (c *cli) showCommand() *cobra.Command {
 		Short: "Everything about a run",
 		Args:  oneArg("a run"),
 		RunE: func(cmd *cobra.Command, args []string) error {
-			return c.withRun(cmd.Context(), args[0], func(ctx context.Context, n *node, run mgx.Run) error {
-				if routing {
-					return c.showRouting(ctx, n, run)
-				}
-				if security {
-					return c.showSecurity(ctx, n, run)
-				}
-				if c.json {
+			return c.withRunOf(cmd.Context(), args[0], func(ctx context.Context, r runs, run mgx.Run) error {
+				switch {
+				case routing:
+					return c.showRouting(ctx, r, run)
+				case security:
+					return c.showSecurity(ctx, r, run)
+				case c.json:
 					return printJSON(c, run)
 				}
-				steps, err := n.store.Journal(ctx, run.Execution)
+				steps, err := r.Steps(ctx, run)
 				if err != nil {
 					return err
 				}
@@ -100,8 +85,8 @@ func (c *cli) diffCommand() *cobra.Command {
 		Short: "What a run changed, delivered or not",
 		Args:  oneArg("a run"),
 		RunE: func(cmd *cobra.Command, args []string) error {
-			return c.withRun(cmd.Context(), args[0], func(ctx context.Context, n *node, run mgx.Run) error {
-				return c.diff(ctx, n, run, stat)
+			return c.withRunOf(cmd.Context(), args[0], func(ctx context.Context, r runs, run mgx.Run) error {
+				return c.diff(ctx, r, run, stat)
 			})
 		},
 	}
@@ -109,29 +94,45 @@ func (c *cli) diffCommand() *cobra.Command {
 	return cmd
 }
 
-func (c *cli) diff(ctx context.Context, n *node, run mgx.Run, stat bool) error {
+func (c *cli) diff(ctx context.Context, r runs, run mgx.Run, stat bool) error {
 	if err := run.NotErased(); err != nil {
 		return err
 	}
-	base, to := span(run)
-	if to == "" {
-		fmt.Fprintf(c.err, "%s has changed nothing.\n", run.ID)
-		return nil
-	}
-	site, err := n.site(ctx, scopeOf(run), run.Repo, withoutServers(run.Settings))
+	d, err := r.Diff(ctx, run.ID)
 	if err != nil {
 		return err
 	}
-	defer site.Box.Close()
-	text, err := site.Clone.Diff(ctx, base, to, git.DiffOptions{Stat: stat, MaxBytes: 8 << 20})
-	if err != nil {
-		return err
-	}
-	if text == "" {
-		fmt.Fprintf(c.err, "%s has changed nothing.\n", run.ID)
+	if d.Text == "" {
+		c.tell("%s has changed nothing.\n", run.ID)
 		return nil
 	}
-	return ui.Diff(c.out, n.redact.String(text), ui.Auto)
+	if stat {
+		return c.diffStat(d)
+	}
+	return ui.Diff(c.out, d.Text, ui.Auto)
+}
+
+// diffStat says which files a difference is about, and how much there is of each.
+func (c *cli) diffStat(d app.Diff) error {
+	w := tabwriter.NewWriter(c.out, 0, 4, 2, ' ', 0)
+	added, deleted := 0, 0
+	for _, f := range d.Files {
+		name := ui.Text(f.Path)
+		if f.OldPath != "" && f.OldPath != f.Path {
+			name = ui.Text(f.OldPath) + " → " + name
+		}
+		size := fmt.Sprintf("+%d -%d", f.Additions, f.Deletions)
+		if f.Binary {
+			size = "binary"
+		}
+		fmt.Fprintf(w, "%s\t%s\t%s\n", ui.Text(f.Status), name, size)
+		added, deleted = added+f.Additions, deleted+f.Deletions
+	}
+	if err := w.Flush(); err != nil {
+		return err
+	}
+	c.printf("%d files, +%d -%d\n", len(d.Files), added, deleted)
+	return nil
 }
 
 func (c *cli) eventsCommand() *cobra.Command {
@@ -155,7 +156,7 @@ func (c *cli) eventsCommand() *cobra.Command {
 				return err
 			}
 			defer n.close()
-			q := event.FollowQuery{Workspace: mgx.DefaultWorkspace, After: since}
+			q := event.FollowQuery{Workspace: n.workspace, After: since}
 			if glob != "" {
 				q.Types = []string{glob}
 			}
@@ -292,10 +293,13 @@ what was done by then is not done again, and the files are as they were. Flags g
 hold from there on; all others stay as they were.`,
 		Args: oneArg("a run"),
 		RunE: func(cmd *cobra.Command, args []string) error {
+			if !cmd.Flags().Changed("at") {
+				return usage("bad_sequence", "say where to fork with --at SEQ; the events are in: mgx events --run %s%s", args[0], c.there())
+			}
+			if c.at.server != "" {
+				return c.forkThere(cmd, args[0], at)
+			}
 			return c.withTape(cmd.Context(), r, args[0], func(ctx context.Context, n *node, run mgx.Run) error {
-				if !cmd.Flags().Changed("at") {
-					return usage("bad_sequence", "say where to fork with --at SEQ; the events are in: mgx events --run %s", run.ID)
-				}
 				now, err := c.settings(f)
 				if err != nil {
 					return err

@@ -6,7 +6,6 @@ import (
 	"text/tabwriter"
 
 	"mgx"
-	"mgx/internal/store"
 	"mgx/internal/ui"
 )
 
@@ -24,10 +23,9 @@ type routed struct {
 }
 
 // showRouting says of every model call of a run where it went, and why.
-func (c *cli) showRouting(ctx context.Context, n *node, run mgx.Run) error {
+func (c *cli) showRouting(ctx context.Context, r runs, run mgx.Run) error {
 	var all []routed
-	q := store.EventQuery{Workspace: run.Workspace, Run: run.ID, Types: []string{"llm.*"}}
-	for e, err := range n.store.EachEvent(ctx, q) {
+	for e, err := range r.Events(ctx, run) {
 		if err != nil {
 			return err
 		}
@@ -39,7 +37,7 @@ func (c *cli) showRouting(ctx context.Context, n *node, run mgx.Run) error {
 		return printJSON(c, all...)
 	}
 	if len(all) == 0 {
-		fmt.Fprintf(c.err, "%s made no model call yet.\n", run.ID)
+		c.tell("%s made no model call yet.\n", run.ID)
 		return nil
 	}
 	return c.routingTable(all)

@@ -32,7 +32,7 @@ func (w *Work) Decide(ctx context.Context, actor access.Actor, id mgx.RunID, d A
 	if err != nil {
 		return err
 	}
-	ask, err := pending(run.Run, d.Approval)
+	ask, err := Pending(run.Run, d.Approval)
 	if err != nil {
 		return err
 	}
@@ -74,8 +74,9 @@ func (w *Work) decidedBefore(ctx context.Context, run mgx.Run, ask mgx.Approval,
 // CodeDecided is of a decision on something that somebody else has decided on.
 const CodeDecided = "already_decided"
 
-// pending finds the approval that a person names.
-func pending(run mgx.Run, name string) (mgx.Approval, error) {
+// Pending finds the approval of a run that a person names: by its id, or the
+// beginning of its hash; without a name the only one.
+func Pending(run mgx.Run, name string) (mgx.Approval, error) {
 	all := run.Pending()
 	if len(all) == 0 {
 		return mgx.Approval{}, mgx.Errorf(mgx.KindUsage, "nothing_to_decide", "run %s waits for no decision; it is %s", run.ID, run.Status)

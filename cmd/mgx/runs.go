@@ -1,0 +1,199 @@
+package main
+
+import (
+	"context"
+	"iter"
+	"strings"
+
+	"mgx"
+	"mgx/client"
+	"mgx/internal/app"
+	"mgx/internal/store"
+)
+
+// runs is what commands do with runs, where they work.
+type runs interface {
+	// Find finds the run that a person means by a whole id or a part of it.
+	Find(ctx context.Context, name string) (mgx.Run, error)
+	Get(ctx context.Context, id mgx.RunID) (mgx.Run, error)
+	List(ctx context.Context, limit int) ([]mgx.Run, error)
+	// Steps are the recorded steps of a run, in order.
+	Steps(ctx context.Context, run mgx.Run) ([]mgx.StepRecord, error)
+	// Events are those of a run that there are.
+	Events(ctx context.Context, run mgx.Run) iter.Seq2[mgx.Event, error]
+	// Open is what is set aside for calls of a run that are under way.
+	Open(ctx context.Context, run mgx.Run) (mgx.Money, error)
+	Diff(ctx context.Context, id mgx.RunID) (app.Diff, error)
+	Decide(ctx context.Context, id mgx.RunID, d app.Answer) error
+	Cancel(ctx context.Context, id mgx.RunID, why string) error
+}
+
+// withRuns does something with runs where a command says.
+func (c *cli) withRuns(ctx context.Context, f func(context.Context, runs) error) error {
+	return reach(ctx, c,
+		func(_ context.Context, n *node) (runs, error) { return ownRuns{n}, nil },
+		func(remote *client.Client) runs { return theirRuns{remote.Runs(), remote} }, f)
+}
+
+// withRunOf does it with the run that a person names.
+func (c *cli) withRunOf(ctx context.Context, name string, f func(context.Context, runs, mgx.Run) error) error {
+	return c.withRuns(ctx, func(ctx context.Context, r runs) error {
+		run, err := r.Find(ctx, name)
+		if err != nil {
+			return err
+		}
+		return f(ctx, r, run)
+	})
+}
+
+// ownRuns are those of the data directory.
+type ownRuns struct{ n *node }
+
+func (o ownRuns) Find(ctx context.Context, name string) (mgx.Run, error) { return o.n.find(ctx, name) }
+
+func (o ownRuns) Get(ctx context.Context, id mgx.RunID) (mgx.Run, error) {
+	return o.n.store.Run(ctx, o.n.workspace, id)
+}
+
+func (o ownRuns) List(ctx context.Context, limit int) ([]mgx.Run, error) {
+	return o.n.store.Runs(ctx, store.RunQuery{Workspace: o.n.workspace, Limit: limit})
+}
+
+func (o ownRuns) Steps(ctx context.Context, run mgx.Run) ([]mgx.StepRecord, error) {
+	return o.n.store.Journal(ctx, run.Execution)
+}
+
+func (o ownRuns) Events(ctx context.Context, run mgx.Run) iter.Seq2[mgx.Event, error] {
+	return o.n.store.EachEvent(ctx, store.EventQuery{Workspace: run.Workspace, Run: run.ID})
+}
+
+func (o ownRuns) Open(ctx context.Context, run mgx.Run) (mgx.Money, error) {
+	_, open, err := o.n.store.Spent(ctx, run.ID)
+	return open, err
+}
+
+func (o ownRuns) Diff(ctx context.Context, id mgx.RunID) (app.Diff, error) {
+	return o.n.app.Diff(ctx, o.n.me(), id)
+}
+
+func (o ownRuns) Decide(ctx context.Context, id mgx.RunID, d app.Answer) error {
+	return o.n.app.Decide(ctx, o.n.me(), id, d)
+}
+
+// Cancel stops a run. When nobody is at work on it, this process brings it to its
+// end.
+func (o ownRuns) Cancel(ctx context.Context, id mgx.RunID, why string) error {
+	if err := o.n.app.Cancel(ctx, o.n.me(), id, why); err != nil {
+		return err
+	}
+	run, err := o.Get(ctx, id)
+	if err == nil {
+		_, err = o.n.engine.Drive(ctx, run.ID, run.Execution)
+	}
+	return err
+}
+
+// theirRuns are those of a workspace at a server.
+type theirRuns struct {
+	client.Runs
+	remote *client.Client
+}
+
+// mostLooked is how many of the newest runs are looked at for a part of an id.
+const mostLooked = 1000
+
+func (t theirRuns) Find(ctx context.Context, name string) (mgx.Run, error) {
+	id, err := t.idOf(ctx, name)
+	if err != nil {
+		return mgx.Run{}, err
+	}
+	return t.Get(ctx, id)
+}
+
+// idOf is the id that a person means by it or by a part of it.
+func (t theirRuns) idOf(ctx context.Context, name string) (mgx.RunID, error) {
+	if wholeRun().MatchString(name) {
+		return mgx.RunID(name), nil
+	}
+	all, err := t.List(ctx, mostLooked)
+	if err != nil {
+		return "", err
+	}
+	found, err := one(all, name, "run", "mgx runs", func(r mgx.Run) string { return string(r.ID) })
+	return found.ID, err
+}
+
+func (t theirRuns) Get(ctx context.Context, id mgx.RunID) (mgx.Run, error) {
+	run, err := t.Runs.Get(ctx, id)
+	return run.Run, err
+}
+
+func (t theirRuns) List(ctx context.Context, limit int) (all []mgx.Run, err error) {
+	for run, err := range t.Runs.List(ctx) {
+		if err != nil {
+			return nil, err
+		}
+		if all = append(all, run.Run); len(all) == limit {
+			break
+		}
+	}
+	return all, nil
+}
+
+func (t theirRuns) Steps(ctx context.Context, run mgx.Run) (all []mgx.StepRecord, err error) {
+	steps, err := t.Runs.Steps(ctx, run.Execution)
+	for _, s := range steps {
+		if s.State == "running" {
+			continue
+		}
+		rec := mgx.StepRecord{Execution: run.Execution, Name: s.Name, Kind: s.Kind, Order: s.Order, Sequence: s.Sequence, Attempts: s.Attempts, StartedAt: s.StartedAt, RecordedAt: s.EndedAt}
+		if s.State == "failed" {
+			rec.Failure = &mgx.Error{Message: s.Error}
+		}
+		all = append(all, rec)
+	}
+	return all, err
+}
+
+func (t theirRuns) Events(ctx context.Context, run mgx.Run) iter.Seq2[mgx.Event, error] {
+	return t.Runs.Events(ctx, run.ID)
+}
+
+// Open asks the ledger, as far as whoever asks may see it.
+func (t theirRuns) Open(ctx context.Context, run mgx.Run) (open mgx.Money, err error) {
+	for line, err := range t.remote.Budgets().Usage(ctx, mgx.UsageQuery{By: mgx.ByRun, Run: run.ID}) {
+		switch {
+		case err != nil && mgx.AsError(err).Kind == mgx.KindRefused:
+			return 0, nil
+		case err != nil:
+			return 0, err
+		}
+		open += line.Open
+	}
+	return open, nil
+}
+
+func (t theirRuns) Diff(ctx context.Context, id mgx.RunID) (app.Diff, error) {
+	d, err := t.Runs.Diff(ctx, id)
+	shown := app.Diff{Base: d.Base, Tree: d.Tree, Text: d.Text}
+	for _, f := range d.Files {
+		shown.Files = append(shown.Files, app.DiffFile(f))
+	}
+	return shown, err
+}
+
+func (t theirRuns) Decide(ctx context.Context, id mgx.RunID, d app.Answer) error {
+	return t.Runs.Decide(ctx, id, d.Approval, client.Decision{Approved: d.Approved, Hash: d.Hash, Rest: d.Rest, Reason: d.Reason})
+}
+
+// there is what a command line has to name besides to be about the same server.
+func (c *cli) there() string {
+	if _, typed := c.typed["server"]; !typed {
+		return ""
+	}
+	text := " --server " + c.at.server
+	if ws, typed := c.typed["workspace"]; typed {
+		text += " --workspace " + ws
+	}
+	return strings.ReplaceAll(text, "\n", " ")
+}
