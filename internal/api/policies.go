@@ -24,7 +24,7 @@ func (s *Server) policyRoutes() []route {
 
 type policiesOut struct {
 	Body struct {
-		Policies []app.PolicyInfo `json:"policies"`
+		Policies []app.BuiltInPolicy `json:"policies"`
 	} `nameHint:"PolicyList"`
 }
 
@@ -35,7 +35,7 @@ func listPolicies(context.Context, *none) (*policiesOut, error) {
 }
 
 type policyOut struct {
-	Body app.PolicyInfo
+	Body app.BuiltInPolicy
 }
 
 func getPolicy(_ context.Context, in *At[string]) (*policyOut, error) {

@@ -79,14 +79,19 @@ func listed(p mgx.PersonErasure) mgx.PersonErasure {
 	return p
 }
 
-type personErasure struct {
+// confirmed says that somebody knows what they do.
+type confirmed struct {
+	Confirm string `json:"confirm" doc:"The id once more" maxLength:"200"`
+}
+
+type confirmedErasure struct {
 	Confirm string `json:"confirm" doc:"The id once more" maxLength:"200"`
 	Tasks   bool   `json:"tasks,omitempty" doc:"Also the words of the tasks that they wrote, or that hold their address, with all their runs"`
 }
 
 func erasePerson(ctx context.Context, r *app.Rights, in *struct {
 	At[mgx.UserID]
-	Body personErasure
+	Body confirmedErasure
 },
 ) (*personErasureOut, error) {
 	p, err := r.ErasePerson(ctx, in.ID, in.Body.Tasks, in.Body.Confirm)
@@ -105,9 +110,7 @@ func planWorkspaceErasure(ctx context.Context, r *app.Rights, _ *InWorkspace) (*
 
 func eraseWorkspace(ctx context.Context, r *app.Rights, in *struct {
 	InWorkspace
-	Body struct {
-		Confirm string `json:"confirm" doc:"The id once more" maxLength:"200"`
-	} `nameHint:"WorkspaceErasureConfirmed"`
+	Body confirmed
 },
 ) (*workspaceErasureOut, error) {
 	p, err := r.EraseWorkspace(ctx, in.Body.Confirm)

@@ -8,8 +8,8 @@ import (
 	"mgx/internal/guard/policy"
 )
 
-// PolicyInfo is a permission policy that MGX brings along.
-type PolicyInfo struct {
+// BuiltInPolicy is a permission policy that MGX brings along.
+type BuiltInPolicy struct {
 	Name  string `json:"name"`
 	About string `json:"about"`
 	Text  string `json:"text"`
@@ -17,8 +17,8 @@ type PolicyInfo struct {
 }
 
 // Policies lists the built-in permission policies.
-func Policies() []PolicyInfo {
-	var all []PolicyInfo
+func Policies() []BuiltInPolicy {
+	var all []BuiltInPolicy
 	for _, name := range policy.Names() {
 		if p, err := Policy(name); err == nil {
 			all = append(all, p)
@@ -28,13 +28,13 @@ func Policies() []PolicyInfo {
 }
 
 // Policy returns a built-in policy by its name (CodeNotFound).
-func Policy(name string) (PolicyInfo, error) {
+func Policy(name string) (BuiltInPolicy, error) {
 	p, ok := policy.Builtin(name)
 	if !ok {
-		return PolicyInfo{}, mgx.Errorf(mgx.KindUsage, mgx.CodeNotFound, "there is no policy %q; there are %s", name, strings.Join(policy.Names(), ", "))
+		return BuiltInPolicy{}, mgx.Errorf(mgx.KindUsage, mgx.CodeNotFound, "there is no policy %q; there are %s", name, strings.Join(policy.Names(), ", "))
 	}
 	text, _ := policy.Text(name)
-	return PolicyInfo{Name: name, About: summary(text), Text: text, Hash: p.Hash()}, nil
+	return BuiltInPolicy{Name: name, About: summary(text), Text: text, Hash: p.Hash()}, nil
 }
 
 // summary is what the comment on top of a policy says, without its name.
