@@ -36,6 +36,7 @@ type town struct {
 	users  map[string]mgx.UserID
 	other  mgx.WorkspaceID
 	bodies []string // of answers
+	hidden []string // values that the process was told to hide
 }
 
 const townPassword = "four words of theirs"
@@ -55,10 +56,12 @@ func newTown(t testing.TB) *town {
 		Store: w.store, Local: token, Costs: access.Params{Memory: 8, Time: 1, Threads: 1}, Now: func() time.Time { return start },
 	})
 	hub := event.NewHub(event.HubOptions{Source: w.store, Epoch: "epoch-1", Key: []byte("0123456789abcdef"), Authorize: w.access.Channels, Contracts: contracts})
-	w.web = api.New(api.Options{
+	o := api.Options{
 		Hub: hub, Contracts: contracts, Access: w.access, Budgets: &app.Budgets{Store: w.store}, Work: townWork(w.store, w.access), Webhooks: &webhook.Endpoints{Store: w.store}, Consumers: w.store,
 		Proxies: []netip.Prefix{netip.MustParsePrefix("127.0.0.1/32")}, Metrics: http.NotFoundHandler(),
-	})
+	}
+	w.withRights(&o, contracts)
+	w.web = api.New(o)
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
