@@ -47,7 +47,10 @@ func (b *box) Run(ctx context.Context, cmd sandbox.Command) (sandbox.Result, err
 	if err != nil {
 		return sandbox.Result{}, err
 	}
-	builder := confine.Builder{Dir: b.dir, Build: func(socket string) (*exec.Cmd, func()) { return b.build(p, socket) }}
+	builder := confine.Builder{Dir: b.dir, Build: func(socket string) (*exec.Cmd, func(), error) {
+		cmd, end := b.build(p, socket)
+		return cmd, end, nil
+	}}
 	m := confine.Machine{Groups: b.groups, Quota: b.quota, Start: builder.Start, Gentle: true, Refuse: unavailable}
 	return m.Run(ctx, p, cmd, b.Gate(cmd))
 }
@@ -96,7 +99,7 @@ func (b *box) build(p confine.Plan, socket string) (*exec.Cmd, func()) {
 
 // What the init itself uses of what bounds the container.
 const (
-	initFiles   = 64
+	initFiles   = 192
 	initThreads = 32
 )
 

@@ -59,10 +59,10 @@ func (b *box) Run(ctx context.Context, cmd sandbox.Command) (sandbox.Result, err
 
 // start starts this program again, as an init.
 func start(attributes func() *syscall.SysProcAttr) confine.Start {
-	return func(_ context.Context, files []*os.File, group *os.File) (confine.Process, error) {
+	return func(_ context.Context, files []*os.File, group confine.Group) (confine.Process, error) {
 		attr := &os.ProcAttr{Dir: "/", Env: boxinit.Env, Files: files, Sys: attributes()}
-		if group != nil {
-			attr.Sys.UseCgroupFD, attr.Sys.CgroupFD = true, int(group.Fd())
+		if group.Directory != nil {
+			attr.Sys.UseCgroupFD, attr.Sys.CgroupFD = true, int(group.Directory.Fd())
 		}
 		process, err := os.StartProcess("/proc/self/exe", []string{boxinit.Name}, attr)
 		if err != nil {

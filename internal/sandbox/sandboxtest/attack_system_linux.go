@@ -57,10 +57,10 @@ func capabilities() error {
 			return nil
 		}
 	}
-	if n != 5 {
+	if n < 4 { // gVisor has no ambient ones
 		return nil // a wall that cannot be seen does not stand
 	}
-	return errors.New("all five sets are empty")
+	return fmt.Errorf("all %d sets are empty", n)
 }
 
 func raiseCapability([]string) error {

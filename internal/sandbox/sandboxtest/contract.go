@@ -180,7 +180,11 @@ func brokenWriter(t *testing.T, d sandbox.Driver) {
 	w := open(t, d, nil)
 	full := writerFunc(func([]byte) (int, error) { return 0, errors.New("full") })
 	o := w.run(sandbox.Command{Args: []string{"sh", "-c", "exec cat /dev/zero"}, Stdout: full})
-	equal(t, "exit code", o.ExitCode, 128+13)
+	want := 128 + 13
+	if w.box.Level() == sandbox.LevelGVisor { // which sends no signal for a pipe of the host, and so cat says what is wrong
+		want = 1
+	}
+	equal(t, "exit code", o.ExitCode, want)
 }
 
 func standardInput(t *testing.T, d sandbox.Driver) {

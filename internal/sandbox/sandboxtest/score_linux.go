@@ -60,6 +60,11 @@ var knownAt = map[sandbox.Level]map[string]known{
 		"setgroups":        {Contained, "as setuid", false},
 		"nosuid and nodev": {Contained, "the engine's mounts have neither; no_new_privs takes the meaning from setuid, and nobody inside can make a device", false},
 	},
+	sandbox.LevelGVisor: {
+		"what is in /dev":  {Contained, "the sentry's own devices, terminals among them", false},
+		"signal init":      {Contained, "a command can end its own sandbox by that, and no other", false},
+		"nosuid and nodev": {Contained, "the sentry does not tell how things are mounted; nobody inside can become another user or make a device", false},
+	},
 }
 
 // knownOf is knownAt with what depends on the kernel.

@@ -67,9 +67,15 @@ func Table(columns []Column) string {
 	}
 	b.WriteString("\n\nWhat is not stopped:\n\n" + strings.Join(notes, "") + "\nCases with a test of their own:\n\n")
 	for _, name := range own {
+		var not []string
+		for _, level := range sandbox.Levels {
+			if why, exempted := exempt[level][name]; exempted {
+				not = append(not, "not of "+string(level)+", which "+why)
+			}
+		}
 		only := ""
-		if slices.Contains(needMounts, name) {
-			only = " (not of lite, which cannot mount)"
+		if not != nil {
+			only = " (" + strings.Join(not, "; ") + ")"
 		}
 		b.WriteString("- " + name + only + "\n")
 	}

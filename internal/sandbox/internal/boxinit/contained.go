@@ -25,7 +25,7 @@ func becomeInit() int {
 		err = arrange(files)
 	}
 	if err == nil {
-		err = syscall.Exec("/proc/self/exe", []string{Name}, Env)
+		err = syscall.Exec("/proc/self/exe", []string{movedName}, Env)
 	}
 	_, _ = syscall.Write(2, []byte("mgx: the init of the container: "+err.Error()+"\n"))
 	return 125
@@ -53,18 +53,38 @@ func fetchDescriptors() ([]int, error) {
 	return syscall.ParseUnixRights(&messages[0])
 }
 
-// arrange makes files the descriptors from 0 on. What those numbers were before
-// is of no use to the program that this one becomes.
+// An init that was in a container before has its descriptors, except for the
+// command's, higher by movedBy: at the lower numbers our own runtime may have had
+// some that it uses until the moment of exec.
+const (
+	movedName = "mgx-sandbox-init-moved"
+	movedBy   = 61
+	beyond    = 128 // all of them
+)
+
+// moved is what has to be added to a number of the plan.
+var moved uintptr
+
+func (p *Plan) move() {
+	if p.Door != 0 {
+		p.Door += int(moved)
+	}
+	p.Opened += int(moved)
+}
+
+// arrange gives files the numbers of an init's descriptors.
 func arrange(files []int) error {
-	const beyond = 64
 	for i, fd := range files {
-		moved, err := call(syscall.SYS_FCNTL, uintptr(fd), syscall.F_DUPFD_CLOEXEC, beyond)
+		high, err := call(syscall.SYS_FCNTL, uintptr(fd), syscall.F_DUPFD_CLOEXEC, beyond)
 		if err != nil {
 			return failing("move a descriptor", err)
 		}
-		files[i] = moved
+		files[i] = high
 	}
 	for i, fd := range files {
+		if i >= PlanFD {
+			i += movedBy
+		}
 		if err := syscall.Dup3(fd, i, 0); err != nil {
 			return failing("arrange descriptors", err)
 		}
@@ -79,9 +99,7 @@ func (p *Plan) settleIn() (stage string, err error) {
 	if err := p.handOutListener(); err != nil {
 		return "gate", err
 	}
-	if err := newKeyring(); err != nil {
-		return "keyring", err
-	}
+	_ = newKeyring() // a container has one of its own
 	if err := dropPrivileges(); err != nil {
 		return "privileges", err
 	}

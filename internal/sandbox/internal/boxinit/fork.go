@@ -125,12 +125,15 @@ func (p *program) start() (pid int, errno syscall.Errno) {
 			p.exit(shell.NotExecutable)
 		}
 	}
-	if _, _, e := syscall.RawSyscall(sysCloseRange, 3, ^uintptr(0)>>32, 0); e != 0 {
+	if _, _, e := syscall.RawSyscall(sysCloseRange, 3, lastFD, 0); e != 0 {
 		p.exit(shell.NotExecutable)
 	}
 	syscall.RawSyscall6(syscall.SYS_RT_SIGPROCMASK, sigSetMask, uintptr(unsafe.Pointer(&none)), 0, 8, 0, 0)
 	if p.filter != nil {
 		_, _, e := syscall.RawSyscall(sysSeccomp, seccompSetFilter, seccompFlags, uintptr(unsafe.Pointer(p.filter)))
+		if e == syscall.EINVAL { // gVisor knows no brake to leave out
+			_, _, e = syscall.RawSyscall(sysSeccomp, seccompSetFilter, 0, uintptr(unsafe.Pointer(p.filter)))
+		}
 		if e != 0 {
 			p.exit(shell.NotExecutable)
 		}
@@ -144,7 +147,10 @@ func (p *program) start() (pid int, errno syscall.Errno) {
 	return 0, 0
 }
 
-const sigSetMask = 2
+const (
+	sigSetMask = 2
+	lastFD     = 1<<31 - 1
+)
 
 //go:norace
 //go:nosplit

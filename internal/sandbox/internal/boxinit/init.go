@@ -21,6 +21,9 @@ func init() {
 		return
 	}
 	switch os.Args[0] {
+	case movedName:
+		moved = movedBy
+		fallthrough
 	case Name:
 		runtime.LockOSThread() // credentials belong to threads
 		os.Exit(initMain())
@@ -34,6 +37,7 @@ func initMain() int {
 	if err != nil {
 		return report("plan", err)
 	}
+	p.move()
 	if err := closeInherited(p.Opened); err != nil {
 		return report("close inherited descriptors", err)
 	}
@@ -108,7 +112,7 @@ func readPlan() (p Plan, err error) {
 // between threads, which costs more than all mounts.
 func readFull(b []byte) error {
 	for len(b) > 0 {
-		n, _, errno := syscall.RawSyscall(syscall.SYS_READ, PlanFD, uintptr(unsafe.Pointer(&b[0])), uintptr(len(b)))
+		n, _, errno := syscall.RawSyscall(syscall.SYS_READ, PlanFD+moved, uintptr(unsafe.Pointer(&b[0])), uintptr(len(b)))
 		if errno == syscall.EINTR {
 			continue
 		}
@@ -125,7 +129,7 @@ func readFull(b []byte) error {
 // follows the thread that forked, which a Go program does not choose.
 func dieWithParent(die func()) {
 	for {
-		n, err := syscall.Read(PlanFD, make([]byte, 1))
+		n, err := syscall.Read(int(PlanFD+moved), make([]byte, 1))
 		if err != syscall.EINTR && n <= 0 {
 			die()
 			return
@@ -143,12 +147,12 @@ func report(stage string, err error) int {
 	if _, ok := errors.AsType[overlayError](err); ok {
 		f.Stage = StageOverlay
 	}
-	_, _ = syscall.Write(StatusFD, f.encode())
+	_, _ = syscall.Write(int(StatusFD+moved), f.encode())
 	return 125
 }
 
 // tellStarted reports that nothing failed, as an empty failure.
-func tellStarted() { _, _ = syscall.Write(StatusFD, Failure{}.encode()) }
+func tellStarted() { _, _ = syscall.Write(int(StatusFD+moved), Failure{}.encode()) }
 
 // usageError is the command's fault, not the machine's.
 type usageError struct{ error }
@@ -232,7 +236,8 @@ func (p *Plan) run(die func(), reap func(command int) int) int {
 // enterGroups moves this thread, and what it starts, into the cgroups whose files
 // this init got. From version 2 on it was started in its group.
 func (p *Plan) enterGroups() error {
-	for fd := FreeFD; fd < FreeFD+p.Groups; fd++ {
+	first := FreeFD + int(moved)
+	for fd := first; fd < first+p.Groups; fd++ {
 		if _, err := syscall.Write(fd, []byte("0")); err != nil {
 			return failing("enter", err)
 		}
@@ -249,7 +254,7 @@ func release() {
 		}
 	}
 	tellStarted()
-	syscall.Close(StatusFD)
+	syscall.Close(int(StatusFD + moved))
 }
 
 // reap waits for the command, and for every orphan meanwhile.

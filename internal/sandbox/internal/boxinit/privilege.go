@@ -15,7 +15,7 @@ func dropPrivileges() error {
 	if err := prctl(prSetNoNewPrivs, 1); err != nil {
 		return failing("no_new_privs", err)
 	}
-	if err := prctl(prCapAmbient, prCapAmbientClear); err != nil {
+	if err := prctl(prCapAmbient, prCapAmbientClear); err != nil && err != syscall.EINVAL { // which says that there are no such
 		return failing("ambient capabilities", err)
 	}
 	for c := 0; ; c++ {

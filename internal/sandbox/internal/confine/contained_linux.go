@@ -6,6 +6,7 @@ import (
 	"bytes"
 	"context"
 	"errors"
+	"fmt"
 	"os"
 	"os/exec"
 	"strings"
@@ -22,22 +23,22 @@ type Builder struct {
 	// boxinit.SocketPath, runs its first process as boxinit.ContainedName, and lasts
 	// as long, with its exit code. The returned function ends the container
 	// whatever becomes of the command.
-	Build func(socket string) (cmd *exec.Cmd, end func())
+	Build func(socket string) (cmd *exec.Cmd, end func(), err error)
 }
 
 // Start is a [Start]: the init is the first process of a new container.
-func (b Builder) Start(ctx context.Context, files []*os.File, group *os.File) (Process, error) {
+func (b Builder) Start(ctx context.Context, files []*os.File, group Group) (Process, error) {
 	m, err := Meet(b.Dir)
 	if err != nil {
 		return nil, err
 	}
 	defer m.Close()
 	c := &container{gone: make(chan struct{})}
-	c.cmd, c.end = b.Build(m.Path())
-	c.cmd.Stdout, c.cmd.Stderr = &c.said, &c.said
-	if c.cmd.SysProcAttr = (&syscall.SysProcAttr{Setsid: true}); group != nil {
-		c.cmd.SysProcAttr.UseCgroupFD, c.cmd.SysProcAttr.CgroupFD = true, int(group.Fd())
+	if c.cmd, c.end, err = b.Build(m.Path()); err != nil {
+		return nil, err
 	}
+	c.cmd.Stdout, c.cmd.Stderr = &c.said, &c.said
+	enter(c.cmd, group)
 	if err := c.cmd.Start(); err != nil {
 		return nil, err
 	}
@@ -53,6 +54,26 @@ func (b Builder) Start(ctx context.Context, files []*os.File, group *os.File) (P
 	return c, nil
 }
 
+// enter has a command that was not started yet begin in a cgroup. It enters by
+// itself, as a shell, which becomes the command.
+func enter(cmd *exec.Cmd, g Group) {
+	cmd.SysProcAttr = &syscall.SysProcAttr{Setsid: true}
+	if g.Directory != nil {
+		cmd.SysProcAttr.UseCgroupFD, cmd.SysProcAttr.CgroupFD = true, int(g.Directory.Fd())
+	}
+	if len(g.Entries) == 0 {
+		return
+	}
+	const first = 3 // of ExtraFiles
+	script := "set -e; "
+	for i := range g.Entries {
+		script += fmt.Sprintf("echo 0 >&%d; exec %[1]d>&-; ", first+i)
+	}
+	cmd.ExtraFiles = g.Entries
+	cmd.Args = append([]string{"sh", "-c", script + `exec "$@"`, "sh"}, append([]string{cmd.Path}, cmd.Args[1:]...)...)
+	cmd.Path = "/bin/sh"
+}
+
 // container is a container seen from outside: the command that built it and waits
 // for its end.
 type container struct {
@@ -61,6 +82,13 @@ type container struct {
 	said said
 	gone chan struct{} // closed when the command has ended
 	err  error         // of the command; read when it has ended
+}
+
+// Words are what was said by whoever built it, and by its init before that had
+// streams of its own.
+func (c *container) Words() string {
+	<-c.gone
+	return c.said.words()
 }
 
 func (c *container) Kill() {

@@ -39,14 +39,24 @@ type Machine struct {
 	// Gentle inits end all that is theirs when their pipe ends; killing such an init
 	// itself is the last resort.
 	Gentle bool
+	// Outside is what starts the init enters its group, not the init; Extra is then
+	// what it needs for itself.
+	Outside bool
+	Extra   cgroup.Limits
 	// Refuse is the error of a command for which no init could be had.
 	Refuse func(stage string, err error) error
 }
 
-// Start starts an init with these files as its descriptors from 0 on, in a cgroup
-// if there is a directory of one. The files stay the caller's. When it returns,
-// the init has them, or there is none.
-type Start func(ctx context.Context, files []*os.File, group *os.File) (Process, error)
+// Start starts an init with these files as its descriptors from 0 on, in a cgroup.
+// The files stay the caller's. When it returns, the init has them, or there is
+// none.
+type Start func(ctx context.Context, files []*os.File, group Group) (Process, error)
+
+// Group is how a process gets into a cgroup from outside of it; empty: not at all.
+type Group struct {
+	Directory *os.File   // start it there
+	Entries   []*os.File // have it write "0" to each, while it is one thread
+}
 
 // Process is an init that runs.
 type Process interface {
@@ -75,7 +85,7 @@ func (m Machine) Run(ctx context.Context, p Plan, cmd sandbox.Command, gate sand
 	if err != nil {
 		return sandbox.Result{}, m.Refuse("pipes", err)
 	}
-	group, err := bound(m.Groups, p.Limits)
+	group, err := m.bound(p.Limits)
 	if err != nil {
 		streams.Abort()
 		return sandbox.Result{}, m.Refuse("cgroup", err)
@@ -136,14 +146,15 @@ func (m Machine) Run(ctx context.Context, p Plan, cmd sandbox.Command, gate sand
 type bounds struct {
 	*cgroup.Group
 	entries []*os.File
+	outside bool
 }
 
 // bound makes the group of one command.
-func bound(groups *cgroup.Place, l sandbox.Limits) (*bounds, error) {
-	if groups == nil {
+func (m Machine) bound(l sandbox.Limits) (*bounds, error) {
+	if m.Groups == nil {
 		return nil, nil
 	}
-	group, err := groups.New(cgroup.Limits{Memory: l.Memory, Processes: l.Processes, CPUs: l.CPUs})
+	group, err := m.Groups.New(cgroup.Limits{Memory: l.Memory + m.Extra.Memory, Processes: l.Processes + m.Extra.Processes, CPUs: l.CPUs})
 	if err != nil {
 		return nil, err
 	}
@@ -152,23 +163,28 @@ func bound(groups *cgroup.Place, l sandbox.Limits) (*bounds, error) {
 		_ = group.Remove()
 		return nil, err
 	}
-	return &bounds{group, entries}, nil
+	return &bounds{group, entries, m.Outside}, nil
 }
 
 // files are those that the init gets, to enter by.
 func (b *bounds) files() []*os.File {
-	if b == nil || b.ByStart() {
+	if b == nil || b.ByStart() || b.outside {
 		return nil
 	}
 	return b.entries
 }
 
-// directory is that of the group in which the init is started, if that is the way.
-func (b *bounds) directory() *os.File {
-	if b == nil || !b.ByStart() {
-		return nil
+// group is the other ways to get in.
+func (b *bounds) group() Group {
+	switch {
+	case b == nil:
+		return Group{}
+	case b.ByStart():
+		return Group{Directory: b.entries[0]}
+	case b.outside:
+		return Group{Entries: b.entries}
 	}
-	return b.entries[0]
+	return Group{}
 }
 
 // reached names the limit that a command came to, by what the kernel counted, what
@@ -245,7 +261,7 @@ func (m Machine) start(ctx context.Context, streams *stdio.Streams, group *bound
 	}
 	defer statusW.Close()
 	files := slices.Concat(streams.Child(), []*os.File{planR, statusW}, group.files(), door.theirs())
-	process, err := m.Start(ctx, files, group.directory())
+	process, err := m.Start(ctx, files, group.group())
 	if err != nil {
 		planW.Close()
 		statusR.Close()
@@ -262,9 +278,19 @@ func (in *initProcess) instruct(p Plan) error {
 	said, readErr := io.ReadAll(io.LimitReader(in.status, 1<<16))
 	f, err := boxinit.DecodeFailure(said)
 	if err != nil {
-		return in.machine.Refuse("init", errors.Join(errors.New("it ended without a word"), writeErr, readErr))
+		return in.machine.Refuse("init", errors.Join(errors.New("it ended without a word"+in.words()), writeErr, readErr))
 	}
 	return in.machine.failed(f)
+}
+
+// words are those of who built a container for the init. The init is gone, so it
+// will not say more.
+func (in *initProcess) words() string {
+	said, ok := in.Process.(interface{ Words() string })
+	if !ok {
+		return ""
+	}
+	return ": " + said.Words()
 }
 
 // why says what ended a command.

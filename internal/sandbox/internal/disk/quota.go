@@ -90,6 +90,7 @@ func (q *Quota) Watch(over func()) (end func() Over) {
 			if too := q.check(limit, false); too != Nothing {
 				over()
 				<-stop
+				q.count(Use{Bytes: 4 * limit.Bytes, Files: 4 * limit.Files}) // it took a moment to die, and made more meanwhile
 				found <- too
 				return
 			}
@@ -125,13 +126,30 @@ func (q *Quota) check(limit Use, atLast bool) Over {
 	if q.most(spaces).beyond(limit) == Nothing || !atLast && time.Now().Before(q.rest) {
 		return Nothing
 	}
+	q.look(spaces, limit)
+	return q.use.beyond(limit)
+}
+
+// count looks in any case, and goes on beyond the limit, which may be reached by
+// far.
+func (q *Quota) count(most Use) {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	spaces := make([]Use, len(q.dirs))
+	for i, dir := range q.dirs {
+		spaces[i] = space(dir)
+	}
+	q.look(spaces, most)
+}
+
+// look counts until there is more than limit.
+func (q *Quota) look(spaces []Use, limit Use) {
 	begin := time.Now()
 	q.seen, q.spaces, q.use = true, spaces, Use{}
 	for _, dir := range q.dirs {
 		add(&q.use, dir, limit)
 	}
 	q.rest = time.Now().Add(restRatio * time.Since(begin))
-	return q.use.beyond(limit)
 }
 
 // most is what there can be at most, as the file systems now are.
