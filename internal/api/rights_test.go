@@ -194,7 +194,7 @@ func TestPolicyRoutes(t *testing.T) {
 	}
 	for want, body := range map[string]map[string]any{
 		"allow": {"policy": "auto", "tool": "mcp__x__look", "effect": "read"},
-		"deny":  {"text": "deny read\n", "tool": "mcp__x__look", "effect": "read"},
+		"deny":  {"text": "deny effect read\n", "tool": "mcp__x__look", "effect": "read"},
 	} {
 		var v app.Verdict
 		w.must(w.do(dev, "POST", "/api/v1/policies/test", body, &v), 200)
@@ -238,6 +238,7 @@ func TestRetentionRoutes(t *testing.T) {
 			t.Errorf("%v: %+v", days, got)
 		}
 	}
+	k = kept{}
 	w.must(w.do(admin, "PUT", "/api/v1/settings/retention", map[string]any{"days": map[string]int{}}, &k), 200)
 	if of(k, "agent").Days != 0 {
 		t.Errorf("%+v", k)

@@ -231,6 +231,7 @@ func (w *Work) begin(ctx context.Context, actor access.Actor, id mgx.RunID, d mg
 	if err != nil {
 		return run, false, err
 	}
+	linkRun(ctx, scope.Run)
 	info, err := w.o.Store.RunInfo(ctx, actor.Workspace, scope.Run)
 	return info.Run, true, err
 }

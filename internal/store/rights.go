@@ -43,7 +43,10 @@ func (p person) meant(data []byte) bool {
 
 const (
 	invitationsOf = `(user_id = $1 OR (email <> '' AND email = (SELECT email FROM users WHERE id = $1)))`
-	writtenBy     = `SELECT task FROM executions WHERE user_id = $1 AND task <> '' UNION SELECT task FROM events WHERE type = 'task.created' AND data LIKE '%"user_id":"' || $1 || '"%'`
+	// Who wrote a task is the person, or one of their keys.
+	writtenBy = `SELECT task FROM executions WHERE task <> '' AND (user_id = $1 OR user_id IN (SELECT id FROM api_keys WHERE user_id = $1))
+		UNION SELECT task FROM events WHERE type = 'task.created' AND (data LIKE '%"user_id":"' || $1 || '"%'
+			OR EXISTS (SELECT 1 FROM api_keys k WHERE k.user_id = $1 AND events.data LIKE '%"user_id":"' || k.id || '"%'))`
 )
 
 // PlanPersonErasure says what ErasePerson would erase. The owner of the data
@@ -348,6 +351,8 @@ var answers = []string{
 func (t *tx) erasePerson(p person) error {
 	id := string(p.User)
 	for _, query := range []string{
+		`DELETE FROM kept_answers WHERE actor = $1 OR actor IN (SELECT id FROM api_keys WHERE user_id = $1) OR body LIKE '%' || $1 || '%'
+			OR EXISTS (SELECT 1 FROM users u WHERE u.id = $1 AND u.email <> '' AND LOWER(kept_answers.body) LIKE '%' || u.email || '%')`,
 		`DELETE FROM session_tokens WHERE session IN (SELECT id FROM sessions WHERE user_id = $1)`,
 		`DELETE FROM sessions WHERE user_id = $1`,
 		`DELETE FROM api_keys WHERE user_id = $1`,

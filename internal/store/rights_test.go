@@ -50,6 +50,7 @@ func settle(t testing.TB, s *store.Store, word string) mgx.UserID {
 	e := mgx.NewEvent(mgx.SuspiciousActivity, mgx.SuspicionData{Severity: "low", Actor: string(id), Address: word, What: "x", Detail: word})
 	e.Workspace, e.Stream = mgx.DefaultWorkspace, mgx.StreamID(mgx.DefaultWorkspace)
 	commit(t, s, mgx.Change{Events: []mgx.Event{e}})
+	must(t, s.KeepAnswer(ctx, mgx.Once{Workspace: mgx.DefaultWorkspace, Actor: string(mgx.LocalUser), Route: "r", Key: word, Digest: "d"}, mgx.KeptAnswer{Status: 201, Body: []byte(`{"email":"` + email + `"}`)}))
 	return id
 }
 
