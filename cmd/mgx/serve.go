@@ -205,6 +205,7 @@ func newServer(ctx context.Context, n *node, address string, o api.Options) (*se
 	gate := n.gateway(who)
 	o.Gateway, o.Hub, o.Contracts, o.Access, o.Checks, o.Log = gate, hub, contracts, who, append(checks(n.store, hub, n.data), crewChecks(n.crew)...), n.log
 	o.Version, o.Status = version, n.status(time.Now())
+	o.Seen = n.logRequest
 	n.rights(&o, contracts)
 	o.Budgets, o.Consumers, o.Metrics = n.budgets(), n.store, n.seen.Metrics()
 	o.Console = n.console(who, o.Secure)
