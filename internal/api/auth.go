@@ -34,16 +34,20 @@ func (s *Server) allowed(to route, next handler) handler {
 	}
 	return func(w http.ResponseWriter, r *http.Request) error {
 		actor, err := s.identify(r, secretOf(r))
-		if err == nil {
-			err = s.permit(r, to, actor)
-		}
 		if err != nil {
 			return s.charged(w, r, err)
 		}
 		if q := RequestFrom(r.Context()); q != nil {
 			q.Actor = actor
 		}
-		return next(w, r.WithContext(access.With(r.Context(), actor)))
+		r = r.WithContext(access.With(r.Context(), actor))
+		if err := s.draw(w, r, costOf(to)); err != nil {
+			return err
+		}
+		if err := s.permit(r, to, actor); err != nil {
+			return err
+		}
+		return s.missed(r, actor, next(w, r))
 	}
 }
 

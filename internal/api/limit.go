@@ -75,23 +75,27 @@ func newEdge(o Options) edge {
 	return e
 }
 
-// limited lets a request through as often as whoever makes it may ask, when that
-// is known; otherwise as its address may.
+// limited has those who have not said who they are ask as often as their address
+// may. For the others allowed asks, when it knows them.
 func (s *Server) limited(to route, next handler) handler {
 	cost := costOf(to)
-	if cost == 0 {
+	if cost == 0 || to.needs != anybody && to.flags&socks == 0 {
 		return next
 	}
 	return func(w http.ResponseWriter, r *http.Request) error {
 		if err := s.draw(w, r, cost); err != nil {
 			return err
 		}
-		err := next(w, r)
-		if actor, known := access.From(r.Context()); known && mgx.IsCode(err, mgx.CodeNotFound) {
-			s.o.Access.Missed(r.Context(), actor, r.PathValue("id"))
-		}
-		return err
+		return next(w, r)
 	}
+}
+
+// missed has things remembered that somebody asked for and that are not there.
+func (s *Server) missed(r *http.Request, actor access.Actor, err error) error {
+	if mgx.IsCode(err, mgx.CodeNotFound) {
+		s.o.Access.Missed(r.Context(), actor, r.PathValue("id"))
+	}
+	return err
 }
 
 // charged has the address pay for secrets that are none. Others at the address, who
@@ -108,7 +112,7 @@ func (s *Server) charged(w http.ResponseWriter, r *http.Request, err error) erro
 
 // draw draws on all buckets of a request.
 func (s *Server) draw(w http.ResponseWriter, r *http.Request, cost int) error {
-	if s.edge.limiter == nil {
+	if s.edge.limiter == nil || cost == 0 {
 		return nil
 	}
 	actor, known := access.From(r.Context())

@@ -1,0 +1,241 @@
+package api_test
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"net/netip"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"mgx"
+	"mgx/internal/access"
+	"mgx/internal/api"
+	"mgx/internal/app"
+	"mgx/internal/event"
+	"mgx/internal/limit"
+	"mgx/internal/store"
+	"mgx/internal/webhook"
+)
+
+// limitedTown is a town whose server has limits. Its clock stands still, so that
+// nothing fills up again.
+func limitedTown(t *testing.T, l api.Limits) *town {
+	t.Helper()
+	w := newTown(t)
+	contracts, err := event.NewRegistry()
+	if err != nil {
+		t.Fatal(err)
+	}
+	start := time.Now()
+	hub := event.NewHub(event.HubOptions{Source: w.store, Epoch: "epoch-1", Key: []byte("0123456789abcdef"), Authorize: w.access.Channels, Contracts: contracts})
+	w.web = api.New(api.Options{
+		Hub: hub, Contracts: contracts, Access: w.access, Budgets: &app.Budgets{Store: w.store}, Webhooks: &webhook.Endpoints{Store: w.store}, Consumers: w.store,
+		Proxies: []netip.Prefix{netip.MustParsePrefix("127.0.0.1/32")},
+		Limits:  l, Limiter: limit.New(limit.Options{Now: func() time.Time { return start }}),
+	})
+	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	w.url = "http://" + listener.Addr().String()
+	ctx, stop := context.WithCancel(context.Background())
+	ended := make(chan struct{})
+	go func() { defer close(ended); w.web.Serve(ctx, listener) }()
+	t.Cleanup(func() { stop(); <-ended })
+	return w
+}
+
+func perMinute(n int) limit.Rate { return limit.Rate{PerMinute: n} }
+
+// suspicions are those that the log has, as "what actor-or-address".
+func (w *town) suspicions() (all []string) {
+	w.t.Helper()
+	for _, e := range w.eventsOf(mgx.SuspiciousActivity) {
+		var d mgx.SuspicionData
+		json.Unmarshal(e.Data, &d)
+		who := d.Actor
+		if who == "" {
+			who = d.Address
+		}
+		all = append(all, strings.TrimSpace(fmt.Sprint(d.What, " ", who, " ", d.Target)))
+	}
+	return all
+}
+
+func (w *town) eventsOf(typ mgx.EventType) []mgx.Event {
+	w.t.Helper()
+	events, err := w.store.Events(w.t.Context(), store.EventQuery{Types: []string{string(typ)}})
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	return events
+}
+
+// Whoever asks too often is told so, and how long to wait; others are not kept out
+// by that, until all in the workspace together ask too often.
+func TestLimitsOfActors(t *testing.T) {
+	t.Parallel()
+	w := limitedTown(t, api.Limits{Key: perMinute(10), User: perMinute(20), Workspace: perMinute(100)})
+	admin, viewer := w.tokens[mgx.RoleAdmin], w.tokens[mgx.RoleViewer]
+	ask := func(secret string) reply { return w.do(secret, "GET", "/api/v1/members", nil, nil) }
+
+	first := ask(admin)
+	first.want(200, "")
+	if p, l := first.header.Get("RateLimit-Policy"), first.header.Get("RateLimit"); p != `"user";q=20;w=60, "workspace";q=100;w=60` || l != `"user";r=19;t=3` {
+		t.Errorf("policy %s, limit %s", p, l)
+	}
+	for range 19 {
+		ask(admin).want(200, "")
+	}
+	over := ask(admin)
+	over.want(429, "rate_limited")
+	if over.header.Get("Retry-After") != "3" || over.header.Get("RateLimit") != `"user";r=0;t=60` || !strings.Contains(over.body, "user") {
+		t.Errorf("%v %s", over.header, over.body)
+	}
+	ask(viewer).want(200, "")
+	w.do(viewer, "GET", "/health/live", nil, nil).want(200, "")
+
+	_, key := w.key(mgx.RoleDeveloper, nil)
+	for range 10 {
+		ask(key).want(200, "")
+	}
+	if over := ask(key); over.status != 429 || !strings.Contains(over.body, "of this key") {
+		t.Errorf("%d %s", over.status, over.body)
+	}
+	developer := w.tokens[mgx.RoleDeveloper]
+	for range 5 { // writing costs two
+		w.do(developer, "POST", "/api/v1/webhooks", map[string]any{}, nil).want(403, access.CodeForbidden)
+	}
+	ask(developer).want(429, "rate_limited")
+	for range 19 {
+		ask(viewer).want(200, "")
+	}
+	for range 20 {
+		ask(w.tokens[mgx.RoleAuditor]).want(200, "")
+	}
+	ask(w.tokens["other"]).want(200, "")
+}
+
+// All of a workspace together are bounded, and others are not by that.
+func TestLimitsOfWorkspaces(t *testing.T) {
+	t.Parallel()
+	w := limitedTown(t, api.Limits{Workspace: perMinute(6)})
+	for _, role := range []string{mgx.RoleAdmin, mgx.RoleViewer, mgx.RoleDeveloper} {
+		for range 2 {
+			w.do(w.tokens[role], "GET", "/api/v1/members", nil, nil).want(200, "")
+		}
+	}
+	w.do(w.tokens[mgx.RoleAuditor], "GET", "/api/v1/members", nil, nil).want(429, "rate_limited")
+	w.do(w.tokens["other"], "GET", "/api/v1/members", nil, nil).want(200, "")
+}
+
+// Who has not said who they are is bounded by their network. Secrets that are none
+// are answered as such, and then as too many; good ones from there always count.
+func TestLimitsOfAddresses(t *testing.T) {
+	t.Parallel()
+	w := limitedTown(t, api.Limits{Address: perMinute(30), User: perMinute(1000)})
+	signIn := func(address string) reply {
+		return w.call("", "POST", "/api/v1/auth/sign-in", map[string]string{"email": "nobody@example.com", "password": "x"}, nil, from(address))
+	}
+	for _, address := range []string{"2001:db8::1", "2001:db8::2", "2001:db8::ffff:1"} {
+		signIn(address).want(401, "bad_credentials")
+	}
+	signIn("2001:db8::3").want(429, "rate_limited")
+	signIn("2001:db8:0:1::3").want(401, "bad_credentials")
+	signIn("192.0.2.1").want(401, "bad_credentials")
+
+	guess := func() reply {
+		return w.call("mgx_"+strings.Repeat("a", 43), "GET", "/api/v1/me", nil, nil, from("198.51.100.1"))
+	}
+	for range 6 {
+		guess().want(401, "unauthenticated")
+	}
+	guess().want(429, "rate_limited")
+	w.call(w.tokens[mgx.RoleViewer], "GET", "/api/v1/me", nil, nil, from("198.51.100.1")).want(200, "")
+}
+
+// What there is no room for is refused as ours, for a short while; health answers.
+func TestRefusesBeyondItsMeans(t *testing.T) {
+	t.Parallel()
+	w := limitedTown(t, api.Limits{AtOnce: 1, Queue: 1, QueueWait: time.Millisecond})
+	body, slowly := io.Pipe()
+	defer slowly.Close()
+	answered := make(chan int, 1)
+	go func() {
+		r, _ := http.NewRequest("POST", w.url+"/api/v1/auth/sign-in", body)
+		r.Header.Set("Content-Type", "application/json")
+		resp, err := http.DefaultTransport.RoundTrip(r)
+		if err != nil {
+			answered <- 0
+			return
+		}
+		resp.Body.Close()
+		answered <- resp.StatusCode
+	}()
+	if _, err := slowly.Write([]byte(`{"email": `)); err != nil { // until it is read, it has the place
+		t.Fatal(err)
+	}
+	for {
+		full := w.do(w.tokens[mgx.RoleViewer], "GET", "/api/v1/me", nil, nil)
+		if full.status == 200 { // the other has not come in yet
+			continue
+		}
+		full.want(503, "overloaded")
+		if full.header.Get("Retry-After") == "" {
+			t.Error("nobody says when to try again")
+		}
+		break
+	}
+	w.do("", "GET", "/health/live", nil, nil).want(200, "")
+	io.WriteString(slowly, `"nobody@example.com", "password": "x"}`)
+	slowly.Close()
+	if status := <-answered; status != 401 {
+		t.Errorf("the one that had the place was answered with %d", status)
+	}
+	w.do(w.tokens[mgx.RoleViewer], "GET", "/api/v1/me", nil, nil).want(200, "")
+}
+
+// The log is told, once, of who tries what is another tenant's, asks far too often,
+// or shows secrets that are none.
+func TestTellsOfSuspicions(t *testing.T) {
+	t.Parallel()
+	w := limitedTown(t, api.Limits{User: perMinute(50)})
+	var made struct{ Webhook mgx.Webhook }
+	w.must(w.do(w.tokens["other"], "POST", "/api/v1/webhooks", map[string]any{"url": "https://example.com/hook"}, &made), 201)
+	hook := made.Webhook
+
+	viewer, admin := w.users[mgx.RoleViewer], w.users[mgx.RoleAdmin]
+	for range 3 {
+		w.call(w.tokens[mgx.RoleViewer], "GET", "/api/v1/me", nil, nil, func(r *http.Request) { r.Header.Set("Mgx-Workspace", string(w.other)) }).want(403, access.CodeNotMember)
+		w.do(w.tokens[mgx.RoleAdmin], "GET", "/api/v1/webhooks/"+string(hook.ID), nil, nil).want(404, mgx.CodeNotFound)
+	}
+	w.do(w.tokens[mgx.RoleDeveloper], "GET", "/api/v1/keys/key_that_nobody_has", nil, nil).want(404, mgx.CodeNotFound)
+	for range 160 {
+		w.do(w.tokens[mgx.RoleAuditor], "GET", "/api/v1/me", nil, nil)
+	}
+	for range 25 {
+		w.call("mgxa_"+strings.Repeat("b", 43), "GET", "/api/v1/me", nil, nil, from("192.0.2.9")).want(401, "unauthenticated")
+	}
+	want := []string{
+		"authentication_failures 192.0.2.9",
+		"cross_tenant " + string(admin) + " " + string(hook.ID),
+		"cross_tenant " + string(viewer) + " " + string(w.other),
+		"unusual_volume " + string(w.users[mgx.RoleAuditor]),
+	}
+	slices.Sort(want)
+	got := w.suspicions()
+	if slices.Sort(got); !slices.Equal(got, want) {
+		t.Errorf("the log has %q, want %q", got, want)
+	}
+	for _, e := range w.eventsOf(mgx.SuspiciousActivity) {
+		if e.Workspace != mgx.DefaultWorkspace {
+			t.Errorf("%s is told of %s", e.Workspace, e.Data)
+		}
+	}
+}
