@@ -878,7 +878,7 @@ export interface TaskStartedData {
 /**
  * Tool called: An agent asked for a tool; written before the tool runs.
  *
- * Version 1.2.0, kept for 90 days.
+ * Version 1.2.1, kept for 90 days.
  */
 export interface ToolCallData {
   /** The agent's role. */
@@ -899,7 +899,7 @@ export interface ToolCallData {
   readonly rule?: string;
   /** Which sandbox. */
   readonly sandbox_id?: string;
-  /** How strong the walls around it are: off, lite, basic, full; empty when it needs none. */
+  /** How strong the walls around it are: off, lite, basic, docker, full, gvisor; empty when it needs none. */
   readonly sandbox_level: string;
   /** The one argument that matters, for people. */
   readonly summary: string;
@@ -1272,7 +1272,7 @@ export const eventVersions: Readonly<Record<EventType, string>> = {
   "task.created": "1.1.0",
   "task.error": "1.1.0",
   "task.started": "1.0.0",
-  "tool.call": "1.2.0",
+  "tool.call": "1.2.1",
   "tool.result": "1.1.0",
   "webhook.disabled": "1.0.0",
   "webhook.skipped": "1.0.0",
