@@ -2,34 +2,41 @@ package main
 
 import (
 	"context"
+	"maps"
 	"sync"
 	"time"
 
 	"mgx"
-	"mgx/internal/store"
 )
 
 const (
 	lookEvery = time.Second
 	// settle is how long a run must have been due before a server takes it. A
 	// process that a person has just started it in, or decided it in, is faster.
-	settle   = 2 * time.Second
-	mostRuns = 1000 // looked at
+	settle     = 2 * time.Second
+	mostRuns   = 1000        // of each workspace, looked at
+	tryAgainIn = time.Minute // a run that could not be worked on from here
 )
 
-// foreman finds runs that nobody works on and works on them.
+// foreman finds runs that nobody works on and works on them: of every workspace,
+// in turns.
 type foreman struct {
 	node  *node
 	seats chan struct{}
-	pulse pulse // beats whenever it looks
+	freed chan struct{} // a seat was
+	pulse pulse         // beats whenever it looks
 
 	mu     sync.Mutex
 	atWork map[mgx.RunID]bool
-	alone  map[mgx.RunID]bool // left alone: the log says so once
+	alone  map[mgx.RunID]time.Time // left alone, since when; the log says so once
+	turns  turns
 }
 
 func newForeman(n *node, workers int) *foreman {
-	return &foreman{node: n, seats: make(chan struct{}, workers), atWork: map[mgx.RunID]bool{}, alone: map[mgx.RunID]bool{}}
+	return &foreman{
+		node: n, seats: make(chan struct{}, workers), freed: make(chan struct{}, 1),
+		atWork: map[mgx.RunID]bool{}, alone: map[mgx.RunID]time.Time{}, turns: newTurns(),
+	}
 }
 
 // run looks for work until ctx ends, then waits until what is being done is put
@@ -46,60 +53,92 @@ func (f *foreman) run(ctx context.Context) {
 		case <-ctx.Done():
 			return
 		case <-tick.C:
+		case <-f.freed:
 		}
 	}
 }
 
-// look sets to work on every run that is due, as far as there are seats.
+// look sets to work on runs that are due, as far as there are seats.
 func (f *foreman) look(ctx context.Context, crew *sync.WaitGroup) {
-	runs, err := f.node.store.Runs(ctx, store.RunQuery{
-		Workspace: mgx.DefaultWorkspace, Limit: mostRuns,
-		Statuses: []mgx.RunStatus{mgx.RunQueued, mgx.RunRunning, mgx.RunWaiting},
-	})
+	due, err := f.node.store.DueRuns(ctx, mgx.Now(), mostRuns)
 	if err != nil {
 		if ctx.Err() == nil {
 			f.node.log.Error("runs cannot be listed; trying again", "error", err)
 		}
 		return
 	}
-	for _, run := range runs {
-		if !f.due(ctx, run) || !f.able(run) {
-			continue
-		}
+	waiting := map[mgx.WorkspaceID][]mgx.DueRun{}
+	for _, d := range due {
+		waiting[d.Workspace] = append(waiting[d.Workspace], d)
+	}
+	for len(waiting) > 0 && ctx.Err() == nil {
 		select {
 		case f.seats <- struct{}{}:
 		default:
 			return
 		}
-		f.mark(run.ID, true)
+		run, ok := f.pick(ctx, waiting)
+		if !ok {
+			<-f.seats
+			return
+		}
 		crew.Go(func() {
-			defer func() { f.mark(run.ID, false); <-f.seats }()
+			defer f.leave(run)
 			f.work(ctx, run)
 		})
 	}
 }
 
-func (f *foreman) mark(id mgx.RunID, busy bool) {
+// pick takes the next run that can be worked on: of the workspace whose turn it is,
+// the one that has waited longest. It has a seat from then on.
+func (f *foreman) pick(ctx context.Context, waiting map[mgx.WorkspaceID][]mgx.DueRun) (mgx.Run, bool) {
+	for len(waiting) > 0 {
+		f.mu.Lock()
+		ws := f.turns.next(maps.Keys(waiting))
+		f.mu.Unlock()
+		next := waiting[ws][0]
+		if waiting[ws] = waiting[ws][1:]; len(waiting[ws]) == 0 {
+			delete(waiting, ws)
+		}
+		if f.busy(next.Run) {
+			continue
+		}
+		run, err := f.node.store.Run(ctx, next.Workspace, next.Run)
+		if err != nil || !f.due(ctx, run) || !f.able(run) {
+			continue
+		}
+		f.mu.Lock()
+		f.atWork[run.ID] = true
+		f.turns.begin(ws)
+		f.mu.Unlock()
+		return run, true
+	}
+	return mgx.Run{}, false
+}
+
+// leave frees the seat of a run.
+func (f *foreman) leave(run mgx.Run) {
 	f.mu.Lock()
-	defer f.mu.Unlock()
-	if busy {
-		f.atWork[id] = true
-	} else {
-		delete(f.atWork, id)
+	delete(f.atWork, run.ID)
+	f.turns.end(run.Workspace)
+	f.mu.Unlock()
+	<-f.seats
+	select {
+	case f.freed <- struct{}{}:
+	default:
 	}
 }
 
+// busy reports whether a run is worked on here, or was left alone a moment ago.
 func (f *foreman) busy(id mgx.RunID) bool {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	return f.atWork[id]
+	since, alone := f.alone[id]
+	return f.atWork[id] || alone && time.Since(since) < tryAgainIn
 }
 
 // due reports whether a run can go on, nobody works on it, and that for a while.
 func (f *foreman) due(ctx context.Context, run mgx.Run) bool {
-	if f.busy(run.ID) {
-		return false
-	}
 	x, err := f.node.store.Execution(ctx, run.Execution)
 	if err != nil || x.Status.Ended() {
 		return false
@@ -111,18 +150,25 @@ func (f *foreman) due(ctx context.Context, run mgx.Run) bool {
 	return err == nil && timed && time.Since(wake) >= settle
 }
 
+// maxAlone bounds the runs that are remembered as left alone.
+const maxAlone = 10_000
+
 // able reports whether the run's model can be called from here.
 func (f *foreman) able(run mgx.Run) bool {
 	err := f.node.models.prepare(run.Workspace, run.ID, run.Settings)
-	if err == nil {
-		return true
-	}
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	if !f.alone[run.ID] {
+	if err == nil {
+		delete(f.alone, run.ID)
+		return true
+	}
+	if _, said := f.alone[run.ID]; !said {
 		f.node.log.Warn("a run is left alone: its model cannot be called from here", "run_id", run.ID, "model", run.Settings.Model, "error", err)
 	}
-	f.alone[run.ID] = true
+	if len(f.alone) >= maxAlone {
+		clear(f.alone)
+	}
+	f.alone[run.ID] = time.Now()
 	return false
 }
 

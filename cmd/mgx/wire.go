@@ -47,6 +47,8 @@ type node struct {
 	seen      *observe.Process // nil: nothing that is measured leaves the process
 	workspace mgx.WorkspaceID  // of the command
 	crew      *foreman         // works on runs here; nil: nobody does
+	host      *host            // this machine to the use cases of work
+	roots     []string         // where admins find repositories
 
 	ringPath string // the file of the key ring of the secrets
 	second   string // the file of checkpoints of the audit log in a second place; empty: none
@@ -117,7 +119,8 @@ func (c *cli) open(ctx context.Context, m *models) (*node, error) {
 			}
 		},
 	})
-	n.app = n.work(c, n.access(""), nil)
+	n.host = &host{c, n}
+	n.app = n.work(n.access(""), nil)
 	n.ringPath = cmp.Or(c.cfg.SecretsKeys, filepath.Join(n.data, ringFile))
 	if !m.tape.playing() {
 		m.keys.set(n.useSecret)

@@ -3,6 +3,8 @@ package main
 import (
 	"cmp"
 	"context"
+	"os"
+	"path/filepath"
 	"slices"
 	"strings"
 
@@ -23,8 +25,24 @@ func (n *node) me() access.Actor {
 
 // work are the use cases of work on this node, with the roots below which admins
 // find repositories.
-func (n *node) work(c *cli, who *app.Access, roots []string) *app.Work {
-	return app.NewWork(app.WorkOptions{Access: who, Store: n.store, Engine: n.engine, Host: &host{c, n}, Roots: roots})
+func (n *node) work(who *app.Access, roots []string) *app.Work {
+	return app.NewWork(app.WorkOptions{Access: who, Store: n.store, Engine: n.engine, Host: n.host, Roots: roots})
+}
+
+// repoRoots are directories that exist, without links.
+func repoRoots(dirs []string) (roots []string, err error) {
+	for _, dir := range dirs {
+		abs, err := filepath.Abs(dir)
+		if err == nil {
+			abs, err = filepath.EvalSymlinks(abs)
+		}
+		info, statErr := os.Stat(abs)
+		if err != nil || statErr != nil || !info.IsDir() {
+			return nil, usage("bad_repo_root", "--repo-root %s is no directory that can be read", dir)
+		}
+		roots = append(roots, abs)
+	}
+	return roots, nil
 }
 
 // host is this machine to the use cases of work.
