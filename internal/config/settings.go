@@ -141,6 +141,10 @@ var settings = []setting{
 		always("default"), setLimits, showLimits,
 	},
 	{
+		"rate-limits", "how much a server is asked by one key, user, workspace or address a minute, and at once, such as user=6000,address=600; off: no limits; see docs/limits.md",
+		always("default"), setRates, showRates,
+	},
+	{
 		"webhook-allow", "address ranges that webhooks may reach although they are not public, also over http, such as 10.1.0.0/16; with commas between",
 		always(""), setWebhookAllow, showWebhookAllow,
 	},

@@ -1,0 +1,39 @@
+package main
+
+import (
+	"log/slog"
+	"time"
+
+	"github.com/spf13/pflag"
+
+	"mgx/internal/api"
+	"mgx/internal/limit"
+	"mgx/internal/llm/redis"
+)
+
+const queueWait = time.Second // of a request for which there is no room yet
+
+func addRateLimits(flags *pflag.FlagSet) {
+	flags.String("rate-limits", "default", "bounds of what is asked, such as `user=6000,address=600`, or off; see docs/limits.md")
+}
+
+// edge bounds what a server is asked, together with other processes where there is
+// a Redis.
+func (c *cli) edge(log *slog.Logger) (l api.Limits, limiter *limit.Limiter, end func(), err error) {
+	end = func() {}
+	rates := c.cfg.Rates
+	of := func(name string) limit.Rate { return limit.Rate{PerMinute: rates[name]} }
+	l = api.Limits{
+		Key: of("key"), User: of("user"), Workspace: of("workspace"), Address: of("address"),
+		AtOnce: rates["at-once"], Queue: rates["queue"], QueueWait: queueWait,
+	}
+	var o limit.Options
+	if c.cfg.Redis != "" {
+		s, err := redis.Open(redis.Options{URL: c.cfg.Redis, Log: log})
+		if err != nil {
+			return l, nil, end, err
+		}
+		o.Shared, end = s.Edge(), func() { s.Close() }
+	}
+	return l, limit.New(o), end, nil
+}
