@@ -10,8 +10,9 @@ import (
 // ask. Whoever stores the act holds to them in the transaction of its audit entry,
 // so that neither is true by luck. An act that has no entry has no terms.
 type Terms struct {
-	// Kind and ID name the thing, as acts do: budget of budget.update. It must have
-	// one of these revisions; nil: whatever it has.
+	// Kind and ID name the thing, as acts do: budget of budget.update; empty: any.
+	// Acts on other things that are part of it are not asked. The thing must have one
+	// of these revisions; nil: whatever it has.
 	Kind, ID string
 	Match    []int64
 
@@ -45,7 +46,7 @@ const (
 
 type termsKey struct{}
 
-// OnTerms returns a context whose first act is done on these terms. They are of one
+// OnTerms returns a context whose first act on the thing is done on these terms. They are of one
 // request.
 func OnTerms(ctx context.Context, t *Terms) context.Context {
 	return context.WithValue(ctx, termsKey{}, t)
@@ -66,9 +67,14 @@ func (t *Terms) Held() { t.held = true }
 // WasHeld reports it.
 func (t *Terms) WasHeld() bool { return t.held }
 
+// Are reports whether the terms are about an act on a thing.
+func (t *Terms) Are(kind, id string) bool {
+	return (t.Kind == "" || t.Kind == kind) && (t.ID == "" || t.ID == id)
+}
+
 // Allow refuses an act on a thing that had another revision than it must have.
-func (t *Terms) Allow(kind, id string, had int64) error {
-	if t.Match == nil || t.Kind != kind || t.ID != id || slices.Contains(t.Match, had) {
+func (t *Terms) Allow(had int64) error {
+	if t.Match == nil || slices.Contains(t.Match, had) {
 		return nil
 	}
 	return Errorf(KindUsage, CodeChanged, "somebody changed it since you read it; read it again, and send its ETag with your change")

@@ -50,7 +50,7 @@ func newSite(t testing.TB, o api.Options, h event.HubOptions) *site {
 	}
 	h.Source, h.Epoch, h.Key, h.Authorize, h.Contracts = s.store, "epoch-1", []byte("0123456789abcdef"), event.OneWorkspace(mgx.DefaultWorkspace), contracts
 	s.hub = event.NewHub(h)
-	o.Hub, o.Contracts, o.Token, o.Actor = s.hub, contracts, token, "user_local"
+	o.Hub, o.Contracts, o.Token, o.Actor, o.Terms = s.hub, contracts, token, "user_local", s.store
 	s.web = api.New(o)
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {

@@ -99,8 +99,7 @@ type madeBudget struct {
 }
 
 func createBudget(ctx context.Context, b *app.Budgets, in *struct{ Body newBudget }) (*madeBudget, error) {
-	key := requestOf(ctx).Header.Get("Idempotency-Key")
-	made, _, err := b.Create(ctx, app.NewBudget(in.Body), key)
+	made, _, err := b.Create(ctx, app.NewBudget(in.Body), "")
 	return &madeBudget{"/api/v1/budgets/" + string(made.ID), made}, err
 }
 

@@ -29,7 +29,7 @@ func newMoneySite(t *testing.T) *hookSite {
 	}
 	hub := event.NewHub(event.HubOptions{Source: s, Epoch: "epoch-1", Key: []byte("0123456789abcdef"), Authorize: event.OneWorkspace(mgx.DefaultWorkspace), Contracts: contracts})
 	web := api.New(api.Options{
-		Hub: hub, Contracts: contracts, Token: token, Actor: "user_local",
+		Hub: hub, Contracts: contracts, Token: token, Actor: "user_local", Terms: s,
 		Budgets: &app.Budgets{By: mgx.Doer{Workspace: mgx.DefaultWorkspace, Actor: "user_local"}, Actor: "user_local", Store: s},
 	})
 	return &hookSite{t, s, web}
@@ -111,7 +111,7 @@ func TestBudgetOnce(t *testing.T) {
 	if a, b := post("k1", user, 201), post("k1", user, 201); a != b {
 		t.Errorf("made %s and %s", a, b)
 	}
-	post("k1", `{"limit_usd":1,"scope":"user","scope_id":"user_b"}`, 409)
+	post("k1", `{"limit_usd":1,"scope":"user","scope_id":"user_b"}`, 422)
 	post("k2", user, 409)
 	post(strings.Repeat("k", 300), user, 400)
 }

@@ -55,17 +55,15 @@ func newExchange(o *operation, w http.ResponseWriter, r *http.Request) (*exchang
 			return nil, badQuery("%s is there more than once", name)
 		}
 	}
-	if len(r.Header.Get(keyHeader)) > longestKey {
-		return nil, badQuery("an %s has at most %d bytes", keyHeader, longestKey)
-	}
 	x.body, err = readBody(o, r)
 	return x, err
 }
 
-const (
-	keyHeader  = "Idempotency-Key"
-	longestKey = 255 // bytes of one
-)
+// on goes on with the request in another context.
+func (x *exchange) on(ctx context.Context) {
+	x.r = x.r.WithContext(ctx)
+	x.humaContext = humago.NewContext(x.Operation(), x.r, x.w)
+}
 
 func orThese(known map[string]bool) string {
 	if len(known) == 0 {

@@ -15,7 +15,7 @@ func (s *Server) keyRoutes() []route {
 			ID: "listKeys", Group: group, Short: "List keys, by id", Long: "Who may read everybody's sees them; others see their own.",
 		}, finer),
 		op("POST /api/v1/keys", to("create", "keys"), known(s, s.createKey), about{
-			ID: "createKey", Group: group, Short: "Make a key", Made: true, Kind: "key", Secret: true,
+			ID: "createKey", Group: group, Short: "Make a key", Made: true, Kind: "key", Secret: true, Inside: "key",
 			Long: "It may do at most what its scopes and the person it stands for allow. The key itself is in this answer and never again.",
 			Codes: codes{
 				"bad_key": 400, "bad_scope": 400, "bad_name": 400, "bad_budget": 400, "bad_period": 400, "bad_expiry": 400, "bad_models": 400, "too_many_keys": 400,
@@ -26,7 +26,7 @@ func (s *Server) keyRoutes() []route {
 			ID: "revokeKey", Group: group, Short: "End a key for good", Kind: "key",
 		}, finer),
 		op("POST /api/v1/keys/{id}/rotate", to("update", "keys"), known(s, s.rotateKey), about{
-			ID: "rotateKey", Group: group, Short: "Replace the secret of a key", Once: true, Secret: true,
+			ID: "rotateKey", Group: group, Short: "Replace the secret of a key", Once: true, Kind: "key", Secret: true,
 			Long:  "The new one is in this answer and never again.",
 			Codes: codes{"bad_overlap": 400},
 		}, finer),

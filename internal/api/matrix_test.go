@@ -66,7 +66,7 @@ var (
 	// Who was invited is for who invites, and what is held on somebody for who may
 	// erase it; an estimate only looks.
 	otherwise = []string{
-		"GET /api/v1/invitations", "POST /api/v1/estimates", "GET /api/v1/people/{id}/export", "GET /api/v1/people/{id}/erasure",
+		"GET /api/v1/invitations", "GET /api/v1/invitations/{id}", "POST /api/v1/estimates", "GET /api/v1/people/{id}/export", "GET /api/v1/people/{id}/erasure",
 		"GET /api/v1/workspaces/{workspace}/export", "GET /api/v1/workspaces/{workspace}/erasure",
 	}
 )

@@ -2,6 +2,7 @@ package api
 
 import (
 	"context"
+	"slices"
 
 	"mgx"
 	"mgx/internal/app"
@@ -28,9 +29,12 @@ func (s *Server) memberRoutes() []route {
 			ID: "listInvitations", Group: group, Short: "List invitations, by id",
 		}),
 		op("POST /api/v1/invitations", to("manage", "users"), known(s, s.invite), about{
-			ID: "createInvitation", Group: group, Short: "Invite somebody", Made: true, Kind: "invitation", Secret: true,
+			ID: "createInvitation", Group: group, Short: "Invite somebody", Made: true, Kind: "invitation", Secret: true, Inside: "invitation",
 			Long:  "The token, which lets in once, is in this answer and never again.",
 			Codes: codes{"bad_role": 400, "bad_email": 400, "bad_expiry": 400, "too_many_invitations": 400},
+		}),
+		op("GET /api/v1/invitations/{id}", to("manage", "users"), known(s, s.getInvitation), about{
+			ID: "getInvitation", Group: group, Short: "Show an invitation", Kind: "invitation",
 		}),
 		op("DELETE /api/v1/invitations/{id}", to("manage", "users"), known(s, s.revokeInvitation), about{
 			ID: "revokeInvitation", Group: group, Short: "Take an invitation back", Kind: "invitation",
@@ -38,6 +42,7 @@ func (s *Server) memberRoutes() []route {
 		op("GET /api/v1/roles", to("read", "users"), known(s, s.listRoles), about{
 			ID: "listRoles", Group: roles, Short: "List the roles of the workspace, with the built-in ones",
 		}),
+		op("GET /api/v1/roles/{id}", to("read", "users"), known(s, s.getRole), about{ID: "getRole", Group: roles, Short: "Show a role", Kind: "role"}),
 		op("PUT /api/v1/roles/{id}", to("manage", "users"), known(s, s.putRole), about{
 			ID: "putRole", Group: roles, Short: "Make or change a role", Kind: "role",
 			Long:  "What a role may do is said by Cedar policies, which hold in this workspace for those who have it.",
@@ -124,6 +129,28 @@ func (s *Server) invite(ctx context.Context, in *struct{ Body newInvitation }) (
 	return out, err
 }
 
+type invitationOut struct {
+	Body mgx.Invitation
+}
+
+// getInvitation looks through the pages; there are at most a few.
+func (s *Server) getInvitation(ctx context.Context, in *At[mgx.InvitationID]) (*invitationOut, error) {
+	last := mgx.InvitationID("")
+	for {
+		all, err := s.o.Access.Invitations(ctx, actor(ctx), last, 500)
+		if err != nil {
+			return nil, err
+		}
+		if at := slices.IndexFunc(all, func(i mgx.Invitation) bool { return i.ID == in.ID }); at >= 0 {
+			return &invitationOut{all[at]}, nil
+		}
+		if len(all) < 500 {
+			return nil, mgx.Errorf(mgx.KindUsage, mgx.CodeNotFound, "there is no invitation %s; GET /api/v1/invitations lists them", clip(string(in.ID)))
+		}
+		last = all[len(all)-1].ID
+	}
+}
+
 func (s *Server) revokeInvitation(ctx context.Context, in *At[mgx.InvitationID]) (*none, error) {
 	return &none{}, s.o.Access.RevokeInvitation(ctx, actor(ctx), in.ID)
 }
@@ -143,6 +170,18 @@ func (s *Server) listRoles(ctx context.Context, _ *none) (*rolesOut, error) {
 
 type roleOut struct {
 	Body mgx.Role
+}
+
+func (s *Server) getRole(ctx context.Context, in *At[string]) (*roleOut, error) {
+	all, err := s.o.Access.Roles(ctx, actor(ctx))
+	if err != nil {
+		return nil, err
+	}
+	at := slices.IndexFunc(all, func(r mgx.Role) bool { return r.Name == in.ID })
+	if at < 0 {
+		return nil, mgx.Errorf(mgx.KindUsage, mgx.CodeNotFound, "the workspace has no role %q; GET /api/v1/roles lists them", clip(in.ID))
+	}
+	return &roleOut{all[at]}, nil
 }
 
 func (s *Server) putRole(ctx context.Context, in *struct {

@@ -25,7 +25,8 @@ type about struct {
 
 	Made   bool   // it makes something: it answers 201, and an Idempotency-Key makes it once
 	Once   bool   // it is done once with an Idempotency-Key, and makes nothing
-	Secret bool   // its answer holds a secret: it is never kept, nor compressed
+	Secret bool   // its answer holds a secret, as secret or token: that is never kept, nor is the answer compressed
+	Inside string // field of the answer that holds what was made; empty: the answer is that
 	Kind   string // of the thing at its path, as acts name it (budget of budget.update): it has an ETag
 	Type   string // media type of the answer, if it is not JSON
 	Status int    // of the answer, if it is not 200, 201 or 204
@@ -82,26 +83,28 @@ func plain[I, O any](pattern string, h handler, needs need, a about, more ...fla
 // operation is what there is of a route in the document, and to call.
 type operation struct {
 	*huma.Operation
+	route
 	call   func(huma.Context)
 	once   map[string]bool // query parameters that may be there once
 	params map[string]bool // all query parameters
 	bodied bool
-	keyed  bool // takes an Idempotency-Key
 }
 
-// handler answers with what the typed function of an operation returns, where the
+// keyed reports whether an operation takes an Idempotency-Key.
+func (o *operation) keyed() bool { return o.about.Made || o.about.Once }
+
+// typed answers with what the typed function of an operation returns, where the
 // route has no handler of its own.
-func (o *operation) handler(next handler) handler {
+func (s *Server) typed(o *operation) handler {
 	return func(w http.ResponseWriter, r *http.Request) error {
 		x, err := newExchange(o, w, r)
 		if err != nil {
 			return err
 		}
-		if next != nil {
-			return next(w, r)
+		if o.handle != nil {
+			return o.handle(w, r)
 		}
-		o.call(x)
-		return x.err
+		return s.respond(o, x)
 	}
 }
 

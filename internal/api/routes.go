@@ -79,7 +79,7 @@ func (s *Server) mux() http.Handler {
 		if !r.needs.stated() {
 			panic("api: nobody has said who may " + r.pattern)
 		}
-		r.handle = s.surface.add(r).handler(r.handle)
+		r.handle = s.typed(s.surface.add(r))
 		mux.Handle(r.pattern, s.serve(r))
 	}
 	if s.o.Gateway != nil {

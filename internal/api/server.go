@@ -54,6 +54,7 @@ type Options struct {
 	Rights    *app.Rights        // nil: nothing is handed out or erased
 	Trial     app.Trial          // what policies are tried with
 	Metrics   http.Handler       // nil: none are collected
+	Terms     Terms              // nil: nothing is done once, nor only to what somebody has seen
 	Limits    Limits
 	Limiter   *limit.Limiter // nil: everybody may ask as often as they like
 
@@ -83,6 +84,7 @@ type Server struct {
 	edge     edge
 	health   health
 	surface  *surface // what the document of the API tells
+	turns    turns
 }
 
 // New returns a server. It panics when a required option is missing.

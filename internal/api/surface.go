@@ -85,7 +85,9 @@ func (s *surface) add(r route) *operation {
 	}
 	r.call(s, o)
 	registered := s.operation(method, path)
-	made := &operation{Operation: registered, call: s.caught, once: map[string]bool{}, params: map[string]bool{}, bodied: registered.RequestBody != nil, keyed: r.about.Made || r.about.Once}
+	made := &operation{
+		Operation: registered, route: r, call: s.caught, once: map[string]bool{}, params: map[string]bool{}, bodied: registered.RequestBody != nil,
+	}
 	for _, p := range registered.Parameters {
 		if p.In == "query" {
 			made.params[p.Name] = true

@@ -35,6 +35,7 @@ type town struct {
 	tokens map[string]string // access tokens, by role; "other": of the other workspace's admin
 	users  map[string]mgx.UserID
 	other  mgx.WorkspaceID
+	mu     sync.Mutex
 	bodies []string // of answers
 	hidden []string // values that the process was told to hide
 }
@@ -58,7 +59,7 @@ func newTown(t testing.TB) *town {
 	hub := event.NewHub(event.HubOptions{Source: w.store, Epoch: "epoch-1", Key: []byte("0123456789abcdef"), Authorize: w.access.Channels, Contracts: contracts})
 	o := api.Options{
 		Hub: hub, Contracts: contracts, Access: w.access, Budgets: &app.Budgets{Store: w.store}, Work: townWork(w.store, w.access), Webhooks: &webhook.Endpoints{Store: w.store}, Consumers: w.store,
-		Proxies: []netip.Prefix{netip.MustParsePrefix("127.0.0.1/32")}, Metrics: http.NotFoundHandler(),
+		Terms: w.store, Proxies: []netip.Prefix{netip.MustParsePrefix("127.0.0.1/32")}, Metrics: http.NotFoundHandler(),
 	}
 	w.withRights(&o, contracts)
 	w.web = api.New(o)
@@ -181,6 +182,8 @@ func (w *town) call(secret, method, path string, body, into any, edit func(*http
 			w.t.Fatalf("%s: %v in %s", out.what, err, got)
 		}
 	}
+	w.mu.Lock()
+	defer w.mu.Unlock()
 	w.bodies = append(w.bodies, out.body)
 	return out
 }

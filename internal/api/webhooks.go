@@ -21,7 +21,7 @@ func (s *Server) webhookRoutes() []route {
 	return []route{
 		op("GET /api/v1/webhooks", to("read", "webhooks"), with(s.hooks, listWebhooks), about{ID: "listWebhooks", Group: group, Short: "List endpoints, by id"}),
 		op("POST /api/v1/webhooks", to("create", "webhooks"), with(s.hooks, addWebhook), about{
-			ID: "createWebhook", Group: group, Short: "Add an endpoint that events are sent to", Made: true, Kind: "webhook", Secret: true, Codes: bad,
+			ID: "createWebhook", Group: group, Short: "Add an endpoint that events are sent to", Made: true, Kind: "webhook", Secret: true, Inside: "webhook", Codes: bad,
 			Long: "The secret that requests are signed with is in this answer and never again.",
 		}),
 		op("GET /api/v1/webhooks/{id}", to("read", "webhooks"), with(s.hooks, getWebhook), about{ID: "getWebhook", Group: group, Short: "Show an endpoint", Kind: "webhook"}),
@@ -39,7 +39,7 @@ func (s *Server) webhookRoutes() []route {
 			ID: "disableWebhook", Group: group, Short: "Send nothing to an endpoint for now", Kind: "webhook",
 		}),
 		op("POST /api/v1/webhooks/{id}/rotate", to("manage", "webhooks"), with(s.hooks, rotateWebhook), about{
-			ID: "rotateWebhook", Group: group, Short: "Replace the secret of an endpoint", Once: true, Secret: true,
+			ID: "rotateWebhook", Group: group, Short: "Replace the secret of an endpoint", Once: true, Kind: "webhook", Secret: true,
 			Long: "For a day requests are signed with both, unless the one before is revoked.", Codes: codes{"rotated_too_often": 400},
 		}),
 		op("POST /api/v1/webhooks/{id}/test", to("execute", "webhooks"), with(s.hooks, testWebhook), about{

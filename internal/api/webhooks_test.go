@@ -38,7 +38,7 @@ func newHookSite(t *testing.T) *hookSite {
 	hub := event.NewHub(event.HubOptions{Source: s, Epoch: "epoch-1", Key: []byte("0123456789abcdef"), Authorize: event.OneWorkspace(mgx.DefaultWorkspace), Contracts: contracts})
 	guard := webhook.Guard{Allow: []netip.Prefix{netip.MustParsePrefix("127.0.0.0/8")}}
 	web := api.New(api.Options{
-		Hub: hub, Contracts: contracts, Token: token, Actor: "user_local",
+		Hub: hub, Contracts: contracts, Token: token, Actor: "user_local", Terms: s,
 		Webhooks: &webhook.Endpoints{By: mgx.Doer{Workspace: mgx.DefaultWorkspace, Actor: "user_local"}, Store: s, Guard: guard},
 	})
 	return &hookSite{t, s, web}
@@ -47,10 +47,24 @@ func newHookSite(t *testing.T) *hookSite {
 // ask sends a request and checks the status; into, if set, takes the answer.
 func (s *hookSite) ask(method, path, body string, want int, into any) string {
 	s.t.Helper()
+	return s.send(method, path, body, want, into, nil).Body.String()
+}
+
+// askFor does the same with what edit changes, and returns where it is what was made.
+func (s *hookSite) askFor(method, path, body string, want int, into any, edit func(*http.Request)) string {
+	s.t.Helper()
+	return s.send(method, path, body, want, into, edit).Header().Get("Location")
+}
+
+func (s *hookSite) send(method, path, body string, want int, into any, edit func(*http.Request)) *httptest.ResponseRecorder {
+	s.t.Helper()
 	r := httptest.NewRequest(method, "http://localhost"+path, strings.NewReader(body))
 	r.RemoteAddr = "127.0.0.1:1"
 	r.Header.Set("Authorization", "Bearer "+token)
 	r.Header.Set("Content-Type", "application/json")
+	if edit != nil {
+		edit(r)
+	}
 	w := httptest.NewRecorder()
 	s.web.ServeHTTP(w, r)
 	if w.Code != want {
@@ -61,7 +75,7 @@ func (s *hookSite) ask(method, path, body string, want int, into any) string {
 			s.t.Errorf("%s %s: %v: %s", method, path, err, w.Body)
 		}
 	}
-	return w.Body.String()
+	return w
 }
 
 func TestWebhooks(t *testing.T) {

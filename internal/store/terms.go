@@ -27,11 +27,11 @@ func (t *tx) heed(e mgx.Event) error {
 		ON CONFLICT (workspace, kind, id) DO UPDATE SET revision = revisions.revision + 1 RETURNING revision`,
 		[]any{string(e.Workspace), kind, d.Resource}, &revision)
 	t.wrote, t.done = true, true
-	if err != nil || t.terms == nil || t.heeded {
+	if err != nil || t.terms == nil || t.heeded || !t.terms.Are(kind, d.Resource) {
 		return err
 	}
-	t.heeded = true // what else is done in one transaction is part of the act
-	if err := t.terms.Allow(kind, d.Resource, revision-1); err != nil {
+	t.heeded = true
+	if err := t.terms.Allow(revision - 1); err != nil {
 		return err
 	}
 	return t.once(d.Resource)
