@@ -213,7 +213,7 @@ func newServer(ctx context.Context, n *node, address string, o api.Options) (*se
 	o.Version, o.Status = version, n.status(time.Now())
 	o.Seen = n.logRequest
 	n.rights(&o, contracts)
-	o.Budgets, o.Consumers, o.Metrics = n.budgets(), n.store, n.seen.Metrics()
+	o.Budgets, o.Consumers, o.Metrics, o.Terms = n.budgets(), n.store, n.seen.Metrics(), n.store
 	o.Console = n.console(who, o.Secure)
 	web := api.New(o)
 	if err := observeServer(n.meters, n.store, hub, contracts); err != nil {
