@@ -69,7 +69,7 @@ func demandGate(ctx context.Context, s mgx.RunSettings) error {
 	if _, err := egress.NewList(s.AllowHosts...); err != nil {
 		return err
 	}
-	if level := driver(s.Sandbox).Probe(ctx).Level; level != "" && !level.AtLeast(sandbox.LevelBasic) {
+	if level := driver(s.Sandbox).Probe(ctx).Level; level != "" && !level.HasGate() {
 		return sandbox.NoGate(level)
 	}
 	return nil

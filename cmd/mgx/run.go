@@ -46,7 +46,7 @@ func addLimits(flags *pflag.FlagSet) {
 	flags.String("budget", "none", "most that the run may spend, in `dollars`")
 	flags.String("max-turns", "200", "most model turns")
 	flags.String("timeout", "2h", "longest that the run may work, such as 45m")
-	flags.String("sandbox", "auto", "walls around tools: `auto or off`")
+	flags.String("sandbox", "auto", "walls around tools: `auto, docker, gvisor or off`")
 	addMinimum(flags)
 	addAllowHosts(flags)
 	addSandboxLimits(flags)
@@ -57,7 +57,7 @@ func addSandboxLimits(flags *pflag.FlagSet) {
 }
 
 func addMinimum(flags *pflag.FlagSet) {
-	flags.String("sandbox-minimum", "off", "weakest sandbox in which anything may run: `lite, basic or full`")
+	flags.String("sandbox-minimum", "off", "weakest sandbox in which anything may run: `lite, basic, docker, full or gvisor`")
 }
 
 func (c *cli) runCommand() *cobra.Command {

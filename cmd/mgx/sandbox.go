@@ -59,7 +59,7 @@ cannot be had as asked.`,
 	}
 	cmd.Flags().SetInterspersed(false)
 	cmd.Flags().StringVar(&f.dir, "dir", "", "the workspace `directory` (default: the current one)")
-	cmd.Flags().StringVar(&f.level, "level", "", "level that the sandbox must have: `off, lite, basic or full` (default: the strongest there is)")
+	cmd.Flags().StringVar(&f.level, "level", "", "level that the sandbox must have: `off, lite, basic, docker, full or gvisor` (default: the strongest there is)")
 	cmd.Flags().BoolVar(&f.readOnly, "read-only", false, "show the workspace read-only, as to an agent that plans")
 	cmd.Flags().String("timeout", "2h", "longest that the command may take, such as 45m")
 	addMinimum(cmd.Flags())
@@ -108,12 +108,12 @@ func levelAsked(level string, least sandbox.Level) (setting string, atLeast sand
 	case level == "":
 		return "auto", least, nil
 	case !slices.Contains(sandbox.Levels, asked):
-		return "", "", usage("bad_level", "--level takes off, lite, basic or full, not %q", level)
+		return "", "", usage("bad_level", "--level takes off, lite, basic, docker, full or gvisor, not %q", level)
 	case asked.AtLeast(least):
 		least = asked
 	}
 	switch asked {
-	case sandbox.LevelOff, sandbox.LevelLite:
+	case sandbox.LevelOff, sandbox.LevelLite, sandbox.LevelDocker, sandbox.LevelGVisor:
 		return level, least, nil
 	}
 	return "auto", least, nil

@@ -9,24 +9,31 @@ import (
 	"mgx"
 	"mgx/internal/config"
 	"mgx/internal/sandbox"
+	"mgx/internal/sandbox/docker"
+	"mgx/internal/sandbox/gvisor"
 	"mgx/internal/sandbox/native"
 	"mgx/internal/sandbox/off"
 )
 
-// drivers lists every sandbox there is, strongest first.
+// drivers lists every sandbox there is, those first that are chosen by themselves.
 func drivers() []sandbox.Driver {
-	return []sandbox.Driver{native.New(), native.NewLite(), off.New()}
+	return []sandbox.Driver{native.New(), native.NewLite(), docker.New(), gvisor.New(), off.New()}
 }
 
 // driver is the sandbox for a --sandbox value or a level. By itself it falls back
 // from namespaces to none, where a machine forbids them, and never to no walls:
-// those must have been typed away.
+// those must have been typed away. Docker and gVisor are for those who ask for
+// them.
 func driver(setting string) sandbox.Driver {
 	switch setting {
 	case "off":
 		return off.New()
 	case "lite":
 		return native.NewLite()
+	case "docker":
+		return docker.New()
+	case "gvisor":
+		return gvisor.New()
 	}
 	return strongest{native.New(), native.NewLite()}
 }
@@ -127,14 +134,10 @@ func tooWeak(ctx context.Context, d sandbox.Driver, level, least sandbox.Level) 
 
 // doctorWalls says which level runs get, and then what each driver can do.
 func (c *cli) doctorWalls(ctx context.Context) []sandbox.Report {
-	reached := sandbox.Report{Driver: "sandbox of runs"}
+	reached := sandbox.Report{Driver: "sandbox of runs", Level: driver(c.cfg.Sandbox).Probe(ctx).Level}
 	reports := []sandbox.Report{reached}
 	for _, d := range drivers() {
-		r := d.Probe(ctx)
-		reports = append(reports, r)
-		if reached.Level == "" && r.Level != sandbox.LevelOff {
-			reached.Level = r.Level
-		}
+		reports = append(reports, d.Probe(ctx))
 	}
 	least := sandbox.Level(c.cfg.LeastSandbox)
 	check := sandbox.Check{Name: "level", OK: reached.Level != "" && reached.Level.AtLeast(least), Detail: string(reached.Level)}
@@ -143,7 +146,7 @@ func (c *cli) doctorWalls(ctx context.Context) []sandbox.Report {
 		check.Detail = "none; below is what is missing"
 	case !check.OK:
 		check.Detail += ", and sandbox-minimum demands " + string(least) + "; below is what is missing"
-	case reached.Level != sandbox.LevelFull:
+	case !reached.Level.AtLeast(sandbox.LevelFull):
 		check.Detail += "; what full lacks is marked below"
 	}
 	reached.Checks = []sandbox.Check{check}

@@ -126,12 +126,12 @@ var settings = []setting{
 		func(c *Config) string { return c.Timeout.String() },
 	},
 	{
-		"sandbox", "walls around tools: auto (the strongest this machine has), or off (only as a flag)",
+		"sandbox", "walls around tools: auto (the strongest that MGX builds by itself here), docker, gvisor, or off (only as a flag)",
 		always("auto"), setSandbox,
 		func(c *Config) string { return c.Sandbox },
 	},
-	oneOf("sandbox-minimum", "weakest sandbox in which anything may run: off (any), lite, basic, full; see docs/sandbox.md",
-		func(c *Config) *string { return &c.LeastSandbox }, "off", "lite", "basic", "full"),
+	oneOf("sandbox-minimum", "weakest sandbox in which anything may run: off (any), lite, basic, docker, full, gvisor; see docs/sandbox.md",
+		func(c *Config) *string { return &c.LeastSandbox }, "off", "lite", "basic", "docker", "full", "gvisor"),
 	{
 		"allow-host", "hosts that commands of agents may reach, such as registry.npmjs.org:443, with commas between, see docs/network.md; none: no network",
 		always("none"), setAllowHosts, showAllowHosts,
@@ -322,8 +322,8 @@ func setPolicy(c *Config, v string, from origin) (err error) {
 
 // setSandbox lets only a person at the command line take the walls away.
 func setSandbox(c *Config, v string, from origin) error {
-	if v != "auto" && v != "off" {
-		return errors.New("it must be auto or off")
+	if !slices.Contains([]string{"auto", "docker", "gvisor", "off"}, v) {
+		return errors.New("it must be auto, docker, gvisor or off")
 	}
 	if v == "off" && from.kind != fromFlag {
 		return errors.New("off is accepted only when it is typed as --sandbox=off")

@@ -34,8 +34,15 @@ type Visit struct {
 	Received int64
 }
 
+// HasGate reports whether boxes of a level can have one.
+func (l Level) HasGate() bool { return l.AtLeast(LevelBasic) && l != LevelGVisor }
+
 // NoGate is the error of a driver whose boxes can have none, at this level.
 func NoGate(level Level) error {
+	if level == LevelGVisor {
+		return mgx.Errorf(mgx.KindConfig, "no_allow_list",
+			"hosts cannot be allowed in a sandbox of gVisor, whose network is its own; leave --allow-host out, or use --sandbox=auto or docker")
+	}
 	return mgx.Errorf(mgx.KindConfig, "no_allow_list",
 		"hosts can be allowed only in a sandbox with a network of its own, and level %s has none; leave --allow-host out, or see with mgx doctor what level basic lacks here", level)
 }

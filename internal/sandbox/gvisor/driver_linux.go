@@ -102,7 +102,7 @@ func (d *driver) Probe(ctx context.Context) sandbox.Report {
 	r.Checks = []sandbox.Check{
 		{Name: "runsc", OK: true},
 		groups,
-		{Name: "network", Detail: "hosts cannot be allowed: gVisor's network is its own; use --sandbox=auto for runs that need some"},
+		{Name: "network", OK: true, Detail: "hosts cannot be allowed: gVisor's network is its own; use --sandbox=auto for runs that need some"},
 	}
 	return r
 }

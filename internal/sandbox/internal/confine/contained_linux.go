@@ -5,7 +5,6 @@ package confine
 import (
 	"bytes"
 	"context"
-	"errors"
 	"fmt"
 	"os"
 	"os/exec"
@@ -49,7 +48,10 @@ func (b Builder) Start(ctx context.Context, files []*os.File, group Group) (Proc
 	if err := m.Hand(ctx, c.gone, files); err != nil {
 		c.Kill()
 		<-c.gone
-		return nil, errors.Join(errors.New(c.said.words()), err)
+		if words := c.said.words(); words != "" {
+			err = fmt.Errorf("%w: %s", err, words)
+		}
+		return nil, err
 	}
 	return c, nil
 }

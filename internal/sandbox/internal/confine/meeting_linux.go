@@ -5,6 +5,7 @@ package confine
 import (
 	"context"
 	"errors"
+	"fmt"
 	"net"
 	"os"
 	"path/filepath"
@@ -82,7 +83,10 @@ func (m *Meeting) Hand(ctx context.Context, gone <-chan struct{}, files []*os.Fi
 	conn, err := m.l.AcceptUnix()
 	close(met)
 	if err != nil {
-		return errors.Join(errors.New("the container did not begin"), ctx.Err())
+		if ctx.Err() != nil {
+			return fmt.Errorf("the container did not begin: %w", ctx.Err())
+		}
+		return errors.New("the container did not begin")
 	}
 	defer conn.Close()
 	var fds []int

@@ -5,9 +5,11 @@ package confine
 import (
 	"context"
 	"errors"
+	"fmt"
 	"io"
 	"os"
 	"slices"
+	"sync/atomic"
 	"time"
 
 	"golang.org/x/sys/unix"
@@ -43,6 +45,9 @@ type Machine struct {
 	// what it needs for itself.
 	Outside bool
 	Extra   cgroup.Limits
+	// Again is how often an init may be started anew that ended before it said that
+	// the command runs, which only inits of others' making do.
+	Again int
 	// Refuse is the error of a command for which no init could be had.
 	Refuse func(stage string, err error) error
 }
@@ -97,20 +102,29 @@ func (m Machine) Run(ctx context.Context, p Plan, cmd sandbox.Command, gate sand
 		return sandbox.Result{}, m.Refuse("network", err)
 	}
 	defer door.close()
-	in, err := m.start(ctx, streams, group, door)
-	if err != nil {
-		streams.Abort()
-		if ctx.Err() != nil {
-			return sandbox.Result{}, Stopped(ctx)
+	p.complete(len(group.files()))
+	var in *initProcess
+	var ended func() why
+	var full func() disk.Over
+	var failed error
+	for again := m.Again; ; again-- {
+		if in, err = m.start(ctx, streams, group, door); err != nil {
+			streams.Abort()
+			if ctx.Err() != nil {
+				return sandbox.Result{}, Stopped(ctx)
+			}
+			return sandbox.Result{}, m.Refuse(StageStart, err)
 		}
-		return sandbox.Result{}, m.Refuse(StageStart, err)
+		ended = in.watch(ctx, cmd.Timeout)
+		full = m.Quota.Watch(in.kill)
+		if failed = in.instruct(p); again <= 0 || !errors.Is(failed, errSilent) || in.killed.Load() {
+			break
+		}
+		_, _ = in.wait()
+		ended()
+		full()
 	}
 	streams.Start()
-	p.complete(len(group.files()))
-
-	ended := in.watch(ctx, cmd.Timeout)
-	full := m.Quota.Watch(in.kill)
-	failed := in.instruct(p)
 	if failed == nil {
 		if err := door.open(); err != nil {
 			failed = m.Refuse("gate", err)
@@ -237,9 +251,11 @@ type initProcess struct {
 	machine Machine
 	plan    *os.File // its life hangs on this
 	status  *os.File
+	killed  atomic.Bool
 }
 
 func (in *initProcess) kill() {
+	in.killed.Store(true)
 	if !in.machine.Gentle {
 		in.Kill()
 		return
@@ -267,8 +283,11 @@ func (m Machine) start(ctx context.Context, streams *stdio.Streams, group *bound
 		statusR.Close()
 		return nil, err
 	}
-	return &initProcess{process, m, planW, statusR}, nil
+	return &initProcess{Process: process, machine: m, plan: planW, status: statusR}, nil
 }
+
+// errSilent says that an init ended and nobody knows why.
+var errSilent = errors.New("it ended without a word")
 
 // instruct hands over the plan and waits until the command runs, or returns why
 // it does not.
@@ -278,7 +297,7 @@ func (in *initProcess) instruct(p Plan) error {
 	said, readErr := io.ReadAll(io.LimitReader(in.status, 1<<16))
 	f, err := boxinit.DecodeFailure(said)
 	if err != nil {
-		return in.machine.Refuse("init", errors.Join(errors.New("it ended without a word"+in.words()), writeErr, readErr))
+		return in.machine.Refuse("init", errors.Join(fmt.Errorf("%w%s", errSilent, in.words()), writeErr, readErr))
 	}
 	return in.machine.failed(f)
 }
