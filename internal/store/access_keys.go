@@ -23,6 +23,9 @@ func (s *Store) CreateKey(ctx context.Context, by mgx.Doer, k mgx.APIKey) error 
 		budget = int64(*k.Budget)
 	}
 	return s.act(ctx, by, "key.create", func(t *tx, a *act) error {
+		if err := t.room(k.Workspace, mgx.QuotaKeys); err != nil {
+			return err
+		}
 		var alive int
 		if _, err := t.row(`SELECT COUNT(*) FROM api_keys WHERE workspace = $1 AND revoked_at IS NULL`, []any{string(k.Workspace)}, &alive); err != nil {
 			return err

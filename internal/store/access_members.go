@@ -169,6 +169,9 @@ func (t *tx) addGranted(ws mgx.WorkspaceID, id mgx.UserID, role, issuer string) 
 	if err := t.lockWorkspace(ws); err != nil {
 		return err
 	}
+	if err := t.room(ws, mgx.QuotaMembers); err != nil {
+		return err
+	}
 	var all int
 	if _, err := t.row(`SELECT COUNT(*) FROM members WHERE workspace = $1`, []any{string(ws)}, &all); err != nil {
 		return err

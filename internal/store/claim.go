@@ -84,6 +84,9 @@ func (t *tx) claim(r mgx.ClaimRequest) (e mgx.Execution, found bool, err error) 
 	if e, err = t.execution(id); err != nil {
 		return e, false, err
 	}
+	if may, err := t.mayRun(e, r.Now); err != nil || !may {
+		return e, false, err
+	}
 	e = leased(e, r)
 	_, err = t.exec(`UPDATE executions SET status = $1, deadline = $2, owner = $3, lease_until = $4, term = $5, updated_at = $6 WHERE id = $7`,
 		string(e.Status), micros(e.Deadline), e.Owner, micros(e.LeaseUntil), e.Term, micros(e.UpdatedAt), string(e.Execution))

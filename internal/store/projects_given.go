@@ -57,6 +57,9 @@ func (s *Store) CreateProject(ctx context.Context, by mgx.Doer, p mgx.Project) (
 			created = false
 			return err
 		}
+		if err := t.room(by.Workspace, mgx.QuotaProjects); err != nil {
+			return err
+		}
 		var n int64
 		if _, err := t.row(`SELECT COUNT(*) FROM projects WHERE workspace = $1`, []any{string(by.Workspace)}, &n); err != nil {
 			return err

@@ -32,15 +32,22 @@ func (s *Store) CreateWebhook(ctx context.Context, by mgx.Doer, w mgx.Webhook, s
 	}
 	return s.act(ctx, by, "webhook.create", func(t *tx, a *act) error {
 		a.resource, a.after = string(w.ID), filtersOf(w)
+		if err := t.room(w.Workspace, mgx.QuotaWebhooks); err != nil {
+			return err
+		}
 		var own, all int
-		if _, err := t.row(`SELECT COUNT(CASE WHEN workspace = $1 THEN 1 END), COUNT(*) FROM webhooks`, []any{string(w.Workspace)}, &own, &all); err != nil {
+		err := t.asInstallation(func() error {
+			_, err := t.row(`SELECT COUNT(CASE WHEN workspace = $1 THEN 1 END), COUNT(*) FROM webhooks`, []any{string(w.Workspace)}, &own, &all)
+			return err
+		})
+		if err != nil {
 			return err
 		}
 		if own >= MaxWebhooks || all >= MaxListed {
 			return mgx.Errorf(mgx.KindUsage, "too_many_webhooks", "a workspace has at most %d webhooks, and all workspaces together %d; remove one first", MaxWebhooks, MaxListed)
 		}
 		now := micros(t.now)
-		_, err := t.exec(`INSERT INTO webhooks (`+webhookColumns+`)
+		_, err = t.exec(`INSERT INTO webhooks (`+webhookColumns+`)
 			VALUES ($1, $2, $3, $4, $5, $6, 1, '', NULL, $7, '', NULL, 0, $8, $9)`,
 			string(w.ID), string(w.Workspace), w.URL, w.Description, names(w.Types), names(w.Channels), w.Cursor, now, now)
 		if err != nil {

@@ -149,7 +149,9 @@ func (s *Store) ListExecutions(ctx context.Context, f mgx.ExecutionFilter, made 
 
 // DueRuns lists runs that can go on at a time by themselves, of every workspace
 // as many as most, those first that could for the longest. Work that is leased can
-// from the end of its lease; whoever knows that its owner is gone knows more.
+// from the end of its lease; whoever knows that its owner is gone knows more. Where a
+// workspace has a quota of runs at once, of those that nobody works on only as many as
+// there is room for.
 func (s *Store) DueRuns(ctx context.Context, now time.Time, most int) ([]mgx.DueRun, error) {
 	return list(ctx, s, func(row scanner) (d mgx.DueRun, err error) {
 		var at int64
@@ -157,10 +159,13 @@ func (s *Store) DueRuns(ctx context.Context, now time.Time, most int) ([]mgx.Due
 		d.Since = fromTime(at)
 		return d, err
 	}, `SELECT workspace, run, since FROM (
-			SELECT workspace, run, since, ROW_NUMBER() OVER (PARTITION BY workspace ORDER BY since, run) AS nth FROM (
-				SELECT workspace, run, MIN(wake_at) AS since FROM executions WHERE status IN ('ready', 'waiting') AND wake_at <= $1 AND run <> '' GROUP BY workspace, run
+			SELECT workspace, run, since, held, ROW_NUMBER() OVER (PARTITION BY workspace, held ORDER BY since, run) AS nth FROM (
+				SELECT workspace, run, MIN(wake_at) AS since, MAX(CASE WHEN owner <> '' AND lease_until > $1 THEN 1 ELSE 0 END) AS held
+				FROM executions WHERE status IN ('ready', 'waiting') AND wake_at <= $1 AND run <> '' GROUP BY workspace, run
 			) due
-		) turns WHERE nth <= $2 ORDER BY since, run`, now.UnixMicro(), most)
+		) turns WHERE nth <= $2 AND (held = 1 OR nth <= COALESCE((SELECT CAST(value AS BIGINT) FROM settings q WHERE q.workspace = turns.workspace AND q.name = '`+quotaPrefix+string(mgx.QuotaRunsAtOnce)+`')
+			- (SELECT COUNT(DISTINCT run) FROM executions x WHERE x.workspace = turns.workspace AND x.run <> '' AND x.owner <> '' AND x.lease_until > $1 AND x.status IN ('ready', 'waiting')), $2))
+		ORDER BY since, run`, now.UnixMicro(), most)
 }
 
 // StreamAfter returns events of a stream after a sequence, in order.

@@ -1,0 +1,144 @@
+package store
+
+import (
+	"context"
+	"strconv"
+	"time"
+
+	"mgx"
+)
+
+// Quotas are settings of a workspace whose names begin with this.
+const quotaPrefix = "quota."
+
+const day24 = 24 * time.Hour
+
+// usedOf counts what a workspace has of each quota, since a time where that matters.
+var usedOf = map[mgx.Quota]string{
+	mgx.QuotaMembers:    `SELECT COUNT(*) FROM members WHERE workspace = $1 AND $2 >= 0`,
+	mgx.QuotaKeys:       `SELECT COUNT(*) FROM api_keys WHERE workspace = $1 AND revoked_at IS NULL AND $2 >= 0`,
+	mgx.QuotaProjects:   `SELECT COUNT(*) FROM projects WHERE workspace = $1 AND $2 >= 0`,
+	mgx.QuotaWebhooks:   `SELECT COUNT(*) FROM webhooks WHERE workspace = $1 AND $2 >= 0`,
+	mgx.QuotaRunsAtOnce: `SELECT COUNT(DISTINCT run) FROM executions WHERE workspace = $1 AND run <> '' AND owner <> '' AND lease_until > $2 AND status IN ('ready', 'waiting')`,
+	mgx.QuotaRunsADay:   `SELECT COUNT(*) FROM executions WHERE workspace = $1 AND created_at >= $2 AND parent = '' AND run <> ''`,
+}
+
+// since is the time from which a quota counts.
+func since(q mgx.Quota, now time.Time) int64 {
+	switch q {
+	case mgx.QuotaRunsAtOnce:
+		return now.UnixMicro()
+	case mgx.QuotaRunsADay:
+		return now.UTC().Truncate(day24).UnixMicro()
+	}
+	return 0
+}
+
+// Quotas returns how all quotas of a workspace stand.
+func (s *Store) Quotas(ctx context.Context, ws mgx.WorkspaceID) ([]mgx.QuotaUse, error) {
+	set, err := s.Settings(ctx, ws)
+	if err != nil {
+		return nil, err
+	}
+	var all []mgx.QuotaUse
+	for _, q := range mgx.Quotas {
+		u := mgx.QuotaUse{Quota: q.Name}
+		if n, err := strconv.ParseInt(set[quotaPrefix+string(q.Name)], 10, 64); err == nil {
+			u.Limit = &n
+		}
+		if u.Used, _, err = get(ctx, s, func(row scanner) (n int64, err error) { return n, row.Scan(&n) }, usedOf[q.Name], string(ws), since(q.Name, s.opts.Now())); err != nil {
+			return nil, err
+		}
+		all = append(all, u)
+	}
+	return all, nil
+}
+
+// SetQuotas sets quotas of the doer's workspace, and removes those that are nil, as
+// one act.
+func (s *Store) SetQuotas(ctx context.Context, by mgx.Doer, quotas map[mgx.Quota]*int64) error {
+	ctx = mgx.ForInstallation(ctx)
+	return s.act(ctx, by, "quota.update", func(t *tx, a *act) error {
+		if err := t.d.lockStream(t, mgx.AuditStream(by.Workspace)); err != nil {
+			return err
+		}
+		if found, err := t.row(`SELECT 1 FROM workspaces WHERE id = $1`, []any{string(by.Workspace)}, new(int)); err != nil || !found && by.Workspace != mgx.DefaultWorkspace {
+			return orNo(false, err, "workspace", string(by.Workspace))
+		}
+		before, after := map[mgx.Quota]int64{}, map[mgx.Quota]int64{}
+		for q, n := range quotas {
+			was, set, err := t.quota(by.Workspace, q)
+			if err != nil {
+				return err
+			}
+			if set {
+				before[q] = was
+			}
+			if n != nil {
+				after[q] = *n
+			}
+			if err := t.setQuota(by, q, n); err != nil {
+				return err
+			}
+		}
+		a.resource, a.before, a.after = string(by.Workspace), before, after
+		return nil
+	})
+}
+
+func (t *tx) setQuota(by mgx.Doer, q mgx.Quota, n *int64) error {
+	name := quotaPrefix + string(q)
+	if n == nil {
+		_, err := t.exec(`DELETE FROM settings WHERE workspace = $1 AND name = $2`, string(by.Workspace), name)
+		return err
+	}
+	_, err := t.exec(`INSERT INTO settings (workspace, name, value, updated_by, updated_at) VALUES ($1, $2, $3, $4, $5)
+		ON CONFLICT (workspace, name) DO UPDATE SET value = excluded.value, updated_by = excluded.updated_by, updated_at = excluded.updated_at`,
+		string(by.Workspace), name, strconv.FormatInt(*n, 10), by.Actor, micros(t.now))
+	return err
+}
+
+// quota is what is set. Until the commit nobody else passes, who counts as well.
+func (t *tx) quota(ws mgx.WorkspaceID, q mgx.Quota) (limit int64, set bool, err error) {
+	var value string
+	set, err = t.row(`SELECT value FROM settings WHERE workspace = $1 AND name = $2`+t.d.lockRead, []any{string(ws), quotaPrefix + string(q)}, &value)
+	if err != nil || !set {
+		return 0, false, err
+	}
+	limit, err = strconv.ParseInt(value, 10, 64)
+	if err != nil {
+		return 0, false, badRow("settings", err)
+	}
+	return limit, true, nil
+}
+
+// room refuses one more of what a workspace has a quota of, when it has all of it.
+func (t *tx) room(ws mgx.WorkspaceID, q mgx.Quota) error {
+	limit, set, err := t.quota(ws, q)
+	if err != nil || !set {
+		return err
+	}
+	var used int64
+	if _, err := t.row(usedOf[q], []any{string(ws), since(q, t.now)}, &used); err != nil {
+		return err
+	}
+	if used >= limit {
+		return mgx.QuotaReached(ws, q, limit)
+	}
+	return nil
+}
+
+// mayRun reports whether a run may be worked on now, besides those of its workspace
+// that are.
+func (t *tx) mayRun(e mgx.Execution, now time.Time) (bool, error) {
+	if e.Run == "" {
+		return true, nil
+	}
+	limit, set, err := t.quota(e.Workspace, mgx.QuotaRunsAtOnce)
+	if err != nil || !set {
+		return err == nil, err
+	}
+	var others int64
+	_, err = t.row(usedOf[mgx.QuotaRunsAtOnce]+` AND run <> $3`, []any{string(e.Workspace), since(mgx.QuotaRunsAtOnce, now), string(e.Run)}, &others)
+	return others < limit, err
+}

@@ -1,0 +1,189 @@
+package store_test
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"mgx"
+	"mgx/internal/store"
+	"mgx/internal/store/pgtest"
+)
+
+// quotaed opens a database with a workspace that has quotas, and runs f with both
+// kinds.
+func quotaed(t *testing.T, quotas map[mgx.Quota]int64, f func(t *testing.T, s *store.Store, ws mgx.WorkspaceID)) {
+	t.Parallel()
+	for name, where := range map[string]func(testing.TB) string{"SQLite": place, "PostgreSQL": pgtest.NewDatabase} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			s := open(t, where(t), store.Options{})
+			by := mgx.Doer{Workspace: mgx.DefaultWorkspace, Actor: "owner"}
+			if _, err := s.Found(t.Context(), by, mgx.User{ID: mgx.LocalUser}, mgx.Invitation{ID: "inv_1", Workspace: mgx.DefaultWorkspace, Role: mgx.RoleAdmin, Digest: "i", ExpiresAt: mgx.Now().Add(time.Hour)}); err != nil {
+				t.Fatal(err)
+			}
+			w, err := s.CreateWorkspace(t.Context(), by, mgx.Workspace{ID: "ws_small", Name: "small"}, mgx.LocalUser)
+			if err != nil {
+				t.Fatal(err)
+			}
+			set := map[mgx.Quota]*int64{}
+			for q, n := range quotas {
+				set[q] = &n
+			}
+			by.Workspace = w.ID
+			if err := s.SetQuotas(t.Context(), by, set); err != nil {
+				t.Fatal(err)
+			}
+			f(t, s, w.ID)
+		})
+	}
+}
+
+func uses(t testing.TB, s *store.Store, ws mgx.WorkspaceID) map[mgx.Quota]string {
+	t.Helper()
+	all, err := s.Quotas(t.Context(), ws)
+	if err != nil {
+		t.Fatal(err)
+	}
+	out := map[mgx.Quota]string{}
+	for _, u := range all {
+		limit := "none"
+		if u.Limit != nil {
+			limit = fmt.Sprint(*u.Limit)
+		}
+		out[u.Quota] = fmt.Sprintf("%d of %s", u.Used, limit)
+	}
+	return out
+}
+
+// What is beyond a quota is refused with a problem that says which one it is; other
+// workspaces have none; who asks many times at once gets no more.
+func TestQuotas(t *testing.T) {
+	quotaed(t, map[mgx.Quota]int64{mgx.QuotaMembers: 1, mgx.QuotaKeys: 3, mgx.QuotaWebhooks: 1, mgx.QuotaProjects: 0}, func(t *testing.T, s *store.Store, ws mgx.WorkspaceID) {
+		in := mgx.InWorkspace(t.Context(), ws)
+		by := mgx.Doer{Workspace: ws, Actor: "a"}
+		refused := func(what string, err error) {
+			t.Helper()
+			if !mgx.IsCode(err, mgx.CodeQuotaReached) || !strings.Contains(mgx.AsError(err).Message, "mgx workspaces quota ws_small") {
+				t.Errorf("one more of %s: %v", what, err)
+			}
+		}
+		var all sync.WaitGroup
+		errs := make([]error, 10)
+		for i := range errs {
+			all.Go(func() {
+				errs[i] = s.CreateKey(in, by, mgx.APIKey{ID: mgx.KeyID(fmt.Sprint("key_", i)), Workspace: ws, User: mgx.LocalUser, Digest: fmt.Sprintf("%064d", i), Scopes: []string{"*"}})
+			})
+		}
+		all.Wait()
+		made := 0
+		for _, err := range errs {
+			if err == nil {
+				made++
+			} else {
+				refused("keys", err)
+			}
+		}
+		if made != 3 {
+			t.Errorf("%d keys were made", made)
+		}
+		if err := s.CreateWebhook(in, by, mgx.Webhook{ID: "whk_1", Workspace: ws, URL: "https://example.com"}, "s"); err != nil {
+			t.Error(err)
+		}
+		refused("webhooks", s.CreateWebhook(in, by, mgx.Webhook{ID: "whk_2", Workspace: ws, URL: "https://example.com"}, "s"))
+		_, _, err := s.CreateProject(in, by, mgx.Project{ID: "prj_1", Name: "p", Path: "/p"})
+		refused("projects", err)
+		other := mgx.Doer{Workspace: mgx.DefaultWorkspace, Actor: "a"}
+		if _, _, err := s.CreateProject(t.Context(), other, mgx.Project{ID: "prj_1", Name: "p", Path: "/p"}); err != nil {
+			t.Error(err)
+		}
+		got := uses(t, s, ws)
+		for q, want := range map[mgx.Quota]string{mgx.QuotaMembers: "1 of 1", mgx.QuotaKeys: "3 of 3", mgx.QuotaWebhooks: "1 of 1", mgx.QuotaProjects: "0 of 0", mgx.QuotaRunsADay: "0 of none"} {
+			if got[q] != want {
+				t.Errorf("%s: %s, want %s", q, got[q], want)
+			}
+		}
+		// The owner of the installation raises it, which the audit log has.
+		if err := s.SetQuotas(t.Context(), by, map[mgx.Quota]*int64{mgx.QuotaKeys: nil, mgx.QuotaProjects: new(int64(1))}); err != nil {
+			t.Fatal(err)
+		}
+		if err := s.CreateKey(in, by, mgx.APIKey{ID: "key_more", Workspace: ws, User: mgx.LocalUser, Digest: strings.Repeat("e", 64), Scopes: []string{"*"}}); err != nil {
+			t.Error(err)
+		}
+		entries, err := s.AuditEntries(t.Context(), ws, 0)
+		if err != nil || !slices.ContainsFunc(entries, func(e mgx.Event) bool {
+			return strings.Contains(string(e.Data), `"quota.update"`) && strings.Contains(string(e.Data), `"before":{"keys":3,"projects":0},"after":{"projects":1}`)
+		}) {
+			t.Errorf("the audit log does not say what became of the quotas: %v", err)
+		}
+		if err := s.SetQuotas(t.Context(), mgx.Doer{Workspace: "ws_nobody", Actor: "a"}, nil); !mgx.IsCode(err, mgx.CodeNotFound) {
+			t.Errorf("quotas of a workspace that there is not: %v", err)
+		}
+	})
+}
+
+// Only so many runs begin in a day, and of those only so many are worked on at once:
+// the others are due when there is room, each in its turn.
+func TestQuotasOfRuns(t *testing.T) {
+	quotaed(t, map[mgx.Quota]int64{mgx.QuotaRunsADay: 4, mgx.QuotaRunsAtOnce: 2}, func(t *testing.T, s *store.Store, ws mgx.WorkspaceID) {
+		at := mgx.Now()
+		var runs []mgx.RunID
+		for i := range 5 {
+			sc := mgx.Scope{Workspace: ws, Run: mgx.NewRunID(), Execution: mgx.NewExecutionID()}
+			_, err := s.Commit(mgx.InWorkspace(t.Context(), ws), mgx.Change{Create: []mgx.Execution{{Scope: sc, Workflow: "w", WakeAt: at.Add(time.Duration(i-9) * time.Second), CreatedAt: at}}})
+			if i < 4 && err != nil || i == 4 && !mgx.IsCode(err, mgx.CodeQuotaReached) {
+				t.Errorf("run %d of the day: %v", i+1, err)
+			}
+			runs = append(runs, sc.Run)
+		}
+		due := func() (all []mgx.RunID) {
+			list, err := s.DueRuns(t.Context(), mgx.Now(), 100)
+			if err != nil {
+				t.Fatal(err)
+			}
+			for _, d := range list {
+				all = append(all, d.Run)
+			}
+			return all
+		}
+		claim := func(run mgx.RunID) (mgx.Lease, bool) {
+			x, ok, err := s.Claim(t.Context(), mgx.ClaimRequest{Owner: "o", TTL: time.Hour, Now: mgx.Now(), Run: run})
+			if err != nil {
+				t.Fatal(err)
+			}
+			return mgx.Lease{Execution: x.Execution, Owner: "o", Term: x.Term}, ok
+		}
+		if got := due(); !slices.Equal(got, runs[:2]) {
+			t.Errorf("due are %v, want the first two of %v", got, runs)
+		}
+		first, ok := claim(runs[0])
+		if !ok {
+			t.Fatal("the first run does not begin")
+		}
+		if _, ok := claim(runs[1]); !ok {
+			t.Fatal("the second run does not begin")
+		}
+		if _, ok := claim(runs[2]); ok {
+			t.Error("a third run is worked on")
+		}
+		if got := due(); slices.Contains(got, runs[2]) || slices.Contains(got, runs[3]) {
+			t.Errorf("due are %v of %v while two are worked on", got, runs)
+		}
+		if got := uses(t, s, ws); got[mgx.QuotaRunsAtOnce] != "2 of 2" || got[mgx.QuotaRunsADay] != "4 of 4" {
+			t.Errorf("in use are %v", got)
+		}
+		_, err := s.Commit(t.Context(), mgx.Change{Lease: &first, Update: &mgx.ExecutionUpdate{Execution: first.Execution, Status: mgx.ExecDone}})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got := due(); !slices.Contains(got, runs[2]) || slices.Contains(got, runs[3]) {
+			t.Errorf("due are %v of %v when one has ended", got, runs)
+		}
+		if _, ok := claim(runs[2]); !ok {
+			t.Error("the third run does not begin when one has ended")
+		}
+	})
+}
