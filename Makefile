@@ -20,7 +20,7 @@ BENCHFLAGS ?=
 TESTFLAGS ?=
 
 .NOTPARALLEL:
-.PHONY: help test check docs sdk web build demo bench bench-peers fuzz kill soak need
+.PHONY: help test check docs sdk web build demo bench bench-peers fuzz kill walls soak need
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-11s %s\n", $$1, $$2 }' Makefile
@@ -33,6 +33,7 @@ check: ## formatting, vet, staticcheck, go fix, go.mod
 
 docs: ## generate docs/reference, the TypeScript types, the lock of event contracts and the table of docs/sandbox.md
 	@go generate ./internal/event
+	@MGX_UPDATE=1 go test -count=1 -run '^(TestDocker|TestGVisor)$$' ./internal/sandbox/docker ./internal/sandbox/gvisor
 	@MGX_UPDATE=1 go test -count=1 -run '^TestTable$$' ./internal/sandbox/native
 
 sdk: ## check the AsyncAPI document; build and test the TypeScript client
@@ -60,6 +61,9 @@ fuzz: ## every fuzz target for FUZZTIME each
 
 kill: ## kill -9 a run at every one of its events, and resume it (make test does a sample)
 	@MGX_KILL=all go test -count=1 -timeout=30m -run 'Killed|TwoProcesses' ./cmd/mgx
+
+walls: ## every test of the sandbox in Docker, Podman and gVisor (make test does every attack and a sample of the rest)
+	@MGX_WALLS=1 go test -count=1 -timeout=30m ./internal/sandbox/docker ./internal/sandbox/gvisor
 
 soak: ## kill servers, writers, readers and PostgreSQL for minutes; a reader 500,000 events behind; 90,000 model calls; a budget that killed processes share
 	@MGX_SOAK=1 go test -v -count=1 -timeout=40m -run '^(TestSoak|TestFarBehind|TestCatchUpInBoundedMemory|TestBudgetAcrossProcesses|TestRetention|TestRetentionIsTheSameOnBoth|TestBackupRoundTrip|TestFlippedBitsAreFound)$$' ./cmd/mgx ./client ./internal/llm ./internal/store | grep -v '^=== '

@@ -46,7 +46,8 @@ connects it.
 
 Package internal/sandbox says what confines the programs that agents run; native
 does it with Linux namespaces, seccomp, Landlock and cgroups, by running this same
-binary again as a helper (internal/boxinit, which begins before main). Its egress is
+binary again as a helper (internal/boxinit, which begins before main); docker and
+gvisor have the same helper begin their containers (internal/confine). Its egress is
 the proxy by which commands reach the hosts that somebody allows (docs/network.md). The
 attacks in sandboxtest are programs; docs/sandbox.md has what came of them.
 

@@ -32,6 +32,9 @@ const allEnv = "MGX_WALLS"
 
 func TestDocker(t *testing.T) {
 	d := driver(t)
+	if os.Getenv("MGX_UPDATE") != "" {
+		sandboxtest.WriteColumn(t, d, "testdata/scores.json")
+	}
 	if os.Getenv(allEnv) == "" {
 		sandboxtest.Sample(t, d)
 		return

@@ -68,7 +68,10 @@ func (d *driver) open(spec sandbox.Spec) (*box, error) {
 	if err != nil {
 		return nil, unavailable("program", err)
 	}
-	groups, _ := d.groups()
+	groups, err := d.groups()
+	if err != nil { // nothing else bounds memory and processes
+		return nil, unavailable("cgroup", errors.New(strings.ReplaceAll(err.Error(), "\n", "; ")))
+	}
 	limits := confine.OrDefault(spec.Limits)
 	b := &box{
 		Box:   confine.Box{Spec: spec, Base: d.system(), Limits: limits, NoOverlay: true},
@@ -95,13 +98,9 @@ func (d *driver) Probe(ctx context.Context) sandbox.Report {
 		return r
 	}
 	r.Level = sandbox.LevelGVisor
-	groups := sandbox.Check{Name: "cgroup", OK: true}
-	if _, err := d.groups(); err != nil {
-		groups = sandbox.Check{Name: "cgroup", Detail: "memory, processes and processor time are not bounded (" + strings.ReplaceAll(err.Error(), "\n", "; ") + ")"}
-	}
 	r.Checks = []sandbox.Check{
 		{Name: "runsc", OK: true},
-		groups,
+		{Name: "cgroup", OK: true},
 		{Name: "network", OK: true, Detail: "hosts cannot be allowed: gVisor's network is its own; use --sandbox=auto for runs that need some"},
 	}
 	return r

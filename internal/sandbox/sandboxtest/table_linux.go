@@ -1,7 +1,10 @@
 package sandboxtest
 
 import (
+	"encoding/json"
 	"fmt"
+	"os"
+	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
@@ -26,6 +29,41 @@ func Cases() (attacks, own []string) {
 		own = append(own, c.name)
 	}
 	return attacks, own
+}
+
+// WriteColumn writes the outcomes of all cases, as whoever runs this, for the table
+// in the docs.
+func WriteColumn(t *testing.T, d sandbox.Driver, file string) {
+	t.Helper()
+	who := "ordinary user"
+	if os.Geteuid() == 0 {
+		who = "root"
+	}
+	level, scores := Scores(t, d)
+	for i := range scores {
+		scores[i].Detail = scores[i].whyKnown()
+	}
+	text, err := json.MarshalIndent(Column{Title: string(level) + ", " + who, Scores: scores}, "", " ")
+	must(t, err)
+	must(t, os.MkdirAll(filepath.Dir(file), 0o755))
+	must(t, os.WriteFile(file, append(text, '\n'), 0o644))
+}
+
+// ReadColumn reads what WriteColumn wrote.
+func ReadColumn(t *testing.T, file string) (c Column) {
+	t.Helper()
+	text, err := os.ReadFile(file)
+	must(t, err)
+	must(t, json.Unmarshal(text, &c))
+	return c
+}
+
+// whyKnown is the detail where the table shows it; others name paths of one run.
+func (s Score) whyKnown() string {
+	if s.Outcome == Open || s.Outcome == Contained {
+		return s.Detail
+	}
+	return ""
 }
 
 // Column is one run of all cases: a level, and as whom.
