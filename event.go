@@ -55,6 +55,9 @@ const (
 	RunNoted           EventType = "run.noted"
 	RunNetworkUsed     EventType = "run.network.used"
 	RunLimitReached    EventType = "run.limit.reached"
+	RunMessageSent     EventType = "run.message.sent"
+	RunPaused          EventType = "run.paused"
+	RunContinued       EventType = "run.continued"
 
 	AgentBriefed EventType = "agent.briefed"
 	AgentMessage EventType = "agent.message"

@@ -226,6 +226,24 @@ type NotedData struct {
 	Text  string `json:"text"`
 }
 
+// MessageSentData is something a person said to a run that is under way. The agent
+// that leads hears it before its next turn.
+type MessageSentData struct {
+	Text string `json:"text"`
+	By   string `json:"by"` // an id
+}
+
+// PausedData says that a person wants a run to stand still: it does before its next
+// model turn or tool call.
+type PausedData struct {
+	By     string `json:"by"` // an id
+	Reason string `json:"reason,omitempty"`
+}
+
+type ContinuedData struct {
+	By string `json:"by"` // an id
+}
+
 type AgentMessageData struct {
 	Role         string   `json:"role"`       // system, user, assistant, tool
 	AgentRole    string   `json:"agent_role"` // implementer, reviewer, …

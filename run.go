@@ -31,19 +31,22 @@ type Run struct {
 	ForkOf    RunID       `json:"fork_of,omitempty"`
 	ForkAt    int64       `json:"fork_at,omitempty"`
 
-	Status   RunStatus  `json:"status"`
-	Phase    string     `json:"phase,omitempty"`
-	Waiting  string     `json:"waiting_for,omitempty"`
-	Approval *Approval  `json:"approval,omitempty"`          // the oldest that is pending, else the latest
-	Further  []Approval `json:"further_approvals,omitempty"` // pending besides, oldest first; see Pending
-	Plan     *Plan      `json:"plan,omitempty"`
-	PlanHash string     `json:"plan_hash,omitempty"`
-	Checks   ChecksData `json:"checks"`
-	Review   ReviewData `json:"review"`
-	Tree     string     `json:"tree,omitempty"` // latest checkpoint
-	Commit   string     `json:"commit,omitempty"`
-	Branch   string     `json:"branch,omitempty"`
-	Answer   string     `json:"answer,omitempty"`
+	Status   RunStatus   `json:"status"`
+	Phase    string      `json:"phase,omitempty"`
+	Waiting  string      `json:"waiting_for,omitempty"`
+	Paused   *PausedData `json:"paused,omitempty"`            // a person wants it to stand still; nil: nobody does
+	Pauses   int         `json:"pauses,omitempty"`            // so far
+	Messages int         `json:"messages,omitempty"`          // that people sent to it so far
+	Approval *Approval   `json:"approval,omitempty"`          // the oldest that is pending, else the latest
+	Further  []Approval  `json:"further_approvals,omitempty"` // pending besides, oldest first; see Pending
+	Plan     *Plan       `json:"plan,omitempty"`
+	PlanHash string      `json:"plan_hash,omitempty"`
+	Checks   ChecksData  `json:"checks"`
+	Review   ReviewData  `json:"review"`
+	Tree     string      `json:"tree,omitempty"` // latest checkpoint
+	Commit   string      `json:"commit,omitempty"`
+	Branch   string      `json:"branch,omitempty"`
+	Answer   string      `json:"answer,omitempty"`
 
 	Delivered *DeliveredData `json:"delivered,omitempty"`
 	Failure   *TaskErrorData `json:"failure,omitempty"`
@@ -101,6 +104,12 @@ var runFolds = map[EventType]func(*Run, Event) error{
 	RunPlanUpdated: folded(func(r *Run, _ Event, d PlanUpdatedData) {
 		r.Plan, r.PlanHash = &d.Plan, d.Hash
 	}),
+	RunPaused: folded(func(r *Run, _ Event, d PausedData) {
+		r.Paused = &d
+		r.Pauses++
+	}),
+	RunContinued:       folded(func(r *Run, _ Event, _ ContinuedData) { r.Paused = nil }),
+	RunMessageSent:     folded(func(r *Run, _ Event, _ MessageSentData) { r.Messages++ }),
 	RunCheckpointed:    folded(func(r *Run, _ Event, d CheckpointData) { r.Tree = d.Tree }),
 	RunChecksCompleted: folded(func(r *Run, _ Event, d ChecksData) { r.Checks = d }),
 	RunReviewCompleted: folded(func(r *Run, _ Event, d ReviewData) { r.Review = d }),
@@ -148,7 +157,7 @@ var runFolds = map[EventType]func(*Run, Event) error{
 }
 
 func (r *Run) end(s RunStatus, e Event) {
-	r.Status, r.Waiting, r.Further, r.EndedAt = s, "", nil, e.Time
+	r.Status, r.Waiting, r.Paused, r.Further, r.EndedAt = s, "", nil, nil, e.Time
 }
 
 func folded[D any](f func(*Run, Event, D)) func(*Run, Event) error {
@@ -168,6 +177,8 @@ func (r Run) Err() *Error {
 	switch {
 	case r.Status == RunDone:
 		return nil
+	case r.Status == RunWaiting && r.Paused != nil:
+		return Errorf(KindStopped, "paused", "the run is paused; it goes on with: mgx resume %s", r.ID)
 	case r.Status == RunWaiting:
 		return Errorf(KindRefused, "approval_missing", "the run waits for %s", r.Waiting)
 	case r.Failure != nil:

@@ -15,7 +15,7 @@ func (c *cli) resumeCommand() *cobra.Command {
 	var r repeatFlags
 	cmd := &cobra.Command{
 		Use:   "resume [RUN]",
-		Short: "Go on with a run that was interrupted or has its decision; without RUN: with every one",
+		Short: "Go on with a run that was interrupted or paused, or has its decision; without RUN: with every one that is not paused",
 		Args:  optionalArg("a run"),
 		RunE: func(cmd *cobra.Command, args []string) (err error) {
 			if c.at.server != "" {
@@ -59,6 +59,9 @@ func (c *cli) resume(ctx context.Context, n *node, run mgx.Run) error {
 	if err := n.models.use(run.Settings); err != nil {
 		return err
 	}
+	if err := n.app.Continue(ctx, n.me(), run.ID); err != nil {
+		return err
+	}
 	if run.Settings.InOrder {
 		t := n.models.tape
 		defer mgx.Reproduce(t.seed(run.Settings), fmt.Sprintf("%s/%d", run.ID, run.Sequence), t.started())()
@@ -80,6 +83,10 @@ func (c *cli) resumeAll(ctx context.Context, n *node) error {
 	var first error
 	done := 0
 	for _, run := range runs {
+		if run.Paused != nil {
+			fmt.Fprintf(c.err, "%s is paused; it goes on with: mgx resume %s\n", run.ID, run.ID)
+			continue
+		}
 		if run.Status == mgx.RunWaiting && !c.due(ctx, n, run) {
 			fmt.Fprintf(c.err, "%s waits for a decision; see: mgx show %s\n", run.ID, run.ID)
 			continue

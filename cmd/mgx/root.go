@@ -69,6 +69,7 @@ Start with: mgx demo`,
 		c.eventsCommand(), c.budgetCommand(), c.usageCommand(), c.webhooksCommand(), c.consumersCommand(),
 		c.whoamiCommand(), c.membersCommand(), c.workspacesCommand(), c.keysCommand(),
 	)...)
+	root.AddCommand(c.steerCommand(), c.pauseCommand())
 	return root
 }
 

@@ -40,6 +40,9 @@ type Host interface {
 	Ask(step, question string) (string, error)
 	// Plan makes the plan known.
 	Plan(step string, plan mgx.Plan) error
+	// Heard returns what a person has said to the run since it was asked last. It is
+	// asked before the turn of a step.
+	Heard(turn string) ([]string, error)
 	// Warn tells people what the loop noticed about its agent.
 	Warn(step, text string) error
 }
@@ -212,10 +215,13 @@ func (c *Conversation) Run() (json.RawMessage, error) {
 // again when the provider says that it does not fit.
 func (c *Conversation) ask() (*llm.Response, error) {
 	c.turns++
+	step := c.step("turn")
+	if err := c.hear(step); err != nil {
+		return nil, err
+	}
 	if err := c.shrink(c.spec.Window * 6 / 10); err != nil {
 		return nil, err
 	}
-	step := c.step("turn")
 	for {
 		resp, err := c.host.Turn(step, c.request())
 		if err == nil {
@@ -230,6 +236,28 @@ func (c *Conversation) ask() (*llm.Response, error) {
 		if err := c.shrink(estimate(c.history) / 2); err != nil {
 			return nil, err
 		}
+	}
+}
+
+// hear adds what a person has said meanwhile. Whoever is told something new is not
+// stuck.
+func (c *Conversation) hear(turn string) error {
+	words, err := c.host.Heard(turn)
+	if err != nil {
+		return err
+	}
+	for _, said := range words {
+		c.Say(Heard(said)...)
+	}
+	return nil
+}
+
+// Heard are the pieces that hand on what a person said while a run was under way.
+func Heard(words string) []Piece {
+	return []Piece{
+		own("The person who gave the task says now:\n"),
+		{What: "message", Text: words, Label: mgx.Label{Sources: []string{mgx.SourceUser}}},
+		own("\n"),
 	}
 }
 

@@ -27,6 +27,7 @@ type desk struct {
 	plans    []mgx.Plan
 	denied   []string
 	trees    func(c Call) string
+	said     map[string][]string // by turn
 }
 
 func (d *desk) step(name string) {
@@ -77,6 +78,12 @@ func (d *desk) Plan(step string, p mgx.Plan) error {
 	d.step(step)
 	d.plans = append(d.plans, p)
 	return nil
+}
+
+func (d *desk) Heard(turn string) ([]string, error) {
+	said := d.said[turn]
+	delete(d.said, turn)
+	return said, nil
 }
 
 func (d *desk) Warn(step, text string) error {
@@ -357,3 +364,29 @@ func TestHistoryThatDoesNotFitIsShrunkAndSentAgain(t *testing.T) {
 }
 
 func size(m []llm.Message) int { return estimate(m) }
+
+func TestPeopleAreHeardBeforeTheNextTurn(t *testing.T) {
+	d := &desk{
+		model: script(calls("looking", call("look", `{"n":1}`)), calls("again", call("look", `{"n":2}`))),
+		said:  map[string][]string{"engineer/002/turn": {"Keep the alias.", "And the test."}},
+	}
+	s := spec(echo("look", tool.Read))
+	s.Conversation = "engineer"
+	if _, err := New(d, s).Run(); err != nil {
+		t.Fatal(err)
+	}
+	last := d.requests[1].Messages[len(d.requests[1].Messages)-1]
+	var text string
+	for _, p := range last.Parts {
+		text += p.Text
+	}
+	if last.Role != llm.User || !strings.Contains(text, "Keep the alias.") || !strings.Contains(text, "And the test.") {
+		t.Errorf("the second turn ends with %+v", last)
+	}
+	if first := fmt.Sprintf("%+v", d.requests[0].Messages); strings.Contains(first, "alias") {
+		t.Error("the first turn heard it")
+	}
+	if n := len(d.requests[2].Messages); !strings.Contains(fmt.Sprintf("%+v", d.requests[2].Messages[:n-2]), "alias") {
+		t.Error("it is not part of the history")
+	}
+}

@@ -124,6 +124,9 @@ func (p permit) tell(d *mgx.ToolCallData) {
 }
 
 func (h host) Call(step string, call agent.Call) (agent.Outcome, error) {
+	if err := h.hold(step); err != nil {
+		return agent.Outcome{}, err
+	}
 	in := callInput{Name: call.Name, Args: call.Args, Denied: call.Denied}
 	call, err := h.once(step, call)
 	if err != nil {

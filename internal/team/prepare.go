@@ -151,6 +151,7 @@ func (r *run) opening(ask string, extra ...agent.Piece) []agent.Piece {
 	if len(r.prep.Checks) > 0 {
 		all = append(all, words("\n# Checks that will judge the change\n"), r.checkNames())
 	}
+	all = append(all, r.heard()...)
 	if len(extra) > 0 {
 		all = append(append(append(all, words("\n")), extra...), words("\n"))
 	}

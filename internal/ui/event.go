@@ -49,6 +49,9 @@ var describers = map[mgx.EventType]func(mgx.Event) string{
 	mgx.RunDelivered: described(func(d mgx.DeliveredData) string {
 		return fmt.Sprintf("%s at %s, %s", d.Branch, short(d.Commit), changes(d))
 	}),
+	mgx.RunMessageSent: described(func(d mgx.MessageSentData) string { return d.By + ": " + firstLine(d.Text) }),
+	mgx.RunPaused:      described(func(d mgx.PausedData) string { return "by " + d.By + because(d.Reason) }),
+	mgx.RunContinued:   described(func(d mgx.ContinuedData) string { return "by " + d.By }),
 	mgx.RunNetworkUsed: described(networkUsed),
 	mgx.RunNoted:       described(func(d mgx.NotedData) string { return d.Level + ": " + d.Text }),
 	mgx.AgentMessage: described(func(d mgx.AgentMessageData) string {

@@ -52,6 +52,9 @@ var tellers = map[mgx.EventType]func(*story, mgx.Event){
 	mgx.RunAnswered:        told((*story).answered),
 	mgx.RunDelivered:       told((*story).delivered),
 	mgx.RunNoted:           told((*story).noted),
+	mgx.RunMessageSent:     told((*story).messageSent),
+	mgx.RunPaused:          told((*story).paused),
+	mgx.RunContinued:       told((*story).continued),
 	mgx.RunNetworkUsed:     told((*story).network),
 	mgx.AgentMessage:       told((*story).message),
 	mgx.ToolCalled:         told((*story).toolCalled),
@@ -290,7 +293,24 @@ func (s *story) providerFailed(d mgx.ProviderErrorData) {
 	s.warn(text)
 }
 
+func (s *story) messageSent(d mgx.MessageSentData) {
+	s.say(span{text: "  › "}, span{text: d.By, tint: bold}, span{text: "  "}, span{text: firstLine(d.Text)})
+}
+
+func (s *story) paused(d mgx.PausedData) {
+	s.run.Paused = &d
+	s.say(span{text: "  ◆ Paused by " + d.By + because(d.Reason) + "; it stands still before its next step"})
+}
+
+func (s *story) continued(d mgx.ContinuedData) {
+	s.run.Paused = nil
+	s.say(span{text: "  · " + d.By + " lets it go on", tint: dim})
+}
+
 func (s *story) waiting(d mgx.WaitingData) {
+	if s.run.Paused != nil {
+		return // it was said
+	}
 	if d.Until != nil {
 		s.say(span{text: "  ◆ Waiting until " + stamp(*d.Until), tint: dim})
 		return

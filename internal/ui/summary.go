@@ -196,6 +196,9 @@ func doneWords(r mgx.Run) string {
 }
 
 func waitingWords(r mgx.Run) (word, why string) {
+	if r.Paused != nil {
+		return "Paused", "by " + r.Paused.By + because(r.Paused.Reason)
+	}
 	if a := r.Approval; a != nil && !a.Decided {
 		return "Waiting for your decision", a.Effect
 	}

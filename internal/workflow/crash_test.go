@@ -135,6 +135,14 @@ func everything(e *workflow.Engine, f *effects) {
 		if err := workflow.Record(c, "note", c.Scope().Event(mgx.RunPhaseChanged, mgx.PhaseData{Phase: mgx.PhaseDeliver})); err != nil {
 			return "", err
 		}
+		if word, ok, err := workflow.Poll[string](c, "heard", "word", "end"); err != nil || !ok {
+			return "", errors.Join(err, errors.New("nothing was heard"))
+		} else {
+			out[4] += word
+		}
+		if _, ok, err := workflow.Poll[string](c, "heard-2", "word", "end"); err != nil || ok {
+			return "", errors.Join(err, errors.New("a word was heard twice"))
+		}
 		out[5], err = step(c, "end")
 		return strings.Join(out, " "), err
 	}, workflow.OnEnd(func(_ context.Context, x mgx.Execution) ([]mgx.Event, error) {
@@ -142,7 +150,7 @@ func everything(e *workflow.Engine, f *effects) {
 	}))
 }
 
-const everythingResult = `"\u003cbegin\u003e \u003crested\u003e 7\u003cone\u003e\u003ctwo\u003e yes \u003cnew\u003e \u003cend\u003e"`
+const everythingResult = `"\u003cbegin\u003e \u003crested\u003e 7\u003cone\u003e\u003ctwo\u003e yes \u003cnew\u003e! \u003cend\u003e"`
 
 // wantWhole checks what must hold of a finished run however often it crashed.
 func (b *bench) wantWhole() {
@@ -213,6 +221,7 @@ func crashOnce(t *testing.T, k int, after bool) bool {
 	everything(b.engine, f)
 	b.start(0)
 	b.engine.Signal(t.Context(), b.root, "go", "yes")
+	b.engine.Signal(t.Context(), b.root, "word", "!")
 
 	m := newMortal(b.store, k, after)
 	first := b.newEngine("first", m)
@@ -272,6 +281,7 @@ func TestFrozenProcessIsFenced(t *testing.T) {
 			everything(first, f)
 			b.start(0)
 			b.engine.Signal(t.Context(), b.root, "go", "yes")
+			b.engine.Signal(t.Context(), b.root, "word", "!")
 
 			done := make(chan error, 1)
 			go func() { _, err := first.Drive(t.Context(), b.run, b.root); done <- err }()

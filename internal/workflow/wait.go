@@ -107,6 +107,44 @@ func (c *Context) await(r mgx.StepRecord, signal string, timeout time.Duration) 
 
 func payload(s mgx.Signal, r *mgx.StepRecord) { r.Output = s.Payload }
 
+// Poll takes the oldest signal of a name if there is one by now, and records that
+// under the name of the step. When there is none it records nothing and reports
+// false; the function must then do the step named next, whose record tells a replay
+// that there was none.
+func Poll[T any](c *Context, name, signal, next string) (v T, ok bool, err error) {
+	defer c.enter()()
+	name, next = c.name(name), c.name(next)
+	r := c.poll(name, next, signal)
+	if r == nil {
+		return v, false, nil
+	}
+	v, err = result[T](c, r)
+	return v, err == nil, err
+}
+
+func (c *Context) poll(name, next, signal string) *mgx.StepRecord {
+	sum := c.digest(mgx.StepAwait, name, struct {
+		Signal string `json:"signal"`
+	}{signal})
+	cl := c.claim
+	cl.mu.Lock()
+	taken, passed := cl.journal.closed[name] != nil, cl.journal.closed[next] != nil
+	cl.mu.Unlock()
+	switch {
+	case taken:
+		return c.find(name, mgx.StepAwait, sum)
+	case passed || cl.offline:
+		return nil
+	}
+	r := cl.take(signal, mgx.StepRecord{Name: name, Kind: mgx.StepAwait, Input: sum, Attempts: 1, StartedAt: mgx.Now()}, payload)
+	if r != nil {
+		cl.mu.Lock()
+		defer cl.mu.Unlock()
+		cl.used[name] = true
+	}
+	return r
+}
+
 // takeUntil waits for a signal and takes it; nil says that until (zero: never)
 // has passed.
 func (c *claim) takeUntil(until time.Time, signal string, r mgx.StepRecord, fill func(mgx.Signal, *mgx.StepRecord)) *mgx.StepRecord {

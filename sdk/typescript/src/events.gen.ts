@@ -422,6 +422,16 @@ export interface RunChecksCompletedData {
 }
 
 /**
+ * Continued: A person lets a run go on that was to stand still.
+ *
+ * Version 1.0.0, kept for 90 days.
+ */
+export interface RunContinuedData {
+  /** Id of whoever did it. */
+  readonly by: string;
+}
+
+/**
  * Run created: One attempt at a task began. The first event of the run's stream.
  *
  * Version 1.5.0, kept for 90 days.
@@ -570,6 +580,18 @@ export interface RunLimitReachedData {
 }
 
 /**
+ * Message sent: A person said something to a run that is under way. The agent that leads hears it before its next turn.
+ *
+ * Version 1.0.0, kept for 90 days.
+ */
+export interface RunMessageSentData {
+  /** Id of whoever did it. */
+  readonly by: string;
+  /** The words. */
+  readonly text: string;
+}
+
+/**
  * Network used: A command in the run's sandbox asked for hosts. Told once for a command, when it has ended, with every decision that was made; a command that asked for nothing is not told of.
  *
  * Version 1.1.0, kept for 90 days.
@@ -610,6 +632,18 @@ export interface RunNotedData {
   readonly level: "info" | "warning" | (string & {});
   /** One or two sentences. */
   readonly text: string;
+}
+
+/**
+ * Paused: A person wants the run to stand still. It does before its next model turn or tool call.
+ *
+ * Version 1.0.0, kept for 90 days.
+ */
+export interface RunPausedData {
+  /** Id of whoever did it. */
+  readonly by: string;
+  /** Why, in the person's words. */
+  readonly reason?: string;
 }
 
 /**
@@ -1201,11 +1235,14 @@ export interface EventData {
   "run.answered": RunAnsweredData;
   "run.checkpointed": RunCheckpointedData;
   "run.checks.completed": RunChecksCompletedData;
+  "run.continued": RunContinuedData;
   "run.created": RunCreatedData;
   "run.delivered": RunDeliveredData;
   "run.limit.reached": RunLimitReachedData;
+  "run.message.sent": RunMessageSentData;
   "run.network.used": RunNetworkUsedData;
   "run.noted": RunNotedData;
+  "run.paused": RunPausedData;
   "run.phase.changed": RunPhaseChangedData;
   "run.plan.updated": RunPlanUpdatedData;
   "run.review.completed": RunReviewCompletedData;
@@ -1255,11 +1292,14 @@ export const eventVersions: Readonly<Record<EventType, string>> = {
   "run.answered": "1.0.0",
   "run.checkpointed": "1.0.0",
   "run.checks.completed": "1.0.0",
+  "run.continued": "1.0.0",
   "run.created": "1.5.0",
   "run.delivered": "1.0.0",
   "run.limit.reached": "1.0.0",
+  "run.message.sent": "1.0.0",
   "run.network.used": "1.1.0",
   "run.noted": "1.0.0",
+  "run.paused": "1.0.0",
   "run.phase.changed": "1.0.0",
   "run.plan.updated": "1.0.0",
   "run.review.completed": "1.0.0",
