@@ -56,7 +56,7 @@ var (
 		"/api/v1/executions": "workflows", "/api/v1/agents": "agents", "/api/v1/projects": "repositories",
 	}
 	forEverybody = []string{
-		"GET /health/{$}", "GET /health/live", "GET /health/ready", "POST /api/v1/auth/sign-in", "POST /api/v1/auth/refresh", "POST /api/v1/auth/accept",
+		"GET /health/{$}", "GET /health/live", "GET /health/ready", "GET /api/v1/openapi.json", "GET /api/v1/openapi.yaml", "GET /api/v1/docs", "GET /api/v1/docs.css", "GET /api/v1/auth/providers", "POST /api/v1/auth/sign-in", "POST /api/v1/auth/refresh", "POST /api/v1/auth/accept",
 	}
 	aboutOneself = []string{
 		"POST /api/v1/auth/sign-out", "GET /api/v1/me", "PUT /api/v1/me/password", "GET /api/v1/sessions", "DELETE /api/v1/sessions/{id}", "GET /api/v1/workspaces",

@@ -12,6 +12,10 @@ import (
 func (s *Server) peopleRoutes() []route {
 	const group = "Sign-in"
 	return []route{
+		op("GET /api/v1/auth/providers", anybody, known(s, s.listProviders), about{
+			ID: "listProviders", Group: group, Short: "List where people may sign in besides here",
+			Long: "Browsers go to /signin/with/{name}.",
+		}),
 		op("POST /api/v1/auth/sign-in", anybody, known(s, s.signIn), about{
 			ID: "signIn", Group: group, Short: "Sign in with a password", Secret: true,
 			Long:  "Who fails five times from one address waits, and is told how long.",
@@ -136,6 +140,18 @@ func (s *Server) listSessions(ctx context.Context, _ *none) (*sessionsOut, error
 	out := &sessionsOut{}
 	out.Body.Sessions = every(all)
 	return out, err
+}
+
+type providersOut struct {
+	Body struct {
+		Providers []app.ProviderInfo `json:"providers"`
+	} `nameHint:"ProviderList"`
+}
+
+func (s *Server) listProviders(context.Context, *none) (*providersOut, error) {
+	out := &providersOut{}
+	out.Body.Providers = every(s.o.Access.Providers())
+	return out, nil
 }
 
 func (s *Server) endSession(ctx context.Context, in *At[mgx.SessionID]) (*none, error) {
