@@ -40,11 +40,21 @@ func anywhere(commands ...*cobra.Command) []*cobra.Command {
 	return commands
 }
 
+// hereOnly marks a command below such ones as one about this machine after all.
+func hereOnly(cmd *cobra.Command) *cobra.Command {
+	cmd.Annotations = map[string]string{alsoThere: "no"}
+	return cmd
+}
+
 // settlePlace settles where the command works. Who names a server, and a command that
 // would not go there, is told; the environment is for the commands that do.
 func (c *cli) settlePlace(cmd *cobra.Command) error {
 	for up := cmd; up != nil; up = up.Parent() {
-		if _, ok := up.Annotations[alsoThere]; ok {
+		mark, ok := up.Annotations[alsoThere]
+		if mark == "no" {
+			break
+		}
+		if ok {
 			c.at.server = cmp.Or(c.at.server, c.getenv("MGX_SERVER"))
 			c.at.token = cmp.Or(c.at.token, c.getenv("MGX_TOKEN"))
 			c.at.workspace = cmp.Or(c.at.workspace, c.getenv("MGX_WORKSPACE"))

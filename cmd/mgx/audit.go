@@ -1,12 +1,10 @@
 package main
 
 import (
-	"cmp"
 	"context"
 	"errors"
 	"fmt"
 	"io/fs"
-	"path"
 	"slices"
 	"strconv"
 	"time"
@@ -14,6 +12,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"mgx"
+	"mgx/internal/app"
 	"mgx/internal/audit"
 	"mgx/internal/event"
 	"mgx/internal/ui"
@@ -27,7 +26,7 @@ const auditKeyFile = "audit.key"
 func (c *cli) auditCommand() *cobra.Command {
 	var f auditFlags
 	list := func(cmd *cobra.Command, _ []string) error {
-		return c.withNode(cmd.Context(), func(ctx context.Context, n *node) error { return c.listAudit(ctx, n, f) })
+		return c.withAudit(cmd.Context(), func(ctx context.Context, l auditLog) error { return c.listAudit(ctx, l, f) })
 	}
 	cmd := &cobra.Command{
 		Use:   "audit",
@@ -61,49 +60,9 @@ func (f *auditFlags) add(cmd *cobra.Command) {
 	cmd.Flags().DurationVar(&f.since, "since", 0, "only the last `duration`: 24h")
 }
 
-// entry is an audit entry as commands show it.
-type auditEntry struct {
-	Sequence int64     `json:"sequence"`
-	Time     time.Time `json:"timestamp"`
-	ID       string    `json:"event_id"`
-	mgx.AuditData
-}
-
-// each calls back for the entries that the flags choose, in order.
-func (f auditFlags) each(ctx context.Context, n *node, do func(auditEntry) error) error {
-	if _, err := path.Match(f.action, ""); err != nil {
-		return usage("bad_glob", "--action takes a pattern such as 'key.*', not %q", f.action)
-	}
-	for after := int64(0); ; {
-		page, err := n.store.AuditEntries(ctx, mgx.DefaultWorkspace, after)
-		if err != nil || len(page) == 0 {
-			return err
-		}
-		for _, e := range page {
-			after = e.Sequence
-			one := auditEntry{Sequence: e.Sequence, Time: e.Time, ID: string(e.ID)}
-			if err := e.Decode(&one.AuditData); err != nil {
-				return err
-			}
-			if !f.wants(one) {
-				continue
-			}
-			if err := do(one); err != nil {
-				return err
-			}
-		}
-	}
-}
-
-func (f auditFlags) wants(e auditEntry) bool {
-	like, _ := path.Match(cmp.Or(f.action, "*"), e.Action)
-	return like && (f.actor == "" || f.actor == e.Actor) &&
-		(!f.denied || e.Decision == mgx.AuditDenied) && (f.since == 0 || time.Since(e.Time) <= f.since)
-}
-
-func (c *cli) listAudit(ctx context.Context, n *node, f auditFlags) error {
+func (c *cli) listAudit(ctx context.Context, l auditLog, f auditFlags) error {
 	found := false
-	err := f.each(ctx, n, func(e auditEntry) error {
+	err := f.eachEntry(ctx, l, func(e app.AuditEntry) error {
 		found = true
 		if c.json {
 			return printJSON(c, e)
@@ -116,7 +75,7 @@ func (c *cli) listAudit(ctx context.Context, n *node, f auditFlags) error {
 		return nil
 	})
 	if err == nil && !found && !c.json {
-		fmt.Fprintln(c.err, "No such entries.")
+		c.tell("No such entries.\n")
 	}
 	return err
 }
@@ -132,9 +91,16 @@ the stored one and against every checkpoint. Checkpoints count when the key of t
 directory signed them, or one that --key names.
 
 Exit codes: 0 all is as it was signed; 1 something was changed, and standard output says
-what; 3 the log cannot be read.`,
+what; 3 the log cannot be read.
+
+With --server the server reads over the log of the workspace and says what it found. With
+--key besides, this machine does not take its word for it: it checks proofs of the first
+and the last entry that were signed.`,
 		Args: noArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
+			if c.at.server != "" {
+				return c.verifyThere(cmd, keys)
+			}
 			return c.withNode(cmd.Context(), func(ctx context.Context, n *node) error { return c.verifyAudit(ctx, n, keys, second) })
 		},
 	}
@@ -194,7 +160,7 @@ func (c *cli) verifyAudit(ctx context.Context, n *node, keys []string, second st
 		fmt.Fprintln(c.err, "Nothing is in the audit log yet.")
 	}
 	if len(problems) > 0 {
-		return mgx.Errorf(mgx.KindGoal, "audit_tampered", "the audit log is not what was recorded; see docs/audit.md for what to do")
+		return auditTampered()
 	}
 	return nil
 }
@@ -236,20 +202,17 @@ the last one. mgx serve does it every minute. Keep checkpoints where nobody who 
 to the database can: then a log that was cut off is found.`,
 		Args: noArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			return c.withNode(cmd.Context(), func(ctx context.Context, n *node) error {
-				if err := n.signAudit(ctx, ""); err != nil {
-					return err
-				}
-				all, err := n.store.AuditCheckpoints(ctx, mgx.DefaultWorkspace)
+			return c.withAudit(cmd.Context(), func(ctx context.Context, l auditLog) error {
+				last, err := l.Sign(ctx)
 				switch {
+				case mgx.IsCode(err, mgx.CodeNotFound):
+					c.tell("Nothing is in the audit log yet.\n")
 				case err != nil:
 					return err
-				case len(all) == 0:
-					fmt.Fprintln(c.err, "Nothing is in the audit log yet.")
 				case c.json:
-					return printJSON(c, all[len(all)-1])
+					return printJSON(c, last)
 				default:
-					c.printf("%s", all[len(all)-1].Note)
+					c.printf("%s\n", last.Note)
 				}
 				return nil
 			})
@@ -263,10 +226,10 @@ func (c *cli) auditKeyCommand() *cobra.Command {
 		Short: "Print the public key that checkpoints are checked with",
 		Args:  noArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			return c.withNode(cmd.Context(), func(_ context.Context, n *node) error {
-				key, err := n.auditKey(true)
+			return c.withAudit(cmd.Context(), func(ctx context.Context, l auditLog) error {
+				key, err := l.Key(ctx)
 				if err == nil {
-					c.printf("%s\n", key.Public())
+					c.printf("%s\n", key)
 				}
 				return err
 			})
@@ -284,8 +247,8 @@ func (c *cli) auditProofCommand() *cobra.Command {
 			if err != nil {
 				return usage("bad_sequence", "an entry is named by its number, such as 12, not %q; see: mgx audit", args[0])
 			}
-			return c.withNode(cmd.Context(), func(ctx context.Context, n *node) error {
-				p, err := audit.Log{Store: n.store, Workspace: mgx.DefaultWorkspace}.Prove(ctx, seq)
+			return c.withAudit(cmd.Context(), func(ctx context.Context, l auditLog) error {
+				p, err := l.Prove(ctx, seq)
 				if err != nil {
 					return err
 				}

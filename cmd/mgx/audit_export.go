@@ -6,7 +6,6 @@ import (
 	"encoding/json"
 	"fmt"
 	"os"
-	"strconv"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -14,6 +13,7 @@ import (
 	"mgx"
 	"mgx/internal/app"
 	"mgx/internal/audit"
+	"mgx/internal/ui"
 )
 
 func (c *cli) auditExportCommand() *cobra.Command {
@@ -27,11 +27,11 @@ func (c *cli) auditExportCommand() *cobra.Command {
 			if format != "json" && format != "csv" {
 				return usage("bad_format", "--format takes json or csv, not %q", format)
 			}
-			return c.withNode(cmd.Context(), func(ctx context.Context, n *node) error {
+			return c.withAudit(cmd.Context(), func(ctx context.Context, l auditLog) error {
 				if format == "csv" {
-					return c.auditCSV(ctx, n, f)
+					return c.auditCSV(ctx, l, f)
 				}
-				return f.each(ctx, n, func(e auditEntry) error { return printJSON(c, e) })
+				return f.eachEntry(ctx, l, func(e app.AuditEntry) error { return printJSON(c, e) })
 			})
 		},
 	}
@@ -40,20 +40,13 @@ func (c *cli) auditExportCommand() *cobra.Command {
 	return cmd
 }
 
-func (c *cli) auditCSV(ctx context.Context, n *node, f auditFlags) error {
+func (c *cli) auditCSV(ctx context.Context, l auditLog, f auditFlags) error {
 	w := csv.NewWriter(c.out)
-	w.Write([]string{"sequence", "timestamp", "event_id", "actor", "action", "resource", "decision", "reason", "request_id", "from", "user_agent", "before", "after"})
-	err := f.each(ctx, n, func(e auditEntry) error {
-		d := e.Details
-		if d == nil {
-			d = &mgx.AuditDetails{}
-		}
-		row := []string{
-			strconv.FormatInt(e.Sequence, 10), e.Time.Format(time.RFC3339Nano), e.ID, e.Actor, e.Action, e.Resource, e.Decision,
-			e.Reason, e.Request, d.From, d.Agent, string(d.Before), string(d.After),
-		}
+	w.Write(app.AuditColumns)
+	err := f.eachEntry(ctx, l, func(e app.AuditEntry) error {
+		row := e.Row()
 		for i, field := range row {
-			row[i] = app.Cell(field)
+			row[i] = ui.Text(field)
 		}
 		return w.Write(row)
 	})

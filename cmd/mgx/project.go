@@ -2,13 +2,11 @@ package main
 
 import (
 	"context"
-	"errors"
 	"strings"
 
 	"github.com/spf13/cobra"
 
 	"mgx"
-	"mgx/internal/app"
 	"mgx/internal/config"
 	"mgx/internal/git"
 	"mgx/internal/sandbox"
@@ -19,26 +17,28 @@ import (
 func (c *cli) projectCommand() *cobra.Command {
 	var name string
 	show := func(cmd *cobra.Command, _ []string) error {
-		return c.withProject(cmd.Context(), name, func(ctx context.Context, n *node, at codeBase) error {
-			return c.showProject(ctx, n, at)
-		})
+		return c.withProject(cmd.Context(), name, c.showProject)
 	}
 	cmd := &cobra.Command{
 		Use:   "project",
-		Short: "Set what the runs of one project reach and must be kept to",
+		Short: "List and give projects, and set what their runs reach and must be kept to",
 		Long: `Shows what is set for the project of the repository in this directory. Such settings are
 kept in the database, outside the repository, and each change is in the audit log. A run
 takes a setting from its flags, else from the environment, else from its project, else
 from your configuration, and records it when it starts. See docs/projects.md.
 
-What can be set: allow-host, mcp, policy, sandbox-minimum.`,
+What can be set: allow-host, mcp, policy, sandbox-minimum.
+
+Who works at a server names projects that the workspace was given, by name: see mgx project
+list, and mgx project add.`,
 		Example: `  mgx project set allow-host registry.npmjs.org:443 '*.example.org:443'
   mgx project set policy ask --project ../service
+  mgx project add ../service --name shop
   mgx config --project .          each setting, and where it comes from`,
 		Args: noArgs,
 		RunE: show,
 	}
-	cmd.PersistentFlags().StringVar(&name, "project", "", "`directory or id` of the project (default: the repository in this directory)")
+	cmd.PersistentFlags().StringVar(&name, "project", "", "`directory or id` of the project (default: the repository in this directory); at a server its name or id (default: the only one)")
 	cmd.AddCommand(
 		&cobra.Command{Use: "show", Short: "The same as mgx project", Args: noArgs, RunE: show},
 		&cobra.Command{
@@ -50,25 +50,26 @@ What can be set: allow-host, mcp, policy, sandbox-minimum.`,
 				return nil
 			},
 			RunE: func(cmd *cobra.Command, args []string) error {
-				return c.withProject(cmd.Context(), name, func(ctx context.Context, n *node, at codeBase) error {
-					if err := n.app.SetProject(ctx, n.me(), app.Setting{Project: at.project, Repo: at.dir, Name: args[0], Value: strings.Join(args[1:], ",")}); err != nil {
+				return c.withProject(cmd.Context(), name, func(ctx context.Context, p projects, at codeBase) error {
+					if err := p.Set(ctx, at, args[0], strings.Join(args[1:], ",")); err != nil {
 						return err
 					}
-					return c.showProject(ctx, n, at)
+					return c.showProject(ctx, p, at)
 				})
 			},
 		},
 		&cobra.Command{
 			Use: "unset NAME", Short: "Take a setting back", Args: oneArg("the name of a setting"),
 			RunE: func(cmd *cobra.Command, args []string) error {
-				return c.withProject(cmd.Context(), name, func(ctx context.Context, n *node, at codeBase) error {
-					if err := n.app.UnsetProject(ctx, n.me(), at.project, args[0]); err != nil {
+				return c.withProject(cmd.Context(), name, func(ctx context.Context, p projects, at codeBase) error {
+					if err := p.Unset(ctx, at.project, args[0]); err != nil {
 						return err
 					}
-					return c.showProject(ctx, n, at)
+					return c.showProject(ctx, p, at)
 				})
 			},
 		},
+		c.projectListCommand(), c.projectAddCommand(), c.projectRenameCommand(), c.projectRemoveCommand(),
 	)
 	return cmd
 }
@@ -94,18 +95,15 @@ func projectAt(ctx context.Context, name string) (codeBase, error) {
 	return codeBase{mgx.ProjectOf(src.Path), src.Path}, nil
 }
 
-// withProject opens the data for a command on the project that is named.
-func (c *cli) withProject(ctx context.Context, name string, f func(context.Context, *node, codeBase) error) (err error) {
-	at, err := projectAt(ctx, name)
-	if err != nil {
-		return err
-	}
-	n, err := c.openAny(ctx)
-	if err != nil {
-		return err
-	}
-	defer func() { err = errors.Join(err, n.close()) }()
-	return f(ctx, n, at)
+// withProject does something with the project that is named.
+func (c *cli) withProject(ctx context.Context, name string, f func(context.Context, projects, codeBase) error) error {
+	return c.withProjects(ctx, func(ctx context.Context, p projects) error {
+		at, err := p.find(ctx, name)
+		if err != nil {
+			return err
+		}
+		return f(ctx, p, at)
+	})
 }
 
 // fitProject reads what a value names, as a run will.
@@ -139,8 +137,8 @@ func outOf(dir string, files ...string) error {
 	return nil
 }
 
-func (c *cli) showProject(ctx context.Context, n *node, at codeBase) error {
-	set, err := n.app.ProjectSettings(ctx, n.me(), at.project)
+func (c *cli) showProject(ctx context.Context, p projects, at codeBase) error {
+	set, err := p.Settings(ctx, at.project)
 	if err != nil {
 		return err
 	}

@@ -60,14 +60,14 @@ Start with: mgx demo`,
 	flags.BoolVar(&c.json, "json", false, "results as JSON on stdout, one object a line")
 	root.CompletionOptions.HiddenDefaultCmd = true
 	root.AddCommand(
-		c.demoCommand(), c.serveCommand(), c.secretsCommand(), c.loginCommand(), c.logoutCommand(), c.replayCommand(),
-		c.auditCommand(), c.backupCommand(), c.restoreCommand(), c.verifyCommand(), c.retainCommand(), c.eraseCommand(), c.exportCommand(),
-		c.projectCommand(), c.policyCommand(), c.sandboxCommand(), c.doctorCommand(), c.configCommand(), c.modelsCommand(), c.mcpCommand(), c.versionCommand(),
+		c.demoCommand(), c.serveCommand(), c.loginCommand(), c.logoutCommand(), c.replayCommand(),
+		c.backupCommand(), c.restoreCommand(), c.verifyCommand(), c.retainCommand(), c.eraseCommand(), c.exportCommand(),
+		c.policyCommand(), c.sandboxCommand(), c.doctorCommand(), c.configCommand(), c.modelsCommand(), c.mcpCommand(), c.versionCommand(),
 	)
 	root.AddCommand(anywhere(
 		c.runCommand(), c.resumeCommand(), c.cancelCommand(), c.approveCommand(), c.forkCommand(), c.runsCommand(), c.showCommand(), c.diffCommand(),
 		c.eventsCommand(), c.budgetCommand(), c.usageCommand(), c.webhooksCommand(), c.consumersCommand(),
-		c.whoamiCommand(), c.membersCommand(), c.workspacesCommand(), c.keysCommand(),
+		c.whoamiCommand(), c.membersCommand(), c.workspacesCommand(), c.keysCommand(), c.projectCommand(), c.secretsCommand(), c.auditCommand(),
 	)...)
 	root.AddCommand(c.steerCommand(), c.pauseCommand())
 	return root

@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"io"
 	"io/fs"
+	"math"
 	"os"
 	"path/filepath"
 	"strings"
@@ -16,6 +17,8 @@ import (
 	"golang.org/x/term"
 
 	"mgx"
+	"mgx/client"
+	"mgx/internal/app"
 	secrets "mgx/internal/secret"
 	"mgx/internal/ui"
 )
@@ -25,7 +28,7 @@ import (
 const ringFile = "secrets.keys"
 
 func (c *cli) secretsCommand() *cobra.Command {
-	list := func(cmd *cobra.Command, _ []string) error { return c.withNode(cmd.Context(), c.listSecrets) }
+	list := func(cmd *cobra.Command, _ []string) error { return c.withSecrets(cmd, c.listSecrets) }
 	cmd := &cobra.Command{
 		Use:   "secrets",
 		Short: "Keep keys of providers and other secrets sealed, and use them by name",
@@ -41,9 +44,34 @@ mgx audit --action secret.use. See docs/secrets.md.`,
 	cmd.PersistentFlags().String("secrets-keys", "", "`file` of the key ring (default: secrets.keys in the data directory)")
 	cmd.AddCommand(
 		&cobra.Command{Use: "list", Short: "The same as mgx secrets", Args: noArgs, RunE: list},
-		c.secretSetCommand(), c.secretRemoveCommand(), c.secretsRotateCommand(), c.secretsRekeyCommand(),
+		c.secretSetCommand(), c.secretRemoveCommand(), c.secretsRotateCommand(), hereOnly(c.secretsRekeyCommand()),
 	)
 	return cmd
+}
+
+// sealed is what commands do with secrets, where they work.
+type sealed interface {
+	List(ctx context.Context) ([]mgx.SecretInfo, error)
+	Set(ctx context.Context, name, value string) (mgx.SecretInfo, error)
+	Remove(ctx context.Context, name string) error
+	Rotate(ctx context.Context) error
+}
+
+// ownSecrets are those of the data directory.
+type ownSecrets struct{ *app.Secrets }
+
+func (o ownSecrets) List(ctx context.Context) ([]mgx.SecretInfo, error) {
+	return o.Secrets.List(ctx, "", math.MaxInt)
+}
+
+// withSecrets does something with secrets where a command says.
+func (c *cli) withSecrets(cmd *cobra.Command, f func(context.Context, sealed) error) error {
+	if err := c.onlyHere(cmd, "secrets-keys"); err != nil {
+		return err
+	}
+	return reach(cmd.Context(), c, func(_ context.Context, n *node) (sealed, error) {
+		return ownSecrets{&app.Secrets{By: n.doer(), Vault: n.anyVault, Hide: func(v string) { n.redact.Add(v) }}}, nil
+	}, func(remote *client.Client) sealed { return remote.Secrets() }, f)
 }
 
 // vault is that of a workspace.
@@ -130,8 +158,8 @@ func (n *node) useSecret(ctx context.Context, ws mgx.WorkspaceID, name, purpose 
 	return value, err
 }
 
-func (c *cli) listSecrets(ctx context.Context, n *node) error {
-	all, err := secrets.Vault{Store: n.store, Workspace: n.workspace}.List(ctx)
+func (c *cli) listSecrets(ctx context.Context, s sealed) error {
+	all, err := s.List(ctx)
 	if err != nil {
 		return err
 	}
@@ -139,7 +167,7 @@ func (c *cli) listSecrets(ctx context.Context, n *node) error {
 		return printJSON(c, all...)
 	}
 	if len(all) == 0 {
-		fmt.Fprintln(c.err, "No secrets yet. Keep one with: mgx secrets set NAME < FILE")
+		c.tell("No secrets yet. Keep one with: mgx secrets set NAME < FILE\n")
 	}
 	for _, s := range all {
 		c.printf("%-40s  version %d  set %s by %s\n", s.Name, s.Version, ui.Ago(s.CreatedAt, mgx.Now()), ui.Text(string(s.CreatedBy)))
@@ -163,20 +191,15 @@ What used the secret before uses the new value from its next start on.`,
 			if err != nil {
 				return err
 			}
-			return c.withNode(cmd.Context(), func(ctx context.Context, n *node) error {
-				v, err := n.vault(n.workspace, true)
-				if err != nil {
-					return err
-				}
-				n.redact.Add(value)
-				s, err := v.Set(ctx, args[0], value)
+			return c.withSecrets(cmd, func(ctx context.Context, s sealed) error {
+				kept, err := s.Set(ctx, args[0], value)
 				if err != nil {
 					return err
 				}
 				if c.json {
-					return printJSON(c, s)
+					return printJSON(c, kept)
 				}
-				fmt.Fprintf(c.err, "Kept %s, version %d.\n", s.Name, s.Version)
+				c.tell("Kept %s, version %d.\n", kept.Name, kept.Version)
 				return nil
 			})
 		},
@@ -205,13 +228,7 @@ func (c *cli) secretRemoveCommand() *cobra.Command {
 		Short: "Forget a secret, in all its versions",
 		Args:  oneArg("the name of the secret"),
 		RunE: func(cmd *cobra.Command, args []string) error {
-			return c.withNode(cmd.Context(), func(ctx context.Context, n *node) error {
-				v, err := n.vault(n.workspace, false)
-				if err != nil {
-					return err
-				}
-				return v.Remove(ctx, args[0])
-			})
+			return c.withSecrets(cmd, func(ctx context.Context, s sealed) error { return s.Remove(ctx, args[0]) })
 		},
 	}
 }
@@ -222,15 +239,11 @@ func (c *cli) secretsRotateCommand() *cobra.Command {
 		Short: "Give the workspace a new key, and seal every secret anew",
 		Args:  noArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			return c.withNode(cmd.Context(), func(ctx context.Context, n *node) error {
-				v, err := n.vault(n.workspace, true)
-				if err != nil {
+			return c.withSecrets(cmd, func(ctx context.Context, s sealed) error {
+				if err := s.Rotate(ctx); err != nil {
 					return err
 				}
-				if err := v.Rotate(ctx); err != nil {
-					return err
-				}
-				fmt.Fprintln(c.err, "Every secret is sealed with a new key.")
+				c.tell("Every secret is sealed with a new key.\n")
 				return nil
 			})
 		},

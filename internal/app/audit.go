@@ -139,10 +139,10 @@ func (a *Audit) Export(ctx context.Context, f AuditFilter, format string, w io.W
 
 func (a *Audit) csv(ctx context.Context, f AuditFilter, out io.Writer) error {
 	w := csv.NewWriter(out)
-	w.Write([]string{"sequence", "timestamp", "event_id", "actor", "action", "resource", "decision", "reason", "request_id", "from", "user_agent", "before", "after"})
+	w.Write(AuditColumns)
 	err := a.each(ctx, f, 0, func(e AuditEntry, chosen bool) bool {
 		if chosen {
-			w.Write(e.row())
+			w.Write(e.Row())
 		}
 		return w.Error() == nil
 	})
@@ -153,7 +153,12 @@ func (a *Audit) csv(ctx context.Context, f AuditFilter, out io.Writer) error {
 	return err
 }
 
-func (e AuditEntry) row() []string {
+// AuditColumns are the columns of the audit log as CSV.
+var AuditColumns = []string{"sequence", "timestamp", "event_id", "actor", "action", "resource", "decision", "reason", "request_id", "from", "user_agent", "before", "after"}
+
+// Row is an entry as a row of these columns, none of which a spreadsheet takes for
+// a formula.
+func (e AuditEntry) Row() []string {
 	d := e.Details
 	if d == nil {
 		d = &mgx.AuditDetails{}
