@@ -16,10 +16,10 @@ const GateAddress = "127.0.0.1:3128"
 type Gate interface {
 	// Environ tells the programs of a command that is Online to use the gate.
 	Environ() []string
-	// Serve answers whatever connects to l, in the background. The returned
-	// function ends that, with every connection that is left, closes l, and says
-	// what was asked for meanwhile. Several commands may be served at once.
-	Serve(l net.Listener) (end func() []Visit)
+	// Serve answers whatever connects to l, in the background, until end is called,
+	// which ends every connection that is left, closes l, and says what was asked
+	// for. So does soFar, at any time. Several commands may be served at once.
+	Serve(l net.Listener) (soFar, end func() []Visit)
 }
 
 // Visit is what a command asked of the gate about one destination, any number

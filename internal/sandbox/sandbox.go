@@ -105,6 +105,9 @@ type Command struct {
 	Online   bool          // it may use the box's gate, if there is one
 	Gate     Gate          // used instead of the box's, if it is Online; a box that can have none refuses the command
 	Mounts   []Mount       // for this command only; replaces those of the spec at the same Guest
+	// Visited, if it is not nil, is called once the command has its gate, with what
+	// tells what it asked of that until now: for commands that live long.
+	Visited func(soFar func() []Visit)
 }
 
 // Result is how a command ended. A command that could not be started at all is

@@ -41,11 +41,11 @@ func New(list *List, o Options) *Gate {
 
 func (g *Gate) Environ() []string { return g.o.Environ }
 
-func (g *Gate) Serve(l net.Listener) (end func() []sandbox.Visit) {
+func (g *Gate) Serve(l net.Listener) (soFar, end func() []sandbox.Visit) {
 	ctx, cancel := context.WithCancel(context.Background())
 	s := &session{Gate: g, ctx: ctx, slots: make(chan struct{}, g.most)}
 	s.work.Go(func() { s.accept(l) })
-	return sync.OnceValue(func() []sandbox.Visit {
+	return s.visits.list, sync.OnceValue(func() []sandbox.Visit {
 		cancel()
 		l.Close()
 		s.work.Wait()

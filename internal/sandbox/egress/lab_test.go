@@ -57,7 +57,8 @@ func (l *lab) serve() *lab {
 	if err != nil {
 		l.t.Fatal(err)
 	}
-	l.at, l.end = listener.Addr().String(), l.gate.Serve(listener)
+	l.at = listener.Addr().String()
+	_, l.end = l.gate.Serve(listener)
 	l.t.Cleanup(func() { l.end() })
 	return l
 }

@@ -44,7 +44,7 @@ func (v *visits) add(kind sandbox.Visit) *visit {
 	return one
 }
 
-// list is for when nothing is counted any more.
+// list is what was counted until now.
 func (v *visits) list() []sandbox.Visit {
 	v.mu.Lock()
 	defer v.mu.Unlock()

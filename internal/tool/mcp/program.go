@@ -25,6 +25,36 @@ type program struct {
 	done           chan struct{}
 	result         sandbox.Result // once it is done
 	err            error
+
+	mu    sync.Mutex
+	soFar func() []sandbox.Visit // what it asked of the network; nil: it has none
+	told  map[sandbox.Visit]sandbox.Visit
+}
+
+// fresh is what the program asked of the network since the last time. What it
+// asked for before the first call belongs to that one.
+func (p *program) fresh() (visits []sandbox.Visit) {
+	if p == nil {
+		return nil
+	}
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.soFar == nil {
+		return nil
+	}
+	if p.told == nil {
+		p.told = map[sandbox.Visit]sandbox.Visit{}
+	}
+	for _, v := range p.soFar() {
+		kind := sandbox.Visit{Host: v.Host, Port: v.Port, Allowed: v.Allowed, Reason: v.Reason}
+		before := p.told[kind]
+		p.told[kind] = v
+		v.Times, v.Sent, v.Received = v.Times-before.Times, v.Sent-before.Sent, v.Received-before.Received
+		if v.Times > 0 || v.Sent > 0 || v.Received > 0 {
+			visits = append(visits, v)
+		}
+	}
+	return visits
 }
 
 // start runs the server's program. What it prints on stderr is kept for the words
@@ -52,6 +82,11 @@ func (c *connector) start() (*program, error) {
 		p.result, p.err = c.options.Box.Run(ctx, sandbox.Command{
 			Args: append([]string{c.server.Command}, c.server.Args...), Env: env, Mounts: mounts,
 			Stdin: stdin, Stdout: stdout, Stderr: p.said, Timeout: c.options.Lifetime, ReadOnly: true, Online: true,
+			Visited: func(soFar func() []sandbox.Visit) {
+				p.mu.Lock()
+				defer p.mu.Unlock()
+				p.soFar = soFar
+			},
 		})
 		stdin.CloseWithError(errEnded)
 		stdout.CloseWithError(io.EOF)

@@ -164,7 +164,9 @@ func (s *Set) Call(ctx context.Context, ws *tool.Workspace, f tool.Foreign, args
 		})
 		return tool.Result{Status: tool.Denied, Text: "Refused: " + changedSentence(f.Server, f.Tool)}, nil
 	}
-	return c.call(ctx, l, ws, f, args, s.key(ws.Step))
+	res, err := c.call(ctx, l, ws, f, args, s.key(ws.Step))
+	res.Visits = l.program.fresh()
+	return res, err
 }
 
 func sentence(err error) string { return strings.TrimSuffix(mgx.AsError(err).Message, ".") }

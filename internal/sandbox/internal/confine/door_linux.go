@@ -65,7 +65,7 @@ func (d *door) theirs() []*os.File {
 
 // open takes the listener, which was sent before the command was started, and
 // has the gate serve it.
-func (d *door) open() error {
+func (d *door) open(visited func(soFar func() []sandbox.Visit)) error {
 	if d == nil {
 		return nil
 	}
@@ -73,7 +73,11 @@ func (d *door) open() error {
 	if err != nil {
 		return err
 	}
-	d.finish = d.gate.Serve(l)
+	soFar, end := d.gate.Serve(l)
+	d.finish = end
+	if visited != nil {
+		visited(soFar)
+	}
 	return nil
 }
 

@@ -126,7 +126,7 @@ func (m Machine) Run(ctx context.Context, p Plan, cmd sandbox.Command, gate sand
 	}
 	streams.Start()
 	if failed == nil {
-		if err := door.open(); err != nil {
+		if err := door.open(cmd.Visited); err != nil {
 			failed = m.Refuse("gate", err)
 			in.kill()
 		}
