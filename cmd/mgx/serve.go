@@ -157,7 +157,7 @@ func (c *cli) announce(url string, t secret, setup string) {
 	if c.json {
 		said := map[string]string{"url": url, "token_file": t.path}
 		if setup != "" {
-			said["setup_token"] = setup
+			said["setup_token"], said["setup_url"] = setup, invitationAt(url, setup)
 		}
 		printJSON(c, said)
 		return
@@ -169,7 +169,7 @@ func (c *cli) announce(url string, t secret, setup string) {
 		fmt.Fprintf(c.err, "The token is in %s\n", t.path)
 	}
 	if setup != "" {
-		fmt.Fprintf(c.err, "To sign in with a password, set one, once within a day (later: mgx members reset):\n  mgx login --server %s --invitation %s\n", url, setup)
+		fmt.Fprintf(c.err, "To sign in, set a password, once within a day (later: mgx members reset). In a browser:\n  %s\nor for commands:\n  mgx login --server %s --invitation %s\n", invitationAt(url, setup), url, setup)
 	}
 }
 

@@ -63,3 +63,7 @@ func (n *node) clientSecret(c oidc.Config, getenv func(string) string) (func(con
 	n.redact.Add(value)
 	return func(context.Context) (string, error) { return value, nil }, nil
 }
+
+// invitationAt is where somebody accepts an invitation in a browser. What comes
+// behind # is sent to nobody, so it is in no log.
+func invitationAt(url, token string) string { return url + "/invitation#" + token }
