@@ -11,7 +11,7 @@ fi
 # program:package. The race detector links with a C compiler. Without the wanted
 # ones some tests are skipped, and say so.
 needs=(make:make git:git rg:ripgrep gcc:gcc)
-wants=(node:nodejs npm:npm strace:strace redis-server:redis-server dockerd:docker.io runsc:runsc)
+wants=(chromium:chromium node:nodejs npm:npm strace:strace redis-server:redis-server dockerd:docker.io runsc:runsc)
 packages=() required=0
 for need in "${needs[@]}"; do
   command -v "${need%%:*}" >/dev/null || packages+=("${need##*:}")

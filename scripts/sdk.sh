@@ -23,6 +23,7 @@ install() {
 }
 
 install tools/asyncapi
+install tools/axe
 node tools/asyncapi/check.mjs docs/reference/asyncapi.json
 install sdk/typescript
 quiet npm --prefix sdk/typescript run build

@@ -3,10 +3,10 @@ package web
 import (
 	"bytes"
 	"encoding/json"
+	"html/template"
 	"net/http"
 	"net/url"
 	"strconv"
-	"strings"
 	"time"
 
 	"mgx"
@@ -103,7 +103,7 @@ func (v *visit) events(d *runPage, q app.EventsQuery) ([]mgx.Event, error) {
 type inspected struct {
 	Event rawEvent
 	Item  *item
-	Lines []line
+	Lines []template.HTML // of the output
 	Close string
 }
 
@@ -125,7 +125,7 @@ func (v *visit) inspect(d *runPage, seq int64) error {
 		}
 	}
 	if in.Item != nil && in.Item.Tool != nil && in.Item.Tool.Result != nil {
-		in.Lines = ansiLines(strings.TrimRight(in.Item.Tool.Result.Output, "\n"))
+		in.Lines = drawnLines(in.Item.Tool.Result.Output)
 	}
 	in.Close = d.Here()
 	if d.At > 0 {

@@ -266,16 +266,20 @@ const (
 	tailLines = 8
 )
 
-// fold draws an output in its parts.
-func fold(text string) output {
-	text = strings.TrimRight(text, "\n")
-	if text == "" {
-		return output{}
+// drawnLines are the lines of an output.
+func drawnLines(text string) (all []template.HTML) {
+	if text = strings.TrimRight(text, "\n"); text == "" {
+		return nil
 	}
-	var all []template.HTML
 	for _, l := range ansiLines(text) {
 		all = append(all, drawn(l))
 	}
+	return all
+}
+
+// fold draws an output in its parts.
+func fold(text string) output {
+	all := drawnLines(text)
 	if len(all) <= headLines+tailLines+4 {
 		return output{First: all, Lines: len(all)}
 	}

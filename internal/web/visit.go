@@ -61,7 +61,7 @@ func (s *site) do(what act) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		v, err := s.enter(r)
 		if err == nil {
-			err = readForm(r)
+			err = readForm(v.Request)
 		}
 		to := ""
 		if err == nil {

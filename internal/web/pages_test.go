@@ -1,0 +1,85 @@
+package web_test
+
+import (
+	"net/http"
+	"net/url"
+	"strings"
+	"testing"
+
+	"mgx"
+)
+
+// ask makes a request as a browser does that has no script.
+func (s *stage) ask(method, path string, form url.Values) seen {
+	s.t.Helper()
+	b := (&house{t: s.t, url: s.url}).browser()
+	b.keep("mgx_session", s.cookie)
+	return b.do(method, path, form)
+}
+
+// TestEveryPageDraws without a script, and says what is on it.
+func TestEveryPageDraws(t *testing.T) {
+	t.Parallel()
+	s := newStage(t)
+	for name, path := range s.pages() {
+		got := s.ask("GET", path, nil)
+		want := http.StatusOK
+		if name == "missing" {
+			want = http.StatusNotFound
+		}
+		if (name == "signin" || name == "invitation") && got.StatusCode == http.StatusSeeOther {
+			continue
+		}
+		if got.StatusCode != want || !strings.Contains(got.body, "</html>") {
+			t.Errorf("%s: %d %s", name, got.StatusCode, got.body)
+		}
+		if csp := got.Header.Get("Content-Security-Policy"); strings.Contains(csp, "unsafe") || !strings.Contains(csp, "default-src 'none'") || !strings.Contains(csp, "require-trusted-types-for 'script'") {
+			t.Errorf("%s: the policy is %s", name, csp)
+		}
+		if strings.Contains(got.body, " style=") || strings.Contains(got.body, "<style") || strings.Contains(got.body, " onclick=") {
+			t.Errorf("%s has something inline", name)
+		}
+	}
+}
+
+// TestDecide sends the forms of a run as they are, without a script.
+func TestDecide(t *testing.T) {
+	t.Parallel()
+	s := newStage(t)
+	r := s.working()
+	for name, form := range map[string]url.Values{
+		"another hash": {"approval": {"decision/plan"}, "hash": {"sha256:other"}, "decision": {"approve"}},
+		"no hash":      {"approval": {"decision/plan"}, "decision": {"approve"}},
+		"no decision":  {"approval": {"decision/plan"}, "hash": {planHash}},
+		"no such":      {"approval": {"decision/other"}, "hash": {planHash}, "decision": {"approve"}},
+	} {
+		if got := s.ask("POST", r.path()+"/decide", form); got.StatusCode < 400 || got.StatusCode >= 500 || !strings.Contains(got.body, r.path()) {
+			t.Errorf("%s: %d %s", name, got.StatusCode, words(got.body))
+		}
+	}
+	sent := func() []mgx.Signal {
+		all, err := s.store.Signals(t.Context(), r.Execution, "decision/plan")
+		must(t, err)
+		return all
+	}
+	if all := sent(); len(all) != 0 {
+		t.Fatalf("sent %+v", all)
+	}
+	got := s.ask("POST", r.path()+"/decide", url.Values{"approval": {"decision/plan"}, "hash": {planHash}, "decision": {"reject"}, "reason": {"Not so."}})
+	if got.StatusCode != http.StatusSeeOther || got.Header.Get("Location") != r.path() {
+		t.Fatalf("%d %s", got.StatusCode, words(got.body))
+	}
+	if all := sent(); len(all) != 1 || !strings.Contains(string(all[0].Payload), "Not so.") {
+		t.Fatalf("sent %+v", all)
+	}
+	if got := s.ask("POST", r.path()+"/cancel", url.Values{"reason": {"enough"}}); got.StatusCode != http.StatusSeeOther {
+		t.Errorf("cancel: %d %s", got.StatusCode, words(got.body))
+	}
+	got = s.ask("POST", r.path()+"/fork", url.Values{"at": {"5"}})
+	if got.StatusCode != http.StatusSeeOther || !strings.HasPrefix(got.Header.Get("Location"), "/runs/run_") {
+		t.Fatalf("fork: %d %s", got.StatusCode, words(got.body))
+	}
+	if made := s.ask("GET", got.Header.Get("Location"), nil); !strings.Contains(made.body, "fork of another run at 5") {
+		t.Errorf("the fork says %s", words(made.body))
+	}
+}
