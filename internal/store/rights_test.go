@@ -282,3 +282,15 @@ func TestEveryTenantTableIsErased(t *testing.T) {
 		}
 	}
 }
+
+// The record of processing names every table that there is.
+func TestRecordOfProcessing(t *testing.T) {
+	t.Parallel()
+	page, err := os.ReadFile("../../docs/data-rights.md")
+	must(t, err)
+	for _, column := range textColumns(t) {
+		if table, _, _ := strings.Cut(column, "."); !strings.Contains(string(page), "`"+table+"`") {
+			t.Errorf("docs/data-rights.md does not say what the table %s is for, of whom it is and how long it is kept", table)
+		}
+	}
+}
