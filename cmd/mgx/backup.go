@@ -64,6 +64,9 @@ func (c *cli) backup(ctx context.Context, file string, wanted func(mgx.Run) bool
 		return err
 	}
 	defer s.Close()
+	if err := c.recordIfWritable(ctx, actBackup, mgx.DefaultWorkspace, "backup"); err != nil {
+		return err
+	}
 	var problems []string
 	m, err := s.Backup(ctx, file, store.BackupOptions{Program: version, Files: func(f store.RunFiles) error {
 		if !wanted(f.Run) {
@@ -187,6 +190,9 @@ func (c *cli) restore(ctx context.Context, file string) error {
 	defer from.Close()
 	r := restoring{data: c.cfg.Data}
 	m, err := r.run(ctx, from, c.place())
+	if err == nil {
+		err = c.record(ctx, actRestore, mgx.DefaultWorkspace, "backup")
+	}
 	if err != nil {
 		return err
 	}

@@ -18,14 +18,19 @@ import (
 
 func (c *cli) eraseCommand() *cobra.Command {
 	var f subjectFlags
-	var yes bool
+	var yes, tasks bool
 	cmd := &cobra.Command{
-		Use:   "erase --run RUN | --task TASK",
-		Short: "Erase everything in words that is held on a run or a task, for good",
+		Use:   "erase --run RUN | --task TASK | --person PERSON | --workspace WORKSPACE",
+		Short: "Erase everything in words that is held on a run, a task, a person or a workspace, for good",
 		Long: `Erases what is held on a run, or on a task with all its runs: the data of every event,
 the journals, decisions, plans, answers, and all files of the runs. Ids, times, counts and
 money stay, so that the log stays whole and readers of it miss nothing; a data.erased
 event says what was done. A run must have ended.
+
+A person goes with their account, memberships, sessions, keys, invitations, and what the
+audit log says in words of acts by or about them, everywhere; with --tasks also the words of
+the tasks that they wrote or that hold their address. A workspace goes whole, and takes no
+new work from then on. The proofs of the audit log stay valid. See docs/data-rights.md.
 
 What it cannot reach, it names: branches that were delivered. Earlier backups and exports
 hold what was erased; delete them, or make them again.
@@ -33,13 +38,29 @@ hold what was erased; delete them, or make them again.
 Exit codes: 0 erased; 2 usage; 3 configuration; 6 not confirmed.`,
 		Args: noArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			if (f.run == "") == (f.task == "") {
-				return usage("bad_flag", "say what to erase with --run RUN or --task TASK")
+			named := 0
+			for _, name := range []string{f.run, f.task, f.person, f.workspace} {
+				if name != "" {
+					named++
+				}
+			}
+			switch {
+			case named != 1:
+				return usage("bad_flag", "say what to erase with one of --run, --task, --person and --workspace")
+			case tasks && f.person == "":
+				return usage("bad_flag", "--tasks goes with --person")
+			case f.person != "":
+				return c.erasePerson(cmd.Context(), f.person, tasks, yes)
+			case f.workspace != "":
+				return c.eraseWorkspace(cmd.Context(), mgx.WorkspaceID(f.workspace), yes)
 			}
 			return c.erase(cmd.Context(), f, yes)
 		},
 	}
 	f.add(cmd, "erase")
+	cmd.Flags().StringVar(&f.person, "person", "", "erase this person, by `id or address`")
+	cmd.Flags().StringVar(&f.workspace, "workspace", "", "erase this `workspace`, by its id")
+	cmd.Flags().BoolVar(&tasks, "tasks", false, "with --person: also the words of the tasks that they wrote or that hold their address")
 	cmd.Flags().BoolVar(&yes, "yes", false, "erase without asking")
 	return cmd
 }
@@ -59,7 +80,7 @@ func (c *cli) erase(ctx context.Context, f subjectFlags, yes bool) (err error) {
 		return err
 	}
 	if !yes {
-		if err := c.confirm(ctx, plan); err != nil {
+		if err := c.confirm(ctx, describe(plan)); err != nil {
 			return err
 		}
 	}
@@ -91,8 +112,7 @@ func describe(plan store.Erasure) string {
 	return what
 }
 
-func (c *cli) confirm(ctx context.Context, plan store.Erasure) error {
-	what := describe(plan)
+func (c *cli) confirm(ctx context.Context, what string) error {
 	if !c.terminal() {
 		return mgx.Errorf(mgx.KindRefused, "not_confirmed", "this erases %s for good; say --yes to do it", what)
 	}

@@ -14,6 +14,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"strings"
 
 	"github.com/spf13/cobra"
 
@@ -30,7 +31,8 @@ func (c *cli) exportCommand() *cobra.Command {
 the others are, each of which is one record with its kind. Beside it, FILE.index.json says
 which lines and bytes hold which kind, and the file's SHA-256. Tool outputs and the git
 directories of the runs are in it; secrets are not. Without --run, --task or --workspace
-it is of the whole workspace.`,
+it is of the whole workspace. With --person it is of one person, in every workspace: see
+docs/data-rights.md.`,
 		Example: `  mgx export everything.jsonl
   mgx export run.jsonl --run 7Q2K`,
 		Args: oneArg("the file to write"),
@@ -38,11 +40,12 @@ it is of the whole workspace.`,
 	}
 	f.add(cmd, "export only")
 	cmd.Flags().StringVar(&f.workspace, "workspace", string(mgx.DefaultWorkspace), "export this `workspace`")
+	cmd.Flags().StringVar(&f.person, "person", "", "export what is held on this person, by `id or address`")
 	return cmd
 }
 
 // subjectFlags name what a command is about.
-type subjectFlags struct{ run, task, workspace string }
+type subjectFlags struct{ run, task, workspace, person string }
 
 func (f *subjectFlags) add(cmd *cobra.Command, what string) {
 	cmd.Flags().StringVar(&f.run, "run", "", what+" this `run`")
@@ -68,10 +71,38 @@ func (c *cli) export(ctx context.Context, file string, f subjectFlags) error {
 		return err
 	}
 	defer s.Close()
-	subject, err := f.subject(ctx, s)
+	index := exportIndex{File: filepath.Base(file), CreatedAt: mgx.Now()}
+	subject, held := "", func(each func(kind string, record any) error) error { return s.ExportPerson(ctx, index.Person, each) }
+	if f.person != "" {
+		index.Person, err = findPerson(ctx, s, f.person)
+		subject = string(index.Person)
+	} else {
+		index.Subject, err = f.subject(ctx, s)
+		subject, held = cmp.Or(string(index.Subject.Run), string(index.Subject.Task), string(index.Subject.Workspace)), func(each func(kind string, record any) error) error {
+			return s.Export(ctx, index.Subject, each)
+		}
+	}
 	if err != nil {
 		return err
 	}
+	if err := c.recordIfWritable(ctx, actExport, cmp.Or(index.Subject.Workspace, mgx.DefaultWorkspace), subject); err != nil {
+		return err
+	}
+	return c.exportTo(file, &exporting{sum: sha256.New(), index: index}, held)
+}
+
+// findPerson finds who is meant by an address or an id.
+func findPerson(ctx context.Context, s *store.Store, name string) (mgx.UserID, error) {
+	if strings.Contains(name, "@") {
+		u, err := s.UserByEmail(ctx, strings.ToLower(name))
+		return u.ID, err
+	}
+	u, err := s.User(ctx, mgx.UserID(name))
+	return u.ID, err
+}
+
+// exportTo writes what is held to a new file.
+func (c *cli) exportTo(file string, e *exporting, held func(func(kind string, record any) error) error) error {
 	for _, name := range []string{file, file + ".index.json"} {
 		if _, err := os.Lstat(name); err == nil {
 			return usage("file_exists", "%s exists already; an export never overwrites: choose another name", name)
@@ -82,9 +113,8 @@ func (c *cli) export(ctx context.Context, file string, f subjectFlags) error {
 		return exportError(file, err)
 	}
 	defer os.Remove(part.Name())
-	e := &exporting{out: bufio.NewWriterSize(part, 1<<20), sum: sha256.New()}
-	e.index.File, e.index.Subject, e.index.CreatedAt = filepath.Base(file), subject, mgx.Now()
-	err = e.all(ctx, c, s, subject)
+	e.out = bufio.NewWriterSize(part, 1<<20)
+	err = e.all(c, held)
 	if err == nil {
 		err = errors.Join(e.out.Flush(), part.Sync())
 	}
@@ -120,7 +150,8 @@ type exporting struct {
 // exportIndex is FILE.index.json.
 type exportIndex struct {
 	File      string          `json:"file"`
-	Subject   store.Subject   `json:"subject"`
+	Subject   store.Subject   `json:"subject,omitzero"`
+	Person    mgx.UserID      `json:"person_id,omitempty"`
 	CreatedAt any             `json:"created_at"`
 	SHA256    string          `json:"sha256"`
 	Sections  []exportSection `json:"sections"`
@@ -163,12 +194,12 @@ var about = map[string]any{
 	},
 }
 
-func (e *exporting) all(ctx context.Context, c *cli, s *store.Store, subject store.Subject) error {
+func (e *exporting) all(c *cli, held func(func(kind string, record any) error) error) error {
 	if err := e.write("about", about); err != nil {
 		return err
 	}
 	var runs []mgx.RunID
-	err := s.Export(ctx, subject, func(kind string, record any) error {
+	err := held(func(kind string, record any) error {
 		if raw, ok := record.(json.RawMessage); ok && kind == "run" {
 			var run mgx.Run
 			if err := json.Unmarshal(raw, &run); err != nil {

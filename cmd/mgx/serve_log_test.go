@@ -85,13 +85,13 @@ func TestRequestLog(t *testing.T) {
 func TestServeLogsRequests(t *testing.T) {
 	t.Parallel()
 	l := newLab(t, labScript)
-	s := l.serve("127.0.0.1:0", "--workers", "0", "--log-format", "json")
+	s := l.serve("127.0.0.1:0", "--workers", "0", "--log-format", "json", "--log-level", "info")
 	token, err := os.ReadFile(filepath.Join(l.data(), "token"))
 	if err != nil {
 		t.Fatal(err)
 	}
 	secret := strings.TrimSpace(string(token))
-	for _, path := range []string{"/api/v1/budgets?scope_id=CANARY%0Alevel=ERROR", "/CANARY%0a%22", "/api/v1/budgets/bgt_CANARY"} {
+	for _, path := range []string{"/api/v1/budgets?scope_id=CANARY%0Alevel=ERROR", "/api/v1/CANARY%0a%22", "/api/v1/budgets/bgt_CANARY"} {
 		r, _ := http.NewRequestWithContext(t.Context(), "GET", s.url+path, nil)
 		r.Header.Set("Authorization", "Bearer "+secret)
 		r.Header.Set("User-Agent", "CANARY")

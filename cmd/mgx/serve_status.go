@@ -11,9 +11,6 @@ import (
 	"mgx/internal/store"
 )
 
-// actBackup is how the audit log names that everything was written to a file.
-const actBackup = "data.backup"
-
 // stuckAfter is for how long nobody may have looked for work before the server
 // counts as not ready. Looking takes a moment, and a database that hangs has a
 // check of its own.
