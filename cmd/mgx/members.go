@@ -221,6 +221,7 @@ func (c *cli) workspacesCommand() *cobra.Command {
 		Args:  noArgs,
 		RunE:  func(cmd *cobra.Command, _ []string) error { return c.withPeople(cmd.Context(), c.listWorkspaces) },
 	}
+	cmd.AddCommand(c.quotaCommand())
 	cmd.AddCommand(&cobra.Command{
 		Use:   "create NAME",
 		Short: "Make a workspace, whose first admin you are",

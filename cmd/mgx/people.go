@@ -26,6 +26,8 @@ type people interface {
 	Invitations(ctx context.Context) ([]mgx.Invitation, error)
 	RevokeInvitation(ctx context.Context, id mgx.InvitationID) error
 	Workspaces(ctx context.Context) ([]mgx.Workspace, error)
+	Quotas(ctx context.Context, ws mgx.WorkspaceID) ([]mgx.QuotaUse, error)
+	SetQuotas(ctx context.Context, ws mgx.WorkspaceID, set map[string]*int64) ([]mgx.QuotaUse, error)
 	CreateWorkspace(ctx context.Context, name string) (mgx.Workspace, error)
 }
 

@@ -56,6 +56,7 @@ func (s *Server) routes() []route {
 		s.healthRoutes(),
 		s.peopleRoutes(),
 		s.workspaceRoutes(),
+		s.quotaRoutes(),
 		s.memberRoutes(),
 		s.keyRoutes(),
 		s.eventRoutes(),

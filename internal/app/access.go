@@ -21,6 +21,8 @@ type AccessStore interface {
 	SignInStore
 	Commit(ctx context.Context, c mgx.Change) (mgx.Committed, error)
 	RecordDenied(ctx context.Context, by mgx.Doer, action, resource, why string) error
+	Quotas(context.Context, mgx.WorkspaceID) ([]mgx.QuotaUse, error)
+	SetQuotas(ctx context.Context, by mgx.Doer, quotas map[mgx.Quota]*int64) error
 
 	User(context.Context, mgx.UserID) (mgx.User, error)
 	UserByEmail(context.Context, string) (mgx.User, error)

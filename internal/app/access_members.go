@@ -51,7 +51,7 @@ func (a *Access) Workspaces(ctx context.Context, actor access.Actor, after mgx.W
 		if m.Workspace <= after || len(out) == limit {
 			continue
 		}
-		w, err := a.o.Store.Workspace(ctx, m.Workspace)
+		w, err := a.o.Store.Workspace(mgx.ForInstallation(ctx), m.Workspace)
 		if err != nil {
 			return nil, err
 		}

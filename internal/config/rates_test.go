@@ -5,6 +5,8 @@ import (
 	"strconv"
 	"strings"
 	"testing"
+
+	"mgx"
 )
 
 func TestRates(t *testing.T) {
@@ -36,6 +38,15 @@ func TestRatesAreDocumented(t *testing.T) {
 	}
 	for _, r := range RateLimits {
 		if line := "| `" + r.Name + "` | " + strconv.Itoa(r.Default) + " | " + r.Means + " |"; !strings.Contains(string(page), line) {
+			t.Errorf("docs/limits.md lacks: %s", line)
+		}
+	}
+	for _, q := range mgx.Quotas {
+		most := " "
+		if q.Most > 0 {
+			most = " " + strconv.FormatInt(q.Most, 10) + " "
+		}
+		if line := "| `" + string(q.Name) + "` |" + most + "| " + q.Means + " |"; !strings.Contains(string(page), line) {
 			t.Errorf("docs/limits.md lacks: %s", line)
 		}
 	}

@@ -187,3 +187,14 @@ func TestQuotasOfRuns(t *testing.T) {
 		}
 	})
 }
+
+// What people are told no workspace can have more of is what the store holds to.
+func TestQuotasKnowTheBounds(t *testing.T) {
+	t.Parallel()
+	most := map[mgx.Quota]int64{mgx.QuotaMembers: store.MaxMembers, mgx.QuotaKeys: store.MaxKeys, mgx.QuotaProjects: store.MaxProjects, mgx.QuotaWebhooks: store.MaxWebhooks}
+	for _, q := range mgx.Quotas {
+		if q.Most != most[q.Name] {
+			t.Errorf("of %s there are %d at most, and people are told %d", q.Name, most[q.Name], q.Most)
+		}
+	}
+}

@@ -1,0 +1,96 @@
+package main
+
+import (
+	"context"
+	"slices"
+	"strconv"
+	"strings"
+
+	"github.com/spf13/cobra"
+
+	"mgx"
+)
+
+func (c *cli) quotaCommand() *cobra.Command {
+	return &cobra.Command{
+		Use:   "quota [WORKSPACE] [NAME=N|NAME=none...]",
+		Short: "Show what a workspace may have and what it has, or set that as the installation's owner",
+		Long: `Show what a workspace may have and what it has, or set that as the owner or an
+admin of the installation. Quotas are members, keys, projects, webhooks,
+runs_at_once and runs_a_day; see docs/limits.md.`,
+		Example: "  mgx workspaces quota ws_01JDT… runs_at_once=4 members=20 keys=none",
+		RunE: func(cmd *cobra.Command, args []string) error {
+			var ws mgx.WorkspaceID
+			if len(args) > 0 && !strings.Contains(args[0], "=") {
+				ws, args = mgx.WorkspaceID(args[0]), args[1:]
+			}
+			set, err := quotasIn(args)
+			if err != nil {
+				return err
+			}
+			if ws == "" && len(set) > 0 {
+				return usage("no_workspace", "say of which workspace: mgx workspaces quota WORKSPACE %s; mgx workspaces lists them", args[0])
+			}
+			return c.withPeople(cmd.Context(), func(ctx context.Context, p people) error { return c.quotas(ctx, p, ws, set) })
+		},
+	}
+}
+
+// quotasIn reads NAME=N and NAME=none.
+func quotasIn(args []string) (map[string]*int64, error) {
+	set := map[string]*int64{}
+	for _, a := range args {
+		name, value, ok := strings.Cut(a, "=")
+		if !ok || name == "" {
+			return nil, usage("bad_quota", "a quota is set as NAME=N or NAME=none, not %q", a)
+		}
+		if value == "none" {
+			set[name] = nil
+			continue
+		}
+		n, err := strconv.ParseInt(value, 10, 64)
+		if err != nil {
+			return nil, usage("bad_quota", "%s takes a whole number or none, not %q", name, value)
+		}
+		set[name] = &n
+	}
+	return set, nil
+}
+
+func (c *cli) quotas(ctx context.Context, p people, ws mgx.WorkspaceID, set map[string]*int64) (err error) {
+	var all []mgx.QuotaUse
+	if len(set) > 0 {
+		all, err = p.SetQuotas(ctx, ws, set)
+	} else {
+		all, err = p.Quotas(ctx, ws)
+	}
+	if err != nil {
+		return err
+	}
+	if c.json {
+		return printJSON(c, all...)
+	}
+	for _, u := range all {
+		limit := "none"
+		if u.Limit != nil {
+			limit = strconv.FormatInt(*u.Limit, 10)
+		}
+		i := slices.IndexFunc(mgx.Quotas, func(q mgx.QuotaInfo) bool { return q.Name == u.Quota })
+		if i < 0 { // a newer server has it
+			continue
+		}
+		c.printf("%-13s %9d of %-9s  %s\n", u.Quota, u.Used, limit, mgx.Quotas[i].Means)
+	}
+	return nil
+}
+
+func (l *ownData) Quotas(ctx context.Context, ws mgx.WorkspaceID) ([]mgx.QuotaUse, error) {
+	if ws == "" {
+		ws = l.actor.Workspace
+	}
+	return l.QuotasOf(ctx, ws)
+}
+
+func (l *ownData) SetQuotas(ctx context.Context, ws mgx.WorkspaceID, set map[string]*int64) ([]mgx.QuotaUse, error) {
+	return l.Access.SetQuotas(ctx, l.actor, ws, set)
+}
