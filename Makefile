@@ -35,6 +35,7 @@ docs: ## generate docs/reference, the TypeScript types, the lock of event contra
 	@go generate ./internal/event
 	@MGX_UPDATE=1 go test -count=1 -run '^(TestDocker|TestGVisor)$$' ./internal/sandbox/docker ./internal/sandbox/gvisor
 	@MGX_UPDATE=1 go test -count=1 -run '^TestTable$$' ./internal/sandbox/native
+	@MGX_UPDATE=1 go test -count=1 -run '^TestDocumentIsCurrent$$' ./internal/api
 
 sdk: ## check the AsyncAPI document; build and test the TypeScript client
 	@scripts/sdk.sh

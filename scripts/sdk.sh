@@ -1,16 +1,17 @@
 #!/usr/bin/env bash
-# Holds the AsyncAPI document against AsyncAPI's own parser; builds and tests the
+# Holds the AsyncAPI document against AsyncAPI's own parser, and lints the OpenAPI
+# document; builds and tests the
 # TypeScript client; checks the types of the console's scripts. Needs npm, and a
 # network only when a lock file has changed.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
 if ! command -v npm >/dev/null || ! command -v node >/dev/null; then
-  echo "skipped: the AsyncAPI document and sdk/typescript are not tested, since npm is not installed (scripts/need.sh installs it)"
+  echo "skipped: the AsyncAPI and OpenAPI documents and sdk/typescript are not tested, since npm is not installed (scripts/need.sh installs it)"
   exit 0
 fi
 if [ "$(node -p 'process.versions.node.split(".")[0]')" -lt 20 ]; then
-  echo "skipped: the AsyncAPI document and sdk/typescript are not tested, since they need Node 20 and this is $(node --version)"
+  echo "skipped: the AsyncAPI and OpenAPI documents and sdk/typescript are not tested, since they need Node 20 and this is $(node --version)"
   exit 0
 fi
 
@@ -25,6 +26,8 @@ install() {
 install tools/asyncapi
 install tools/axe
 node tools/asyncapi/check.mjs docs/reference/asyncapi.json
+install tools/openapi
+quiet env REDOCLY_TELEMETRY=off REDOCLY_SUPPRESS_UPDATE_NOTICE=true tools/openapi/node_modules/.bin/redocly lint --config tools/openapi/redocly.yaml docs/reference/openapi.json
 install sdk/typescript
 quiet npm --prefix sdk/typescript run build
 quiet sdk/typescript/node_modules/.bin/tsc -p internal/web/ui

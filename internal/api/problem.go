@@ -28,6 +28,7 @@ const (
 	codeNotAcceptable   = "not_acceptable"
 	codeBody            = "bad_body"
 	codeMediaType       = "bad_media_type"
+	codeVersion         = "unknown_version"
 )
 
 // problem is a body of RFC 9457. Code is stable; the fields of event.Reset are

@@ -19,6 +19,10 @@ type surface struct {
 	huma.API
 	caught func(huma.Context) // the operation just registered
 	byPath map[string]*operation
+
+	shared    map[int]string // codes of problems that most operations have with a status
+	completed completed
+	reference reference
 }
 
 // strictly sets the two rules of huma that hold for a whole process.
