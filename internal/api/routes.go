@@ -54,6 +54,7 @@ const (
 func (s *Server) routes() []route {
 	return slices.Concat(
 		s.healthRoutes(),
+		s.documentRoutes(),
 		s.peopleRoutes(),
 		s.workspaceRoutes(),
 		s.quotaRoutes(),
