@@ -138,6 +138,11 @@ func (c *cli) resumeThere(cmd *cobra.Command, args []string) error {
 		if run.Status.Ended() {
 			return alreadyEnded(run)
 		}
+		if run.Paused != nil {
+			if err := r.Continue(ctx, run.ID); err != nil {
+				return err
+			}
+		}
 		if !c.json {
 			c.tell("The server goes on with %s by itself; this shows how.\n", run.ID)
 		}

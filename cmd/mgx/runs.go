@@ -26,6 +26,9 @@ type runs interface {
 	Diff(ctx context.Context, id mgx.RunID) (app.Diff, error)
 	Decide(ctx context.Context, id mgx.RunID, d app.Answer) error
 	Cancel(ctx context.Context, id mgx.RunID, why string) error
+	Steer(ctx context.Context, id mgx.RunID, words string) error
+	Pause(ctx context.Context, id mgx.RunID, reason string) error
+	Continue(ctx context.Context, id mgx.RunID) error
 }
 
 // withRuns does something with runs where a command says.
@@ -91,6 +94,18 @@ func (o ownRuns) Cancel(ctx context.Context, id mgx.RunID, why string) error {
 		_, err = o.n.engine.Drive(ctx, run.ID, run.Execution)
 	}
 	return err
+}
+
+func (o ownRuns) Steer(ctx context.Context, id mgx.RunID, words string) error {
+	return o.n.app.Steer(ctx, o.n.me(), id, words, "")
+}
+
+func (o ownRuns) Pause(ctx context.Context, id mgx.RunID, reason string) error {
+	return o.n.app.Pause(ctx, o.n.me(), id, reason)
+}
+
+func (o ownRuns) Continue(ctx context.Context, id mgx.RunID) error {
+	return o.n.app.Continue(ctx, o.n.me(), id)
 }
 
 // theirRuns are those of a workspace at a server.

@@ -2,7 +2,6 @@ package main
 
 import (
 	"context"
-	"fmt"
 
 	"github.com/spf13/cobra"
 
@@ -23,11 +22,11 @@ is asked to do, not what it may do: limits and policy stay as they are.`,
 			return usage("bad_arguments", `mgx steer takes a run and what to say to it, for example: mgx steer RUN "keep the old flag as an alias"; got %d arguments`, len(args))
 		},
 		RunE: func(cmd *cobra.Command, args []string) error {
-			return c.withRun(cmd.Context(), args[0], func(ctx context.Context, n *node, run mgx.Run) error {
-				if err := n.app.Steer(ctx, n.me(), run.ID, args[1], ""); err != nil {
+			return c.withRunOf(cmd.Context(), args[0], func(ctx context.Context, r runs, run mgx.Run) error {
+				if err := r.Steer(ctx, run.ID, args[1]); err != nil {
 					return err
 				}
-				fmt.Fprintf(c.err, "Said to %s. It is heard before the next turn.\n", run.ID)
+				c.tell("Said to %s. It is heard before the next turn.\n", run.ID)
 				return nil
 			})
 		},
@@ -43,11 +42,11 @@ func (c *cli) pauseCommand() *cobra.Command {
 finished first. Its deadline does not move. mgx resume RUN lets it go on.`,
 		Args: oneArg("a run"),
 		RunE: func(cmd *cobra.Command, args []string) error {
-			return c.withRun(cmd.Context(), args[0], func(ctx context.Context, n *node, run mgx.Run) error {
-				if err := n.app.Pause(ctx, n.me(), run.ID, reason); err != nil {
+			return c.withRunOf(cmd.Context(), args[0], func(ctx context.Context, r runs, run mgx.Run) error {
+				if err := r.Pause(ctx, run.ID, reason); err != nil {
 					return err
 				}
-				fmt.Fprintf(c.err, "%s stands still before its next step. It goes on with: mgx resume %s\n", run.ID, run.ID)
+				c.tell("%s stands still before its next step. It goes on with: mgx resume %s%s\n", run.ID, run.ID, c.there())
 				return nil
 			})
 		},
