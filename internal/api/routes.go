@@ -64,6 +64,7 @@ func (s *Server) routes() []route {
 		s.consumerRoutes(),
 		s.budgetRoutes(),
 		s.workRoutes(),
+		s.steerRoutes(),
 		s.projectRoutes(),
 		s.webhookRoutes(),
 		s.secretRoutes(),
