@@ -12,6 +12,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"mgx/internal/git"
 	"mgx/internal/sandbox"
 	"mgx/internal/tool"
 )
@@ -41,7 +42,8 @@ func (c *cli) sandboxRunCommand() *cobra.Command {
 		Short: "Run a command exactly as an agent's shell tool would",
 		Long: `Run a command exactly as an agent's shell tool would: the same view of this machine,
 the same limits, the same environment, no network but the hosts that are allowed. One argument is a line of shell;
-several are a program and its arguments. DIR is the workspace, and is written in place.
+several are a program and its arguments. DIR is the workspace, and is written in place. If it is a repository, what
+is set for its project counts as for its runs.
 
 The exit code is the command's; 124 when its time is over; 3 when the sandbox
 cannot be had as asked.`,
@@ -69,11 +71,14 @@ cannot be had as asked.`,
 }
 
 func (c *cli) sandboxRun(ctx context.Context, f sandboxFlags, args []string) (err error) {
-	setting, least, err := levelAsked(f.level, sandbox.Level(c.cfg.LeastSandbox))
+	work, err := workspaceDir(f.dir)
 	if err != nil {
 		return err
 	}
-	work, err := workspaceDir(f.dir)
+	if err := c.asRunsOf(ctx, work); err != nil {
+		return err
+	}
+	setting, least, err := levelAsked(f.level, sandbox.Level(c.cfg.LeastSandbox))
 	if err != nil {
 		return err
 	}
@@ -99,6 +104,18 @@ func (c *cli) sandboxRun(ctx context.Context, f sandboxFlags, args []string) (er
 		return err
 	}
 	return c.tellEnded(ended)
+}
+
+// asRunsOf settles the configuration as the runs of a repository get it, where the
+// workspace is one and somebody has set something for its project.
+func (c *cli) asRunsOf(ctx context.Context, work string) error {
+	if _, err := os.Stat(c.place()); err != nil && c.cfg.Database == "" {
+		return nil // nothing is set anywhere
+	}
+	if _, err := git.Inspect(ctx, work); err != nil {
+		return nil
+	}
+	return c.configOf(ctx, work)
 }
 
 // levelAsked is the driver's setting for a level, and the least that it must reach.

@@ -5,6 +5,7 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"io"
 	"net"
 	"os"
 	"strings"
@@ -12,6 +13,8 @@ import (
 	"time"
 
 	sdk "github.com/modelcontextprotocol/go-sdk/mcp"
+
+	"mgx/internal/sandbox"
 )
 
 // serveVariable makes this test's program a server of the named kind.
@@ -173,6 +176,16 @@ func newServer(kind string, called func(name string, meta sdk.Meta)) *sdk.Server
 		_, dial := net.DialTimeout("tcp", a.Text, time.Second)
 		seen, _ := os.ReadFile("/workspace/file.txt")
 		return say(fmt.Sprintf("write: %v\ndial: %v\nread: %s\nTOKEN=%s HOME_TOKEN=%s", write, dial, seen, os.Getenv("TOKEN"), os.Getenv("MGX_TEST_TOKEN"))), nil
+	})
+	add("fetch", "Fetches a page through the proxy.", func(_ context.Context, _ *sdk.CallToolRequest, a echoArgs) (*sdk.CallToolResult, error) {
+		conn, err := net.Dial("tcp", sandbox.GateAddress)
+		if err != nil {
+			return nil, err
+		}
+		defer conn.Close()
+		fmt.Fprintf(conn, "GET %s HTTP/1.0\r\nHost: %s\r\n\r\n", a.Text, strings.Split(a.Text, "/")[2])
+		page, err := io.ReadAll(conn)
+		return say(string(page)), err
 	})
 	add("ask", "Asks the client.", func(ctx context.Context, r *sdk.CallToolRequest, _ echoArgs) (*sdk.CallToolResult, error) {
 		//lint:ignore SA1019 servers do ask for it

@@ -3,6 +3,9 @@ package mcp
 import (
 	"context"
 	"encoding/json"
+	"fmt"
+	"io"
+	"net"
 	"net/http"
 	"net/http/httptest"
 	"os"
@@ -18,6 +21,7 @@ import (
 
 	"mgx"
 	"mgx/internal/sandbox"
+	"mgx/internal/sandbox/egress"
 	"mgx/internal/sandbox/native"
 	"mgx/internal/tool"
 )
@@ -54,9 +58,13 @@ func root(t *testing.T, dir string) *os.Root {
 }
 
 // boxed gives the lab a real sandbox.
-func (l *lab) boxed() *lab {
+func (l *lab) boxed(gate ...sandbox.Gate) *lab {
 	l.t.Helper()
-	box, err := native.New().Open(l.t.Context(), sandbox.Spec{ID: "test", Work: l.work, State: l.t.TempDir()})
+	spec := sandbox.Spec{ID: "test", Work: l.work, State: l.t.TempDir()}
+	if len(gate) > 0 {
+		spec.Gate = gate[0]
+	}
+	box, err := native.New().Open(l.t.Context(), spec)
 	if err != nil {
 		l.t.Skipf("this machine gives no sandbox: %v", err)
 	}
@@ -210,6 +218,38 @@ func TestProgramMeetsTheWalls(t *testing.T) {
 	}
 	if !slices.Contains(l.hidden, "tok-0123456789") {
 		t.Error("nobody was told of the secret that was handed out")
+	}
+}
+
+// TestProgramTellsOfTheNetwork calls a program that lives through several calls:
+// each tells what was asked of the gate in it, and no more.
+func TestProgramTellsOfTheNetwork(t *testing.T) {
+	t.Parallel()
+	l := newLab(t)
+	page := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { io.WriteString(w, "from outside") }))
+	t.Cleanup(page.Close)
+	port := page.Listener.Addr().(*net.TCPAddr).Port
+	list, err := egress.NewList(fmt.Sprintf("localhost:%d+private", port))
+	if err != nil {
+		t.Fatal(err)
+	}
+	l.boxed(egress.New(list, egress.Options{}))
+	offered := l.offered(stdio(t, "lab", "good"))
+	fetch := named(t, offered, "mcp__lab__fetch")
+	res := l.call(named(t, offered, "mcp__lab__echo"), "x")
+	if len(res.Visits) != 0 {
+		t.Errorf("a call that asked for nothing: %+v", res.Visits)
+	}
+	for range 2 {
+		res := l.call(fetch, fmt.Sprintf("http://localhost:%d/", port))
+		want(t, res, tool.Success, "from outside")
+		if v := res.Visits; len(v) != 1 || v[0].Host != "localhost" || v[0].Port != port || !v[0].Allowed || v[0].Times != 1 {
+			t.Errorf("a call tells %+v", v)
+		}
+	}
+	res = l.call(fetch, "http://evil.test/")
+	if v := res.Visits; len(v) != 1 || v[0].Host != "evil.test" || v[0].Allowed || v[0].Reason != egress.NotListed || v[0].Times != 1 {
+		t.Errorf("a refused one tells %+v", v)
 	}
 }
 
