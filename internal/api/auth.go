@@ -194,14 +194,19 @@ func protocols(r *http.Request) []string {
 func (s *Server) guard(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		secure(w.Header())
+		if s.o.Secure {
+			w.Header().Set("Strict-Transport-Security", "max-age=31536000")
+		}
+		w.Header().Set(versionHeader, Version)
 		out := answerOf(w)
 		switch origin := r.Header.Get("Origin"); {
 		case s.pastProxy(r):
 			s.fail(out, r, mgx.Errorf(mgx.KindRefused, codeProxy, "this server is reached through its proxy"))
 		case !s.ourHost(r.Host):
 			s.fail(out, r, mgx.Errorf(mgx.KindRefused, codeHost, "this server does not answer to that host name"))
-		case origin != "" && !sameOrigin(origin, r.Host):
+		case origin != "" && !sameOrigin(origin, r.Host) && !s.mayUse(origin):
 			s.fail(out, r, mgx.Errorf(mgx.KindRefused, codeOrigin, "pages of other origins may not use this server"))
+		case origin != "" && !sameOrigin(origin, r.Host) && s.cors(w, r, origin):
 		default:
 			next.ServeHTTP(w, r)
 		}

@@ -3,6 +3,7 @@ package api
 import (
 	"context"
 	"strconv"
+	"time"
 
 	"mgx"
 )
@@ -27,8 +28,13 @@ func (s *Server) consumerRoutes() []route {
 		op("POST /api/v1/consumers/{name}/retry", to("manage", "settings"), with(s.consumers, retryConsumer), about{
 			ID: "retryConsumer", Group: group, Short: "Try every dead letter of a reader again",
 		}, installation),
-		op("GET /api/v1/consumers/{name}/dead", to("read", "settings"), with(s.consumers, listDeadLetters), about{
+		op("GET /api/v1/consumers/{name}/dead-letters", to("read", "settings"), with(s.consumers, listDeadLetters), about{
 			ID: "listDeadLetters", Group: group, Short: "List dead letters, the oldest event first",
+		}, installation),
+		op("GET /api/v1/consumers/{name}/dead", to("read", "settings"), with(s.consumers, listDeadLetters), about{
+			ID: "listDead", Group: group, Short: "List dead letters, by the name that this had first", Deprecated: &deprecation{
+				Since: time.Date(2026, 11, 28, 0, 0, 0, 0, time.UTC), Gone: time.Date(2027, 6, 1, 0, 0, 0, 0, time.UTC), Instead: "/api/v1/consumers/{name}/dead-letters",
+			},
 		}, installation),
 		op("POST /api/v1/consumers/{name}/dead/{event}/retry", to("manage", "settings"), with(s.consumers, retryDeadLetter), about{
 			ID: "retryDeadLetter", Group: group, Short: "Try one dead letter again",

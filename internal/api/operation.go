@@ -97,9 +97,18 @@ func (o *operation) keyed() bool { return o.about.Made || o.about.Once }
 // route has no handler of its own.
 func (s *Server) typed(o *operation) handler {
 	return func(w http.ResponseWriter, r *http.Request) error {
+		if o.about.Deprecated != nil {
+			o.about.Deprecated.header(w.Header(), r)
+		}
+		if err := speaks(r); err != nil {
+			return err
+		}
 		x, err := newExchange(o, w, r)
 		if err != nil {
 			return err
+		}
+		if held, ok := w.(*late); ok {
+			held.secret = o.about.Secret
 		}
 		if o.handle != nil {
 			return o.handle(w, r)

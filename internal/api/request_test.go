@@ -38,6 +38,7 @@ func TestRequestsAreTold(t *testing.T) {
 		{"BREW", "/health/live", "", 405, "", "method_not_allowed", false},
 	} {
 		resp := s.do(c.method, strings.NewReplacer("\n", "%0a", "\x1b", "%1b").Replace(c.path), func(r *http.Request) {
+			r.Header.Set("Accept-Encoding", "identity")
 			r.Header.Set("Traceparent", c.traceparent)
 			r.Header.Set("X-Request-Id", "mine\tand mine")
 		})

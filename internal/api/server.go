@@ -42,6 +42,7 @@ type Options struct {
 	Version   string                                // of this program
 	Hosts     []string                              // host names besides those of the loopback interface; "*." begins one of any name below
 	Proxies   []netip.Prefix                        // whose word on where a request comes from counts; others than these are not served
+	Origins   []string                              // whose pages may use the server, as [Origin] reads them; nil: those of the server's own
 	Log       *slog.Logger
 	Webhooks  *webhook.Endpoints // nil: there are none
 	Budgets   *app.Budgets       // nil: there are none

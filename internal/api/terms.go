@@ -192,6 +192,7 @@ func (s *Server) show(o *operation, x *exchange) error {
 	}
 	tag := etag(revision, held.body.Bytes())
 	held.header.Set("ETag", tag)
+	held.header.Set("Cache-Control", "private, no-cache")
 	for _, known := range list(x.r.Header.Values("If-None-Match")) {
 		if known == "*" || strings.TrimPrefix(known, "W/") == tag {
 			held.unchanged()

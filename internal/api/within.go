@@ -22,6 +22,7 @@ type late struct {
 	header http.Header
 	status int
 	body   bytes.Buffer
+	secret bool // there is a secret in it
 }
 
 func (l *late) Header() http.Header { return l.header }
@@ -37,9 +38,17 @@ func (l *late) Write(b []byte) (int, error) {
 	return l.body.Write(b)
 }
 
-func (l *late) send(w http.ResponseWriter) {
+// send sends what was held back, compressed or as it is.
+func (l *late) send(w http.ResponseWriter, zipped bool) {
+	if zipped {
+		w.Header().Set("Content-Encoding", "gzip")
+	}
 	if l.status != 0 {
 		w.WriteHeader(l.status)
+	}
+	if zipped {
+		zip(w, l.body.Bytes())
+		return
 	}
 	w.Write(l.body.Bytes())
 }
@@ -65,9 +74,10 @@ func (s *Server) within(handle handler) handler {
 		context.AfterFunc(ctx, func() { time.AfterFunc(s.o.GraceWait, func() { close(over) }) })
 		select {
 		case err := <-done:
+			zipped := err == nil && held.compressible(r)
 			maps.Copy(w.Header(), held.header)
 			if err == nil {
-				held.send(w)
+				held.send(w, zipped)
 			}
 			if err != nil && ctx.Err() == context.DeadlineExceeded && !mgx.IsCode(err, "database_unavailable") {
 				err = unanswered(err)

@@ -96,7 +96,7 @@ func TestWorkOverHTTP(t *testing.T) {
 	if got, again := keyed("Do it once"); again.ID != one.ID || again.ID == "" || got.status != 201 {
 		t.Errorf("once more: %d %s, first %s", got.status, again.ID, one.ID)
 	}
-	if got, _ := keyed("Do another"); got.status != 409 {
+	if got, _ := keyed("Do another"); got.status != 422 {
 		t.Errorf("another task with the key: %d %s", got.status, got.body)
 	}
 	for range 5 {
