@@ -85,6 +85,10 @@ func (c *cli) serve(ctx context.Context, l listening, workers int, r repeatFlags
 	if err != nil {
 		return err
 	}
+	origins, err := l.pages()
+	if err != nil {
+		return err
+	}
 	listener, err := l.open(ctx)
 	if err != nil {
 		return err
@@ -117,7 +121,7 @@ func (c *cli) serve(ctx context.Context, l listening, workers int, r repeatFlags
 		return err
 	}
 	defer unlimited()
-	s, err := newServer(ctx, n, url, api.Options{Webhooks: n.webhooks(c.cfg), Hosts: l.hosts, Proxies: proxies, Secure: l.secure(), Limits: limits, Limiter: limiter})
+	s, err := newServer(ctx, n, url, api.Options{Webhooks: n.webhooks(c.cfg), Hosts: l.hosts, Proxies: proxies, Origins: origins, Secure: l.secure(), Limits: limits, Limiter: limiter})
 	if err != nil {
 		return err
 	}

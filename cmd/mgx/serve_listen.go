@@ -11,6 +11,7 @@ import (
 	"github.com/spf13/pflag"
 
 	"mgx"
+	"mgx/internal/api"
 )
 
 // listening is where a server listens, and how it is reached.
@@ -20,6 +21,7 @@ type listening struct {
 	proxies   []string // networks of the proxies in front
 	hosts     []string // names by which it is asked for
 	oidc      string   // file of the OpenID providers; empty: none
+	origins   []string // of pages elsewhere that may use the server
 }
 
 func (l *listening) flags(f *pflag.FlagSet) {
@@ -28,12 +30,13 @@ func (l *listening) flags(f *pflag.FlagSet) {
 	f.StringVar(&l.key, "tls-key", "", "`file` of the certificate's private key in PEM")
 	f.StringSliceVar(&l.proxies, "behind-proxy", nil, "`network` of the proxies that all requests come through and that do TLS, such as 10.0.0.0/8; what they say in X-Forwarded-For counts")
 	f.StringSliceVar(&l.hosts, "host", nil, "host `name` by which the server is asked for, besides those of its certificate")
+	f.StringSliceVar(&l.origins, "cors-origin", nil, "`origin` whose pages may use the API with a token, such as https://app.example.com; may be given several times. Without it, none but the server's own")
 	f.StringVar(&l.oidc, "oidc", "", "`file` of the OpenID providers at which people may sign in, see docs/access.md")
 }
 
 // fill takes what was not typed from the environment.
 func (l *listening) fill(f *pflag.FlagSet, getenv func(string) string) error {
-	for flag, name := range map[string]string{"listen": "MGX_LISTEN", "tls-cert": "MGX_TLS_CERT", "tls-key": "MGX_TLS_KEY", "behind-proxy": "MGX_BEHIND_PROXY", "host": "MGX_HOST", "oidc": "MGX_OIDC"} {
+	for flag, name := range map[string]string{"listen": "MGX_LISTEN", "tls-cert": "MGX_TLS_CERT", "tls-key": "MGX_TLS_KEY", "behind-proxy": "MGX_BEHIND_PROXY", "host": "MGX_HOST", "oidc": "MGX_OIDC", "cors-origin": "MGX_CORS_ORIGIN"} {
 		if v := getenv(name); v != "" && !f.Changed(flag) {
 			if err := f.Set(flag, v); err != nil {
 				return usage("bad_setting", "%s: %s", name, err)
@@ -41,6 +44,18 @@ func (l *listening) fill(f *pflag.FlagSet, getenv func(string) string) error {
 		}
 	}
 	return nil
+}
+
+// pages are the origins of pages elsewhere that may use the server.
+func (l *listening) pages() (all []string, err error) {
+	for _, text := range l.origins {
+		origin, err := api.Origin(text)
+		if err != nil {
+			return nil, usage("bad_origin", "--cors-origin: %s", err)
+		}
+		all = append(all, origin)
+	}
+	return all, nil
 }
 
 // open listens. Where others can reach it, it refuses to without TLS, its own or
