@@ -222,8 +222,13 @@ func TestTellsOfSuspicions(t *testing.T) {
 	for range 25 {
 		w.call("mgxa_"+strings.Repeat("b", 43), "GET", "/api/v1/me", nil, nil, from("192.0.2.9")).want(401, "unauthenticated")
 	}
+	for i := range 25 { // one attempt on each account, from all over one network
+		email := fmt.Sprintf("nobody%d@example.com", i)
+		w.call("", "POST", "/api/v1/auth/sign-in", map[string]string{"email": email, "password": "x"}, nil, from(fmt.Sprintf("2001:db8::%x", i)))
+	}
 	want := []string{
 		"authentication_failures 192.0.2.9",
+		"authentication_failures 2001:db8::13",
 		"cross_tenant " + string(admin) + " " + string(hook.ID),
 		"cross_tenant " + string(viewer) + " " + string(w.other),
 		"unusual_volume " + string(w.users[mgx.RoleAuditor]),

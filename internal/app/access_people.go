@@ -2,6 +2,7 @@ package app
 
 import (
 	"context"
+	"fmt"
 	"math/bits"
 	"strings"
 	"time"
@@ -117,6 +118,12 @@ func (a *Access) failed(ctx context.Context, user mgx.User, failures int, where 
 		target = "unknown"
 	}
 	var err error
+	if n := a.again("sign-in from " + access.Network(where.Address)); n == manyAccounts {
+		a.warn(ctx, mgx.DefaultWorkspace, mgx.SuspicionData{
+			Severity: "medium", Address: where.Address, What: "authentication_failures", Blocked: true, Count: manyAccounts,
+			Detail: fmt.Sprintf("%d attempts to sign in failed in a minute from one network.", manyAccounts),
+		})
+	}
 	if a.again("sign-in") <= mostFailures {
 		err = a.o.Store.RecordDenied(ctx, where.Doer(), "session.create", target, CodeBadCredentials)
 	}
