@@ -71,6 +71,7 @@ they are.`,
 	l.flags(cmd.Flags())
 	addWebhookAllow(cmd.Flags())
 	addRateLimits(cmd.Flags())
+	cmd.Flags().String("sentry-dsn", "", "report errors to the project at this `address` of a service like Sentry, see docs/reference/logs.md")
 	cmd.Flags().String("audit-checkpoints", "", "also add each checkpoint of the audit log to this `file`, see docs/audit.md")
 	cmd.Flags().IntVar(&workers, "workers", defaultWorkers, "work on `N` runs at once")
 	r.refuse(cmd.Flags(), "replay")

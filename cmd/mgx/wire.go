@@ -50,8 +50,9 @@ type node struct {
 	host      *host            // this machine to the use cases of work
 	roots     []string         // where admins find repositories
 
-	ringPath string // the file of the key ring of the secrets
-	second   string // the file of checkpoints of the audit log in a second place; empty: none
+	ringPath string              // the file of the key ring of the secrets
+	reporter *telemetry.Reporter // of errors; nil: none
+	second   string              // the file of checkpoints of the audit log in a second place; empty: none
 
 	providers []access.Provider // at which people sign in, besides here
 }
@@ -68,7 +69,13 @@ func redactor() *guard.Redactor { return guard.NewRedactor(guard.SecretsFromEnv(
 func (c *cli) open(ctx context.Context, m *models) (*node, error) {
 	n := &node{workspace: c.workspaceHere(), data: c.cfg.Data, models: m, redact: redactor(), least: sandbox.Level(c.cfg.LeastSandbox), leastSaid: c.cfg.Said("sandbox-minimum"), limits: boxLimits(c.cfg.SandboxLimits)}
 	n.logTo.set(c.err)
-	n.log = telemetry.NewLogger(&n.logTo, telemetry.Options{Format: c.cfg.LogFormat, Level: c.cfg.LogLevel, Redact: n.redact.String})
+	var err error
+	if c.cfg.SentryDSN != "" {
+		if n.reporter, err = telemetry.NewReporter(c.cfg.SentryDSN, version); err != nil {
+			return nil, mgx.Errorf(mgx.KindConfig, "bad_sentry_dsn", "--sentry-dsn: %w", err)
+		}
+	}
+	n.log = telemetry.NewLogger(&n.logTo, telemetry.Options{Format: c.cfg.LogFormat, Level: c.cfg.LogLevel, Redact: n.redact.String, Report: n.reporter})
 	if m.stale != nil {
 		n.log.Warn(m.stale.Error())
 	}
@@ -130,6 +137,7 @@ func (c *cli) open(ctx context.Context, m *models) (*node, error) {
 
 func (n *node) close() error {
 	n.unmeasure()
+	defer n.reporter.Close()
 	n.owner.close()
 	n.apart()
 	return n.store.Close()

@@ -34,6 +34,7 @@ type Config struct {
 	WebhookAllow  []netip.Prefix // addresses that webhooks may reach although they are not public
 
 	AuditCheckpoints string // file in a second place; "": none
+	SentryDSN        string // where errors are reported; "": nowhere
 	SecretsKeys      string // file of the key ring; "": in the data directory
 	LogFormat        string // text, json
 	LogLevel         slog.Level

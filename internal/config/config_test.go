@@ -182,11 +182,25 @@ func TestRedisAddress(t *testing.T) {
 	}
 }
 
+func TestSentryAddress(t *testing.T) {
+	t.Parallel()
+	c, err := newMachine(t, "").load(map[string]string{"sentry-dsn": "https://hunter22@sentry.example.com/42"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, e := range c.Dump(func(s string) string { return s }) {
+		if e.Name == "sentry-dsn" && e.Value != "https://xxxxx@sentry.example.com/42" {
+			t.Errorf("it is shown as %s", e.Value)
+		}
+	}
+}
+
 func TestRefusedFlags(t *testing.T) {
 	t.Parallel()
 	for flag, values := range map[string][]string{
 		"data":            {"", "a\x00b"},
 		"database":        {"postgres:///x", "postgres://me:hunter22@d b/x", "postgres://me:hunter22@db/x#y", "mysql://me:hunter22@db/x", "file:x.db", "x.db?mode=memory", ":memory:\x00"},
+		"sentry-dsn":      {"x", "https://example.com/42", "https://hunter22@example.com", "ftp://hunter22@example.com/1", "https://hunter22@e xample.com/1"},
 		"nats":            {"n:4222", "nats://", "ws://n", "nats://me:hunter22@a b", "nats://n/x", "nats://n?tls=no", "nats://n,", "nats://n,tls://m"},
 		"redis":           {"cache:6379", "redis://", "redis:///0", "http://cache", "redis://me:hunter22@cache/x", "redis://me:hunter22@cache/0?skip_verify=true", "redis://cache/0?timeout=0s", "redis://cache/0?timeout=1s&db=2", "redis://me:hunter22@ca che"},
 		"model":           {"/m", "p/", "p/m m", "p/" + strings.Repeat("m", 200), "P Q/m"},

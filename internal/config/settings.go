@@ -160,6 +160,10 @@ var settings = []setting{
 		func(c *Config) string { return c.SecretsKeys },
 	},
 	{
+		"sentry-dsn", "https://KEY@HOST/PROJECT of a service that speaks the protocol of Sentry, to which errors are reported, see docs/reference/logs.md; empty: none",
+		always(""), setSentry, showSentry,
+	},
+	{
 		"audit-checkpoints", "file to which mgx serve also adds each checkpoint of the audit log, on another machine at best, see docs/audit.md; empty: none",
 		always(""),
 		func(c *Config, v string, from origin) (err error) {

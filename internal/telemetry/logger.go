@@ -13,11 +13,12 @@ type Options struct {
 	Format string       // "json", or text
 	Level  slog.Leveler // lines below are dropped; nil is Info
 	Redact func(string) string
+	Report *Reporter // of lines of level error, as they are written; nil: nobody is told
 }
 
 // NewLogger returns a logger that writes to w.
 func NewLogger(w io.Writer, o Options) *slog.Logger {
-	h := &handler{clean: cleaner{redact: o.Redact}}
+	h := &handler{clean: cleaner{redact: o.Redact}, report: o.Report}
 	if h.clean.redact == nil {
 		h.clean.redact = func(s string) string { return s }
 	}
@@ -34,9 +35,10 @@ func NewLogger(w io.Writer, o Options) *slog.Logger {
 // handler that only formats. It keeps attributes and groups itself, instead of
 // handing them on, so that the ids stay outside the groups.
 type handler struct {
-	next  slog.Handler
-	clean cleaner
-	scope []scope // outermost first
+	next   slog.Handler
+	clean  cleaner
+	report *Reporter
+	scope  []scope // outermost first
 }
 
 // scope is what one call of WithGroup (name) or WithAttrs (attrs) added.
@@ -71,6 +73,9 @@ func (h *handler) Handle(ctx context.Context, r slog.Record) error {
 	out := slog.NewRecord(r.Time, r.Level, h.clean.redact(r.Message), r.PC)
 	out.AddAttrs(h.clean.attrs(FromContext(ctx).attrs())...)
 	out.AddAttrs(h.clean.attrs(h.nest(r))...)
+	if h.report != nil && r.Level >= slog.LevelError {
+		h.report.report(out.Clone())
+	}
 	return h.next.Handle(ctx, out)
 }
 
