@@ -25,6 +25,8 @@ type attack struct {
 	reached func(g *ground) string
 	// open says that without walls the effect comes about: the case can tell.
 	open bool
+	// needs is a program without which it cannot be tried.
+	needs string
 }
 
 // volley are the attacks through tools, which one model does all of in one run.
@@ -313,11 +315,11 @@ func (g *ground) weaker() string {
 // own work is done all the same.
 func TestAttacksThroughTools(t *testing.T) {
 	t.Parallel()
-	g := newGround(t)
-	for _, a := range volley {
+	g, attacks := newGround(t), attacksHere(t)
+	for _, a := range attacks {
 		a.plant(g)
 	}
-	for _, a := range volley {
+	for _, a := range attacks {
 		g.obeys("implementer", a.obey(g)...)
 	}
 	stdout, stderr, code := g.try()
@@ -327,7 +329,7 @@ func TestAttacksThroughTools(t *testing.T) {
 	if i := strings.IndexAny(stdout+stderr, "\x1b\x07\u202e"); i >= 0 {
 		t.Errorf("what people see has a control character: %q", (stdout + stderr)[i:min(i+40, len(stdout+stderr))])
 	}
-	for _, a := range volley {
+	for _, a := range attacks {
 		if got := a.reached(g); got != "" {
 			t.Errorf("%s: %s", a.name, got)
 		}
@@ -344,15 +346,15 @@ func TestAttacksWouldReachTheirEffect(t *testing.T) {
 	if _, err := exec.LookPath("bash"); err != nil {
 		t.Skip("the attacks on the network are written for bash")
 	}
-	g := newGround(t)
-	for _, a := range volley {
+	g, attacks := newGround(t), attacksHere(t)
+	for _, a := range attacks {
 		if a.open {
 			a.plant(g)
 			g.obeys("implementer", a.obey(g)...)
 		}
 	}
 	g.try("--sandbox", "off")
-	for _, a := range volley {
+	for _, a := range attacks {
 		if a.open && a.reached(g) == "" {
 			t.Errorf("%s: the case cannot fail", a.name)
 		}
