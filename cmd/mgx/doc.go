@@ -87,7 +87,9 @@ what becomes of a request, serve.go for a call's way, output.go for its answer.
 Package internal/audit signs and verifies the log of what was done and refused, whose
 entries the root's audit.go makes and the store's audit.go takes into a tree;
 docs/adr/0013 says why it is a stream of the event log. Package internal/secret seals what
-must not be seen, under a key ring that is not in the database (docs/secrets.md).
+must not be seen, under a key ring that is not in the database (docs/secrets.md). What
+is held on people and workspaces is handed out and erased by the store's rights*.go
+(docs/data-rights.md); docs/compliance holds the whole against SOC 2 and the GDPR.
 
 Package internal/webhook sends the log to addresses outside. Read doc.go for the
 promises, deliverer.go for the rounds it makes, courier.go and attempt.go for what

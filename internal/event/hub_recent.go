@@ -1,8 +1,11 @@
 package event
 
 import (
+	"bytes"
 	"slices"
 	"sync"
+
+	"mgx"
 )
 
 // recent holds the newest records, bounded by number and bytes, for subscribers
@@ -20,7 +23,7 @@ func (r *recent) add(batch []*Record) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	for _, rec := range batch {
-		if n := len(r.list); n > 0 && r.list[n-1].Event.Position+1 != rec.Event.Position {
+		if n := len(r.list); n > 0 && (r.list[n-1].Event.Position+1 != rec.Event.Position || erases(rec.Event)) {
 			r.list, r.bytes = nil, 0
 		}
 		r.list = append(r.list, rec)
@@ -33,6 +36,12 @@ func (r *recent) add(batch []*Record) {
 	}
 	clear(r.list[:drop]) // readers hold copies
 	r.list = r.list[drop:]
+}
+
+// erases reports whether an event says that words before it go. Nobody is to get
+// them from memory then; what reads the store gets what is left.
+func erases(e mgx.Event) bool {
+	return e.Type == mgx.DataErased || e.Type == mgx.AuditRecorded && bytes.Contains(e.Data, []byte(`.erase"`))
 }
 
 // after returns up to limit records that follow a position, and false when the
