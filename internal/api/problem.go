@@ -58,7 +58,6 @@ var statuses = map[string]int{
 	mgx.CodeTokenUnknown:       http.StatusUnauthorized,
 	mgx.CodeInvitationSpent:    http.StatusGone,
 	mgx.CodeLastAdmin:          http.StatusConflict,
-	mgx.CodeErased:             http.StatusGone,
 	"run_not_ended":            http.StatusConflict,
 	app.CodeDecided:            http.StatusConflict,
 	mgx.CodeErased:             http.StatusGone,
