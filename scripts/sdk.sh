@@ -25,6 +25,7 @@ install() {
 
 install tools/asyncapi
 install tools/axe
+install tools/oidc
 node tools/asyncapi/check.mjs docs/reference/asyncapi.json
 install tools/openapi
 quiet env REDOCLY_TELEMETRY=off REDOCLY_SUPPRESS_UPDATE_NOTICE=true tools/openapi/node_modules/.bin/redocly lint --config tools/openapi/redocly.yaml docs/reference/openapi.json

@@ -78,7 +78,6 @@ type entrance func(http.ResponseWriter, *visit) error
 // open answers whoever comes.
 func (s *site) open(f entrance) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		w.Header().Set("Referrer-Policy", "no-referrer") // addresses here may have codes in them
 		v := s.stranger(r)
 		if err := f(w, v); err != nil {
 			s.signInFailed(w, v, err)

@@ -48,7 +48,16 @@ const (
 
 func newHouse(t *testing.T, secure bool) *house {
 	t.Helper()
-	h := &house{t: t, now: time.Now().UTC().Truncate(time.Microsecond), there: oidctest.New(t)}
+	there := oidctest.New(t)
+	h := houseWith(t, there.URL, secure)
+	h.there = there
+	return h
+}
+
+// houseWith is a house at which an issuer vouches for people.
+func houseWith(t *testing.T, issuer string, secure bool) *house {
+	t.Helper()
+	h := &house{t: t, now: time.Now().UTC().Truncate(time.Microsecond)}
 	clock := func() time.Time {
 		h.mu.Lock()
 		defer h.mu.Unlock()
@@ -64,14 +73,17 @@ func newHouse(t *testing.T, secure bool) *house {
 	must(t, err)
 	t.Cleanup(func() { h.store.Close() })
 	h.access = app.NewAccess(app.AccessOptions{
-		Store: h.store, Now: clock, Costs: access.Params{Memory: 8, Time: 1, Threads: 1}, Providers: []access.Provider{h.provider("corp"), h.provider("other")},
+		Store: h.store, Now: clock, Costs: access.Params{Memory: 8, Time: 1, Threads: 1}, Providers: []access.Provider{h.provider("corp", issuer), h.provider("other", issuer)},
 	})
 	hub := event.NewHub(event.HubOptions{Source: h.store, Epoch: "epoch-1", Key: []byte("0123456789abcdef"), Authorize: h.access.Channels, Contracts: contracts})
 	h.server = api.New(api.Options{Hub: hub, Contracts: contracts, Access: h.access, Secure: secure, Console: func(s *api.Server) http.Handler {
 		return web.New(web.Options{People: &web.People{Access: h.access, Where: s.Where, Secure: secure}, Now: clock})
 	}})
+	ctx, stop := context.WithCancel(context.Background())
+	var running sync.WaitGroup
+	running.Go(func() { hub.Run(ctx) })
 	listening := httptest.NewServer(h.server)
-	t.Cleanup(listening.Close)
+	t.Cleanup(func() { listening.CloseClientConnections(); stop(); running.Wait(); listening.Close() })
 	h.url = listening.URL
 	return h
 }
@@ -83,10 +95,10 @@ func must(t testing.TB, err error) {
 	}
 }
 
-func (h *house) provider(name string) access.Provider {
+func (h *house) provider(name, issuer string) access.Provider {
 	h.t.Helper()
 	all, err := oidc.ReadConfig(fmt.Appendf(nil, `{"providers": {%q: {"title": "Corp", "issuer": %q, "client_id": %q, "groups_claim": "groups", "new_people": true,
-		"roles": [{"group": "admins", "role": "admin"}, {"group": "builders", "role": "developer"}]}}}`, name, h.there.URL, oidctest.ClientID))
+		"scopes": ["openid", "email", "profile", "groups"], "roles": [{"group": "admins", "role": "admin"}, {"group": "builders", "role": "developer"}]}}}`, name, issuer, oidctest.ClientID))
 	must(h.t, err)
 	return oidc.New(all[0], oidc.Options{Secret: func(context.Context) (string, error) { return oidctest.ClientSecret, nil }})
 }
@@ -418,7 +430,7 @@ func TestFormsOfOthers(t *testing.T) {
 		s := h.browser().get(path)
 		policy := s.Header.Get("Content-Security-Policy")
 		if s.StatusCode != 200 || s.Header.Get("X-Frame-Options") != "DENY" || !strings.Contains(policy, "frame-ancestors 'none'") || strings.Contains(policy, "unsafe") ||
-			s.Header.Get("Referrer-Policy") != "no-referrer" || s.Header.Get("Cache-Control") != "no-store" {
+			s.Header.Get("Referrer-Policy") != "same-origin" || s.Header.Get("Cache-Control") != "no-store" {
 			t.Errorf("%s: %d %v", path, s.StatusCode, s.Header)
 		}
 		if strings.Contains(s.body, " style=") || strings.Contains(s.body, "<script>") || regexp.MustCompile(` on[a-z]+=`).MatchString(s.body) {
