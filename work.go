@@ -26,7 +26,7 @@ type RunFilter struct {
 	Project   ProjectID
 	Task      TaskID
 	User      UserID
-	Text      string // words of the task, as they stand in it, in either case
+	Text      string // words of the task, as they stand in it; of English, in either case
 }
 
 // ExecutionFilter selects executions of a workspace. What is set narrows the choice.

@@ -36,6 +36,7 @@ type dialect struct {
 	readBudgets  func(*tx, []budgetKey) error  // into the transaction's money
 	readCounters func(*tx, []counterKey) error // likewise
 
+	like     string             // LIKE that takes the letters of English in either case
 	hold     string             // what a reader of one moment says first; "": nothing
 	snapshot sql.IsolationLevel // one moment of the database, for reading
 	checks   []func(*verifier) error

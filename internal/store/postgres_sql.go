@@ -34,6 +34,7 @@ var postgresDialect = dialect{
 
 	// A partition that goes is gone for earlier moments, too: so it must not go.
 	hold:     `LOCK TABLE events IN ACCESS SHARE MODE`,
+	like:     "ILIKE",
 	snapshot: sql.LevelRepeatableRead,
 	checks:   []func(*verifier) error{checkStreams, checkPartitions},
 }

@@ -28,6 +28,7 @@ var sqliteDialect = dialect{
 	begin:      []string{`BEGIN IMMEDIATE`},
 	schema:     `SELECT COALESCE(SUM(name = 'mgx_schema'), 0), COUNT(*) FROM sqlite_schema WHERE type = 'table'`,
 	insert:     insertNow,
+	like:       "LIKE",
 	numbers:    true,
 	findEvent:  `SELECT ` + eventColumns + ` FROM events WHERE id = $1`,
 	head:       `SELECT sequence, workspace FROM events WHERE stream = $1 ORDER BY sequence DESC LIMIT 1`,

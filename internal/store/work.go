@@ -13,17 +13,16 @@ import (
 // Lists of work: of one workspace, newest first, a page at a time. What a page
 // holds is found in an index first, and only then read: a run's state is long.
 
-// filter adds the conditions of a run's row.
-func (w *where) runs(f mgx.RunFilter) {
+// runs adds the conditions of a run's row but that on its status.
+func (w *where) runs(f mgx.RunFilter, like string) {
 	w.is("workspace =", string(f.Workspace))
-	in(w, "status", f.Statuses)
 	if f.Task != "" {
 		w.is("task =", string(f.Task))
 	}
 	w.rooted("project", string(f.Project))
 	w.rooted("user_id", string(f.User))
-	if f.Text != "" {
-		w.conds = append(w.conds, `task IN (SELECT id FROM tasks WHERE workspace = $1 AND LOWER(data) LIKE `+w.arg("%"+likeText(jsonText(strings.ToLower(f.Text)))+"%")+` ESCAPE '\')`)
+	if f.Text != "" { // looked at run by run, so that a page that is full ends it
+		w.conds = append(w.conds, `EXISTS (SELECT 1 FROM tasks WHERE tasks.id = runs.task AND `+w.words(f.Text, like)+`)`)
 	}
 }
 
@@ -34,6 +33,11 @@ func (w *where) rooted(column, value string) {
 	}
 }
 
+// words is the condition that a task holds words, from its title on.
+func (w *where) words(text, like string) string {
+	return `data ` + like + ` ` + w.arg(`%"title":"%`+likeText(jsonText(text))+`%`) + ` ESCAPE '\'`
+}
+
 // jsonText is text as it stands within a JSON string.
 func jsonText(s string) string {
 	quoted, err := json.Marshal(s)
@@ -41,6 +45,27 @@ func jsonText(s string) string {
 		return s
 	}
 	return string(quoted[1 : len(quoted)-1])
+}
+
+// runPage selects the ids of a page of runs. Each of several statuses has a page of
+// its own, out of its index, of which the newest make the page.
+func (w *where) runPage(f mgx.RunFilter, after mgx.RunID, limit int, like string) string {
+	w.runs(f, like)
+	if after != "" {
+		w.is("id <", string(after))
+	}
+	most := w.arg(bounded(limit, MaxListed))
+	page := func(status string) string {
+		return `SELECT id FROM runs` + w.String() + status + ` ORDER BY id DESC LIMIT ` + most
+	}
+	if len(f.Statuses) == 0 {
+		return page("")
+	}
+	parts := make([]string, len(f.Statuses))
+	for i, s := range f.Statuses {
+		parts[i] = `SELECT id FROM (` + page(` AND status = `+w.arg(string(s))) + `) s` + itoa(int64(i))
+	}
+	return `SELECT id FROM (` + strings.Join(parts, ` UNION ALL `) + `) page ORDER BY id DESC LIMIT ` + most
 }
 
 const runInfo = `SELECT r.state, r.asked_at, COALESCE(x.project, ''), COALESCE(x.user_id, '') FROM runs r LEFT JOIN executions x ON x.run = r.id AND x.run <> '' AND x.parent = '' `
@@ -71,11 +96,7 @@ func (s *Store) RunInfo(ctx context.Context, ws mgx.WorkspaceID, id mgx.RunID) (
 // lists at most MaxListed, which is also what a limit of 0 means.
 func (s *Store) RunInfos(ctx context.Context, f mgx.RunFilter, after mgx.RunID, limit int) ([]mgx.RunInfo, error) {
 	w := &where{}
-	w.runs(f)
-	if after != "" {
-		w.is("id <", string(after))
-	}
-	page := `SELECT id FROM runs` + w.String() + ` ORDER BY id DESC LIMIT ` + w.arg(bounded(limit, MaxListed))
+	page := w.runPage(f, after, limit, s.dialect.like)
 	return list(ctx, s, scanRunInfo, runInfo+`WHERE r.id IN (`+page+`) ORDER BY r.id DESC`, w.args...)
 }
 
@@ -120,7 +141,7 @@ func (s *Store) Tasks(ctx context.Context, ws mgx.WorkspaceID, words string, aft
 	w := &where{}
 	w.is("workspace =", string(ws))
 	if words != "" {
-		w.conds = append(w.conds, `LOWER(data) LIKE `+w.arg("%"+likeText(jsonText(strings.ToLower(words)))+"%")+` ESCAPE '\'`)
+		w.conds = append(w.conds, w.words(words, s.dialect.like))
 	}
 	if after != "" {
 		w.is("id <", string(after))

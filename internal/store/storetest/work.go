@@ -74,6 +74,8 @@ func workLists(t *testing.T, open Opener) {
 		"task":           {mgx.RunFilter{Task: one.Task}, []mgx.RunID{one.Run}},
 		"words":          {mgx.RunFilter{Text: "FIX"}, []mgx.RunID{three.Run, one.Run}},
 		"odd words":      {mgx.RunFilter{Text: `"50%_off"`}, []mgx.RunID{one.Run}},
+		"other letters":  {mgx.RunFilter{Text: "Ünïcode"}, []mgx.RunID{two.Run}},
+		"no ids":         {mgx.RunFilter{Text: "task_"}, nil},
 		"no wildcards":   {mgx.RunFilter{Text: "5__off"}, nil},
 		"words and more": {mgx.RunFilter{Text: "fix", Project: "proj_1", User: "user_ada", Statuses: []mgx.RunStatus{mgx.RunQueued}}, []mgx.RunID{three.Run, one.Run}},
 	} {
