@@ -117,10 +117,14 @@ type Step struct {
 // is about to go on with it.
 func (r Runs) Due(ctx context.Context, id mgx.ExecutionID) (bool, error) {
 	var x struct {
-		Status mgx.ExecutionStatus `json:"status"`
+		Status    mgx.ExecutionStatus `json:"status"`
+		AtWork    bool                `json:"at_work"`
+		WakeAt    time.Time           `json:"wake_at"`
+		UpdatedAt time.Time           `json:"updated_at"` // by the server's clock, as WakeAt
 	}
 	err := r.c.get(ctx, "/api/v1/executions/"+url.PathEscape(string(id)), nil, &x)
-	return x.Status != mgx.ExecWaiting, err
+	woken := !x.WakeAt.IsZero() && (!x.WakeAt.After(x.UpdatedAt) || !x.WakeAt.After(time.Now()))
+	return x.Status != mgx.ExecWaiting || x.AtWork || woken, err
 }
 
 // Steps lists the steps of an execution, in order; what runs now comes last.

@@ -15,6 +15,8 @@ import (
 	"sync/atomic"
 	"testing"
 	"time"
+
+	"mgx"
 )
 
 // spot is the data directory or a server: where a command line works.
@@ -33,7 +35,13 @@ func (p spot) run(line string) (said string) {
 // next: identifiers, secrets, and how long ago something was.
 var changing = regexp.MustCompile(`(evt|whk|key|inv|ws)_[0-9A-Z]{26}|whsec_\S+|mgx[ik]?_\S+|"(id|key|secret|created_at|updated_at|expires_at)":"[^"]*"|[0-9]+ (s|min|h) ago|just now| +$`)
 
-func same(said string) string { return changing.ReplaceAllString(said, "…") }
+// where is what a place of work adds to hints.
+var where = regexp.MustCompile(` --server http://\S+`)
+
+func same(said string) string {
+	said = strings.ReplaceAll(where.ReplaceAllString(said, ""), ":null", ":[]") // a list of nothing
+	return changing.ReplaceAllString(said, "…")
+}
 
 // Each command says the same on the data directory and at a server that has it.
 // What a server changes meanwhile, such as how far consumers are, is the same once
@@ -46,8 +54,16 @@ func TestSameHereAndThere(t *testing.T) {
 	l.must("webhooks", "add", "https://example.com/hook", "--type", "task.*", "--description", "the chat")
 	l.must("webhooks", "disable", "whk")
 	l.must("keys", "create", "ci", "--allow", "openai/*", "--budget", "3")
+	l.must("project", "add", ".", "--name", "shop")
+	l.must("project", "set", "policy", "ask")
 	server := l.serve("127.0.0.1:0", "--workers", "0")
+	for _, args := range [][]string{{"secrets", "set", "openai"}, {"secrets", "set", "openai", "--server", server.url}} {
+		if out, errs, code := l.as(l.home, "sk-0123456789\n", args...); code != 0 || strings.Contains(out+errs, "sk-") {
+			t.Fatalf("mgx %q: exit %d\n%s%s", args, code, out, errs)
+		}
+	}
 	run := string(l.only(l.store()).ID)
+	project := string(mgx.ProjectOf(l.repo))
 	here, there := spot{l, nil}, spot{l, []string{"--server", server.url}}
 	for _, line := range strings.Split(strings.TrimSpace(`
 whoami
@@ -99,8 +115,43 @@ consumers retry metrics evt_1
 consumers discard metrics evt_1
 events --type task.* --json
 events --run RUN
+runs
+show RUN
+show RUN --json
+show RUN --routing
+show RUN --security --json
+show nothing
+diff RUN
+diff RUN --stat
+approve RUN
+cancel RUN
+fork RUN
+resume RUN
+project list
+project list --json
+project --project PROJECT --json
+project set policy nothing --project PROJECT
+project set policy auto --project PROJECT
+project unset mcp --project PROJECT
+project rename shop store
+project rename store shop
+project remove nothing
+secrets
+secrets --json
+secrets remove nothing
+secrets rotate
+audit
+audit --action project.* --json
+audit --action [
+audit --denied
+audit export --format csv
+audit key
+audit checkpoint
+audit proof 1
+audit verify
+audit verify --json
 `), "\n") {
-		line = strings.ReplaceAll(line, "RUN", run)
+		line = strings.NewReplacer("RUN", run, "PROJECT", project).Replace(line)
 		var a, b string
 		for end := time.Now().Add(time.Minute); ; {
 			if a, b = same(here.run(line)), same(there.run(line)); a == b || time.Now().After(end) {
@@ -120,7 +171,7 @@ events --run RUN
 func TestWhereACommandWorks(t *testing.T) {
 	t.Parallel()
 	l := newLab(t, labScript)
-	for _, line := range []string{"serve", "backup x", "doctor", "demo", "sandbox run -- true", "config", "version", "verify"} {
+	for _, line := range []string{"serve", "backup x", "doctor", "demo", "sandbox run -- true", "config", "version", "verify", "replay x", "secrets rekey", "models"} {
 		out, errs, code := l.run(append(strings.Fields("--server http://127.0.0.1:1"), strings.Fields(line)...)...)
 		if code != 2 || out != "" || !strings.Contains(errs, "is about this machine") {
 			t.Errorf("mgx %s: exit %d\n%s%s", line, code, out, errs)
@@ -150,6 +201,7 @@ func TestHostileServer(t *testing.T) {
 	l.must("webhooks", "add", "https://example.com/hook", "--description", "the chat")
 	l.must("webhooks", "disable", "whk")
 	l.must("keys", "create", "ci")
+	l.must("project", "add", ".")
 	server := l.serve("127.0.0.1:0", "--workers", "0")
 	target, err := url.Parse(server.url)
 	if err != nil {
@@ -172,10 +224,11 @@ func TestHostileServer(t *testing.T) {
 		t.Fatal(err)
 	}
 	there := []string{"--server", web.URL, "--token", strings.TrimSpace(string(token))}
+	run := string(l.only(l.store()).ID)
 	for _, line := range hostileLines {
 		for _, part := range []*regexp.Regexp{nil, regexp.MustCompile(`"(name|description|url|last_error|email|detail|text|title)":$`)} {
 			only.Store(part)
-			out, errs, _ := l.run(append(strings.Fields(line), there...)...)
+			out, errs, _ := l.run(append(strings.Fields(strings.ReplaceAll(line, "RUN", run)), there...)...)
 			if strings.ContainsAny(out+errs, "\x1b\x9b\x07\u202e") {
 				t.Errorf("mgx %s says %q %q", line, out, errs)
 			}
@@ -186,7 +239,8 @@ func TestHostileServer(t *testing.T) {
 
 var hostileLines = []string{
 	"whoami", "members", "workspaces", "keys", "budget list --all", "budget show run_", "usage --by call", "usage --by call --format csv",
-	"webhooks", "webhooks test whk", "consumers", "consumers dead nobody", "events", "budget set --limit 3",
+	"webhooks", "webhooks test whk", "consumers", "consumers dead nobody", "events", "events --json", "budget set --limit 3",
+	"runs", "runs --json", "show RUN", "show RUN --json", "show RUN --security", "diff RUN", "diff RUN --stat", "project list", "secrets", "audit", "audit export --format csv", "audit verify",
 }
 
 // poison puts control sequences into the text of an answer: into all of it, or

@@ -194,6 +194,9 @@ func (c *cli) summarize(ctx context.Context, r runs, run mgx.Run, elapsed time.D
 		}
 		try = append(try, fmt.Sprintf("mgx fork %s --at %d", run.ID, forkPoint(steps)))
 	}
+	if c.at.server != "" {
+		try = slices.DeleteFunc(try, func(s string) bool { return strings.HasPrefix(s, "mgx replay ") })
+	}
 	for i := range try {
 		try[i] += c.there()
 	}

@@ -106,7 +106,9 @@ sse.go and socket.go. Package client is the other end, which connects again and
 resumes. serve.go here runs them, and serve_work.go finds runs to work on.
 
 This package is the command line: one file for each group of commands, wire.go
-builds everything, attach.go shows a run while this process works on it.
+builds everything, attach.go shows a run while this process works on it. What a command
+works on, the data directory or a server, is said in at.go; runs.go has the interface that
+both are behind, and follow.go shows a run that a server works on.
 
 Package internal/ui is how runs look on a terminal. Packages config, telemetry and
 guard keep settings, log lines and secrets in order; telemetry/observe lets

@@ -35,7 +35,13 @@ func (c *cli) withProjects(ctx context.Context, f func(context.Context, projects
 type ownProjects struct{ n *node }
 
 func (o ownProjects) find(ctx context.Context, name string) (codeBase, error) {
-	return projectAt(ctx, name)
+	at, err := projectAt(ctx, name)
+	if err == nil && at.dir == "" {
+		if given, err := o.n.app.Project(ctx, o.n.me(), at.project); err == nil {
+			at.dir = given.Path
+		}
+	}
+	return at, err
 }
 
 func (o ownProjects) List(ctx context.Context) (all []mgx.Project, err error) {

@@ -36,7 +36,10 @@ func (c *cli) command() *cobra.Command {
 		Short: "A team of AI agents that does software work on your repositories",
 		Long: `MGX takes a task in words and a git repository. A team of agents plans, works in a
 sandbox, runs the repository's checks, reviews its own work and delivers a branch.
-Start with: mgx demo`,
+Start with: mgx demo
+
+Commands work on the data directory of this machine. Most work at a server too, with --server
+or MGX_SERVER, after mgx login; see docs/server.md.`,
 		Args:              noArgs,
 		SilenceUsage:      true,
 		SilenceErrors:     true,

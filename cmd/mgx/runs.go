@@ -135,6 +135,9 @@ func (t theirRuns) idOf(ctx context.Context, name string) (mgx.RunID, error) {
 		return "", err
 	}
 	found, err := one(all, name, "run", "mgx runs", func(r mgx.Run) string { return string(r.ID) })
+	if mgx.IsCode(err, mgx.CodeNotFound) {
+		err = mgx.Errorf(mgx.KindUsage, mgx.CodeNotFound, "there is no run %s; `mgx runs` lists them", strings.ToUpper(name))
+	}
 	return found.ID, err
 }
 
