@@ -33,8 +33,8 @@ import (
 	"mgx/internal/workflow"
 )
 
-// patience is for what must come, on a machine that does much else.
-const patience = 3 * time.Minute
+// patience is for all that a test waits for, on a machine that does much else.
+const patience = 8 * time.Minute
 
 // chrome starts the one browser of all tests.
 var chrome = sync.OnceValues(func() (context.Context, error) {
@@ -162,8 +162,9 @@ func (r *played) path() string { return "/runs/" + string(r.Run) }
 type tab struct {
 	t   *testing.T
 	s   *stage
-	ctx context.Context
+	ctx context.Context // ends when patience does
 
+	whole context.Context // ends with the test
 	mu    sync.Mutex
 	wrong []string
 }
@@ -177,13 +178,15 @@ func (s *stage) tab() *tab {
 	must(s.t, err)
 	ctx, stop := chromedp.NewContext(browser, chromedp.WithNewBrowserContext())
 	s.t.Cleanup(stop)
+	whole := ctx
 	ctx, cancel := context.WithTimeout(ctx, patience)
 	s.t.Cleanup(cancel)
-	b := &tab{t: s.t, s: s, ctx: ctx}
+	b := &tab{t: s.t, s: s, ctx: ctx, whole: whole}
 	b.do(chromedp.Func(func(context.Context, *chromedp.Target) error { return nil }))
 	must(s.t, chromedp.Listen(ctx, b.hear))
 	call(b, devlog.Enable, cdp.Empty{})
 	call(b, network.Enable, network.EnableParams{})
+	call(b, emulation.SetFocusEmulationEnabled, emulation.SetFocusEmulationEnabledParams{Enabled: true}) // keys go to this page, whichever other is in front
 	call(b, network.SetCookie, network.SetCookieParams{Name: "mgx_session", Value: s.cookie, URL: s.url})
 	call(b, page.AddScriptToEvaluateOnNewDocument, page.AddScriptToEvaluateOnNewDocumentParams{Source: `addEventListener("securitypolicyviolation", (e) => console.error("policy: " + e.violatedDirective + " " + e.blockedURI + " " + e.sample));`})
 	s.t.Cleanup(b.clean)
@@ -241,9 +244,16 @@ func (b *tab) do(steps ...chromedp.Action[chromedp.Void]) {
 
 // words are those of the page, for who looks at a failed test.
 func (b *tab) words() string {
-	ctx, stop := context.WithTimeout(context.WithoutCancel(b.ctx), 10*time.Second)
+	whole := b.whole
+	if whole == nil {
+		whole = context.WithoutCancel(b.ctx)
+	}
+	ctx, stop := context.WithTimeout(whole, 10*time.Second)
 	defer stop()
-	text, _ := chromedp.Run(ctx, chromedp.Evaluate[string]("location.href + '\\n' + document.body?.innerText"))
+	text, err := chromedp.Run(ctx, chromedp.Evaluate[string]("location.href + '\\n' + document.body?.innerText"))
+	if err != nil {
+		return err.Error()
+	}
 	return text
 }
 
@@ -252,6 +262,16 @@ func (b *tab) open(path string) *tab {
 	b.t.Helper()
 	b.do(chromedp.Navigate(b.s.url+path), chromedp.WaitReady(chromedp.CSS("main")))
 	return b
+}
+
+// visit opens one of the pages of a stage; where people sign in, as a stranger.
+func (b *tab) visit(name, path string) {
+	b.t.Helper()
+	if name == "signin" || name == "invitation" {
+		call(b, network.ClearBrowserCookies, cdp.Empty{})
+		defer call(b, network.SetCookie, network.SetCookieParams{Name: "mgx_session", Value: b.s.cookie, URL: b.s.url})
+	}
+	b.open(path)
 }
 
 // eval is the value of an expression.
@@ -264,13 +284,19 @@ func eval[T any](b *tab, expression string) T {
 	return v
 }
 
-// until waits for an expression to be true.
+// until waits for an expression to be true, whichever pages come and go meanwhile.
 func (b *tab) until(expression string) *tab {
 	b.t.Helper()
-	if _, err := chromedp.Run(b.ctx, chromedp.Poll[bool](expression, chromedp.WithPollingTimeout(patience), chromedp.WithPollingInterval(50*time.Millisecond))); err != nil {
-		b.t.Fatalf("it did not become true that %s: %v; the page is\n%s", expression, err, b.words())
+	for {
+		so, err := chromedp.Run(b.ctx, chromedp.Evaluate[bool]("Boolean("+expression+")"))
+		if so && err == nil {
+			return b
+		}
+		if b.ctx.Err() != nil {
+			b.t.Fatalf("it did not become true that %s: %v; the page is\n%s", expression, err, b.words())
+		}
+		time.Sleep(20 * time.Millisecond)
 	}
-	return b
 }
 
 // comes waits for something to be so that the page does not show.
@@ -287,7 +313,7 @@ func (b *tab) comes(so func() bool) {
 // says waits for words on the page.
 func (b *tab) says(words string) *tab {
 	b.t.Helper()
-	return b.until(fmt.Sprintf("document.body?.innerText.includes(%q)", words))
+	return b.until(fmt.Sprintf("document.querySelector(\"main\")?.textContent.includes(%q)", words))
 }
 
 // live waits until the page follows the stream.

@@ -99,6 +99,7 @@ class Stream extends HTMLElement {
       const part = await getPage(this.#address());
       for (const fresh of all("[data-live][id]", part)) replace(fresh);
       document.dispatchEvent(new CustomEvent("mgx:part", { detail: part }));
+      if (one("[data-more]", part)) this.#again = true;
     } catch (error) {
       if (error instanceof AnswerError && error.status !== 0) this.#tell(error.status === 401 ? "out" : "stale");
       else this.#again = true;

@@ -30,7 +30,7 @@ class Timeline extends HTMLElement {
       e.preventDefault();
       void this.#older();
     });
-    if (this.dataset.live !== undefined && location.hash === "") this.#scrollToEnd();
+    if (this.dataset.follow !== undefined && location.hash === "") this.#scrollToEnd();
   }
 
   disconnectedCallback(): void {
@@ -89,8 +89,7 @@ class Timeline extends HTMLElement {
     if (last && (key === "" || last.dataset.phase === key)) return one("ol", last) ?? last;
     const next = document.importNode(phase, true);
     one("ol", next)?.replaceChildren();
-    if (last) last.after(next);
-    else this.insertBefore(next, this.#pieces);
+    one(".log", this)?.append(next);
     return one("ol", next) ?? next;
   }
 
@@ -105,11 +104,7 @@ class Timeline extends HTMLElement {
       const fresh = one("mgx-timeline", page);
       if (!fresh) return;
       const height = document.documentElement.scrollHeight;
-      const first = one(".phase", this);
-      for (const phase of all(".phase", fresh)) {
-        const next = document.importNode(phase, true);
-        this.insertBefore(next, first);
-      }
+      one(".log", this)?.prepend(...all(".phase", fresh).map((phase) => document.importNode(phase, true)));
       one(".older", this)?.replaceWith(document.importNode(one(".older", fresh) ?? document.createElement("p"), true));
       one(".older a", this)?.addEventListener("click", (e) => {
         e.preventDefault();

@@ -52,7 +52,7 @@ class Diff extends HTMLElement {
       viewed = new Set();
     }
     for (const box of all<HTMLInputElement>("input.viewed", this)) {
-      const file = box.closest<HTMLDetailsElement>("details");
+      const file = document.getElementById(box.dataset.file ?? "") as HTMLDetailsElement | null;
       const label = box.closest("label");
       if (label) label.hidden = false;
       box.checked = viewed.has(box.value);
