@@ -272,7 +272,7 @@ func TestRightsRoutes(t *testing.T) {
 	if got := w.do(w.tokens["developer"], "GET", "/api/v1/me", nil, nil); got.status != 401 {
 		t.Errorf("who was erased is still in: %+v", got)
 	}
-	if got := w.do(admin, "GET", at+"/erasure", nil, nil); got.code != "erased" {
+	if got := w.do(admin, "GET", at+"/erasure", nil, nil); got.code != "erased" || got.status != 410 {
 		t.Errorf("once more: %+v", got)
 	}
 	if text := w.text(admin, "/api/v1/audit/export"); strings.Contains(text, "developer@example.com") || !strings.Contains(text, `"action":"user.erase"`) || !strings.Contains(text, `"action":"user.export"`) {
