@@ -25,9 +25,16 @@ var built struct {
 	out  []byte
 }
 
+// programEnv names the program where somebody has built it, for tests that run as
+// another user.
+const programEnv = "MGX_TEST_PROGRAM"
+
 // program builds mgx once and returns its path.
 func program(t testing.TB) string {
 	t.Helper()
+	if given := os.Getenv(programEnv); given != "" {
+		return given
+	}
 	built.once.Do(func() {
 		if built.dir, built.err = os.MkdirTemp("", "mgx-test-"); built.err == nil {
 			built.out, built.err = exec.Command("go", "build", "-o", built.dir, ".").CombinedOutput()
