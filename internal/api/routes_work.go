@@ -20,7 +20,7 @@ func (s *Server) work(context.Context) (*app.Work, error) {
 
 // badTask are the codes of what cannot be begun.
 var badTask = codes{
-	"empty_task": 400, "task_too_long": 400, "no_project": 400, "bad_project": 400, "bad_approve": 400, "bad_max_turns": 400, "bad_max_tokens": 400, "bad_timeout": 400,
+	"bad_task": 400, "empty_task": 400, "task_too_long": 400, "no_project": 400, "bad_project": 400, "bad_approve": 400, "bad_max_turns": 400, "bad_max_tokens": 400, "bad_timeout": 400,
 	"bad_budget": 400, "bad_check": 400, "bad_branch": 400, "no_such_policy": 400, "model_unclear": 400, "conflict": 409, "no_provider": 503, "outside_roots": 403,
 }
 

@@ -3,8 +3,10 @@ package app
 import (
 	"context"
 	"encoding/base64"
+	"slices"
 	"strings"
 	"time"
+	"unicode/utf8"
 
 	"mgx"
 	"mgx/internal/access"
@@ -137,7 +139,7 @@ func readToken(token string, n int) ([]string, error) {
 	}
 	raw, err := base64.RawURLEncoding.DecodeString(token)
 	parts := strings.Split(string(raw), "\t")
-	if err != nil || len(raw) > 500 || len(parts) != n {
+	if err != nil || len(raw) > 500 || len(parts) != n || !sound(parts...) {
 		return nil, mgx.Errorf(mgx.KindUsage, "bad_page_token", "that is no page token of this list; take next_page_token of the page before")
 	}
 	return parts, nil
@@ -159,6 +161,16 @@ func moment(at time.Time, id string) []string {
 	return []string{at.UTC().Format(time.RFC3339Nano), id}
 }
 
+// sound reports whether texts are some that every database takes.
+func sound(texts ...string) bool {
+	return !slices.ContainsFunc(texts, func(s string) bool { return strings.ContainsRune(s, 0) || !utf8.ValidString(s) })
+}
+
+// noSuch is the error for a thing that is not there, or is another workspace's.
+func noSuch(what, id string) error {
+	return mgx.Errorf(mgx.KindUsage, mgx.CodeNotFound, "there is no %s %q in this workspace", what, id)
+}
+
 // may asks whether an actor may do something to a kind of thing in its workspace.
 func (w *Work) may(ctx context.Context, actor access.Actor, action, kind string) error {
 	return w.o.Access.Authorize(ctx, actor, action, access.Resource{Kind: kind})
@@ -171,12 +183,15 @@ func (w *Work) run(ctx context.Context, actor access.Actor, action string, id mg
 
 // runFor does so for a thing of a run.
 func (w *Work) runFor(ctx context.Context, actor access.Actor, action, kind string, id mgx.RunID) (mgx.RunInfo, error) {
-	run, err := w.o.Store.RunInfo(ctx, actor.Workspace, id)
+	run, err := mgx.RunInfo{}, noSuch("run", string(id))
+	if sound(string(id)) {
+		run, err = w.o.Store.RunInfo(ctx, actor.Workspace, id)
+	}
 	if mgx.IsCode(err, mgx.CodeNotFound) {
 		if no := w.may(ctx, actor, action, kind); no != nil {
 			return run, no
 		}
-		return run, mgx.Errorf(mgx.KindUsage, mgx.CodeNotFound, "there is no run %s in this workspace", id)
+		return run, noSuch("run", string(id))
 	}
 	if err != nil {
 		return run, err

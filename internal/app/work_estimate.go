@@ -42,6 +42,9 @@ func (w *Work) Estimate(ctx context.Context, actor access.Actor, project mgx.Pro
 	if err := w.may(ctx, actor, "read", "runs"); err != nil {
 		return Estimate{}, err
 	}
+	if err := checkWords("", string(project)); err != nil {
+		return Estimate{}, err
+	}
 	f := mgx.RunFilter{Workspace: actor.Workspace, Project: project, Statuses: []mgx.RunStatus{mgx.RunDone, mgx.RunFailed}}
 	near, err := w.o.Store.RunInfos(ctx, f, "", similar)
 	if err != nil {

@@ -13,9 +13,12 @@ import (
 // maxWords bounds what is searched for, in bytes.
 const maxWords = 200
 
-func checkWords(words string) error {
+func checkWords(words string, ids ...string) error {
 	if len(words) > maxWords {
 		return mgx.Errorf(mgx.KindUsage, "bad_query", "what to search for has at most %d bytes", maxWords)
+	}
+	if !sound(append(ids, words)...) {
+		return mgx.Errorf(mgx.KindUsage, "bad_query", "what to search for is no text")
 	}
 	return nil
 }
@@ -54,6 +57,9 @@ func (w *Work) Task(ctx context.Context, actor access.Actor, id mgx.TaskID) (Tas
 	if err := w.o.Access.Authorize(ctx, actor, "read", access.Resource{Kind: "tasks", ID: string(id)}); err != nil {
 		return t, err
 	}
+	if !sound(string(id)) {
+		return t, noSuch("task", string(id))
+	}
 	task, err := w.o.Store.Task(ctx, actor.Workspace, id)
 	if err != nil {
 		return t, err
@@ -89,7 +95,7 @@ func (w *Work) Runs(ctx context.Context, actor access.Actor, q RunsQuery) (Page[
 	}
 	after, err := readToken(q.After, 1)
 	if err == nil {
-		err = checkWords(q.Text)
+		err = checkWords(q.Text, string(q.Project), string(q.Task), string(q.User))
 	}
 	if err != nil {
 		return none, err
@@ -201,6 +207,9 @@ func (w *Work) Executions(ctx context.Context, actor access.Actor, q ExecutionsQ
 		}
 	}
 	at, after, err := momentToken(q.After)
+	if err == nil {
+		err = checkWords("", string(q.Run))
+	}
 	if err != nil {
 		return none, err
 	}
@@ -246,9 +255,12 @@ func (w *Work) Execution(ctx context.Context, actor access.Actor, id mgx.Executi
 	if err := w.o.Access.Authorize(ctx, actor, "read", access.Resource{Kind: "workflows", ID: string(id)}); err != nil {
 		return out, err
 	}
+	if !sound(string(id)) {
+		return out, noSuch("execution", string(id))
+	}
 	x, err := w.o.Store.Execution(ctx, id)
 	if mgx.IsCode(err, mgx.CodeNotFound) || err == nil && x.Workspace != actor.Workspace {
-		return out, mgx.Errorf(mgx.KindUsage, mgx.CodeNotFound, "there is no execution %s in this workspace", id)
+		return out, noSuch("execution", string(id))
 	}
 	if err != nil {
 		return out, err

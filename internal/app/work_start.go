@@ -82,6 +82,8 @@ func (w *Work) Start(ctx context.Context, actor access.Actor, n NewTask) (run mg
 func (n NewTask) check() error {
 	bad := func(code, format string, args ...any) error { return mgx.Errorf(mgx.KindUsage, code, format, args...) }
 	switch {
+	case !sound(n.Text, string(n.Project), n.Repo, n.Model, n.Branch) || !sound(n.Checks...):
+		return bad("bad_task", "a task is text without a character 0")
 	case n.Project != "" && n.Repo != "":
 		return bad("bad_project", "a task is on a project or in a directory, not both")
 	case len(n.Checks) > maxChecks || slices.ContainsFunc(n.Checks, func(c string) bool { return len(c) > maxCheck }):
@@ -326,8 +328,8 @@ func (w *Work) Cancel(ctx context.Context, actor access.Actor, id mgx.RunID, why
 	if run.Status.Ended() {
 		return mgx.Errorf(mgx.KindUsage, "already_ended", "run %s has ended already: %s", run.ID, run.Status)
 	}
-	if why = strings.TrimSpace(why); len(why) > maxReason {
-		return mgx.Errorf(mgx.KindUsage, "bad_reason", "a reason has at most %d bytes", maxReason)
+	if why = strings.TrimSpace(why); len(why) > maxReason || !sound(why) {
+		return mgx.Errorf(mgx.KindUsage, "bad_reason", "a reason is text of at most %d bytes", maxReason)
 	}
 	err = w.o.Engine.Cancel(ctx, run.Execution, why, act(actor, "run.cancel", string(run.ID), map[string]any{"reason": why}, string(run.Execution)))
 	if mgx.IsCode(err, mgx.CodeConflict) { // the log has that it was asked for; it may not have reached all

@@ -604,3 +604,36 @@ func TestEstimates(t *testing.T) {
 		t.Errorf("another workspace knows of %d runs, %v", e.Runs, err)
 	}
 }
+
+// What no database takes as text is refused before one is asked.
+func TestTextsAreText(t *testing.T) {
+	t.Parallel()
+	o := newOffice(t)
+	ctx, admin, p := t.Context(), as("admin", here), o.project(here, "shop")
+	run := o.start(admin, p, "x")
+	for _, odd := range []string{"a\x00b", "\xff\xfe"} {
+		_, err := o.work.Runs(ctx, admin, app.RunsQuery{Text: odd})
+		wantCode(t, err, "bad_query")
+		_, err = o.work.Runs(ctx, admin, app.RunsQuery{User: mgx.UserID(odd)})
+		wantCode(t, err, "bad_query")
+		_, err = o.work.Tasks(ctx, admin, odd, "", 0)
+		wantCode(t, err, "bad_query")
+		_, err = o.work.Executions(ctx, admin, app.ExecutionsQuery{Run: mgx.RunID(odd)})
+		wantCode(t, err, "bad_query")
+		_, err = o.work.Estimate(ctx, admin, mgx.ProjectID(odd), "")
+		wantCode(t, err, "bad_query")
+		_, err = o.work.Run(ctx, admin, mgx.RunID(odd))
+		wantCode(t, err, mgx.CodeNotFound)
+		_, err = o.work.Task(ctx, admin, mgx.TaskID(odd))
+		wantCode(t, err, mgx.CodeNotFound)
+		_, err = o.work.Execution(ctx, admin, mgx.ExecutionID(odd))
+		wantCode(t, err, mgx.CodeNotFound)
+		_, err = o.work.Project(ctx, admin, mgx.ProjectID(odd))
+		wantCode(t, err, mgx.CodeNotFound)
+		_, _, err = o.work.Start(ctx, admin, app.NewTask{Text: "x" + odd, Project: p.ID})
+		wantCode(t, err, "bad_task")
+		wantCode(t, o.work.Cancel(ctx, admin, run.ID, odd), "bad_reason")
+		wantCode(t, o.work.SetProject(ctx, admin, app.Setting{Project: p.ID, Name: "policy", Value: odd}), "bad_setting")
+		wantCode(t, o.work.UnsetProject(ctx, owner(here), p.ID, odd), mgx.CodeNotFound)
+	}
+}
