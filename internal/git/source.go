@@ -9,6 +9,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 
 	"mgx"
@@ -28,6 +29,7 @@ type Source struct {
 	ignore  []byte   // what the user ignores beside .gitignore files
 	convert []string // settings that say how files look in the user's work tree
 	filters []string // settings that switch the user's filters off
+	partial bool     // it may be a partial clone
 }
 
 const maxSide = 1 << 20 // bytes of the small files beside a repository's objects
@@ -76,18 +78,8 @@ func locate(ctx context.Context, dir string) (*Source, error) {
 	}
 	ask := finder{ctx, abs}
 	src := &Source{}
-	if err := ask.kind(src); err != nil {
+	if err := ask.places(src); err != nil {
 		return nil, err
-	}
-	for _, p := range []struct {
-		into *string
-		flag string
-	}{{&src.Path, "--show-toplevel"}, {&src.GitDir, "--absolute-git-dir"}, {&src.CommonDir, "--git-common-dir"}} {
-		out, err := ask.git("rev-parse", "--path-format=absolute", p.flag)
-		if err != nil {
-			return nil, ask.explain(err)
-		}
-		*p.into = strings.TrimSuffix(string(out), "\n")
 	}
 	if err := ask.settings(src); err != nil {
 		return nil, err
@@ -126,15 +118,43 @@ func (f finder) git(args ...string) ([]byte, error) {
 	return hostCommand{dir: f.dir, env: env, args: args}.run(f.ctx)
 }
 
-// kind refuses what is not a repository with files, and learns its format.
-func (f finder) kind(src *Source) error {
-	out, err := f.git("rev-parse", "--is-bare-repository", "--is-inside-work-tree", "--show-object-format")
-	if err != nil {
+// kinds and paths are what is asked of a repository first.
+var (
+	kinds = []string{"--is-bare-repository", "--is-inside-work-tree", "--show-object-format"}
+	paths = []string{"--show-toplevel", "--absolute-git-dir", "--git-common-dir"}
+)
+
+// places learns what kind of repository it is and where: by one question, or, where
+// that fails or a path has line ends, by several, which say what is wrong.
+func (f finder) places(src *Source) error {
+	out, err := f.git(slices.Concat([]string{"rev-parse", "--path-format=absolute"}, kinds, paths)...)
+	said := strings.Split(strings.TrimSuffix(string(out), "\n"), "\n")
+	into := []*string{&src.Path, &src.GitDir, &src.CommonDir}
+	if err == nil && len(said) == len(kinds)+len(paths) {
+		for i, path := range said[len(kinds):] {
+			*into[i] = path
+		}
+		return f.judge(src, said[:len(kinds)])
+	}
+	if out, err = f.git(append([]string{"rev-parse"}, kinds...)...); err != nil {
 		return f.explain(err)
 	}
-	said := strings.Fields(string(out))
+	if err := f.judge(src, strings.Fields(string(out))); err != nil {
+		return err
+	}
+	for i, flag := range paths {
+		if out, err = f.git("rev-parse", "--path-format=absolute", flag); err != nil {
+			return f.explain(err)
+		}
+		*into[i] = strings.TrimSuffix(string(out), "\n")
+	}
+	return nil
+}
+
+// judge refuses what is not a repository with files, and learns its format.
+func (f finder) judge(src *Source, said []string) error {
 	switch {
-	case len(said) != 3:
+	case len(said) != len(kinds):
 		return mgx.Errorf(mgx.KindConfig, "git_too_old", "this git is too old; install git 2.32 or later")
 	case said[0] == "true":
 		return mgx.Errorf(mgx.KindUsage, "bare_repository", "%s is a bare repository, which has no files to work on; give a clone of it", f.dir)
@@ -185,13 +205,18 @@ func (f finder) traces() bool {
 // settings reads what of the user's configuration matters to a run.
 func (f finder) settings(src *Source) error {
 	out, err := f.git("config", "-z", "--get-regexp",
-		`^(core\.(autocrlf|eol|filemode|symlinks|ignorecase)|filter\..*\.(clean|smudge|process|required))$`)
+		`^(core\.(autocrlf|eol|filemode|symlinks|ignorecase|excludesfile)|filter\..*\.(clean|smudge|process|required)|remote\..*\.promisor|extensions\.partialclone)$`)
 	if err != nil && exitCode(err) != 1 { // 1: there is none
 		return f.explain(err)
 	}
+	ignored := ""
 	for entry := range bytes.SplitSeq(out, []byte{0}) {
 		key, value, valued := strings.Cut(string(entry), "\n")
 		switch {
+		case key == "core.excludesfile":
+			ignored = value
+		case strings.HasPrefix(key, "remote."), key == "extensions.partialclone":
+			src.partial = true
 		case strings.HasPrefix(key, "filter."):
 			src.filters = append(src.filters, key, off(key))
 		case strings.HasPrefix(key, "core."):
@@ -201,7 +226,7 @@ func (f finder) settings(src *Source) error {
 			src.convert = append(src.convert, key, value)
 		}
 	}
-	return f.ignores(src)
+	return f.ignores(src, ignored)
 }
 
 // off is the value that switches a filter setting off.
@@ -214,12 +239,16 @@ func off(key string) string {
 
 // ignores gathers what the user ignores outside of the repository's files. A run
 // ignores the same. What comes later wins, so the repository's own comes last.
-func (f finder) ignores(src *Source) error {
-	out, err := f.git("config", "--type=path", "--get", "core.excludesFile")
-	if err != nil && exitCode(err) != 1 {
-		return f.explain(err)
+// Global is core.excludesFile; where that begins with what git replaces, git is asked
+// for what it means.
+func (f finder) ignores(src *Source, global string) error {
+	if strings.HasPrefix(global, "~") || strings.HasPrefix(global, "%(") {
+		out, err := f.git("config", "--type=path", "--get", "core.excludesFile")
+		if err != nil && exitCode(err) != 1 {
+			return f.explain(err)
+		}
+		global = strings.TrimSuffix(string(out), "\n")
 	}
-	global := strings.TrimSuffix(string(out), "\n")
 	if global == "" {
 		global = defaultIgnore()
 	}
@@ -295,6 +324,9 @@ func (s *Source) readHead(ctx context.Context) error {
 	}
 	ref := strings.TrimSuffix(string(branch), "\n")
 	s.Branch = strings.TrimPrefix(ref, "refs/heads/")
+	if s.glance(ctx) {
+		return nil
+	}
 	head, err := s.git(ctx, "rev-parse", "--verify", "-q", "HEAD")
 	if exitCode(err) == 1 && ref != "" && !exists(filepath.Join(s.CommonDir, ref)) {
 		return mgx.Errorf(mgx.KindUsage, "no_commits", "the repository at %s has no commits on %s yet; commit something first", s.Path, s.Branch)
@@ -307,6 +339,36 @@ func (s *Source) readHead(ctx context.Context) error {
 		return s.unreadable(err)
 	}
 	return s.readTop(ctx)
+}
+
+// glance reads HEAD and the files of its top that say what a run leaves out, by one
+// question. It reports whether all was well; where it was not, or git is older than
+// 2.36, the questions one by one say what is wrong.
+func (s *Source) glance(ctx context.Context) bool {
+	ask := "info HEAD\ninfo HEAD^{tree}\ninfo HEAD:.gitmodules\ncontents HEAD:.gitattributes\n"
+	out, err := hostCommand{
+		dir: s.Path, env: s.env(), stdin: strings.NewReader(ask), limit: maxList, doing: "read the repository",
+		args: []string{"cat-file", "--batch-command"},
+	}.run(ctx)
+	if err != nil {
+		return false
+	}
+	var lines [4]string
+	for i := range lines {
+		line, rest, ended := bytes.Cut(out, []byte("\n"))
+		if !ended {
+			return false
+		}
+		lines[i], out = string(line), rest
+	}
+	head, about, _ := strings.Cut(lines[0], " ")
+	if !strings.HasPrefix(about, "commit ") || !strings.Contains(lines[1], " tree ") || needIDs(head) != nil {
+		return false
+	}
+	s.Head = head
+	s.Submodules = !strings.HasSuffix(lines[2], " missing")
+	s.LFS = strings.Contains(lines[3], " blob ") && bytes.Contains(out, []byte("filter=lfs"))
+	return true
 }
 
 func (s *Source) unreadable(err error) error {
@@ -340,11 +402,10 @@ func (s *Source) dirty(ctx context.Context) (bool, error) {
 // complete refuses a partial clone that lacks objects of HEAD's files: a run has
 // no network to fetch them from.
 func (s *Source) complete(ctx context.Context) error {
-	out, err := s.git(ctx, "config", "--name-only", "--get-regexp", `^(remote\..*\.promisor|extensions\.partialclone)$`)
-	if err != nil || len(out) == 0 {
-		return ctx.Err()
+	if !s.partial {
+		return nil
 	}
-	out, err = s.git(ctx, "rev-list", "--objects", "--no-object-names", "--missing=print", "--max-count=1", s.Head)
+	out, err := s.git(ctx, "rev-list", "--objects", "--no-object-names", "--missing=print", "--max-count=1", s.Head)
 	if err != nil {
 		return s.unreadable(err)
 	}
