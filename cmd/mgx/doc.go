@@ -76,7 +76,9 @@ passes by: read its doc.go for the places, then redact.go, mark.go, clean.go and
 links.go (docs/injection.md is for people).
 
 Package internal/access says who somebody is and what they may do: builtin.cedar has
-the roles, docs/adr/0015 why tokens mean nothing by themselves.
+the roles, docs/adr/0015 why tokens mean nothing by themselves, 0017 what browsers keep.
+Its oidc asks OpenID providers who people are; signin.go and signin_oidc.go in
+internal/app make sessions of it.
 
 Package internal/app holds the use cases, whoever asks. Authorize in access.go is the
 one place that decides whether they may.
