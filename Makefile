@@ -17,10 +17,11 @@ FUZZTIME ?= 30s
 BENCH ?= .
 BENCHTIME ?= 200ms
 BENCHFLAGS ?=
+LOADFLAGS ?=
 TESTFLAGS ?=
 
 .NOTPARALLEL:
-.PHONY: help test check docs sdk web build demo bench bench-peers fuzz kill walls soak need
+.PHONY: help test check docs sdk web build demo bench bench-peers load fuzz kill walls soak need
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-11s %s\n", $$1, $$2 }' Makefile
@@ -56,6 +57,10 @@ bench: ## every benchmark (BENCH, BENCHTIME, PKG), with the conditions it ran un
 bench-peers: ## MGX beside Redis Streams and NATS JetStream (BENCHFLAGS=-small tries it; -peers names some); needs redis-server
 	@scripts/conditions.sh
 	@cd bench && go run . $(BENCHFLAGS)
+
+load: build ## a server under 50 to 500 people at once (LOADFLAGS=-length=2s tries it; -check=load/baseline.json compares)
+	@scripts/conditions.sh
+	@cd bench && go run ./load -mgx ../bin/mgx $(LOADFLAGS)
 
 fuzz: ## every fuzz target for FUZZTIME each
 	@scripts/fuzz.sh $(FUZZTIME) $(PKG)
