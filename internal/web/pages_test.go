@@ -83,3 +83,21 @@ func TestDecide(t *testing.T) {
 		t.Errorf("the fork says %s", words(made.body))
 	}
 }
+
+// TestStatic serves files for good, in the encoding that is asked for.
+func TestStatic(t *testing.T) {
+	t.Parallel()
+	s := newStage(t)
+	page := s.ask("GET", "/tasks", nil)
+	_, rest, _ := strings.Cut(page.body, `<script src="`)
+	address, _, _ := strings.Cut(rest, `"`)
+	for accept, want := range map[string]string{"br, gzip": "br", "gzip": "gzip", "br;q=0, gzip": "gzip", "identity": ""} {
+		got := (&house{t: t, url: s.url}).browser().do("GET", address, nil, "Accept-Encoding", accept)
+		if got.StatusCode != 200 || got.Header.Get("Content-Encoding") != want || !strings.Contains(got.Header.Get("Cache-Control"), "immutable") || !strings.HasPrefix(got.Header.Get("Content-Type"), "text/javascript") {
+			t.Errorf("accepting %s: %d %v", accept, got.StatusCode, got.Header)
+		}
+	}
+	if got := s.ask("GET", strings.Replace(address, "app.", "app.0", 1), nil); got.StatusCode != http.StatusNotFound {
+		t.Errorf("another digest: %d", got.StatusCode)
+	}
+}

@@ -9,7 +9,7 @@ func runText() map[string]string {
 		"run.tokens": "Tokens", "run.tokens.exact": "%s in, %s out", "run.in": "in", "run.out": "out", "run.calls": "Calls", "run.turns": "turns", "run.tools": "tools",
 		"run.started": "Started", "run.phase": "in %s", "run.unpriced": "A model was used whose price is not known", "run.fork.of": "fork of another run at %d",
 		"run.cancel": "Cancel", "run.cancel.text": "The run stops as soon as it can. What it has done stays as it is; its branch is not delivered.", "run.cancel.why": "Why (may be empty)", "run.cancel.do": "Cancel this run",
-		"run.delivered": "Delivered", "run.changes": "%d commits, %d files", "run.why": "Cancelled: %s",
+		"run.delivered": "Delivered", "run.changes": "commits %d, files %d", "run.why": "Cancelled: %s",
 		"run.replaying": "This shows the run as it was after event %d of %d.", "run.now": "Show it as it is now",
 		"run.older": "Show what was before", "run.new": "%d new", "run.end": "Go to the newest", "run.before": "before", "run.then": "Show the run as it was after event",
 		"run.nothing": "Nothing has happened yet", "run.nothing.text": "The run waits for a worker. What it does appears here as it comes.",
@@ -32,7 +32,7 @@ func runText() map[string]string {
 		"events.none": "No events here", "events.none.text": "Events of the run appear as they are recorded.",
 		"then.none": "Only the present has a difference", "then.none.text": "The files of a moment before are not kept as a difference. Fork the run there to have them.",
 		"diff.none": "No files were changed", "diff.none.text": "What the run changes appears here from its first checkpoint on.",
-		"diff.files": "Changed files", "diff.count": "%d files", "diff.viewed": "Viewed", "diff.nolines": "There are no lines to show.", "diff.cut": "The difference is longer than this page shows. The artifact changes.patch has all of it.",
+		"diff.files": "Changed files", "diff.count": "Files %d", "diff.viewed": "Viewed", "diff.nolines": "There are no lines to show.", "diff.cut": "The difference is longer than this page shows. The artifact changes.patch has all of it.",
 		"cut": "Only the first %d are shown.",
 
 		"told.asked": "Asked for: %s", "told.forked": "Forked from %s at event %d", "told.words": "%s", "told.limit": "A command came to its limit: %s", "told.network": "Network %s: %s %s", "told.provider": "%s failed (%s): %s",
