@@ -83,6 +83,9 @@ internal/app make sessions of it.
 Package internal/app holds the use cases, whoever asks. Authorize in access.go is the
 one place that decides whether they may.
 
+Package internal/web is the console: read routes.go for the pages, run.go for that of a
+run, timeline.go for what becomes of its events (docs/console.md is for people).
+
 Package internal/gateway offers the models to other programs. Read decode.go for
 what becomes of a request, serve.go for a call's way, output.go for its answer.
 
