@@ -79,6 +79,7 @@ type entrance func(http.ResponseWriter, *visit) error
 func (s *site) open(f entrance) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		v := s.stranger(r)
+		v.ID = s.o.People.Where(r).Request
 		if err := f(w, v); err != nil {
 			s.signInFailed(w, v, err)
 		}
@@ -167,12 +168,8 @@ func (s *site) letIn(w http.ResponseWriter, v *visit, b app.Browser, next string
 	return nil
 }
 
-// whence is where a visit comes from, with the id under which people ask for help.
-func (s *site) whence(v *visit) access.Where {
-	where := s.o.People.Where(v.Request)
-	v.ID = where.Request
-	return where
-}
+// whence is where a visit comes from.
+func (s *site) whence(v *visit) access.Where { return s.o.People.Where(v.Request) }
 
 func (s *site) peopled() error {
 	if s.o.People.Access.People() {

@@ -248,7 +248,7 @@ func TestSignInWithPassword(t *testing.T) {
 		t.Error(page.body)
 	}
 	wrong := b.wants(403, b.signIn("not the password", "/runs/x"))
-	if !strings.Contains(words(wrong.body), "The address or the password is wrong. Request req_") || !strings.Contains(wrong.body, `value="/runs/x"`) || strings.Contains(wrong.body, "not the password") {
+	if !strings.Contains(words(wrong.body), "The address or the password is wrong. Request "+wrong.Header.Get("X-Request-Id")+" ") || !strings.Contains(wrong.body, `value="/runs/x"`) || strings.Contains(wrong.body, "not the password") {
 		t.Error(words(wrong.body))
 	}
 	in := b.wants(303, b.signIn(ownersPassword, "/runs/x"))
