@@ -72,7 +72,7 @@ walls: ## every test of the sandbox in Docker, Podman and gVisor (make test does
 	@MGX_WALLS=1 go test -count=1 -timeout=30m ./internal/sandbox/docker ./internal/sandbox/gvisor
 
 soak: ## kill servers, writers, readers and PostgreSQL for minutes; a reader 500,000 events behind; 90,000 model calls; a budget that killed processes share
-	@MGX_SOAK=1 go test -v -count=1 -timeout=40m -run '^(TestSoak|TestFarBehind|TestCatchUpInBoundedMemory|TestBudgetAcrossProcesses|TestRetention|TestRetentionIsTheSameOnBoth|TestBackupRoundTrip|TestFlippedBitsAreFound)$$' ./cmd/mgx ./client ./internal/llm ./internal/store | grep -v '^=== '
+	@MGX_SOAK=1 go test -v -count=1 -timeout=40m -run '^(TestSoak|TestFarBehind|TestCatchUpInBoundedMemory|TestBudgetAcrossProcesses|TestRetention|TestRetentionIsTheSameOnBoth|TestBackupRoundTrip|TestFlippedBitsAreFound|TestAnythingIsAnswered)$$' ./cmd/mgx ./client ./internal/api ./internal/llm ./internal/store | grep -v '^=== '
 
 need:
 	@scripts/need.sh

@@ -19,7 +19,7 @@ func (s *Server) auditRoutes() []route {
 			Long: "Acts on people and on the installation are in the log of the default workspace. A page looks at 50,000 entries at the most: with a filter it may hold fewer than there are, and name a next one all the same.",
 		}),
 		plain[auditExportIn, textOut]("GET /api/v1/audit/export", s.exportAudit, to("read", "audit"), about{
-			ID: "exportAudit", Group: group, Short: "Write the audit log out, as lines of JSON or as CSV", Type: "application/jsonl", Codes: codes{"bad_glob": 400},
+			ID: "exportAudit", Types: []string{"text/csv"}, Group: group, Short: "Write the audit log out, as lines of JSON or as CSV", Type: "application/jsonl", Codes: codes{"bad_glob": 400},
 		}, stream),
 		op("GET /api/v1/audit/verification", to("read", "audit"), with(s.audit, verifyAudit), about{
 			ID: "verifyAudit", Group: group, Short: "Read the log over: is it what was signed?",

@@ -207,10 +207,22 @@ func (s *Server) guard(next http.Handler) http.Handler {
 		case origin != "" && !sameOrigin(origin, r.Host) && !s.mayUse(origin):
 			s.fail(out, r, mgx.Errorf(mgx.KindRefused, codeOrigin, "pages of other origins may not use this server"))
 		case origin != "" && !sameOrigin(origin, r.Host) && s.cors(w, r, origin):
+		case !tidy(r.URL.Path): // the mux would redirect
+			s.fail(out, r, mgx.Errorf(mgx.KindUsage, mgx.CodeNotFound, "there is nothing at this path"))
 		default:
 			next.ServeHTTP(w, r)
 		}
 	})
+}
+
+// tidy reports whether a path has no empty segments, and none that lead elsewhere.
+func tidy(path string) bool {
+	for part := range strings.SplitSeq(strings.TrimSuffix(strings.TrimPrefix(path, "/"), "/"), "/") {
+		if part == "." || part == ".." || part == "" && path != "/" && path != "" {
+			return false
+		}
+	}
+	return true
 }
 
 func (s *Server) ourHost(host string) bool {

@@ -33,7 +33,7 @@ func (s *Server) budgetRoutes() []route {
 			Long: "The ledger and the log keep what happened.",
 		}),
 		plain[usageIn, usageOut]("GET /api/v1/usage", s.getUsage, to("read", "budgets"), about{
-			ID: "listUsage", Group: group, Short: "Sum the ledger up",
+			ID: "listUsage", Group: group, Short: "Sum the ledger up", Types: []string{"text/csv"},
 			Long:  "A page of lines as JSON or, for who accepts `text/csv` before JSON, all of them as CSV.",
 			Codes: codes{"bad_usage_by": 400},
 		}),

@@ -82,6 +82,8 @@ func (s *surface) complete() {
 	doc := s.OpenAPI()
 	schemas := doc.Components.Schemas
 	schemas.Schema(reflect.TypeFor[problem](), true, "Problem")
+	frame := schemas.Map()["Problem"]
+	frame.Required = []string{"type", "title", "status", "detail", "code"} // what embeds a pointer is there for codes that have it
 	s.share()
 	for _, o := range s.byPath {
 		s.describe(o)
@@ -216,6 +218,9 @@ func (s *surface) describeAnswers(o *operation) {
 		}
 		ok.Content = map[string]*huma.MediaType{typ: body}
 	}
+	for _, typ := range o.about.Types {
+		ok.Content[typ] = &huma.MediaType{Schema: &huma.Schema{}}
+	}
 	for status, example := range o.about.Also {
 		r := &huma.Response{Description: http.StatusText(status)}
 		if example != nil {
@@ -278,6 +283,9 @@ func (o *operation) problems() codes {
 	}
 	if strings.HasPrefix(o.Path, "/api/") {
 		all[mgx.CodeNotFound] = 404 // what is in the path, or what the server does not have
+	}
+	if o.params["page_token"] {
+		all["bad_page_token"] = 400
 	}
 	if o.needs != anybody {
 		maps.Copy(all, codes{

@@ -22,7 +22,7 @@ func (s *Server) eventRoutes() []route {
 	}
 	return []route{
 		plain[pageIn, pageOut]("GET /api/v1/events", s.getEvents, to("read", "events"), about{
-			ID: "listEvents", Group: group, Short: "Read a page of the log", Codes: bad,
+			ID: "listEvents", Group: group, Short: "Read a page of the log", Codes: bad, Types: []string{event.CloudEventsType},
 			Long: "It looks at a bounded part of the log at once, so a page may be empty and still have a next one. Who accepts `application/cloudevents-batch+json` gets CloudEvents.",
 		}),
 		plain[streamIn, streamOut]("GET /api/v1/events/stream", s.getStream, to("connect", "events"), about{

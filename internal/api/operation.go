@@ -23,14 +23,15 @@ type about struct {
 	// what is malformed, of what is not there.
 	Codes codes
 
-	Made   bool   // it makes something: it answers 201, and an Idempotency-Key makes it once
-	Once   bool   // it is done once with an Idempotency-Key, and makes nothing
-	Secret bool   // its answer holds a secret, as secret or token: that is never kept, nor is the answer compressed
-	Inside string // field of the answer that holds what was made; empty: the answer is that
-	Kind   string // of the thing at its path, as acts name it (budget of budget.update): it has an ETag
-	Type   string // media type of the answer, if it is not JSON
-	Status int    // of the answer, if it is not 200, 201 or 204
-	Also   also   // other answers that are no problems
+	Made   bool     // it makes something: it answers 201, and an Idempotency-Key makes it once
+	Once   bool     // it is done once with an Idempotency-Key, and makes nothing
+	Secret bool     // its answer holds a secret, as secret or token: that is never kept, nor is the answer compressed
+	Inside string   // field of the answer that holds what was made; empty: the answer is that
+	Kind   string   // of the thing at its path, as acts name it (budget of budget.update): it has an ETag
+	Type   string   // media type of the answer, if it is not JSON
+	Types  []string // other media types that it can be had as
+	Status int      // of the answer, if it is not 200, 201 or 204
+	Also   also     // other answers that are no problems
 
 	Deprecated *deprecation
 }

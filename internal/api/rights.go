@@ -28,7 +28,7 @@ func (s *Server) rightsRoutes() []route {
 			Long: "The files of its runs come last, in pieces. Secrets are not in it.",
 		}, stream),
 		op("GET /api/v1/workspaces/{workspace}/erasure", to("manage", "settings"), with(s.rights, planWorkspaceErasure), about{
-			ID: "planWorkspaceErasure", Group: group, Short: "Say what erasing a workspace would erase",
+			ID: "planWorkspaceErasure", Group: group, Short: "Say what erasing a workspace would erase", Codes: codes{"installation_stays": 403, "erased": 410},
 		}),
 		op("POST /api/v1/workspaces/{workspace}/erasure", to("manage", "settings"), with(s.rights, eraseWorkspace), about{
 			ID: "eraseWorkspace", Group: group, Short: "Erase a workspace for good", Codes: codes{"not_confirmed": 400, "installation_stays": 403, "run_not_ended": 409, "erased": 410},

@@ -79,7 +79,7 @@ func schemaName(t reflect.Type, hint string) string {
 
 // add registers a route.
 func (s *surface) add(r route) *operation {
-	method, path := split(r.pattern)
+	method, path := split(strings.TrimSuffix(r.pattern, "{$}"))
 	o := huma.Operation{
 		Method: method, Path: path, OperationID: r.about.ID, Tags: []string{r.about.Group}, Summary: r.about.Short, Description: r.about.Long,
 		MaxBodyBytes: -1, BodyReadTimeout: -1, Deprecated: r.about.Deprecated != nil,
