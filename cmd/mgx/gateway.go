@@ -70,6 +70,7 @@ type books struct {
 }
 
 func (b *books) Open(ctx context.Context, key mgx.APIKey, call string) gateway.Account {
+	ctx = mgx.InWorkspace(ctx, key.Workspace)
 	return &callAccount{books: b, ctx: ctx, key: key, note: "gateway " + string(key.ID) + " req_" + call, ids: map[string]string{}}
 }
 

@@ -213,7 +213,7 @@ func newServer(ctx context.Context, n *node, address string, o api.Options) (*se
 	})
 	hub.SetKeys(keys...)
 	n.deltas = showLive(hub)
-	gate := n.gateway(who)
+	gate := n.gateway(limitedKeys{who, o.Limits, o.Limiter})
 	o.Gateway, o.Hub, o.Contracts, o.Access, o.Checks, o.Log = gate, hub, contracts, who, append(checks(n.store, hub, n.data), crewChecks(n.crew)...), n.log
 	o.Version, o.Status = version, n.status(time.Now())
 	o.Seen = n.logRequest

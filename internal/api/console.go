@@ -8,7 +8,7 @@ func (s *Server) besideConsole(api *http.ServeMux) http.Handler {
 		return api
 	}
 	root := http.NewServeMux()
-	root.Handle("/", s.o.Console(s))
+	root.Handle("/", s.visited(s.o.Console(s)))
 	for _, ours := range []string{"/api/", "/v1/", "/health/", "/metrics"} {
 		root.Handle(ours, api)
 	}

@@ -11,7 +11,7 @@ import (
 )
 
 // codeRateLimited refuses who asks too often.
-const codeRateLimited = "rate_limited"
+const codeRateLimited = limit.CodeRateLimited
 
 // Limits are how often somebody may ask, in units of which an ordinary request
 // costs one, and how much is answered at once. What is zero has no limit.
@@ -165,4 +165,30 @@ func (s *Server) admitted(to route, next handler) handler {
 		defer leave()
 		return next(w, r)
 	}
+}
+
+// visited has those who sign in on pages do so as often as their address may, and
+// begins only as many pages at once as the machine bears.
+func (s *Server) visited(pages http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if strings.HasPrefix(r.URL.Path, "/static/") {
+			pages.ServeHTTP(w, r)
+			return
+		}
+		leave, err := func() {}, error(nil)
+		if s.edge.gate != nil {
+			leave, err = s.edge.gate.Enter(r.Context())
+		}
+		if err == nil {
+			defer leave()
+			if r.Method == http.MethodPost && (strings.HasPrefix(r.URL.Path, "/signin") || r.URL.Path == "/invitation") {
+				err = s.draw(w, r, costHeavy)
+			}
+		}
+		if err != nil {
+			s.fail(answerOf(w), r, err)
+			return
+		}
+		pages.ServeHTTP(w, r)
+	})
 }

@@ -57,6 +57,12 @@ var kinds = map[kind]struct {
 
 func bad(code, message string) *failure { return &failure{kind: invalid, code: code, message: message} }
 
+// patience is an error of who finds keys that says how long to wait.
+type patience interface {
+	error
+	Waits() time.Duration
+}
+
 // failed sorts an error of a call.
 func failed(err error) *failure {
 	if f, ok := errors.AsType[*failure](err); ok {
@@ -69,6 +75,9 @@ func failed(err error) *failure {
 		return providerFailed(upstream)
 	}
 	e := mgx.AsError(err)
+	if slow, ok := errors.AsType[patience](err); ok {
+		return &failure{kind: tooFast, code: e.Code, message: e.Message, wait: slow.Waits()}
+	}
 	f := &failure{code: e.Code, message: e.Message, final: true}
 	switch e.Kind {
 	case mgx.KindUsage:

@@ -188,3 +188,14 @@ func (l *Limiter) bucket(b Bucket, now time.Time) *kept {
 }
 
 func perSecond(r Rate) rate.Limit { return rate.Limit(float64(r.PerMinute) / 60) }
+
+// CodeRateLimited refuses who asks too often.
+const CodeRateLimited = "rate_limited"
+
+// Excess is the cause of an error that refuses somebody who asked too often.
+type Excess struct{ Wait time.Duration }
+
+func (e *Excess) Error() string { return "wait " + e.Wait.String() }
+
+// Waits is how long to wait.
+func (e *Excess) Waits() time.Duration { return e.Wait }
