@@ -107,7 +107,8 @@ is one.
 Delivery begins in internal/event again, with hub.go: one goroutine reads the log
 for all subscribers, hub_subscription.go says how each gets every event once.
 Package internal/api puts that and the rest on HTTP; read routes.go first, then
-sse.go and socket.go. Package client is the other end, which connects again and
+sse.go and socket.go. limit.go there asks package internal/limit how often somebody may ask
+(docs/limits.md). Package client is the other end, which connects again and
 resumes. serve.go here runs them, and serve_work.go finds runs to work on.
 
 This package is the command line: one file for each group of commands, wire.go
