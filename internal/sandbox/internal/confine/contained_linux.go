@@ -67,12 +67,13 @@ func enter(cmd *exec.Cmd, g Group) {
 		return
 	}
 	const first = 3 // of ExtraFiles
-	script := "set -e; "
+	var script strings.Builder
+	script.WriteString("set -e; ")
 	for i := range g.Entries {
-		script += fmt.Sprintf("echo 0 >&%d; exec %[1]d>&-; ", first+i)
+		fmt.Fprintf(&script, "echo 0 >&%d; exec %[1]d>&-; ", first+i)
 	}
 	cmd.ExtraFiles = g.Entries
-	cmd.Args = append([]string{"sh", "-c", script + `exec "$@"`, "sh"}, append([]string{cmd.Path}, cmd.Args[1:]...)...)
+	cmd.Args = append([]string{"sh", "-c", script.String() + `exec "$@"`, "sh"}, append([]string{cmd.Path}, cmd.Args[1:]...)...)
 	cmd.Path = "/bin/sh"
 }
 
