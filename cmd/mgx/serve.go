@@ -29,6 +29,7 @@ const (
 func (c *cli) serveCommand() *cobra.Command {
 	var l listening
 	var workers int
+	var roots []string
 	r := repeatFlags{serves: true}
 	cmd := &cobra.Command{
 		Use:   "serve",
@@ -36,8 +37,8 @@ func (c *cli) serveCommand() *cobra.Command {
 		Long: `Serves the API, with the event log as WebSocket, server-sent events and pages; offers
 models below /v1 to programs with a key, in the dialects of OpenAI and Anthropic (see: mgx
 keys); and works on runs: on every run of the data directory that is due and that no other
-process has begun and still works on. That is so for runs that were interrupted, and for
-those that got the decision they waited for. A run whose model cannot be called with what
+process has begun and still works on, of every workspace in turns. That is so for runs that
+were interrupted, and for those that got the decision they waited for. A run whose model cannot be called with what
 the environment of the server names is left alone. --workers 0 works on none.
 
 Several servers on one PostgreSQL database wake each other through it, or, with --nats,
@@ -65,7 +66,7 @@ they are.`,
 			if r.replay != "" {
 				return usage("no_server_replay", "a server calls models for many at once, in an order that nobody can make again, so it cannot be played from a recording; play one run with: mgx run --replay FILE")
 			}
-			return c.serve(cmd.Context(), l, workers, r)
+			return c.serve(cmd.Context(), l, workers, roots, r)
 		},
 	}
 	l.flags(cmd.Flags())
@@ -74,11 +75,12 @@ they are.`,
 	cmd.Flags().String("sentry-dsn", "", "report errors to the project at this `address` of a service like Sentry, see docs/reference/logs.md")
 	cmd.Flags().String("audit-checkpoints", "", "also add each checkpoint of the audit log to this `file`, see docs/audit.md")
 	cmd.Flags().IntVar(&workers, "workers", defaultWorkers, "work on `N` runs at once")
+	cmd.Flags().StringArrayVar(&roots, "repo-root", nil, "`directory` in which each workspace has a directory, of its id, where admins find repositories; may be given several times, see docs/projects.md")
 	r.refuse(cmd.Flags(), "replay")
 	return cmd
 }
 
-func (c *cli) serve(ctx context.Context, l listening, workers int, r repeatFlags) (err error) {
+func (c *cli) serve(ctx context.Context, l listening, workers int, roots []string, r repeatFlags) (err error) {
 	if err := c.demand(ctx, "auto"); err != nil {
 		return err
 	}
@@ -106,6 +108,9 @@ func (c *cli) serve(ctx context.Context, l listening, workers int, r repeatFlags
 		return err
 	}
 	defer func() { err = errors.Join(err, n.close()) }()
+	if n.roots, err = repoRoots(roots); err != nil {
+		return err
+	}
 	if err := n.models.observe(); err != nil {
 		return err
 	}
@@ -219,6 +224,8 @@ func newServer(ctx context.Context, n *node, address string, o api.Options) (*se
 	o.Seen = n.logRequest
 	n.rights(&o, contracts)
 	o.Budgets, o.Consumers, o.Metrics, o.Terms = n.budgets(), n.store, n.seen.Metrics(), n.store
+	n.app = n.work(who, n.roots)
+	o.Work = n.app
 	o.Console = n.console(who, o.Secure)
 	web := api.New(o)
 	if err := observeServer(n.meters, n.store, hub, contracts); err != nil {
