@@ -74,13 +74,13 @@ func isGood(t *testing.T, s SignInStore, c *clock, cookie string) bool {
 
 func good(t *testing.T, s SignInStore, c *clock, want string) {
 	t.Helper()
-	got := ""
+	var all []string
 	for _, cookie := range []string{"one", "two", "three"} {
 		if isGood(t, s, c, cookie) {
-			got += cookie + " "
+			all = append(all, cookie)
 		}
 	}
-	if strings.TrimSpace(got) != want {
+	if got := strings.Join(all, " "); got != want {
 		t.Errorf("good are %q, want %q", got, want)
 	}
 }
