@@ -137,6 +137,12 @@ func (s *surface) describe(o *operation) {
 	if o.needs.kind != "" {
 		o.Description = strings.TrimSpace(o.Description + "\n\nIt takes the scope `" + o.needs.kind + ":" + o.needs.action + "`.")
 	}
+	o.Extensions = map[string]any{"x-needs": o.needs.String()}
+	for name, f := range map[string]flags{"x-installation": installation, "x-own": finer, "x-socket": socks} {
+		if o.flags&f != 0 {
+			o.Extensions[name] = true
+		}
+	}
 	s.describeAnswers(o)
 	s.describeHeaders(o)
 	for status, all := range o.byStatus() {
@@ -190,6 +196,10 @@ func (s *surface) share() {
 }
 
 func sharedName(status int) string { return strings.ReplaceAll(http.StatusText(status), " ", "") }
+
+// String says what an actor must be permitted: an action and a kind of resource,
+// or anybody or somebody.
+func (n need) String() string { return strings.TrimSpace(n.action + " " + n.kind) }
 
 // problems is the answer of a status with the problems that there can be; before
 // is what else is answered with it.

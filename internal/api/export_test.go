@@ -1,5 +1,10 @@
 package api
 
+import (
+	"encoding/json"
+	"strings"
+)
+
 import "time"
 
 // RouteInfo is a route as the tests of who may do what see it.
@@ -11,13 +16,39 @@ type RouteInfo struct {
 	Socket                bool
 }
 
-// Routes are all of a server.
+// Routes are all of a server, as its document tells of them.
 func Routes(s *Server) (all []RouteInfo) {
-	for _, r := range s.routes() {
-		all = append(all, RouteInfo{
-			Pattern: r.pattern, Action: r.needs.action, Kind: r.needs.kind, Anybody: r.needs == anybody, Somebody: r.needs == somebody,
-			Installation: r.flags&installation != 0, Own: r.flags&finer != 0, Socket: r.flags&socks != 0,
-		})
+	text, err := s.Document()
+	if err != nil {
+		panic(err)
+	}
+	var doc struct {
+		Paths map[string]map[string]struct {
+			Needs        string `json:"x-needs"`
+			Installation bool   `json:"x-installation"`
+			Own          bool   `json:"x-own"`
+			Socket       bool   `json:"x-socket"`
+			Dialect      bool   `json:"x-dialect"`
+		}
+	}
+	if err := json.Unmarshal(text, &doc); err != nil {
+		panic(err)
+	}
+	for _, path := range sortedKeys(doc.Paths) {
+		for _, method := range []string{"get", "post", "put", "patch", "delete"} { // what removes something comes last
+			o, there := doc.Paths[path][method]
+			if !there || o.Dialect {
+				continue
+			}
+			r := RouteInfo{Pattern: strings.ToUpper(method) + " " + path, Anybody: o.Needs == "anybody", Somebody: o.Needs == "somebody", Installation: o.Installation, Own: o.Own, Socket: o.Socket}
+			if !r.Anybody && !r.Somebody {
+				r.Action, r.Kind, _ = strings.Cut(o.Needs, " ")
+			}
+			all = append(all, r)
+		}
+	}
+	if len(all) != len(s.surface.byPath) {
+		panic("the document does not tell of every route")
 	}
 	return all
 }
