@@ -67,11 +67,12 @@ var mayImport = map[string][]string{
 	"internal/guard/policy": {},
 
 	"internal/sandbox":             {},
-	"internal/sandbox/native":      {"internal/sandbox", "internal/sandbox/view"},
+	"internal/sandbox/native":      {"internal/sandbox", "internal/sandbox/view", "internal/sandbox/confine"},
 	"internal/sandbox/off":         {"internal/sandbox", "internal/sandbox/view"},
 	"internal/sandbox/view":        {"internal/sandbox"},
-	"internal/sandbox/docker":      {"internal/sandbox"},
-	"internal/sandbox/gvisor":      {"internal/sandbox"},
+	"internal/sandbox/confine":     {"internal/sandbox"},
+	"internal/sandbox/docker":      {"internal/sandbox", "internal/sandbox/confine"},
+	"internal/sandbox/gvisor":      {"internal/sandbox", "internal/sandbox/confine"},
 	"internal/sandbox/egress":      {"internal/sandbox", "internal/netguard"},
 	"internal/sandbox/sandboxtest": {"internal/sandbox", "internal/sandbox/egress"},
 

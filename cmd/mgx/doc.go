@@ -47,7 +47,7 @@ connects it.
 Package internal/sandbox says what confines the programs that agents run; native
 does it with Linux namespaces, seccomp, Landlock and cgroups, by running this same
 binary again as a helper (internal/boxinit, which begins before main); docker and
-gvisor have the same helper begin their containers (internal/confine). Its egress is
+gvisor have the same helper begin their containers (package confine). Its egress is
 the proxy by which commands reach the hosts that somebody allows (docs/network.md). The
 attacks in sandboxtest are programs; docs/sandbox.md has what came of them.
 
@@ -80,8 +80,9 @@ the roles, docs/adr/0015 why tokens mean nothing by themselves, 0017 what browse
 Its oidc asks OpenID providers who people are; signin.go and signin_oidc.go in
 internal/app make sessions of it.
 
-Package internal/app holds the use cases, whoever asks. Authorize in access.go is the
-one place that decides whether they may.
+Package internal/app holds the use cases, whoever asks: work.go and what is beside it
+for tasks, runs and projects. Authorize in access.go is the one place that decides
+whether they may.
 
 Package internal/web is the console: read routes.go for the pages, run.go for that of a
 run, timeline.go for what becomes of its events (docs/console.md is for people).
@@ -109,7 +110,8 @@ for all subscribers, hub_subscription.go says how each gets every event once.
 Package internal/api puts that and the rest on HTTP; read routes.go first, then
 sse.go and socket.go. limit.go there asks package internal/limit how often somebody may ask
 (docs/limits.md). Package client is the other end, which connects again and
-resumes. serve.go here runs them, and serve_work.go finds runs to work on.
+resumes. serve.go here runs them, serve_work.go finds runs to work on, of every
+workspace in turns (serve_turns.go), and work.go is this machine to them.
 
 This package is the command line: one file for each group of commands, wire.go
 builds everything, attach.go shows a run while this process works on it. What a command

@@ -15,9 +15,9 @@ import (
 	"sync/atomic"
 
 	"mgx/internal/sandbox"
+	"mgx/internal/sandbox/confine"
 	"mgx/internal/sandbox/internal/boxinit"
 	"mgx/internal/sandbox/internal/cgroup"
-	"mgx/internal/sandbox/internal/confine"
 	"mgx/internal/sandbox/internal/disk"
 	"mgx/internal/sandbox/internal/leftover"
 )

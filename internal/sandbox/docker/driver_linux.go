@@ -14,8 +14,8 @@ import (
 
 	"mgx"
 	"mgx/internal/sandbox"
+	"mgx/internal/sandbox/confine"
 	"mgx/internal/sandbox/internal/cgroup"
-	"mgx/internal/sandbox/internal/confine"
 	"mgx/internal/sandbox/internal/landlock"
 )
 

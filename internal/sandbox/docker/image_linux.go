@@ -12,8 +12,8 @@ import (
 	"slices"
 	"strings"
 
+	"mgx/internal/sandbox/confine"
 	"mgx/internal/sandbox/internal/boxinit"
-	"mgx/internal/sandbox/internal/confine"
 )
 
 // repository names the images: a few empty directories, links and files, named by

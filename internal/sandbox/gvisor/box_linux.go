@@ -12,8 +12,8 @@ import (
 	"time"
 
 	"mgx/internal/sandbox"
+	"mgx/internal/sandbox/confine"
 	"mgx/internal/sandbox/internal/cgroup"
-	"mgx/internal/sandbox/internal/confine"
 	"mgx/internal/sandbox/internal/disk"
 	"mgx/internal/sandbox/internal/leftover"
 )

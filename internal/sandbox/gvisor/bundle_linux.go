@@ -8,8 +8,8 @@ import (
 	"path/filepath"
 	"strconv"
 
+	"mgx/internal/sandbox/confine"
 	"mgx/internal/sandbox/internal/boxinit"
-	"mgx/internal/sandbox/internal/confine"
 )
 
 // The parts of a bundle's config.json that are used here; see the runtime

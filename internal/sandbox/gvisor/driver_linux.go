@@ -15,8 +15,8 @@ import (
 
 	"mgx"
 	"mgx/internal/sandbox"
+	"mgx/internal/sandbox/confine"
 	"mgx/internal/sandbox/internal/cgroup"
-	"mgx/internal/sandbox/internal/confine"
 )
 
 type driver struct {

@@ -10,9 +10,9 @@ import (
 	"golang.org/x/sys/unix"
 
 	"mgx/internal/sandbox"
+	"mgx/internal/sandbox/confine"
 	"mgx/internal/sandbox/internal/boxinit"
 	"mgx/internal/sandbox/internal/cgroup"
-	"mgx/internal/sandbox/internal/confine"
 	"mgx/internal/sandbox/internal/disk"
 	"mgx/internal/sandbox/internal/landlock"
 	"mgx/internal/sandbox/internal/shell"

@@ -10,9 +10,9 @@ import (
 	"time"
 
 	"mgx/internal/sandbox"
+	"mgx/internal/sandbox/confine"
 	"mgx/internal/sandbox/internal/boxinit"
 	"mgx/internal/sandbox/internal/cgroup"
-	"mgx/internal/sandbox/internal/confine"
 )
 
 type driver struct {

@@ -15,9 +15,9 @@ import (
 
 	"mgx"
 	"mgx/internal/sandbox"
+	"mgx/internal/sandbox/confine"
 	"mgx/internal/sandbox/internal/boxinit"
 	"mgx/internal/sandbox/internal/cgroup"
-	"mgx/internal/sandbox/internal/confine"
 	"mgx/internal/sandbox/internal/disk"
 	"mgx/internal/sandbox/internal/landlock"
 	"mgx/internal/sandbox/internal/seccomp"
