@@ -530,7 +530,7 @@ func TestPagesAreStable(t *testing.T) {
 	})
 	// Those that wait come oldest first, so what is added comes last: only so many pages.
 	token := ""
-	for pages := 0; pages < 3; pages++ {
+	for range 3 {
 		page, err := o.work.Approvals(ctx, dev, token, 3)
 		must(t, err)
 		for _, a := range page.Items {
