@@ -398,7 +398,7 @@ func memoryBomb(t *testing.T, d sandbox.Driver) {
 	equal(t, "limit", o.Limit, sandbox.LimitMemory)
 	equal(t, "timed out", o.TimedOut, false)
 	// Pieces of it are as little allowed as the whole.
-	o = w.run(sandbox.Command{Args: []string{"sh", "-c", `for i in 1 2 3 4 5; do "$0" hog 67108864 >/dev/null & done; head -c 100000000 /dev/zero | tail -c 99999999 >/dev/null; wait`, w.box.Path(attacker)}, Env: []string{attackerEnv + "=1"}})
+	o = w.run(sandbox.Command{Args: []string{"sh", "-c", `for i in 1 2 3 4 5; do "$0" hog 67108864 >/dev/null & done; head -c 300000000 /dev/zero | tail -c 299999999 >/dev/null; wait`, w.box.Path(attacker)}, Env: []string{attackerEnv + "=1"}})
 	equal(t, "limit of several", o.Limit, sandbox.LimitMemory)
 	stop.Close()
 	neighbour := <-ended
