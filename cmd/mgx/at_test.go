@@ -229,7 +229,7 @@ func TestHostileServer(t *testing.T) {
 		for _, part := range []*regexp.Regexp{nil, regexp.MustCompile(`"(name|description|url|last_error|email|detail|text|title)":$`)} {
 			only.Store(part)
 			out, errs, _ := l.run(append(strings.Fields(strings.ReplaceAll(line, "RUN", run)), there...)...)
-			if strings.ContainsAny(out+errs, "\x1b\x9b\x07\u202e") {
+			if strings.ContainsAny(out+errs, "\x1b\u009b\x07\u202e") {
 				t.Errorf("mgx %s says %q %q", line, out, errs)
 			}
 		}
