@@ -50,6 +50,7 @@ var backupTables = []backupTable{
 	{"settings", "workspace, name"},
 	{"erasures", "subject"},
 	{"attempts", "id"},
+	{"sign_ins", "digest"},
 	{"revisions", "workspace, kind, id"},
 	{"kept_answers", "workspace, actor, route, key"},
 	{"consumers", "name"},
