@@ -3,11 +3,13 @@ package api_test
 import (
 	"bufio"
 	"bytes"
+	"context"
 	"fmt"
 	"io"
 	"net"
 	"net/http"
 	"strings"
+	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -133,27 +135,28 @@ func TestSlowHeads(t *testing.T) {
 		contracts, err := event.NewRegistry()
 		must(t, err)
 		l := &pipes{conns: make(chan net.Conn), closed: make(chan struct{})}
-		served := make(chan struct{})
+		ctx, stop := context.WithCancel(t.Context())
+		var all sync.WaitGroup
 		web := api.New(api.Options{Hub: hub, Contracts: contracts, Token: token})
-		go func() { defer close(served); web.Serve(t.Context(), l) }()
+		all.Go(func() { web.Serve(ctx, l) })
 		client, server := net.Pipe()
 		l.conns <- server
 		began := time.Now()
-		go func() {
+		all.Go(func() {
 			for _, c := range "GET /health/live HTTP/1.1\r\nX: " + strings.Repeat("a", 1000) {
 				if _, err := client.Write([]byte(string(c))); err != nil {
 					return
 				}
 				time.Sleep(time.Second)
 			}
-		}()
+		})
 		answer, _ := io.ReadAll(client)
 		if took := time.Since(began); took > time.Minute || bytes.Contains(answer, []byte("200 OK")) {
 			t.Errorf("ended after %s with %q", took, answer)
 		}
 		client.Close()
-		l.Close()
-		<-served
+		stop()
+		all.Wait()
 	})
 }
 
