@@ -50,8 +50,6 @@ func (s *Server) money(ctx context.Context) (*app.Budgets, error) {
 	return &theirs, nil
 }
 
-const budgetsPage = 100
-
 type budgetsIn struct {
 	Scope   []string `query:"scope" doc:"Only budgets of these scopes; several with commas or by naming it several times" enum:"workspace,project,user,task,run,key" maxItems:"6" uniqueItems:"true"`
 	ScopeID string   `query:"scope_id" doc:"Only budgets of this workspace, project, user, task, run or key" maxLength:"200"`
