@@ -16,7 +16,7 @@ func (s *Server) rightsRoutes() []route {
 			Long: "In every workspace: the account, memberships, sessions, keys without their secrets, the tasks that they wrote, and the events that name them.",
 		}, stream, installation),
 		op("GET /api/v1/people/{id}/erasure", to("manage", "users"), with(s.rights, planPersonErasure), about{
-			ID: "planPersonErasure", Group: group, Short: "Say what erasing a person would erase",
+			ID: "planPersonErasure", Group: group, Short: "Say what erasing a person would erase", Codes: codes{"not_confirmed": 400, "owner_stays": 403, "last_admin": 409, "run_not_ended": 409, "erased": 410},
 		}, installation),
 		op("POST /api/v1/people/{id}/erasure", to("manage", "users"), with(s.rights, erasePerson), about{
 			ID: "erasePerson", Group: group, Short: "Erase a person for good", Codes: codes{"not_confirmed": 400, "owner_stays": 403, "last_admin": 409, "run_not_ended": 409, "erased": 410},
