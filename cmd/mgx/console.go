@@ -9,11 +9,11 @@ import (
 )
 
 // console makes the pages of a server, for those who signed in.
-func (n *node) console(who *app.Access, secure bool) func(*api.Server) http.Handler {
+func (n *node) console(who *app.Access, o *api.Options) func(*api.Server) http.Handler {
 	return func(s *api.Server) http.Handler {
 		return web.New(web.Options{
-			People: &web.People{Access: who, Where: s.Where, Secure: secure},
-			Access: who, Work: n.app, Log: n.log, Sample: true,
+			People: &web.People{Access: who, Where: s.Where, Secure: o.Secure},
+			Access: who, Work: n.app, Budgets: o.Budgets, Audit: o.Audit, Log: n.log, Sample: true,
 		})
 	}
 }

@@ -226,7 +226,7 @@ func newServer(ctx context.Context, n *node, address string, o api.Options) (*se
 	o.Budgets, o.Consumers, o.Metrics, o.Terms = n.budgets(), n.store, n.seen.Metrics(), n.store
 	n.app = n.work(who, n.roots)
 	o.Work = n.app
-	o.Console = n.console(who, o.Secure)
+	o.Console = n.console(who, &o)
 	web := api.New(o)
 	if err := observeServer(n.meters, n.store, hub, contracts); err != nil {
 		return nil, err

@@ -26,6 +26,7 @@ import (
 	"mgx/internal/access"
 	"mgx/internal/api"
 	"mgx/internal/app"
+	"mgx/internal/audit"
 	"mgx/internal/event"
 	"mgx/internal/store"
 	"mgx/internal/team"
@@ -85,8 +86,9 @@ func newStage(t *testing.T) *stage {
 	team.Register(engine, team.Deps{})
 	work := app.NewWork(app.WorkOptions{Access: s.access, Store: s.store, Engine: engine, Host: s.host})
 	hub := event.NewHub(event.HubOptions{Source: s.store, Epoch: "epoch-1", Key: []byte("0123456789abcdef"), Authorize: s.access.Channels, Contracts: contracts})
+	key := audit.NewKey("a secret of this test")
 	server := api.New(api.Options{Hub: hub, Contracts: contracts, Access: s.access, Console: func(a *api.Server) http.Handler {
-		return web.New(web.Options{People: &web.People{Access: s.access, Where: a.Where}, Access: s.access, Work: work, Sample: true})
+		return web.New(web.Options{People: &web.People{Access: s.access, Where: a.Where}, Access: s.access, Work: work, Budgets: &app.Budgets{Store: s.store}, Audit: &app.Audit{Store: s.store, Key: func(bool) (*audit.Key, error) { return key, nil }}, Sample: true})
 	}})
 	ctx, stop := context.WithCancel(context.Background())
 	var running sync.WaitGroup
@@ -105,7 +107,9 @@ func newStage(t *testing.T) *stage {
 // machine is a host with a difference to show.
 type machine struct{ text string }
 
-func (m *machine) Inspect(context.Context, string) (app.Checkout, error) { return app.Checkout{}, nil }
+func (m *machine) Inspect(_ context.Context, dir string) (app.Checkout, error) {
+	return app.Checkout{RepoInfo: mgx.RepoInfo{Path: dir, Head: strings.Repeat("a", 40), Branch: "main"}}, nil
+}
 
 func (m *machine) Settings(context.Context, mgx.WorkspaceID, string, string) (mgx.RunSettings, error) {
 	return settings, nil

@@ -84,7 +84,7 @@ func (s *site) render(w http.ResponseWriter, v *visit, p page) {
 		http.Redirect(w, v.Request, p.Redirect, http.StatusSeeOther)
 		return
 	}
-	f := frame{page: p, Rail: s.here(p.Nav), Actor: v.Actor, Request: v.ID, Script: s.static.address("app.js"), Style: s.static.address("app.css"), Icon: s.static.address("icon.svg"), Path: v.URL.Path}
+	f := frame{page: p, Rail: s.here(v, p.Nav), Actor: v.Actor, Request: v.ID, Script: s.static.address("app.js"), Style: s.static.address("app.css"), Icon: s.static.address("icon.svg"), Path: v.URL.Path}
 	layout := "layout"
 	if v.part() {
 		layout = "part"
@@ -104,12 +104,21 @@ func (s *site) render(w http.ResponseWriter, v *visit, p page) {
 	w.Write(b.Bytes())
 }
 
-// here is the rail with the place where the reader is.
-func (s *site) here(nav string) []entry {
-	all := make([]entry, len(s.rail))
-	copy(all, s.rail)
-	for i := range all {
-		all[i].Here = all[i].Key == nav
+// here is the rail of a reader, who sees the places that they may go to, with the
+// place where they are. Parts of pages have none.
+func (s *site) here(v *visit, nav string) (all []entry) {
+	if v.part() {
+		return nil
+	}
+	for _, e := range s.rail {
+		if e.Kind != "" && !v.mayRead(e.Kind) {
+			continue
+		}
+		e.Here = e.Key == nav
+		if e.Key == "approvals" {
+			e.N = v.waiting()
+		}
+		all = append(all, e)
 	}
 	return all
 }

@@ -39,6 +39,7 @@ func (s *site) mux() *http.ServeMux {
 		tab("events", fillEvents)
 		m.HandleFunc("GET /runs/{run}/artifacts/{name}", s.artifact)
 		m.Handle("POST /runs/{run}/decide", s.do(decideRun))
+		page("/approvals", approvals)
 		m.Handle("POST /runs/{run}/cancel", s.do(cancelRun))
 		m.Handle("POST /runs/{run}/fork", s.do(forkRun))
 	}
@@ -52,6 +53,7 @@ func (s *site) mux() *http.ServeMux {
 
 // entry is a place in the rail.
 type entry struct {
+	Kind string // what its readers must be allowed to read; empty: nothing
 	Key  string // of its name in the catalogue, below "nav."
 	Path string
 	Icon string
@@ -63,15 +65,15 @@ type entry struct {
 // places are the entries of the rail, in their order.
 func places() []entry {
 	return []entry{
-		{Key: "home", Path: "/home", Icon: "home", Go: "h"},
-		{Key: "tasks", Path: "/tasks", Icon: "tasks", Go: "t"},
-		{Key: "approvals", Path: "/approvals", Icon: "waiting", Go: "a"},
-		{Key: "executions", Path: "/executions", Icon: "graph", Go: "x"},
+		{Kind: "runs", Key: "home", Path: "/home", Icon: "home", Go: "h"},
+		{Kind: "runs", Key: "tasks", Path: "/tasks", Icon: "tasks", Go: "t"},
+		{Kind: "runs", Key: "approvals", Path: "/approvals", Icon: "waiting", Go: "a"},
+		{Kind: "workflows", Key: "executions", Path: "/executions", Icon: "graph", Go: "x"},
 		{Key: "agents", Path: "/agents", Icon: "agents", Go: "n"},
 		{Key: "events", Path: "/events", Icon: "events", Go: "e"},
-		{Key: "usage", Path: "/usage", Icon: "usage", Go: "u"},
+		{Kind: "budgets", Key: "usage", Path: "/usage", Icon: "usage", Go: "u"},
 		{Key: "queues", Path: "/queues", Icon: "queues", Go: "q"},
-		{Key: "audit", Path: "/audit", Icon: "audit", Go: "l"},
+		{Kind: "audit", Key: "audit", Path: "/audit", Icon: "audit", Go: "l"},
 		{Key: "settings", Path: "/settings", Icon: "settings", Go: "s"},
 	}
 }

@@ -273,7 +273,11 @@ func decideRun(v *visit) (string, error) {
 	if a.Hash == "" || a.Approval == "" {
 		return "", mgx.Errorf(mgx.KindUsage, "bad_decision", "The form does not say what was decided on; open the run again.")
 	}
-	return "/runs/" + url.PathEscape(string(id)), v.site.o.Work.Decide(v.Context(), v.Actor, id, a)
+	back := "/runs/" + url.PathEscape(string(id))
+	if v.text("from") == "approvals" {
+		back = "/approvals"
+	}
+	return back, v.site.o.Work.Decide(v.Context(), v.Actor, id, a)
 }
 
 func cancelRun(v *visit) (string, error) {

@@ -94,14 +94,24 @@ func (s *site) signIn(w http.ResponseWriter, r *http.Request, err error) bool {
 // text is a field of the form, without the space around it.
 func (v *visit) text(name string) string { return strings.TrimSpace(v.PostFormValue(name)) }
 
+// mayRead reports whether the reader may read things of a kind.
+func (v *visit) mayRead(kind string) bool {
+	return v.site.o.Access == nil || v.site.o.Access.May(v.Context(), v.Actor, "read", access.Resource{Kind: kind})
+}
+
+// read refuses whoever may not read things of a kind.
+func (v *visit) read(kind string) error {
+	return v.site.o.Access.Authorize(v.Context(), v.Actor, "read", access.Resource{Kind: kind})
+}
+
 // part reports whether the browser asks for a part of a page that it has, which
 // needs no frame.
 func (v *visit) part() bool { return v.URL.Query().Get("part") != "" }
 
 // nowhere is the page of every path without one.
 func nowhere(v *visit) (page, error) {
-	if v.URL.Path == "/" && len(v.site.rail) > 0 {
-		return page{Redirect: v.site.rail[0].Path}, nil
+	if places := v.site.here(v, ""); v.URL.Path == "/" && len(places) > 0 {
+		return page{Redirect: places[0].Path}, nil
 	}
 	return page{}, mgx.Errorf(mgx.KindUsage, mgx.CodeNotFound, "There is nothing at this address.")
 }

@@ -17,9 +17,11 @@ type Options struct {
 	Who    func(*http.Request) (access.Actor, error)
 	People *People // nil: there are no pages to sign in
 
-	Access *app.Access // what may be shown to be possible; required with Work
-	Work   *app.Work   // nil: there are no pages of tasks and runs
-	Links  []string    // hosts to which links in words of others may lead; nil: none
+	Access  *app.Access  // what may be shown to be possible; required with Work
+	Work    *app.Work    // nil: there are no pages of tasks and runs
+	Budgets *app.Budgets // whose By is set for each reader; nil: there is no page of usage
+	Audit   *app.Audit   // the same; nil: there is no page of the audit log
+	Links   []string     // hosts to which links in words of others may lead; nil: none
 
 	Log *slog.Logger
 	Now func() time.Time // for what is told relative to now

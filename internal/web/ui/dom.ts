@@ -43,10 +43,18 @@ export function replace(fresh: Element): void {
   if (!old || old.isEqualNode(fresh)) return;
   const focused = old.contains(document.activeElement) ? focusOf(old, document.activeElement as HTMLElement) : undefined;
   const open = new Set(all<HTMLDetailsElement>("details[open][id]", old).map((d) => d.id));
+  const written = all<HTMLTextAreaElement>("textarea[id]", old).filter((t) => t.value !== t.defaultValue);
   const next = document.importNode(fresh, true);
   old.replaceWith(next);
+  for (const was of written) keep(was, one<HTMLTextAreaElement>(`#${CSS.escape(was.id)}`, next));
   for (const d of all<HTMLDetailsElement>("details[id]", next)) if (open.has(d.id)) d.open = true;
   if (focused) next.querySelector<HTMLElement>(focused)?.focus({ preventScroll: true });
+}
+
+/** Keeps what somebody has written, if it still answers the same question. */
+function keep(was: HTMLTextAreaElement, now: HTMLTextAreaElement | null): void {
+  const about = (t: HTMLTextAreaElement) => t.form?.querySelector<HTMLInputElement>("input[name=hash]")?.value;
+  if (now && about(was) === about(now)) now.value = was.value;
 }
 
 /** A selector that finds the focused element again in its successor. */
