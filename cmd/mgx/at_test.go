@@ -65,7 +65,7 @@ func TestSameHereAndThere(t *testing.T) {
 	run := string(l.only(l.store()).ID)
 	project := string(mgx.ProjectOf(l.repo))
 	here, there := spot{l, nil}, spot{l, []string{"--server", server.url}}
-	for _, line := range strings.Split(strings.TrimSpace(`
+	for line := range strings.SplitSeq(strings.TrimSpace(`
 whoami
 members
 members --json

@@ -16,7 +16,7 @@ func TestRightsCommands(t *testing.T) {
 	invited := l.must("members", "invite", "canary@example.com", "--role", "developer")
 	s = l.serve("127.0.0.1:0", "--workers", "0")
 	var token string
-	for _, word := range strings.Fields(invited) {
+	for word := range strings.FieldsSeq(invited) {
 		if strings.HasPrefix(word, "mgxi_") {
 			token = word
 		}

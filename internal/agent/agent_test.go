@@ -376,11 +376,11 @@ func TestPeopleAreHeardBeforeTheNextTurn(t *testing.T) {
 		t.Fatal(err)
 	}
 	last := d.requests[1].Messages[len(d.requests[1].Messages)-1]
-	var text string
+	var text strings.Builder
 	for _, p := range last.Parts {
-		text += p.Text
+		text.WriteString(p.Text)
 	}
-	if last.Role != llm.User || !strings.Contains(text, "Keep the alias.") || !strings.Contains(text, "And the test.") {
+	if last.Role != llm.User || !strings.Contains(text.String(), "Keep the alias.") || !strings.Contains(text.String(), "And the test.") {
 		t.Errorf("the second turn ends with %+v", last)
 	}
 	if first := fmt.Sprintf("%+v", d.requests[0].Messages); strings.Contains(first, "alias") {

@@ -108,7 +108,7 @@ func getBudget(ctx context.Context, b *app.Budgets, in *At[mgx.BudgetID]) (*budg
 
 type budgetChange struct {
 	Limit      *mgx.Money  `json:"limit_usd,omitempty" doc:"In US dollars" minimum:"0" maximum:"1000000000"`
-	Soft       moneyOrNull `json:"soft_limit_usd,omitempty" doc:"From which it only warns, in US dollars; null takes it away"`
+	Soft       moneyOrNull `json:"soft_limit_usd,omitzero" doc:"From which it only warns, in US dollars; null takes it away"`
 	Thresholds []int       `json:"thresholds,omitempty" doc:"Percent of the limit" minimum:"1" maximum:"100" maxItems:"10"`
 }
 

@@ -47,7 +47,7 @@ func costOf(to route) int {
 	case to.flags&stream != 0, to.needs == anybody && method == http.MethodPost:
 		return costHeavy
 	}
-	for _, part := range strings.Split(path, "/") {
+	for part := range strings.SplitSeq(path, "/") {
 		for _, h := range heavy {
 			if part == h || strings.HasPrefix(part, h+".") {
 				return costHeavy
