@@ -37,7 +37,8 @@ func TestGatewayKeepsToLimits(t *testing.T) {
 	}
 	still := time.Now()
 	keys := limitedKeys{
-		app.NewAccess(app.AccessOptions{Store: s}), api.Limits{User: limit.Rate{PerMinute: 2}, Workspace: limit.Rate{PerMinute: 100}},
+		app.NewAccess(app.AccessOptions{Store: s}),
+		api.Limits{User: limit.Rate{PerMinute: 2}, Workspace: limit.Rate{PerMinute: 100}},
 		limit.New(limit.Options{Now: func() time.Time { return still }}),
 	}
 	g := gateway.New(gateway.Options{

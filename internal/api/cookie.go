@@ -70,4 +70,3 @@ func (s *Server) Where(r *http.Request) access.Where {
 	where, _ := s.where(r)
 	return where
 }
-

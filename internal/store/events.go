@@ -104,7 +104,9 @@ func eventArgs(e mgx.Event) []any {
 }
 
 // storedArgs are the values of storedFields.
-func (t *tx) storedArgs(e mgx.Event) []any { return append(eventArgs(e), classOf(t.keep.now(), e, t.now)) }
+func (t *tx) storedArgs(e mgx.Event) []any {
+	return append(eventArgs(e), classOf(t.keep.now(), e, t.now))
+}
 
 func fold(before *mgx.Run, e mgx.Event) (*mgx.Run, error) {
 	var run mgx.Run
