@@ -1,6 +1,7 @@
 package web_test
 
 import (
+	"fmt"
 	"net/http"
 	"net/url"
 	"strings"
@@ -29,8 +30,8 @@ func (s *stage) as(role string) *stage {
 func TestRailOfARole(t *testing.T) {
 	t.Parallel()
 	s := newStage(t)
-	places := []string{"/approvals"}
-	may := map[string]string{mgx.RoleAdmin: "/approvals", mgx.RoleViewer: "/approvals"}
+	places := []string{"/approvals", "/usage", "/audit"}
+	may := map[string]string{mgx.RoleAdmin: "/approvals /usage /audit", mgx.RoleDeveloper: "/approvals /usage", mgx.RoleViewer: "/approvals /usage", mgx.RoleAuditor: "/approvals /usage /audit"}
 	for role, theirs := range may {
 		who := s.as(role)
 		rail := who.ask("GET", "/tasks", nil).body
@@ -86,5 +87,98 @@ func TestInbox(t *testing.T) {
 	must(t, err)
 	if len(sent) != 1 || !strings.Contains(string(sent[0].Payload), "Not so.") {
 		t.Errorf("sent %+v", sent)
+	}
+}
+
+// called writes calls of models to the ledger that cost a dollar each.
+func (s *stage) called(project mgx.ProjectID, models ...string) {
+	s.t.Helper()
+	for _, model := range models {
+		id := mgx.NewID[string]("call")
+		_, err := s.store.Commit(s.t.Context(), mgx.Change{Reserve: &mgx.Reservation{ID: id, Workspace: mgx.DefaultWorkspace, Project: project, User: mgx.LocalUser, Amount: 2 * mgx.USD, Provider: "p", Model: model, Role: "planner"}})
+		must(s.t, err)
+		_, err = s.store.Commit(s.t.Context(), mgx.Change{Settle: []mgx.Settlement{{ID: id, Amount: mgx.USD, Usage: mgx.Usage{Prompt: 1200, Completion: 300}}}})
+		must(s.t, err)
+	}
+}
+
+// TestUsagePage draws what was spent, in seven series of which two are together.
+func TestUsagePage(t *testing.T) {
+	t.Parallel()
+	s := newStage(t)
+	if got := s.ask("GET", "/usage", nil).body; !strings.Contains(got, "Nothing was used") || !strings.Contains(got, "There is no budget") {
+		t.Errorf("with nothing used: %s", words(got))
+	}
+	must(t, s.budget(mgx.ScopeWorkspace, string(mgx.DefaultWorkspace), 10*mgx.USD))
+	must(t, s.budget(mgx.ScopeRun, hostile[0], 0))
+	s.called("", hostile[0], "m1", "m1", "m2", "m3", "m4", "m5", "m6")
+	got := s.ask("GET", "/usage", nil).body
+	for _, w := range []string{`class="s5"`, "2 others", "$8.00", "9.6k", ": $8.00</title>", "&lt;script&gt;", "of $10.00", "$2.00 left", "Spent. Calls of models are refused", "daily"} {
+		if !strings.Contains(got, w) {
+			t.Errorf("usage does not have %s", w)
+		}
+	}
+	if n := strings.Count(got, `class="bar-of"`); n != 30 {
+		t.Errorf("%d days", n)
+	}
+	if strings.Contains(got, `class="s6"`) || strings.Contains(got, "<script>window") {
+		t.Error("usage has a seventh colour, or words became markup")
+	}
+	for path, w := range map[string]string{"/usage?by=role&of=tokens": "planner", "/usage?by=project": "outside of projects"} {
+		if got := s.ask("GET", path, nil); got.StatusCode != http.StatusOK || !strings.Contains(got.body, w) {
+			t.Errorf("%s: %d %s", path, got.StatusCode, words(got.body))
+		}
+	}
+	if got := s.ask("GET", "/usage?by=day", nil); got.StatusCode != http.StatusBadRequest {
+		t.Errorf("by day: %d", got.StatusCode)
+	}
+}
+
+// budget makes a daily budget.
+func (s *stage) budget(scope mgx.BudgetScope, id string, limit mgx.Money) error {
+	by := access.Actor{User: mgx.LocalUser, Workspace: mgx.DefaultWorkspace, Owner: true}.Doer()
+	_, _, err := s.store.CreateBudget(s.t.Context(), by, mgx.Budget{ID: mgx.NewID[mgx.BudgetID]("bgt"), Workspace: mgx.DefaultWorkspace, Scope: scope, ScopeID: id, Period: mgx.PeriodDay, Limit: limit})
+	return err
+}
+
+// TestAuditPage goes back through the log, finds in it, and reads it over.
+func TestAuditPage(t *testing.T) {
+	t.Parallel()
+	s := newStage(t)
+	var c mgx.Change
+	for i := range 250 {
+		c.Events = append(c.Events, mgx.NewAudit(mgx.DefaultWorkspace, mgx.AuditData{Actor: "user_ada", Action: "key.create", Resource: fmt.Sprint("key_", i), Decision: mgx.AuditAllowed}))
+	}
+	c.Events = append(c.Events, mgx.NewAudit(mgx.DefaultWorkspace, mgx.AuditData{Actor: hostile[0], Action: hostile[1], Resource: hostile[2], Decision: mgx.AuditDenied, Reason: hostile[3]}))
+	_, err := s.store.Commit(t.Context(), c)
+	must(t, err)
+	got := s.ask("GET", "/audit", nil).body
+	for _, w := range []string{"The log is as it was written", "key_249", "&lt;script&gt;", "denied", "/api/v1/audit/export?format=csv"} {
+		if !strings.Contains(got, w) {
+			t.Errorf("the log does not have %s", w)
+		}
+	}
+	if strings.Contains(got, "<script>window") || strings.Contains(got, "<img") || strings.Contains(got, "key_150") {
+		t.Error("words became markup, or there is too much")
+	}
+	seen := 0
+	for next := "/audit?actor=user_ada&action=key.*"; next != ""; {
+		body := s.ask("GET", next, nil).body
+		seen += strings.Count(body, "<tr data-item")
+		_, rest, more := strings.Cut(body, `rel="next"`)
+		next = ""
+		if _ = rest; more {
+			before := body[:strings.Index(body, `rel="next"`)]
+			link := before[strings.LastIndex(before, `href="`)+6:]
+			next = "/audit" + strings.ReplaceAll(link[:strings.Index(link, `"`)], "&amp;", "&")
+		}
+	}
+	if seen != 250 {
+		t.Errorf("%d entries of 250", seen)
+	}
+	for path, status := range map[string]int{"/audit?page=x": 400, "/audit?action=[": 400, "/audit?denied=true": 200, "/audit?actor=nobody": 200} {
+		if got := s.ask("GET", path, nil); got.StatusCode != status || path == "/audit?denied=true" && strings.Contains(got.body, "key_249") {
+			t.Errorf("%s: %d %s", path, got.StatusCode, words(got.body))
+		}
 	}
 }

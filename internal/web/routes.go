@@ -43,6 +43,12 @@ func (s *site) mux() *http.ServeMux {
 		m.Handle("POST /runs/{run}/cancel", s.do(cancelRun))
 		m.Handle("POST /runs/{run}/fork", s.do(forkRun))
 	}
+	if s.o.Budgets != nil {
+		page("/usage", usage)
+	}
+	if s.o.Audit != nil {
+		page("/audit", auditLog)
+	}
 	if s.o.Sample {
 		page("/storybook", storybook)
 	}

@@ -7,5 +7,26 @@ func moreText() map[string]string {
 		"approvals.title": "Approvals", "approvals.lead": "What runs wait for, the longest first. Each decision counts for exactly what is shown.",
 		"approvals.since": "waits since", "approvals.by": "asked for by %s",
 		"approvals.empty": "Nothing waits for you", "approvals.empty.text": "A run that wants to do something which a person must allow, or has a question, appears here and stops until it is answered.",
+
+		"usage.title": "Usage", "usage.lead": "What models were asked for and what it cost, in the last 30 days (UTC).", "usage.choice": "What is shown",
+		"usage.of.cost": "Cost", "usage.of.tokens": "Tokens", "usage.by.model": "by model", "usage.by.project": "by project", "usage.by.role": "by role",
+		"usage.chart": "%s of the last 30 days %s: %s in all", "usage.data": "Show data", "usage.day": "Day", "usage.total": "All", "usage.rest": "%d others",
+		"usage.rows.model": "Models", "usage.rows.project": "Projects", "usage.rows.role": "Roles", "usage.name.model": "Model", "usage.name.project": "Project", "usage.name.role": "Role",
+		"usage.unknown.model": "no model", "usage.unknown.project": "outside of projects", "usage.unknown.role": "no role",
+		"usage.calls": "Calls", "usage.in": "Tokens in", "usage.out": "Tokens out", "usage.cost": "Cost", "usage.open": "Under way",
+		"usage.empty": "Nothing was used in these days", "usage.empty.text": "Each call of a model is kept in the ledger with its tokens and its price, before it is made. What it adds up to appears here.",
+		"usage.budgets": "Budgets", "usage.of": "of %s", "usage.reserved": "%s of it for calls under way", "usage.bar": "%s of %s is spent or set aside", "usage.left": "%s left",
+		"usage.over": "Spent. Calls of models are refused.", "usage.ends": "Begins anew at %s", "usage.projection": "About %s by then.", "usage.between": "Between %s and %s in four of five cases.",
+		"usage.exhausted": "Reaches its limit at %s.", "usage.noforecast": "Too little was spent yet for a forecast.",
+		"usage.budget.workspace": "Workspace", "usage.budget.project": "Project", "usage.budget.user": "Person", "usage.budget.task": "Task", "usage.budget.run": "Run", "usage.budget.key": "Key",
+		"usage.period.day": "daily", "usage.period.month": "monthly", "usage.period.absolute": "in all",
+		"usage.nobudgets": "There is no budget", "usage.nobudgets.text": "With a budget, a call that could exceed it is refused before it is made.",
+
+		"audit.title": "Audit", "audit.lead": "Who did what and was refused what in this workspace, the newest first. Nothing in it can be changed without it showing.",
+		"audit.holds": "The log is as it was written: %s entries read over, %s of them held against %s signed checkpoints.", "audit.broken": "The log is not as it was written",
+		"audit.long": "The log has %s entries.", "audit.verify": "Read it over: is it what was signed?",
+		"audit.actor": "Actor", "audit.action": "Action", "audit.resource": "On what", "audit.decision": "Decision", "audit.time": "When", "audit.number": "No.", "audit.denied": "only what was refused",
+		"audit.show": "Show", "audit.all": "Show all", "audit.none": "No entry matches", "audit.none.text": "Actors are chosen by their whole id, actions by a pattern such as key.*.",
+		"audit.further": "None of the entries looked at so far match; older ones may.",
 	}
 }
