@@ -66,7 +66,7 @@ returns, which is why it can be journaled and replayed.
 
 Package internal/team is the story of a task as a workflow: prepare, triage, plan,
 approve, implement, check, review, deliver. Read run.go and change.go; host.go ties
-the agent's loop to the workflow's steps. permit.go decides on each tool call by the
+the agent's loop to the workflow's steps, and steer.go what people say to it meanwhile. permit.go decides on each tool call by the
 rules of package internal/guard/policy (read its doc.go and policy.go; docs/policy.md is
 for people), and veil.go keeps from programs what they keep from agents. The roles are Markdown files in roles/.
 

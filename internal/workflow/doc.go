@@ -17,6 +17,8 @@
 //     record by a crash runs once more.
 //   - Sleeping and awaiting hold nothing: the function is unwound, the lease
 //     given back, and only a row remains until a time or a signal makes it due.
+//   - What people send while it is under way is heard where the function asks for it
+//     ([Poll]), and at the same place in every replay.
 //   - Cancel and deadlines end the context of the running step, then the
 //     execution, and are recorded.
 //   - Replay is exact: each step's input is digested, and an execution whose code
