@@ -85,7 +85,7 @@ func (d *auditPage) fill(v *visit, log *app.Audit) error {
 	if next > 0 {
 		d.Older = with1(q, "page", strconv.FormatInt(next, 10))
 	}
-	choice := url.Values{}
+	choice := url.Values{"workspace": {string(v.Actor.Workspace)}}
 	for _, name := range []string{"actor", "action", "denied"} {
 		if value := q.Get(name); value != "" {
 			choice.Set(name, value)

@@ -58,7 +58,7 @@ func (s *stage) pages() map[string]string {
 	waiting := s.working()
 	ended := s.play("Say hello").did(mgx.TaskFailed, mgx.TaskErrorData{ErrorType: "llm_error", Kind: mgx.KindProvider, Code: "overloaded", Message: "The provider is overloaded.", SuggestedActions: []string{"Try again later."}})
 	all := map[string]string{
-		"storybook": "/storybook", "tasks": "/tasks", "tasks-none": "/tasks?status=refused", "missing": "/runs/run_none", "approvals": "/approvals", "usage": "/usage", "audit": "/audit", "signin": "/signin", "invitation": "/invitation",
+		"storybook": "/storybook", "tasks": "/tasks", "tasks-none": "/tasks?status=refused", "missing": "/runs/run_none", "approvals": "/approvals", "usage": "/usage", "audit": "/audit", "executions": "/executions", "execution": "/executions/" + string(waiting.Execution), "signin": "/signin", "invitation": "/invitation",
 		"run": waiting.path(), "run-item": waiting.path() + "?item=6", "run-then": waiting.path() + "?at=5", "run-failed": ended.path(), "run-new": s.play("Nothing yet").path(),
 	}
 	for _, tab := range []string{"plan", "diff", "checks", "review", "artifacts", "routing", "security", "events"} {

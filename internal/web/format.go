@@ -164,7 +164,7 @@ func stateOf(status string) state {
 		"queued": "queued", "ready": "queued", "todo": "queued", "pending": "queued",
 		"running": "running", "doing": "running", "leased": "running",
 		"waiting": "waiting", "ask": "waiting", "unavailable": "waiting", "timeout": "waiting",
-		"done": "done", "passed": "done", "success": "done", "approve": "done", "approved": "done", "allow": "done", "completed": "done",
+		"done": "done", "passed": "done", "success": "done", "approve": "done", "approved": "done", "allow": "done", "allowed": "done", "completed": "done",
 		"failed": "failed", "error": "failed", "revise": "failed",
 		"cancelled": "cancelled", "dropped": "cancelled", "skipped": "cancelled",
 		"refused": "refused", "denied": "refused", "deny": "refused", "rejected": "refused",

@@ -6,6 +6,7 @@ import (
 	"net/url"
 	"strings"
 	"testing"
+	"time"
 
 	"mgx"
 	"mgx/internal/access"
@@ -30,8 +31,8 @@ func (s *stage) as(role string) *stage {
 func TestRailOfARole(t *testing.T) {
 	t.Parallel()
 	s := newStage(t)
-	places := []string{"/approvals", "/usage", "/audit"}
-	may := map[string]string{mgx.RoleAdmin: "/approvals /usage /audit", mgx.RoleDeveloper: "/approvals /usage", mgx.RoleViewer: "/approvals /usage", mgx.RoleAuditor: "/approvals /usage /audit"}
+	places := []string{"/approvals", "/usage", "/audit", "/executions"}
+	may := map[string]string{mgx.RoleAdmin: "/approvals /usage /audit /executions", mgx.RoleDeveloper: "/approvals /usage /executions", mgx.RoleViewer: "/approvals /usage /executions", mgx.RoleAuditor: "/approvals /usage /audit /executions"}
 	for role, theirs := range may {
 		who := s.as(role)
 		rail := who.ask("GET", "/tasks", nil).body
@@ -113,7 +114,7 @@ func TestUsagePage(t *testing.T) {
 	must(t, s.budget(mgx.ScopeRun, hostile[0], 0))
 	s.called("", hostile[0], "m1", "m1", "m2", "m3", "m4", "m5", "m6")
 	got := s.ask("GET", "/usage", nil).body
-	for _, w := range []string{`class="s5"`, "2 others", "$8.00", "9.6k", ": $8.00</title>", "&lt;script&gt;", "of $10.00", "$2.00 left", "Spent. Calls of models are refused", "daily"} {
+	for _, w := range []string{`class="s5"`, "2 others", "$8.00", "9.6k", "&lt;script&gt;", "of $10.00", "$2.00 left", "Spent. Calls of models are refused", "in all"} {
 		if !strings.Contains(got, w) {
 			t.Errorf("usage does not have %s", w)
 		}
@@ -137,7 +138,7 @@ func TestUsagePage(t *testing.T) {
 // budget makes a daily budget.
 func (s *stage) budget(scope mgx.BudgetScope, id string, limit mgx.Money) error {
 	by := access.Actor{User: mgx.LocalUser, Workspace: mgx.DefaultWorkspace, Owner: true}.Doer()
-	_, _, err := s.store.CreateBudget(s.t.Context(), by, mgx.Budget{ID: mgx.NewID[mgx.BudgetID]("bgt"), Workspace: mgx.DefaultWorkspace, Scope: scope, ScopeID: id, Period: mgx.PeriodDay, Limit: limit})
+	_, _, err := s.store.CreateBudget(s.t.Context(), by, mgx.Budget{ID: mgx.NewID[mgx.BudgetID]("bgt"), Workspace: mgx.DefaultWorkspace, Scope: scope, ScopeID: id, Period: mgx.PeriodAbsolute, Limit: limit})
 	return err
 }
 
@@ -178,6 +179,45 @@ func TestAuditPage(t *testing.T) {
 	}
 	for path, status := range map[string]int{"/audit?page=x": 400, "/audit?action=[": 400, "/audit?denied=true": 200, "/audit?actor=nobody": 200} {
 		if got := s.ask("GET", path, nil); got.StatusCode != status || path == "/audit?denied=true" && strings.Contains(got.body, "key_249") {
+			t.Errorf("%s: %d %s", path, got.StatusCode, words(got.body))
+		}
+	}
+}
+
+// TestExecutions lists executions and draws the steps of one.
+func TestExecutions(t *testing.T) {
+	t.Parallel()
+	s := newStage(t)
+	if got := s.ask("GET", "/executions", nil).body; !strings.Contains(got, "Nothing was executed yet") {
+		t.Errorf("with nothing executed: %s", words(got))
+	}
+	r := s.working()
+	step := func(name string, after, took time.Duration, failure *mgx.Error) mgx.StepRecord {
+		at := time.Date(2026, 11, 1, 12, 0, 0, 0, time.UTC).Add(after)
+		return mgx.StepRecord{Execution: r.Execution, Name: name, Kind: mgx.StepWork, Attempts: 1, StartedAt: at, RecordedAt: at.Add(took), Output: []byte("{}"), Failure: failure}
+	}
+	_, err := s.store.Commit(t.Context(), mgx.Change{Steps: []mgx.StepRecord{
+		step("prepare", 0, 30*time.Second, nil), step(hostile[0], 30*time.Second, time.Minute, &mgx.Error{Kind: mgx.KindInternal, Code: "x", Message: hostile[1]}), step("last", 90*time.Second, 30*time.Second, nil),
+	}})
+	must(t, err)
+	list := s.ask("GET", "/executions?status=waiting", nil).body
+	path := "/executions/" + string(r.Execution)
+	for _, w := range []string{`href="` + path + `"`, `href="` + r.path() + `"`, "waiting"} {
+		if !strings.Contains(list, w) {
+			t.Errorf("the list does not have %s", w)
+		}
+	}
+	got := s.ask("GET", path, nil).body
+	for _, w := range []string{`class="step done" x="0.00" y="1" width="250.00"`, `class="step failed" x="250.00" y="1" width="500.00"`, `class="step done" x="750.00" y="1" width="250.00"`, "&lt;script&gt;", "&lt;img", "2 min 0 s"} {
+		if !strings.Contains(got, w) {
+			t.Errorf("the execution does not have %s", w)
+		}
+	}
+	if strings.Contains(got, "<script>window") || strings.Contains(got, "<img") {
+		t.Error("words became markup")
+	}
+	for path, status := range map[string]int{"/executions/exec_none": 404, "/executions?status=x": 400, "/executions?status=done": 200} {
+		if got := s.ask("GET", path, nil); got.StatusCode != status {
 			t.Errorf("%s: %d %s", path, got.StatusCode, words(got.body))
 		}
 	}

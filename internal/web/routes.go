@@ -40,6 +40,8 @@ func (s *site) mux() *http.ServeMux {
 		m.HandleFunc("GET /runs/{run}/artifacts/{name}", s.artifact)
 		m.Handle("POST /runs/{run}/decide", s.do(decideRun))
 		page("/approvals", approvals)
+		page("/executions", executions)
+		page("/executions/{execution}", execution)
 		m.Handle("POST /runs/{run}/cancel", s.do(cancelRun))
 		m.Handle("POST /runs/{run}/fork", s.do(forkRun))
 	}

@@ -23,10 +23,17 @@ func moreText() map[string]string {
 		"usage.nobudgets": "There is no budget", "usage.nobudgets.text": "With a budget, a call that could exceed it is refused before it is made.",
 
 		"audit.title": "Audit", "audit.lead": "Who did what and was refused what in this workspace, the newest first. Nothing in it can be changed without it showing.",
-		"audit.holds": "The log is as it was written: %s entries read over, %s of them held against %s signed checkpoints.", "audit.broken": "The log is not as it was written",
+		"audit.holds": "The log is as it was written: %s entries read over, %s of them held against %s signed checkpoints.", "audit.unsigned": "The log is as it was written: %s entries read over. Nothing is signed yet, which happens at the next checkpoint.", "audit.broken": "The log is not as it was written",
 		"audit.long": "The log has %s entries.", "audit.verify": "Read it over: is it what was signed?",
 		"audit.actor": "Actor", "audit.action": "Action", "audit.resource": "On what", "audit.decision": "Decision", "audit.time": "When", "audit.number": "No.", "audit.denied": "only what was refused",
 		"audit.show": "Show", "audit.all": "Show all", "audit.none": "No entry matches", "audit.none.text": "Actors are chosen by their whole id, actions by a pattern such as key.*.",
 		"audit.further": "None of the entries looked at so far match; older ones may.",
+
+		"exec.title": "Executions", "exec.lead": "What the engine works through, step by step, the newest first. A run is one, and what it does at the same time are others.",
+		"exec.workflow": "Workflow", "exec.run": "Run", "exec.started": "Started", "exec.took": "Took", "exec.parent": "Begun by", "exec.term": "Taken up", "exec.awaits": "Waits for",
+		"exec.none": "No execution matches", "exec.none.text": "Look at another status.", "exec.all": "Show all executions",
+		"exec.empty": "Nothing was executed yet", "exec.empty.text": "A run is carried out as an execution whose steps are recorded one by one, so that it goes on where it was after a crash.",
+		"exec.steps": "Steps", "exec.steps.long": "Steps in order, with when each ran on the time of all", "exec.step": "Step", "exec.when": "When", "exec.attempts": "Attempts", "exec.bar": "from %s on, for %s",
+		"exec.nosteps": "No step is recorded yet", "exec.nosteps.text": "Each step appears here when it begins.", "exec.children": "Executions that it began",
 	}
 }
