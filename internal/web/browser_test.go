@@ -140,6 +140,7 @@ func (s *stage) play(title string, more ...func(*mgx.RunCreatedData)) *played {
 	for _, change := range more {
 		change(&d)
 	}
+	r.Project = mgx.ProjectOf(d.Repo.Path)
 	now := mgx.Now()
 	x := mgx.Execution{Scope: r.Scope, Workflow: team.WorkflowName, Input: []byte("{}"), Status: mgx.ExecWaiting, CreatedAt: now}
 	_, err := s.store.Commit(s.t.Context(), mgx.Change{Create: []mgx.Execution{x}, Events: []mgx.Event{r.Event(mgx.RunCreated, d), r.Event(mgx.TaskStarted, mgx.TaskStartedData{Attempt: 1})}})

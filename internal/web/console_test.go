@@ -58,9 +58,11 @@ func (s *stage) pages() map[string]string {
 	waiting := s.working()
 	ended := s.play("Say hello").did(mgx.TaskFailed, mgx.TaskErrorData{ErrorType: "llm_error", Kind: mgx.KindProvider, Code: "overloaded", Message: "The provider is overloaded.", SuggestedActions: []string{"Try again later."}})
 	all := map[string]string{
-		"storybook": "/storybook", "tasks": "/tasks", "tasks-none": "/tasks?status=refused", "missing": "/runs/run_none", "approvals": "/approvals", "usage": "/usage", "audit": "/audit", "executions": "/executions", "execution": "/executions/" + string(waiting.Execution), "signin": "/signin", "invitation": "/invitation",
+		"storybook": "/storybook", "tasks": "/tasks", "tasks-none": "/tasks?status=refused", "missing": "/runs/run_none", "home": "/home", "newtask": "/tasks/new", "approvals": "/approvals", "usage": "/usage", "audit": "/audit", "executions": "/executions", "execution": "/executions/" + string(waiting.Execution), "signin": "/signin", "invitation": "/invitation",
 		"run": waiting.path(), "run-item": waiting.path() + "?item=6", "run-then": waiting.path() + "?at=5", "run-failed": ended.path(), "run-new": s.play("Nothing yet").path(),
 	}
+	s.project("greeter")
+	s.spent()
 	for _, tab := range []string{"plan", "diff", "checks", "review", "artifacts", "routing", "security", "events"} {
 		all["run-"+tab] = waiting.path() + "/" + tab
 	}

@@ -20,7 +20,10 @@ func (s *site) mux() *http.ServeMux {
 		s.signIns(m)
 	}
 	if s.o.Work != nil {
+		page("/home", home)
 		page("/tasks", tasks)
+		page("/tasks/new", newTask)
+		m.Handle("POST /tasks/new", s.show(startTask))
 		tab := func(name string, fill func(*visit, *runPage) error) {
 			path := "/runs/{run}"
 			if name != "timeline" {

@@ -16,6 +16,7 @@ type tasksPage struct {
 	Status  string
 	Newer   string
 	Older   string
+	Create  bool // whether the reader may ask for something
 }
 
 // filter is a choice of what a list shows.
@@ -26,7 +27,7 @@ type filter struct {
 
 func tasks(v *visit) (page, error) {
 	q := v.URL.Query()
-	d := &tasksPage{Status: q.Get("status"), Words: q.Get("q")}
+	d := &tasksPage{Status: q.Get("status"), Words: q.Get("q"), Create: v.may("create", "tasks")}
 	ask := app.RunsQuery{Text: d.Words, After: q.Get("page")}
 	if d.Status != "" {
 		ask.Statuses = []mgx.RunStatus{mgx.RunStatus(d.Status)}

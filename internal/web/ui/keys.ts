@@ -35,6 +35,7 @@ const actions: Record<string, () => boolean | void> = {
   a: () => focus("[data-key=a]"),
   r: () => focus("[data-key=r]"),
   n: () => click("[data-key=n]"),
+  c: () => click("[data-key=c]"),
   ".": () => focus("[data-key='.']"),
 };
 
