@@ -62,7 +62,7 @@ func TestHostileWords(t *testing.T) {
 		mgx.RunDelivered, mgx.DeliveredData{Branch: all, Commit: all, Stat: hostile},
 	)
 	b := s.tab()
-	paths := []string{"/tasks", "/tasks?q=" + `%22%3E%3Cscript%3Ewindow.pwned=1%3C/script%3E`, r.path(), r.path() + "?item=6", r.path() + "?at=9", "/%3Cscript%3Ewindow.pwned=1%3C/script%3E", "/runs/%3Cscript%3E"}
+	paths := []string{"/tasks", "/tasks?q=" + `%22%3E%3Cscript%3Ewindow.pwned=1%3C/script%3E`, r.path(), r.path() + "?item=6", r.path() + "?at=9", "/%3Cscript%3Ewindow.pwned=1%3C/script%3E", "/runs/%3Cscript%3E", "/approvals", "/usage", "/audit?actor=%22%3E%3Cscript%3Ewindow.pwned=1%3C/script%3E", "/executions", "/executions/" + string(r.Execution)}
 	for _, tab := range []string{"plan", "diff", "checks", "review", "artifacts", "routing", "security", "events"} {
 		paths = append(paths, r.path()+"/"+tab)
 	}

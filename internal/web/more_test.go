@@ -119,6 +119,9 @@ func TestUsagePage(t *testing.T) {
 			t.Errorf("usage does not have %s", w)
 		}
 	}
+	if n := strings.Count(got, `class="s5"`); n < 2 {
+		t.Error("what is together is in the legend alone")
+	}
 	if n := strings.Count(got, `class="bar-of"`); n != 30 {
 		t.Errorf("%d days", n)
 	}

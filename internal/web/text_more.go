@@ -8,7 +8,7 @@ func moreText() map[string]string {
 		"approvals.since": "waits since", "approvals.by": "asked for by %s",
 		"approvals.empty": "Nothing waits for you", "approvals.empty.text": "A run that wants to do something which a person must allow, or has a question, appears here and stops until it is answered.",
 
-		"usage.title": "Usage", "usage.lead": "What models were asked for and what it cost, in the last 30 days (UTC).", "usage.choice": "What is shown",
+		"usage.title": "Usage", "usage.lead": "What models were asked for and what it cost, in the last 30 days (UTC).", "usage.choice.of": "What is counted", "usage.choice.by": "What it is summed up by",
 		"usage.of.cost": "Cost", "usage.of.tokens": "Tokens", "usage.by.model": "by model", "usage.by.project": "by project", "usage.by.role": "by role",
 		"usage.chart": "%s of the last 30 days %s: %s in all", "usage.data": "Show data", "usage.day": "Day", "usage.total": "All", "usage.rest": "%d others",
 		"usage.rows.model": "Models", "usage.rows.project": "Projects", "usage.rows.role": "Roles", "usage.name.model": "Model", "usage.name.project": "Project", "usage.name.role": "Role",

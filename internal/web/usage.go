@@ -12,13 +12,19 @@ import (
 // usagePage is what was spent in the last days and how budgets stand.
 type usagePage struct {
 	By, Of  string
-	Choices [][]filter
+	Choices []choice
 	Chart   chart
 	Days    []usageDay // those with anything, the newest first
 	Rows    []usageRow
 	Total   mgx.UsageLine
 	Budgets []budgetStand
 	More    bool // there are more budgets than are shown
+}
+
+// choice is one thing that the reader chooses about the page.
+type choice struct {
+	Label   string
+	Filters []filter
 }
 
 // usageRow is what one model, project or role used in all days together.
@@ -75,16 +81,7 @@ func usage(v *visit) (page, error) {
 	if !slices.Contains(usageBys, d.By) || !slices.Contains(usageOfs, d.Of) {
 		return page{}, mgx.Errorf(mgx.KindUsage, "bad_query", "Usage is shown by model, project or role, as cost or as tokens.")
 	}
-	for _, choice := range []struct {
-		name, now string
-		all       []string
-	}{{"of", d.Of, usageOfs}, {"by", d.By, usageBys}} {
-		var some []filter
-		for _, name := range choice.all {
-			some = append(some, filter{Name: v.site.t("usage." + choice.name + "." + name), Path: "/usage" + with1(q, choice.name, name), Here: name == choice.now})
-		}
-		d.Choices = append(d.Choices, some)
-	}
+	d.Choices = []choice{usageChoice(v, "of", d.Of, usageOfs), usageChoice(v, "by", d.By, usageBys)}
 	if err := v.fillUsage(d); err != nil {
 		return page{}, err
 	}
@@ -92,6 +89,15 @@ func usage(v *visit) (page, error) {
 		return page{}, err
 	}
 	return page{Template: "usage", Title: v.site.t("usage.title"), Nav: "usage", Command: "mgx usage --since 30d --by " + d.By + "\nmgx budget", Data: d}, nil
+}
+
+// usageChoice is a parameter of the page with its values.
+func usageChoice(v *visit, param, now string, all []string) choice {
+	c := choice{Label: v.site.t("usage.choice." + param)}
+	for _, value := range all {
+		c.Filters = append(c.Filters, filter{Name: v.site.t("usage." + param + "." + value), Path: "/usage" + with1(v.URL.Query(), param, value), Here: value == now})
+	}
+	return c
 }
 
 var (
@@ -133,7 +139,6 @@ func (v *visit) fillUsage(d *usagePage) error {
 	for key, sum := range sums {
 		name := cmp.Or(names[key], key, v.site.t("usage.unknown."+d.By))
 		d.Rows = append(d.Rows, usageRow{Name: name, Whole: key, UsageLine: sum})
-		sum.Key = key
 	}
 	slices.SortFunc(d.Rows, func(a, b usageRow) int {
 		return cmp.Or(cmp.Compare(d.amount(b.UsageLine), d.amount(a.UsageLine)), cmp.Compare(a.Name, b.Name), cmp.Compare(a.Whole, b.Whole))
