@@ -32,7 +32,11 @@ func TestRailOfARole(t *testing.T) {
 	t.Parallel()
 	s := newStage(t)
 	places := []string{"/approvals", "/usage", "/audit", "/executions"}
-	may := map[string]string{mgx.RoleAdmin: "/approvals /usage /audit /executions", mgx.RoleDeveloper: "/approvals /usage /executions", mgx.RoleViewer: "/approvals /usage /executions", mgx.RoleAuditor: "/approvals /usage /audit /executions"}
+	may := map[string]string{mgx.RoleAdmin: "/approvals /usage /audit /executions", mgx.RoleDeveloper: "/approvals /usage /executions", mgx.RoleViewer: "/approvals /usage /executions", mgx.RoleAuditor: "/approvals /usage /audit /executions", "watcher": "/approvals"}
+	_, err := s.access.PutRole(t.Context(), access.Actor{User: mgx.LocalUser, Workspace: mgx.DefaultWorkspace, Role: mgx.RoleAdmin, Owner: true}, mgx.Role{
+		Name: "watcher", Policy: `permit (principal, action == Action::"read", resource) when { ["tasks", "runs"].contains(resource.kind) };`,
+	})
+	must(t, err)
 	for role, theirs := range may {
 		who := s.as(role)
 		rail := who.ask("GET", "/tasks", nil).body

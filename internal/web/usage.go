@@ -40,30 +40,10 @@ type usageDay struct {
 	Total string
 }
 
-// budgetStand is a budget as it stands.
+// budgetStand is a budget as it stands, of whatever it is.
 type budgetStand struct {
-	mgx.BudgetUse
+	budgetLine
 	Name string
-}
-
-// Taken is what is spent or set aside for calls under way.
-func (b budgetStand) Taken() mgx.Money { return b.Settled + b.Reserved }
-
-func (b budgetStand) Part() int {
-	if b.Limit == 0 {
-		return 100
-	}
-	return percent(b.Taken(), b.Limit)
-}
-
-func (b budgetStand) Tone() string {
-	switch part := b.Part(); {
-	case part >= 100:
-		return "over"
-	case part >= 80:
-		return "near"
-	}
-	return ""
 }
 
 const (
@@ -105,16 +85,9 @@ var (
 	usageOfs = []string{"cost", "tokens"}
 )
 
-// books are the budgets and the ledger of the reader's workspace.
-func (v *visit) books() *app.Budgets {
-	theirs := *v.site.o.Budgets
-	theirs.By, theirs.Actor = v.Actor.Doer(), v.Actor.User
-	return &theirs
-}
-
 // fillUsage reads the ledger day by day, each of which is one sum by key.
 func (v *visit) fillUsage(d *usagePage) error {
-	books := v.books()
+	books := v.money()
 	today := v.site.o.Now().UTC().Truncate(24 * time.Hour)
 	days := make([]time.Time, usageDays)
 	lines := make([]map[string]mgx.UsageLine, usageDays)
@@ -235,12 +208,12 @@ func (d *usagePage) series(s *site) (all []series) {
 }
 
 func (v *visit) fillBudgets(d *usagePage) error {
-	all, err := v.books().List(v.Context(), mgx.BudgetQuery{Limit: usageBudgets + 1})
+	all, err := v.money().List(v.Context(), mgx.BudgetQuery{Limit: usageBudgets + 1})
 	if d.More = len(all) > usageBudgets; d.More {
 		all = all[:usageBudgets]
 	}
 	for _, b := range all {
-		d.Budgets = append(d.Budgets, budgetStand{BudgetUse: b, Name: v.site.t("usage.budget." + string(b.Scope))})
+		d.Budgets = append(d.Budgets, budgetStand{budgetLine: budgetLine{b}, Name: v.site.t("usage.budget." + string(b.Scope))})
 	}
 	slices.SortStableFunc(d.Budgets, func(a, b budgetStand) int { return cmp.Compare(b.Percent(), a.Percent()) })
 	return err

@@ -96,7 +96,7 @@ func (v *visit) text(name string) string { return strings.TrimSpace(v.PostFormVa
 
 // mayRead reports whether the reader may read things of a kind.
 func (v *visit) mayRead(kind string) bool {
-	return v.site.o.Access == nil || v.site.o.Access.May(v.Context(), v.Actor, "read", access.Resource{Kind: kind})
+	return v.site.o.Access == nil || v.may("read", kind)
 }
 
 // read refuses whoever may not read things of a kind.
