@@ -47,6 +47,9 @@ func (s *site) mux() *http.ServeMux {
 		page("/executions/{execution}", execution)
 		m.Handle("POST /runs/{run}/cancel", s.do(cancelRun))
 		m.Handle("POST /runs/{run}/fork", s.do(forkRun))
+		m.Handle("POST /runs/{run}/say", s.do(steerRun))
+		m.Handle("POST /runs/{run}/pause", s.do(pauseRun))
+		m.Handle("POST /runs/{run}/continue", s.do(continueRun))
 	}
 	if s.o.Budgets != nil {
 		page("/usage", usage)

@@ -48,7 +48,7 @@ type tab struct {
 }
 
 // mayDo is what the reader may do with a run.
-type mayDo struct{ Decide, Cancel, Fork bool }
+type mayDo struct{ Decide, Cancel, Fork, Steer bool }
 
 // ask is a decision that the run waits for.
 type ask struct {
@@ -162,7 +162,8 @@ func (v *visit) mayDo(run mgx.RunInfo) mayDo {
 	may := func(action string) bool {
 		return v.site.o.Access.May(v.Context(), v.Actor, action, access.Resource{Kind: "runs", ID: string(run.ID), User: run.User})
 	}
-	return mayDo{Decide: may("approve"), Cancel: !run.Status.Ended() && may("update"), Fork: may("create")}
+	underWay := !run.Status.Ended() && may("update")
+	return mayDo{Decide: may("approve"), Cancel: underWay, Steer: underWay, Fork: may("create")}
 }
 
 func asksOf(run mgx.RunInfo) (all []ask) {

@@ -39,3 +39,13 @@ func homeText() map[string]string {
 		"estimate.basis.model": "By %s runs with this model, in other projects too.", "estimate.basis.workspace": "By %s runs of the whole workspace: none are closer to this.",
 	}
 }
+
+// steerText is what a run's page says about reaching it while it is under way.
+func steerText() map[string]string {
+	return map[string]string{
+		"run.say": "Say something to this run", "run.say.hint": "The agent that leads hears it before its next turn.", "run.say.do": "Say it",
+		"run.pause": "Pause", "run.pause.text": "The run stands still before its next model turn or tool call, until somebody has it go on. Its deadline does not move.", "run.pause.why": "Why (may be empty)", "run.pause.do": "Pause this run",
+		"run.continue": "Continue", "run.paused": "paused", "run.paused.by": "Paused by %s. It stands still before its next model turn or tool call.", "run.paused.why": "Paused by %s: %s",
+		"told.said": "%s said: %s", "told.paused": "Paused by %s", "told.paused.why": "Paused by %s: %s", "told.continued": "Continued by %s",
+	}
+}

@@ -209,6 +209,19 @@ var tellers = map[mgx.EventType]func(*teller, mgx.Event){
 	mgx.SuspiciousActivity: told(func(b *teller, e mgx.Event, d mgx.SuspicionData) {
 		b.say(e, "refused", "bad", "told.suspicious", strings.ReplaceAll(d.What, "_", " "), d.Detail)
 	}),
+	mgx.RunMessageSent: told(func(b *teller, e mgx.Event, d mgx.MessageSentData) {
+		b.say(e, "person", "", "told.said", d.By, d.Text)
+	}),
+	mgx.RunPaused: told(func(b *teller, e mgx.Event, d mgx.PausedData) {
+		if d.Reason == "" {
+			b.say(e, "clock", "warn", "told.paused", d.By)
+		} else {
+			b.say(e, "clock", "warn", "told.paused.why", d.By, d.Reason)
+		}
+	}),
+	mgx.RunContinued: told(func(b *teller, e mgx.Event, d mgx.ContinuedData) {
+		b.say(e, "running", "", "told.continued", d.By)
+	}),
 	mgx.ArtifactCreated: told(func(b *teller, e mgx.Event, d mgx.ArtifactCreatedData) {
 		b.say(e, "package", "", "told.kept", d.Name, size(d.Size))
 	}),
