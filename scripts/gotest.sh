@@ -9,7 +9,7 @@
 set -uo pipefail
 cd "$(dirname "$0")/.." || exit 1
 
-slow='^mgx/internal/(git|sandbox/native|sandbox/off)$'
+slow='^mgx/internal/(git|sandbox/(native|off|docker|gvisor))$'
 all=$(go list ${PKG:-./...}) || exit 1
 raced=$(grep -Ev "$slow" <<<"$all")
 plain=$(grep -E "$slow" <<<"$all")
