@@ -1,8 +1,10 @@
 package web
 
 import (
+	"net/http"
 	"net/url"
 	"strconv"
+	"time"
 
 	"mgx"
 	"mgx/internal/app"
@@ -15,7 +17,8 @@ type auditPage struct {
 	Actor   string
 	Action  string
 	Denied  bool
-	Export  string // the choice, as the addresses of the exports take it
+	CSV     string // addresses of all that is chosen, to download
+	JSON    string
 	Newer   string
 	Older   string
 
@@ -40,15 +43,26 @@ const (
 	auditAtOnce = 2000
 )
 
+// auditLog is that of the reader's workspace.
+func (v *visit) auditLog() *app.Audit {
+	theirs := *v.site.o.Audit
+	theirs.By = v.Actor.Doer()
+	return &theirs
+}
+
+func auditChoice(q url.Values) app.AuditFilter {
+	return app.AuditFilter{Actor: q.Get("actor"), Action: q.Get("action"), Denied: q.Get("denied") == "true"}
+}
+
 func auditLog(v *visit) (page, error) {
 	if err := v.read("audit"); err != nil {
 		return page{}, err
 	}
 	q := v.URL.Query()
-	d := &auditPage{Actor: q.Get("actor"), Action: q.Get("action"), Denied: q.Get("denied") == "true", Verify: with1(q, "verify", "1")}
-	log := *v.site.o.Audit
-	log.By = v.Actor.Doer()
-	if err := d.fill(v, &log); err != nil {
+	chosen := auditChoice(q)
+	d := &auditPage{Actor: chosen.Actor, Action: chosen.Action, Denied: chosen.Denied, Verify: with1(q, "verify", "1")}
+	log := v.auditLog()
+	if err := d.fill(v, log, chosen); err != nil {
 		return page{}, err
 	}
 	var err error
@@ -65,7 +79,7 @@ func auditLog(v *visit) (page, error) {
 	return page{Template: "audit", Title: v.site.t("audit.title"), Nav: "audit", Command: "mgx audit\nmgx audit verify", Data: d}, nil
 }
 
-func (d *auditPage) fill(v *visit, log *app.Audit) error {
+func (d *auditPage) fill(v *visit, log *app.Audit, chosen app.AuditFilter) error {
 	q := v.URL.Query()
 	var before int64
 	if text := q.Get("page"); text != "" {
@@ -75,7 +89,7 @@ func (d *auditPage) fill(v *visit, log *app.Audit) error {
 		}
 		d.Newer = with1(q, "page", "")
 	}
-	found, next, err := log.Newest(v.Context(), app.AuditFilter{Actor: d.Actor, Action: d.Action, Denied: d.Denied}, before, auditEntries)
+	found, next, err := log.Newest(v.Context(), chosen, before, auditEntries)
 	if err != nil {
 		return err
 	}
@@ -85,12 +99,43 @@ func (d *auditPage) fill(v *visit, log *app.Audit) error {
 	if next > 0 {
 		d.Older = with1(q, "page", strconv.FormatInt(next, 10))
 	}
-	choice := url.Values{"workspace": {string(v.Actor.Workspace)}}
+	all := url.Values{}
 	for _, name := range []string{"actor", "action", "denied"} {
 		if value := q.Get(name); value != "" {
-			choice.Set(name, value)
+			all.Set(name, value)
 		}
 	}
-	d.Export = choice.Encode()
+	d.CSV, d.JSON = "/audit/export"+with1(all, "format", "csv"), "/audit/export"+with1(all, "format", "json")
 	return nil
+}
+
+// auditExport writes all entries that are chosen, to download, for as long as
+// somebody reads. What goes wrong on the way can only cut it off.
+func (s *site) auditExport(w http.ResponseWriter, r *http.Request) {
+	v, err := s.enter(r)
+	if err != nil && s.signIn(w, r, err) {
+		return
+	}
+	if err == nil {
+		err = v.read("audit")
+	}
+	q := r.URL.Query()
+	if err == nil { // an error of the choice is told before anything is written
+		_, _, err = v.auditLog().Newest(v.Context(), auditChoice(q), 1, 1)
+	}
+	if err != nil {
+		s.fail(w, v, err)
+		return
+	}
+	kind, ending := "application/jsonl", "jsonl"
+	if q.Get("format") == "csv" {
+		kind, ending = "text/csv; charset=utf-8; header=present", "csv"
+	}
+	w.Header().Set("Content-Type", kind)
+	w.Header().Set("Content-Disposition", `attachment; filename="audit.`+ending+`"`)
+	http.NewResponseController(w).SetWriteDeadline(time.Time{}) // as long as it takes to read and send all
+	if err := v.auditLog().Export(v.Context(), auditChoice(q), q.Get("format"), w); err != nil {
+		s.o.Log.Warn("an export of the audit log was cut off", "request", v.ID, "error", err)
+		panic(http.ErrAbortHandler)
+	}
 }

@@ -87,8 +87,9 @@ func newStage(t *testing.T) *stage {
 	work := app.NewWork(app.WorkOptions{Access: s.access, Store: s.store, Engine: engine, Host: s.host})
 	hub := event.NewHub(event.HubOptions{Source: s.store, Epoch: "epoch-1", Key: []byte("0123456789abcdef"), Authorize: s.access.Channels, Contracts: contracts})
 	key := audit.NewKey("a secret of this test")
+	log := &app.Audit{Store: s.store, Key: func(bool) (*audit.Key, error) { return key, nil }}
 	server := api.New(api.Options{Hub: hub, Contracts: contracts, Access: s.access, Console: func(a *api.Server) http.Handler {
-		return web.New(web.Options{People: &web.People{Access: s.access, Where: a.Where}, Access: s.access, Work: work, Budgets: &app.Budgets{Store: s.store}, Audit: &app.Audit{Store: s.store, Key: func(bool) (*audit.Key, error) { return key, nil }}, Sample: true})
+		return web.New(web.Options{People: &web.People{Access: s.access, Where: a.Where}, Access: s.access, Work: work, Budgets: &app.Budgets{Store: s.store}, Audit: log, Sample: true})
 	}})
 	ctx, stop := context.WithCancel(context.Background())
 	var running sync.WaitGroup

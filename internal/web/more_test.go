@@ -161,13 +161,21 @@ func TestAuditPage(t *testing.T) {
 	_, err := s.store.Commit(t.Context(), c)
 	must(t, err)
 	got := s.ask("GET", "/audit", nil).body
-	for _, w := range []string{"The log is as it was written", "key_249", "&lt;script&gt;", "denied", "/api/v1/audit/export?format=csv"} {
+	for _, w := range []string{"The log is as it was written", "key_249", "&lt;script&gt;", "denied", "/audit/export?format=csv"} {
 		if !strings.Contains(got, w) {
 			t.Errorf("the log does not have %s", w)
 		}
 	}
 	if strings.Contains(got, "<script>window") || strings.Contains(got, "<img") || strings.Contains(got, "key_150") {
 		t.Error("words became markup, or there is too much")
+	}
+	_, link, _ := strings.Cut(s.ask("GET", "/audit?denied=true", nil).body, `href="/audit/export`)
+	link, _, _ = strings.Cut(link, `"`)
+	if csv := s.ask("GET", "/audit/export"+strings.ReplaceAll(link, "&amp;", "&"), nil); csv.StatusCode != http.StatusOK || strings.Count(csv.body, "user_ada") != 0 || !strings.Contains(csv.body, hostile[0]) {
+		t.Errorf("the export %s: %d %s", link, csv.StatusCode, csv.body)
+	}
+	if got := s.as(mgx.RoleDeveloper).ask("GET", "/audit/export", nil); got.StatusCode != http.StatusForbidden || strings.Contains(got.body, "user_ada") {
+		t.Errorf("a developer exports %d %s", got.StatusCode, words(got.body))
 	}
 	seen := 0
 	for next := "/audit?actor=user_ada&action=key.*"; next != ""; {
@@ -184,7 +192,7 @@ func TestAuditPage(t *testing.T) {
 	if seen != 250 {
 		t.Errorf("%d entries of 250", seen)
 	}
-	for path, status := range map[string]int{"/audit?page=x": 400, "/audit?action=[": 400, "/audit?denied=true": 200, "/audit?actor=nobody": 200} {
+	for path, status := range map[string]int{"/audit?page=x": 400, "/audit/export?action=[": 400, "/audit/export?format=json&actor=user_ada": 200, "/audit?action=[": 400, "/audit?denied=true": 200, "/audit?actor=nobody": 200} {
 		if got := s.ask("GET", path, nil); got.StatusCode != status || path == "/audit?denied=true" && strings.Contains(got.body, "key_249") {
 			t.Errorf("%s: %d %s", path, got.StatusCode, words(got.body))
 		}

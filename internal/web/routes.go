@@ -56,6 +56,7 @@ func (s *site) mux() *http.ServeMux {
 	}
 	if s.o.Audit != nil {
 		page("/audit", auditLog)
+		m.HandleFunc("GET /audit/export", s.auditExport)
 	}
 	if s.o.Sample {
 		page("/storybook", storybook)
