@@ -123,4 +123,13 @@ func TestConsoleJourney(t *testing.T) {
 	if out := l.must("runs", "--json"); strings.Count(out, `"fork_of"`) != 1 {
 		t.Errorf("the runs are %s", out)
 	}
+
+	// Another task, by the form: it is taken up and done.
+	l.must("project", "add", ".")
+	do(chromedp.Navigate(server.url+"/tasks/new"), chromedp.SendKeys(chromedp.CSS("#words"), "Say hello again"))
+	until(`document.querySelector("#project").value !== ""`)
+	do(chromedp.Click(chromedp.CSS(`button[value="start"]`)))
+	until(`location.pathname.startsWith("/runs/run_") && document.querySelector(".run-head .status.done") !== null`)
+	says("Say hello again")
+	says("Delivered")
 }

@@ -1,6 +1,7 @@
 package web_test
 
 import (
+	"maps"
 	"net/http"
 	"net/url"
 	"strings"
@@ -83,7 +84,7 @@ func TestHome(t *testing.T) {
 	s.play(hostile[0])
 	got := s.ask("GET", "/home", nil)
 	has(t, got, "Waits for you", "Carry out the plan: 2 steps in 1 file.", `href="`+waits.path()+`#ask-1"`, "Still at it", "Recent results", "Done before",
-		"$8.50", "in 1 calls with 12.3k tokens", "$8.50 of $10.00 is spent: Workspace, in all.", "Workspace, in all", "&lt;script&gt;window.pwned=1")
+		"$8.50", "Calls 1, tokens 12.3k", "Workspace, in all: $8.50 of the budget of $10.00 is spent.", "Workspace, in all", "&lt;script&gt;window.pwned=1")
 	hasNot(t, got, "Nothing was asked for yet", "<script>window")
 	theirs := viewer.ask("GET", "/home", nil)
 	has(t, theirs, "Waits for a decision")
@@ -104,9 +105,7 @@ func TestNewTask(t *testing.T) {
 	}
 	with := func(pairs ...string) url.Values {
 		next := url.Values{}
-		for k, v := range typed {
-			next[k] = v
-		}
+		maps.Copy(next, typed)
 		for i := 0; i < len(pairs); i += 2 {
 			next.Set(pairs[i], pairs[i+1])
 		}

@@ -35,7 +35,7 @@ const actions: Record<string, () => boolean | void> = {
   a: () => focus("[data-key=a]"),
   r: () => focus("[data-key=r]"),
   n: () => click("[data-key=n]"),
-  c: () => click("[data-key=c]"),
+  c: () => click("[data-key=c]") || click("main a[href='/tasks/new']"),
   ".": () => focus("[data-key='.']"),
 };
 
