@@ -2,6 +2,7 @@ package web_test
 
 import (
 	"fmt"
+	"net/url"
 	"strings"
 	"testing"
 
@@ -61,8 +62,9 @@ func TestHostileWords(t *testing.T) {
 		mgx.WorkflowWaiting, mgx.WaitingData{For: all},
 		mgx.RunDelivered, mgx.DeliveredData{Branch: all, Commit: all, Stat: hostile},
 	)
+	s.project(hostile[2])
 	b := s.tab()
-	paths := []string{"/tasks", "/tasks?q=" + `%22%3E%3Cscript%3Ewindow.pwned=1%3C/script%3E`, r.path(), r.path() + "?item=6", r.path() + "?at=9", "/%3Cscript%3Ewindow.pwned=1%3C/script%3E", "/runs/%3Cscript%3E", "/approvals", "/usage", "/audit?actor=%22%3E%3Cscript%3Ewindow.pwned=1%3C/script%3E", "/executions", "/executions/" + string(r.Execution)}
+	paths := []string{"/home", "/tasks/new?model=" + url.QueryEscape(hostile[3]) + "&words=" + url.QueryEscape(all), "/tasks", "/tasks?q=" + `%22%3E%3Cscript%3Ewindow.pwned=1%3C/script%3E`, r.path(), r.path() + "?item=6", r.path() + "?at=9", "/%3Cscript%3Ewindow.pwned=1%3C/script%3E", "/runs/%3Cscript%3E", "/approvals", "/usage", "/audit?actor=%22%3E%3Cscript%3Ewindow.pwned=1%3C/script%3E", "/executions", "/executions/" + string(r.Execution)}
 	for _, tab := range []string{"plan", "diff", "checks", "review", "artifacts", "routing", "security", "events"} {
 		paths = append(paths, r.path()+"/"+tab)
 	}
