@@ -8,6 +8,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/chromedp/chromedp"
+
 	"mgx"
 	"mgx/internal/access"
 	"mgx/internal/app"
@@ -236,4 +238,27 @@ func TestExecutions(t *testing.T) {
 			t.Errorf("%s: %d %s", path, got.StatusCode, words(got.body))
 		}
 	}
+}
+
+// TestInboxKeepsWords has what somebody is writing stay while other decisions come
+// and go around it.
+func TestInboxKeepsWords(t *testing.T) {
+	t.Parallel()
+	s := newStage(t)
+	r := s.working()
+	b := s.tab().open("/approvals").live()
+	b.do(chromedp.SendKeys(chromedp.CSS(".decision textarea"), "Please also test POST."))
+	other := s.play("Another").did(mgx.ApprovalRequested, mgx.ApprovalRequestedData{ApprovalID: "decision/plan", Effect: "Something else.", Hash: "sha256:other"}, mgx.WorkflowWaiting, mgx.WaitingData{For: "decision/plan"})
+	b.says("Something else.")
+	if got := eval[string](b, `[...document.querySelectorAll(".decision textarea")].map((t) => t.value).join("|") + document.activeElement.tagName`); got != "Please also test POST.|TEXTAREA" {
+		t.Errorf("what was written has become %q", got)
+	}
+	b.click(`form[action="` + other.path() + `/decide"] button[value="reject"]`)
+	b.comes(func() bool {
+		all, err := s.store.Signals(t.Context(), other.Execution, "decision/plan")
+		must(t, err)
+		return len(all) == 1
+	})
+	r.did(mgx.ApprovalDecided, mgx.ApprovalDecidedData{ApprovalID: "decision/plan", By: "user_local", Hash: planHash, Approved: true}, mgx.WorkflowResumed, mgx.ResumedData{Reason: "signal"})
+	b.until(`location.pathname === "/approvals" && !document.body.textContent.includes("Carry out the plan")`)
 }
