@@ -6,6 +6,7 @@ import (
 	"net/url"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/chromedp/chromedp"
 
@@ -80,11 +81,15 @@ func TestHome(t *testing.T) {
 	waits := s.working()
 	s.play("Still at it")
 	s.ended(s.project("greeter"), 1)
+	today := time.Now().UTC().YearDay()
 	s.spent()
 	s.play(hostile[0])
 	got := s.ask("GET", "/home", nil)
+	if today == time.Now().UTC().YearDay() { // else it was spent yesterday
+		has(t, got, "Calls 1, tokens 12.3k")
+	}
 	has(t, got, "Waits for you", "Carry out the plan: 2 steps in 1 file.", `href="`+waits.path()+`#ask-1"`, "Still at it", "Recent results", "Done before",
-		"$8.50", "Calls 1, tokens 12.3k", "Workspace, in all: $8.50 of the budget of $10.00 is spent.", "Workspace, in all", "&lt;script&gt;window.pwned=1")
+		"$8.50 of $10.00", "Workspace, in all: $8.50 of the budget of $10.00 is spent.", "Workspace, in all", "&lt;script&gt;window.pwned=1")
 	hasNot(t, got, "Nothing was asked for yet", "<script>window")
 	theirs := viewer.ask("GET", "/home", nil)
 	has(t, theirs, "Waits for a decision")
@@ -207,7 +212,8 @@ func TestCreateInABrowser(t *testing.T) {
 	if got := eval[string](b, `document.querySelector("#words").value`); !strings.Contains(got, "Say hello") {
 		t.Errorf("the words became %q", got)
 	}
-	eval[any](b, `(() => { const f = document.querySelector("form.ask-for"); const again = new FormData(f); again.set("do", "start"); return fetch(f.action, {method: "POST", body: new URLSearchParams(again)}).then((r) => r.status) })()`)
+	_, err := chromedp.Run(b.ctx, chromedp.Evaluate[int](`(() => { const f = document.querySelector("form.ask-for"); const again = new FormData(f); again.set("do", "start"); return fetch(f.action, {method: "POST", body: new URLSearchParams(again)}).then((r) => r.status) })()`, chromedp.EvalAwaitPromise))
+	must(t, err)
 	b.do(chromedp.Click(chromedp.CSS(`button[value="start"]`)))
 	b.until(`location.pathname.startsWith("/runs/run_")`).says("Asked for: Say hello").says("<script>window.pwned=1</script>")
 	b.open("/tasks").says("Say hello")
