@@ -180,7 +180,7 @@ func (l *limiter) await(ctx context.Context, w *waiter, most time.Duration) (tim
 	if ctx.Err() != nil {
 		return 0, false, context.Cause(ctx)
 	}
-	return most, false, nil
+	return max(most, AskAgain), false, nil // who waits for nothing came while another was asking
 }
 
 // leave takes a waiter out of the queue and reports whether it was in it.

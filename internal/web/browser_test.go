@@ -263,11 +263,19 @@ func (b *tab) words() string {
 	return text
 }
 
-// open goes to a path.
+// open goes to a path. A way there that another one crosses, such as that of a form
+// which was sent just before, is begun again.
 func (b *tab) open(path string) *tab {
 	b.t.Helper()
-	b.do(chromedp.Navigate(b.s.url+path), chromedp.WaitReady(chromedp.CSS("main")))
-	return b
+	for {
+		err := chromedp.Do(b.ctx, chromedp.Navigate(b.s.url+path), chromedp.WaitReady(chromedp.CSS("main")))
+		if err == nil {
+			return b
+		}
+		if b.ctx.Err() != nil || !strings.Contains(err.Error(), "net::ERR_ABORTED") {
+			b.t.Fatalf("%v; the page is\n%s", err, b.words())
+		}
+	}
 }
 
 // visit opens one of the pages of a stage; where people sign in, as a stranger.
