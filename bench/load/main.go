@@ -33,7 +33,7 @@ func main() {
 	mgx := flag.String("mgx", "", "the `binary` to measure")
 	length := flag.Duration("length", 10*time.Second, "of a phase; the soak is six times as long")
 	check := flag.String("check", "", "hold the cost of a request against this `file`, after the base line alone")
-	write := flag.String("write", "", "write the cost of a request to this `file`")
+	write := flag.String("write", "", "write the cost of a request to this `file`, after the base line alone")
 	bare := flag.String("bare", "", "internal: be the bare server, with answers of so many `bytes`")
 	flag.Parse()
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
@@ -85,7 +85,7 @@ func run(ctx context.Context, binary string, length time.Duration, check, write 
 	defer s.stop()
 	fmt.Printf("conditions: %d cores shared by client and server, %s, SQLite, every commit durable\n\n", runtime.NumCPU(), runtime.Version())
 	all := phases(length)
-	if check != "" {
+	if check != "" || write != "" {
 		all = all[:1]
 	}
 	t := newTable()
