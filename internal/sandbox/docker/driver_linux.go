@@ -10,7 +10,6 @@ import (
 	"path/filepath"
 	"strings"
 	"sync"
-	"time"
 
 	"mgx"
 	"mgx/internal/sandbox"
@@ -138,18 +137,8 @@ func (d *driver) Probe(ctx context.Context) sandbox.Report {
 
 // try has a container write where its workspace is.
 func (d *driver) try(ctx context.Context) error {
-	dir, err := sandbox.Scratch("docker-probe")
-	if err != nil {
-		return err
-	}
-	defer sandbox.RemoveState(dir)
-	b, err := d.open(ctx, sandbox.Spec{ID: "probe", Work: dir})
-	if err != nil {
-		return err
-	}
-	defer b.Close()
-	ended, err := b.Run(ctx, sandbox.Command{Args: []string{"sh", "-c", "echo x >made"}, Timeout: time.Minute})
-	if err == nil && ended.ExitCode != 0 {
+	err := confine.TryWriting(ctx, "docker-probe", func(spec sandbox.Spec) (sandbox.Box, error) { return d.open(ctx, spec) })
+	if errors.Is(err, confine.ErrUnwritable) {
 		err = unavailable("workspace", errors.New("a container cannot write it; the engine runs commands as another user"))
 	}
 	return err

@@ -11,7 +11,6 @@ import (
 	"path/filepath"
 	"strings"
 	"sync"
-	"time"
 
 	"mgx"
 	"mgx/internal/sandbox"
@@ -108,18 +107,8 @@ func (d *driver) Probe(ctx context.Context) sandbox.Report {
 
 // try has a sandbox write where its workspace is.
 func (d *driver) try(ctx context.Context) error {
-	dir, err := sandbox.Scratch("gvisor-probe")
-	if err != nil {
-		return err
-	}
-	defer sandbox.RemoveState(dir)
-	b, err := d.open(sandbox.Spec{ID: "probe", Work: dir})
-	if err != nil {
-		return err
-	}
-	defer b.Close()
-	ended, err := b.Run(ctx, sandbox.Command{Args: []string{"sh", "-c", "echo x >made"}, Timeout: time.Minute})
-	if err == nil && ended.ExitCode != 0 {
+	err := confine.TryWriting(ctx, "gvisor-probe", func(spec sandbox.Spec) (sandbox.Box, error) { return d.open(spec) })
+	if errors.Is(err, confine.ErrUnwritable) {
 		err = unavailable("workspace", errors.New("a sandbox cannot write it"))
 	}
 	return err
