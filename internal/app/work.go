@@ -140,9 +140,13 @@ func readToken(token string, n int) ([]string, error) {
 	raw, err := base64.RawURLEncoding.DecodeString(token)
 	parts := strings.Split(string(raw), "\t")
 	if err != nil || len(raw) > 500 || len(parts) != n || !sound(parts...) {
-		return nil, mgx.Errorf(mgx.KindUsage, "bad_page_token", "that is no page token of this list; take next_page_token of the page before")
+		return nil, badToken()
 	}
 	return parts, nil
+}
+
+func badToken() error {
+	return mgx.Errorf(mgx.KindUsage, "bad_page_token", "that is no page token of this list; take next_page_token of the page before")
 }
 
 // momentToken reads a token of a moment and an id.
@@ -152,7 +156,7 @@ func momentToken(token string) (at time.Time, id string, err error) {
 		return at, "", err
 	}
 	if at, err = time.Parse(time.RFC3339Nano, parts[0]); err != nil {
-		return at, "", mgx.Errorf(mgx.KindUsage, "bad_page_token", "that is no page token of this list; take next_page_token of the page before")
+		return at, "", badToken()
 	}
 	return at, parts[1], nil
 }
