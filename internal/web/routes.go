@@ -11,8 +11,8 @@ type view func(*visit) (page, error)
 type act func(*visit) (string, error)
 
 // mux is the whole console.
-func (s *site) mux() *http.ServeMux {
-	m := http.NewServeMux()
+func (s *site) mux() *mux {
+	m := newMux()
 	page := func(pattern string, v view) { m.Handle("GET "+pattern, s.show(v)) }
 
 	m.Handle("GET /static/", s.static)
@@ -94,7 +94,7 @@ func places() []entry {
 }
 
 // rail are the places that have a page.
-func rail(m *http.ServeMux) []entry {
+func rail(m *mux) []entry {
 	var all []entry
 	for _, e := range places() {
 		r, err := http.NewRequest(http.MethodGet, e.Path, nil)

@@ -59,7 +59,7 @@ const signInPath = "/signin"
 // signIns are the pages for that. None of them needs a script, none says more of
 // anybody than that something was wrong, and what they change comes as a form of this
 // server.
-func (s *site) signIns(m *http.ServeMux) {
+func (s *site) signIns(m *mux) {
 	m.Handle("GET "+signInPath, s.open(s.signInForm))
 	m.Handle("POST "+signInPath, s.form(s.signInWith))
 	m.Handle("GET /signin/with/{provider}", s.open(s.goToProvider))
