@@ -17,7 +17,9 @@ type UsageQuery struct {
 	Task      TaskID
 	Run       RunID
 	User      UserID
+	Role      string  // of the agent
 	After     *string // the last Key, or id, of the page before
+	Newest    bool    // of the ledger itself: the newest first
 	Limit     int
 }
 

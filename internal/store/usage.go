@@ -62,7 +62,7 @@ func usageWhere(q mgx.UsageQuery) *where {
 	if !q.Until.IsZero() {
 		w.is("reserved_at <", q.Until.UnixMicro())
 	}
-	for _, c := range [][2]string{{"project", string(q.Project)}, {"task", string(q.Task)}, {"run", string(q.Run)}, {"user_id", string(q.User)}} {
+	for _, c := range [][2]string{{"project", string(q.Project)}, {"task", string(q.Task)}, {"run", string(q.Run)}, {"user_id", string(q.User)}, {"role", q.Role}} {
 		if c[1] != "" {
 			w.is(c[0]+" =", c[1])
 		}
@@ -82,15 +82,19 @@ func scanUsage(row scanner, by mgx.UsageBy) (l mgx.UsageLine, err error) {
 	return l, err
 }
 
-// Ledger lists the ledger's rows in the order in which they were made.
+// Ledger lists the ledger's rows in the order in which they were made, or the other
+// way round.
 func (s *Store) Ledger(ctx context.Context, q mgx.UsageQuery) ([]mgx.LedgerEntry, error) {
-	w := usageWhere(q)
+	w, beyond, order := usageWhere(q), `>`, `reserved_at, id`
+	if q.Newest {
+		beyond, order = `<`, `reserved_at DESC, id DESC`
+	}
 	if q.After != nil {
 		id := w.arg(*q.After)
-		w.conds = append(w.conds, `(reserved_at, id) > ((SELECT reserved_at FROM ledger WHERE id = `+id+`), `+id+`)`)
+		w.conds = append(w.conds, `(reserved_at, id) `+beyond+` ((SELECT reserved_at FROM ledger WHERE id = `+id+`), `+id+`)`)
 	}
 	return list(ctx, s, func(row scanner) (mgx.LedgerEntry, error) {
 		e, err := scanEntry(row)
 		return e.LedgerEntry, err
-	}, `SELECT `+ledgerColumns+` FROM ledger`+w.String()+` ORDER BY reserved_at, id LIMIT `+w.arg(bounded(q.Limit, MaxUsage)), w.args...)
+	}, `SELECT `+ledgerColumns+` FROM ledger`+w.String()+` ORDER BY `+order+` LIMIT `+w.arg(bounded(q.Limit, MaxUsage)), w.args...)
 }

@@ -87,6 +87,7 @@ func Run(t *testing.T, create func(testing.TB) Opener) {
 		"ExpectConcurrently":    expectConcurrently,
 		"EventsOnce":            eventsOnce,
 		"EventsQuery":           eventsQuery,
+		"EventsNewest":          eventsNewest,
 		"StreamOfOneWorkspace":  streamOfOneWorkspace,
 		"RunIsFold":             runIsFold,
 		"RunBeginsWithCreation": runBeginsWithCreation,
