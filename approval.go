@@ -31,7 +31,8 @@ type Approval struct {
 	Call     *ProposedCall `json:"call,omitempty"` // nil: it is no tool call
 	Decided  bool          `json:"decided"`
 	Approved bool          `json:"approved"`
-	Rest     bool          `json:"rest,omitempty"` // with the same for the rest of the run
+	Rest     bool          `json:"rest,omitempty"`    // with the same for the rest of the run
+	Changes  bool          `json:"changes,omitempty"` // changes were requested instead
 	By       string        `json:"by,omitempty"`
 	Reason   string        `json:"reason,omitempty"`
 }
@@ -63,7 +64,7 @@ func (r *Run) decided(d ApprovalDecidedData) {
 			a = p
 		}
 	}
-	a.Hash, a.Decided, a.Approved, a.Rest, a.By, a.Reason = d.Hash, true, d.Approved, d.Rest, d.By, d.Reason
+	a.Hash, a.Decided, a.Approved, a.Rest, a.Changes, a.By, a.Reason = d.Hash, true, d.Approved, d.Rest, d.Changes, d.By, d.Reason
 	switch {
 	case r.Approval == nil || r.Approval.Decided:
 		r.Approval = &a

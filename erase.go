@@ -31,7 +31,7 @@ func (r Run) WithoutWords() Run {
 			MaxTokens: r.Settings.MaxTokens, Timeout: r.Settings.Timeout, Sandbox: r.Settings.Sandbox, IncludeDirty: r.Settings.IncludeDirty, Price: r.Settings.Price,
 		},
 		Status: r.Status, Phase: r.Phase,
-		Pauses: r.Pauses, Messages: r.Messages, Calls: r.Calls, ToolCalls: r.ToolCalls, Denied: r.Denied, Steps: r.Steps, Usage: r.Usage, Cost: r.Cost, CostUnknown: r.CostUnknown,
+		Pauses: r.Pauses, Messages: r.Messages, Remarks: r.Remarks, Calls: r.Calls, ToolCalls: r.ToolCalls, Denied: r.Denied, Steps: r.Steps, Usage: r.Usage, Cost: r.Cost, CostUnknown: r.CostUnknown,
 		CreatedAt: r.CreatedAt, StartedAt: r.StartedAt, EndedAt: r.EndedAt, UpdatedAt: r.UpdatedAt, ErasedAt: r.ErasedAt, Sequence: r.Sequence,
 	}
 	if f := r.Failure; f != nil {

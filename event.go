@@ -59,6 +59,11 @@ const (
 	RunPaused          EventType = "run.paused"
 	RunContinued       EventType = "run.continued"
 
+	RunCommentMade      EventType = "run.comment.made"
+	RunCommentClosed    EventType = "run.comment.closed"
+	RunFileApproved     EventType = "run.file.approved"
+	RunChangesRequested EventType = "run.changes.requested"
+
 	AgentBriefed EventType = "agent.briefed"
 	AgentMessage EventType = "agent.message"
 	ToolCalled   EventType = "tool.call"

@@ -401,7 +401,8 @@ type ApprovalDecidedData struct {
 	By         string `json:"by"` // an id, or "policy" when no person was asked
 	Reason     string `json:"reason,omitempty"`
 	Hash       string `json:"hash"`
-	Rest       bool   `json:"rest,omitempty"` // and the same for the rest of the run
+	Rest       bool   `json:"rest,omitempty"`    // and the same for the rest of the run
+	Changes    bool   `json:"changes,omitempty"` // not approved as it is: it is asked for again after changes
 }
 
 // ProviderFallbackData says that calls go to another model than was asked for.

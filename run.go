@@ -37,6 +37,7 @@ type Run struct {
 	Paused   *PausedData `json:"paused,omitempty"`            // a person wants it to stand still; nil: nobody does
 	Pauses   int         `json:"pauses,omitempty"`            // so far
 	Messages int         `json:"messages,omitempty"`          // that people sent to it so far
+	Remarks  int         `json:"remarks,omitempty"`           // comments and approvals of files so far, and what was taken back
 	Approval *Approval   `json:"approval,omitempty"`          // the oldest that is pending, else the latest
 	Further  []Approval  `json:"further_approvals,omitempty"` // pending besides, oldest first; see Pending
 	Plan     *Plan       `json:"plan,omitempty"`
@@ -110,6 +111,9 @@ var runFolds = map[EventType]func(*Run, Event) error{
 	}),
 	RunContinued:       folded(func(r *Run, _ Event, _ ContinuedData) { r.Paused = nil }),
 	RunMessageSent:     folded(func(r *Run, _ Event, _ MessageSentData) { r.Messages++ }),
+	RunCommentMade:     folded(func(r *Run, _ Event, _ CommentMadeData) { r.Remarks++ }),
+	RunCommentClosed:   folded(func(r *Run, _ Event, _ CommentClosedData) { r.Remarks++ }),
+	RunFileApproved:    folded(func(r *Run, _ Event, _ FileApprovedData) { r.Remarks++ }),
 	RunCheckpointed:    folded(func(r *Run, _ Event, d CheckpointData) { r.Tree = d.Tree }),
 	RunChecksCompleted: folded(func(r *Run, _ Event, d ChecksData) { r.Checks = d }),
 	RunReviewCompleted: folded(func(r *Run, _ Event, d ReviewData) { r.Review = d }),

@@ -30,6 +30,7 @@ var payloads = map[mgx.EventType]any{
 	mgx.RunAnswered: mgx.AnsweredData{}, mgx.RunDelivered: mgx.DeliveredData{}, mgx.RunNoted: mgx.NotedData{}, mgx.RunNetworkUsed: mgx.NetworkUsedData{},
 	mgx.RunLimitReached: mgx.LimitReachedData{},
 	mgx.RunMessageSent:  mgx.MessageSentData{}, mgx.RunPaused: mgx.PausedData{}, mgx.RunContinued: mgx.ContinuedData{},
+	mgx.RunCommentMade: mgx.CommentMadeData{}, mgx.RunCommentClosed: mgx.CommentClosedData{}, mgx.RunFileApproved: mgx.FileApprovedData{}, mgx.RunChangesRequested: mgx.ChangesRequestedData{},
 	mgx.AgentBriefed: mgx.AgentBriefedData{}, mgx.AgentMessage: mgx.AgentMessageData{}, mgx.ToolCalled: mgx.ToolCallData{}, mgx.ToolReturned: mgx.ToolResultData{},
 	mgx.LLMCallCompleted: mgx.LLMCallData{}, mgx.LLMProviderError: mgx.ProviderErrorData{},
 	mgx.WorkflowStarted: mgx.WorkflowStartedData{}, mgx.WorkflowStepStarted: mgx.StepStartedData{}, mgx.WorkflowStepCompleted: mgx.StepCompletedData{},

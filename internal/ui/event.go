@@ -52,6 +52,19 @@ var describers = map[mgx.EventType]func(mgx.Event) string{
 	mgx.RunMessageSent: described(func(d mgx.MessageSentData) string { return d.By + ": " + firstLine(d.Text) }),
 	mgx.RunPaused:      described(func(d mgx.PausedData) string { return "by " + d.By + because(d.Reason) }),
 	mgx.RunContinued:   described(func(d mgx.ContinuedData) string { return "by " + d.By }),
+	mgx.RunCommentMade: described(func(d mgx.CommentMadeData) string {
+		return fmt.Sprintf("%s on %s:%d: %s", d.By, d.File, d.Line, firstLine(d.Text))
+	}),
+	mgx.RunCommentClosed: described(func(d mgx.CommentClosedData) string { return d.CommentID + " by " + d.By }),
+	mgx.RunFileApproved: described(func(d mgx.FileApprovedData) string {
+		if !d.Approved {
+			return d.File + ", taken back by " + d.By
+		}
+		return d.File + " by " + d.By
+	}),
+	mgx.RunChangesRequested: described(func(d mgx.ChangesRequestedData) string {
+		return fmt.Sprintf("by %s, with %s%s", d.By, plural(len(d.Comments), "comment"), because(d.Reason))
+	}),
 	mgx.RunNetworkUsed: described(networkUsed),
 	mgx.RunNoted:       described(func(d mgx.NotedData) string { return d.Level + ": " + d.Text }),
 	mgx.AgentMessage: described(func(d mgx.AgentMessageData) string {
@@ -92,8 +105,11 @@ var describers = map[mgx.EventType]func(mgx.Event) string{
 	mgx.ApprovalRequested: described(func(d mgx.ApprovalRequestedData) string { return d.Effect }),
 	mgx.ApprovalDecided: described(func(d mgx.ApprovalDecidedData) string {
 		word := "rejected"
-		if d.Approved {
+		switch {
+		case d.Approved:
 			word = "approved"
+		case d.Changes:
+			word = "changes requested"
 		}
 		return word + " by " + d.By + because(d.Reason)
 	}),

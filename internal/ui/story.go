@@ -223,8 +223,11 @@ func (s *story) approvalRequested(d mgx.ApprovalRequestedData) {
 
 func (s *story) approvalDecided(d mgx.ApprovalDecidedData) {
 	m, word := outcomeMark("denied"), "Rejected"
-	if d.Approved {
+	switch {
+	case d.Approved:
 		m, word = outcomeMark("passed"), "Approved"
+	case d.Changes:
+		return // it was said when they were requested
 	}
 	s.say(span{text: "  "}, m.icon(), span{text: " " + word + " by " + d.By, tint: m.tint}, span{text: because(d.Reason)})
 }
@@ -295,6 +298,10 @@ func (s *story) providerFailed(d mgx.ProviderErrorData) {
 
 func (s *story) messageSent(d mgx.MessageSentData) {
 	s.say(span{text: "  › "}, span{text: d.By, tint: bold}, span{text: "  "}, span{text: firstLine(d.Text)})
+}
+
+func (s *story) changesRequested(d mgx.ChangesRequestedData) {
+	s.say(span{text: "  ◆ " + d.By + " wants changes, with " + plural(len(d.Comments), "comment") + because(d.Reason)})
 }
 
 func (s *story) paused(d mgx.PausedData) {

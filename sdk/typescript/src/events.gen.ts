@@ -383,6 +383,22 @@ export interface RunAnsweredData {
 }
 
 /**
+ * Changes requested: A person wants the team to change its work; what is named was sent to the agents.
+ *
+ * Version 1.0.0, kept for 90 days.
+ */
+export interface RunChangesRequestedData {
+  /** Id of the approval of the delivery that this answers. Absent: none was asked for. */
+  readonly approval_id?: string;
+  /** Id of whoever did it. */
+  readonly by: string;
+  /** Ids of the comments that went with it. */
+  readonly comments?: readonly string[];
+  /** What is wanted, in words. */
+  readonly reason?: string;
+}
+
+/**
  * Files checkpointed: The run's files were recorded, so that a fork or a recovery can restore them.
  *
  * Version 1.0.0, kept for 90 days.
@@ -419,6 +435,42 @@ export interface RunChecksCompletedData {
   readonly passed: boolean;
   /** Which round: baseline before any change, then 1, 2 and so on. */
   readonly round: string;
+}
+
+/**
+ * Comment closed: A comment was taken back or settled: it waits for nothing any more.
+ *
+ * Version 1.0.0, kept for 90 days.
+ */
+export interface RunCommentClosedData {
+  /** Id of whoever did it. */
+  readonly by: string;
+  /** Id of the comment. */
+  readonly comment_id: string;
+}
+
+/**
+ * Comment made: A person remarked something on a line of what a run has changed.
+ *
+ * Version 1.0.0, kept for 90 days.
+ */
+export interface RunCommentMadeData {
+  /** Id of whoever made it. */
+  readonly by: string;
+  /** Id of the comment. */
+  readonly comment_id: string;
+  /** SHA-256 of the file's part of the difference then. */
+  readonly digest?: string;
+  /** Name of the file in the repository. */
+  readonly file: string;
+  /** Number of the line on that side. */
+  readonly line: number;
+  /** The line as it was then; cut when it is long. */
+  readonly quote?: string;
+  /** On which side of the difference the line is. */
+  readonly side: "new" | "old" | (string & {});
+  /** What is remarked. */
+  readonly text: string;
 }
 
 /**
@@ -559,6 +611,22 @@ export interface RunDeliveredData {
   readonly files: number;
   /** Lines of the form `path | +added -removed`, bounded. */
   readonly stat?: readonly string[];
+}
+
+/**
+ * File approved: A person approved one file of what a run has changed, as it is, or took that back.
+ *
+ * Version 1.0.0, kept for 90 days.
+ */
+export interface RunFileApprovedData {
+  /** Approved, or taken back. */
+  readonly approved: boolean;
+  /** Id of whoever did it. */
+  readonly by: string;
+  /** SHA-256 of the file's part of the difference: the approval counts for nothing else. */
+  readonly digest: string;
+  /** Name of the file in the repository. */
+  readonly file: string;
 }
 
 /**
@@ -1008,7 +1076,7 @@ export interface WebhookTestData {
 /**
  * Approval decided: A proposed effect was allowed or refused.
  *
- * Version 1.1.0, kept for 90 days.
+ * Version 1.2.0, kept for 90 days.
  */
 export interface WorkflowApprovalDecidedData {
   /** Id of the request. */
@@ -1017,6 +1085,8 @@ export interface WorkflowApprovalDecidedData {
   readonly approved: boolean;
   /** An id, or policy when no person was asked. */
   readonly by: string;
+  /** Changes were requested instead: the same is asked for again after them. Absent: false. */
+  readonly changes?: boolean;
   /** SHA-256 of what the decision was made on: it counts for nothing else. */
   readonly hash: string;
   /** Why. */
@@ -1233,11 +1303,15 @@ export interface EventData {
   "llm.provider.error": LlmProviderErrorData;
   "llm.provider.fallback": LlmProviderFallbackData;
   "run.answered": RunAnsweredData;
+  "run.changes.requested": RunChangesRequestedData;
   "run.checkpointed": RunCheckpointedData;
   "run.checks.completed": RunChecksCompletedData;
+  "run.comment.closed": RunCommentClosedData;
+  "run.comment.made": RunCommentMadeData;
   "run.continued": RunContinuedData;
   "run.created": RunCreatedData;
   "run.delivered": RunDeliveredData;
+  "run.file.approved": RunFileApprovedData;
   "run.limit.reached": RunLimitReachedData;
   "run.message.sent": RunMessageSentData;
   "run.network.used": RunNetworkUsedData;
@@ -1290,11 +1364,15 @@ export const eventVersions: Readonly<Record<EventType, string>> = {
   "llm.provider.error": "1.1.0",
   "llm.provider.fallback": "1.0.0",
   "run.answered": "1.0.0",
+  "run.changes.requested": "1.0.0",
   "run.checkpointed": "1.0.0",
   "run.checks.completed": "1.0.0",
+  "run.comment.closed": "1.0.0",
+  "run.comment.made": "1.0.0",
   "run.continued": "1.0.0",
   "run.created": "1.5.0",
   "run.delivered": "1.0.0",
+  "run.file.approved": "1.0.0",
   "run.limit.reached": "1.0.0",
   "run.message.sent": "1.0.0",
   "run.network.used": "1.1.0",
@@ -1317,7 +1395,7 @@ export const eventVersions: Readonly<Record<EventType, string>> = {
   "webhook.disabled": "1.0.0",
   "webhook.skipped": "1.0.0",
   "webhook.test": "1.0.0",
-  "workflow.approval.decided": "1.1.0",
+  "workflow.approval.decided": "1.2.0",
   "workflow.approval.requested": "1.1.0",
   "workflow.completed": "1.1.0",
   "workflow.resumed": "1.0.0",
