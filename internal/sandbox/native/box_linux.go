@@ -53,6 +53,7 @@ func (b *box) Run(ctx context.Context, cmd sandbox.Command) (sandbox.Result, err
 			return sandbox.Result{}, confine.Stopped(ctx)
 		}
 	}
+	p.UID, p.GID = os.Geteuid(), os.Getegid()
 	m := confine.Machine{Groups: b.groups, Quota: b.quota, Start: start(namespaces), Refuse: unavailable}
 	return m.Run(ctx, p, cmd, b.Gate(cmd))
 }
@@ -89,10 +90,6 @@ func (in initProcess) Wait() (code int, err error) {
 	return status.ExitStatus(), nil
 }
 
-// The command runs as this user and group in the box; outside it is whoever
-// runs MGX.
-const insideID = 1000
-
 // setupCaps are what an init holds while it builds the box. Overlay keeps the
 // credentials of who mounted it for its own work on the layers, which is why
 // those of files are among them; every access by a command is checked against
@@ -102,14 +99,16 @@ var setupCaps = []uintptr{
 	unix.CAP_SETPCAP, unix.CAP_NET_ADMIN, unix.CAP_SYS_ADMIN, unix.CAP_SYS_RESOURCE,
 }
 
-// namespaces makes the init the first process of new ones, as an unprivileged
-// user there with the capabilities to build the box.
+// namespaces makes the init the first process of new ones, with the capabilities
+// to build the box; it says itself who its user there is. Until it is another
+// program it borrows our memory (CLONE_VM), as package syscall has it for all
+// processes but those in new user namespaces, for which it copies the tables of
+// every page that we use.
 func namespaces() *syscall.SysProcAttr {
 	return &syscall.SysProcAttr{
-		Cloneflags: unix.CLONE_NEWUSER | unix.CLONE_NEWNS | unix.CLONE_NEWPID | unix.CLONE_NEWNET |
+		Cloneflags: unix.CLONE_VM | unix.CLONE_VFORK |
+			unix.CLONE_NEWUSER | unix.CLONE_NEWNS | unix.CLONE_NEWPID | unix.CLONE_NEWNET |
 			unix.CLONE_NEWIPC | unix.CLONE_NEWUTS | unix.CLONE_NEWCGROUP,
-		UidMappings: []syscall.SysProcIDMap{{ContainerID: insideID, HostID: os.Geteuid(), Size: 1}},
-		GidMappings: []syscall.SysProcIDMap{{ContainerID: insideID, HostID: os.Getegid(), Size: 1}},
 		AmbientCaps: setupCaps,
 		Setsid:      true,
 	}

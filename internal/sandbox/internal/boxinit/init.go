@@ -177,6 +177,7 @@ func (p *Plan) build() (stage string, err error) {
 		stage string
 		do    func() error
 	}{
+		{"namespaces", p.nameUser},
 		{"private mounts", func() error { return syscall.Mount("", "/", "", syscall.MS_REC|syscall.MS_PRIVATE, "") }},
 		{"oom score", preferForOOM},
 		{"mounts", func() (err error) { fds, err = p.detachAll(); return err }},

@@ -37,6 +37,7 @@ type Plan struct {
 	Landlock int    // its version; 0: none
 	Rules    []landlock.Rule
 
+	UID, GID  int  // who the user of the box is outside
 	Lite      bool // there are no namespaces, and so no mounts
 	Contained bool // others have made the namespaces and mounts
 

@@ -9,6 +9,28 @@ import (
 	"unsafe"
 )
 
+// insideID is the user and group of the box, who outside is whoever runs MGX.
+const insideID = 1000
+
+// nameUser tells the new user namespace who its one user is. A process may say
+// that of itself, once it has given up changing its other groups.
+func (p *Plan) nameUser() error {
+	for _, f := range []struct{ name, text string }{
+		{"/proc/self/setgroups", "deny"},
+		{"/proc/self/uid_map", only(p.UID)},
+		{"/proc/self/gid_map", only(p.GID)},
+	} {
+		if err := write(here, f.name, f.text); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func only(outside int) string {
+	return strconv.Itoa(insideID) + " " + strconv.Itoa(outside) + " 1"
+}
+
 // dropPrivileges leaves this thread, and what it forks, without any capability
 // and without a way to gain one.
 func dropPrivileges() error {

@@ -139,6 +139,8 @@ func (p *Plan) fields(w *wire) {
 	word(w, &p.Filter)
 	w.integer(&p.Landlock)
 	list(w, &p.Rules, func(w *wire, r *landlock.Rule) { word(w, &r.Path); w.number((*int64)(&r.Allow)) })
+	w.integer(&p.UID)
+	w.integer(&p.GID)
 	w.flag(&p.Lite)
 	w.flag(&p.Contained)
 	w.integer(&p.Groups)
