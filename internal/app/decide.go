@@ -1,6 +1,7 @@
 package app
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"strings"
@@ -18,7 +19,8 @@ type Answer struct {
 	Approval string
 	Approved bool
 	Rest     bool   // allow the same for the rest of the run; tool calls only
-	Reason   string // why not, or the answer to a question
+	Changes  bool   // not approved as it is: changes first; deliveries only
+	Reason   string // why not, what is to change, or the answer to a question
 	// Hash is that of what the person looked at. Without one the decision is on
 	// what is pending now.
 	Hash string
@@ -34,25 +36,61 @@ func (w *Work) Decide(ctx context.Context, actor access.Actor, id mgx.RunID, d A
 	}
 	ask, err := Pending(run.Run, d.Approval)
 	if err != nil {
-		return err
+		return cmp.Or(decidedOn(run.Run, d.Approval), err)
 	}
 	switch {
 	case d.Hash != "" && d.Hash != ask.Hash:
 		return mgx.Errorf(mgx.KindRefused, "other_hash", "what run %s proposes now is not what was decided on; look at it again with: mgx show %s", run.ID, run.ID)
 	case d.Rest && (ask.Call == nil || !d.Approved):
 		return mgx.Errorf(mgx.KindUsage, "bad_rest", "only a tool call can be approved for the rest of the run")
+	case d.Changes && (d.Approved || !Delivers(ask)):
+		return mgx.Errorf(mgx.KindUsage, "bad_changes", "changes are requested of a delivery, instead of approving it; reject anything else with words")
 	case len(d.Reason) > maxReason:
 		return mgx.Errorf(mgx.KindUsage, "bad_reason", "a reason has at most %d bytes", maxReason)
 	}
-	decision := team.Decision{Approved: d.Approved, Rest: d.Rest, By: whoActs(actor), Reason: d.Reason, Hash: ask.Hash}
+	decision := team.Decision{Approved: d.Approved, Rest: d.Rest, By: whoActs(actor), Reason: d.Reason, Hash: ask.Hash, Changes: d.Changes}
+	var events []mgx.Event
+	switch {
+	case d.Approved && Delivers(ask):
+		err = w.deliverable(ctx, run.Run)
+	case d.Changes:
+		var told mgx.ChangesRequestedData
+		decision.Remarks, told, err = w.requested(ctx, actor, run.Run, d.Reason)
+		told.ApprovalID = ask.ID
+		events = append(events, scopeOf(run).Event(mgx.RunChangesRequested, told))
+	}
+	if err != nil {
+		return err
+	}
 	said := act(actor, "approval.decide", string(run.ID), map[string]any{
-		"approval_id": ask.ID, "hash": ask.Hash, "approved": d.Approved, "rest": d.Rest, "reason": d.Reason, "effect": ask.Effect,
+		"approval_id": ask.ID, "hash": ask.Hash, "approved": d.Approved, "rest": d.Rest, "changes": d.Changes, "reason": d.Reason, "effect": ask.Effect,
 	}, string(run.Execution), ask.ID, ask.Hash)
-	err = w.o.Engine.Signal(ctx, run.Execution, ask.ID, decision, said)
+	err = w.o.Engine.Signal(ctx, run.Execution, ask.ID, decision, append(events, said)...)
 	if mgx.IsCode(err, mgx.CodeConflict) {
 		return w.decidedBefore(ctx, run.Run, ask, decision)
 	}
 	return err
+}
+
+// decidedOn is the error for a decision that comes too late: somebody has decided,
+// and the run has gone on by now. It is nil when that is not what is wrong.
+func decidedOn(run mgx.Run, name string) error {
+	if a := run.Approval; a != nil && a.Decided && name != "" && named(*a, name) && !run.Status.Ended() {
+		return tooLate(run.ID, team.Decision{Approved: a.Approved, Changes: a.Changes, By: a.By})
+	}
+	return nil
+}
+
+// tooLate tells who decided first, and what.
+func tooLate(id mgx.RunID, first team.Decision) error {
+	what := "rejected"
+	switch {
+	case first.Approved:
+		what = "approved"
+	case first.Changes:
+		what = "requested changes of"
+	}
+	return mgx.Errorf(mgx.KindUsage, CodeDecided, "this was decided already: %s %s it before you, so what you decided was not used; look at how run %s goes on", first.By, what, id)
 }
 
 // decidedBefore says what becomes of a decision that is not the first: nothing, and
@@ -64,9 +102,13 @@ func (w *Work) decidedBefore(ctx context.Context, run mgx.Run, ask mgx.Approval,
 	}
 	for _, g := range sent {
 		var first team.Decision
-		if json.Unmarshal(g.Payload, &first) == nil && first == d {
+		if json.Unmarshal(g.Payload, &first) != nil || first.Hash != ask.Hash {
+			continue
+		}
+		if first == d {
 			return nil
 		}
+		return tooLate(run.ID, first)
 	}
 	return mgx.Errorf(mgx.KindUsage, CodeDecided, "this was decided already; look at how the run goes on with: mgx show %s", run.ID)
 }

@@ -264,7 +264,8 @@ func (w *work) review() error {
 	if w.done.Status == "nothing_to_do" || w.head == w.prep.Base {
 		return nil
 	}
-	for round := 1; ; round++ {
+	for made := 0; ; made++ {
+		round := len(w.reviews) + 1
 		verdict, err := w.judge(round)
 		if err != nil {
 			return err
@@ -273,13 +274,13 @@ func (w *work) review() error {
 		if len(blocking) == 0 {
 			return nil
 		}
-		if round > 1 && sameFindings(blocking, w.reviews[len(w.reviews)-2].blocking()) {
+		if made > 0 && sameFindings(blocking, w.reviews[len(w.reviews)-2].blocking()) {
 			return mgx.Errorf(mgx.KindGoal, "review_unresolved", "the review came back the same after a revision: %s", titles(blocking))
 		}
-		if round > maxRevisions {
+		if made == maxRevisions {
 			return mgx.Errorf(mgx.KindGoal, "review_unresolved", "the reviewer still holds the change back after %d revisions: %s", maxRevisions, titles(blocking))
 		}
-		if err := w.revise(round, blocking); err != nil {
+		if err := w.revise(round, made+1, blocking); err != nil {
 			return err
 		}
 	}
@@ -329,8 +330,9 @@ func (w *work) forReview(diff string) []agent.Piece {
 		data("diff", diff, w.author.Label().Join(fromRepository).Join(w.inFiles())),
 		words("\n```\n\n# Results of the checks after the change\n"), w.results())
 	if n := len(w.reviews); n > 0 {
-		all = append(all,
-			words("\n# Findings of the previous round, which the author was asked to resolve\n"), w.findings(w.reviews[n-1].blocking()))
+		if before := w.reviews[n-1].blocking(); len(before) > 0 {
+			all = append(all, words("\n# Findings of the previous round, which the author was asked to resolve\n"), w.findings(before))
+		}
 	}
 	return all
 }
@@ -350,8 +352,8 @@ func (w *work) findings(all []mgx.Finding) agent.Piece {
 	return agent.Piece{What: "findings", Text: findingText(all), Label: w.reviewed}
 }
 
-func (w *work) revise(round int, blocking []mgx.Finding) error {
-	if err := w.phase(fmt.Sprintf("%s-revise-%d", mgx.PhaseImplement, round), fmt.Sprintf("revision %d of %d", round, maxRevisions)); err != nil {
+func (w *work) revise(round, nth int, blocking []mgx.Finding) error {
+	if err := w.phase(fmt.Sprintf("%s-revise-%d", mgx.PhaseImplement, round), fmt.Sprintf("revision %d of %d", nth, maxRevisions)); err != nil {
 		return err
 	}
 	err := w.tell(fmt.Sprintf("review/%d/brief", round),

@@ -331,6 +331,10 @@ type Decision struct {
 	Reason   string `json:"reason"`         // why not, or the answer to a question
 	Hash     string `json:"hash"`           // of what was proposed when the person decided
 	Rest     bool   `json:"rest,omitempty"` // allow the same for the rest of the run
+
+	// Of a delivery: not as it is. The team changes its work and asks again.
+	Changes bool   `json:"changes,omitempty"`
+	Remarks string `json:"remarks,omitempty"` // what was said about lines of it
 }
 
 // decide asks a person and waits, holding nothing, for the decision. One that
@@ -357,7 +361,7 @@ func approvalID(step string) string { return "decision/" + step }
 
 func (r *run) decided(c *workflow.Context, step, id string, d Decision, call *mgx.ProposedCall) error {
 	return workflow.Record(c, step+"/decided", c.Scope().Event(mgx.ApprovalDecided, mgx.ApprovalDecidedData{
-		ApprovalID: id, Approved: d.Approved, By: d.By, Reason: d.Reason, Hash: d.Hash, Rest: d.Rest && d.Approved && call != nil,
+		ApprovalID: id, Approved: d.Approved, By: d.By, Reason: d.Reason, Hash: d.Hash, Rest: d.Rest && d.Approved && call != nil, Changes: d.Changes && !d.Approved,
 	}))
 }
 

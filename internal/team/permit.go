@@ -330,35 +330,36 @@ func (r *run) blame(err error) error {
 	return mgx.Errorf(mgx.KindRefused, "approval_missing", "%s. On the way a call was refused: %s", strings.TrimRight(e.Message, "."), r.without[1])
 }
 
-// deliverTool names, in rules, the bringing of the run's own branch to the
-// repository. No model can call it.
-const deliverTool = "deliver_branch"
+// DeliverTool names, in rules and in what a person is asked, the bringing of the
+// run's own branch to the repository. No model can call it.
+const DeliverTool = "deliver_branch"
 
-// mayDeliver decides on the run's own branch.
-func (w *work) mayDeliver(branch string) error {
+// mayDeliver decides on the run's own branch; step names the approval where a person
+// is asked. Who is asked may want changes first: that is no error.
+func (w *work) mayDeliver(step, branch string) (Decision, error) {
 	args, err := json.Marshal(map[string]string{"branch": branch, "commit": w.head, "base": w.prep.Base})
 	if err != nil {
-		return err
+		return Decision{}, err
 	}
-	f := policy.Facts{Tool: deliverTool, Effect: policy.Deliver, Own: true, PlanOpen: w.planOpen(), Label: w.author.Label()}
+	f := policy.Facts{Tool: DeliverTool, Effect: policy.Deliver, Own: true, PlanOpen: w.planOpen(), Label: w.author.Label()}
 	d := w.rules.Decide(f)
 	switch {
 	case d.Verdict == policy.Allow:
-		return nil
+		return Decision{Approved: true}, nil
 	case d.Unanswered || d.Verdict == policy.Ask && !w.answerable():
-		return mgx.Errorf(mgx.KindRefused, "approval_missing", "the branch is ready and was not delivered: %s, and nobody can be asked in this run; fork it with --approve ask", d.Why)
+		return Decision{}, mgx.Errorf(mgx.KindRefused, "approval_missing", "the branch is ready and was not delivered: %s, and nobody can be asked in this run; fork it with --approve ask", d.Why)
 	case d.Verdict == policy.Deny:
-		return mgx.Errorf(mgx.KindRefused, "policy_denied", "the branch is ready and was not delivered: %s", d.Why)
+		return Decision{}, mgx.Errorf(mgx.KindRefused, "policy_denied", "the branch is ready and was not delivered: %s", d.Why)
 	}
-	hash := policy.Bind(deliverTool, args, w.c.Scope().Run, w.policyHash)
-	answer, err := w.decide(w.c, "deliver", "add the branch "+branch+" to the repository", hash, &mgx.ProposedCall{
-		Tool: deliverTool, Effect: string(policy.Deliver), Arguments: string(args), Digest: policy.Digest(args),
+	hash := policy.Bind(DeliverTool, args, w.c.Scope().Run, w.policyHash)
+	answer, err := w.decide(w.c, step, "add the branch "+branch+" to the repository", hash, &mgx.ProposedCall{
+		Tool: DeliverTool, Effect: string(policy.Deliver), Arguments: string(args), Digest: policy.Digest(args),
 		Rule: d.Rule, Why: d.Why, Rest: "this branch", Label: &f.Label,
 	})
-	if err == nil && !answer.Approved {
+	if err == nil && !answer.Approved && !answer.Changes {
 		err = mgx.Errorf(mgx.KindRefused, "delivery_rejected", "the branch was not delivered: %s refused it%s", answer.By, because(answer.Reason))
 	}
-	return err
+	return answer, err
 }
 
 // The plan.
