@@ -128,6 +128,7 @@ const (
 	usualTimeout  = 15 * time.Second
 	leastLease    = 45 * time.Second
 	standBy       = time.Second      // how often a process that does not work for a consumer looks whether it may
+	lettersEvery  = time.Second / 2  // how often dead letters are looked for while the log grows
 	saveEvery     = 2 * time.Second  // how often a position is stored with which nothing is committed
 	longestWait   = time.Minute      // for better times
 	leaving       = 5 * time.Second  // to give a lease back

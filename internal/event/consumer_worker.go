@@ -28,6 +28,7 @@ type worker struct {
 	next     time.Time   // of the next attempt at it
 	known    int64       // greatest position of a removed event that was looked at
 	renewed  time.Time
+	letters  time.Time // dead letters are looked for then at the earliest
 }
 
 // run works until ctx ends. What fails for reasons outside is tried again.
@@ -78,6 +79,7 @@ func (w *worker) claim(ctx context.Context) (bool, error) {
 	w.held, w.renewed = held, now
 	w.cursor, w.stored, w.handled, w.storedAt = c.Position, c.Position, false, time.Now()
 	w.failing, w.attempts, w.next, w.known = c.Failing, c.Attempts, c.NextAt, c.Removed
+	w.letters = time.Time{}
 	return true, nil
 }
 
@@ -288,6 +290,7 @@ func (w *worker) bury(ctx context.Context, e mgx.Event, why error) error {
 	if err := w.commit(ctx, mgx.Change{}, mgx.ConsumerAdvance{Position: e.Position, Dead: &d}); err != nil {
 		return err
 	}
+	w.letters = time.Time{}
 	w.log.Error("a consumer has given up an event; it is a dead letter", "event", e.ID, "attempts", w.attempts, "error", why)
 	w.forget()
 	return nil
@@ -309,8 +312,13 @@ func (w *worker) over(err error, attempts int) bool {
 	return final || attempts >= w.c.Attempts
 }
 
-// deadLetters tries those again that are due. It returns when the next one is.
+// deadLetters tries those again that are due, and returns when to look for more.
+// A busy log wakes a consumer a thousand times a second, and that somebody wants a
+// dead letter tried again is seen soon enough when it looks twice.
 func (w *worker) deadLetters(ctx context.Context) (time.Time, error) {
+	if mgx.Now().Before(w.letters) {
+		return w.letters, nil
+	}
 	for {
 		due, err := w.o.Store.DueDeadLetters(ctx, w.c.Name, mgx.Now(), followPage)
 		if err != nil {
@@ -329,6 +337,10 @@ func (w *worker) deadLetters(ctx context.Context) (time.Time, error) {
 		}
 	}
 	at, _, err := w.o.Store.NextDeadLetter(ctx, w.c.Name)
+	w.letters = mgx.Now().Add(lettersEvery)
+	if !at.IsZero() && at.Before(w.letters) {
+		w.letters = at
+	}
 	return at, err
 }
 

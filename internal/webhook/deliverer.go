@@ -245,8 +245,12 @@ func (d *Deliverer) inTurn() []*courier {
 }
 
 // wait returns when something may be left to do: an attempt has ended, the time
-// has come, somebody has committed, or ctx has ended.
+// has come, somebody has committed, or ctx has ended. Without an endpoint of its
+// own a deliverer looks no more often than it does for commits of others.
 func (d *Deliverer) wait(ctx context.Context, changed <-chan struct{}, version int64, next time.Time) {
+	if len(d.couriers) == 0 {
+		changed = nil
+	}
 	due := time.NewTimer(time.Until(next))
 	defer due.Stop()
 	poll := time.NewTicker(d.o.Poll)
