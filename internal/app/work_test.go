@@ -25,6 +25,8 @@ type machine struct {
 	mu    sync.Mutex
 	parts []string          // that git reads besides
 	hosts map[string]string // settings that were checked
+
+	text, tree string // of the difference
 }
 
 func (m *machine) Inspect(_ context.Context, dir string) (app.Checkout, error) {
@@ -64,7 +66,7 @@ func (m *machine) CheckBranch(name string) error {
 func (m *machine) CopyFiles(_, _ mgx.RunID) error { return nil }
 
 func (m *machine) Diff(context.Context, mgx.Run) (app.Diff, error) {
-	return app.Diff{Text: "+x\n"}, nil
+	return app.Diff{Text: m.text, Tree: m.tree}, nil
 }
 
 // office is two workspaces with work, and people of every role in both.
@@ -182,6 +184,15 @@ func must(t testing.TB, err error) {
 	}
 }
 
+// unless is an error that is not of a code and with words: the one that whoever may
+// gets.
+func unless(err error, code, words string) error {
+	if mgx.IsCode(err, code) && strings.Contains(err.Error(), words) {
+		return nil
+	}
+	return err
+}
+
 func wantCode(t testing.TB, err error, code string) {
 	t.Helper()
 	if !mgx.IsCode(err, code) {
@@ -207,9 +218,23 @@ func TestWorkIsForThoseWhoMay(t *testing.T) {
 			_, _, err := o.work.Start(ctx, a, app.NewTask{Text: "x", Project: p.ID})
 			return err
 		}},
-		"fork":      {"admin developer", func(a access.Actor) error { _, _, err := o.work.Fork(ctx, a, run.ID, app.NewFork{At: 1}); return err }},
-		"task":      {"admin developer viewer auditor", func(a access.Actor) error { _, err := o.work.Task(ctx, a, run.Task.ID); return err }},
-		"run":       {"admin developer viewer auditor", func(a access.Actor) error { _, err := o.work.Run(ctx, a, run.ID); return err }},
+		"fork":   {"admin developer", func(a access.Actor) error { _, _, err := o.work.Fork(ctx, a, run.ID, app.NewFork{At: 1}); return err }},
+		"task":   {"admin developer viewer auditor", func(a access.Actor) error { _, err := o.work.Task(ctx, a, run.Task.ID); return err }},
+		"run":    {"admin developer viewer auditor", func(a access.Actor) error { _, err := o.work.Run(ctx, a, run.ID); return err }},
+		"review": {"admin developer viewer auditor", func(a access.Actor) error { _, err := o.work.Review(ctx, a, run.ID); return err }},
+		"comment": {"admin developer", func(a access.Actor) error {
+			_, err := o.work.Comment(ctx, a, run.ID, app.NewComment{File: "f", Line: 1, Text: "x"})
+			return unless(err, mgx.CodeNotFound, "the run does not change")
+		}},
+		"close": {"admin developer", func(a access.Actor) error {
+			return unless(o.work.CloseComment(ctx, a, run.ID, "c"), mgx.CodeNotFound, "no comment")
+		}},
+		"approve file": {"admin developer", func(a access.Actor) error {
+			return unless(o.work.ApproveFile(ctx, a, run.ID, "f", "d", true), mgx.CodeNotFound, "the run does not change")
+		}},
+		"request changes": {"admin developer", func(a access.Actor) error {
+			return unless(o.work.RequestChanges(ctx, a, run.ID, app.Changes{}), "nothing_requested", "")
+		}},
 		"diff":      {"admin developer viewer auditor", func(a access.Actor) error { _, err := o.work.Diff(ctx, a, run.ID); return err }},
 		"artifacts": {"admin developer viewer auditor", func(a access.Actor) error { _, err := o.work.Artifacts(ctx, a, run.ID); return err }},
 		"execution": {"admin developer viewer auditor", func(a access.Actor) error { _, err := o.work.Execution(ctx, a, run.Execution); return err }},
