@@ -3,6 +3,7 @@ package gateway_test
 import (
 	"bufio"
 	"bytes"
+	"cmp"
 	"context"
 	"errors"
 	"io"
@@ -51,6 +52,7 @@ type settings struct {
 	options func(*gateway.Options)
 	router  func(*llm.Options)
 	up      http.Handler // instead of a scripted model
+	at      string       // the address of another upstream
 	cap     mgx.Money    // 0: none
 }
 
@@ -69,7 +71,7 @@ func newRig(t testing.TB, s settings) *rig {
 	client := &http.Client{Transport: &http.Transport{MaxIdleConnsPerHost: 2000}}
 	t.Cleanup(client.CloseIdleConnections)
 	c := func(name string) llm.Connection {
-		return llm.Connection{Name: name, BaseURL: up.URL, APIKey: upstreamKey, Client: client}
+		return llm.Connection{Name: name, BaseURL: cmp.Or(s.at, up.URL), APIKey: upstreamKey, Client: client}
 	}
 	all := []llm.Provider{openai.New(c("chat")), openai.NewResponses(c("resp")), anthropic.New(c("claude")), gemini.New(c("gem"))}
 	o := llm.Options{
