@@ -66,6 +66,31 @@ func (w *Work) Agents(ctx context.Context, actor access.Actor) ([]AgentInfo, err
 	return all, nil
 }
 
+// AgentDetail is a role with what its tools do.
+type AgentDetail struct {
+	AgentInfo
+	Given []Given `json:"given"` // tools that it has
+	Kept  []Given `json:"kept"`  // built-in tools that it has not
+}
+
+// Given is a tool as people read of it.
+type Given = team.Given
+
+// Agent returns one role of the built-in team.
+func (w *Work) Agent(ctx context.Context, actor access.Actor, role string) (AgentDetail, error) {
+	all, err := w.Agents(ctx, actor)
+	if err != nil {
+		return AgentDetail{}, err
+	}
+	at := slices.IndexFunc(all, func(a AgentInfo) bool { return a.Role == role })
+	if at < 0 {
+		return AgentDetail{}, noSuch("agent", role)
+	}
+	d := AgentDetail{AgentInfo: all[at]}
+	d.Given, d.Kept = team.Role{Tools: d.Tools}.Gives()
+	return d, nil
+}
+
 // agentsNow says by role who was last seen in the runs that are at work.
 func (w *Work) agentsNow(ctx context.Context, actor access.Actor) (map[string][]AgentNow, error) {
 	now := map[string][]AgentNow{}

@@ -1,7 +1,11 @@
 package web
 
 import (
+	"slices"
 	"strconv"
+	"time"
+
+	"mgx"
 )
 
 // chart is bars over time, drawn on the server. Each bar is a stack of the same
@@ -74,4 +78,27 @@ func scale(n int64) int64 {
 			}
 		}
 	}
+}
+
+// costChart draws what was spent on each of some days, of which costs knows those
+// with any, and makes the table behind it, the newest first.
+func (s *site) costChart(first time.Time, days int, costs map[string]mgx.Money, label func(all string) string) (chart, []usageDay) {
+	stacks := make([][]float64, days)
+	var most, all mgx.Money
+	var table []usageDay
+	for i := range days {
+		day := first.AddDate(0, 0, i).Format(time.DateOnly)
+		cost, known := costs[day]
+		stacks[i] = []float64{float64(cost)}
+		if most, all = max(most, cost), all+cost; known {
+			table = append(table, usageDay{Day: day, Total: money(cost)})
+		}
+	}
+	slices.Reverse(table)
+	top := max(scale(int64(most)), int64(mgx.USD/100))
+	name := func(i int) string { return first.AddDate(0, 0, i).Format("2 Jan") }
+	return chart{
+		Label: label(money(all)), Top: money(mgx.Money(top)), Half: money(mgx.Money(top / 2)), First: name(0), Middle: name(days / 2), Last: name(days - 1),
+		Bars: bars(stacks, float64(top), func(i int) string { return name(i) + ": " + money(mgx.Money(stacks[i][0])) }),
+	}, table
 }

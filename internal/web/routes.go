@@ -43,6 +43,8 @@ func (s *site) mux() *mux {
 		m.HandleFunc("GET /runs/{run}/artifacts/{name}", s.artifact)
 		m.Handle("POST /runs/{run}/decide", s.do(decideRun))
 		page("/approvals", approvals)
+		page("/agents", agents)
+		page("/agents/{role}", agent)
 		page("/executions", executions)
 		page("/executions/{execution}", execution)
 		m.Handle("POST /runs/{run}/cancel", s.do(cancelRun))
@@ -57,6 +59,9 @@ func (s *site) mux() *mux {
 	if s.o.Audit != nil {
 		page("/audit", auditLog)
 		m.HandleFunc("GET /audit/export", s.auditExport)
+	}
+	if s.o.Settings != nil {
+		s.settings(m)
 	}
 	if s.o.Sample {
 		page("/storybook", storybook)
@@ -84,7 +89,7 @@ func places() []entry {
 		{Kind: "runs", Key: "tasks", Path: "/tasks", Icon: "tasks", Go: "t"},
 		{Kind: "runs", Key: "approvals", Path: "/approvals", Icon: "waiting", Go: "a"},
 		{Kind: "workflows", Key: "executions", Path: "/executions", Icon: "graph", Go: "x"},
-		{Key: "agents", Path: "/agents", Icon: "agents", Go: "n"},
+		{Kind: "agents", Key: "agents", Path: "/agents", Icon: "agents", Go: "n"},
 		{Key: "events", Path: "/events", Icon: "events", Go: "e"},
 		{Kind: "budgets", Key: "usage", Path: "/usage", Icon: "usage", Go: "u"},
 		{Key: "queues", Path: "/queues", Icon: "queues", Go: "q"},

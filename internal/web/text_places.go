@@ -1,0 +1,32 @@
+package web
+
+import "maps"
+
+// placesText is what the pages say about agents, events, queues and templates of
+// tasks.
+func placesText() map[string]string {
+	all := map[string]string{}
+	for _, part := range []map[string]string{agentsText()} {
+		maps.Copy(all, part)
+	}
+	return all
+}
+
+func agentsText() map[string]string {
+	return map[string]string{
+		"agents.title": "Agents", "agents.lead": "Who is in the team, what each is for, and what it did and cost in the last %d days.", "agents.now": "%d at work",
+		"agents.tools": "%d tools, at most %d turns in one conversation", "agents.notools": "No tools, at most %d turns in one conversation",
+		"agents.runs": "Runs done", "agents.runs.done": "%s of %s",
+		"agents.empty": "There are no agents", "agents.empty.text": "The team is built in, so this is a fault of the server.",
+		"agents.others": "Others", "agents.others.text": "Called models under a role that is none of the team's, such as through the gateway.",
+
+		"agent.now": "At work", "agent.figures": "The last 30 days (UTC)", "agent.figures.none": "It has called no model in these days.", "agent.chart": "What %s cost day by day: %s in all",
+		"agent.turns": "Newest turns", "agent.answered": "%s of the newest %s calls of models were answered.", "agent.median": "Half of those took less than %s.", "agent.open": "%s are under way.",
+		"agent.turns.none": "No turn yet", "agent.turns.none.text": "Each call of a model that this agent makes is kept in the ledger and appears here.",
+		"agent.may": "What it may", "agent.model": "Model", "agent.model.text": "The one that the run asks for. A routing policy may name another for this role.",
+		"agent.files": "Files", "agent.files.write": "Reads and changes those of the run's own clone.", "agent.files.read": "Reads those of the run's own clone. They are mounted read-only.", "agent.files.none": "None: it sees the task and an overview of the repository.",
+		"agent.programs": "Programs", "agent.programs.may": "Runs them in the run's sandbox.", "agent.programs.none": "Runs none.",
+		"agent.decides": "Who decides", "agent.decides.text": "The run's policy, on each call of a tool: deny, ask a person, or allow.", "agent.most": "Most turns in one conversation",
+		"agent.tools": "Tools", "agent.kept": "It has not:", "agent.told": "What it is told",
+	}
+}
