@@ -106,7 +106,14 @@ func tables(t testing.TB, path string) map[string][]string {
 		if name == "mgx_schema" || name == "epoch" || name == "shared_keys" {
 			continue
 		}
-		rows, err := db.Query(`SELECT * FROM ` + name)
+		what := "*"
+		switch {
+		case strings.HasPrefix(name, "task_index"): // grows in other pieces, of the rows of task_words
+			continue
+		case name == "task_words":
+			what = "workspace, task, words"
+		}
+		rows, err := db.Query(`SELECT ` + what + ` FROM ` + name)
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -156,6 +156,11 @@ func (r *backupReader) fill(ctx context.Context, conn *sql.Conn, d *dialect, o R
 			}
 		}
 	}
+	if r.Schema >= searchSince {
+		if err := indexTasks(ctx, conn); err != nil {
+			return err
+		}
+	}
 	if r.Schema < len(d.migrations) {
 		if err := d.runMigrations(ctx, conn, "the database"); err != nil {
 			return err

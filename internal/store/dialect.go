@@ -36,6 +36,11 @@ type dialect struct {
 	readBudgets  func(*tx, []budgetKey) error  // into the transaction's money
 	readCounters func(*tx, []counterKey) error // likewise
 
+	// What finds tasks by their words: $1 is a match, $2 a workspace, $3 how many at most.
+	search                             string
+	searchAnd, searchQuote, searchOpen string                          // of a match: between words, around each, after one that only begins so
+	elements                           func(placeholder string) string // of a JSON list, as rows
+
 	like     string             // LIKE that takes the letters of English in either case
 	hold     string             // what a reader of one moment says first; "": nothing
 	snapshot sql.IsolationLevel // one moment of the database, for reading

@@ -175,8 +175,15 @@ func (t *tx) eraseTask(id mgx.TaskID) error {
 	if err := t.eraseRows("task", string(id)); err != nil {
 		return err
 	}
-	_, err := t.exec(`UPDATE tasks SET data = $1 WHERE id = $2`, mustJSON(mgx.TaskInfo{ID: id, Title: "erased"}), string(id))
-	return err
+	if _, err := t.exec(`DELETE FROM task_words WHERE task = $1`, string(id)); err != nil {
+		return err
+	}
+	bare := mgx.TaskInfo{ID: id, Title: "erased"}
+	var ws mgx.WorkspaceID
+	if found, err := t.row(`UPDATE tasks SET data = $1 WHERE id = $2 RETURNING workspace`, []any{mustJSON(bare), string(id)}, &ws); err != nil || !found {
+		return err
+	}
+	return t.indexTask(ws, bare)
 }
 
 // erasedFailure stands for a recorded error.
@@ -229,7 +236,7 @@ func (t *tx) eraseJournals(wanted, id string) error {
 }
 
 // scrubbed are the tables that erasing changes.
-const scrubbed = `events, steps, signals, executions, runs, tasks, baselines, webhook_deliveries, webhook_attempts, consumers, consumer_dead,
+const scrubbed = `events, steps, signals, executions, runs, tasks, task_words, baselines, webhook_deliveries, webhook_attempts, consumers, consumer_dead,
 	users, identities, members, sessions, session_tokens, api_keys, invitations, workspaces, roles, webhooks, webhook_secrets, secrets, workspace_keys,
 	projects, project_settings, settings, budgets, budget_periods, revisions, kept_answers`
 

@@ -161,9 +161,12 @@ func (t *tx) createTask(e mgx.Event) error {
 	if err := t.takesWork(e.Workspace); err != nil {
 		return err
 	}
-	_, err := t.exec(`INSERT INTO tasks (id, workspace, data, created_at) VALUES ($1, $2, $3, $4) ON CONFLICT (id) DO NOTHING`,
+	n, err := t.exec(`INSERT INTO tasks (id, workspace, data, created_at) VALUES ($1, $2, $3, $4) ON CONFLICT (id) DO NOTHING`,
 		string(d.Task.ID), string(e.Workspace), mustJSON(d.Task), e.Time.UnixMicro())
-	return err
+	if err != nil || n == 0 {
+		return err
+	}
+	return t.indexTask(e.Workspace, d.Task)
 }
 
 // scanEvent reads into plain strings, which database/sql does without

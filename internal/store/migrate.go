@@ -123,6 +123,11 @@ func (d *dialect) runMigrations(ctx context.Context, conn *sql.Conn, path string
 		if _, err := conn.ExecContext(ctx, m.sql); err != nil {
 			return err
 		}
+		if m.version == searchSince {
+			if err := indexTasks(ctx, conn); err != nil {
+				return err
+			}
+		}
 		_, err := conn.ExecContext(ctx, `INSERT INTO mgx_schema (version, name, applied_at) VALUES ($1, $2, $3)`, m.version, m.name, mgx.Now().UnixMicro())
 		if err != nil {
 			return err

@@ -33,8 +33,11 @@ var postgresDialect = dialect{
 	unsplit:      leftTable,
 
 	// A partition that goes is gone for earlier moments, too: so it must not go.
-	hold:     `LOCK TABLE events IN ACCESS SHARE MODE`,
-	like:     "ILIKE",
+	hold:      `LOCK TABLE events IN ACCESS SHARE MODE`,
+	like:      "ILIKE",
+	search:    `SELECT task FROM task_words WHERE terms @@ CAST(CAST($1 AS TEXT) AS TSQUERY) AND workspace = $2 LIMIT $3`,
+	searchAnd: ` & `, searchQuote: `'`, searchOpen: `:*`,
+	elements: func(p string) string { return `SELECT json_array_elements_text(CAST(` + p + ` AS JSON))` },
 	snapshot: sql.LevelRepeatableRead,
 	checks:   []func(*verifier) error{checkStreams, checkPartitions},
 }

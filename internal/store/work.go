@@ -14,15 +14,15 @@ import (
 // holds is found in an index first, and only then read: a run's state is long.
 
 // runs adds the conditions of a run's row but that on its status.
-func (w *where) runs(f mgx.RunFilter, like string) {
+func (w *where) runs(f mgx.RunFilter, s *search, d *dialect) {
 	w.is("workspace =", string(f.Workspace))
 	if f.Task != "" {
 		w.is("task =", string(f.Task))
 	}
 	w.rooted("project", string(f.Project))
 	w.rooted("user_id", string(f.User))
-	if f.Text != "" { // looked at run by run, so that a page that is full ends it
-		w.conds = append(w.conds, `EXISTS (SELECT 1 FROM tasks WHERE tasks.id = runs.task AND `+w.words(f.Text, like)+`)`)
+	if s != nil {
+		w.found("runs.task", *s, d)
 	}
 }
 
@@ -31,11 +31,6 @@ func (w *where) rooted(column, value string) {
 	if value != "" {
 		w.conds = append(w.conds, `id IN (SELECT run FROM executions WHERE workspace = $1 AND parent = '' AND run <> '' AND `+column+` = `+w.arg(value)+`)`)
 	}
-}
-
-// words is the condition that a task holds words, from its title on.
-func (w *where) words(text, like string) string {
-	return `data ` + like + ` ` + w.arg(`%"title":"%`+likeText(jsonText(text))+`%`) + ` ESCAPE '\'`
 }
 
 // jsonText is text as it stands within a JSON string.
@@ -49,8 +44,8 @@ func jsonText(s string) string {
 
 // runPage selects the ids of a page of runs. Each of several statuses has a page of
 // its own, out of its index, of which the newest make the page.
-func (w *where) runPage(f mgx.RunFilter, after mgx.RunID, limit int, like string) string {
-	w.runs(f, like)
+func (w *where) runPage(f mgx.RunFilter, s *search, d *dialect, after mgx.RunID, limit int) string {
+	w.runs(f, s, d)
 	if after != "" {
 		w.is("id <", string(after))
 	}
@@ -95,8 +90,16 @@ func (s *Store) RunInfo(ctx context.Context, ws mgx.WorkspaceID, id mgx.RunID) (
 // RunInfos lists runs, newest first, after one: the last of the page before. It
 // lists at most MaxListed, which is also what a limit of 0 means.
 func (s *Store) RunInfos(ctx context.Context, f mgx.RunFilter, after mgx.RunID, limit int) ([]mgx.RunInfo, error) {
+	var words *search
+	if f.Text != "" {
+		found, none, err := s.find(ctx, f.Workspace, f.Text)
+		if err != nil || none {
+			return nil, err
+		}
+		words = &found
+	}
 	w := &where{}
-	page := w.runPage(f, after, limit, s.dialect.like)
+	page := w.runPage(f, words, s.dialect, after, limit)
 	return list(ctx, s, scanRunInfo, runInfo+`WHERE r.id IN (`+page+`) ORDER BY r.id DESC`, w.args...)
 }
 
@@ -135,13 +138,16 @@ func (s *Store) Task(ctx context.Context, ws mgx.WorkspaceID, id mgx.TaskID) (mg
 	return t, err
 }
 
-// Tasks lists tasks, newest first, after one, of which the words are to be found
-// in either case if they are given.
+// Tasks lists tasks, newest first, after one; with words those that have them.
 func (s *Store) Tasks(ctx context.Context, ws mgx.WorkspaceID, words string, after mgx.TaskID, limit int) ([]mgx.Task, error) {
 	w := &where{}
 	w.is("workspace =", string(ws))
 	if words != "" {
-		w.conds = append(w.conds, w.words(words, s.dialect.like))
+		found, none, err := s.find(ctx, ws, words)
+		if err != nil || none {
+			return nil, err
+		}
+		w.found("tasks.id", found, s.dialect)
 	}
 	if after != "" {
 		w.is("id <", string(after))
