@@ -89,7 +89,7 @@ func newStage(t *testing.T) *stage {
 	key := audit.NewKey("a secret of this test")
 	log := &app.Audit{Store: s.store, Key: func(bool) (*audit.Key, error) { return key, nil }}
 	server := api.New(api.Options{Hub: hub, Contracts: contracts, Access: s.access, Console: func(a *api.Server) http.Handler {
-		return web.New(web.Options{People: &web.People{Access: s.access, Where: a.Where}, Access: s.access, Work: work, Budgets: &app.Budgets{Store: s.store}, Audit: log, Sample: true})
+		return web.New(s.places(contracts, web.Options{People: &web.People{Access: s.access, Where: a.Where}, Access: s.access, Work: work, Budgets: &app.Budgets{Store: s.store}, Audit: log, Sample: true}))
 	}})
 	ctx, stop := context.WithCancel(context.Background())
 	var running sync.WaitGroup
@@ -213,7 +213,7 @@ func (b *tab) hear(e any) {
 	}
 	switch e := e.(type) {
 	case *network.EventRequestWillBeSent:
-		if u := e.Request.URL; !strings.HasPrefix(u, b.s.url) && !strings.HasPrefix(u, "about:") {
+		if u := e.Request.URL; !strings.HasPrefix(u, b.s.url) && !strings.HasPrefix(u, "about:") && !strings.HasPrefix(u, "data:image/svg+xml;base64,PHN2ZyB4bWxucz0iaHR0cDovL3d3dy53My5vcmcvMjAwMC9zdmciIHdpZHRoPSIxNiIgaGVpZ2h0PSIxNSI") { // the browser draws some of its own controls so
 			complain("it asked for %s", u)
 		}
 	case *page.EventJavascriptDialogOpening:

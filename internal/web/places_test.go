@@ -5,7 +5,16 @@ import (
 
 	"mgx"
 	"mgx/internal/access"
+	"mgx/internal/app"
+	"mgx/internal/event"
+	"mgx/internal/web"
 )
+
+// places are the options of a console with all that pages about the workspace need.
+func (s *stage) places(contracts *event.Registry, o web.Options) web.Options {
+	o.Events = &app.Log{Access: s.access, Store: s.store, Contracts: contracts}
+	return o
+}
 
 // role gives the workspace one that may read some kinds of things.
 func (s *stage) role(name string, kinds ...string) error {

@@ -53,6 +53,10 @@ func (s *site) mux() *mux {
 		m.Handle("POST /runs/{run}/pause", s.do(pauseRun))
 		m.Handle("POST /runs/{run}/continue", s.do(continueRun))
 	}
+	if s.o.Events != nil {
+		page("/events", events)
+		page("/events/{event}", eventOf)
+	}
 	if s.o.Budgets != nil {
 		page("/usage", usage)
 	}
@@ -90,7 +94,7 @@ func places() []entry {
 		{Kind: "runs", Key: "approvals", Path: "/approvals", Icon: "waiting", Go: "a"},
 		{Kind: "workflows", Key: "executions", Path: "/executions", Icon: "graph", Go: "x"},
 		{Kind: "agents", Key: "agents", Path: "/agents", Icon: "agents", Go: "n"},
-		{Key: "events", Path: "/events", Icon: "events", Go: "e"},
+		{Kind: "events", Key: "events", Path: "/events", Icon: "events", Go: "e"},
 		{Kind: "budgets", Key: "usage", Path: "/usage", Icon: "usage", Go: "u"},
 		{Key: "queues", Path: "/queues", Icon: "queues", Go: "q"},
 		{Kind: "audit", Key: "audit", Path: "/audit", Icon: "audit", Go: "l"},

@@ -6,7 +6,7 @@ import "maps"
 // tasks.
 func placesText() map[string]string {
 	all := map[string]string{}
-	for _, part := range []map[string]string{agentsText()} {
+	for _, part := range []map[string]string{agentsText(), eventsText()} {
 		maps.Copy(all, part)
 	}
 	return all
@@ -28,5 +28,21 @@ func agentsText() map[string]string {
 		"agent.programs": "Programs", "agent.programs.may": "Runs them in the run's sandbox.", "agent.programs.none": "Runs none.",
 		"agent.decides": "Who decides", "agent.decides.text": "The run's policy, on each call of a tool: deny, ask a person, or allow.", "agent.most": "Most turns in one conversation",
 		"agent.tools": "Tools", "agent.kept": "It has not:", "agent.told": "What it is told",
+	}
+}
+
+func eventsText() map[string]string {
+	return map[string]string{
+		"events.title": "Events", "events.lead": "Everything that happened in this workspace and that you may see, the newest first.",
+		"events.type": "Type", "events.of": "Run, task, project or execution", "events.person": "Person", "events.from": "From (UTC)", "events.to": "To (UTC)", "events.text": "Words in it",
+		"events.show": "Show", "events.all": "Show all", "events.gist": "What", "events.run": "Run", "events.position": "No.", "events.erased": "Its words were erased.",
+		"events.following": "Follows what happens", "events.paused": "Paused", "events.pause": "Pause", "events.resume": "Go on", "events.new": "Paused, %d new", "events.bound": "The newest %d are shown.",
+		"events.nomatch": "No event matches", "events.nomatch.text": "Types are patterns such as tool.* and ids are whole. A person's events are those of runs that they asked for, and those that name them.",
+		"events.further": "None of the events looked at so far match; older ones may.",
+		"events.empty":   "Nothing has happened yet", "events.empty.text": "Whatever is done is kept as an event that nothing changes later, and appears here.",
+
+		"event.unknown": "There is no contract of this type any more.", "event.before": "Before it", "event.after": "After it", "event.facts": "What it is",
+		"event.id": "Event", "event.version": "Version", "event.stream": "Stream", "event.task": "Task", "event.project": "Project", "event.execution": "Execution", "event.cause": "Caused by", "event.correlation": "Belongs to", "event.trace": "Trace", "event.owner": "Told by",
+		"event.data": "Data", "event.whole": "The whole event as JSON", "event.schema": "Schema of this version", "event.schema.raw": "The schema by itself", "event.schema.none": "There is no schema of this version any more.",
 	}
 }

@@ -5,6 +5,7 @@ import "./estimate";
 import "./invitation";
 import "./palette";
 import "./stream";
+import "./tail";
 import "./time";
 import "./timeline";
 import "./view";

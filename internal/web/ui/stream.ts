@@ -15,9 +15,11 @@ const patience = 1500;
  * between a page and its stream.
  *
  * Of the part, each element with data-live takes the place of the one with its id,
- * and the document hears mgx:part. Pieces of what models say become mgx:piece.
+ * and the document hears mgx:part. Each event is mgx:event to it, and pieces of what
+ * models say are mgx:piece. With the attribute paused the page stays as it is.
  */
 class Stream extends HTMLElement {
+  static readonly observedAttributes = ["paused"];
   #client: EventClient | undefined;
   #subscription: Subscription | undefined;
   #timer: ReturnType<typeof setTimeout> | undefined;
@@ -37,6 +39,10 @@ class Stream extends HTMLElement {
     this.#client?.close();
   }
 
+  attributeChangedCallback(): void {
+    if (!this.hasAttribute("paused") && this.#again) this.#due();
+  }
+
   async #follow(): Promise<void> {
     const types = (this.getAttribute("types") ?? "").split(",").filter(Boolean);
     const workspace = this.getAttribute("workspace");
@@ -53,7 +59,7 @@ class Stream extends HTMLElement {
     });
     try {
       for await (const event of this.#subscription) {
-        void event;
+        document.dispatchEvent(new CustomEvent("mgx:event", { detail: event }));
         this.#due();
       }
     } catch (error) {
@@ -84,7 +90,7 @@ class Stream extends HTMLElement {
   };
 
   #due(): void {
-    if (this.#busy || document.hidden) {
+    if (this.#busy || document.hidden || this.hasAttribute("paused")) {
       this.#again = true;
       return;
     }
@@ -93,6 +99,10 @@ class Stream extends HTMLElement {
 
   async #update(): Promise<void> {
     this.#timer = undefined;
+    if (this.hasAttribute("paused")) {
+      this.#again = true;
+      return;
+    }
     this.#again = false;
     this.#busy = true;
     try {
