@@ -328,11 +328,11 @@ func (b blocking) Write([]byte) (int, error) {
 // Every column of text is known to hold words, which erasure must reach, or none.
 func TestEveryColumnIsErasedOrHoldsNoWords(t *testing.T) {
 	t.Parallel()
-	erased := "events.data baselines.state tasks.data runs.state executions.input executions.result executions.failure executions.awaits executions.cancel_why " +
+	erased := "events.data baselines.state tasks.data task_words.words runs.state executions.input executions.result executions.failure executions.awaits executions.cancel_why " +
 		"steps.output steps.failure signals.payload webhook_deliveries.last_error webhook_attempts.error webhook_attempts.response " +
 		"consumers.last_error consumer_dead.last_error kept_answers.body"
 	wordless := "events.id events.workspace events.stream events.type events.version events.project events.task events.run events.agent events.execution " +
-		"events.correlation events.causation events.traceparent baselines.stream baselines.workspace tasks.id tasks.workspace runs.id runs.workspace runs.task runs.status " +
+		"events.correlation events.causation events.traceparent baselines.stream baselines.workspace tasks.id tasks.workspace task_words.workspace task_words.task runs.id runs.workspace runs.task runs.status " +
 		"executions.id executions.workspace executions.task executions.run executions.parent executions.parent_step executions.workflow executions.status executions.owner " +
 		"steps.execution steps.workspace steps.name steps.kind steps.input signals.id signals.workspace signals.execution signals.name " +
 		"ledger.id ledger.workspace ledger.run ledger.note " +

@@ -13,8 +13,8 @@ import (
 // by its beginning. An index of the database tells the tasks; where they are very many
 // the newest are looked at one by one instead, which soon fills a page.
 
-// maxFound is how many tasks the index tells at most.
-const maxFound = 2000
+// MaxFound is how many tasks the index tells at most.
+const MaxFound = 2000
 
 // search is a part of a condition: which tasks are meant.
 type search struct {
@@ -29,8 +29,8 @@ func (s *Store) find(ctx context.Context, ws mgx.WorkspaceID, text string) (f se
 	}
 	// The index is asked for a workspace's rows, and what it tells is read as its own.
 	d := s.dialect
-	ids, err := list(mgx.ForInstallation(ctx), s, scanText, d.search, match(ws, f.words, d.searchAnd, d.searchQuote, d.searchOpen), string(ws), maxFound+1)
-	if err != nil || len(ids) > maxFound {
+	ids, err := list(mgx.ForInstallation(ctx), s, scanText, d.search, match(ws, f.words, d.searchAnd, d.searchQuote, d.searchOpen), string(ws), MaxFound+1)
+	if err != nil || len(ids) > MaxFound {
 		return f, false, err
 	}
 	f.tasks = mustJSON(ids)

@@ -72,7 +72,7 @@ var unspaced = []*unicode.RangeTable{unicode.Han, unicode.Hiragana, unicode.Kata
 func (w *words) add(word []rune) {
 	w.one(word)
 	for i := 1; w.humps && i < len(word); i++ {
-		if unicode.IsUpper(word[i]) && unicode.IsLower(word[i-1]) {
+		if unicode.IsUpper(word[i]) && (unicode.IsLower(word[i-1]) || i+1 < len(word) && unicode.IsLower(word[i+1])) {
 			w.one(word[i:])
 		}
 	}
