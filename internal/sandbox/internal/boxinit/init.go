@@ -6,7 +6,6 @@ import (
 	"errors"
 	"io"
 	"os"
-	"runtime"
 	"strconv"
 	"syscall"
 	"unsafe"
@@ -15,7 +14,8 @@ import (
 )
 
 // init takes the process over if it was started as the init of a box, and then
-// never returns.
+// never returns. It stays on the thread that the process began with, as all inits
+// of packages do, which matters: credentials belong to threads.
 func init() {
 	if len(os.Args) != 1 {
 		return
@@ -25,7 +25,6 @@ func init() {
 		moved = movedBy
 		fallthrough
 	case Name:
-		runtime.LockOSThread() // credentials belong to threads
 		os.Exit(initMain())
 	case ContainedName:
 		os.Exit(becomeInit())

@@ -172,14 +172,14 @@ func (g *Group) Entries() (files []*os.File, err error) {
 		if !g.v2 {
 			name, flag = filepath.Join(dir, "tasks"), os.O_WRONLY
 		}
-		f, err := os.OpenFile(name, flag, 0)
+		fd, err := syscall.Open(name, flag|syscall.O_CLOEXEC, 0)
 		if err != nil {
 			for _, f := range files {
 				f.Close()
 			}
-			return nil, err
+			return nil, &os.PathError{Op: "open", Path: name, Err: err}
 		}
-		files = append(files, f)
+		files = append(files, os.NewFile(uintptr(fd), name))
 	}
 	return files, nil
 }
@@ -201,11 +201,17 @@ func (g *Group) Reached() (outOfMemory, tooManyProcesses bool) {
 
 // count reads a counter of a flat keyed file; 0 when there is none.
 func count(dir, file, key string) int64 {
-	b, err := os.ReadFile(filepath.Join(dir, file))
+	fd, err := syscall.Open(filepath.Join(dir, file), syscall.O_RDONLY|syscall.O_CLOEXEC, 0)
 	if err != nil {
 		return 0
 	}
-	for line := range strings.Lines(string(b)) {
+	defer syscall.Close(fd)
+	b := make([]byte, 4<<10) // the longest has some hundreds
+	n, err := syscall.Read(fd, b)
+	if err != nil {
+		return 0
+	}
+	for line := range strings.Lines(string(b[:n])) {
 		if k, v, _ := strings.Cut(strings.TrimSpace(line), " "); k == key {
 			n, _ := strconv.ParseInt(v, 10, 64)
 			return n
@@ -238,12 +244,22 @@ func remove(dir string) error {
 	}
 }
 
-// write writes to a file of the kernel: whole, and without making one.
+// write writes to a file of the kernel: whole, and without making one. Like all
+// here that is done for every command it makes no [os.File], which would ask
+// whether the kernel can tell when such a file is ready, and it cannot.
 func write(name, text string) error {
-	f, err := os.OpenFile(name, os.O_WRONLY, 0)
+	fd, err := syscall.Open(name, syscall.O_WRONLY|syscall.O_CLOEXEC, 0)
 	if err != nil {
-		return err
+		return &os.PathError{Op: "open", Path: name, Err: err}
 	}
-	_, err = f.WriteString(text)
-	return errors.Join(err, f.Close())
+	defer syscall.Close(fd)
+	for {
+		if _, err = syscall.Write(fd, []byte(text)); err != syscall.EINTR { // which setting a bound of memory may say
+			break
+		}
+	}
+	if err != nil {
+		return &os.PathError{Op: "write", Path: name, Err: err}
+	}
+	return nil
 }

@@ -7,11 +7,14 @@ import (
 	"os"
 	"strconv"
 	"strings"
+	"sync"
 )
 
 // Name begins with prefix and says which process this is; what follows a last
 // dash is for the caller to add.
-func Name(prefix string) string { return fmt.Sprintf("%s%d-%s-", prefix, os.Getpid(), started("self")) }
+func Name(prefix string) string { return prefix + ourselves() }
+
+var ourselves = sync.OnceValue(func() string { return fmt.Sprintf("%d-%s-", os.Getpid(), started("self")) })
 
 // Gone reports whether name is one of Name's and its process has ended. A number
 // that another process has by now does not matter: it began later.
