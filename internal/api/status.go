@@ -98,6 +98,9 @@ func (s *Server) getStatus(w http.ResponseWriter, r *http.Request) error {
 	return writeJSON(w, st)
 }
 
+// Status tells how the server stands, to who has found that the reader may know it.
+func (s *Server) Status(ctx context.Context) (Status, error) { return s.status(ctx) }
+
 // status puts together what the server knows of itself and what it is told. It
 // answers also when the server is not ready, as far as the rest can be found out.
 func (s *Server) status(ctx context.Context) (st Status, err error) {

@@ -24,6 +24,8 @@ type Options struct {
 	Audit   *app.Audit   // the same; nil: there is no page of the audit log
 	Links   []string     // hosts to which links in words of others may lead; nil: none
 
+	Settings *Settings // nil: there are no pages of settings
+
 	Log *slog.Logger
 	Now func() time.Time // for what is told relative to now
 
@@ -36,6 +38,8 @@ type site struct {
 	o      Options
 	pages  pages
 	static static
+	leaves []sheet // of the settings
+	notes  notes
 	rail   []entry
 	words  map[string]string
 }
