@@ -46,7 +46,8 @@ type Machine struct {
 	Outside bool
 	Extra   cgroup.Limits
 	// Again is how often an init may be started anew that ended before it said that
-	// the command runs, which only inits of others' making do.
+	// it starts the command, which only inits of others' making do. So no command
+	// runs twice.
 	Again int
 	// Refuse is the error of a command for which no init could be had.
 	Refuse func(stage string, err error) error
@@ -286,7 +287,8 @@ func (m Machine) start(ctx context.Context, streams *stdio.Streams, group *bound
 	return &initProcess{Process: process, machine: m, plan: planW, status: statusR}, nil
 }
 
-// errSilent says that an init ended and nobody knows why.
+// errSilent says that an init ended before it started the command, and nobody
+// knows why.
 var errSilent = errors.New("it ended without a word")
 
 // instruct hands over the plan and waits until the command runs, or returns why
@@ -295,8 +297,11 @@ func (in *initProcess) instruct(p Plan) error {
 	defer in.status.Close()
 	_, writeErr := in.plan.Write(p.Encode())
 	said, readErr := io.ReadAll(io.LimitReader(in.status, 1<<16))
-	f, err := boxinit.DecodeFailure(said)
-	if err != nil {
+	mayHaveRun, f, err := boxinit.DecodeSaid(said)
+	switch {
+	case err != nil && mayHaveRun: // and must not run again
+		return mgx.Errorf(mgx.KindInternal, "sandbox_broken", "the sandbox ended while it started the command, which may have run")
+	case err != nil:
 		return in.machine.Refuse("init", errors.Join(fmt.Errorf("%w%s", errSilent, in.words()), writeErr, readErr))
 	}
 	return in.machine.failed(f)

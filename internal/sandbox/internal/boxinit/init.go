@@ -150,6 +150,16 @@ func report(stage string, err error) int {
 	return 125
 }
 
+// tellBegun says that from now on the command may run, before it does. Whoever
+// hears nothing else must not start it anew.
+func tellBegun() error {
+	n, err := syscall.Write(int(StatusFD+moved), []byte{begun})
+	if err == nil && n != 1 {
+		err = io.ErrShortWrite
+	}
+	return err
+}
+
 // tellStarted reports that nothing failed, as an empty failure.
 func tellStarted() { _, _ = syscall.Write(int(StatusFD+moved), Failure{}.encode()) }
 
@@ -220,6 +230,9 @@ func (p *Plan) run(die func(), reap func(command int) int) int {
 	}
 	if err := p.enterGroups(); err != nil {
 		return report("cgroup", err)
+	}
+	if err := tellBegun(); err != nil {
+		return report("begin", err)
 	}
 	pid, errno := prog.start()
 	if errno != 0 {

@@ -28,16 +28,30 @@ func decodePlan(text []byte) (p Plan, err error) {
 }
 
 func (f Failure) encode() []byte {
-	w := &wire{}
+	w := &wire{text: []byte{ended}}
 	f.fields(w)
 	return w.text
 }
 
-// DecodeFailure reads what an init said.
-func DecodeFailure(text []byte) (f Failure, err error) {
-	w := &wire{text: text, reading: true}
+// What an init says: begun before it starts the command, if it comes to that, and
+// after ended what came of it.
+const (
+	ended = 0
+	begun = 1
+)
+
+// DecodeSaid reads what an init said, and whether the command may have run, which
+// is known also of an init that did not come to say more.
+func DecodeSaid(text []byte) (mayHaveRun bool, f Failure, err error) {
+	if mayHaveRun = len(text) > 0 && text[0] == begun; mayHaveRun {
+		text = text[1:]
+	}
+	if len(text) == 0 || text[0] != ended {
+		return mayHaveRun, Failure{}, errNotAgreed
+	}
+	w := &wire{text: text[1:], reading: true}
 	f.fields(w)
-	return f, w.end()
+	return mayHaveRun, f, w.end()
 }
 
 // wire writes values one after the other, or reads them: the same description
@@ -48,9 +62,11 @@ type wire struct {
 	broken  bool
 }
 
+var errNotAgreed = errors.New("it is not what was agreed upon")
+
 func (w *wire) end() error {
 	if w.broken || len(w.text) != 0 {
-		return errors.New("it is not what was agreed upon")
+		return errNotAgreed
 	}
 	return nil
 }

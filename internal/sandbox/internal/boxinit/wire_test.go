@@ -4,6 +4,7 @@ package boxinit
 
 import (
 	"reflect"
+	"strings"
 	"testing"
 
 	"pgregory.net/rapid"
@@ -43,8 +44,11 @@ func TestPlanArrivesAsItWas(t *testing.T) {
 		}
 		var failure Failure
 		fill(t, reflect.ValueOf(&failure).Elem())
-		if said, err := DecodeFailure(failure.encode()); err != nil || said != failure {
-			t.Errorf("%+v became %+v, %v", failure, said, err)
+		if ran, said, err := DecodeSaid(failure.encode()); err != nil || ran || said != failure {
+			t.Errorf("%+v became %+v, %v, %v", failure, said, ran, err)
+		}
+		if ran, said, err := DecodeSaid(append([]byte{begun}, failure.encode()...)); err != nil || !ran || said != failure {
+			t.Errorf("%+v became %+v, %v, %v", failure, said, ran, err)
 		}
 	})
 }
@@ -61,9 +65,10 @@ func TestBrokenMessages(t *testing.T) {
 	if _, err := decodePlan(append(whole, 0)); err == nil {
 		t.Error("more than a plan is one")
 	}
-	for _, text := range []string{"", "\x00", "\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff", "\x7f"} {
-		if f, err := DecodeFailure([]byte(text)); err == nil {
-			t.Errorf("%q: %+v", text, f)
+	for _, text := range []string{"", "\x00", "\x00\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff", "\x7f", "\x01", "\x01\x00", "\x01\x01\x00\x00\x00\x00\x00"} {
+		ran, f, err := DecodeSaid([]byte(text))
+		if err == nil || ran != strings.HasPrefix(text, "\x01") {
+			t.Errorf("%q: %+v, %v", text, f, ran)
 		}
 	}
 }
