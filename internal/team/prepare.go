@@ -4,10 +4,12 @@ import (
 	"cmp"
 	"fmt"
 	"io"
+	"io/fs"
 	"os"
 	"path"
 	"slices"
 	"strings"
+	"syscall"
 
 	"mgx"
 	"mgx/internal/agent"
@@ -97,7 +99,7 @@ func readRules(root *os.Root, known *guard.Redactor, unseen func(string) bool) (
 		if err != nil || unseen(name) || unseen(real) {
 			continue
 		}
-		f, err := root.Open(real)
+		f, err := openFile(root, real)
 		if err != nil {
 			continue
 		}
@@ -239,8 +241,25 @@ func exists(root *os.Root, name string) bool {
 	return err == nil && info.Mode().IsRegular()
 }
 
+// openFile opens a file, and nothing else: a pipe would have its reader wait.
+func openFile(root *os.Root, name string) (*os.File, error) {
+	f, err := root.OpenFile(name, os.O_RDONLY|syscall.O_NONBLOCK, 0)
+	if err != nil {
+		return nil, err
+	}
+	info, err := f.Stat()
+	if err == nil && !info.Mode().IsRegular() {
+		err = fs.ErrInvalid
+	}
+	if err != nil {
+		f.Close()
+		return nil, err
+	}
+	return f, nil
+}
+
 func readSmall(root *os.Root, name string) string {
-	f, err := root.Open(name)
+	f, err := openFile(root, name)
 	if err != nil {
 		return ""
 	}
