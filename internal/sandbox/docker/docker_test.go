@@ -8,6 +8,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"sync"
 	"testing"
@@ -90,10 +91,13 @@ var startDaemon = sync.OnceValue(func() string {
 		return err.Error()
 	}
 	daemon.dir = dir
+	if err := os.Chmod(dir, 0o755); err != nil { // for who is in the group
+		return err.Error()
+	}
 	address := "unix://" + filepath.Join(dir, "s")
 	// It ends when its input does, whatever becomes of us.
 	daemon.cmd = exec.Command("sh", "-c", `dockerd --host "$1" --data-root "$2/data" --exec-root "$2/exec" --pidfile "$2/pid" `+
-		`--iptables=false --ip6tables=false --ip-forward=false --bridge=none <&- & read -r end; kill $!; wait`, "dockerd", address, dir)
+		`--group="$3" --iptables=false --ip6tables=false --ip-forward=false --bridge=none <&- & read -r end; kill $!; wait`, "dockerd", address, dir, strconv.Itoa(engineGroup))
 	daemon.cmd.Stdout, daemon.cmd.Stderr = &daemon.log, &daemon.log
 	input, err := daemon.cmd.StdinPipe()
 	if err == nil {

@@ -42,7 +42,11 @@ func rootTar(p confine.Plan) ([]byte, error) {
 	dirs := slices.Concat(p.Dirs, []string{boxinit.ContainedDir, "/proc", "/sys", "/tmp", "/workspace"})
 	slices.Sort(dirs)
 	for _, d := range slices.Compact(dirs) {
-		if err := w.WriteHeader(&tar.Header{Typeflag: tar.TypeDir, Name: strings.TrimPrefix(d, "/") + "/", Mode: 0o755}); err != nil {
+		mode := int64(0o755)
+		if d == "/tmp" {
+			mode = 0o1777 // which engines give to what they mount there, whatever they are told
+		}
+		if err := w.WriteHeader(&tar.Header{Typeflag: tar.TypeDir, Name: strings.TrimPrefix(d, "/") + "/", Mode: mode}); err != nil {
 			return nil, err
 		}
 	}

@@ -1,6 +1,7 @@
 package sandboxtest
 
 import (
+	"errors"
 	"os"
 	"syscall"
 	"unsafe"
@@ -84,6 +85,21 @@ func absentHere(name string) bool {
 		return true
 	}
 	return false
+}
+
+// numbers are the calls of attacks that are named otherwise. With arguments that
+// are all wrong they do nothing but say whether they are there.
+var numbers = map[string]uintptr{
+	"ptrace the host": unix.SYS_PTRACE, "read the host's memory": unix.SYS_PROCESS_VM_READV, "pidfd_getfd of the host": unix.SYS_PIDFD_GETFD,
+	"mount_setattr": unix.SYS_MOUNT_SETATTR, "open_tree": unix.SYS_OPEN_TREE, "fsopen": unix.SYS_FSOPEN, "setns": unix.SYS_SETNS,
+	"open_by_handle_at": unix.SYS_OPEN_BY_HANDLE_AT, "bpf": unix.SYS_BPF, "modules": unix.SYS_FINIT_MODULE,
+	"reboot": unix.SYS_REBOOT, "swapoff": unix.SYS_SWAPOFF,
+}
+
+func lackedCall(name string) bool {
+	const wrong = ^uintptr(0)
+	number, ok := numbers[name]
+	return ok && errors.Is(raw6(number, wrong, wrong, wrong, wrong, wrong, wrong), unix.ENOSYS)
 }
 
 // texts keeps what the kernel is given the address of.

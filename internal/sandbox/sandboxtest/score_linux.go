@@ -1,8 +1,11 @@
 package sandboxtest
 
 import (
+	"errors"
+	"io/fs"
 	"maps"
 	"os"
+	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
@@ -19,6 +22,7 @@ const (
 	Open      Outcome = "open"      // it works at this level, for a reason that is known
 	Absent    Outcome = "absent"    // this machine has nothing to attack
 	Lacking   Outcome = "stopped, and this kernel lacks it"
+	Missing   Outcome = "stopped, and this machine has none"
 	Fell      Outcome = "FELL"   // it worked, and should not have
 	Broken    Outcome = "BROKEN" // it could not be made
 )
@@ -79,6 +83,22 @@ func knownOf(level sandbox.Level) map[string]known {
 	return k
 }
 
+// provenBy is what a refusal shows: nothing of a wall where the kernel has no such
+// call for anybody, or the machine no such file.
+func provenBy(name string, args []string) Outcome {
+	call, isCall := strings.CutPrefix(name, "call ")
+	at := slices.IndexFunc(args, filepath.IsAbs)
+	switch {
+	case isCall && absentHere(call), lackedCall(name):
+		return Lacking
+	case at > 0 && slices.Contains([]string{"openread", "openwrite", "dial"}, args[0]) && !strings.HasPrefix(args[at], "/proc/1/"):
+		if _, err := os.Lstat(args[at]); errors.Is(err, fs.ErrNotExist) {
+			return Missing
+		}
+	}
+	return Stopped
+}
+
 // score makes every attack in one box.
 func (h *host) score(t *testing.T) (scores []Score) {
 	t.Helper()
@@ -103,10 +123,7 @@ func (h *host) score(t *testing.T) (scores []Score) {
 		case aims[i] == nil:
 			s.Outcome = Absent
 		case stopped:
-			s.Detail = detail
-			if name, isCall := strings.CutPrefix(c.name, "call "); isCall && absentHere(name) {
-				s.Outcome = Lacking
-			}
+			s.Outcome, s.Detail = provenBy(c.name, aims[i]), detail
 		case results[i] != fell:
 			s.Outcome, s.Detail = Broken, results[i]
 		case isKnown:

@@ -101,7 +101,7 @@ func Table(columns []Column) string {
 	}
 	b.WriteString("| **stopped + contained + open + absent** |")
 	for _, n := range counts {
-		fmt.Fprintf(&b, " %d + %d + %d + %d |", n[Stopped]+n[Lacking], n[Contained], n[Open], n[Absent])
+		fmt.Fprintf(&b, " %d + %d + %d + %d |", n[Stopped]+n[Lacking]+n[Missing], n[Contained], n[Open], n[Absent])
 	}
 	b.WriteString("\n\nWhat is not stopped:\n\n" + strings.Join(notes, "") + "\nCases with a test of their own:\n\n")
 	for _, name := range own {

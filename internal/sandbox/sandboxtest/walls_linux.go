@@ -249,6 +249,13 @@ func existing(attack, name string) func(*host) []string {
 	}
 }
 
+// releaseAgent aims at that of any tree of groups which has one, as those of version
+// 1 do.
+func releaseAgent(*host) []string {
+	found, _ := filepath.Glob("/sys/fs/cgroup/*/release_agent")
+	return []string{"openwrite", append(found, "/sys/fs/cgroup/release_agent")[0]}
+}
+
 func atVictim(attack string) func(*host) []string {
 	return func(h *host) []string { return []string{attack, fmt.Sprint(h.victim)} }
 }
@@ -303,7 +310,7 @@ var attackCases = []attackCase{
 	{"disk", aim("openread", "/dev/vda"), false},
 	{"kvm", aim("openread", "/dev/kvm"), false},
 	{"mem", aim("openread", "/dev/mem"), false},
-	{"release_agent", aim("openwrite", "/sys/fs/cgroup/release_agent"), false},
+	{"release_agent", releaseAgent, false},
 	{"terminal", aim("tty"), false},
 	{"mknod in /tmp", aim("mknod"), false},
 	{"mknod in the workspace", aim("mknodws"), false},
