@@ -1,10 +1,11 @@
 package web
 
 import (
+	"crypto/sha256"
+	"encoding/hex"
 	"html/template"
-	"strconv"
-	"strings"
 
+	"mgx/internal/app"
 	"mgx/internal/guard"
 )
 
@@ -15,14 +16,17 @@ type change struct {
 	Cut        bool // it is longer than what is drawn
 }
 
-// changedFile is what happened to one file.
+// changedFile is what happened to one file, and what people say about it.
 type changedFile struct {
 	Name, Was  string // Was: before it was renamed
+	Path       string // the name as it is, for forms
 	Anchor     string
 	What       string // added, deleted, renamed, changed, binary
 	Adds, Dels int
 	Hunks      []hunk
 	Fold       bool // it is long, so it begins folded
+
+	judged
 }
 
 // hunk is a part of a file. Each of its blocks is lines that stay, or lines that
@@ -34,7 +38,8 @@ type hunk struct {
 
 type block struct {
 	Old, New []numberedLine
-	Same     bool // Old and New are the same lines, under their numbers
+	Same     bool   // Old and New are the same lines, under their numbers
+	Notes    []note // on the last lines of it
 }
 
 type numberedLine struct {
@@ -49,154 +54,46 @@ const (
 	foldedLines  = 400
 )
 
-// readDiff reads what git diff writes. What it does not understand it leaves out:
-// it draws what runs made, and what they named their files.
-func readDiff(text string) change {
-	var c change
-	var r diffReader
-	n := 0
-	for raw := range strings.Lines(text) {
-		line := strings.TrimRight(raw, "\n")
-		if n++; n > maxDiffLines || len(c.Files) > maxDiffFiles {
-			c.Cut = true
-			break
+// readDiff draws what git diff writes.
+func readDiff(text string) change { return drawDiff(text, nil) }
+
+// drawDiff draws what git diff writes, with what people say about each file, in the
+// order of the files.
+func drawDiff(text string, said []judged) change {
+	files, cut := app.ReadPatch(text, maxDiffLines)
+	c := change{Cut: cut || len(files) > maxDiffFiles}
+	for i, f := range files[:min(len(files), maxDiffFiles)] {
+		one := changedFile{
+			Name: guard.Clean(f.Name), Was: guard.Clean(f.Was), Path: f.Name, Anchor: anchorOf(f.Name), What: f.What, Adds: f.Adds, Dels: f.Dels,
 		}
-		if strings.HasPrefix(line, "diff --git ") {
-			r.end(&c)
-			r = diffReader{file: &changedFile{What: "changed", Name: gitName(line)}}
-			continue
+		if i < len(said) {
+			one.judged = said[i]
 		}
-		if r.file != nil {
-			r.take(line)
+		lines, language := 0, languageOf(one.Name)
+		for _, h := range f.Hunks {
+			lines += len(h.Lines)
+			one.Hunks = append(one.Hunks, drawHunk(h, language, one.judged.on))
 		}
+		one.Fold = lines > foldedLines
+		c.Adds, c.Dels = c.Adds+f.Adds, c.Dels+f.Dels
+		c.Files = append(c.Files, one)
 	}
-	r.end(&c)
 	return c
 }
 
-// diffReader is one file as it is read.
-type diffReader struct {
-	file     *changedFile
-	hunk     *rawHunk
-	hunks    []rawHunk
-	old, new int // lines of the hunk that are still to come
+// anchorOf names a file within the page, the same whichever others come and go.
+func anchorOf(name string) string {
+	sum := sha256.Sum256([]byte(name))
+	return "file-" + hex.EncodeToString(sum[:6])
 }
 
-// rawHunk has its lines with their marks.
-type rawHunk struct {
-	head     string
-	old, new int
-	lines    []string
-}
-
-func (r *diffReader) take(line string) {
-	if r.hunk != nil && (r.old > 0 || r.new > 0) {
-		r.line(line)
-		return
-	}
-	f := r.file
-	switch {
-	case strings.HasPrefix(line, "@@ "):
-		r.open(line)
-	case strings.HasPrefix(line, "new file"):
-		f.What = "added"
-	case strings.HasPrefix(line, "deleted file"):
-		f.What = "deleted"
-	case strings.HasPrefix(line, "rename from "):
-		f.What, f.Was = "renamed", unquote(strings.TrimPrefix(line, "rename from "))
-	case strings.HasPrefix(line, "rename to "):
-		f.Name = unquote(strings.TrimPrefix(line, "rename to "))
-	case strings.HasPrefix(line, "Binary files "), strings.HasPrefix(line, "GIT binary patch"):
-		f.What = "binary"
-	case strings.HasPrefix(line, "+++ ") && line != "+++ /dev/null":
-		f.Name = strings.TrimPrefix(unquote(strings.TrimSuffix(line[4:], "\t")), "b/")
-	case strings.HasPrefix(line, "--- ") && line != "--- /dev/null" && f.What == "deleted":
-		f.Name = strings.TrimPrefix(unquote(strings.TrimSuffix(line[4:], "\t")), "a/")
-	}
-}
-
-// open begins a hunk: @@ -3,4 +3,5 @@ func x.
-func (r *diffReader) open(line string) {
-	r.finish()
-	ranges, head, ok := strings.Cut(strings.TrimPrefix(line, "@@ "), " @@")
-	from, to, two := strings.Cut(ranges, " ")
-	if !ok || !two {
-		return
-	}
-	h := rawHunk{head: strings.TrimSpace(head)}
-	h.old, r.old = span2(strings.TrimPrefix(from, "-"))
-	h.new, r.new = span2(strings.TrimPrefix(to, "+"))
-	r.hunk = &h
-}
-
-// span2 reads 3,4 or 3.
-func span2(s string) (from, n int) {
-	a, b, counted := strings.Cut(s, ",")
-	from, _ = strconv.Atoi(a)
-	n = 1
-	if counted {
-		n, _ = strconv.Atoi(b)
-	}
-	return from, n
-}
-
-func (r *diffReader) line(text string) {
-	mark := byte(' ')
-	if text != "" {
-		mark = text[0]
-	}
-	switch mark {
-	case '+':
-		r.new--
-		r.file.Adds++
-	case '-':
-		r.old--
-		r.file.Dels++
-	case '\\':
-		return
-	default:
-		r.old, r.new = r.old-1, r.new-1
-	}
-	r.hunk.lines = append(r.hunk.lines, text)
-}
-
-func (r *diffReader) finish() {
-	if r.hunk != nil {
-		r.hunks = append(r.hunks, *r.hunk)
-		r.hunk = nil
-	}
-}
-
-// end adds what was read to the whole.
-func (r *diffReader) end(c *change) {
-	if r.file == nil {
-		return
-	}
-	r.finish()
-	f := r.file
-	f.Name, f.Was = guard.Clean(f.Name), guard.Clean(f.Was)
-	language := languageOf(f.Name)
-	lines := 0
-	for _, h := range r.hunks {
-		lines += len(h.lines)
-		f.Hunks = append(f.Hunks, h.draw(language))
-	}
-	f.Fold = lines > foldedLines
-	f.Anchor = "file-" + strconv.Itoa(len(c.Files)+1)
-	c.Adds, c.Dels = c.Adds+f.Adds, c.Dels+f.Dels
-	c.Files = append(c.Files, *f)
-	r.file = nil
-}
-
-// draw colours both sides of a hunk, each as it reads, and puts its lines side by
-// side.
-func (h rawHunk) draw(l *language) hunk {
+// drawHunk colours both sides of a hunk, each as it reads, and puts its lines side
+// by side. A block ends with a line that something is said about.
+func drawHunk(h app.PatchHunk, l *language, on func(side string, line int) []note) hunk {
 	var before, after []string
-	for _, text := range h.lines {
-		mark, rest := byte(' '), ""
-		if text != "" {
-			mark, rest = text[0], guard.Clean(text[1:])
-		}
+	for _, text := range h.Lines {
+		mark, rest := markOf(text)
+		rest = guard.Clean(rest)
 		if mark != '+' {
 			before = append(before, rest)
 		}
@@ -204,53 +101,85 @@ func (h rawHunk) draw(l *language) hunk {
 			after = append(after, rest)
 		}
 	}
-	litBefore, litAfter := lit(l, before), lit(l, after)
-	out := hunk{Head: guard.Clean(h.head)}
-	o, n := 0, 0
-	oldLine := func() numberedLine { o++; return numberedLine{h.old + o - 1, drawn(litBefore[o-1])} }
-	newLine := func() numberedLine { n++; return numberedLine{h.new + n - 1, drawn(litAfter[n-1])} }
-	for _, text := range h.lines {
-		mark := byte(' ')
-		if text != "" {
-			mark = text[0]
-		}
-		same := mark != '+' && mark != '-'
-		if len(out.Blocks) == 0 || out.Blocks[len(out.Blocks)-1].Same != same {
-			out.Blocks = append(out.Blocks, block{Same: same})
-		}
-		b := &out.Blocks[len(out.Blocks)-1]
-		if mark != '+' {
-			b.Old = append(b.Old, oldLine())
-		}
-		if mark != '-' {
-			b.New = append(b.New, newLine())
-		}
+	b := blocks{before: lit(l, before), after: lit(l, after), old: h.Old, new: h.New}
+	for _, text := range h.Lines {
+		mark, _ := markOf(text)
+		b.add(mark)
+	}
+	out := hunk{Head: guard.Clean(h.Head)}
+	for _, one := range b.all {
+		out.Blocks = append(out.Blocks, split(one, on)...)
 	}
 	return out
+}
+
+// markOf is a line of a difference: its mark and its text.
+func markOf(line string) (byte, string) {
+	if line == "" {
+		return ' ', ""
+	}
+	return line[0], line[1:]
+}
+
+// blocks are those of a hunk as they are drawn.
+type blocks struct {
+	before, after []line
+	old, new      int // numbers of the next lines
+	o, n          int // how many were drawn
+	all           []block
+}
+
+// add draws the next line, which has a mark.
+func (b *blocks) add(mark byte) {
+	same := mark != '+' && mark != '-'
+	if len(b.all) == 0 || b.all[len(b.all)-1].Same != same {
+		b.all = append(b.all, block{Same: same})
+	}
+	last := &b.all[len(b.all)-1]
+	if mark != '+' {
+		last.Old = append(last.Old, numberedLine{b.old + b.o, drawn(b.before[b.o])})
+		b.o++
+	}
+	if mark != '-' {
+		last.New = append(last.New, numberedLine{b.new + b.n, drawn(b.after[b.n])})
+		b.n++
+	}
+}
+
+// split cuts a block after each row on which something is said.
+func split(b block, on func(side string, line int) []note) (all []block) {
+	if on == nil {
+		return []block{b}
+	}
+	from := 0
+	for row := range max(len(b.Old), len(b.New)) {
+		var notes []note
+		if row < len(b.Old) {
+			notes = append(notes, on(app.SideOld, b.Old[row].N)...)
+		}
+		if row < len(b.New) {
+			notes = append(notes, on(app.SideNew, b.New[row].N)...)
+		}
+		if len(notes) > 0 {
+			part := b.rows(from, row+1)
+			part.Notes, from = notes, row+1
+			all = append(all, part)
+		}
+	}
+	if from < max(len(b.Old), len(b.New)) {
+		all = append(all, b.rows(from, max(len(b.Old), len(b.New))))
+	}
+	return all
+}
+
+// rows are some rows of a block.
+func (b block) rows(from, to int) block {
+	some := func(all []numberedLine) []numberedLine { return all[min(from, len(all)):min(to, len(all))] }
+	return block{Old: some(b.Old), New: some(b.New), Same: b.Same}
 }
 
 func drawn(l line) template.HTML {
 	m := &markup{}
 	l.draw(m)
 	return m.html()
-}
-
-// gitName is the name in "diff --git a/x b/x"; lines that follow know it better.
-func gitName(line string) string {
-	rest := strings.TrimPrefix(line, "diff --git ")
-	if i := strings.LastIndex(rest, " b/"); i >= 0 {
-		return rest[i+3:]
-	}
-	return unquote(rest)
-}
-
-// unquote reads a name that git wrote in quotes, since it is not plain.
-func unquote(name string) string {
-	if !strings.HasPrefix(name, `"`) {
-		return name
-	}
-	if s, err := strconv.Unquote(name); err == nil {
-		return s
-	}
-	return name
 }

@@ -7,10 +7,12 @@ import (
 	"io/fs"
 	"net/http"
 	"path"
+	"slices"
 	"strings"
 
 	"mgx"
 	"mgx/internal/access"
+	"mgx/internal/app"
 )
 
 //go:embed templates
@@ -152,7 +154,7 @@ func statusOf(e *mgx.Error) int {
 		return http.StatusNotFound
 	case e.Code == access.CodeUnauthenticated:
 		return http.StatusUnauthorized
-	case e.Code == mgx.CodeConflict || e.Code == "other_hash" || e.Code == "already_ended":
+	case e.Code == mgx.CodeConflict || slices.Contains([]string{"other_hash", "already_ended", app.CodeDecided, app.CodeOpenComments, app.CodeNotApproved}, e.Code):
 		return http.StatusConflict
 	case e.Kind == mgx.KindUsage || e.Kind == mgx.KindGoal:
 		return http.StatusBadRequest

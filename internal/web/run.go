@@ -23,12 +23,14 @@ type runPage struct {
 	At   int64 // the event after which everything is shown; 0: now
 	Last int64 // of the run as it is now
 
-	May  mayDo
-	Asks []ask
+	May     mayDo
+	Asks    []ask
+	Decided *decided
 
 	Timeline *window
 	Item     *inspected
 	Diff     *change
+	Judging  judging
 	Checks   []mgx.ChecksData
 	Reviews  []mgx.ReviewData
 	Kept     []app.Artifact
@@ -48,7 +50,7 @@ type tab struct {
 }
 
 // mayDo is what the reader may do with a run.
-type mayDo struct{ Decide, Cancel, Fork, Steer bool }
+type mayDo struct{ Decide, Cancel, Fork, Steer, Review bool }
 
 // ask is a decision that the run waits for.
 type ask struct {
@@ -56,6 +58,9 @@ type ask struct {
 	Plan *mgx.Plan // where that is what is to be approved
 	Args []argument
 	N    int
+
+	Delivers bool // it is of the run's branch: changes can be requested instead
+	Open     int  // comments on what it would deliver
 }
 
 // Short names it within the page.
@@ -123,7 +128,11 @@ func runView(name string, fill func(*visit, *runPage) error) view {
 			p.Notice = &notice{Tone: "info", Text: v.site.t("run.replaying", d.At, d.Last), Link: "/runs/" + string(d.Run.ID), Do: v.site.t("run.now")}
 		case !d.Run.Status.Ended():
 			p.Live = &live{Channel: "run:" + string(d.Run.ID), Part: v.URL.Path, Pieces: name == "timeline"}
-			if name != "timeline" && name != "events" {
+			switch name {
+			case "timeline", "events":
+			case "diff": // which is much to ask for again
+				p.Live.Types = "run.checkpointed,tool.result,run.delivered,run.comment.*,run.file.*,run.changes.*,task.*,workflow.waiting,workflow.resumed,workflow.approval.*"
+			default:
 				p.Live.Types = "run.*,task.*,workflow.waiting,workflow.resumed,workflow.approval.*,llm.call.completed"
 			}
 		}
@@ -154,6 +163,12 @@ func (v *visit) run(tabName string) (*runPage, error) {
 	d.May = v.mayDo(run)
 	if d.At == 0 {
 		d.Asks = asksOf(d.Run)
+		for i, a := range d.Asks {
+			if a.Delivers {
+				d.Asks[i].Open = v.openComments(d.Run.Run)
+			}
+		}
+		d.Decided = v.decided(d.Run.Run)
 	}
 	return d, nil
 }
@@ -163,12 +178,13 @@ func (v *visit) mayDo(run mgx.RunInfo) mayDo {
 		return v.site.o.Access.May(v.Context(), v.Actor, action, access.Resource{Kind: "runs", ID: string(run.ID), User: run.User})
 	}
 	underWay := !run.Status.Ended() && may("update")
-	return mayDo{Decide: may("approve"), Cancel: underWay, Steer: underWay, Fork: may("create")}
+	decide := may("approve")
+	return mayDo{Decide: decide, Cancel: underWay, Steer: underWay, Fork: may("create"), Review: decide && !run.Status.Ended()}
 }
 
 func asksOf(run mgx.RunInfo) (all []ask) {
 	for i, p := range run.Pending() {
-		a := ask{Approval: p, N: i + 1}
+		a := ask{Approval: p, N: i + 1, Delivers: app.Delivers(p)}
 		if p.Hash == run.PlanHash && p.Call == nil {
 			a.Plan = run.Plan
 		}
@@ -220,7 +236,7 @@ func commandOf(d *runPage) string {
 	case d.At > 0:
 		return "mgx replay " + id + "\nmgx fork " + id + " --at " + strconv.FormatInt(d.At, 10)
 	case d.Tab == "diff":
-		return "mgx diff " + id
+		return "mgx diff " + id + "\nmgx review " + id + "\nmgx review " + id + " --comment FILE:LINE \"what should be different\"\nmgx review " + id + " --request \"words for the agents\""
 	case d.Tab == "events":
 		return "mgx events --follow --run " + id
 	case len(d.Asks) > 0:
@@ -267,6 +283,8 @@ func decideRun(v *visit) (string, error) {
 		a.Approved = true
 	case "rest":
 		a.Approved, a.Rest = true, true
+	case "changes":
+		a.Changes = true
 	case "reject":
 	default:
 		return "", mgx.Errorf(mgx.KindUsage, "bad_decision", "Say whether you approve or reject.")

@@ -138,21 +138,6 @@ func (v *visit) inspect(d *runPage, seq int64) error {
 
 func fillPlan(*visit, *runPage) error { return nil }
 
-// fillDiff shows what the run has changed by now; of a moment before there is none
-// to be had.
-func fillDiff(v *visit, d *runPage) error {
-	if d.At > 0 || d.Run.Tree == "" && d.Run.Commit == "" {
-		return nil
-	}
-	made, err := v.site.o.Work.Diff(v.Context(), v.Actor, d.Run.ID)
-	if err != nil {
-		return err
-	}
-	c := readDiff(made.Text)
-	d.Diff = &c
-	return nil
-}
-
 func fillChecks(v *visit, d *runPage) error {
 	return eachOf(v, d, func(c mgx.ChecksData) { d.Checks = append(d.Checks, c) }, mgx.RunChecksCompleted)
 }

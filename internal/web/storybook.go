@@ -119,7 +119,7 @@ func sampleRun(now time.Time) *runPage {
 	}})
 	add(mgx.WorkflowWaiting, mgx.WaitingData{For: "decision/plan"})
 
-	d := &runPage{Tab: "timeline", May: mayDo{true, true, true, true}}
+	d := &runPage{Tab: "timeline", May: mayDo{true, true, true, true, true}}
 	for _, e := range events {
 		folded, err := d.Run.Run.Apply(e)
 		if err != nil {

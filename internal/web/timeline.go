@@ -222,6 +222,22 @@ var tellers = map[mgx.EventType]func(*teller, mgx.Event){
 	mgx.RunContinued: told(func(b *teller, e mgx.Event, d mgx.ContinuedData) {
 		b.say(e, "running", "", "told.continued", d.By)
 	}),
+	mgx.RunCommentMade: told(func(b *teller, e mgx.Event, d mgx.CommentMadeData) {
+		b.say(e, "person", "", "told.comment", d.By, d.File, d.Line, d.Text)
+	}),
+	mgx.RunCommentClosed: told(func(b *teller, e mgx.Event, d mgx.CommentClosedData) {
+		b.say(e, "person", "", "told.comment.closed", d.By)
+	}),
+	mgx.RunFileApproved: told(func(b *teller, e mgx.Event, d mgx.FileApprovedData) {
+		if d.Approved {
+			b.say(e, "done", "good", "told.file", d.By, d.File)
+		} else {
+			b.say(e, "person", "", "told.file.back", d.By, d.File)
+		}
+	}),
+	mgx.RunChangesRequested: told(func(b *teller, e mgx.Event, d mgx.ChangesRequestedData) {
+		b.say(e, "reload", "warn", "told.changes", d.By, len(d.Comments), d.Reason)
+	}),
 	mgx.ArtifactCreated: told(func(b *teller, e mgx.Event, d mgx.ArtifactCreatedData) {
 		b.say(e, "package", "", "told.kept", d.Name, size(d.Size))
 	}),

@@ -1,6 +1,7 @@
 // What makes the pages of the console live. Each element is of use by itself, and
 // none is needed for a page to be of use.
 import "./copy";
+import "./diff";
 import "./estimate";
 import "./invitation";
 import "./palette";

@@ -37,10 +37,13 @@ export function getPage(address: string, signal?: AbortSignal): Promise<Document
   });
 }
 
-/** Puts an element of another document in the place of the one with its id, keeping the focus. */
-export function replace(fresh: Element): void {
+/**
+ * Puts an element of another document in the place of the one with its id, keeping
+ * the focus. One with data-keep stays as it is until that is another.
+ */
+export function replace(fresh: HTMLElement): void {
   const old = document.getElementById(fresh.id);
-  if (!old || old.isEqualNode(fresh)) return;
+  if (!old || old.isEqualNode(fresh) || (fresh.dataset.keep !== undefined && fresh.dataset.keep === old.dataset.keep)) return;
   const focused = old.contains(document.activeElement) ? focusOf(old, document.activeElement as HTMLElement) : undefined;
   const open = new Set(all<HTMLDetailsElement>("details[open][id]", old).map((d) => d.id));
   const written = all<HTMLTextAreaElement>("textarea[id]", old).filter((t) => t.value !== t.defaultValue);

@@ -41,41 +41,8 @@ class Log extends HTMLElement {
   }
 }
 
-/** <mgx-diff> remembers in this browser which files somebody has viewed. */
-class Diff extends HTMLElement {
-  connectedCallback(): void {
-    const key = `viewed:${this.dataset.key ?? ""}`;
-    let viewed: Set<string>;
-    try {
-      viewed = new Set(JSON.parse(localStorage.getItem(key) ?? "[]") as string[]);
-    } catch {
-      viewed = new Set();
-    }
-    for (const box of all<HTMLInputElement>("input.viewed", this)) {
-      const file = document.getElementById(box.dataset.file ?? "") as HTMLDetailsElement | null;
-      const label = box.closest("label");
-      if (label) label.hidden = false;
-      box.checked = viewed.has(box.value);
-      if (box.checked && file) file.open = false;
-      box.onchange = () => {
-        if (file) file.open = !box.checked;
-        if (box.checked) viewed.add(box.value);
-        else viewed.delete(box.value);
-        localStorage.setItem(key, JSON.stringify([...viewed].slice(-2000)));
-      };
-    }
-    for (const link of all<HTMLAnchorElement>(".tree a", this)) {
-      link.addEventListener("click", () => {
-        const file = document.getElementById(link.hash.slice(1));
-        if (file instanceof HTMLDetailsElement) file.open = true;
-      });
-    }
-  }
-}
-
 customElements.define("mgx-replay", Replay);
 customElements.define("mgx-log", Log);
-customElements.define("mgx-diff", Diff);
 
 /** What an address points to is open, and marked. */
 function target(): void {
