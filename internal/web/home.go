@@ -16,7 +16,8 @@ type homePage struct {
 	Now    []mgx.RunInfo
 	Recent []mgx.RunInfo
 	Spend  *spend // nil: the reader may not see it, or nothing is kept
-	Create bool   // whether the reader may ask for something
+	Health *homeHealth
+	Create bool // whether the reader may ask for something
 	Decide bool
 	More   bool // waits than are shown
 	Busier bool // runs than are shown
@@ -41,6 +42,7 @@ type spend struct {
 	Calls       int64
 	Tokens      int64
 	Budgets     []budgetLine
+	Burn        *burn // of the first budget of a longer time; nil: there is none
 }
 
 // budgetLine is a budget of the workspace or of the reader.
@@ -76,7 +78,7 @@ func (d *homePage) Empty() bool { return len(d.Asks)+len(d.Now)+len(d.Recent) ==
 
 func home(v *visit) (page, error) {
 	d := &homePage{Create: v.may("create", "tasks"), Decide: v.may("approve", "runs")}
-	for _, fill := range []func(*visit, *homePage) error{fillAsks, fillRuns, fillSpend} {
+	for _, fill := range []func(*visit, *homePage) error{fillAsks, fillRuns, fillSpend, fillHealth} {
 		if err := fill(v, d); err != nil {
 			return page{}, err
 		}
@@ -152,6 +154,11 @@ func fillSpend(v *visit, d *homePage) error {
 		}
 		for _, u := range all {
 			d.Spend.Budgets = append(d.Spend.Budgets, budgetLine{u})
+		}
+	}
+	for _, b := range d.Spend.Budgets {
+		if d.Spend.Burn, err = v.burnDown(b); err != nil || d.Spend.Burn != nil {
+			return err
 		}
 	}
 	return nil

@@ -13,6 +13,7 @@ import (
 // places are the options of a console with all that pages about the workspace need.
 func (s *stage) places(contracts *event.Registry, o web.Options) web.Options {
 	o.Events = &app.Log{Access: s.access, Store: s.store, Contracts: contracts}
+	o.Queues = &app.Queues{Access: s.access, Store: s.store}
 	return o
 }
 

@@ -61,8 +61,12 @@ func (s *site) mux() *mux {
 		page("/events", events)
 		page("/events/{event}", eventOf)
 	}
+	if s.o.Queues != nil {
+		s.queuePages(m, page)
+	}
 	if s.o.Budgets != nil {
 		page("/usage", usage)
+		m.HandleFunc("GET /usage/export", s.usageExport)
 	}
 	if s.o.Audit != nil {
 		page("/audit", auditLog)

@@ -6,7 +6,7 @@ import "maps"
 // tasks.
 func placesText() map[string]string {
 	all := map[string]string{}
-	for _, part := range []map[string]string{agentsText(), eventsText()} {
+	for _, part := range []map[string]string{agentsText(), eventsText(), queuesText()} {
 		maps.Copy(all, part)
 	}
 	return all
@@ -44,5 +44,22 @@ func eventsText() map[string]string {
 		"event.unknown": "There is no contract of this type any more.", "event.before": "Before it", "event.after": "After it", "event.facts": "What it is",
 		"event.id": "Event", "event.version": "Version", "event.stream": "Stream", "event.task": "Task", "event.project": "Project", "event.execution": "Execution", "event.cause": "Caused by", "event.correlation": "Belongs to", "event.trace": "Trace", "event.owner": "Told by",
 		"event.data": "Data", "event.whole": "The whole event as JSON", "event.schema": "Schema of this version", "event.schema.raw": "The schema by itself", "event.schema.none": "There is no schema of this version any more.",
+	}
+}
+
+func queuesText() map[string]string {
+	return map[string]string{
+		"queues.title": "Queues", "queues.lead": "What waits for its turn, what is worked on, and what was given up.",
+		"queues.of.runs": "Runs", "queues.of.executions": "Executions", "queues.of.approvals": "Decisions", "queues.of.calls": "Calls of models", "queues.of.deliveries": "Webhook deliveries",
+		"queues.text.runs": "Runs that wait to be taken up.", "queues.text.executions": "Work whose time has come, and what sleeps until a time or a signal.", "queues.text.approvals": "Runs that wait for a person.",
+		"queues.text.calls": "Calls under way, for which money is set aside.", "queues.text.deliveries": "Events on their way to addresses outside.",
+		"queues.waiting": "Waiting", "queues.working": "At work", "queues.asleep": "Asleep", "queues.retried": "Tried again", "queues.dead": "Given up", "queues.oldest": "The oldest has waited for %s.", "queues.idle": "Nothing waits.",
+		"queues.hooks": "Endpoints that did not get everything", "queues.hooks.none": "Every endpoint has got everything.", "queues.endpoint": "Endpoint", "queues.failing": "Fails since", "queues.off": "disabled",
+		"queues.readers": "Readers of the log", "queues.readers.text": "Parts of MGX that must see every event, in all workspaces. You see them because you keep this installation.", "queues.readers.none": "No part of MGX reads the log by itself here.",
+		"queues.name": "Reader", "queues.behind": "Events behind", "queues.moved": "Moved on", "queues.gap": "Events %s to %s were removed before it had read them.",
+		"queues.hook": "What an endpoint did not get", "queues.reader": "What a reader has given up", "queues.next": "Next attempt", "queues.since": "Since", "queues.do": "What to do",
+		"queues.again": "Try again", "queues.again.of": "Try %s again", "queues.again.all": "Try all again", "queues.again.all.text": "All %s that were given up get all their attempts again, the first one now.", "queues.again.all.do": "Try all of them again",
+		"queues.discard": "Discard", "queues.discard.of": "Discard %s", "queues.discard.text": "The reader will never see this event. The event itself stays in the log.", "queues.discard.do": "Discard it for good",
+		"queues.letters.none": "Nothing was given up", "queues.letters.none.text": "What fails is tried again for a while. What fails each time is kept here until somebody has it tried once more.",
 	}
 }

@@ -3,6 +3,7 @@ package web
 import (
 	"cmp"
 	"slices"
+	"strings"
 	"time"
 
 	"mgx"
@@ -18,8 +19,12 @@ type usagePage struct {
 	Rows    []usageRow
 	Total   mgx.UsageLine
 	Budgets []budgetStand
-	More    bool // there are more budgets than are shown
+	More    bool     // there are more budgets than are shown
+	Exports []export // ways to have it all
 }
+
+// export is a way to download what the page shows.
+type export struct{ Name, Path string }
 
 // choice is one thing that the reader chooses about the page.
 type choice struct {
@@ -44,12 +49,14 @@ type usageDay struct {
 type budgetStand struct {
 	budgetLine
 	Name string
+	Burn *burn // nil: it is not drawn
 }
 
 const (
 	usageDays    = 30
 	usageSeries  = 5 // what comes after is one series, "the rest"
 	usageBudgets = 100
+	usageBurns   = 12 // budgets that are drawn over time, those first of which most is spent
 )
 
 func usage(v *visit) (page, error) {
@@ -59,9 +66,12 @@ func usage(v *visit) (page, error) {
 	q := v.URL.Query()
 	d := &usagePage{By: cmp.Or(q.Get("by"), "model"), Of: cmp.Or(q.Get("of"), "cost")}
 	if !slices.Contains(usageBys, d.By) || !slices.Contains(usageOfs, d.Of) {
-		return page{}, mgx.Errorf(mgx.KindUsage, "bad_query", "Usage is shown by model, project or role, as cost or as tokens.")
+		return page{}, mgx.Errorf(mgx.KindUsage, "bad_query", "Usage is shown by model, project, agent or person, as cost or as tokens.")
 	}
 	d.Choices = []choice{usageChoice(v, "of", d.Of, usageOfs), usageChoice(v, "by", d.By, usageBys)}
+	for _, format := range []string{"csv", "json"} {
+		d.Exports = append(d.Exports, export{strings.ToUpper(format), "/usage/export?by=" + d.By + "&format=" + format})
+	}
 	if err := v.fillUsage(d); err != nil {
 		return page{}, err
 	}
@@ -81,7 +91,7 @@ func usageChoice(v *visit, param, now string, all []string) choice {
 }
 
 var (
-	usageBys = []string{"model", "project", "role"}
+	usageBys = []string{"model", "project", "role", "user"}
 	usageOfs = []string{"cost", "tokens"}
 )
 
@@ -123,6 +133,13 @@ func (v *visit) fillUsage(d *usagePage) error {
 // usageNames are the names of what has an id.
 func (v *visit) usageNames(by string) (map[string]string, error) {
 	names := map[string]string{}
+	if by == "user" {
+		members, err := v.people()
+		for _, m := range members {
+			names[string(m.User)] = m.Name
+		}
+		return names, err
+	}
 	if by != "project" || v.site.o.Work == nil || !v.mayRead("repositories") {
 		return names, nil
 	}
@@ -216,5 +233,11 @@ func (v *visit) fillBudgets(d *usagePage) error {
 		d.Budgets = append(d.Budgets, budgetStand{budgetLine: budgetLine{b}, Name: v.site.t("usage.budget." + string(b.Scope))})
 	}
 	slices.SortStableFunc(d.Budgets, func(a, b budgetStand) int { return cmp.Compare(b.Percent(), a.Percent()) })
+	for i := range d.Budgets[:min(len(d.Budgets), usageBurns)] {
+		if err != nil {
+			break
+		}
+		d.Budgets[i].Burn, err = v.burnDown(d.Budgets[i].budgetLine)
+	}
 	return err
 }

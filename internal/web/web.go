@@ -20,6 +20,7 @@ type Options struct {
 	Access  *app.Access  // what may be shown to be possible; required with Work
 	Work    *app.Work    // nil: there are no pages of tasks and runs
 	Events  *app.Log     // nil: there is no page of events
+	Queues  *app.Queues  // nil: there is no page of queues
 	Budgets *app.Budgets // whose By is set for each reader; nil: there is no page of usage
 	Audit   *app.Audit   // the same; nil: there is no page of the audit log
 	Links   []string     // hosts to which links in words of others may lead; nil: none
