@@ -78,8 +78,8 @@ func (b *box) build(p confine.Plan, socket string) (*exec.Cmd, func()) {
 		"--ulimit=core=0", fmt.Sprintf("--ulimit=nofile=%d:%[1]d", b.Limits.OpenFiles+initFiles), fmt.Sprintf("--ulimit=nproc=%d:%[1]d", b.Limits.Processes+initThreads),
 		"--env=PATH=" + boxinit.ContainedDir,
 	}
-	if b.engine.podman { // which would mount places to write, and pass on settings of ours
-		args = append(args, "--read-only-tmpfs=false", "--http-proxy=false")
+	if b.engine.podman { // which would mount places to write, pass on settings of ours, and show what it has in /run and /sys
+		args = append(args, "--read-only-tmpfs=false", "--http-proxy=false", "--tmpfs=/run:ro,size=4k,mode=555", "--security-opt=mask=/sys")
 	}
 	args = append(args, b.engine.user()...)
 	args = append(args, b.bounds()...)

@@ -41,17 +41,16 @@ func dropPrivileges() error {
 		return failing("ambient capabilities", err)
 	}
 	for c := 0; ; c++ {
-		err := prctl(prCapBSetDrop, uintptr(c))
+		has, err := call(syscall.SYS_PRCTL, prCapBSetRead, uintptr(c), 0, 0, 0)
 		if err == syscall.EINVAL { // beyond the last one this kernel knows
 			break
 		}
-		if err == syscall.EPERM {
-			if has, err := call(syscall.SYS_PRCTL, prCapBSetRead, uintptr(c), 0, 0, 0); err == nil && has == 0 {
-				continue // as in a container that others built
-			}
-			if os.Geteuid() != 0 {
-				break // who holds none can gain none from the set: no_new_privs
-			}
+		if err == nil && has == 0 { // as in a container that others built
+			continue
+		}
+		err = prctl(prCapBSetDrop, uintptr(c))
+		if err == syscall.EPERM && os.Geteuid() != 0 {
+			break // who holds none can gain none from the set: no_new_privs
 		}
 		if err != nil {
 			return failing("bounding capability "+strconv.Itoa(c), err)
