@@ -2,6 +2,11 @@ package web_test
 
 import (
 	"strings"
+	"testing"
+	"time"
+
+	"github.com/chromedp/cdproto/emulation"
+	"github.com/chromedp/chromedp/kb"
 
 	"mgx"
 	"mgx/internal/access"
@@ -24,4 +29,90 @@ func (s *stage) role(name string, kinds ...string) error {
 		Name: name, Policy: `permit (principal, action in [Action::"read", Action::"connect"], resource) when { ["` + strings.Join(kinds, `", "`) + `"].contains(resource.kind) };`,
 	})
 	return err
+}
+
+// around are the pages about the workspace, with something on each.
+func (s *stage) around() map[string]string {
+	run := s.play("Add a limiter").did(mgx.AgentMessage, mgx.AgentMessageData{Role: "assistant", AgentRole: "planner", Text: "Looking at server.go."})
+	for _, outcome := range []mgx.Outcome{mgx.OutcomeDone, mgx.OutcomeDone, "rate_limited", ""} {
+		s.turn(run.Run, "planner", "claude-sonnet", outcome)
+	}
+	s.turn("", "gateway", "small", mgx.OutcomeDone)
+	must(s.t, s.monthly(40*mgx.USD))
+	hook, told := s.undelivered("https://example.com/hooks/mgx", 2)
+	s.gaveUp("metrics", told[0])
+	return map[string]string{
+		"agents": "/agents", "agent": "/agents/planner", "agent-idle": "/agents/answerer", "events": "/events", "events-none": "/events?text=no+such+words", "event": "/events/" + string(told[0].ID),
+		"queues": "/queues", "queues-hook": "/queues/webhooks/" + string(hook), "queues-reader": "/queues/readers/metrics",
+	}
+}
+
+// monthly gives the workspace a budget by the month.
+func (s *stage) monthly(limit mgx.Money) error {
+	_, _, err := s.store.CreateBudget(s.t.Context(), s.owner(), mgx.Budget{ID: mgx.NewID[mgx.BudgetID]("bgt"), Workspace: mgx.DefaultWorkspace, Scope: mgx.ScopeWorkspace, ScopeID: string(mgx.DefaultWorkspace), Period: mgx.PeriodMonth, Limit: limit})
+	return err
+}
+
+// TestBottomBar has four places at the bottom of a small screen and the others behind
+// "more", with the keyboard and without a script.
+func TestBottomBar(t *testing.T) {
+	t.Parallel()
+	s := newStage(t)
+	b := s.tab()
+	call(b, emulation.SetDeviceMetricsOverride, emulation.SetDeviceMetricsOverrideParams{Width: 360, Height: 780, DeviceScaleFactor: 1})
+	b.open("/queues")
+	shown := `[...document.querySelectorAll(".rail a, .rail summary")].filter((e) => e.checkVisibility() && e.getBoundingClientRect().width > 0).map((e) => e.textContent.trim()).join()`
+	if got := eval[string](b, shown); got != "Home,Tasks,Approvals,Executions,More" {
+		t.Errorf("the bar has %s", got)
+	}
+	if !eval[bool](b, `document.querySelector(".rail-more").hasAttribute("data-here") && [...document.querySelectorAll(".rail > ul > li:not(.rest), .rail-more")].every((e) => { const r = e.getBoundingClientRect(); return r.left >= 0 && r.right <= 360 && r.width >= 44 })`) {
+		t.Error("an entry is cut off or too narrow, or where one is does not show")
+	}
+	b.click(".rail-more > summary").until(`document.querySelector(".rail-more").open`)
+	b.until(`document.querySelector(".rail-sheet [data-open]").hidden === false`)
+	if got := eval[string](b, shown); !strings.HasPrefix(got, "Home,Tasks,Approvals,Executions,More,Agents,Events,Usage,Queues,Audit") {
+		t.Errorf("opened, the bar has %s", got)
+	}
+	b.keys(kb.Escape).until(`!document.querySelector(".rail-more").open && document.activeElement.matches(".rail-more > summary")`)
+	b.keys(kb.Enter).until(`document.querySelector(".rail-more").open`)
+	b.click(`.rail-sheet a[href="/agents"]`).until(`location.pathname === "/agents"`)
+	b.until(`document.querySelector("[data-open=help]").hidden === false`)
+	b.keys("g").keys("q").until(`location.pathname === "/queues"`)
+}
+
+// TestUsageOverTime draws what is left of a budget, has usage to download, and shows
+// none of it to who may not see it.
+func TestUsageOverTime(t *testing.T) {
+	t.Parallel()
+	s := newStage(t)
+	must(t, s.monthly(8*mgx.USD))
+	month := time.Now().UTC().Month()
+	s.called("", hostile[0], "m1")
+	got := s.ask("GET", "/usage?by=user", nil)
+	has(t, got, "owner", `class="chart burn`, "of $8.00 are left", `<polyline class="left"`, "Each call as CSV", "by agent", "by person")
+	if time.Now().UTC().Month() == month { // else it was spent in another
+		has(t, got, "$6.00 of $8.00")
+	}
+	csv := s.ask("GET", "/usage/export?by=model&format=csv", nil)
+	if !strings.HasPrefix(csv.Header.Get("Content-Type"), "text/csv") || !strings.HasPrefix(csv.body, "model,calls,") || strings.Count(csv.body, "\n") != 3 || !strings.Contains(csv.body, "p/m1,1,1200,300,0,0,0,1.000000000") {
+		t.Errorf("the CSV is %s", csv.body)
+	}
+	if calls := s.ask("GET", "/usage/export?by=call&format=csv", nil); strings.Count(calls.body, "\n") != 3 || !strings.Contains(calls.body, "planner") {
+		t.Errorf("the calls are %s", calls.body)
+	}
+	if lines := s.ask("GET", "/usage/export?by=role&format=json", nil); strings.Count(lines.body, "\n") != 1 || !strings.Contains(lines.body, `"key":"planner","calls":2`) || lines.Header.Get("Content-Disposition") != `attachment; filename="usage-by-role.jsonl"` {
+		t.Errorf("the JSON is %s", lines.body)
+	}
+	for path, status := range map[string]int{"/usage/export?by=x&format=csv": 400, "/usage/export?by=model": 400, "/usage/export?format=csv": 400} {
+		if got := s.ask("GET", path, nil); got.StatusCode != status {
+			t.Errorf("%s: %d %s", path, got.StatusCode, words(got.body))
+		}
+	}
+	must(t, s.role("watcher", "tasks", "runs"))
+	watcher := s.as("watcher")
+	if got := watcher.ask("GET", "/usage/export?by=call&format=csv", nil); got.StatusCode != 403 || strings.Contains(got.body, "planner") {
+		t.Errorf("who may not see budgets gets %d %s", got.StatusCode, words(got.body))
+	}
+	has(t, s.ask("GET", "/home", nil), `class="chart burn`)
+	hasNot(t, watcher.ask("GET", "/home", nil), `class="chart burn`)
 }

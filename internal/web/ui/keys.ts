@@ -37,6 +37,7 @@ const actions: Record<string, () => boolean | void> = {
   n: () => click("[data-key=n]"),
   c: () => click("[data-key=c]") || click("main a[href='/tasks/new']"),
   ".": () => focus("[data-key='.']"),
+  Escape: () => shut(),
 };
 
 function open(id: string): boolean {
@@ -44,6 +45,15 @@ function open(id: string): boolean {
   if (!(dialog instanceof HTMLDialogElement)) return false;
   if (!dialog.open) dialog.showModal();
   dialog.dispatchEvent(new Event("opened"));
+  return true;
+}
+
+/** Closes what opened above the page, and goes back to what opened it. */
+function shut(): boolean {
+  const opened = one<HTMLDetailsElement>(".rail-more[open]");
+  if (!opened) return false;
+  opened.open = false;
+  one("summary", opened)?.focus();
   return true;
 }
 
