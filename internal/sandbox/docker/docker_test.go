@@ -4,6 +4,7 @@ package docker_test
 
 import (
 	"bytes"
+	"errors"
 	"fmt"
 	"os"
 	"os/exec"
@@ -34,7 +35,7 @@ const allEnv = "MGX_WALLS"
 func TestDocker(t *testing.T) {
 	d := driver(t)
 	if os.Getenv("MGX_UPDATE") != "" {
-		sandboxtest.WriteColumn(t, d, "testdata/scores.json")
+		sandboxtest.WriteColumn(t, d, "docker", "testdata/scores.json")
 	}
 	if os.Getenv(allEnv) == "" {
 		sandboxtest.Sample(t, d)
@@ -46,24 +47,37 @@ func TestDocker(t *testing.T) {
 
 // TestPodman needs one that works here; no test starts anything for it.
 func TestPodman(t *testing.T) {
-	if _, err := exec.LookPath("podman"); err != nil {
-		t.Skip("podman is not installed")
-	}
-	if _, err := exec.LookPath("runc"); err == nil { // works on machines with both versions of cgroups; crun does not
-		conf := filepath.Join(t.TempDir(), "containers.conf")
-		if err := os.WriteFile(conf, []byte("[engine]\nruntime = \"runc\"\n"), 0o644); err != nil {
-			t.Fatal(err)
-		}
-		t.Setenv("CONTAINERS_CONF", conf)
-	}
-	if os.Getenv(allEnv) == "" {
-		t.Skip("make walls tries Podman")
-	}
+	needPodman(t)
 	d := docker.New("podman")
 	if r := d.Probe(t.Context()); r.Level == "" {
 		t.Skip("podman does not work here: ", r.Checks[len(r.Checks)-1].Detail)
 	}
+	sandboxtest.Sample(t, d)
 	sandboxtest.Contract(t, d)
+}
+
+func needPodman(t *testing.T) {
+	t.Helper()
+	if os.Getenv(allEnv) == "" && os.Getenv("MGX_UPDATE") == "" {
+		t.Skip("make walls tries Podman")
+	}
+	if _, err := exec.LookPath("podman"); err != nil {
+		t.Skip("podman is not installed")
+	}
+	if _, err := exec.LookPath("runc"); err != nil {
+		return
+	}
+	// runc works on machines with both versions of cgroups; crun does not.
+	dir, err := os.MkdirTemp("", "mgx-podman-")
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { os.RemoveAll(dir) })
+	conf := filepath.Join(dir, "containers.conf")
+	if err := errors.Join(os.Chmod(dir, 0o755), os.WriteFile(conf, []byte("[engine]\nruntime = \"runc\"\n"), 0o644)); err != nil {
+		t.Fatal(err)
+	}
+	t.Setenv("CONTAINERS_CONF", conf)
 }
 
 // driver is for the Docker that these tests start.

@@ -7,7 +7,10 @@ import (
 	"io"
 	"os"
 	"os/exec"
+	"os/user"
 	"path/filepath"
+	"strconv"
+	"strings"
 	"testing"
 
 	"mgx/internal/sandbox"
@@ -21,19 +24,41 @@ const ordinaryEnv = "MGX_DOCKER_TEST_ORDINARY"
 
 // Who may command the engine: nobody of the machine's, by a group of nobody's.
 const (
-	ordinaryUser = 65534
-	engineGroup  = 987_654
+	nobody      = 65534
+	engineGroup = 987_654
 )
 
 // TestDockerAsAnOrdinaryUser is for the usual way: somebody in the group that may
 // command Docker, whose commands must not be root's.
 func TestDockerAsAnOrdinaryUser(t *testing.T) {
 	driver(t)
-	asOrdinaryUser(t, "docker", engineGroup)
+	asOrdinaryUser(t, "docker", nobody, fmt.Sprintf("--groups=%d", engineGroup))
 }
 
-// asOrdinaryUser runs TestOrdinary, as somebody in a group.
-func asOrdinaryUser(t *testing.T, engine string, group int) {
+// TestPodmanAsAnOrdinaryUser needs a user to whom others were given to map.
+func TestPodmanAsAnOrdinaryUser(t *testing.T) {
+	needPodman(t)
+	if os.Geteuid() != 0 {
+		t.Skip("only root can become another user")
+	}
+	if _, err := exec.LookPath("newuidmap"); err != nil {
+		t.Skip("newuidmap is not installed (Debian: uidmap)")
+	}
+	given, _ := os.ReadFile("/etc/subuid")
+	name, _, _ := strings.Cut(string(given), ":")
+	who, err := user.Lookup(name)
+	if err != nil {
+		t.Skip("no user may map others (/etc/subuid)")
+	}
+	uid, err := strconv.Atoi(who.Uid)
+	if err != nil || uid == 0 {
+		t.Skip("the first user in /etc/subuid is root")
+	}
+	asOrdinaryUser(t, "podman", uid, "--init-groups")
+}
+
+// asOrdinaryUser runs TestOrdinary, as somebody in groups.
+func asOrdinaryUser(t *testing.T, engine string, uid int, groups string) {
 	t.Helper()
 	setpriv, err := exec.LookPath("setpriv")
 	if err != nil {
@@ -48,7 +73,7 @@ func asOrdinaryUser(t *testing.T, engine string, group int) {
 	if err := os.Mkdir(home, 0o700); err != nil {
 		t.Fatal(err)
 	}
-	for name, owner := range map[string]int{dir: 0, home: ordinaryUser} {
+	for name, owner := range map[string]int{dir: 0, home: uid} {
 		if err := os.Chown(name, owner, owner); err != nil {
 			t.Fatal(err)
 		}
@@ -59,7 +84,7 @@ func asOrdinaryUser(t *testing.T, engine string, group int) {
 	program := filepath.Join(dir, "docker.test")
 	copyProgram(t, program)
 	args := []string{
-		fmt.Sprintf("--reuid=%d", ordinaryUser), fmt.Sprintf("--regid=%d", ordinaryUser), fmt.Sprintf("--groups=%d", group),
+		fmt.Sprintf("--reuid=%d", uid), fmt.Sprintf("--regid=%d", uid), groups,
 		program, "-test.v", "-test.run=^TestOrdinary$",
 	}
 	cmd := exec.Command(setpriv, args...)
@@ -98,7 +123,7 @@ func TestOrdinary(t *testing.T) {
 		t.Fatal(r.Checks)
 	}
 	if out := os.Getenv(scoresEnv); out != "" {
-		sandboxtest.WriteColumn(t, d, out)
+		sandboxtest.WriteColumn(t, d, engine, out)
 	}
 	sandboxtest.Sample(t, d)
 }

@@ -26,7 +26,7 @@ const allEnv = "MGX_WALLS"
 func TestGVisor(t *testing.T) {
 	d := driver(t)
 	if os.Getenv("MGX_UPDATE") != "" {
-		sandboxtest.WriteColumn(t, d, "testdata/scores.json")
+		sandboxtest.WriteColumn(t, d, "gvisor", "testdata/scores.json")
 	}
 	if os.Getenv(allEnv) == "" {
 		sandboxtest.Sample(t, d)

@@ -67,8 +67,10 @@ func TestTable(t *testing.T) {
 	if who == "root" {
 		list = append(list, asNobody(t)...)
 	}
-	for _, d := range []string{"docker", "gvisor"} { // written by their tests, with MGX_UPDATE
-		list = append(list, sandboxtest.ReadColumn(t, "../"+d+"/testdata/scores.json"))
+	for _, name := range []string{ // written by their tests, with MGX_UPDATE
+		"docker/testdata/scores.json", "docker/testdata/scores-docker-user.json", "docker/testdata/scores-podman-user.json", "gvisor/testdata/scores.json",
+	} {
+		list = append(list, sandboxtest.ReadColumn(t, filepath.Join("..", name)))
 	}
 	text, err := os.ReadFile(page)
 	if err != nil {
