@@ -1,6 +1,7 @@
 package web
 
 import (
+	"cmp"
 	"encoding/json"
 	"strings"
 
@@ -83,7 +84,7 @@ func tryPolicy(v *visit) (outcome, error) {
 	if c.Tool == "" {
 		return outcome{}, mgx.Errorf(mgx.KindUsage, "bad_tool", "%s", v.site.t("set.try.notool"))
 	}
-	name, text := v.text("name"), strings.TrimSpace(v.PostFormValue("policy"))
+	name, text := cmp.Or(v.text("name"), "ask"), strings.TrimSpace(v.PostFormValue("policy"))
 	if text != "" {
 		name = ""
 	}

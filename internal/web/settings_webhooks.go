@@ -37,6 +37,11 @@ type deliveryLine struct {
 	Tries []mgx.WebhookAttempt
 }
 
+// Retry reports whether it can be tried again now.
+func (d deliveryLine) Retry() bool {
+	return d.Status == mgx.DeliveryDead || d.Status == mgx.DeliveryPending && d.Attempts > 0 && !d.NextAt.IsZero()
+}
+
 const deliveriesAtOnce = 50
 
 var (
