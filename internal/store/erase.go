@@ -264,6 +264,10 @@ func (d *sqliteFile) scrub(ctx context.Context) error {
 	}
 	defer db.Close()
 	db.SetMaxOpenConns(1)
+	// The index keeps what was deleted until it is merged; made anew it has nothing of it.
+	if _, err := db.ExecContext(ctx, `INSERT INTO task_index (task_index) VALUES ('rebuild')`); err != nil {
+		return err
+	}
 	if _, err := db.ExecContext(ctx, `VACUUM`); err != nil {
 		return err
 	}

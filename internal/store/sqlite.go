@@ -16,7 +16,7 @@ type sqliteFile struct {
 	*beacon
 	path   string
 	mode   string // how readers open it
-	reads  *sql.DB
+	reads  *statements
 	writes *writer // nil when read-only
 
 	versionMu sync.Mutex
@@ -97,7 +97,7 @@ func (d *sqliteFile) spans(context.Context, EventQuery, int) iter.Seq2[span, err
 func (d *sqliteFile) outdated(error) bool { return false }
 
 func (d *sqliteFile) events(ctx context.Context, query string, args []any, take func(mgx.Event) bool) error {
-	rows, err := d.reads.QueryContext(ctx, query, args...)
+	rows, err := d.reads.query(ctx, query, args)
 	if err != nil {
 		return err
 	}

@@ -83,8 +83,9 @@ func openReaders(ctx context.Context, path, mode string, o Options) (*Store, err
 		db.Close()
 		return nil, explain(path, err)
 	}
-	d := &sqliteFile{beacon: newBeacon(), path: path, mode: mode, reads: db, versions: conn}
-	return &Store{driver: d, dialect: &sqliteDialect, name: path, opts: o, reads: readers{all: db}}, nil
+	kept := newStatements(db)
+	d := &sqliteFile{beacon: newBeacon(), path: path, mode: mode, reads: kept, versions: conn}
+	return &Store{driver: d, dialect: &sqliteDialect, name: path, opts: o, reads: readers{all: db, statements: kept}}, nil
 }
 
 // openReadOnly opens what is there. On a disk that cannot be written SQLite

@@ -17,6 +17,8 @@ import (
 type readers struct {
 	all    *sql.DB
 	walled *sql.DB // nil: there is no wall
+
+	statements *statements // nil: none are kept
 }
 
 func (r readers) of(ctx context.Context) *sql.DB {
@@ -27,10 +29,16 @@ func (r readers) of(ctx context.Context) *sql.DB {
 }
 
 func (r readers) QueryContext(ctx context.Context, query string, args ...any) (*sql.Rows, error) {
+	if r.statements != nil {
+		return r.statements.query(ctx, query, args)
+	}
 	return r.of(ctx).QueryContext(ctx, query, args...)
 }
 
 func (r readers) QueryRowContext(ctx context.Context, query string, args ...any) *sql.Row {
+	if r.statements != nil {
+		return r.statements.row(ctx, query, args)
+	}
 	return r.of(ctx).QueryRowContext(ctx, query, args...)
 }
 

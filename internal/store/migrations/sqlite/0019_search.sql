@@ -12,7 +12,6 @@ CREATE VIRTUAL TABLE task_index USING fts5 (
     words, content = 'task_words', content_rowid = 'number',
     detail = none, columnsize = 0, prefix = '1 2 3', tokenize = "ascii tokenchars '_'"
 );
-INSERT INTO task_index (task_index, rank) VALUES ('secure-delete', 1);  -- what is erased is gone from the index, too
 
 CREATE TRIGGER task_words_added AFTER INSERT ON task_words BEGIN
     INSERT INTO task_index (rowid, words) VALUES (new.number, new.words);
