@@ -61,7 +61,7 @@ func TestMain(m *testing.M) {
 // stage is a server with its console and a store to which tests write what runs
 // did. The owner has signed in.
 type stage struct {
-	t      *testing.T
+	t      testing.TB
 	url    string
 	store  *store.Store
 	access *app.Access
@@ -69,7 +69,7 @@ type stage struct {
 	host   *machine
 }
 
-func newStage(t *testing.T) *stage {
+func newStage(t testing.TB) *stage {
 	t.Helper()
 	s := &stage{t: t, host: &machine{}}
 	contracts, err := event.NewRegistry()
@@ -166,7 +166,7 @@ func (r *played) path() string { return "/runs/" + string(r.Run) }
 // tab is a page in a browser. It fails its test when the page asks anybody else for
 // anything, opens a dialog, breaks its own policy or throws.
 type tab struct {
-	t   *testing.T
+	t   testing.TB
 	s   *stage
 	ctx context.Context // ends when patience does
 

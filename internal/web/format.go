@@ -18,7 +18,7 @@ func (s *site) funcs() template.FuncMap {
 		"t": s.t, "tokens": tokens, "whole": func(n any) string { return whole(number(n)) }, "money": money, "took": took, "span": span, "iso": iso, "exact": exact,
 		"ago": func(at time.Time) string { return s.ago(at) }, "middle": middle, "short": func(id any) string { return short(fmt.Sprint(id)) }, "icon": icon, "state": func(status any) state { return stateOf(fmt.Sprint(status)) },
 		"bytes": size, "dict": dict, "percent": percent, "join": strings.Join, "marked": s.marked, "ansi": ansi, "told": func(w said) string { return s.t(w.Key, w.Args...) }, "letter": letterOf, "hue": hueOf,
-		"arguments": arguments, "trim": strings.TrimSpace, "plain": func(text any) string { return guard.Clean(fmt.Sprint(text)) },
+		"arguments": arguments, "shown": shownArguments, "trim": strings.TrimSpace, "plain": func(text any) string { return guard.Clean(fmt.Sprint(text)) },
 	}
 }
 

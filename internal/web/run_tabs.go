@@ -6,6 +6,7 @@ import (
 	"html/template"
 	"net/http"
 	"net/url"
+	"sort"
 	"strconv"
 	"time"
 
@@ -24,6 +25,7 @@ const (
 type window struct {
 	Phases      []*phase
 	First, Last int64  // sequences of the events that it shows
+	Head        int64  // of the last event that there is
 	Older       string // address of the part before; empty: there is none
 	Tail        bool   // it ends where the run does
 	More        bool   // there are newer events than a part could show at once
@@ -47,8 +49,12 @@ func fillTimeline(v *visit, d *runPage) error {
 	if err != nil {
 		return err
 	}
-	w := &window{First: lo + 1, Last: hi, Tail: hi == last}
+	w := &window{First: lo + 1, Last: hi, Head: last, Tail: hi == last}
 	w.Phases = between(timeline(events), func(i *item) bool { return lo < i.First && i.First <= hi })
+	var first int64
+	if w.Phases, first = newest(w.Phases); first > 0 {
+		lo, w.First = first-1, first
+	}
 	if lo > 0 {
 		w.Older = older(d, lo+1)
 	}
@@ -74,12 +80,19 @@ func (v *visit) since(d *runPage, after int64) error {
 	if err != nil {
 		return err
 	}
-	w := &window{First: after + 1, Last: after, Tail: true}
+	w := &window{First: after + 1, Last: after, Head: d.Run.Sequence, Tail: true}
+	for {
+		w.Phases = between(timeline(events), func(i *item) bool { return i.Last > after })
+		n := len(events)
+		if weightOf(w.Phases) <= windowBytes || n < 2 || events[n-2].Sequence <= after {
+			break
+		}
+		events = events[:max(n/2, sort.Search(n, func(i int) bool { return events[i].Sequence > after })+1)]
+	}
 	if len(events) > 0 {
 		w.Last = max(after, events[len(events)-1].Sequence)
 	}
 	w.More = w.Last < d.Run.Sequence
-	w.Phases = between(timeline(events), func(i *item) bool { return i.Last > after })
 	d.Timeline = w
 	return nil
 }

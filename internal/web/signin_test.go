@@ -30,7 +30,7 @@ import (
 // house is a server with its console, an owner who has set a password, and a
 // provider of identities.
 type house struct {
-	t      *testing.T
+	t      testing.TB
 	url    string
 	store  *store.Store
 	access *app.Access

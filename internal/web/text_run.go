@@ -40,7 +40,7 @@ func runText() map[string]string {
 		"told.plan": "Plan", "told.checks": "Checks, round %s", "told.review": "Review, round %d", "told.ask": "Asks: %s", "told.by": "by %s", "told.wait": "Waits for %s",
 
 		"tool.asked": "asked", "tool.silent": "It printed nothing.", "tool.exit": "exit code", "tool.whole": "Open whole",
-		"log.find": "Find", "log.more": "%d more lines",
+		"log.find": "Find", "log.more": "%d more lines", "log.left": "⋯ %s more lines, which are not shown here.",
 		"inspect": "The selected item", "inspect.event": "event %d", "inspect.output": "Output", "inspect.json": "The event as it is kept", "inspect.time": "Time",
 		"replay": "Replay", "replay.of": "of %s events", "replay.go": "Show", "fork": "Fork from event %d",
 	}

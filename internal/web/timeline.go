@@ -50,7 +50,9 @@ type said struct {
 // turn is one answer of a model.
 type turn struct {
 	Role   string
-	Text   string // Markdown
+	Text   string // Markdown, as far as the timeline shows it
+	Cut    bool   // that is not all
+	whole  string
 	Calls  []string
 	Usage  mgx.Usage
 	Cost   mgx.Money
@@ -68,6 +70,9 @@ type toolItem struct {
 	Effect  string
 	Verdict string
 }
+
+// Whole is all that it said.
+func (t turn) Whole() string { return t.whole }
 
 // Letter and Hue tell agents apart.
 func (t turn) Letter() string { return letterOf(t.Role) }
@@ -171,7 +176,8 @@ var tellers = map[mgx.EventType]func(*teller, mgx.Event){
 	mgx.ToolReturned:     told((*teller).returned),
 	mgx.RunPlanUpdated:   told(func(b *teller, e mgx.Event, d mgx.PlanUpdatedData) { b.add(e, "plan").Plan = &d.Plan }),
 	mgx.RunChecksCompleted: told(func(b *teller, e mgx.Event, d mgx.ChecksData) {
-		b.add(e, "checks").Checks = &d
+		shown := shownChecks(d)
+		b.add(e, "checks").Checks = &shown
 	}),
 	mgx.RunReviewCompleted: told(func(b *teller, e mgx.Event, d mgx.ReviewData) { b.add(e, "review").Review = &d }),
 	mgx.ApprovalRequested:  told(func(b *teller, e mgx.Event, d mgx.ApprovalRequestedData) { b.add(e, "ask").Ask = &d }),
@@ -179,7 +185,9 @@ var tellers = map[mgx.EventType]func(*teller, mgx.Event){
 	mgx.RunDelivered:       told(func(b *teller, e mgx.Event, d mgx.DeliveredData) { b.add(e, "done").Done = &d }),
 	mgx.WorkflowWaiting:    told(func(b *teller, e mgx.Event, d mgx.WaitingData) { b.add(e, "wait").Wait = &d }),
 	mgx.RunAnswered: told(func(b *teller, e mgx.Event, d mgx.AnsweredData) {
-		b.add(e, "turn").Turn = &turn{Role: "answer", Text: d.Answer}
+		t := &turn{Role: "answer", whole: d.Answer}
+		t.Text, t.Cut = shownTurn(d.Answer)
+		b.add(e, "turn").Turn = t
 	}),
 	mgx.RunNoted: told(func(b *teller, e mgx.Event, d mgx.NotedData) {
 		icon, tone := "info", ""
@@ -255,7 +263,8 @@ func (b *teller) turn(e mgx.Event, d mgx.AgentMessageData) {
 	if d.Role != "assistant" {
 		return
 	}
-	t := &turn{Role: d.AgentRole, Text: d.Text, Calls: d.ToolCalls}
+	t := &turn{Role: d.AgentRole, Calls: d.ToolCalls, whole: d.Text}
+	t.Text, t.Cut = shownTurn(d.Text)
 	if d.Tokens != nil {
 		t.Usage = *d.Tokens
 	}
@@ -283,10 +292,14 @@ func (b *teller) returned(e mgx.Event, d mgx.ToolResultData) {
 	i.Tool.Result, i.Tool.Output, i.Last = &d, fold(d.Output), e.Sequence
 }
 
-// output is what a program printed, with its middle folded.
+// output is what a program printed, with its middle folded; of what is very long
+// the middle is left out.
 type output struct {
 	First, Middle, Last []template.HTML
-	Lines               int
+	Lines               int // in all
+	Left                int // of them left out
+
+	bytes int // of what is shown
 }
 
 // Lines of an output that are seen at once, at its beginning and its end.
@@ -308,11 +321,23 @@ func drawnLines(text string) (all []template.HTML) {
 
 // fold draws an output in its parts.
 func fold(text string) output {
-	all := drawnLines(text)
-	if len(all) <= headLines+tailLines+4 {
-		return output{First: all, Lines: len(all)}
+	if text = strings.TrimRight(text, "\n"); len(text) > shownOutput || strings.Count(text, "\n") >= shownLines {
+		return ends(text)
 	}
-	return output{First: all[:headLines], Middle: all[headLines : len(all)-tailLines], Last: all[len(all)-tailLines:], Lines: len(all)}
+	all := drawnLines(text)
+	o := output{First: all, Lines: len(all), bytes: len(text) + 40*len(all)}
+	if len(all) > headLines+tailLines+4 {
+		o.First, o.Middle, o.Last = all[:headLines], all[headLines:len(all)-tailLines], all[len(all)-tailLines:]
+	}
+	return o
+}
+
+// ends draws the beginning and the end of a very long output.
+func ends(text string) output {
+	first, last := drawnLines(head(text, shownOutput/2)), drawnLines(tail(text, shownOutput/2))
+	o := output{First: first[:min(len(first), headLines)], Last: last[max(0, len(last)-tailLines):], Lines: 1 + strings.Count(text, "\n"), bytes: shownOutput}
+	o.Left = max(1, o.Lines-len(o.First)-len(o.Last))
+	return o
 }
 
 // between keeps of a timeline the items that keep says, and the phases that have any.
