@@ -12,12 +12,12 @@ import (
 func (s *stage) turn(run mgx.RunID, role, model string, outcome mgx.Outcome) {
 	s.t.Helper()
 	id := mgx.NewID[string]("call")
-	_, err := s.store.Commit(s.t.Context(), mgx.Change{Reserve: &mgx.Reservation{ID: id, Workspace: mgx.DefaultWorkspace, User: mgx.LocalUser, Run: run, Amount: 2 * mgx.USD, Provider: "p", Model: model, Role: role}})
+	_, err := s.store.Commit(s.t.Context(), mgx.Change{Reserve: &mgx.Reservation{ID: id, Workspace: mgx.DefaultWorkspace, User: mgx.LocalUser, Run: run, Amount: mgx.USD / 5, Provider: "p", Model: model, Role: role}})
 	must(s.t, err)
 	if outcome == "" {
 		return
 	}
-	_, err = s.store.Commit(s.t.Context(), mgx.Change{Settle: []mgx.Settlement{{ID: id, Amount: mgx.USD / 2, Outcome: outcome, Usage: mgx.Usage{Prompt: 1200, Completion: 300}}}})
+	_, err = s.store.Commit(s.t.Context(), mgx.Change{Settle: []mgx.Settlement{{ID: id, Amount: mgx.USD / 10, Outcome: outcome, Usage: mgx.Usage{Prompt: 1200, Completion: 300}}}})
 	must(s.t, err)
 }
 
@@ -39,9 +39,9 @@ func TestAgents(t *testing.T) {
 	s.turn(open.Run, "planner", "the-slow-one", "rate_limited")
 	s.turn(open.Run, "planner", "m2", "")
 	s.turn("", hostile[2], "m3", mgx.OutcomeDone)
-	has(t, s.ask("GET", "/agents", nil), "1 at work", "$2.00", "Tokens</dt><dd class=\"num\" title=\"6,000\">6k", "1 of 2", "Others", "&#34;&gt;&lt;svg onload")
+	has(t, s.ask("GET", "/agents", nil), "1 at work", "$0.40", "Tokens</dt><dd class=\"num\" title=\"6,000\">6k", "1 of 2", "Others", "&#34;&gt;&lt;svg onload")
 	got = s.ask("GET", "/agents/planner", nil)
-	has(t, got, "&lt;script&gt;window.pwned", "3 of the newest 5 calls of models were answered.", "1 are under way.", "rate_limited", `href="`+done.path()+`"`, "What planner cost day by day: $2.00 in all", `class="tag">execute<`, "They are mounted read-only.", "It has not:", "<code>write</code>", "sha256:")
+	has(t, got, "&lt;script&gt;window.pwned", "3 of the newest 5 calls of models were answered.", "1 are under way.", "rate_limited", `href="`+done.path()+`"`, "What planner cost day by day: $0.40 in all", `class="tag">execute<`, "They are mounted read-only.", "It has not:", "<code>write</code>", "sha256:")
 	hasNot(t, got, "<script>window", "<img", "<svg onload")
 	hasNot(t, s.ask("GET", "/agents/implementer", nil), "They are mounted read-only.")
 	for path, status := range map[string]int{"/agents/none": 404, "/agents/%3Cscript%3E": 404, "/agents/planner?part=1": 200} {
@@ -53,7 +53,7 @@ func TestAgents(t *testing.T) {
 	must(t, s.role("stranger", "tasks"))
 	theirs := s.as("watcher").ask("GET", "/agents/planner", nil)
 	has(t, theirs, "What it may")
-	hasNot(t, theirs, "$2.00", "Newest turns", "the-slow-one", "At work")
+	hasNot(t, theirs, "$0.40", "Newest turns", "the-slow-one", "At work")
 	if got := s.as("stranger").ask("GET", "/agents", nil); got.StatusCode != http.StatusForbidden {
 		t.Errorf("who may not read agents gets %d", got.StatusCode)
 	}

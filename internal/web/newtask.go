@@ -20,6 +20,11 @@ type newTaskPage struct {
 	Asked    asking
 	Estimate app.Estimate
 
+	Templates []templateRow // that fit
+	Keep      bool          // whether the form can be kept as one
+	Kept      bool          // it was, just now
+	KeepAs    string        // under which name it was to be kept
+
 	Wrong string // what was wrong with it just now
 	Field string // where; empty: nowhere in particular
 }
@@ -39,7 +44,7 @@ func (a asking) Detailed() bool {
 
 // Open reports whether what is folded away is to be seen.
 func (d *newTaskPage) Open() bool {
-	return d.Asked.Detailed() || d.Field != "" && d.Field != "words" && d.Field != "project"
+	return d.Asked.Detailed() || d.Field != "" && d.Field != "words" && d.Field != "project" && d.Field != "template"
 }
 
 // Empty reports whether there is nothing that a task could be about.
@@ -52,7 +57,11 @@ const mostProjects = 500
 
 // newTask is the form, filled in with what the address says: so pages link to it.
 func newTask(v *visit) (page, error) {
-	return v.newTask(readAsking(v.URL.Query()), nil)
+	a, err := v.withTemplate(readAsking(v.URL.Query()), v.URL.Query().Get("template"))
+	if err != nil {
+		return page{}, err
+	}
+	return v.newTask(a, nil)
 }
 
 func readAsking(form url.Values) asking {
@@ -77,7 +86,12 @@ func (v *visit) newTask(a asking, wrong error) (page, error) {
 	if d.Projects, d.More = found.Items, found.Next != ""; len(d.Projects) == 1 && a.Project == "" && a.Repo == "" {
 		d.Asked.Project = string(d.Projects[0].ID)
 	}
+	if err := v.fillTemplates(d); err != nil {
+		return p, err
+	}
+	d.Kept = v.URL.Query().Get("kept") != ""
 	if wrong != nil {
+		d.KeepAs = v.text("template_name")
 		e := mgx.AsError(wrong)
 		d.Wrong, d.Field, p.Status = sentence(e.Message), fieldOf[e.Code], statusOf(e)
 		if e.Code == mgx.CodeConflict {
@@ -109,7 +123,7 @@ var fieldOf = map[string]string{
 	"empty_task": "words", "task_too_long": "words", "bad_task": "words",
 	"no_project": "project", "bad_project": "project", mgx.CodeNotFound: "project", "not_a_repository": "project",
 	"bad_branch": "branch", "bad_branch_name": "branch", "bad_budget": "budget", "bad_check": "checks", "bad_approve": "approve",
-	"no_model": "model", "no_provider": "model", "unknown_model": "model", "no_such_model": "model",
+	"bad_template": "template", "too_many_templates": "template", "no_model": "model", "no_provider": "model", "unknown_model": "model", "no_such_model": "model",
 }
 
 // startTask begins what the form asks for and goes to its run. What cannot be
@@ -121,6 +135,9 @@ func startTask(v *visit) (page, error) {
 	a := readAsking(v.PostForm)
 	if v.text("do") == "estimate" {
 		return v.newTask(a, nil)
+	}
+	if v.text("do") == "template" && v.site.o.Templates != nil {
+		return v.keepTemplate(a)
 	}
 	n, err := a.task(v.site)
 	if err != nil {

@@ -19,6 +19,7 @@ import (
 func (s *stage) places(contracts *event.Registry, o web.Options) web.Options {
 	o.Events = &app.Log{Access: s.access, Store: s.store, Contracts: contracts}
 	o.Queues = &app.Queues{Access: s.access, Store: s.store}
+	o.Templates = &app.Templates{Access: s.access, Store: s.store}
 	return o
 }
 
@@ -43,6 +44,7 @@ func (s *stage) around() map[string]string {
 	s.gaveUp("metrics", told[0])
 	return map[string]string{
 		"agents": "/agents", "agent": "/agents/planner", "agent-idle": "/agents/answerer", "events": "/events", "events-none": "/events?text=no+such+words", "event": "/events/" + string(told[0].ID),
+		"templates": "/tasks/templates", "newtask-kept": "/tasks/new?kept=1&template=built-in:fix-a-bug",
 		"queues": "/queues", "queues-hook": "/queues/webhooks/" + string(hook), "queues-reader": "/queues/readers/metrics",
 	}
 }

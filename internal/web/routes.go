@@ -61,6 +61,9 @@ func (s *site) mux() *mux {
 		page("/events", events)
 		page("/events/{event}", eventOf)
 	}
+	if s.o.Templates != nil {
+		s.templatePages(m, page)
+	}
 	if s.o.Queues != nil {
 		s.queuePages(m, page)
 	}

@@ -6,7 +6,7 @@ import "maps"
 // tasks.
 func placesText() map[string]string {
 	all := map[string]string{}
-	for _, part := range []map[string]string{agentsText(), eventsText(), queuesText()} {
+	for _, part := range []map[string]string{agentsText(), eventsText(), queuesText(), templatesText()} {
 		maps.Copy(all, part)
 	}
 	return all
@@ -61,5 +61,16 @@ func queuesText() map[string]string {
 		"queues.again": "Try again", "queues.again.of": "Try %s again", "queues.again.all": "Try all again", "queues.again.all.text": "All %s that were given up get all their attempts again, the first one now.", "queues.again.all.do": "Try all of them again",
 		"queues.discard": "Discard", "queues.discard.of": "Discard %s", "queues.discard.text": "The reader will never see this event. The event itself stays in the log.", "queues.discard.do": "Discard it for good",
 		"queues.letters.none": "Nothing was given up", "queues.letters.none.text": "What fails is tried again for a while. What fails each time is kept here until somebody has it tried once more.",
+	}
+}
+
+func templatesText() map[string]string {
+	return map[string]string{
+		"template.title": "Templates", "template.lead": "What is asked for again and again, with what is the same each time filled in.",
+		"template.own": "Of this workspace", "template.builtin": "Built in", "template.every": "Every project", "template.one": "The project that is chosen above",
+		"template.empty": "The workspace has no template of its own", "template.empty.text": "Fill in the form for a new task and keep it as a template, for everybody who may create tasks here.",
+		"template.begin": "Begin with", "template.all": "All templates", "template.keep": "Keep this as a template", "template.name": "Name", "template.hint": "The words, the model, the budget, who approves and the checks are kept. One of the same name is replaced.",
+		"template.for": "For", "template.do": "Keep it", "template.kept": "It is kept as a template. Nothing was started.", "template.wrong": "The template was not kept",
+		"template.delete": "Delete", "template.delete.of": "Delete the template %s", "template.delete.text": "Nobody in this workspace can begin with it any more. Tasks that were stay.", "template.delete.do": "Delete this template",
 	}
 }

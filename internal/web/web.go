@@ -17,13 +17,14 @@ type Options struct {
 	Who    func(*http.Request) (access.Actor, error)
 	People *People // nil: there are no pages to sign in
 
-	Access  *app.Access  // what may be shown to be possible; required with Work
-	Work    *app.Work    // nil: there are no pages of tasks and runs
-	Events  *app.Log     // nil: there is no page of events
-	Queues  *app.Queues  // nil: there is no page of queues
-	Budgets *app.Budgets // whose By is set for each reader; nil: there is no page of usage
-	Audit   *app.Audit   // the same; nil: there is no page of the audit log
-	Links   []string     // hosts to which links in words of others may lead; nil: none
+	Access    *app.Access    // what may be shown to be possible; required with Work
+	Work      *app.Work      // nil: there are no pages of tasks and runs
+	Events    *app.Log       // nil: there is no page of events
+	Queues    *app.Queues    // nil: there is no page of queues
+	Templates *app.Templates // nil: there are no templates of tasks
+	Budgets   *app.Budgets   // whose By is set for each reader; nil: there is no page of usage
+	Audit     *app.Audit     // the same; nil: there is no page of the audit log
+	Links     []string       // hosts to which links in words of others may lead; nil: none
 
 	Settings *Settings // nil: there are no pages of settings
 

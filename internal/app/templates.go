@@ -1,0 +1,192 @@
+package app
+
+import (
+	"cmp"
+	"context"
+	"encoding/json"
+	"slices"
+	"strings"
+	"time"
+
+	"mgx"
+	"mgx/internal/access"
+)
+
+// Templates are tasks that are asked for again and again, with what is the same each
+// time filled in: those that are built in, and those of the actor's workspace, each
+// for all of its projects or for one. Whoever may create tasks may keep them.
+type Templates struct {
+	Access *Access
+	Store  SettingStore
+}
+
+// TemplateID names a template: tpl_…, or built-in: and a name.
+type TemplateID string
+
+// TaskTemplate is one of them.
+type TaskTemplate struct {
+	ID        TemplateID    `json:"id"`
+	Name      string        `json:"name"`
+	Project   mgx.ProjectID `json:"project_id,omitempty"` // empty: for every project
+	Task      TemplateTask  `json:"task"`
+	BuiltIn   bool          `json:"built_in,omitempty"`
+	CreatedBy string        `json:"created_by,omitempty"`
+	CreatedAt time.Time     `json:"created_at,omitzero"`
+}
+
+// TemplateTask is what a template fills in. What is empty is as for any task.
+type TemplateTask struct {
+	Text    string     `json:"text,omitempty"`
+	Model   string     `json:"model,omitempty"`
+	Approve string     `json:"approve,omitempty"` // auto, ask or never
+	Budget  *mgx.Money `json:"budget_usd,omitempty"`
+	Plan    bool       `json:"plan,omitempty"`
+	Checks  []string   `json:"checks,omitempty"`
+}
+
+// Bounds of templates.
+const (
+	MaxTemplates    = 100    // of a workspace
+	maxTemplate     = 16_000 // bytes of one, as it is kept
+	maxTemplateName = 80     // characters
+)
+
+const templatePrefix = "template."
+
+// List lists the templates that fit a project, the workspace's own by name and then
+// those that are built in; without a project all.
+func (t *Templates) List(ctx context.Context, actor access.Actor, project mgx.ProjectID) ([]TaskTemplate, error) {
+	if err := t.Access.Authorize(ctx, actor, "read", access.Resource{Kind: "tasks"}); err != nil {
+		return nil, err
+	}
+	own, err := t.own(ctx, actor)
+	if err != nil {
+		return nil, err
+	}
+	all := slices.Concat(own, BuiltInTemplates())
+	return slices.DeleteFunc(all, func(one TaskTemplate) bool { return project != "" && one.Project != "" && one.Project != project }), nil
+}
+
+func (t *Templates) own(ctx context.Context, actor access.Actor) ([]TaskTemplate, error) {
+	set, err := t.Store.Settings(ctx, actor.Workspace)
+	if err != nil {
+		return nil, err
+	}
+	var all []TaskTemplate
+	for name, value := range set {
+		id, ours := strings.CutPrefix(name, templatePrefix)
+		if !ours {
+			continue
+		}
+		var one TaskTemplate
+		if err := json.Unmarshal([]byte(value), &one); err != nil {
+			return nil, mgx.Errorf(mgx.KindInternal, "bad_template", "the template %s cannot be read: %w", id, err)
+		}
+		one.ID = TemplateID(id)
+		all = append(all, one)
+	}
+	slices.SortFunc(all, func(a, b TaskTemplate) int {
+		return cmp.Or(strings.Compare(strings.ToLower(a.Name), strings.ToLower(b.Name)), cmp.Compare(a.ID, b.ID))
+	})
+	return all, nil
+}
+
+// Get returns a template by its id.
+func (t *Templates) Get(ctx context.Context, actor access.Actor, id TemplateID) (TaskTemplate, error) {
+	all, err := t.List(ctx, actor, "")
+	if err != nil {
+		return TaskTemplate{}, err
+	}
+	at := slices.IndexFunc(all, func(one TaskTemplate) bool { return one.ID == id })
+	if at < 0 {
+		return TaskTemplate{}, noSuch("template", string(id))
+	}
+	return all[at], nil
+}
+
+// Save keeps a template for the actor's workspace. One of the same name and project
+// takes the place of the one before it.
+func (t *Templates) Save(ctx context.Context, actor access.Actor, n TaskTemplate) (TaskTemplate, error) {
+	if err := t.Access.Authorize(ctx, actor, "create", access.Resource{Kind: "tasks"}); err != nil {
+		return n, err
+	}
+	n, err := n.normal()
+	if err != nil {
+		return n, err
+	}
+	own, err := t.own(ctx, actor)
+	if err != nil {
+		return n, err
+	}
+	n.ID, n.CreatedBy, n.CreatedAt = mgx.NewID[TemplateID]("tpl"), whoActs(actor), mgx.Now()
+	if at := slices.IndexFunc(own, func(one TaskTemplate) bool { return strings.EqualFold(one.Name, n.Name) && one.Project == n.Project }); at >= 0 {
+		n.ID = own[at].ID
+	} else if len(own) >= MaxTemplates {
+		return n, mgx.Errorf(mgx.KindUsage, "too_many_templates", "a workspace keeps at most %d templates; delete one first", MaxTemplates)
+	}
+	kept := n
+	kept.ID = ""
+	text := string(jsonOf(kept))
+	if len(text) > maxTemplate {
+		return n, mgx.Errorf(mgx.KindUsage, "bad_template", "a template has at most %d KB; shorten its words", maxTemplate/1000)
+	}
+	name := templatePrefix + string(n.ID)
+	return n, t.Store.ReplaceSettings(ctx, actor.Doer(), name, map[string]string{name: text})
+}
+
+// normal is a template as it is kept, or what is wrong with it.
+func (n TaskTemplate) normal() (TaskTemplate, error) {
+	n.Name, n.BuiltIn = strings.Join(strings.Fields(n.Name), " "), false
+	bad := func(format string, args ...any) (TaskTemplate, error) {
+		return n, mgx.Errorf(mgx.KindUsage, "bad_template", format, args...)
+	}
+	switch {
+	case n.Name == "":
+		return bad("a template needs a name by which people know it")
+	case len([]rune(n.Name)) > maxTemplateName:
+		return bad("the name of a template has at most %d characters", maxTemplateName)
+	case !sound(append(n.Task.Checks, n.Name, string(n.Project), n.Task.Text, n.Task.Model)...):
+		return bad("a template is of text")
+	case n.Task.Approve != "" && !slices.Contains([]string{"auto", "ask", "never"}, n.Task.Approve):
+		return bad("who approves is auto, ask or never")
+	case n.Task.Budget != nil && (*n.Task.Budget < 0 || *n.Task.Budget > mgx.MaxBudget):
+		return bad("a budget is from 0 to 1,000,000,000 dollars")
+	case n.Task.empty():
+		return bad("a template fills in something: words, a model, a budget, checks or who approves")
+	}
+	return n, nil
+}
+
+func (t TemplateTask) empty() bool {
+	return strings.TrimSpace(t.Text) == "" && t.Model == "" && t.Approve == "" && t.Budget == nil && !t.Plan && len(t.Checks) == 0
+}
+
+// Delete gives a template up. Those that are built in stay.
+func (t *Templates) Delete(ctx context.Context, actor access.Actor, id TemplateID) error {
+	if err := t.Access.Authorize(ctx, actor, "create", access.Resource{Kind: "tasks"}); err != nil {
+		return err
+	}
+	own, err := t.own(ctx, actor)
+	if err != nil {
+		return err
+	}
+	if !slices.ContainsFunc(own, func(one TaskTemplate) bool { return one.ID == id }) {
+		return noSuch("template of its own", string(id))
+	}
+	return t.Store.ReplaceSettings(ctx, actor.Doer(), templatePrefix+string(id), nil)
+}
+
+// BuiltInTemplates are those that every workspace has.
+func BuiltInTemplates() []TaskTemplate {
+	builtIn := func(name, text string, plan bool) TaskTemplate {
+		id := TemplateID("built-in:" + strings.ReplaceAll(strings.ToLower(name), " ", "-"))
+		return TaskTemplate{ID: id, Name: name, BuiltIn: true, Task: TemplateTask{Text: text, Plan: plan}}
+	}
+	return []TaskTemplate{
+		builtIn("Fix a bug", "What goes wrong: …\nHow to see it: …\nWhat should happen instead: …\n\nWrite a test that fails because of it first, then fix it and nothing else.", false),
+		builtIn("Add a feature", "What is to be possible: …\nFor whom, and why: …\nHow one sees that it works: …\n\nAdd tests, and say it in the documentation.", true),
+		builtIn("Add tests", "Code to be tested: …\n\nTest what it promises, its edge cases and its errors. Change nothing but tests; tell of what is wrong in the code instead of fixing it.", false),
+		builtIn("Update a dependency", "Which one, and to which version: …\n\nRead what has changed, adapt the code to it, and have all checks pass. Update nothing else.", false),
+		builtIn("Explain", "Question about the repository: …\n\nAnswer it with the names of files and lines. Change nothing.", false),
+	}
+}
