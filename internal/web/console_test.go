@@ -64,6 +64,7 @@ func (s *stage) pages() map[string]string {
 	}
 	s.project("greeter")
 	s.spent()
+	maps.Copy(all, s.settled())
 	maps.Copy(all, s.around())
 	for _, tab := range []string{"plan", "diff", "checks", "review", "artifacts", "routing", "security", "events"} {
 		all["run-"+tab] = waiting.path() + "/" + tab
