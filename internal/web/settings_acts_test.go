@@ -5,10 +5,6 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
-	"mgx"
-	"mgx/internal/access"
-	"mgx/internal/app"
-	"mgx/internal/webhook"
 	"net/http"
 	"net/http/httptest"
 	"net/url"
@@ -16,6 +12,11 @@ import (
 	"slices"
 	"strings"
 	"testing"
+
+	"mgx"
+	"mgx/internal/access"
+	"mgx/internal/app"
+	"mgx/internal/webhook"
 )
 
 // TestSettingsOfARole offers everybody what their role lets them see and do there, and

@@ -2,6 +2,12 @@ package web_test
 
 import (
 	"context"
+	"net/http"
+	"net/netip"
+	"net/url"
+	"strings"
+	"time"
+
 	"mgx"
 	"mgx/internal/access"
 	"mgx/internal/app"
@@ -9,11 +15,6 @@ import (
 	"mgx/internal/secret"
 	"mgx/internal/web"
 	"mgx/internal/webhook"
-	"net/http"
-	"net/netip"
-	"net/url"
-	"strings"
-	"time"
 )
 
 // boss is the owner as the use cases know them, for what tests set up.
