@@ -68,7 +68,7 @@ or MGX_SERVER, after mgx login; see docs/server.md.`,
 		c.policyCommand(), c.sandboxCommand(), c.doctorCommand(), c.configCommand(), c.modelsCommand(), c.mcpCommand(), c.versionCommand(),
 	)
 	root.AddCommand(anywhere(
-		c.runCommand(), c.resumeCommand(), c.cancelCommand(), c.approveCommand(), c.steerCommand(), c.pauseCommand(), c.forkCommand(), c.runsCommand(), c.showCommand(), c.diffCommand(),
+		c.runCommand(), c.resumeCommand(), c.cancelCommand(), c.approveCommand(), c.reviewCommand(), c.steerCommand(), c.pauseCommand(), c.forkCommand(), c.runsCommand(), c.showCommand(), c.diffCommand(),
 		c.eventsCommand(), c.budgetCommand(), c.usageCommand(), c.webhooksCommand(), c.consumersCommand(),
 		c.whoamiCommand(), c.membersCommand(), c.workspacesCommand(), c.keysCommand(), c.projectCommand(), c.secretsCommand(), c.auditCommand(),
 	)...)

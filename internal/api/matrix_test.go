@@ -51,7 +51,7 @@ var (
 	kinds = map[string]string{
 		"/metrics": "settings", "/health/status": "settings", "/api/v1/consumers": "settings", "/api/v1/workspaces": "settings", "/api/v1/members": "users", "/api/v1/invitations": "users",
 		"/api/v1/roles": "users", "/api/v1/keys": "keys", "/api/v1/events": "events", "/api/v1/budgets": "budgets", "/api/v1/usage": "budgets", "/api/v1/webhooks": "webhooks",
-		"/api/v1/tasks": "tasks", "/api/v1/estimates": "runs", "/api/v1/runs": "runs", "/api/v1/approvals": "runs", "/api/v1/runs/{id}/diff": "artifacts", "/api/v1/runs/{id}/artifacts": "artifacts",
+		"/api/v1/tasks": "tasks", "/api/v1/estimates": "runs", "/api/v1/runs": "runs", "/api/v1/approvals": "runs", "/api/v1/runs/{id}/diff": "artifacts", "/api/v1/runs/{id}/review": "artifacts", "/api/v1/runs/{id}/artifacts": "artifacts",
 		"/api/v1/secrets": "secrets", "/api/v1/audit": "audit", "/api/v1/policies": "runs", "/api/v1/settings": "settings", "/api/v1/quotas": "settings", "/api/v1/people": "users",
 		"/api/v1/executions": "workflows", "/api/v1/agents": "agents", "/api/v1/projects": "repositories",
 	}
@@ -135,7 +135,7 @@ func (w *town) things() map[string]string {
 	return map[string]string{
 		"budgets": budget.ID, "webhooks": hook.Webhook.ID, "roles": "builder", "invitations": invitation.Invitation.ID, "keys": string(k.ID),
 		"members": string(spare.User.ID), "sessions": string(second.Session.ID), "workspaces": string(mgx.DefaultWorkspace),
-		"tasks": string(run.Task.ID), "runs": string(run.ID), "artifacts": "plan.json", "approvals": "plan", "executions": string(run.Execution), "projects": string(given.ID), "settings": "policy",
+		"tasks": string(run.Task.ID), "runs": string(run.ID), "artifacts": "plan.json", "approvals": "plan", "comments": "c1", "executions": string(run.Execution), "projects": string(given.ID), "settings": "policy",
 		"secrets": "openai", "audit": "1", "policies": "auto", "people": string(spare.User.ID),
 		"quotas": string(mgx.DefaultWorkspace), "consumers": "none", "deliveries": "evt_none", "dead": "evt_none", "schemas": "run.noted",
 	}
@@ -429,6 +429,10 @@ func TestNoIDOpensAnotherTenants(t *testing.T) {
 			body["value"] = "ask"
 		case "POST /api/v1/runs/{id}/messages":
 			body["text"] = "mine"
+		case "POST /api/v1/runs/{id}/comments":
+			body["file"], body["line"], body["text"] = "main.go", 1, "mine"
+		case "PUT /api/v1/runs/{id}/files":
+			body["file"], body["digest"], body["approved"] = "main.go", "sha256:x", true
 		case "PUT /api/v1/roles/{id}", "PUT /api/v1/secrets/{id}", "PUT /api/v1/secrets/{name}":
 			continue // it makes one of their own, of the same name
 		}

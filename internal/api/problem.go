@@ -60,6 +60,8 @@ var statuses = map[string]int{
 	mgx.CodeLastAdmin:          http.StatusConflict,
 	"run_not_ended":            http.StatusConflict,
 	app.CodeDecided:            http.StatusConflict,
+	app.CodeOpenComments:       http.StatusConflict,
+	app.CodeNotApproved:        http.StatusConflict,
 	mgx.CodeErased:             http.StatusGone,
 	access.CodeTooManyAttempts: http.StatusTooManyRequests,
 	codeRateLimited:            http.StatusTooManyRequests,

@@ -65,6 +65,7 @@ func (s *Server) routes() []route {
 		s.budgetRoutes(),
 		s.workRoutes(),
 		s.steerRoutes(),
+		s.reviewRoutes(),
 		s.projectRoutes(),
 		s.webhookRoutes(),
 		s.secretRoutes(),

@@ -75,7 +75,7 @@ func (s *Server) workRoutes() []route {
 		op("POST /api/v1/runs/{id}/approvals/{approval}", to("approve", "runs"), with(s.work, decide), about{
 			ID: "decideApproval", Group: "Approvals", Short: "Decide what a run waits for", Status: 202,
 			Long:  "The decision counts for what has the hash, and nothing else: what was shown is what is decided on. The first decision counts.",
-			Codes: codes{"other_hash": 403, "nothing_to_decide": 400, "no_such_approval": 400, "several_pending": 400, "bad_rest": 400, "bad_reason": 400, app.CodeDecided: 409},
+			Codes: codes{"other_hash": 403, "nothing_to_decide": 400, "no_such_approval": 400, "several_pending": 400, "bad_rest": 400, "bad_reason": 400, app.CodeDecided: 409, app.CodeOpenComments: 409, app.CodeNotApproved: 409},
 		}, finer),
 		op("GET /api/v1/executions", to("read", "workflows"), with(s.work, listExecutions), about{
 			ID: "listExecutions", Group: "Executions", Short: "List executions of workflows, the newest first",
