@@ -126,7 +126,7 @@ func (c *cli) open(ctx context.Context, m *models) (*node, error) {
 			}
 		},
 	})
-	n.host = &host{c, n}
+	n.host = &host{c, n, git.NewInspections()}
 	n.app = n.work(n.access(""), nil)
 	n.ringPath = cmp.Or(c.cfg.SecretsKeys, filepath.Join(n.data, ringFile))
 	if !m.tape.playing() {

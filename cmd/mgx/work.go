@@ -49,10 +49,12 @@ func repoRoots(dirs []string) (roots []string, err error) {
 type host struct {
 	c *cli
 	n *node
+
+	inspections *git.Inspections
 }
 
 func (h *host) Inspect(ctx context.Context, dir string) (app.Checkout, error) {
-	src, err := git.Inspect(ctx, dir)
+	src, err := h.inspections.Inspect(ctx, dir)
 	if err != nil {
 		return app.Checkout{}, err
 	}
