@@ -24,7 +24,7 @@ type about struct {
 	Codes codes
 
 	Made   bool     // it makes something: it answers 201, and an Idempotency-Key makes it once
-	Once   bool     // it is done once with an Idempotency-Key, and makes nothing
+	Once   bool     // it is done once with an Idempotency-Key, and makes nothing; with Secret, its answer is that alone
 	Secret bool     // its answer holds a secret, as secret or token: that is never kept, nor is the answer compressed
 	Inside string   // field of the answer that holds what was made; empty: the answer is that
 	Kind   string   // of the thing at its path, as acts name it (budget of budget.update): it has an ETag

@@ -30,8 +30,9 @@ func (s *Server) workRoutes() []route {
 		op("GET /api/v1/tasks", to("read", "tasks"), with(s.work, listTasks), about{
 			ID: "listTasks", Group: tasks, Short: "List tasks, the newest first",
 		}),
+		// Its key is that of the execution too, so that asked again it finds the run.
 		op("POST /api/v1/tasks", to("create", "tasks"), with(s.work, createTask), about{
-			ID: "createTask", Group: tasks, Short: "Have a task done", Made: true, Kind: "task", Codes: badTask,
+			ID: "createTask", Group: tasks, Short: "Have a task done", Made: true, Codes: badTask,
 			Long: "Records the task and a run of it, which a worker takes up. What is not sent is as the server, the workspace and the project have it. " +
 				"The project is one of the workspace; only the owner of the data directory names a directory instead.",
 		}),

@@ -14,6 +14,7 @@ import (
 	"sync"
 
 	"mgx"
+	"mgx/internal/access"
 )
 
 // Terms keeps what is needed to do something once, and only to what somebody has
@@ -279,21 +280,26 @@ func (x *exchange) give(status int, k kept) error {
 }
 
 // rebuild answers a request that was done, of whose answer nothing was kept: the
-// server was killed between the two. What it made is shown as it is now.
+// server was killed between the two. What it made is shown as it is now, to who may
+// see it; where it made nothing, the answer was a secret alone, which is shown once.
 func (s *Server) rebuild(o *operation, x *exchange, made string) error {
+	if o.about.Once && o.about.Secret {
+		return x.give(http.StatusOK, kept{Body: json.RawMessage("{}")})
+	}
 	done := mgx.Errorf(mgx.KindUsage, codeDone, "this was done before, with %s; what was answered then is lost", clip(made))
-	item := s.surface.byPath["GET "+o.Path+"/{id}"]
+	item, wildcard := s.itemOf(o)
 	if !o.about.Made || item == nil {
 		return done
 	}
 	r := x.r.Clone(x.r.Context())
 	r.Method, r.Body, r.URL = http.MethodGet, http.NoBody, &url.URL{Path: x.r.URL.Path + "/" + made}
-	r.SetPathValue("id", made)
-	if s.permit(r, item.route, actorOf(x.r)) != nil {
+	r.SetPathValue(wildcard, made)
+	actor, err := s.identify(r, secretOf(r)) // in the workspace that was made, if one was
+	if err != nil || s.permit(r, item.route, actor) != nil {
 		return done
 	}
 	shown := &late{header: http.Header{}}
-	y, err := newExchange(item, shown, r)
+	y, err := newExchange(item, shown, r.WithContext(access.With(r.Context(), actor)))
 	if err != nil {
 		return err
 	}
@@ -305,4 +311,15 @@ func (s *Server) rebuild(o *operation, x *exchange, made string) error {
 		body, _ = json.Marshal(map[string]json.RawMessage{o.about.Inside: body}) // came from JSON
 	}
 	return x.give(http.StatusCreated, kept{Location: r.URL.Path, Body: body})
+}
+
+// itemOf is the operation that shows one of what an operation makes, and the
+// wildcard in its path.
+func (s *Server) itemOf(o *operation) (item *operation, wildcard string) {
+	for _, wildcard = range []string{"id", "workspace"} {
+		if item = s.surface.byPath["GET "+o.Path+"/{"+wildcard+"}"]; item != nil {
+			break
+		}
+	}
+	return item, wildcard
 }

@@ -23,6 +23,9 @@ func CopyRun(fromDir, toDir string) error {
 	if exists(filepath.Join(to, "config")) {
 		return nil
 	}
+	if !exists(gitDir(fromDir)) { // no worker has begun with it
+		return nil
+	}
 	half := to + ".copy"
 	if err := os.RemoveAll(half); err != nil {
 		return onDisk(err)

@@ -62,20 +62,23 @@ func stat(t *testing.T, name string) fs.FileInfo {
 	return info
 }
 
-// A fork of a run that never got to its first checkout can be prepared.
+// A fork of a run that never got to its first checkout, or that no worker has begun
+// with, can be prepared.
 func TestForkOfAnUnpreparedRun(t *testing.T) {
 	t.Parallel()
 	r := newRepo(t)
 	run := newRun(t, r.dir)
-	fork := t.TempDir()
-	if err := git.CopyRun(run.dir, fork); err != nil {
-		t.Fatal(err)
+	for _, from := range []string{run.dir, filepath.Join(t.TempDir(), "none")} {
+		fork := t.TempDir()
+		if err := git.CopyRun(from, fork); err != nil {
+			t.Fatal(err)
+		}
+		other := openRun(t, run.src, fork)
+		if err := other.Prepare(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		wantSame(t, "files", filesOf(t, other.work("")), filesOf(t, r.dir))
 	}
-	other := openRun(t, run.src, fork)
-	if err := other.Prepare(t.Context()); err != nil {
-		t.Fatal(err)
-	}
-	wantSame(t, "files", filesOf(t, other.work("")), filesOf(t, r.dir))
 }
 
 // Everything also works in a box that cannot mount.
