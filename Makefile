@@ -21,12 +21,13 @@ LOADFLAGS ?=
 TESTFLAGS ?=
 
 .NOTPARALLEL:
-.PHONY: help test check docs sdk web build demo bench bench-peers load fuzz kill walls soak need
+.PHONY: help test check docs sdk web build demo bench bench-peers load load-check fuzz kill walls soak need
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-11s %s\n", $$1, $$2 }' Makefile
 
-test: need check sdk ## install what is missing, check, run every test with the race detector
+test: need check sdk ## install what is missing, check, compare what requests cost, run every test with the race detector
+	@[ "$(PKG)" != ./... ] || $(MAKE) load-check
 	@PKG="$(PKG)" TESTFLAGS="$(TESTFLAGS)" $(TOOL) gotestsum --format pkgname --format-hide-empty-pkg --raw-command -- scripts/gotest.sh
 
 check: ## formatting, vet, staticcheck, go fix, go.mod
@@ -58,9 +59,12 @@ bench-peers: ## MGX beside Redis Streams and NATS JetStream (BENCHFLAGS=-small t
 	@scripts/conditions.sh
 	@cd bench && go run . $(BENCHFLAGS)
 
-load: build ## a server under 50 to 500 people at once (LOADFLAGS=-length=2s tries it; -check=load/baseline.json compares)
+load: build ## a server under 50 to 500 people at once (LOADFLAGS=-length=2s tries it)
 	@scripts/conditions.sh
 	@cd bench && go run ./load -mgx ../bin/mgx $(LOADFLAGS)
+
+load-check: ## hold what requests cost against bench/load/baseline.json, as multiples of a reference in the same run
+	@bin=$$(mktemp -d); trap 'rm -rf "$$bin"' EXIT; go build -o "$$bin/mgx" ./cmd/mgx && cd bench && go run ./load -mgx "$$bin/mgx" -check=load/baseline.json
 
 fuzz: ## every fuzz target for FUZZTIME each
 	@scripts/fuzz.sh $(FUZZTIME) $(PKG)

@@ -12,10 +12,11 @@
 // commit durable, no workers, and its limits out of the way; CPU and memory are its
 // own, by /proc. Client and server share the machine.
 //
-// Beside it a bare server of net/http gives the same number of bytes to every
-// request, under the same base line. What a request costs MGX in CPU, as a multiple
-// of what it costs that one, does not hang on the machine as milliseconds do: it is
-// what -check holds against baseline.json.
+// Beside it runs a reference: the least that a server of runs can be, which reads the
+// same rows from SQLite, decodes them and answers with them. What a request costs MGX
+// in CPU, as a multiple of what a read costs that one, is measured in small slices by
+// turns and does not hang on the machine as milliseconds do: it is what -check holds
+// against baseline.json.
 package main
 
 import (
@@ -32,14 +33,14 @@ import (
 func main() {
 	mgx := flag.String("mgx", "", "the `binary` to measure")
 	length := flag.Duration("length", 10*time.Second, "of a phase; the soak is six times as long")
-	check := flag.String("check", "", "hold the cost of a request against this `file`, after the base line alone")
-	write := flag.String("write", "", "write the cost of a request to this `file`, after the base line alone")
-	bare := flag.String("bare", "", "internal: be the bare server, with answers of so many `bytes`")
+	check := flag.String("check", "", "only hold the cost of requests against this `file`")
+	write := flag.String("write", "", "only write the cost of requests to this `file`")
+	rows := flag.String("reference", "", "internal: be the reference, with the runs in this `file`")
 	flag.Parse()
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
 	defer stop()
-	if *bare != "" {
-		exit(serveBare(ctx, *bare))
+	if *rows != "" {
+		exit(serveReference(ctx, *rows))
 	}
 	if *mgx == "" {
 		exit(fmt.Errorf("say what to measure: -mgx bin/mgx"))
@@ -78,41 +79,58 @@ func phases(length time.Duration) []phase {
 }
 
 func run(ctx context.Context, binary string, length time.Duration, check, write string) error {
-	s, err := startServer(ctx, binary)
+	alone := check != "" || write != ""
+	keys, runs := 500, 1000
+	if alone {
+		keys, runs = 1, 100
+	}
+	s, err := startServer(ctx, binary, keys, runs)
 	if err != nil {
 		return err
 	}
 	defer s.stop()
 	fmt.Printf("conditions: %d cores shared by client and server, %s, SQLite, every commit durable\n\n", runtime.NumCPU(), runtime.Version())
-	all := phases(length)
-	if check != "" || write != "" {
-		all = all[:1]
+	if !alone {
+		if err := s.phases(ctx, phases(length)); err != nil {
+			return err
+		}
 	}
+	c, err := s.compare(ctx)
+	if err != nil || !alone {
+		return err
+	}
+	return c.settle(check, write)
+}
+
+// growth is how much of its memory the server may gain from the beginning of the
+// soak to its end, in a part of it and besides.
+const (
+	growthPart = 0.25
+	growthMore = 32 << 20 // bytes
+)
+
+// phases prints what each phase comes to. Nothing may fail, and in the soak memory
+// must stay flat.
+func (s *server) phases(ctx context.Context, all []phase) error {
 	t := newTable()
-	var base result
 	failed := 0
-	for i, p := range all {
+	for _, p := range all {
+		before := s.memory()
 		r, err := s.load(ctx, p)
 		if err != nil {
 			return err
 		}
 		t.add(p, r)
-		if i == 0 {
-			base = r
-		}
 		failed += r.failed
+		if most := int64(float64(before)*(1+growthPart)) + growthMore; p.name == "soak" && r.memory > most {
+			return fmt.Errorf("in the soak the server grew from %d MB to %d MB, which is not flat", before>>20, r.memory>>20)
+		}
 	}
-	peer, err := s.besides(ctx, all[0], base)
-	if err != nil {
-		return err
-	}
-	t.add(phase{name: "bare server", from: all[0].from, to: all[0].to, length: all[0].length}, peer)
-	c := cost{Request: float64(base.perRequest()) / float64(max(1, peer.perRequest()))}
-	fmt.Printf("\na request costs %.1f times the CPU of the bare server's (%s and %s)\n", c.Request, micros(base.perRequest()), micros(peer.perRequest()))
+	fmt.Println()
 	if failed > 0 {
-		return fmt.Errorf("%d requests failed; the first: %s", failed, s.firstFailure())
+		return fmt.Errorf("%d requests failed; the first: %s", failed, s.wrong)
 	}
-	return c.settle(check, write)
+	return nil
 }
 
 // client makes all requests. Each user has connections of its own, as people do.

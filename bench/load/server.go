@@ -5,11 +5,9 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
-	"errors"
 	"fmt"
 	"io"
 	"math/rand/v2"
-	"net"
 	"net/http"
 	"net/http/httptest"
 	"os"
@@ -17,7 +15,6 @@ import (
 	"path/filepath"
 	"strconv"
 	"strings"
-	"sync"
 	"syscall"
 	"time"
 )
@@ -30,18 +27,17 @@ type server struct {
 	models  *httptest.Server
 	project string
 
-	mu    sync.Mutex
 	runs  []string // that were made so far
 	wrong string   // the first failure
 }
 
-func startServer(ctx context.Context, binary string) (*server, error) {
+func startServer(ctx context.Context, binary string, keys, runs int) (*server, error) {
 	home, err := os.MkdirTemp("", "mgx-load-")
 	if err != nil {
 		return nil, err
 	}
 	s := &server{home: home, models: httptest.NewServer(http.HandlerFunc(listModel))}
-	err = s.begin(ctx, binary)
+	err = s.begin(ctx, binary, keys, runs)
 	if err != nil {
 		s.stop()
 		return nil, err
@@ -49,7 +45,7 @@ func startServer(ctx context.Context, binary string) (*server, error) {
 	return s, nil
 }
 
-func (s *server) begin(ctx context.Context, binary string) error {
+func (s *server) begin(ctx context.Context, binary string, keys, runs int) error {
 	var hello struct {
 		URL       string `json:"url"`
 		TokenFile string `json:"token_file"`
@@ -67,7 +63,7 @@ func (s *server) begin(ctx context.Context, binary string) error {
 		return err
 	}
 	s.url = hello.URL
-	return s.furnish(ctx, strings.TrimSpace(string(token)))
+	return s.furnish(ctx, strings.TrimSpace(string(token)), keys, runs)
 }
 
 // listModel is a provider that has a model which nobody calls.
@@ -75,8 +71,8 @@ func listModel(w http.ResponseWriter, _ *http.Request) {
 	io.WriteString(w, `{"object":"list","data":[{"id":"none","object":"model"}]}`)
 }
 
-// furnish makes a repository, its project, keys, and a thousand runs to read.
-func (s *server) furnish(ctx context.Context, token string) error {
+// furnish makes a repository, its project, keys, and runs to read.
+func (s *server) furnish(ctx context.Context, token string, keys, runs int) error {
 	repo := filepath.Join(s.home, "repo")
 	git := exec.CommandContext(ctx, "sh", "-c", `git init -q "$1" && cd "$1" && git -c user.name=l -c user.email=l@localhost commit -q --allow-empty -m first`, "sh", repo)
 	if out, err := git.CombinedOutput(); err != nil {
@@ -85,26 +81,26 @@ func (s *server) furnish(ctx context.Context, token string) error {
 	var project struct {
 		ID string `json:"id"`
 	}
-	if err := s.post(ctx, token, "/api/v1/projects", map[string]any{"name": "load", "path": repo}, &project); err != nil {
+	if err := s.post(ctx, token, s.url+"/api/v1/projects", map[string]any{"name": "load", "path": repo}, &project); err != nil {
 		return err
 	}
 	s.project = project.ID
-	for i := range 500 {
+	for i := range keys {
 		var key struct {
 			Secret string `json:"secret"`
 		}
-		if err := s.post(ctx, token, "/api/v1/keys", map[string]any{"name": fmt.Sprint("user ", i), "scopes": []string{"*"}}, &key); err != nil {
+		if err := s.post(ctx, token, s.url+"/api/v1/keys", map[string]any{"name": fmt.Sprint("user ", i), "scopes": []string{"*"}}, &key); err != nil {
 			return err
 		}
 		s.keys = append(s.keys, key.Secret)
 	}
 	s.reads, s.create = s.read, s.task
-	for range 1000 {
+	for range runs {
 		path, body := s.task()
 		var made struct {
 			ID string `json:"id"`
 		}
-		if err := s.post(ctx, token, path, json.RawMessage(body), &made); err != nil {
+		if err := s.post(ctx, token, s.url+path, json.RawMessage(body), &made); err != nil {
 			return err
 		}
 		s.runs = append(s.runs, made.ID)
@@ -131,38 +127,15 @@ func (s *server) task() (path, body string) {
 
 // load has the users of a phase at work on the server.
 func (s *server) load(ctx context.Context, p phase) (result, error) {
-	return s.measured(ctx, s.target, p, &s.process)
-}
-
-func (s *server) measured(ctx context.Context, to target, p phase, of *process) (result, error) {
 	var t tally
-	before, began := of.cpu(), time.Now()
-	to.drive(ctx, p, &t)
+	before, began := s.cpu(), time.Now()
+	s.drive(ctx, p, &t)
 	r := t.result()
-	r.cpu, r.took, r.memory = of.cpu()-before, time.Since(began), of.memory()
+	r.cpu, r.took, r.memory = s.cpu()-before, time.Since(began), s.memory()
 	if s.wrong == "" {
 		s.wrong = t.first
 	}
 	return r, ctx.Err()
-}
-
-func (s *server) firstFailure() string { return s.wrong }
-
-// besides loads a bare server whose answers are as long on average.
-func (s *server) besides(ctx context.Context, p phase, of result) (result, error) {
-	self, err := os.Executable()
-	if err != nil {
-		return result{}, err
-	}
-	var bare process
-	line, err := bare.start(ctx, s.home, self, "-bare", strconv.FormatInt(of.bytes/int64(max(1, len(of.reads))), 10))
-	if err != nil {
-		return result{}, err
-	}
-	defer bare.end()
-	to := s.target
-	to.url = string(bytes.TrimSpace(line))
-	return s.measured(ctx, to, p, &bare)
 }
 
 func (s *server) stop() {
@@ -172,12 +145,12 @@ func (s *server) stop() {
 }
 
 // post makes one of the things that users will work with.
-func (s *server) post(ctx context.Context, token, path string, body, into any) error {
+func (s *server) post(ctx context.Context, token, url string, body, into any) error {
 	text, err := json.Marshal(body)
 	if err != nil {
 		return err
 	}
-	req, err := http.NewRequestWithContext(ctx, http.MethodPost, s.url+path, bytes.NewReader(text))
+	req, err := http.NewRequestWithContext(ctx, http.MethodPost, url, bytes.NewReader(text))
 	if err != nil {
 		return err
 	}
@@ -193,33 +166,9 @@ func (s *server) post(ctx context.Context, token, path string, body, into any) e
 		return err
 	}
 	if resp.StatusCode >= 300 {
-		return fmt.Errorf("%s: %s %s", path, resp.Status, answer)
+		return fmt.Errorf("%s: %s %s", url, resp.Status, answer)
 	}
 	return json.Unmarshal(answer, into)
-}
-
-// serveBare answers every request with so many bytes.
-func serveBare(ctx context.Context, size string) error {
-	n, err := strconv.Atoi(size)
-	if err != nil {
-		return err
-	}
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		return err
-	}
-	body := bytes.Repeat([]byte("x"), n)
-	web := &http.Server{Handler: http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		io.Copy(io.Discard, r.Body)
-		w.Header().Set("Content-Type", "application/json")
-		w.Write(body)
-	})}
-	fmt.Printf("http://%s\n", l.Addr())
-	context.AfterFunc(ctx, func() { web.Close() })
-	if err := web.Serve(l); !errors.Is(err, http.ErrServerClosed) {
-		return err
-	}
-	return nil
 }
 
 // process is a child that says on its first line where it is.

@@ -14,15 +14,10 @@ import (
 // result is what a phase came to.
 type result struct {
 	reads, creates []time.Duration // sorted, from when each was due
-	bytes          int64           // of the answers to reads
 	failed         int
 	cpu            time.Duration // of the server
 	memory         int64         // bytes, of the server, at the end
 	took           time.Duration
-}
-
-func (r result) perRequest() time.Duration {
-	return r.cpu / time.Duration(max(1, len(r.reads)+len(r.creates)))
 }
 
 // tally gathers what users see.
@@ -32,7 +27,7 @@ type tally struct {
 	first string // failure
 }
 
-func (t *tally) note(read bool, took time.Duration, n int64, failure string) {
+func (t *tally) note(read bool, took time.Duration, failure string) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	if failure != "" {
@@ -43,7 +38,7 @@ func (t *tally) note(read bool, took time.Duration, n int64, failure string) {
 		return
 	}
 	if read {
-		t.r.reads, t.r.bytes = append(t.r.reads, took), t.r.bytes+n
+		t.r.reads = append(t.r.reads, took)
 	} else {
 		t.r.creates = append(t.r.creates, took)
 	}
@@ -118,16 +113,16 @@ func (u *user) request(ctx context.Context, due time.Time) {
 		method = http.MethodPost
 		path, body = u.create()
 	}
-	n, failure := u.send(ctx, method, path, body)
+	failure := u.send(ctx, method, path, body)
 	if ctx.Err() == nil {
-		u.tally.note(read, time.Since(due), n, failure)
+		u.tally.note(read, time.Since(due), failure)
 	}
 }
 
-func (u *user) send(ctx context.Context, method, path, body string) (n int64, failure string) {
+func (u *user) send(ctx context.Context, method, path, body string) (failure string) {
 	req, err := http.NewRequestWithContext(ctx, method, u.url+path, strings.NewReader(body))
 	if err != nil {
-		return 0, err.Error()
+		return err.Error()
 	}
 	req.Header.Set("Authorization", "Bearer "+u.key)
 	if body != "" {
@@ -135,17 +130,17 @@ func (u *user) send(ctx context.Context, method, path, body string) (n int64, fa
 	}
 	resp, err := client.Do(req)
 	if err != nil {
-		return 0, err.Error()
+		return err.Error()
 	}
 	defer resp.Body.Close()
 	if resp.StatusCode >= 300 {
 		text, _ := io.ReadAll(io.LimitReader(resp.Body, 500))
-		return 0, method + " " + path + ": " + resp.Status + " " + string(text)
+		return method + " " + path + ": " + resp.Status + " " + string(text)
 	}
-	if n, err = io.Copy(io.Discard, resp.Body); err != nil {
-		return 0, method + " " + path + ": " + err.Error()
+	if _, err = io.Copy(io.Discard, resp.Body); err != nil {
+		return method + " " + path + ": " + err.Error()
 	}
-	return n, ""
+	return ""
 }
 
 func (t *tally) result() result {
