@@ -41,7 +41,7 @@ func TestAgents(t *testing.T) {
 	s.turn("", hostile[2], "m3", mgx.OutcomeDone)
 	has(t, s.ask("GET", "/agents", nil), "1 at work", "$0.40", "Tokens</dt><dd class=\"num\" title=\"6,000\">6k", "1 of 2", "Others", "&#34;&gt;&lt;svg onload")
 	got = s.ask("GET", "/agents/planner", nil)
-	has(t, got, "&lt;script&gt;window.pwned", "3 of the newest 5 calls of models were answered.", "1 are under way.", "rate_limited", `href="`+done.path()+`"`, "What planner cost day by day: $0.40 in all", `class="tag">execute<`, "They are mounted read-only.", "It has not:", "<code>write</code>", "sha256:")
+	has(t, got, "&lt;script&gt;window.pwned", "3 of the newest 5 calls of models were answered.", "Under way: 1.", "rate_limited", `href="`+done.path()+`"`, "What planner cost day by day: $0.40 in all", `class="tag">execute<`, "They are mounted read-only.", "It has not:", "<code>write</code>", "sha256:")
 	hasNot(t, got, "<script>window", "<img", "<svg onload")
 	hasNot(t, s.ask("GET", "/agents/implementer", nil), "They are mounted read-only.")
 	for path, status := range map[string]int{"/agents/none": 404, "/agents/%3Cscript%3E": 404, "/agents/planner?part=1": 200} {

@@ -24,11 +24,17 @@ type burn struct {
 // burnWidest is how many days are drawn at most: an absolute budget has no end.
 const burnWidest = 92
 
+// leastBurn is for how long a budget without an end is there before it is drawn.
+const leastBurn = 3 * 24 * time.Hour
+
 // burnDown draws a budget; nil: there is nothing to draw of one that begins anew
 // each day, or that is of something else than a workspace, a project or a person.
 func (v *visit) burnDown(b budgetLine) (*burn, error) {
 	now := v.site.o.Now().UTC()
 	start, end := burnPeriod(b, now)
+	if b.Period == mgx.PeriodAbsolute && end.Sub(start) < leastBurn {
+		return nil, nil
+	}
 	q := mgx.UsageQuery{By: mgx.ByDay, Since: start, Limit: burnWidest + 1}
 	switch b.Scope {
 	case mgx.ScopeWorkspace:

@@ -5,7 +5,9 @@ import (
 	"encoding/json"
 	"fmt"
 	"html/template"
+	"maps"
 	"net/url"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -157,7 +159,20 @@ func gist(e mgx.Event) string {
 			parts = append(parts, line1(text))
 		}
 	}
+	if len(parts) == 0 {
+		parts = scalars(data)
+	}
 	return middle(gistLength, strings.Join(parts, " · "))
+}
+
+// scalars are some of an event's parts by their names, of one that has no words.
+func scalars(data map[string]json.RawMessage) (parts []string) {
+	for _, key := range slices.Sorted(maps.Keys(data)) {
+		if text := string(data[key]); len(parts) < gistParts && text != "null" && !strings.ContainsAny(text[:1], "{[") {
+			parts = append(parts, line1(key+" "+strings.Trim(text, `"`)))
+		}
+	}
+	return parts
 }
 
 // line1 is a text as one line without what would hide or turn it.

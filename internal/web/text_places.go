@@ -6,7 +6,7 @@ import "maps"
 // tasks.
 func placesText() map[string]string {
 	all := map[string]string{}
-	for _, part := range []map[string]string{agentsText(), eventsText(), queuesText(), templatesText()} {
+	for _, part := range []map[string]string{agentsText(), eventsText(), queuesText(), templatesText(), bookText()} {
 		maps.Copy(all, part)
 	}
 	return all
@@ -21,7 +21,7 @@ func agentsText() map[string]string {
 		"agents.others": "Others", "agents.others.text": "Called models under a role that is none of the team's, such as through the gateway.",
 
 		"agent.now": "At work", "agent.figures": "The last 30 days (UTC)", "agent.figures.none": "It has called no model in these days.", "agent.chart": "What %s cost day by day: %s in all",
-		"agent.turns": "Newest turns", "agent.answered": "%s of the newest %s calls of models were answered.", "agent.median": "Half of those took less than %s.", "agent.open": "%s are under way.",
+		"agent.turns": "Newest turns", "agent.answered": "%s of the newest %s calls of models were answered.", "agent.median": "Half of those took less than %s.", "agent.open": "Under way: %s.",
 		"agent.turns.none": "No turn yet", "agent.turns.none.text": "Each call of a model that this agent makes is kept in the ledger and appears here.",
 		"agent.may": "What it may", "agent.model": "Model", "agent.model.text": "The one that the run asks for. A routing policy may name another for this role.",
 		"agent.files": "Files", "agent.files.write": "Reads and changes those of the run's own clone.", "agent.files.read": "Reads those of the run's own clone. They are mounted read-only.", "agent.files.none": "None: it sees the task and an overview of the repository.",
@@ -34,7 +34,7 @@ func agentsText() map[string]string {
 func eventsText() map[string]string {
 	return map[string]string{
 		"events.title": "Events", "events.lead": "Everything that happened in this workspace and that you may see, the newest first.",
-		"events.type": "Type", "events.of": "Run, task, project or execution", "events.person": "Person", "events.from": "From (UTC)", "events.to": "To (UTC)", "events.text": "Words in it",
+		"events.type": "Type", "events.of": "Of a run, task …", "events.person": "Person", "events.from": "From (UTC)", "events.to": "To (UTC)", "events.text": "Words in it",
 		"events.show": "Show", "events.all": "Show all", "events.gist": "What", "events.run": "Run", "events.position": "No.", "events.erased": "Its words were erased.",
 		"events.following": "Follows what happens", "events.paused": "Paused", "events.pause": "Pause", "events.resume": "Go on", "events.new": "Paused, %d new", "events.bound": "The newest %d are shown.",
 		"events.nomatch": "No event matches", "events.nomatch.text": "Types are patterns such as tool.* and ids are whole. A person's events are those of runs that they asked for, and those that name them.",
@@ -58,7 +58,7 @@ func queuesText() map[string]string {
 		"queues.readers": "Readers of the log", "queues.readers.text": "Parts of MGX that must see every event, in all workspaces. You see them because you keep this installation.", "queues.readers.none": "No part of MGX reads the log by itself here.",
 		"queues.name": "Reader", "queues.behind": "Events behind", "queues.moved": "Moved on", "queues.gap": "Events %s to %s were removed before it had read them.",
 		"queues.hook": "What an endpoint did not get", "queues.reader": "What a reader has given up", "queues.next": "Next attempt", "queues.since": "Since", "queues.do": "What to do",
-		"queues.again": "Try again", "queues.again.of": "Try %s again", "queues.again.all": "Try all again", "queues.again.all.text": "All %s that were given up get all their attempts again, the first one now.", "queues.again.all.do": "Try all of them again",
+		"queues.again": "Try again", "queues.again.of": "Try again: %s", "queues.again.all": "Try all again", "queues.again.all.text": "All %s that were given up get all their attempts again, the first one now.", "queues.again.all.do": "Try all of them again",
 		"queues.discard": "Discard", "queues.discard.of": "Discard %s", "queues.discard.text": "The reader will never see this event. The event itself stays in the log.", "queues.discard.do": "Discard it for good",
 		"queues.letters.none": "Nothing was given up", "queues.letters.none.text": "What fails is tried again for a while. What fails each time is kept here until somebody has it tried once more.",
 	}
@@ -72,5 +72,11 @@ func templatesText() map[string]string {
 		"template.begin": "Begin with", "template.all": "All templates", "template.keep": "Keep this as a template", "template.name": "Name", "template.hint": "The words, the model, the budget, who approves and the checks are kept. One of the same name is replaced.",
 		"template.for": "For", "template.do": "Keep it", "template.kept": "It is kept as a template. Nothing was started.", "template.wrong": "The template was not kept",
 		"template.delete": "Delete", "template.delete.of": "Delete the template %s", "template.delete.text": "Nobody in this workspace can begin with it any more. Tasks that were stay.", "template.delete.do": "Delete this template",
+	}
+}
+
+func bookText() map[string]string {
+	return map[string]string{
+		"book.charts": "Charts", "book.burns": "What is left of a budget", "book.health": "How the server stands", "book.one": "One day", "book.full": "Most days", "book.long.many": "Many, with long names", "book.burn.over": "More than there is",
 	}
 }
