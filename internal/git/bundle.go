@@ -49,9 +49,13 @@ type bundle struct {
 	file *os.File
 	pack int64 // where its objects begin
 	tip  string
+
+	format string // of its objects
+	needs  bool   // commits that it does not hold
 }
 
-// openBundle reads the header that gitformat-bundle(5) describes.
+// openBundle reads the header that gitformat-bundle(5) describes. Without an object
+// format it takes either.
 func openBundle(name, objectFormat string) (*bundle, error) {
 	info, err := os.Lstat(name)
 	if err != nil || !info.Mode().IsRegular() {
@@ -95,6 +99,7 @@ func (b *bundle) readHeader(objectFormat string) error {
 		case strings.HasPrefix(line, "@"):
 			return badBundle("it asks for %.40q", line)
 		case strings.HasPrefix(line, "-"): // what it builds on; the objects are checked for that
+			b.needs = true
 		case b.tip != "":
 			return badBundle("it holds more than one branch")
 		default:
@@ -104,7 +109,7 @@ func (b *bundle) readHeader(objectFormat string) error {
 }
 
 func (b *bundle) checkHeader(format, want string) error {
-	if format != want {
+	if b.format = format; format != want && (want != "" || format != "sha256" && format != "sha1") {
 		return badBundle("its objects are %.20q and the repository's %s", format, want)
 	}
 	if !isID(b.tip) {
