@@ -169,6 +169,7 @@ type cast struct {
 	readOnly   bool
 	plan       *mgx.Plan
 	accept     func(args json.RawMessage, plan *mgx.Plan) string
+	reads      bool // it is quarantined: see agent.NewReader
 }
 
 // agent opens a conversation in a role.
@@ -185,13 +186,17 @@ func (r *run) agent(a cast) (*agent.Conversation, error) {
 		return nil, err
 	}
 	marks := guard.NewMarker(r.prep.Secret, a.name)
-	return agent.New(host{c: r.c, r: r, readOnly: a.readOnly}, agent.Spec{
+	open := func(h agent.Host, s agent.Spec) (*agent.Conversation, error) { return agent.New(h, s), nil }
+	if a.reads {
+		open = agent.NewReader
+	}
+	return open(host{c: r.c, r: r, readOnly: a.readOnly}, agent.Spec{
 		Role: a.role, Conversation: a.name, Model: r.in.Settings.Model,
 		System: instructions(role, marks, r.canary()), Marks: marks, Refuse: r.refuse,
 		Opening: a.opening, Plan: a.plan, Accept: a.accept,
 		Tools: tools, Controls: controls, Forbidden: forbidden, Finish: a.finish,
 		MaxTurns: role.Turns, MaxOutput: min(maxOutput, r.prep.Limits.Output), Window: r.prep.Limits.Window,
-	}), nil
+	})
 }
 
 // finished runs a conversation and reads what it finished with.
@@ -210,12 +215,15 @@ func finished[T any](r *run, c *agent.Conversation) (T, error) {
 	return out, nil
 }
 
-// triage sorts the task. A model that cannot sort it leaves a medium change.
+// triage sorts the task. It is a quarantined reader: what it says of the repository
+// decides what comes next, so it is a value or nothing. Of its title only a name for
+// the branch is made, and a subject where the implementer has none; no model of the run is given it.
+// A model that cannot sort the task leaves a medium change.
 func (r *run) triage() (triaged, error) {
 	if err := r.phase(mgx.PhaseTriage, ""); err != nil {
 		return triaged{}, err
 	}
-	c, err := r.agent(cast{role: "triage", name: "triage", opening: r.opening("Sort this task."), finish: triageFinish, readOnly: true})
+	c, err := r.agent(cast{role: "triage", name: "triage", opening: r.opening("Sort this task."), finish: triageFinish, readOnly: true, reads: true})
 	if err != nil {
 		return triaged{}, err
 	}
