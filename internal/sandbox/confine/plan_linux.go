@@ -3,6 +3,7 @@
 package confine
 
 import (
+	"math"
 	"net/netip"
 	"slices"
 	"sync"
@@ -98,20 +99,28 @@ func (p *Plan) HasOverlay() bool {
 // SIGKILL.
 const xcpuGrace = 2
 
-// rlimits translates limits; those not set are left to the system.
+// rlimits translates limits; those not set are left to the system. What this process
+// itself may not go beyond, its commands may not either.
 func rlimits(l sandbox.Limits) []boxinit.Limit {
 	list := []boxinit.Limit{{Resource: unix.RLIMIT_CORE}}
-	add := func(resource int, n int64) {
+	add := func(resource int, n, grace int64) {
 		if n > 0 {
-			list = append(list, boxinit.Limit{Resource: int64(resource), Soft: n, Hard: n})
+			most := hardLimit(resource)
+			list = append(list, boxinit.Limit{Resource: int64(resource), Soft: min(n, most), Hard: min(n+grace, most)})
 		}
 	}
-	add(unix.RLIMIT_AS, l.Addresses)
-	add(unix.RLIMIT_NPROC, int64(l.Processes))
-	add(unix.RLIMIT_FSIZE, l.FileSize)
-	add(unix.RLIMIT_NOFILE, int64(l.OpenFiles))
-	if add(unix.RLIMIT_CPU, int64((l.CPU+time.Second-1)/time.Second)); l.CPU > 0 {
-		list[len(list)-1].Hard += xcpuGrace
-	}
+	add(unix.RLIMIT_AS, l.Addresses, 0)
+	add(unix.RLIMIT_NPROC, int64(l.Processes), 0)
+	add(unix.RLIMIT_FSIZE, l.FileSize, 0)
+	add(unix.RLIMIT_NOFILE, int64(l.OpenFiles), 0)
+	add(unix.RLIMIT_CPU, int64((l.CPU+time.Second-1)/time.Second), xcpuGrace)
 	return list
+}
+
+func hardLimit(resource int) int64 {
+	var now unix.Rlimit
+	if err := unix.Getrlimit(resource, &now); err != nil || now.Max > math.MaxInt64 {
+		return math.MaxInt64
+	}
+	return int64(now.Max)
 }
