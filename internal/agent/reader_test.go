@@ -59,10 +59,10 @@ func TestAReaderIsOne(t *testing.T) {
 	t.Parallel()
 	for properties, bad := range map[string]bool{
 		`"kind":{"enum":["a","b"]},"n":{"type":"integer"},"yes":{"type":"boolean"},"title":{"type":"string","maxLength":120}`: false,
-		`"words":{"type":"string"}`:                                   true,
-		`"words":{"type":"string","maxLength":4000}`:                  true,
-		`"list":{"type":"array","items":{"type":"string"}}`:           true,
-		`"any":{}`:                                                    true,
+		`"words":{"type":"string"}`:                         true,
+		`"words":{"type":"string","maxLength":4000}`:        true,
+		`"list":{"type":"array","items":{"type":"string"}}`: true,
+		`"any":{}`: true,
 		`"deep":{"type":"object","properties":{"x":{"type":"null"}}}`: true,
 	} {
 		if _, err := NewReader(&desk{}, readerSpec(properties)); (err != nil) != bad {
