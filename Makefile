@@ -21,7 +21,7 @@ LOADFLAGS ?=
 TESTFLAGS ?=
 
 .NOTPARALLEL:
-.PHONY: help test check docs sdk web build demo bench bench-peers load load-check fuzz kill walls soak need
+.PHONY: help test check docs sdk web build demo bench bench-peers load load-check fuzz kill walls walls-unified soak need
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-11s %s\n", $$1, $$2 }' Makefile
@@ -51,9 +51,9 @@ build: ## the static binary, bin/mgx
 demo: ## the main job on a sample repository, with a scripted model
 	@go run ./cmd/mgx demo
 
-bench: ## every benchmark (BENCH, BENCHTIME, PKG), with the conditions it ran under
+bench: ## every benchmark (BENCH, BENCHTIME, PKG), built as MGX is, with the conditions it ran under
 	@scripts/conditions.sh
-	@go test -run='^$$' -bench='$(BENCH)' -benchtime=$(BENCHTIME) -benchmem $(PKG) | { grep -v -e '^PASS$$' -e 'no test files' || true; }
+	@CGO_ENABLED=0 go test -run='^$$' -bench='$(BENCH)' -benchtime=$(BENCHTIME) -benchmem $(PKG) | { grep -v -e '^PASS$$' -e 'no test files' || true; }
 
 bench-peers: ## MGX beside Redis Streams and NATS JetStream (BENCHFLAGS=-small tries it; -peers names some); needs redis-server
 	@scripts/conditions.sh
@@ -74,6 +74,9 @@ kill: ## kill -9 a run at every one of its events, and resume it (make test does
 
 walls: ## every test of the sandbox in Docker, Podman and gVisor (make test does every attack and a sample of the rest)
 	@MGX_WALLS=1 go test -count=1 -timeout=30m ./internal/sandbox/docker ./internal/sandbox/gvisor
+
+walls-unified: ## the walls on a machine with cgroups of version 2 alone, emulated by qemu: KERNEL=/boot/vmlinuz-…; scripts/cgroup2.sh says what it takes
+	@scripts/cgroup2.sh "$(KERNEL)"
 
 soak: ## kill servers, writers, readers and PostgreSQL for minutes; a reader 500,000 events behind; 90,000 model calls; a budget that killed processes share
 	@MGX_SOAK=1 go test -v -count=1 -timeout=40m -run '^(TestSoak|TestFarBehind|TestCatchUpInBoundedMemory|TestBudgetAcrossProcesses|TestRetention|TestRetentionIsTheSameOnBoth|TestBackupRoundTrip|TestFlippedBitsAreFound|TestAnythingIsAnswered)$$' ./cmd/mgx ./client ./internal/api ./internal/llm ./internal/store | grep -v '^=== '
