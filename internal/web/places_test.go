@@ -1,6 +1,8 @@
 package web_test
 
 import (
+	"net/http"
+	"net/url"
 	"strings"
 	"testing"
 	"time"
@@ -117,4 +119,51 @@ func TestUsageOverTime(t *testing.T) {
 	}
 	has(t, s.ask("GET", "/home", nil), `class="chart burn`)
 	hasNot(t, watcher.ask("GET", "/home", nil), `class="chart burn`)
+}
+
+// TestHomeHealth says to everybody whether the server can do its work and what does
+// not, and why only to who keeps it.
+func TestHomeHealth(t *testing.T) {
+	t.Parallel()
+	s := newStage(t)
+	has(t, s.ask("GET", "/home", nil), "The server cannot do its work", "disk: failed", "the disk is full", "1.2.3", `href="/settings/health"`)
+	theirs := s.as(mgx.RoleViewer).ask("GET", "/home", nil)
+	has(t, theirs, "The server cannot do its work", "disk: failed")
+	hasNot(t, theirs, "the disk is full", "1.2.3", `href="/settings/health"`)
+}
+
+// TestHostileAround has hostile words in a browser where pages about the workspace
+// show words of others.
+func TestHostileAround(t *testing.T) {
+	t.Parallel()
+	s := newStage(t)
+	all := strings.Join(hostile, "\n")
+	p := s.project("greeter")
+	r := s.play(hostile[0]).did(mgx.AgentMessage, mgx.AgentMessageData{Role: "assistant", AgentRole: "planner", Text: all}, mgx.ToolCalled, mgx.ToolCallData{CallID: "c1", Name: hostile[1], Effect: hostile[2], Summary: all, Arguments: "{}"})
+	for i, w := range hostile[:8] {
+		s.turn(r.Run, w, hostile[i+1], mgx.OutcomeDone)
+		s.turn(r.Run, "planner", w, mgx.Outcome(w))
+	}
+	hook, told := s.undelivered("https://example.com/"+hostile[2], 1)
+	s.gaveUp("metrics", told[0])
+	for i, w := range hostile[:6] {
+		form := url.Values{"words": {all}, "project": {string(p.ID)}, "model": {w}, "do": {"template"}, "template_name": {w}, "key": {"form_" + strings.Repeat("x", i)}}
+		if got := s.ask("POST", "/tasks/new", form); got.StatusCode != http.StatusSeeOther {
+			t.Fatalf("%s: %d %s", w, got.StatusCode, words(got.body))
+		}
+	}
+	ids, _ := s.eventsAt("/events?type=agent.message")
+	query := url.QueryEscape(hostile[2])
+	b := s.tab()
+	for _, path := range []string{
+		"/agents", "/agents/planner", "/events", "/events?type=" + query + "&of=" + query + "&person=" + query + "&text=" + query, "/events/" + ids[0], "/events/" + string(told[0].ID),
+		"/queues", "/queues/webhooks/" + string(hook), "/queues/readers/metrics", "/tasks/templates", "/tasks/new?template=" + query, "/usage?by=role",
+	} {
+		b.open(path)
+		eval[any](b, `for (const d of document.querySelectorAll("details")) d.open = true`)
+		b.until(`document.readyState === "complete"`)
+		if got := eval[string](b, `String(window.pwned) + [...document.querySelectorAll("main script, main iframe, main style, main link, main base, main meta, main img, main math, main [onerror], main [onload], main [onfocus], main [onclick], main a[href^='javascript'], main a[href*=':1/']")].map((e) => e.outerHTML)`); got != "undefined" {
+			t.Errorf("%s took words for its own: %s", path, got)
+		}
+	}
 }
