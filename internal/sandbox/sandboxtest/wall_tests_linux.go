@@ -387,7 +387,7 @@ func memoryBomb(t *testing.T, d sandbox.Driver) {
 	in, stop := io.Pipe()
 	go func() {
 		n := *w
-		ended <- n.run(sandbox.Command{Args: []string{"sh", "-c", "echo started; cat"}, Stdin: in, Stdout: writerFunc(func(p []byte) (int, error) {
+		ended <- n.run(sandbox.Command{Args: []string{"sh", "-c", "echo started; cat"}, Timeout: 10 * patience, Stdin: in, Stdout: writerFunc(func(p []byte) (int, error) {
 			close(started)
 			return len(p), nil
 		})})
