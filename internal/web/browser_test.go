@@ -67,6 +67,9 @@ type stage struct {
 	access *app.Access
 	cookie string
 	host   *machine
+
+	options web.Options
+	wire    *wire
 }
 
 func newStage(t testing.TB) *stage {
@@ -89,12 +92,16 @@ func newStage(t testing.TB) *stage {
 	key := audit.NewKey("a secret of this test")
 	log := &app.Audit{Store: s.store, Key: func(bool) (*audit.Key, error) { return key, nil }}
 	server := api.New(api.Options{Hub: hub, Contracts: contracts, Access: s.access, Console: func(a *api.Server) http.Handler {
-		return web.New(s.places(contracts, web.Options{People: &web.People{Access: s.access, Where: a.Where}, Access: s.access, Work: work, Budgets: &app.Budgets{Store: s.store}, Audit: log, Settings: s.settings(contracts), Sample: true}))
+		s.options = s.places(contracts, web.Options{People: &web.People{Access: s.access, Where: a.Where}, Access: s.access, Work: work, Budgets: &app.Budgets{Store: s.store}, Audit: log, Settings: s.settings(contracts), Sample: true})
+		return web.New(s.options)
 	}})
 	ctx, stop := context.WithCancel(context.Background())
 	var running sync.WaitGroup
 	running.Go(func() { hub.Run(ctx) })
-	listening := httptest.NewServer(server)
+	listening := httptest.NewUnstartedServer(server)
+	s.wire = &wire{Listener: listening.Listener}
+	listening.Listener = s.wire
+	listening.Start()
 	t.Cleanup(func() { listening.CloseClientConnections(); stop(); running.Wait(); listening.Close() })
 	s.url = listening.URL
 	token, err := s.access.Found(t.Context(), access.Where{Address: "cli"})
@@ -215,6 +222,10 @@ func (b *tab) hear(e any) {
 	case *network.EventRequestWillBeSent:
 		if u := e.Request.URL; !strings.HasPrefix(u, b.s.url) && !strings.HasPrefix(u, "about:") && !strings.HasPrefix(u, "data:image/svg+xml;base64,PHN2ZyB4bWxucz0iaHR0cDovL3d3dy53My5vcmcvMjAwMC9zdmciIHdpZHRoPSIxNiIgaGVpZ2h0PSIxNSI") { // the browser draws some of its own controls so
 			complain("it asked for %s", u)
+		}
+	case *network.EventWebSocketCreated:
+		if u := e.URL; !strings.HasPrefix(u, "ws"+strings.TrimPrefix(b.s.url, "http")+"/") {
+			complain("it connected to %s", u)
 		}
 	case *page.EventJavascriptDialogOpening:
 		complain("a dialog opened: %s", e.Message)

@@ -1,7 +1,6 @@
 package web_test
 
 import (
-	"encoding/json"
 	"fmt"
 	"maps"
 	"os"
@@ -72,46 +71,6 @@ func (s *stage) pages() map[string]string {
 	return all
 }
 
-// TestAccessible holds every page to the rules of axe-core, and in the dark those
-// on colours again.
-func TestAccessible(t *testing.T) {
-	t.Parallel()
-	rules, err := os.ReadFile("../../tools/axe/node_modules/axe-core/axe.min.js")
-	if err != nil {
-		t.Skip("axe-core is not installed; make sdk installs it")
-	}
-	s := newStage(t)
-	pages := s.pages()
-	b := s.tab()
-	for _, scheme := range []string{"light", "dark"} {
-		b.scheme(scheme)
-		for name, path := range pages {
-			b.visit(name, path)
-			if _, err := chromedp.Run(b.ctx, chromedp.Evaluate[any](string(rules)+";0")); err != nil {
-				t.Fatal(err)
-			}
-			options := `{resultTypes: ["violations"]}`
-			if scheme == "dark" {
-				options = `{resultTypes: ["violations"], runOnly: ["color-contrast"]}`
-			}
-			found, err := chromedp.Run(b.ctx, chromedp.Evaluate[string](`axe.run(document, `+options+`).then((r) => JSON.stringify(r.violations.map((v) => ({rule: v.id, help: v.help, nodes: v.nodes.slice(0, 4).map((n) => n.html.slice(0, 160) + " :: " + n.failureSummary)}))))`, chromedp.EvalAwaitPromise))
-			if err != nil {
-				t.Fatal(name, err)
-			}
-			var all []struct {
-				Rule, Help string
-				Nodes      []string
-			}
-			if err := json.Unmarshal([]byte(found), &all); err != nil {
-				t.Fatal(err)
-			}
-			for _, v := range all {
-				t.Errorf("%s in %s: %s (%s)\n%s", name, scheme, v.Help, v.Rule, strings.Join(v.Nodes, "\n"))
-			}
-		}
-	}
-}
-
 // TestScreenshots writes how every page looks to the directory in MGX_SCREENSHOTS.
 func TestScreenshots(t *testing.T) {
 	dir := os.Getenv("MGX_SCREENSHOTS")
@@ -120,7 +79,7 @@ func TestScreenshots(t *testing.T) {
 	}
 	must(t, os.MkdirAll(dir, 0o755))
 	s := newStage(t)
-	pages := s.pages()
+	pages := s.everyPage()
 	b := s.tab()
 	for _, width := range []int64{360, 1280, 2560} {
 		b.do(chromedp.EmulateViewport(width, map[int64]int64{360: 780, 1280: 900, 2560: 1440}[width]))
@@ -147,7 +106,7 @@ func TestNarrow(t *testing.T) {
 	r := s.play(long, func(d *mgx.RunCreatedData) { d.Repo.Path, d.Repo.Branch = "/"+long+"/"+long, long })
 	r.did(mgx.ToolCalled, mgx.ToolCallData{CallID: "1", Name: "read", Effect: "read", Summary: long, Arguments: `{"path":"` + long + `"}`}, mgx.ToolReturned, mgx.ToolResultData{CallID: "1", Name: "read", Status: "success", Output: long},
 		mgx.AgentMessage, mgx.AgentMessageData{Role: "assistant", AgentRole: long[:40], Text: long + "\n\n```\n" + long + "\n```"}, mgx.RunNoted, mgx.NotedData{Level: "info", Text: long})
-	pages := s.pages()
+	pages := s.everyPage()
 	pages["long"] = r.path()
 	b := s.tab()
 	call(b, emulation.SetDeviceMetricsOverride, emulation.SetDeviceMetricsOverrideParams{Width: 360, Height: 780, DeviceScaleFactor: 1})

@@ -2,7 +2,9 @@ package web_test
 
 import (
 	"fmt"
+	"maps"
 	"net/url"
+	"slices"
 	"strings"
 	"testing"
 
@@ -64,11 +66,7 @@ func TestHostileWords(t *testing.T) {
 	)
 	s.project(hostile[2])
 	b := s.tab()
-	paths := []string{"/home", "/tasks/new?model=" + url.QueryEscape(hostile[3]) + "&words=" + url.QueryEscape(all), "/tasks", "/tasks?q=" + `%22%3E%3Cscript%3Ewindow.pwned=1%3C/script%3E`, r.path(), r.path() + "?item=6", r.path() + "?at=9", "/%3Cscript%3Ewindow.pwned=1%3C/script%3E", "/runs/%3Cscript%3E", "/approvals", "/usage", "/audit?actor=%22%3E%3Cscript%3Ewindow.pwned=1%3C/script%3E", "/executions", "/executions/" + string(r.Execution)}
-	for _, tab := range []string{"plan", "diff", "checks", "review", "artifacts", "routing", "security", "events"} {
-		paths = append(paths, r.path()+"/"+tab)
-	}
-	for _, path := range paths {
+	for _, path := range s.hostilePaths(r, all) {
 		b.open(path)
 		eval[any](b, `for (const d of document.querySelectorAll("details")) d.open = true`)
 		b.until(`document.readyState === "complete"`)
@@ -93,6 +91,33 @@ func TestHostileWords(t *testing.T) {
 	b.mu.Lock()
 	b.wrong = nil // of that
 	b.mu.Unlock()
+}
+
+// hostilePaths are all pages: those of runs and executions of a run whose words are
+// hostile, the others with what is on them, and each with a query of such words.
+func (s *stage) hostilePaths(r *played, all string) []string {
+	s.t.Helper()
+	q := url.Values{}
+	for _, name := range []string{"q", "text", "actor", "action", "status", "type", "run", "project", "model", "page", "by", "template", "role", "next"} {
+		q.Set(name, hostile[0]+hostile[3])
+	}
+	run := strings.NewReplacer("{run}", string(r.Run), "{execution}", string(r.Execution))
+	paths := map[string]bool{
+		"/tasks/new?model=" + url.QueryEscape(hostile[3]) + "&words=" + url.QueryEscape(all): true, r.path() + "?item=6": true, r.path() + "?at=9": true,
+		"/%3Cscript%3Ewindow.pwned=1%3C/script%3E": true, "/runs/%3Cscript%3E": true,
+	}
+	for _, pattern := range s.patterns() {
+		if path := run.Replace(strings.TrimPrefix(pattern, "GET ")); !strings.Contains(path, "{") {
+			paths[path] = true
+			paths[path+"?"+q.Encode()] = true
+		}
+	}
+	for name, path := range s.everyPage() {
+		if !strings.HasPrefix(name, "run") {
+			paths[path] = true
+		}
+	}
+	return slices.Sorted(maps.Keys(paths))
 }
 
 func quoted(s string) string { return fmt.Sprintf("%q", strings.ToValidUTF8(s, "")) }

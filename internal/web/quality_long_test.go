@@ -122,7 +122,7 @@ func TestLongRun(t *testing.T) {
 	}
 	b.bounded("after going back")
 	eval[any](b, `document.querySelectorAll("mgx-timeline .item[data-seq]")[200].scrollIntoView()`)
-	b.until(pill + `.hidden === false`)
+	b.until(pill + `.hidden === false && document.querySelector("mgx-timeline .log").ariaBusy !== "true"`)
 	seen, last := eval[string](b, seenItem), eval[string](b, lastItem)
 	for i := range 3 {
 		for range 10 {
@@ -145,6 +145,8 @@ func TestLongRun(t *testing.T) {
 	b.says("meanwhile 2").bounded("at the end again")
 
 	// At the end, what comes is followed, also when very much comes at once.
+	eval[any](b, `scrollTo(0, document.documentElement.scrollHeight)`)
+	b.until(pill + `.hidden`)
 	r.did(append(notes("burst", 900), notes("the last of it", 1)...)...)
 	b.says("the last of it").until(`innerHeight + scrollY >= document.documentElement.scrollHeight - 200`)
 	b.bounded("after a burst")

@@ -2,6 +2,8 @@
 // none is needed for a page to be of use.
 import "./copy";
 import "./diff";
+import "./diff";
+import "./draft";
 import "./estimate";
 import "./invitation";
 import "./palette";

@@ -44,30 +44,69 @@ export function getPage(address: string, signal?: AbortSignal): Promise<Document
 export function replace(fresh: HTMLElement): void {
   const old = document.getElementById(fresh.id);
   if (!old || old.isEqualNode(fresh) || (fresh.dataset.keep !== undefined && fresh.dataset.keep === old.dataset.keep)) return;
-  const focused = old.contains(document.activeElement) ? focusOf(old, document.activeElement as HTMLElement) : undefined;
-  const open = new Set(all<HTMLDetailsElement>("details[open][id]", old).map((d) => d.id));
-  const written = all<HTMLTextAreaElement>("textarea[id]", old).filter((t) => t.value !== t.defaultValue);
+  const active = document.activeElement instanceof HTMLElement && old.contains(document.activeElement) ? document.activeElement : undefined;
   const next = document.importNode(fresh, true);
+  keepWritten(old, next);
+  keepOpen(old, next);
+  const successor = active && successorOf(active, old, next);
+  const caret = active instanceof HTMLTextAreaElement || (active instanceof HTMLInputElement && active.type === "text") ? [active.selectionStart, active.selectionEnd] : undefined;
   old.replaceWith(next);
-  for (const was of written) keep(was, one<HTMLTextAreaElement>(`#${CSS.escape(was.id)}`, next));
-  for (const d of all<HTMLDetailsElement>("details[id]", next)) if (open.has(d.id)) d.open = true;
-  if (focused) next.querySelector<HTMLElement>(focused)?.focus({ preventScroll: true });
+  if (!active) return;
+  successor?.focus({ preventScroll: true });
+  if (caret && successor instanceof HTMLElement && "setSelectionRange" in successor) (successor as HTMLInputElement).setSelectionRange(caret[0] ?? null, caret[1] ?? null);
+  if (document.activeElement !== document.body) return;
+  next.tabIndex = -1; // what had the focus is gone: who reads on begins where it was
+  next.focus({ preventScroll: true });
 }
 
-/** Keeps what somebody has written, if it still answers the same question. */
-function keep(was: HTMLTextAreaElement, now: HTMLTextAreaElement | null): void {
-  const about = (t: HTMLTextAreaElement) => t.form?.querySelector<HTMLInputElement>("input[name=hash]")?.value;
-  if (now && about(was) === about(now)) now.value = was.value;
+type Field = HTMLInputElement | HTMLTextAreaElement | HTMLSelectElement;
+
+/** What people fill in, except for what must not be kept anywhere. */
+export function fieldsOf(within: ParentNode): Field[] {
+  return all<Field>("input[name],textarea[name],select[name],input[id],textarea[id]", within).filter((f) => !/^(hidden|password|file|submit|button|range)$/.test(f.type));
 }
 
-/** A selector that finds the focused element again in its successor. */
-function focusOf(within: Element, focused: HTMLElement): string | undefined {
-  if (focused.id) return `#${CSS.escape(focused.id)}`;
-  const name = focused.getAttribute("name");
-  if (name) return `[name="${CSS.escape(name)}"]`;
-  const href = focused.getAttribute("href");
-  if (href) return `[href="${CSS.escape(href)}"]`;
-  return within.contains(focused) ? focused.tagName.toLowerCase() : undefined;
+/** Whether somebody has changed a field since the page came. */
+export function changed(f: Field): boolean {
+  if (f instanceof HTMLSelectElement) return f.selectedIndex !== Math.max(0, [...f.options].findIndex((o) => o.defaultSelected));
+  return f.type === "checkbox" || f.type === "radio" ? (f as HTMLInputElement).checked !== (f as HTMLInputElement).defaultChecked : f.value !== f.defaultValue;
+}
+
+/** Keeps what somebody has written, where it still answers the same question. */
+function keepWritten(old: Element, next: Element): void {
+  const about = (f: Field) => f.form?.querySelector<HTMLInputElement>("input[name=hash]")?.value;
+  for (const was of fieldsOf(old)) {
+    if (!was.id || !changed(was)) continue;
+    const now = one<Field>(`#${CSS.escape(was.id)}`, next);
+    if (!now || now.type !== was.type || about(was) !== about(now)) continue;
+    if (was.type === "checkbox" || was.type === "radio") (now as HTMLInputElement).checked = (was as HTMLInputElement).checked;
+    else now.value = was.value;
+  }
+}
+
+/** Keeps open and closed what its reader has opened and closed. */
+function keepOpen(old: Element, next: Element): void {
+  const named = (within: Element) => {
+    const found = new Map<string, HTMLDetailsElement>();
+    for (const d of all<HTMLDetailsElement>("details", within)) {
+      const name = d.id || (one("summary", d)?.textContent ?? "").trim();
+      let n = 0;
+      while (found.has(`${name} ${n}`)) n++;
+      found.set(`${name} ${n}`, d);
+    }
+    return found;
+  };
+  const was = named(old);
+  for (const [name, d] of named(next)) d.open = was.get(name)?.open ?? d.open;
+}
+
+/** The element that has the place of another one in its successor. */
+function successorOf(active: HTMLElement, old: Element, next: Element): HTMLElement | undefined {
+  if (active.id) return one<HTMLElement>(`#${CSS.escape(active.id)}`, next) ?? undefined;
+  const marks = ["name", "value", "href", "data-key", "data-file"].filter((a) => active.hasAttribute(a)).map((a) => `[${a}="${CSS.escape(active.getAttribute(a) ?? "")}"]`);
+  const alike = active.tagName.toLowerCase() + marks.join("");
+  const there = all(alike, next);
+  return there[all(alike, old).indexOf(active)] ?? there[0];
 }
 
 /** Whether somebody is writing in an element. */

@@ -2,6 +2,7 @@ import { all, one } from "./dom";
 
 const zone = Intl.DateTimeFormat().resolvedOptions().timeZone;
 const exact = new Intl.DateTimeFormat(undefined, { dateStyle: "medium", timeStyle: "long" });
+const clock = new Intl.DateTimeFormat(undefined, { timeStyle: "medium" });
 const day = new Intl.DateTimeFormat(undefined, { dateStyle: "medium" });
 
 /** How long ago a time is, in the words that the server uses. */
@@ -15,7 +16,10 @@ function ago(at: number): string {
   return day.format(at);
 }
 
-/** <mgx-time> keeps the time within it true, with the exact one in the reader's zone as its title. */
+/**
+ * <mgx-time> keeps the time within it true, with the exact one in the reader's zone
+ * as its title; with as="clock" or as="exact" it tells the time itself, in that zone.
+ */
 class Time extends HTMLElement {
   connectedCallback(): void {
     this.tell();
@@ -26,7 +30,8 @@ class Time extends HTMLElement {
     const at = Date.parse(time?.dateTime ?? "");
     if (!time || Number.isNaN(at)) return;
     time.title = `${exact.format(at)} (${zone})`;
-    const text = ago(at);
+    const as = this.getAttribute("as");
+    const text = as === "clock" ? clock.format(at) : as === "exact" ? exact.format(at) : ago(at);
     if (time.textContent !== text) time.textContent = text;
   }
 }
@@ -53,5 +58,5 @@ setInterval(() => {
 }, 1000);
 setInterval(() => {
   if (document.hidden) return;
-  for (const e of all<Time>("mgx-time")) e.tell();
+  for (const e of all<Time>("mgx-time:not([as])")) e.tell();
 }, 15_000);

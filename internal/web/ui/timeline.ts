@@ -125,6 +125,7 @@ class Timeline extends HTMLElement {
   async #get(name: string, value: string): Promise<HTMLElement | undefined> {
     if (this.#loading) return undefined;
     this.#loading = true;
+    if (this.#log) this.#log.ariaBusy = "true";
     const address = new URL(location.pathname, location.href);
     const at = new URLSearchParams(location.search).get("at");
     if (at) address.searchParams.set("at", at);
@@ -136,6 +137,7 @@ class Timeline extends HTMLElement {
       return undefined; // the reader is still there, and may come again
     } finally {
       this.#loading = false;
+      setTimeout(() => this.#log && (this.#log.ariaBusy = String(this.#loading)));
     }
   }
 
