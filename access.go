@@ -153,7 +153,7 @@ type Acceptance struct {
 	Digest  string // of the invitation
 	User    User   // who joins; with New made, else known already
 	New     bool
-	Session Session
+	Session Session // that begins; without an id none does
 	Tokens  []SessionToken
 }
 

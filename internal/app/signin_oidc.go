@@ -118,8 +118,11 @@ func cause(err error) error { return mgx.AsError(err).Err }
 // vouched begins the session of a person for whom a provider vouches.
 func (a *Access) vouched(ctx context.Context, p access.Provider, c access.Claims, where access.Where) (Browser, error) {
 	v := mgx.Vouched{Identity: mgx.Identity{Issuer: c.Issuer, Subject: c.Subject}, Grants: c.Grants}
-	var err error
-	if v.User, v.New, err = a.whom(ctx, p, c); err != nil {
+	invited, err := a.o.Store.InvitationsTo(ctx, c.Email)
+	if err != nil {
+		return Browser{}, err
+	}
+	if v.User, v.New, err = a.whom(ctx, p, c, len(invited) > 0); err != nil {
 		return Browser{}, err
 	}
 	v.Identity.User = v.User.ID
@@ -136,12 +139,43 @@ func (a *Access) vouched(ctx context.Context, p access.Provider, c access.Claims
 		a.o.Log.Warn("a role that groups give, or no longer give, stays as it is: there is no such workspace or role, it is full, or somebody is its last admin",
 			"provider", p.Name(), "user", v.User.ID, "workspace", g.Workspace, "role", g.Role)
 	}
-	return b, nil
+	return b, a.letIn(ctx, by, v.User, c.Email, invited)
+}
+
+// letIn spends the invitations to an address that a provider has verified: the person
+// becomes a member as what each says. One that cannot be spent, such as to where they
+// are already, stays as it is; so does whatever a killed server had not come to, which
+// the next sign-in does.
+func (a *Access) letIn(ctx context.Context, by mgx.Doer, user mgx.User, verified string, invited []mgx.Invitation) error {
+	for _, i := range invited {
+		if i.Email != verified || i.User != "" {
+			continue
+		}
+		if _, err := a.o.Store.Member(mgx.ForInstallation(ctx), i.Workspace, user.ID); !mgx.IsCode(err, mgx.CodeNotFound) {
+			if err != nil {
+				return err
+			}
+			continue
+		}
+		by.Workspace = i.Workspace
+		err := a.o.Store.Accept(ctx, by, mgx.Acceptance{Digest: i.Digest, User: user})
+		if err == nil {
+			continue
+		}
+		switch mgx.AsError(err).Kind {
+		case mgx.KindUsage, mgx.KindRefused:
+			a.o.Log.Warn("somebody who was invited does not become a member", "user", user.ID, "workspace", i.Workspace, "invitation", i.ID, "error", err)
+		default:
+			return err
+		}
+	}
+	return a.changed(nil)
 }
 
 // whom is the person whom claims are of: whoever the issuer knows by the subject,
-// or else has verified the address of, or somebody new.
-func (a *Access) whom(ctx context.Context, p access.Provider, c access.Claims) (user mgx.User, fresh bool, err error) {
+// or else has verified the address of, or somebody new, who has been invited or is in
+// a group that lets people in.
+func (a *Access) whom(ctx context.Context, p access.Provider, c access.Claims, invited bool) (user mgx.User, fresh bool, err error) {
 	user, err = a.o.Store.UserByIdentity(ctx, c.Issuer, c.Subject)
 	if mgx.IsCode(err, mgx.CodeNotFound) && c.Email != "" {
 		user, err = a.o.Store.UserByEmail(ctx, c.Email)
@@ -149,7 +183,7 @@ func (a *Access) whom(ctx context.Context, p access.Provider, c access.Claims) (
 	if !mgx.IsCode(err, mgx.CodeNotFound) {
 		return user, false, err
 	}
-	if !c.New || len(c.Grants) == 0 {
+	if !invited && (!c.New || len(c.Grants) == 0) {
 		return user, false, mgx.Errorf(mgx.KindRefused, "no_account", "%s knows you, and here you have no account yet; ask an admin for an invitation", p.Title())
 	}
 	return mgx.User{ID: mgx.NewID[mgx.UserID]("user"), Email: c.Email, Name: c.Name}, true, nil

@@ -58,6 +58,16 @@ func (s *Store) InvitationOf(ctx context.Context, digest string) (mgx.Invitation
 	return i, err
 }
 
+// InvitationsTo lists the open invitations of all workspaces that are for an address
+// and let somebody in, by id: 100 at most.
+func (s *Store) InvitationsTo(ctx context.Context, email string) ([]mgx.Invitation, error) {
+	if email == "" {
+		return nil, nil
+	}
+	return list(mgx.ForInstallation(ctx), s, scanInvitation, `SELECT `+invitationColumns+` FROM invitations
+		WHERE email = $1 AND user_id = '' AND accepted_at IS NULL AND revoked_at IS NULL AND expires_at > $2 ORDER BY id LIMIT 100`, email, micros(s.opts.Now()))
+}
+
 func open(i mgx.Invitation, now time.Time) bool {
 	return i.AcceptedAt.IsZero() && i.RevokedAt.IsZero() && now.Before(i.ExpiresAt)
 }
@@ -76,7 +86,8 @@ func (s *Store) RevokeInvitation(ctx context.Context, by mgx.Doer, ws mgx.Worksp
 }
 
 // Accept spends an invitation, once: it makes the person or sets their password,
-// makes them a member, and signs them in.
+// makes them a member, and signs them in, unless they are signed in: then the
+// acceptance has no session.
 func (s *Store) Accept(ctx context.Context, by mgx.Doer, c mgx.Acceptance) error {
 	ctx = mgx.ForInstallation(ctx)
 	return s.act(ctx, by, "invitation.accept", func(t *tx, a *act) error {
@@ -93,6 +104,9 @@ func (s *Store) Accept(ctx context.Context, by mgx.Doer, c mgx.Acceptance) error
 		a.resource, a.after = id, map[string]string{"user_id": string(c.User.ID), "role": role}
 		if err := t.join(c, mgx.WorkspaceID(ws), role, user); err != nil {
 			return err
+		}
+		if c.Session.ID == "" {
+			return nil
 		}
 		return t.addSession(c.Session, c.Tokens)
 	})

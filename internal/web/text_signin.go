@@ -8,6 +8,7 @@ func signInText() map[string]string {
 		"signin.wrong": "That did not work",
 
 		"invitation.title": "Welcome", "invitation.lead": "Set a password to begin. Who has an account here already gives its password.",
+		"invitation.there": "Was your address invited? Then signing in with it is all it takes.",
 		"invitation.token": "Invitation", "invitation.token.hint": "The text that begins with mgxi_, if it is not there yet",
 		"invitation.email": "Address", "invitation.name": "Name", "invitation.password": "Password", "invitation.password.hint": "%d characters or more, such as four words of your choice",
 		"invitation.do": "Begin", "invitation.signin": "Sign in instead",
