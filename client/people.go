@@ -145,6 +145,25 @@ func (c *Client) RevokeInvitation(ctx context.Context, id mgx.InvitationID) erro
 	return c.send(ctx, http.MethodDelete, "/api/v1/invitations/"+url.PathEscape(string(id)), nil, nil, nil)
 }
 
+// Roles lists the roles that members can have.
+func (c *Client) Roles(ctx context.Context) ([]mgx.Role, error) {
+	var all struct {
+		Roles []mgx.Role `json:"roles"`
+	}
+	return all.Roles, c.get(ctx, "/api/v1/roles", nil, &all)
+}
+
+// PutRole makes a role of the workspace's own, or replaces it.
+func (c *Client) PutRole(ctx context.Context, r mgx.Role) (kept mgx.Role, err error) {
+	body := map[string]string{"description": r.Description, "policy": r.Policy}
+	return kept, c.send(ctx, http.MethodPut, "/api/v1/roles/"+url.PathEscape(r.Name), nil, body, &kept)
+}
+
+// RemoveRole deletes a role that nobody has.
+func (c *Client) RemoveRole(ctx context.Context, name string) error {
+	return c.send(ctx, http.MethodDelete, "/api/v1/roles/"+url.PathEscape(name), nil, nil, nil)
+}
+
 // Workspaces lists those that the client may act in.
 func (c *Client) Workspaces(ctx context.Context) ([]mgx.Workspace, error) {
 	return pages[mgx.Workspace](ctx, c, "/api/v1/workspaces", "workspaces")

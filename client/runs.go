@@ -23,7 +23,8 @@ func (c *Client) Runs() Runs { return Runs{c} }
 type NewTask struct {
 	Text    string        `json:"task"` // in words
 	Project mgx.ProjectID `json:"project_id,omitempty"`
-	Repo    string        `json:"repo,omitempty"` // or a directory of the server's machine; only the owner of its data names one
+	Repo    string        `json:"repo,omitempty"`   // or a directory of the server's machine; only the owner of its data names one
+	Upload  string        `json:"upload,omitempty"` // or a repository that was sent, by its digest
 
 	Model     string     `json:"model,omitempty"`
 	Approve   string     `json:"approve,omitempty"` // auto, ask, never
@@ -98,6 +99,26 @@ type DiffFile struct {
 // Diff is what a run has changed so far.
 func (r Runs) Diff(ctx context.Context, id mgx.RunID) (d Diff, err error) {
 	return d, r.c.get(ctx, runPath(id)+"/diff", nil, &d)
+}
+
+// Replay says whether the workflow's code still decides as it did in a run.
+type Replay struct {
+	Steps      int         `json:"steps"` // records that were compared
+	Identical  bool        `json:"identical"`
+	Difference *Difference `json:"difference"` // the first
+}
+
+// Difference is a place where the code and the journal of a run part.
+type Difference struct {
+	Execution mgx.ExecutionID `json:"execution"`
+	Step      string          `json:"step"` // empty: the result of the whole execution
+	Recorded  string          `json:"recorded"`
+	Asked     string          `json:"asked"` // what the code asks for now
+}
+
+// Replay has the server run the workflow code of a run again from its journal.
+func (r Runs) Replay(ctx context.Context, id mgx.RunID) (report Replay, err error) {
+	return report, r.c.get(ctx, runPath(id)+"/replay", nil, &report)
 }
 
 // Step is one step of an execution.

@@ -90,6 +90,7 @@ func (s *surface) complete() {
 	}
 	delete(schemas.Map(), "V2ErrorModel") // huma's own, which are never sent
 	delete(schemas.Map(), "V2ErrorDetail")
+	describeFields(schemas.Map())
 	groups := map[string]string{}
 	for _, o := range s.byPath {
 		if groups[o.about.Group] = abouts[o.about.Group]; groups[o.about.Group] == "" {
@@ -115,6 +116,7 @@ var abouts = map[string]string{
 	"Health":          "Whether the server works, for people, balancers and Prometheus.",
 	"Keys":            "What programs prove with on whose behalf they act.",
 	"Members":         "Who is in the workspace, and as what.",
+	"Catalogue":       "The models that agents think with.",
 	"Policies":        "What agents may do, and what they have to ask for.",
 	"Projects":        "Repositories that are worked on.",
 	"Reference":       "This document.",
@@ -239,7 +241,10 @@ func (s *surface) describeAnswers(o *operation) {
 		}
 		o.Responses[strconv.Itoa(status)] = r
 	}
-	if o.showsThing() {
+	if o.about.Parts {
+		o.Responses["206"] = &huma.Response{Description: "The part that was asked for", Content: ok.Content}
+	}
+	if o.showsThing() || o.about.Parts {
 		if ok.Headers == nil {
 			ok.Headers = map[string]*huma.Param{}
 		}
@@ -276,7 +281,7 @@ func (s *surface) describeHeaders(o *operation) {
 	if o.keyed() {
 		add(keyHeader, "Any text; what is sent again with the same one within 24 hours is done once and answered alike", longestKey)
 	}
-	if o.showsThing() {
+	if o.showsThing() || o.about.Parts {
 		add("If-None-Match", "ETags of what is known already", 1000)
 	}
 	if o.changesThing() {

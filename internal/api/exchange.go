@@ -55,7 +55,9 @@ func newExchange(o *operation, w http.ResponseWriter, r *http.Request) (*exchang
 			return nil, badQuery("%s is there more than once", name)
 		}
 	}
-	x.body, err = readBody(o, r)
+	if o.flags&bulky == 0 {
+		x.body, err = readBody(o, r)
+	}
 	return x, err
 }
 

@@ -36,7 +36,7 @@ const (
 )
 
 // heavy are routes, besides streams and those that anybody may use, that do much.
-var heavy = []string{"export", "usage", "audit", "backup", "retry"}
+var heavy = []string{"export", "usage", "audit", "backup", "retry", "models", "replay", "uploads", "branch"}
 
 // costOf is what a request by a route costs.
 func costOf(to route) int {
@@ -154,7 +154,7 @@ func (e edge) bucketsOf(a access.Actor) []limit.Bucket {
 // admitted begins to answer only as many requests at once as the machine bears.
 // Health always answers, and streams are counted by themselves.
 func (s *Server) admitted(to route, next handler) handler {
-	if s.edge.gate == nil || to.flags&stream != 0 || costOf(to) == 0 {
+	if s.edge.gate == nil || to.flags&(stream|bulky) != 0 || costOf(to) == 0 {
 		return next
 	}
 	return func(w http.ResponseWriter, r *http.Request) error {

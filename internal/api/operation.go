@@ -30,6 +30,7 @@ type about struct {
 	Kind   string   // of the thing at its path, as acts name it (budget of budget.update): it has an ETag
 	Type   string   // media type of the answer, if it is not JSON
 	Types  []string // other media types that it can be had as
+	Parts  bool     // its answer can be had in parts, and has an ETag
 	Status int      // of the answer, if it is not 200, 201 or 204
 	Also   also     // other answers that are no problems
 

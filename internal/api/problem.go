@@ -28,6 +28,7 @@ const (
 	codeNotAcceptable   = "not_acceptable"
 	codeBody            = "bad_body"
 	codeMediaType       = "bad_media_type"
+	codeRange           = "bad_range"
 	codeVersion         = "unknown_version"
 )
 
@@ -74,6 +75,7 @@ var statuses = map[string]int{
 	codeKeyReused:         http.StatusUnprocessableEntity,
 	codeDone:              http.StatusConflict,
 	codeMediaType:         http.StatusUnsupportedMediaType,
+	codeRange:             http.StatusRequestedRangeNotSatisfiable,
 	event.CodeUnknownType: http.StatusNotFound,
 	event.CodeVersionGone: http.StatusGone,
 	"body_too_large":      http.StatusRequestEntityTooLarge,
@@ -105,8 +107,8 @@ func (s *Server) problemOf(err error) problem {
 		return problem{Type: "urn:mgx:problem:" + codeReset, Title: http.StatusText(http.StatusGone), Status: http.StatusGone, Detail: reset.Error(), Code: codeReset, Reset: reset}
 	}
 	e, ours := errors.AsType[*mgx.Error](err)
-	if _, big := errors.AsType[*http.MaxBytesError](err); big {
-		e, ours = mgx.Errorf(mgx.KindUsage, "body_too_large", "the body is larger than %d bytes", maxBody), true
+	if big, is := errors.AsType[*http.MaxBytesError](err); is {
+		e, ours = mgx.Errorf(mgx.KindUsage, "body_too_large", "the body is larger than %d bytes", big.Limit), true
 	}
 	if !ours {
 		e = mgx.AsError(err)

@@ -136,7 +136,10 @@ func (s *surface) pageOperation(o *huma.Operation) pageOperation {
 		p.Parameters = append(p.Parameters, pageField{one.Name, one.In, text, one.Required, typeOf(one.Schema)})
 	}
 	if o.RequestBody != nil {
-		schema := o.RequestBody.Content[typeJSON].Schema
+		var schema *huma.Schema
+		for _, typ := range sortedKeys(o.RequestBody.Content) { // there is one
+			schema = o.RequestBody.Content[typ].Schema
+		}
 		if schema.Ref != "" {
 			schema = s.OpenAPI().Components.Schemas.SchemaFromRef(schema.Ref)
 		}

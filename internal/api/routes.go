@@ -48,6 +48,7 @@ const (
 	socks                          // authenticates in its handler, since browsers see no status
 	installation                   // is about the installation, so it is of the default workspace
 	finer                          // its handler asks, too: what is allowed hangs on what it finds
+	bulky                          // its body or its answer is a file, which its handler reads or writes piece by piece
 )
 
 // routes is the whole API.
@@ -71,6 +72,7 @@ func (s *Server) routes() []route {
 		s.secretRoutes(),
 		s.auditRoutes(),
 		s.policyRoutes(),
+		s.modelRoutes(),
 		s.settingRoutes(),
 		s.rightsRoutes(),
 	)
@@ -119,7 +121,7 @@ func methods(mux *http.ServeMux, r *http.Request) (allowed []string) {
 // serve makes a handler of net/http from a route.
 func (s *Server) serve(to route) http.Handler {
 	handle := to.handle
-	if to.flags&stream == 0 {
+	if to.flags&(stream|bulky) == 0 {
 		handle = s.within(handle)
 	}
 	handle = s.limited(to, handle)
@@ -133,14 +135,22 @@ func (s *Server) serve(to route) http.Handler {
 			_, q.Route = split(to.pattern)
 		}
 		defer s.rescue(out, r)
-		r.Body = http.MaxBytesReader(w, r.Body, maxBody)
-		if to.flags&stream == 0 {
+		r.Body = http.MaxBytesReader(w, r.Body, to.mostBody())
+		if to.flags&(stream|bulky) == 0 {
 			http.NewResponseController(w).SetWriteDeadline(time.Now().Add(answerWait)) // a recorder in a test has none
 		}
 		if err := handle(out, r); err != nil {
 			s.fail(out, r, err)
 		}
 	})
+}
+
+// mostBody is the most that a request of a route may send, in bytes.
+func (r route) mostBody() int64 {
+	if r.flags&bulky != 0 {
+		return maxFile
+	}
+	return maxBody
 }
 
 // rescue turns a panic into a problem and a log line.

@@ -24,6 +24,9 @@ var badTask = codes{
 	"bad_budget": 400, "bad_check": 400, "bad_branch": 400, "no_such_policy": 400, "model_unclear": 400, "conflict": 409, "no_provider": 503, "outside_roots": 403,
 }
 
+// checkedOut are the codes of a machine that cannot work on a repository.
+var checkedOut = codes{"git_missing": 503, "sandbox_too_weak": 503, "data_unusable": 503}
+
 func (s *Server) workRoutes() []route {
 	const tasks, runs = "Tasks", "Runs"
 	return []route{
@@ -58,6 +61,10 @@ func (s *Server) workRoutes() []route {
 			ID: "forkRun", Group: runs, Short: "Start a new run from a moment of another", Made: true, Codes: codes{"bad_sequence": 400, "conflict": 409, mgx.CodeErased: 410},
 			Long: "What was done by then is not done again, and the files are as they were.",
 		}, finer),
+		op("GET /api/v1/runs/{id}/replay", to("read", "runs"), with(s.work, replayRun), about{
+			ID: "replayRun", Group: runs, Short: "Run the workflow code of a run again, offline, against its journal", Codes: codes{mgx.CodeErased: 410},
+			Long: "No model is called, no tool runs and nothing is written. It says whether every decision came out the same.",
+		}, finer),
 		op("GET /api/v1/runs/{id}/diff", to("read", "artifacts"), with(s.work, getDiff), about{
 			ID: "getDiff", Group: runs, Short: "Show what a run has changed so far", Codes: codes{mgx.CodeErased: 410},
 			Long: "The text is cut at 4 MB, and says so.",
@@ -66,9 +73,18 @@ func (s *Server) workRoutes() []route {
 			ID: "listArtifacts", Group: runs, Short: "List what a run has made, and what it was given", Codes: codes{mgx.CodeErased: 410},
 		}, finer),
 		plain[artifactIn, none]("GET /api/v1/runs/{id}/artifacts/{name}", s.getArtifact, to("read", "artifacts"), about{
-			ID: "getArtifact", Group: runs, Short: "Fetch an artifact", Codes: codes{mgx.CodeErased: 410}, Type: "application/octet-stream",
-			Long: "Those that are kept can be fetched. Browsers save it and do not show it.",
+			ID: "getArtifact", Group: runs, Short: "Fetch an artifact, by its name or its digest", Codes: codes{mgx.CodeErased: 410, codeRange: 416}, Type: "application/octet-stream",
+			Long: "Those that are kept can be fetched, in parts too. Browsers save it and do not show it.", Parts: true,
 		}, finer),
+		plain[At[mgx.RunID], none]("GET /api/v1/runs/{id}/branch", s.getBranch, to("read", "artifacts"), about{
+			ID: "getBranch", Group: runs, Short: "Fetch the branch that a run delivered, as a bundle of git", Codes: codes{mgx.CodeErased: 410}.and(checkedOut), Type: typeBundle, Status: 200,
+			Long: "It builds on the commit that the run began with. Its branch and its commit are in the headers.",
+		}, finer, bulky),
+		plain[uploadIn, uploadOut]("PUT /api/v1/uploads/{digest}", s.putUpload, to("create", "tasks"), about{
+			ID: "putUpload", Group: tasks, Short: "Send a repository that tasks are to be done on", Codes: codes{"bad_upload": 400, "uploads_busy": 503}.and(checkedOut),
+			Long: "A bundle of git with one head and all of its history, 256 MB at most, named by the SHA-256 of its bytes. To send the same again changes nothing. " +
+				"A task names the digest as its upload; what no task names goes again after a day.",
+		}, bulky),
 		op("GET /api/v1/approvals", to("read", "runs"), with(s.work, listApprovals), about{
 			ID: "listApprovals", Group: "Approvals", Short: "List what runs wait for a person to decide, the longest waiting first",
 			Long: "A page has limit runs, with all that each of them waits for.",
@@ -113,6 +129,7 @@ type newTask struct {
 	Text      string        `json:"task" doc:"What is wanted, in words" minLength:"1" maxLength:"65536" example:"Add a /healthz endpoint with a test."`
 	Project   mgx.ProjectID `json:"project_id,omitempty" doc:"On which project of the workspace" maxLength:"200" example:"proj_01JDT0000000000000000000P1"`
 	Repo      string        `json:"repo,omitempty" doc:"Or in which directory of the server; for the owner of the data directory alone" maxLength:"4096"`
+	Upload    string        `json:"upload,omitempty" doc:"Or on which repository that was sent, by its digest: see putUpload" maxLength:"100"`
 	Model     string        `json:"model,omitempty" doc:"provider/model, or a routing policy" maxLength:"200" example:"auto"`
 	Approve   string        `json:"approve,omitempty" doc:"Who decides on plans, and on calls that the policy asks about" enum:"auto,ask,never"`
 	Plan      bool          `json:"plan,omitempty" doc:"Plan first, whatever the size"`
@@ -133,7 +150,7 @@ type madeRun struct {
 func createTask(ctx context.Context, w *app.Work, in *struct{ Body newTask }) (*madeRun, error) {
 	b := in.Body
 	run, _, err := w.Start(ctx, actor(ctx), app.NewTask{
-		Text: b.Text, Project: b.Project, Repo: b.Repo, Model: b.Model, Approve: b.Approve, Plan: b.Plan, Policy: b.Policy, Budget: b.Budget, MaxTurns: b.MaxTurns,
+		Text: b.Text, Project: b.Project, Repo: b.Repo, Upload: b.Upload, Model: b.Model, Approve: b.Approve, Plan: b.Plan, Policy: b.Policy, Budget: b.Budget, MaxTurns: b.MaxTurns,
 		MaxTokens: b.MaxTokens, Timeout: b.Timeout, Checks: b.Checks, Branch: b.Branch, IdempotencyKey: requestOf(ctx).Header.Get(keyHeader), Source: "api",
 	})
 	if err != nil {

@@ -21,8 +21,9 @@ import (
 
 // Bounds of the server itself; those of streams are in Options.
 const (
-	maxHeader   = 32 << 10 // bytes of a request's headers
-	maxBody     = 1 << 20  // bytes of a request's body
+	maxHeader   = 32 << 10  // bytes of a request's headers
+	maxBody     = 1 << 20   // bytes of a request's body
+	maxFile     = 256 << 20 // bytes of one that is a file
 	headerWait  = 10 * time.Second
 	idleWait    = 2 * time.Minute
 	answerWait  = 30 * time.Second // to write an answer that is no stream
@@ -47,6 +48,7 @@ type Options struct {
 	Webhooks  *webhook.Endpoints // nil: there are none
 	Budgets   *app.Budgets       // nil: there are none
 	Work      *app.Work          // nil: none is done
+	Models    *app.Models        // nil: none is told of
 	Gateway   http.Handler       // of everything below /v1/, with keys of its own; nil: nothing
 	Consumers Consumers          // nil: none is told of
 	Secrets   *app.Secrets       // nil: there are none

@@ -41,7 +41,7 @@ func townWork(s *store.Store, who *app.Access) *app.Work {
 	workflow.Register(engine, team.WorkflowName, func(c *workflow.Context, _ team.Input) (mgx.TaskResult, error) {
 		return workflow.Await[mgx.TaskResult](c, "never", 0)
 	})
-	return app.NewWork(app.WorkOptions{Access: who, Store: s, Engine: engine, Host: townHost{}})
+	return app.NewWork(app.WorkOptions{Access: who, Store: s, Engine: engine, Host: townHost{}, Uploads: townUploads{}})
 }
 
 // project gives a workspace of the town a project.

@@ -10,10 +10,11 @@ import (
 
 // BuiltInPolicy is a permission policy that MGX brings along.
 type BuiltInPolicy struct {
-	Name  string `json:"name"`
-	About string `json:"about"`
-	Text  string `json:"text"`
-	Hash  string `json:"hash"`
+	Name  string `json:"name" doc:"By which runs are started with it"`
+	About string `json:"about" doc:"What it is for, in a sentence"`
+	Text  string `json:"text" doc:"As it is written, with comments"`
+	Rules string `json:"rules" doc:"As MGX reads it: a rule a line"`
+	Hash  string `json:"hash" doc:"Of its rules"`
 }
 
 // Policies lists the built-in permission policies.
@@ -34,7 +35,7 @@ func Policy(name string) (BuiltInPolicy, error) {
 		return BuiltInPolicy{}, mgx.Errorf(mgx.KindUsage, mgx.CodeNotFound, "there is no policy %q; there are %s", name, strings.Join(policy.Names(), ", "))
 	}
 	text, _ := policy.Text(name)
-	return BuiltInPolicy{Name: name, About: summary(text), Text: text, Hash: p.Hash()}, nil
+	return BuiltInPolicy{Name: name, About: summary(text), Text: text, Rules: p.String(), Hash: p.Hash()}, nil
 }
 
 // summary is what the comment on top of a policy says, without its name.
@@ -80,39 +81,21 @@ type Trial struct {
 	// Facts adds what is known of a built-in tool to what is said of a call, from its
 	// arguments, and why such a call can only be refused; empty: it need not be.
 	Facts func(f policy.Facts, arguments json.RawMessage) (facts policy.Facts, refused string)
+	// Beyond are those of the hosts of a call that a run may not reach anyway; nil: all.
+	Beyond func(allowed, hosts []string) ([]string, error)
 }
 
 // Try says what a policy makes of a call: a built-in one by its name, or the text
 // of one.
 func (t Trial) Try(name, text string, c Call) (Verdict, error) {
-	if (name == "") == (text == "") {
-		return Verdict{}, mgx.Errorf(mgx.KindUsage, "bad_trial", "name a built-in policy, or send the text of one")
-	}
-	if text == "" {
-		p, err := Policy(name)
-		if err != nil {
-			return Verdict{}, err
-		}
-		text = p.Text
-	}
-	rules, err := policy.Parse(text)
+	rules, err := rulesOf(name, text)
 	if err != nil {
 		return Verdict{}, err
 	}
-	f := policy.Facts{
-		Tool: c.Tool, Effect: policy.Effect(c.Effect), Role: c.Role, Paths: c.Paths, Command: c.Command, Hosts: c.Hosts,
-		Label: c.Label, Outside: c.Outside, Vague: c.Vague, PlanOpen: c.PlanOpen, Own: c.Own,
+	f, refused, err := t.facts(c)
+	if err != nil {
+		return Verdict{}, mgx.Errorf(mgx.KindUsage, "bad_trial", "%s", mgx.AsError(err).Message)
 	}
-	refused := ""
-	if t.Facts != nil {
-		f, refused = t.Facts(f, c.Arguments)
-	}
-	if f.Effect == "" {
-		return Verdict{}, mgx.Errorf(mgx.KindUsage, "bad_trial", "say the effect of the call: read, write, execute, network or deliver; it may be left out for built-in tools only")
-	}
-	d := rules.Decide(f)
-	if refused != "" {
-		d = policy.Decision{Verdict: policy.Deny, Rule: "(arguments)", Why: refused}
-	}
+	d := decide(rules, f, refused)
 	return Verdict{string(d.Verdict), d.Rule, d.Why, d.Unanswered}, nil
 }

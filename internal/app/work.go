@@ -76,7 +76,7 @@ type Work struct {
 	diffs chan struct{} // seats of those who have a difference made
 }
 
-// WorkOptions are what Work works with. All but Roots are required.
+// WorkOptions are what Work works with. All but Roots and Uploads are required.
 type WorkOptions struct {
 	Access *Access
 	Store  WorkStore
@@ -85,6 +85,8 @@ type WorkOptions struct {
 	// Roots are directories of the machine below which admins find repositories for
 	// their workspaces: each in the directory that has the workspace's id for a name.
 	Roots []string
+	// Uploads keeps repositories that people send; nil: none are taken.
+	Uploads Uploads
 }
 
 const diffsAtOnce = 4

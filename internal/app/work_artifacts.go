@@ -125,7 +125,7 @@ func kept(run mgx.Run) (all []keptArtifact) {
 	return all
 }
 
-// Artifact fetches an artifact of a run by its name.
+// Artifact fetches an artifact of a run by its name, or by the digest of its bytes.
 func (w *Work) Artifact(ctx context.Context, actor access.Actor, id mgx.RunID, name string) (Artifact, []byte, error) {
 	run, err := w.runFor(ctx, actor, "read", "artifacts", id)
 	if err != nil {
@@ -139,7 +139,7 @@ func (w *Work) Artifact(ctx context.Context, actor access.Actor, id mgx.RunID, n
 		return Artifact{Name: name, Kind: "patch", Media: "text/x-diff", Size: int64(len(d.Text)), Kept: true}, []byte(d.Text), err
 	}
 	for _, k := range kept(run.Run) {
-		if k.Name == name {
+		if k.Name == name || k.Digest == name {
 			return k.Artifact, k.bytes, nil
 		}
 	}

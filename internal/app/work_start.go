@@ -19,6 +19,7 @@ type NewTask struct {
 	Text    string        `json:"task"`       // in words
 	Project mgx.ProjectID `json:"project_id"` // of the workspace
 	Repo    string        `json:"repo"`       // or a directory of the machine; only the owner of the data directory names one
+	Upload  string        `json:"upload"`     // or a repository that was sent, by its digest
 
 	Model     string     `json:"model"`   // provider/model or a routing policy
 	Approve   string     `json:"approve"` // auto, ask, never
@@ -84,8 +85,8 @@ func (n NewTask) check() error {
 	switch {
 	case !sound(n.Text, string(n.Project), n.Repo, n.Model, n.Branch) || !sound(n.Checks...):
 		return bad("bad_task", "a task is text without a character 0")
-	case n.Project != "" && n.Repo != "":
-		return bad("bad_project", "a task is on a project or in a directory, not both")
+	case n.Project != "" && n.Repo != "" || n.Upload != "" && (n.Project != "" || n.Repo != ""):
+		return bad("bad_project", "a task is on a project, in a directory or on an upload, not on two of them")
 	case len(n.Checks) > maxChecks || slices.ContainsFunc(n.Checks, func(c string) bool { return len(c) > maxCheck }):
 		return bad("bad_check", "a task has at most %d checks of %d bytes", maxChecks, maxCheck)
 	case len(n.Branch) > maxBranch:
@@ -111,6 +112,8 @@ func (w *Work) repository(ctx context.Context, actor access.Actor, n NewTask) (m
 			err = contained(seen, p.Within)
 		}
 		return seen.RepoInfo, err
+	case n.Upload != "":
+		return w.uploaded(ctx, actor, n.Upload)
 	case n.Repo == "":
 		return mgx.RepoInfo{}, mgx.Errorf(mgx.KindUsage, "no_project", "say on which project of the workspace, with project_id; GET /api/v1/projects lists them")
 	case !actor.Owner:

@@ -1,0 +1,86 @@
+package api
+
+import (
+	"io"
+	"mime"
+	"net/http"
+	"strconv"
+	"strings"
+	"time"
+
+	"mgx"
+	"mgx/internal/app"
+)
+
+// typeBundle is the media type of a bundle of git.
+const typeBundle = "application/x-git-bundle"
+
+type uploadIn struct {
+	Digest  string `path:"digest" doc:"sha256: and the digest of the bundle, in small hexadecimal digits" maxLength:"100" example:"sha256:0f343b0931126a20f133d67c2b018a3b5e20f8d8a6c5b0a0c1f2e3d4b5a69788"`
+	RawBody []byte `contentType:"application/x-git-bundle" doc:"The bundle"`
+}
+
+type uploadOut struct {
+	Body app.Upload
+}
+
+// pieceWait is how long a piece of a file may take, either way: whoever is slower
+// holds nothing for longer.
+const pieceWait = 30 * time.Second
+
+// pieces reads a body of which each piece has its time.
+type pieces struct {
+	io.Reader
+	c *http.ResponseController
+}
+
+func (p pieces) Read(b []byte) (int, error) {
+	p.c.SetReadDeadline(time.Now().Add(pieceWait)) // a recorder in a test has none
+	return p.Reader.Read(b)
+}
+
+// putUpload takes a repository.
+func (s *Server) putUpload(w http.ResponseWriter, r *http.Request) error {
+	work, err := s.work(r.Context())
+	if err != nil {
+		return err
+	}
+	if coding := r.Header.Get("Content-Encoding"); coding != "" && !strings.EqualFold(coding, "identity") {
+		return mgx.Errorf(mgx.KindUsage, codeMediaType, "send the bundle as it is, not compressed")
+	}
+	if kind, _, _ := mime.ParseMediaType(r.Header.Get("Content-Type")); kind != typeBundle {
+		return mgx.Errorf(mgx.KindUsage, codeMediaType, "send the bundle as %s", typeBundle)
+	}
+	if r.ContentLength > maxFile {
+		return &http.MaxBytesError{Limit: maxFile}
+	}
+	c := http.NewResponseController(w)
+	up, err := work.Upload(r.Context(), actorOf(r), r.PathValue("digest"), pieces{r.Body, c})
+	if err != nil {
+		return err
+	}
+	c.SetReadDeadline(time.Time{})
+	c.SetWriteDeadline(time.Now().Add(answerWait))
+	return writeJSON(w, up)
+}
+
+// getBranch hands out what a run delivered.
+func (s *Server) getBranch(w http.ResponseWriter, r *http.Request) error {
+	work, err := s.work(r.Context())
+	if err != nil {
+		return err
+	}
+	d, err := work.Branch(r.Context(), actorOf(r), mgx.RunID(r.PathValue("id")))
+	if err != nil {
+		return err
+	}
+	defer d.Content.Close()
+	out := newExport(w, r.PathValue("id"))
+	out.is(typeBundle, "bundle")
+	h := w.Header()
+	h.Set("Content-Length", strconv.FormatInt(d.Size, 10))
+	h.Set("Mgx-Branch", mime.QEncoding.Encode("utf-8", d.Branch))
+	h.Set("Mgx-Commit", d.Commit)
+	_, err = io.CopyN(out, d.Content, d.Size)
+	return err
+}
