@@ -33,7 +33,7 @@ func (p spot) run(line string) (said string) {
 
 // changing are the parts of what commands say that differ from one call to the
 // next: identifiers, secrets, and how long ago something was.
-var changing = regexp.MustCompile(`(evt|whk|key|inv|ws)_[0-9A-Z]{26}|whsec_\S+|mgx[ik]?_\S+|"(id|key|secret|created_at|updated_at|expires_at)":"[^"]*"|[0-9]+ (s|min|h) ago|just now| +$`)
+var changing = regexp.MustCompile(`(evt|whk|key|inv|ws)_[0-9A-Z]{26}|whsec_\S+|mgx[ik]?_\S+|"(id|key|secret|created_at|updated_at|expires_at)":"[^"]*"|[0-9]+ (s|min|h) ago|just now|[0-9.]+ ?(µs|ms|s)\b|"(first_token|duration)_n?m?s":[0-9]+|"tokens_per_second":[0-9.e+]+|[0-9]+ tokens/s|last day: [0-9]+ calls|"calls":[0-9]+| +$`)
 
 // where is what a place of work adds to hints.
 var where = regexp.MustCompile(` --server http://\S+`)
@@ -56,7 +56,10 @@ func TestSameHereAndThere(t *testing.T) {
 	l.must("keys", "create", "ci", "--allow", "openai/*", "--budget", "3")
 	l.must("project", "add", ".", "--name", "shop")
 	l.must("project", "set", "policy", "ask")
+	l.write("builder.cedar", "permit (principal, action, resource is Runs);\n")
+	l.write("bad.cedar", "permit everything\n")
 	server := l.serve("127.0.0.1:0", "--workers", "0")
+	l.must("roles", "create", "builder", "--rules", "builder.cedar", "--description", "builds")
 	for _, args := range [][]string{{"secrets", "set", "openai"}, {"secrets", "set", "openai", "--server", server.url}} {
 		if out, errs, code := l.as(l.home, "sk-0123456789\n", args...); code != 0 || strings.Contains(out+errs, "sk-") {
 			t.Fatalf("mgx %q: exit %d\n%s%s", args, code, out, errs)
@@ -65,11 +68,28 @@ func TestSameHereAndThere(t *testing.T) {
 	run := string(l.only(l.store()).ID)
 	project := string(mgx.ProjectOf(l.repo))
 	here, there := spot{l, nil}, spot{l, []string{"--server", server.url}}
-	for line := range strings.SplitSeq(strings.TrimSpace(`
+	lines := `
 whoami
 members
 members --json
 members invitations
+roles
+roles list --json
+roles create builder
+roles create builder --rules nothing.cedar
+roles create builder --rules builder.cedar --description builds
+roles create admin --rules builder.cedar
+roles create Builder --rules builder.cedar
+roles show builder
+roles show builder --json
+roles show nobody
+roles change builder
+roles change builder --description built --json
+roles change nobody --description x
+roles change viewer --description x
+roles change builder --rules bad.cedar
+members role nobody builder
+roles
 workspaces
 keys
 keys list --json
@@ -150,8 +170,20 @@ audit checkpoint
 audit proof 1
 audit verify
 audit verify --json
-`), "\n") {
-		line = strings.NewReplacer("RUN", run, "PROJECT", project).Replace(line)
+`
+	sameLines(t, here, there, lines, "RUN", run, "PROJECT", project)
+	l.must("roles", "delete", "builder") // which is not twice
+	l.must("roles", "create", "builder", "--rules", "builder.cedar", "--server", server.url)
+	l.must("roles", "delete", "builder", "--server", server.url)
+	server.end()
+}
+
+// sameLines runs command lines at two places, and fails where they do not come to the
+// same.
+func sameLines(t *testing.T, here, there spot, lines string, names ...string) {
+	t.Helper()
+	for line := range strings.SplitSeq(strings.TrimSpace(lines), "\n") {
+		line = strings.NewReplacer(names...).Replace(line)
 		var a, b string
 		for end := time.Now().Add(time.Minute); ; {
 			if a, b = same(here.run(line)), same(there.run(line)); a == b || time.Now().After(end) {
@@ -163,6 +195,49 @@ audit verify --json
 			t.Errorf("mgx %s\non the data directory: %s\nat the server: %s", line, a, b)
 		}
 	}
+}
+
+// What looks at a run again, at policies and at models says the same at a server,
+// too.
+func TestSameLooksHereAndThere(t *testing.T) {
+	t.Parallel()
+	l := newLab(t, labScript)
+	l.must("run", "say hello", "--model", "openai/lab", "--price", "3,15")
+	l.write("calls.jsonl", `{"tool": "shell", "arguments": {"command": "git push"}, "expect": "deny"}
+
+{"tool": "mcp__forge__comment", "effect": "write", "outside": true, "label": {"untrusted": true, "confidentiality": "private"}, "expect": "ask"}
+{"tool": "read", "arguments": {"path": 7}}
+`)
+	l.write("bad.jsonl", "{\"tool\": \"shell\"}\n\n{\"tool\": \"frobnicate\"}\n")
+	l.write("own.policy", "extend auto\ndeny path secrets/** because \"not yours\"\nallow path docs/**\n")
+	server := l.serve("127.0.0.1:0", "--workers", "0")
+	sameLines(t, spot{l, nil}, spot{l, []string{"--server", server.url}}, `
+policy
+policy --json
+policy show ask
+policy show ask --json
+policy show own.policy --json
+policy show nothing
+policy test calls.jsonl
+policy test calls.jsonl --json --policy own.policy
+policy test bad.jsonl
+policy test calls.jsonl --policy calls.jsonl
+policy test --run RUN
+policy test --run RUN --policy own.policy --json
+policy test --run nothing
+replay RUN
+replay RUN --json
+replay nothing
+models
+models --json
+models test openai/lab
+models test auto --json
+models test nobody/lab
+`, "RUN", string(l.only(l.store()).ID))
+	usage := l.must("usage", "--by", "call", "--json", "--server", server.url)
+	if n := strings.Count(usage, `"role":"test"`); n < 2 { // also those that are tried again until both say the same
+		t.Errorf("%d of the calls at the server are in the ledger:\n%s", n, usage)
+	}
 	server.end()
 }
 
@@ -171,7 +246,7 @@ audit verify --json
 func TestWhereACommandWorks(t *testing.T) {
 	t.Parallel()
 	l := newLab(t, labScript)
-	for _, line := range []string{"serve", "backup x", "doctor", "demo", "sandbox run -- true", "config", "version", "verify", "replay x", "secrets rekey", "models"} {
+	for _, line := range []string{"serve", "backup x", "doctor", "demo", "sandbox run -- true", "config", "version", "verify", "models prices", "secrets rekey"} {
 		out, errs, code := l.run(append(strings.Fields("--server http://127.0.0.1:1"), strings.Fields(line)...)...)
 		if code != 2 || out != "" || !strings.Contains(errs, "is about this machine") {
 			t.Errorf("mgx %s: exit %d\n%s%s", line, code, out, errs)
@@ -238,9 +313,9 @@ func TestHostileServer(t *testing.T) {
 }
 
 var hostileLines = []string{
-	"whoami", "members", "workspaces", "keys", "budget list --all", "budget show run_", "usage --by call", "usage --by call --format csv",
+	"whoami", "members", "roles", "roles show admin", "workspaces", "keys", "budget list --all", "budget show run_", "usage --by call", "usage --by call --format csv",
 	"webhooks", "webhooks test whk", "consumers", "consumers dead nobody", "events", "events --json", "budget set --limit 3",
-	"runs", "runs --json", "show RUN", "show RUN --json", "show RUN --security", "diff RUN", "diff RUN --stat", "project list", "secrets", "audit", "audit export --format csv", "audit verify",
+	"runs", "runs --json", "show RUN", "show RUN --json", "show RUN --security", "diff RUN", "diff RUN --stat", "project list", "secrets", "audit", "audit export --format csv", "audit verify", "policy", "policy show ask", "policy test --run RUN", "policy test --run RUN --json", "replay RUN", "models", "models --json", "models test openai/lab",
 }
 
 // poison puts control sequences into the text of an answer: into all of it, or

@@ -42,7 +42,7 @@ everything over and finds what was changed, taken away or cut off. See docs/audi
 		RunE: list,
 	}
 	f.add(cmd)
-	cmd.AddCommand(c.auditExportCommand(), c.auditVerifyCommand(), c.auditCheckpointCommand(), c.auditKeyCommand(), c.auditProofCommand(), c.auditCheckCommand())
+	cmd.AddCommand(c.auditExportCommand(), c.auditVerifyCommand(), c.auditCheckpointCommand(), c.auditKeyCommand(), c.auditProofCommand(), hereOnly(c.auditCheckCommand()))
 	return cmd
 }
 

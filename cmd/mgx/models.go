@@ -139,12 +139,20 @@ func (m *models) choose(ctx context.Context, model string) (string, error) {
 		return "", m.trouble
 	}
 	if m.workspace != mgx.DefaultWorkspace && len(m.found) == 0 {
-		return "", mgx.Errorf(mgx.KindConfig, "no_provider", "this workspace has no model that it can call; the operator of the server names its providers in the file of models, see docs/routing.md")
+		return "", m.noneFound()
 	}
 	if _, policy := m.file.For(m.workspace).Policies[model]; policy || model == autoPolicy {
 		return model, nil
 	}
 	return chooseModel(ctx, model, m.found, m.lookedFor)
+}
+
+// noneFound is the error for a workspace that can call no model at all.
+func (m *models) noneFound() error {
+	if m.workspace != mgx.DefaultWorkspace {
+		return mgx.Errorf(mgx.KindConfig, "no_provider", "this workspace has no model that it can call; the operator of the server names its providers in the file of models, see docs/routing.md")
+	}
+	return noProvider("", m.lookedFor)
 }
 
 // of are the models of a workspace: what the environment of this process names is

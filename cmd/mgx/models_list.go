@@ -4,16 +4,15 @@ import (
 	"cmp"
 	"context"
 	"fmt"
-	"maps"
 	"os"
 	"path/filepath"
-	"slices"
 	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
 
 	"mgx"
+	"mgx/internal/app"
 	"mgx/internal/llm"
 	"mgx/internal/store"
 	"mgx/internal/ui"
@@ -31,89 +30,81 @@ policies that --model takes by name. See docs/routing.md.`,
 		Args: noArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error { return c.listModels(cmd.Context()) },
 	}
-	cmd.AddCommand(c.modelsTestCommand(), c.pricesCommand())
+	cmd.AddCommand(c.modelsTestCommand(), hereOnly(c.pricesCommand()))
 	return cmd
 }
 
-// listModels asks every provider that was found what it serves.
+// listModels lists them where the command works.
 func (c *cli) listModels(ctx context.Context) error {
-	m, done, err := c.unlocked(ctx)
+	list, err := c.modelsAt(ctx)
 	if err != nil {
 		return err
 	}
-	defer done()
-	if m.trouble != nil {
-		return m.trouble
+	for _, f := range list.Failed {
+		c.tell("%s: %s\n", f.Provider, f.Message)
 	}
-	if len(m.found) == 0 {
-		return noProvider("", m.lookedFor)
-	}
-	health := c.recall(ctx)
-	ctx, cancel := context.WithTimeout(ctx, 20*time.Second)
-	defer cancel()
-	var failed error
-	for _, f := range m.found {
-		list, err := f.Models(ctx)
-		if err != nil {
-			failed = err
-			fmt.Fprintf(c.err, "%s: %s\n", f.Name(), mgx.AsError(err).Message)
-			continue
-		}
-		for _, info := range list {
-			c.printModel(m, f, info, health[f.Name()+"/"+info.ID])
+	for _, m := range list.Models {
+		if err := c.printModel(m); err != nil {
+			return err
 		}
 	}
 	if !c.json {
-		c.printPolicies(m)
+		c.printPolicies(list.Policies)
 	}
-	if failed != nil {
-		return &saidError{mgx.Errorf(mgx.KindProvider, "provider_failed", "%w", failed)}
+	if n := len(list.Failed); n > 0 {
+		return &saidError{mgx.Errorf(mgx.KindProvider, "provider_failed", "%s", list.Failed[n-1].Message)}
 	}
 	return nil
 }
 
-func (c *cli) printModel(m *models, f found, info llm.ModelInfo, h llm.Health) {
-	name := f.Name() + "/" + info.ID
-	price, known := m.prices.Lookup(f.Name(), info.ID)
-	facts := m.facts(f.Name(), info.ID)
-	window := cmp.Or(info.ContextWindow, m.limits(name).Window)
+// modelsAt asks for the models where the command works. The data directory is opened
+// only when there is one, for what it knows of them.
+func (c *cli) modelsAt(ctx context.Context) (app.ModelList, error) {
+	if c.at.server != "" {
+		remote, err := c.remote(c.at)
+		if err != nil {
+			return app.ModelList{}, err
+		}
+		return listThere(ctx, remote.Models())
+	}
+	m, done, err := c.unlocked(ctx)
+	if err != nil {
+		return app.ModelList{}, err
+	}
+	defer done()
+	return m.list(ctx, c.recall(ctx))
+}
+
+func (c *cli) printModel(m app.ModelInfo) error {
 	if c.json {
-		row := map[string]any{
-			"model": name, "context_window": window, "price_known": known, "capabilities": facts.Capabilities, "quality": facts.Quality,
-			"local": f.Local, "from": f.From,
-		}
-		if known {
-			row["input_usd_per_million"], row["output_usd_per_million"] = price.Input, price.Output
-		}
-		if h.Calls > 0 {
-			row["health"] = healthRow(h)
-		}
-		printJSON(c, row)
-		return
+		return printJSON(c, m)
 	}
 	cost := "price unknown"
-	if known && price.Rates == (llm.Rates{}) {
+	switch {
+	case m.Input == nil || m.Output == nil:
+	case *m.Input == 0 && *m.Output == 0:
 		cost = "free: runs on this machine"
-	} else if known {
-		cost = fmt.Sprintf("%s in, %s out per million tokens", price.Input, price.Output)
+	default:
+		cost = fmt.Sprintf("%s in, %s out per million tokens", *m.Input, *m.Output)
 	}
-	c.printf("%-48s %8s  %s\n", ui.Text(name), ui.Tokens(int64(window)), cost)
-	c.printf("    quality %g; %s\n", facts.Quality, strings.Join(facts.Capabilities, ", "))
-	if h.Calls > 0 {
-		c.printf("    %s\n", ui.Text(healthWords(h)))
+	c.printf("%-48s %8s  %s\n", m.Model, ui.Tokens(int64(m.Window)), cost)
+	c.printf("    quality %g; %s\n", m.Quality, strings.Join(m.Capabilities, ", "))
+	if m.Health != nil {
+		c.printf("    %s\n", healthWords(*m.Health))
 	}
+	return nil
 }
 
 // healthWords say how a model did lately.
-func healthWords(h llm.Health) string {
+func healthWords(h app.ModelHealth) string {
 	text := fmt.Sprintf("last day: %d calls, %d failed", h.Calls, h.Failures)
 	if h.FirstToken > 0 {
-		text += fmt.Sprintf("; first token after %.1f s", h.FirstToken.Seconds())
+		text += fmt.Sprintf("; first token after %.1f s", float64(h.FirstToken)/1000)
 	}
 	if h.Rate > 0 {
 		text += fmt.Sprintf(", then %.0f tokens/s", h.Rate)
 	}
-	if h.Breaker == llm.BreakerOpen {
+	if h.Breaker == string(llm.BreakerOpen) {
 		text += "; left alone"
 	}
 	if h.LastError != "" {
@@ -122,50 +113,60 @@ func healthWords(h llm.Health) string {
 	return text
 }
 
-func healthRow(h llm.Health) map[string]any {
-	row := map[string]any{
-		"calls": h.Calls, "failures": h.Failures, "breaker": h.Breaker,
-		"first_token_ms": h.FirstToken.Milliseconds(), "tokens_per_second": h.Rate,
+// printPolicies lists what --model takes besides models.
+func (c *cli) printPolicies(all []app.RoutingPolicy) {
+	c.printf("\nPolicies, for --model:\n")
+	for _, p := range all {
+		line := fmt.Sprintf("%-12s %s over %s", p.Name, p.Strategy, cmp.Or(strings.Join(p.Candidates, ", "), "no candidate"))
+		if len(p.Fallback) > 0 {
+			line += "; then " + strings.Join(p.Fallback, ", ")
+		}
+		if p.Overrides > 0 {
+			line += fmt.Sprintf("; %d overrides", p.Overrides)
+		}
+		c.printf("%s\n", line)
 	}
-	if h.LastError != "" {
-		row["last_error"], row["last_fault"], row["last_error_at"] = h.LastError, h.LastFault, h.LastErrorAt
-	}
-	return row
 }
 
 // recall is the health of models as the log of the data directory tells of the
 // last day. Without a log it is empty.
 func (c *cli) recall(ctx context.Context) map[string]llm.Health {
-	health := map[string]llm.Health{}
 	if _, err := os.Stat(filepath.Join(c.cfg.Data, "mgx.db")); err != nil && c.cfg.Database == "" {
-		return health // nothing was ever run here
+		return nil // nothing was ever run here
 	}
 	n, err := c.openAny(ctx)
 	if err != nil {
-		return health
+		return nil
 	}
 	defer n.close()
-	state := llm.NewState(llm.StateOptions{})
-	if err := recallInto(ctx, n.store, state, time.Now().Add(-24*time.Hour)); err != nil {
-		fmt.Fprintln(c.err, "How the models did lately is not known:", mgx.AsError(err).Message)
+	health, err := n.recall(ctx, c.workspaceHere())
+	if err != nil {
+		c.tell("How the models did lately is not known: %s\n", mgx.AsError(err).Message)
 	}
+	return health
+}
+
+// recall is the health of models in the last day, as the log tells of a workspace.
+func (n *node) recall(ctx context.Context, ws mgx.WorkspaceID) (map[string]llm.Health, error) {
+	state, health := llm.NewState(llm.StateOptions{}), map[string]llm.Health{}
+	err := recallInto(ctx, n.store, ws, state, time.Now().Add(-24*time.Hour))
 	for _, h := range state.Health() {
 		health[h.Provider+"/"+h.Model] = h
 	}
-	return health
+	return health, err
 }
 
 // mostRecalled bounds the events that are read for it: the latest.
 const mostRecalled = 50_000
 
-func recallInto(ctx context.Context, s *store.Store, state *llm.State, since time.Time) error {
+func recallInto(ctx context.Context, s *store.Store, ws mgx.WorkspaceID, state *llm.State, since time.Time) error {
 	head, err := s.Head(ctx)
 	if err != nil {
 		return err
 	}
 	after := max(0, head-mostRecalled)
 	for {
-		page, err := s.EventsAfter(ctx, mgx.DefaultWorkspace, "", "", []string{string(mgx.LLMCallCompleted), string(mgx.LLMProviderError)}, after, 500)
+		page, err := s.EventsAfter(ctx, ws, "", "", []string{string(mgx.LLMCallCompleted), string(mgx.LLMProviderError)}, after, 500)
 		if err != nil || len(page) == 0 {
 			return err
 		}
@@ -199,36 +200,5 @@ func recallEvent(state *llm.State, e mgx.Event) {
 		if e.Decode(&d) == nil {
 			state.RecallFailure(e.Time, d.Provider, d.Model, llm.Fault(d.ErrorType), d.Message)
 		}
-	}
-}
-
-// printPolicies lists what --model takes besides models.
-func (c *cli) printPolicies(m *models) {
-	policies := m.file.For(mgx.DefaultWorkspace).Policies
-	if policies == nil {
-		policies = map[string]llm.Policy{}
-	}
-	if _, own := policies[autoPolicy]; !own {
-		policies[autoPolicy] = m.auto()
-	}
-	c.printf("\nPolicies, for --model:\n")
-	for _, name := range slices.Sorted(maps.Keys(policies)) {
-		p := policies[name]
-		strategy := p.Strategy
-		if strategy == "" {
-			strategy = llm.Balanced
-		}
-		var words []string
-		for _, cand := range p.Candidates {
-			words = append(words, cand.Model)
-		}
-		line := fmt.Sprintf("%-12s %s over %s", name, strategy, cmp.Or(strings.Join(words, ", "), "no candidate"))
-		if len(p.Fallback) > 0 {
-			line += "; then " + strings.Join(p.Fallback, ", ")
-		}
-		if n := len(p.Overrides); n > 0 {
-			line += fmt.Sprintf("; %d overrides", n)
-		}
-		c.printf("%s\n", ui.Text(line))
 	}
 }

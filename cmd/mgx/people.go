@@ -29,6 +29,9 @@ type people interface {
 	Quotas(ctx context.Context, ws mgx.WorkspaceID) ([]mgx.QuotaUse, error)
 	SetQuotas(ctx context.Context, ws mgx.WorkspaceID, set map[string]*int64) ([]mgx.QuotaUse, error)
 	CreateWorkspace(ctx context.Context, name string) (mgx.Workspace, error)
+	Roles(ctx context.Context) ([]mgx.Role, error)
+	PutRole(ctx context.Context, r mgx.Role) (mgx.Role, error)
+	RemoveRole(ctx context.Context, name string) error
 }
 
 // withPeople does something with people where a command says.
@@ -118,6 +121,16 @@ func (l *ownData) Workspaces(ctx context.Context) ([]mgx.Workspace, error) {
 
 func (l *ownData) CreateWorkspace(ctx context.Context, name string) (mgx.Workspace, error) {
 	return l.Access.CreateWorkspace(ctx, l.actor, name)
+}
+
+func (l *ownData) Roles(ctx context.Context) ([]mgx.Role, error) { return l.Access.Roles(ctx, l.actor) }
+
+func (l *ownData) PutRole(ctx context.Context, r mgx.Role) (mgx.Role, error) {
+	return l.Access.PutRole(ctx, l.actor, r)
+}
+
+func (l *ownData) RemoveRole(ctx context.Context, name string) error {
+	return l.Access.RemoveRole(ctx, l.actor, name)
 }
 
 // oneMember finds the member that somebody means, by address or id.

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"io"
@@ -11,6 +12,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"mgx"
+	"mgx/internal/app"
 	"mgx/internal/guard/policy"
 	"mgx/internal/ui"
 )
@@ -23,40 +25,38 @@ func (c *cli) policyCommand() *cobra.Command {
 of rules in the same form; docs/policy.md says how it reads. Rules that deny win over
 rules that ask, and those over rules that allow; what no rule matches is asked about.`,
 		Args: noArgs,
-		RunE: func(*cobra.Command, []string) error { return c.listPolicies() },
+		RunE: func(cmd *cobra.Command, _ []string) error { return c.listPolicies(cmd.Context()) },
 	}
 	cmd.AddCommand(c.policyShowCommand(), c.policyTestCommand())
 	return cmd
 }
 
-func (c *cli) listPolicies() error {
-	for _, name := range policy.Names() {
-		text, _ := policy.Text(name)
-		about := summaryOf(text)
+func (c *cli) listPolicies(ctx context.Context) error {
+	all := app.Policies()
+	if c.at.server != "" {
+		remote, err := c.remote(c.at)
+		if err != nil {
+			return err
+		}
+		said, err := remote.Policies().List(ctx)
+		if err != nil {
+			return err
+		}
+		all = nil
+		for _, p := range said {
+			all = append(all, app.BuiltInPolicy(p))
+		}
+	}
+	for _, p := range all {
 		if c.json {
-			p, _ := policy.Builtin(name)
-			if err := printJSON(c, map[string]any{"name": name, "about": about, "text": text, "hash": p.Hash()}); err != nil {
+			if err := printJSON(c, map[string]any{"name": p.Name, "about": p.About, "text": p.Text, "hash": p.Hash}); err != nil {
 				return err
 			}
 			continue
 		}
-		fmt.Fprintf(c.out, "%-14s%s\n", name, about)
+		c.printf("%-14s%s\n", p.Name, p.About)
 	}
 	return nil
-}
-
-// summaryOf is what the comment on top of a policy says, without its name.
-func summaryOf(text string) string {
-	var words []string
-	for line := range strings.Lines(text) {
-		comment, ok := strings.CutPrefix(line, "#")
-		if !ok {
-			break
-		}
-		words = append(words, strings.TrimSpace(comment))
-	}
-	_, about, _ := strings.Cut(strings.Join(words, " "), ": ")
-	return about
 }
 
 func (c *cli) policyShowCommand() *cobra.Command {
@@ -64,26 +64,43 @@ func (c *cli) policyShowCommand() *cobra.Command {
 		Use:   "show [NAME|FILE]",
 		Short: "Print a policy in the form in which one is written (default: the configured one)",
 		Args:  optionalArg("a built-in policy or a file"),
-		RunE: func(_ *cobra.Command, args []string) error {
+		RunE: func(cmd *cobra.Command, args []string) error {
 			name := c.cfg.Policy
-			if len(args) == 1 {
+			switch {
+			case len(args) == 1:
 				name = args[0]
+			case c.at.server != "" && !c.cfg.Said("policy"):
+				return usage("bad_arguments", "say which policy; those of the server are in: mgx policy%s", c.there())
 			}
-			text, err := policyText(name)
-			if err != nil {
-				return err
-			}
-			p, err := policy.Parse(text)
+			p, err := c.shownPolicy(cmd.Context(), name)
 			if err != nil {
 				return err
 			}
 			if c.json {
-				return printJSON(c, map[string]any{"name": name, "text": text, "rules": p.String(), "hash": p.Hash()})
+				return printJSON(c, map[string]any{"name": name, "text": p.Text, "rules": p.Rules, "hash": p.Hash})
 			}
-			fmt.Fprintln(c.out, strings.TrimRight(ui.Text(text), "\n"))
+			fmt.Fprintln(c.out, strings.TrimRight(ui.Text(p.Text), "\n"))
 			return nil
 		},
 	}
+}
+
+// shownPolicy is a built-in policy where the command works, or one in a file here.
+func (c *cli) shownPolicy(ctx context.Context, name string) (app.BuiltInPolicy, error) {
+	if _, known := policy.Text(name); known && c.at.server != "" {
+		remote, err := c.remote(c.at)
+		if err != nil {
+			return app.BuiltInPolicy{}, err
+		}
+		p, err := remote.Policies().Get(ctx, name)
+		return app.BuiltInPolicy(p), err
+	}
+	text, err := policyText(name)
+	if err != nil {
+		return app.BuiltInPolicy{}, err
+	}
+	p, err := policy.Parse(text)
+	return app.BuiltInPolicy{Name: name, Text: text, Rules: p.String(), Hash: p.Hash()}, err
 }
 
 // policy reads the policy that a run is started with. It is written into the run's

@@ -10,11 +10,14 @@ import (
 	"io"
 	"os"
 	"slices"
+	"strconv"
 	"strings"
 
 	"github.com/spf13/cobra"
 
 	"mgx"
+	"mgx/client"
+	"mgx/internal/app"
 	"mgx/internal/guard/policy"
 	"mgx/internal/sandbox/egress"
 	"mgx/internal/tool"
@@ -40,11 +43,7 @@ Paths are taken as they are written: links are followed only when a call is real
   mgx policy test --run 01K6 --policy ask`,
 		Args: optionalArg("a file of calls"),
 		RunE: func(cmd *cobra.Command, args []string) error {
-			info, err := c.policy(c.cfg.Policy)
-			if err != nil {
-				return err
-			}
-			rules, err := policy.Parse(info.Text)
+			named, err := namePolicy(c.cfg.Policy)
 			if err != nil {
 				return err
 			}
@@ -52,9 +51,9 @@ Paths are taken as they are written: links are followed only when a call is real
 			case (run == "") == (len(args) == 0):
 				return usage("bad_arguments", "give the calls to try: a file, or --run RUN")
 			case run != "":
-				return c.tryRun(cmd.Context(), rules, run)
+				return c.tryRun(cmd.Context(), named, run)
 			}
-			return c.tryFile(rules, args[0])
+			return c.tryFile(cmd.Context(), named, args[0])
 		},
 	}
 	cmd.Flags().String("policy", "auto", "`NAME|FILE` of the policy to try")
@@ -62,25 +61,41 @@ Paths are taken as they are written: links are followed only when a call is real
 	return cmd
 }
 
-// tried is one call and what a policy made of it.
-type triedCall struct {
-	At string `json:"at"` // line of the file, or sequence in the run
-	policy.Facts
-	policy.Decision
-	bad    string         // why it can only be refused
-	Expect policy.Verdict `json:"expect,omitempty"`
-}
+// namedPolicy is a built-in policy by its name, or the text of one.
+type namedPolicy struct{ name, text string }
 
-// decide says what becomes of the call.
-func (t *triedCall) decide(rules policy.Policy) {
-	if t.Decision = rules.Decide(t.Facts); t.bad != "" {
-		t.Decision = policy.Decision{Verdict: policy.Deny, Rule: "(arguments)", Why: t.bad}
+func namePolicy(name string) (namedPolicy, error) {
+	text, err := policyText(name)
+	if err != nil {
+		return namedPolicy{}, err
 	}
+	if _, builtin := policy.Text(name); builtin {
+		return namedPolicy{name: name}, nil
+	}
+	if strings.TrimSpace(text) == "" {
+		text = "\n" // a policy without rules is one, too
+	}
+	return namedPolicy{text: text}, nil
 }
 
-func (t triedCall) met() bool { return t.Expect == "" || t.Expect == t.Verdict }
+// trial tries policies with what this program knows of its tools.
+func trial() app.Trial {
+	return app.Trial{Facts: factsOf, Beyond: func(allowed, hosts []string) ([]string, error) {
+		list, err := egress.NewList(allowed...)
+		if err != nil {
+			return nil, err
+		}
+		return list.Beyond(hosts), nil
+	}}
+}
 
-func (c *cli) tryFile(rules policy.Policy, name string) error {
+// Bounds of the calls that are tried at once.
+const (
+	callsAtOnce = 200
+	bytesAtOnce = 512 << 10
+)
+
+func (c *cli) tryFile(ctx context.Context, p namedPolicy, name string) error {
 	in := c.in
 	if name != "-" {
 		f, err := os.Open(name)
@@ -90,64 +105,118 @@ func (c *cli) tryFile(rules policy.Policy, name string) error {
 		defer f.Close()
 		in = f
 	}
+	try, err := c.tryCalls()
+	if err != nil {
+		return err
+	}
 	lines := bufio.NewScanner(in)
 	lines.Buffer(nil, 4<<20)
-	failed, n := 0, 0
+	var calls []client.TryCall
+	var last app.TriedCalls
+	failed, n, size := 0, 0, 0
+	flush := func() (err error) {
+		if last, err = try(ctx, p, calls); err != nil {
+			return err
+		}
+		calls, size = nil, 0
+		for _, t := range last.Calls {
+			if !t.Met() {
+				failed++
+			}
+			if err := c.sayTried(t); err != nil {
+				return err
+			}
+		}
+		return nil
+	}
 	for lines.Scan() {
 		if n++; len(bytes.TrimSpace(lines.Bytes())) == 0 {
 			continue
 		}
-		t, err := readCall(lines.Bytes())
+		call, err := readCall(lines.Bytes())
 		if err != nil {
 			return usage("bad_call", "line %d: %s", n, err)
 		}
-		t.At = fmt.Sprint(n)
-		t.decide(rules)
-		if err := c.sayTried(t); err != nil {
-			return err
-		}
-		if !t.met() {
-			failed++
+		call.At = strconv.Itoa(n)
+		calls, size = append(calls, call), size+len(lines.Bytes())
+		if len(calls) == callsAtOnce || size >= bytesAtOnce {
+			if err := flush(); err != nil {
+				return err
+			}
 		}
 	}
 	if err := lines.Err(); err != nil {
 		return usage("unreadable_calls", "the calls cannot be read: %s", err)
 	}
-	c.sayKept(rules)
+	if err := flush(); err != nil {
+		return err
+	}
+	c.sayKept(last)
 	if failed > 0 {
 		return mgx.Errorf(mgx.KindGoal, "not_as_expected", "%d of the calls are not decided as expected", failed)
 	}
 	return nil
 }
 
-// readCall reads one line. What a built-in tool does follows from its arguments.
-func readCall(line []byte) (triedCall, error) {
+// tryCalls tries calls where the command works. Here that needs no data directory.
+func (c *cli) tryCalls() (func(context.Context, namedPolicy, []client.TryCall) (app.TriedCalls, error), error) {
+	if c.at.server != "" {
+		remote, err := c.remote(c.at)
+		return func(ctx context.Context, p namedPolicy, calls []client.TryCall) (app.TriedCalls, error) {
+			said, err := remote.Policies().Try(ctx, client.TriedPolicy{Policy: p.name, Text: p.text}, calls)
+			return triedThere(said), err
+		}, err
+	}
+	return func(_ context.Context, p namedPolicy, calls []client.TryCall) (app.TriedCalls, error) {
+		all := make([]app.TryCall, len(calls))
+		for i, call := range calls {
+			all[i] = app.TryCall{At: call.At, Expect: policy.Verdict(call.Expect), Call: app.Call{
+				Tool: call.Tool, Effect: call.Effect, Role: call.Role, Paths: call.Paths, Command: call.Command, Hosts: call.Hosts, Label: call.Label,
+				Outside: call.Outside, Vague: call.Vague, PlanOpen: call.PlanOpen, Own: call.Own, Arguments: call.Arguments,
+			}}
+		}
+		return trial().TryAll(p.name, p.text, all)
+	}, nil
+}
+
+// triedThere is what a server says of calls, as the use cases have it.
+func triedThere(said client.TriedCalls) app.TriedCalls {
+	out := app.TriedCalls{AllowsPaths: said.AllowsPaths, Next: said.Next}
+	for _, k := range said.Kept {
+		out.Kept = append(out.Kept, app.KeptPath(k))
+	}
+	for _, t := range said.Calls {
+		out.Calls = append(out.Calls, app.TriedCall{
+			At: t.At, Expect: policy.Verdict(t.Expect),
+			Facts: policy.Facts{
+				Tool: t.Tool, Effect: policy.Effect(t.Effect), Role: t.Role, Paths: t.Paths, Command: t.Command, Hosts: t.Hosts, Label: t.Label,
+				Outside: t.Outside, Vague: t.Vague, PlanOpen: t.PlanOpen, Own: t.Own,
+			},
+			Decision: policy.Decision{Verdict: policy.Verdict(t.Verdict), Rule: t.Rule, Why: t.Why, Unanswered: t.Unanswered},
+		})
+	}
+	return out
+}
+
+// readCall reads one line.
+func readCall(line []byte) (call client.TryCall, err error) {
 	var in struct {
 		policy.Facts
 		Arguments json.RawMessage `json:"arguments"`
-		Expect    policy.Verdict  `json:"expect"`
+		Expect    string          `json:"expect"`
 	}
 	d := json.NewDecoder(bytes.NewReader(line))
 	d.DisallowUnknownFields()
 	if err := d.Decode(&in); err != nil {
-		return triedCall{}, err
+		return call, err
 	}
 	if _, err := d.Token(); !errors.Is(err, io.EOF) {
-		return triedCall{}, errors.New("there is more than one JSON object")
+		return call, errors.New("there is more than one JSON object")
 	}
-	verdicts := []policy.Verdict{"", policy.Allow, policy.Ask, policy.Deny}
-	effects := []policy.Effect{policy.Read, policy.Write, policy.Execute, policy.Network, policy.Deliver}
-	t := triedCall{Expect: in.Expect}
-	t.Facts, t.bad = factsOf(in.Facts, in.Arguments)
-	switch {
-	case in.Tool == "":
-		return t, errors.New(`a call needs a "tool"`)
-	case !slices.Contains(verdicts, in.Expect):
-		return t, errors.New(`"expect" takes allow, ask or deny`)
-	case !slices.Contains(effects, t.Effect):
-		return t, errors.New(`"effect" takes read, write, execute, network or deliver; it may be left out for built-in tools only`)
-	}
-	return t, nil
+	return client.TryCall{
+		Tool: in.Tool, Effect: string(in.Effect), Role: in.Role, Paths: in.Paths, Command: in.Command, Hosts: in.Hosts, Label: in.Label,
+		Outside: in.Outside, Vague: in.Vague, PlanOpen: in.PlanOpen, Own: in.Own, Arguments: in.Arguments, Expect: in.Expect,
+	}, nil
 }
 
 // factsOf adds what is known of a built-in tool, and why such a call can only be
@@ -167,73 +236,43 @@ func factsOf(f policy.Facts, args json.RawMessage) (facts policy.Facts, bad stri
 	return f, bad
 }
 
-// tryRun tries the calls that a run made, in its order. The plan counts as open
-// until the run had one approved.
-func (c *cli) tryRun(ctx context.Context, rules policy.Policy, name string) error {
-	return c.withRun(ctx, name, func(ctx context.Context, n *node, run mgx.Run) error {
-		if err := run.NotErased(); err != nil {
-			return err
-		}
-		open, types := true, []string{string(mgx.ToolCalled), string(mgx.ApprovalDecided), string(mgx.RunDelivered)}
-		hosts, err := egress.NewList(run.Settings.AllowHosts...)
-		if err != nil {
-			return err
-		}
-		for after := int64(0); ; {
-			page, err := n.store.EventsAfter(ctx, run.Workspace, mgx.StreamID(run.ID), "", types, after, 500)
-			if err != nil || len(page) == 0 {
-				c.sayKept(rules)
+// tryRun tries the calls that a run made.
+func (c *cli) tryRun(ctx context.Context, p namedPolicy, name string) error {
+	return c.withRunOf(ctx, name, func(ctx context.Context, r runs, run mgx.Run) error {
+		for page := ""; ; {
+			tried, err := r.Try(ctx, run.ID, p, page)
+			if err != nil {
 				return err
 			}
-			for _, e := range page {
-				if err := c.tryEvent(rules, e, hosts, &open); err != nil {
+			for _, t := range tried.Calls {
+				if err := c.sayTried(t); err != nil {
 					return err
 				}
-				after = e.Position
 			}
+			if tried.Next == "" || tried.Next == page {
+				c.sayKept(tried)
+				return nil
+			}
+			page = tried.Next
 		}
 	})
 }
 
-func (c *cli) tryEvent(rules policy.Policy, e mgx.Event, hosts *egress.List, open *bool) error {
-	t, ok, err := recordedCall(e, open)
-	if err != nil || !ok {
-		return err
-	}
-	t.At, t.PlanOpen, t.Hosts = fmt.Sprint(e.Sequence), *open, hosts.Beyond(t.Hosts)
-	t.decide(rules)
-	return c.sayTried(t)
+func (o ownRuns) Try(ctx context.Context, id mgx.RunID, p namedPolicy, page string) (app.TriedCalls, error) {
+	return o.n.app.TryRun(ctx, o.n.me(), trial(), id, app.TryQuery{Policy: p.name, Text: p.text, After: page, Limit: app.MaxPage})
 }
 
-func recordedCall(e mgx.Event, open *bool) (t triedCall, ok bool, err error) {
-	switch e.Type {
-	case mgx.ApprovalDecided:
-		var d mgx.ApprovalDecidedData
-		err = e.Decode(&d)
-		*open = *open && !(d.Approved && d.ApprovalID == "decision/plan")
-	case mgx.ToolCalled:
-		var d mgx.ToolCallData
-		if err = e.Decode(&d); err != nil || d.Effect == "" || d.Effect == string(tool.Control) {
-			return t, false, err
-		}
-		f := policy.Facts{Tool: d.Name, Effect: policy.Effect(d.Effect), Role: d.AgentRole, Outside: strings.HasPrefix(d.Name, "mcp__"), Vague: true}
-		if d.Label != nil {
-			f.Label = *d.Label
-		}
-		t.Facts, t.bad = factsOf(f, json.RawMessage(d.Arguments))
-		ok = true
-	case mgx.RunDelivered:
-		t.Facts, ok = policy.Facts{Tool: "deliver_branch", Effect: policy.Deliver, Own: true}, true
-	}
-	return t, ok, err
+func (t theirRuns) Try(ctx context.Context, id mgx.RunID, p namedPolicy, page string) (app.TriedCalls, error) {
+	said, err := t.remote.Policies().TryRun(ctx, id, client.TriedPolicy{Policy: p.name, Text: p.text}, page)
+	return triedThere(said), err
 }
 
-func (c *cli) sayTried(t triedCall) error {
+func (c *cli) sayTried(t app.TriedCall) error {
 	if c.json {
 		return printJSON(c, t)
 	}
 	not := ""
-	if !t.met() {
+	if !t.Met() {
 		not = ", expected " + string(t.Expect)
 	}
 	what := t.Command
@@ -254,18 +293,18 @@ func firstLine(s string) string {
 
 // sayKept tells what a sandbox keeps from programs under a policy, and what it
 // cannot.
-func (c *cli) sayKept(rules policy.Policy) {
+func (c *cli) sayKept(tried app.TriedCalls) {
 	if c.json {
 		return
 	}
-	for _, k := range rules.Kept(policy.Facts{Tool: "shell", Effect: policy.Execute}) {
+	for _, k := range tried.Kept {
 		how := "hidden from programs, with the repository's history"
 		if k.Write {
 			how = "read-only for programs"
 		}
-		fmt.Fprintf(c.err, "%s: %s, in a sandbox of level basic or full; at other levels no program runs\n", ui.Text(k.Path), how)
+		c.tell("%s: %s, in a sandbox of level basic or full; at other levels no program runs\n", k.Path, how)
 	}
-	if slices.ContainsFunc(rules.Rules, func(r policy.Rule) bool { return r.Verdict == policy.Allow && len(r.Paths) > 0 }) {
-		fmt.Fprintln(c.err, "Rules that allow paths are about the tools for files; programs are kept from a path by a rule that denies it or asks.")
+	if tried.AllowsPaths {
+		c.tell("Rules that allow paths are about the tools for files; programs are kept from a path by a rule that denies it or asks.\n")
 	}
 }

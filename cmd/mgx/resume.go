@@ -2,7 +2,6 @@ package main
 
 import (
 	"context"
-	"errors"
 	"fmt"
 
 	"github.com/spf13/cobra"
@@ -151,18 +150,4 @@ func (c *cli) cancel(ctx context.Context, r runs, run mgx.Run, why string) error
 		c.tell("%s is cancelled. Its files and its log are kept.\n", run.ID)
 	}
 	return nil
-}
-
-// withRun opens the store and finds a run for a command that calls no model.
-func (c *cli) withRun(ctx context.Context, name string, f func(context.Context, *node, mgx.Run) error) (err error) {
-	n, err := c.openAny(ctx)
-	if err != nil {
-		return err
-	}
-	defer func() { err = errors.Join(err, n.close()) }()
-	run, err := n.find(ctx, name)
-	if err != nil {
-		return err
-	}
-	return f(ctx, n, run)
 }

@@ -19,6 +19,7 @@ import (
 type runFlags struct {
 	repo         string
 	project      string // at a server
+	upload       bool   // send the repository to the server
 	attach       []string
 	plan         bool
 	branch       string
@@ -70,14 +71,17 @@ func (c *cli) runCommand() *cobra.Command {
 checkout is never touched. The result is a new branch.
 
 With --server the server does it, on a project of the workspace (see: mgx project list), and
-this shows how that goes. An interrupt leaves the run to the server, or cancels it.
+this shows how that goes. With --upload it does it on the repository here: its head is sent
+with its history, and the branch comes back into it. An interrupt leaves the run to the
+server, or cancels it.
 
 Exit codes: 0 done; 1 goal not reached; 2 usage; 3 configuration; 4 provider;
 5 budget; 6 refused or approval missing; 7 timed out or cancelled; 70 internal.`,
 		Example: `  mgx run "add a /healthz endpoint with a test"
   mgx run "why does the parser allocate so much?" --repo ../parser
   mgx run "port the tests to table form" --plan --approve ask --budget 2
-  mgx run "add a changelog" --server https://mgx.example.com --project shop`,
+  mgx run "add a changelog" --server https://mgx.example.com --project shop
+  mgx run "add a changelog" --server https://mgx.example.com --upload`,
 		Args: func(cmd *cobra.Command, args []string) error {
 			if len(args) == 0 && r.replay != "" {
 				return nil // the task is in the recording
@@ -88,14 +92,15 @@ Exit codes: 0 done; 1 goal not reached; 2 usage; 3 configuration; 4 provider;
 			if c.at.server != "" {
 				return c.runThere(cmd, strings.Join(args, ""), f)
 			}
-			if f.project != "" {
-				return usage("bad_project", "--project is for a run at a server; name the repository with --repo")
+			if f.project != "" || f.upload {
+				return usage("bad_project", "--project and --upload are for a run at a server; name the repository with --repo")
 			}
 			return c.run(cmd.Context(), strings.Join(args, ""), f, r, cmd.Flags().Changed("approve"))
 		},
 	}
 	cmd.Flags().StringVar(&f.repo, "repo", "", "the repository's `directory` (default: the current one)")
 	cmd.Flags().StringVar(&f.project, "project", "", "at a server: on the project with this `name or id` (default: the workspace's only one)")
+	cmd.Flags().BoolVar(&f.upload, "upload", false, "at a server: on the repository here, which is sent there; the branch comes back")
 	cmd.Flags().StringArrayVar(&f.attach, "attach", nil, "`path` of a file, directory or archive (tar, tar.gz, zip) that agents can read in /attachments; may be given several times")
 	cmd.Flags().String("mcp", "", "`file` of servers of the Model Context Protocol whose pinned tools agents may call, see docs/mcp.md (default: none)")
 	cmd.Flags().BoolVar(&f.includeDirty, "include-dirty", false, "take the checkout's uncommitted changes along")

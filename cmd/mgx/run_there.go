@@ -39,6 +39,9 @@ func (c *cli) runThere(cmd *cobra.Command, text string, f runFlags) error {
 		MaxTokens: f.maxTokens, Checks: f.checks, Branch: f.branch,
 	}
 	c.asSaid(&n)
+	if f.upload {
+		return c.runUploaded(ctx, theirRuns{remote.Runs(), remote}, n, f)
+	}
 	if n.Project, n.Repo, err = c.codeThere(ctx, remote.Projects(), f); err != nil {
 		return err
 	}
@@ -73,7 +76,7 @@ func (c *cli) codeThere(ctx context.Context, p client.Projects, f runFlags) (mgx
 	case f.project != "" && f.repo != "":
 		return "", "", usage("bad_project", "a task is on --project or in --repo, not both")
 	case f.repo != "" && !onLoopback(c.at.server):
-		return "", "", usage("not_at_a_server", "%s sees no directory of this machine; name a project of the workspace with --project, they are in: mgx project list%s", c.at.server, c.there())
+		return "", "", usage("not_at_a_server", "%s sees no directory of this machine; send it with --upload, or name a project of the workspace with --project, they are in: mgx project list%s", c.at.server, c.there())
 	case f.repo != "":
 		dir, err := filepath.Abs(f.repo)
 		if err != nil {

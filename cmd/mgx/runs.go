@@ -2,12 +2,14 @@ package main
 
 import (
 	"context"
+	"io"
 	"iter"
 	"strings"
 
 	"mgx"
 	"mgx/client"
 	"mgx/internal/app"
+	"mgx/internal/git"
 	"mgx/internal/store"
 )
 
@@ -29,6 +31,12 @@ type runs interface {
 	Steer(ctx context.Context, id mgx.RunID, words string) error
 	Pause(ctx context.Context, id mgx.RunID, reason string) error
 	Continue(ctx context.Context, id mgx.RunID) error
+	// Branch writes the branch that a run delivered, as a bundle of git.
+	Branch(ctx context.Context, id mgx.RunID, into io.Writer) (client.Branch, error)
+	// Replay runs the workflow code of a run again from its journal.
+	Replay(ctx context.Context, id mgx.RunID) (app.Replay, error)
+	// Try says what a policy makes of the calls that a run made, a page at a time.
+	Try(ctx context.Context, id mgx.RunID, p namedPolicy, page string) (app.TriedCalls, error)
 }
 
 // withRuns does something with runs where a command says.
@@ -106,6 +114,20 @@ func (o ownRuns) Pause(ctx context.Context, id mgx.RunID, reason string) error {
 
 func (o ownRuns) Continue(ctx context.Context, id mgx.RunID) error {
 	return o.n.app.Continue(ctx, o.n.me(), id)
+}
+
+func (o ownRuns) Branch(ctx context.Context, id mgx.RunID, into io.Writer) (client.Branch, error) {
+	d, err := o.n.app.Branch(ctx, o.n.me(), id)
+	if err != nil {
+		return client.Branch{}, err
+	}
+	defer d.Content.Close()
+	_, err = io.Copy(into, d.Content)
+	return client.Branch{Name: d.Branch, Commit: d.Commit}, err
+}
+
+func (o ownRuns) Replay(ctx context.Context, id mgx.RunID) (app.Replay, error) {
+	return o.n.app.Replay(ctx, o.n.me(), id)
 }
 
 // theirRuns are those of a workspace at a server.
@@ -202,6 +224,19 @@ func (t theirRuns) Diff(ctx context.Context, id mgx.RunID) (app.Diff, error) {
 
 func (t theirRuns) Decide(ctx context.Context, id mgx.RunID, d app.Answer) error {
 	return t.Runs.Decide(ctx, id, d.Approval, client.Decision{Approved: d.Approved, Hash: d.Hash, Rest: d.Rest, Reason: d.Reason})
+}
+
+func (t theirRuns) Branch(ctx context.Context, id mgx.RunID, into io.Writer) (client.Branch, error) {
+	return t.Runs.Branch(ctx, id, into, git.MaxUpload)
+}
+
+func (t theirRuns) Replay(ctx context.Context, id mgx.RunID) (app.Replay, error) {
+	said, err := t.Runs.Replay(ctx, id)
+	report := app.Replay{Steps: said.Steps, Identical: said.Identical}
+	if d := said.Difference; d != nil {
+		report.Difference = (*app.Difference)(d)
+	}
+	return report, err
 }
 
 // there is what a command line has to name besides to be about the same server.

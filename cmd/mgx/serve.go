@@ -152,6 +152,7 @@ func (c *cli) serve(ctx context.Context, l listening, workers int, roots []strin
 	work.Go(func() { n.consume(ctx, s.contracts, n.aliveHere(c.cfg)) })
 	work.Go(func() { n.retainDaily(ctx) })
 	work.Go(func() { n.reap(ctx) })
+	work.Go(func() { n.uploads.sweep(ctx) })
 	work.Go(func() { n.renewKeys(ctx, s.hub) })
 	work.Go(func() { n.signAudits(ctx, c.cfg.AuditCheckpoints) })
 	if n.crew != nil {
@@ -225,7 +226,7 @@ func newServer(ctx context.Context, n *node, address string, o api.Options) (*se
 	n.rights(&o, contracts)
 	o.Budgets, o.Consumers, o.Metrics, o.Terms = n.budgets(), n.store, n.seen.Metrics(), n.store
 	n.app = n.work(who, n.roots)
-	o.Work = n.app
+	o.Work, o.Models = n.app, app.NewModels(who, modelHost{n})
 	o.Console = n.console(who, &o)
 	web := api.New(o)
 	if err := observeServer(n.meters, n.store, hub, contracts); err != nil {

@@ -252,17 +252,14 @@ tool runs and nothing is written. It says whether every decision came out the sa
 exits with 1 and the first difference if not.`,
 		Args: oneArg("a run"),
 		RunE: func(cmd *cobra.Command, args []string) error {
-			return c.withRun(cmd.Context(), args[0], c.replay)
+			return c.withRunOf(cmd.Context(), args[0], c.replay)
 		},
 	}
 }
 
-func (c *cli) replay(ctx context.Context, n *node, run mgx.Run) error {
-	if err := run.NotErased(); err != nil {
-		return err
-	}
+func (c *cli) replay(ctx context.Context, r runs, run mgx.Run) error {
 	start := time.Now()
-	report, err := n.engine.Replay(ctx, run.Execution)
+	report, err := r.Replay(ctx, run.ID)
 	if err != nil {
 		return err
 	}
@@ -272,10 +269,14 @@ func (c *cli) replay(ctx context.Context, n *node, run mgx.Run) error {
 		}
 	}
 	if !report.Identical {
-		return mgx.Errorf(mgx.KindGoal, "replay_differs", "the replay differs at step %s", report.Difference.Step)
+		step := "?"
+		if report.Difference != nil {
+			step = report.Difference.Step
+		}
+		return mgx.Errorf(mgx.KindGoal, "replay_differs", "the replay differs at step %s", step)
 	}
 	if !c.json {
-		fmt.Fprintf(c.out, "Identical: %d recorded steps asked for again and decided the same, in %s.\n", report.Steps, ui.Duration(time.Since(start)))
+		c.printf("Identical: %d recorded steps asked for again and decided the same, in %s.\n", report.Steps, ui.Duration(time.Since(start)))
 	}
 	return nil
 }

@@ -48,6 +48,7 @@ type node struct {
 	workspace mgx.WorkspaceID  // of the command
 	crew      *foreman         // works on runs here; nil: nobody does
 	host      *host            // this machine to the use cases of work
+	uploads   *uploads         // repositories that people sent
 	roots     []string         // where admins find repositories
 
 	ringPath string              // the file of the key ring of the secrets
@@ -126,7 +127,7 @@ func (c *cli) open(ctx context.Context, m *models) (*node, error) {
 			}
 		},
 	})
-	n.host = &host{c, n, git.NewInspections()}
+	n.host, n.uploads = &host{c, n, git.NewInspections()}, newUploads(n)
 	n.app = n.work(n.access(""), nil)
 	n.ringPath = cmp.Or(c.cfg.SecretsKeys, filepath.Join(n.data, ringFile))
 	if !m.tape.playing() {

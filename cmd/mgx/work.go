@@ -26,7 +26,7 @@ func (n *node) me() access.Actor {
 // work are the use cases of work on this node, with the roots below which admins
 // find repositories.
 func (n *node) work(who *app.Access, roots []string) *app.Work {
-	return app.NewWork(app.WorkOptions{Access: who, Store: n.store, Engine: n.engine, Host: n.host, Roots: roots})
+	return app.NewWork(app.WorkOptions{Access: who, Store: n.store, Engine: n.engine, Host: n.host, Roots: roots, Uploads: n.uploads})
 }
 
 // repoRoots are directories that exist, without links.

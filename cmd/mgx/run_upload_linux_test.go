@@ -1,0 +1,197 @@
+package main
+
+import (
+	"crypto/sha256"
+	"encoding/hex"
+	"io"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"mgx"
+	"mgx/internal/config"
+	"mgx/internal/git"
+)
+
+// A server works on what is sent to it, and the branch comes back, with nothing else
+// here touched: when all goes well, and when this end is killed in between.
+func TestRunOnWhatIsSent(t *testing.T) {
+	t.Parallel()
+	l := newLab(t, labScript)
+	before, head := l.fingerprint(), l.git("rev-parse", "HEAD")
+	server := l.serve("127.0.0.1:0", "--workers", "1")
+	task := []string{"run", "say hello", "--model", "openai/lab", "--check", "sh check.sh", "--approve", "auto", "--upload", "--server", server.url}
+	out, errs, code := l.run(task...)
+	if code != 0 || !strings.Contains(errs, "The branch is here: mgx/") {
+		t.Fatalf("exit %d\n%s%s\n%s", code, out, errs, server.errs.String())
+	}
+	run := l.only(l.store())
+	if rel, err := filepath.Rel(l.data(), run.Repo.Path); err != nil || !strings.HasPrefix(rel, "uploads/"+string(mgx.DefaultWorkspace)+"/") || run.Repo.Head != head {
+		t.Errorf("the server worked on %+v", run.Repo)
+	}
+	branch := run.Delivered.Branch
+	if got := l.git("show", branch+":greet.sh"); got != "echo hello" {
+		t.Errorf("greet.sh on %s: %q", branch, got)
+	}
+	if got := l.fingerprint(); got != before {
+		t.Error("something else of the repository was touched")
+	}
+
+	// It comes back as often as it is asked for, also into another clone.
+	get := func(dir string) {
+		t.Helper()
+		l.must("get", string(run.ID), "--repo", dir, "--server", server.url)
+		if got := l.git("-C", dir, "rev-parse", "refs/heads/"+branch); got != run.Delivered.Commit {
+			t.Errorf("the branch in %s is at %s, want %s", dir, got, run.Delivered.Commit)
+		}
+	}
+	get(l.repo)
+	l.git("branch", "-D", branch)
+	get(l.repo)
+	clone := filepath.Join(t.TempDir(), "clone")
+	l.git("clone", "-q", "-b", "main", l.repo, clone)
+	get(clone)
+	l.must("get", string(run.ID), "--repo", clone) // of the data directory
+	stranger := filepath.Join(t.TempDir(), "stranger")
+	l.git("init", "-q", stranger)
+	l.git("-C", stranger, "commit", "-q", "--allow-empty", "-m", "x")
+	if _, errs, code := l.run("get", string(run.ID), "--repo", stranger, "--server", server.url); code != 2 || !strings.Contains(errs, "does not have the commit") {
+		t.Errorf("exit %d %s", code, errs)
+	}
+
+	// Killed once the server works: the run goes on there, here is nothing, and get
+	// brings it.
+	l.git("branch", "-D", branch)
+	before = l.fingerprint()
+	if _, killed := l.killAt(func(_ int, e mgx.Event) bool { return e.Type == mgx.TaskStarted }, task...); !killed {
+		t.Fatal("it was not killed")
+	}
+	if refs := l.git("for-each-ref", "refs/heads/mgx"); l.fingerprint() != before || refs != "" {
+		t.Errorf("what was killed left something behind: %q", refs)
+	}
+	second := l.second(run.ID)
+	for end := time.Now().Add(2 * time.Minute); !second.Status.Ended(); second = l.second(run.ID) {
+		if time.Now().After(end) {
+			t.Fatalf("the run is %s", second.Status)
+		}
+		time.Sleep(50 * time.Millisecond)
+	}
+	l.must("get", string(second.ID), "--server", server.url)
+	if got := l.git("show", second.Delivered.Branch+":greet.sh"); got != "echo hello" {
+		t.Errorf("greet.sh on %s: %q", second.Delivered.Branch, got)
+	}
+	server.end()
+	if err := l.node().uploads.sweepOnce(t.Context(), time.Now().Add(time.Hour)); err != nil {
+		t.Fatal(err)
+	}
+	for _, r := range []mgx.Run{run, second} {
+		if _, err := os.Stat(r.Repo.Path); err != nil {
+			t.Errorf("what a run works on was swept: %v", err)
+		}
+	}
+}
+
+// node opens the data directory in this process.
+func (l *lab) node() *node {
+	l.t.Helper()
+	env := func(name string) string { return map[string]string{"HOME": l.home}[name] }
+	cfg, err := config.Load(env, nil)
+	if err != nil {
+		l.t.Fatal(err)
+	}
+	n, err := (&cli{in: strings.NewReader(""), out: io.Discard, err: io.Discard, getenv: env, real: env, cfg: cfg}).openAny(l.t.Context())
+	if err != nil {
+		l.t.Fatal(err)
+	}
+	l.t.Cleanup(func() { n.close() })
+	return n
+}
+
+// second is the run that is not the first.
+func (l *lab) second(first mgx.RunID) mgx.Run {
+	l.t.Helper()
+	s := l.store()
+	runs, err := ownRuns{&node{store: s, workspace: mgx.DefaultWorkspace}}.List(l.t.Context(), 10)
+	if err != nil || len(runs) != 2 {
+		l.t.Fatalf("%d runs, %v", len(runs), err)
+	}
+	for _, r := range runs {
+		if r.ID != first {
+			return r
+		}
+	}
+	return mgx.Run{}
+}
+
+// What a server keeps is what was sent, whole, once, and as long as a run works on it.
+func TestUploads(t *testing.T) {
+	t.Parallel()
+	l := newLab(t, labScript)
+	bundle := filepath.Join(t.TempDir(), "bundle")
+	src, err := git.Inspect(t.Context(), l.repo)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := src.Pack(t.Context(), bundle); err != nil {
+		t.Fatal(err)
+	}
+	n := l.node()
+	keep := func(digest string) (string, error) {
+		t.Helper()
+		f, err := os.Open(bundle)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer f.Close()
+		up, err := n.uploads.Keep(t.Context(), "ws_a", digest, f)
+		return up.Head, err
+	}
+	text, err := os.ReadFile(bundle)
+	if err != nil {
+		t.Fatal(err)
+	}
+	sum := sha256.Sum256(text)
+	digest := "sha256:" + hex.EncodeToString(sum[:])
+	if _, err := keep("sha256:" + strings.Repeat("0", 64)); !mgx.IsCode(err, "bad_upload") {
+		t.Errorf("another digest: %v", err)
+	}
+	for range 2 {
+		if head, err := keep(digest); err != nil || head != src.Head {
+			t.Fatal(head, err)
+		}
+	}
+	dir, err := n.uploads.Dir("ws_a", digest)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := n.uploads.Dir("ws_b", digest); !mgx.IsCode(err, mgx.CodeNotFound) {
+		t.Errorf("another workspace has it, too: %v", err)
+	}
+	if found, _ := filepath.Glob(filepath.Join(l.data(), "uploads", "*", "*")); len(found) != 1 || found[0] != dir {
+		t.Errorf("it keeps %q", found)
+	}
+	there := func(want bool, why string) {
+		t.Helper()
+		if _, err := os.Stat(dir); (err == nil) != want {
+			t.Errorf("%s: %v", why, err)
+		}
+	}
+	sweep := func(before time.Time) {
+		t.Helper()
+		if err := n.uploads.sweepOnce(t.Context(), before); err != nil {
+			t.Fatal(err)
+		}
+	}
+	sweep(time.Now().Add(-time.Hour))
+	there(true, "it has just come")
+	sweep(time.Now().Add(time.Hour))
+	there(false, "nobody needs it")
+
+	n.uploads.seats <- struct{}{}
+	n.uploads.seats <- struct{}{}
+	if _, err := keep(digest); !mgx.IsCode(err, uploadBusy) {
+		t.Errorf("a third at once: %v", err)
+	}
+}

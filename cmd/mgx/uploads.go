@@ -1,0 +1,218 @@
+package main
+
+import (
+	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"errors"
+	"io"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"strings"
+	"time"
+
+	"mgx"
+	"mgx/internal/app"
+	"mgx/internal/git"
+)
+
+const (
+	uploadsDir   = "uploads"      // in the data directory; then the workspace, then the digest
+	receiving    = "new-"         // begins the name of a directory in which one is received
+	uploadUnused = 24 * time.Hour // after which an upload goes that no run works on
+	uploadsSwept = time.Hour      // how often that is looked for
+	uploadsAt    = 2              // that are received at once
+	uploadBusy   = "uploads_busy" // code: too many are
+	bundleFile   = "bundle"
+)
+
+// uploads are the repositories that people sent to this node.
+type uploads struct {
+	n     *node
+	seats chan struct{}
+}
+
+func newUploads(n *node) *uploads { return &uploads{n, make(chan struct{}, uploadsAt)} }
+
+func (u *uploads) root(ws mgx.WorkspaceID) string {
+	return filepath.Join(u.n.data, uploadsDir, string(ws))
+}
+
+// place is where a repository of a digest is. Both are checked by who calls: an id
+// that the store gave, and small hexadecimal digits.
+func (u *uploads) place(ws mgx.WorkspaceID, digest string) string {
+	return filepath.Join(u.root(ws), strings.TrimPrefix(digest, "sha256:"))
+}
+
+func (u *uploads) Dir(ws mgx.WorkspaceID, digest string) (string, error) {
+	dir := u.place(ws, digest)
+	if _, err := os.Stat(dir); err != nil {
+		return "", mgx.Errorf(mgx.KindUsage, mgx.CodeNotFound, "there is no upload %s in this workspace; send the repository first", digest)
+	}
+	return dir, nil
+}
+
+// Keep receives a repository beside its place, and puts it there when it is whole and
+// sound: a process that is killed leaves nothing there, and what it leaves goes again.
+func (u *uploads) Keep(ctx context.Context, ws mgx.WorkspaceID, digest string, bundle io.Reader) (app.Upload, error) {
+	select {
+	case u.seats <- struct{}{}:
+		defer func() { <-u.seats }()
+	default:
+		return app.Upload{}, mgx.Errorf(mgx.KindConfig, uploadBusy, "the server is receiving %d repositories already; try again in a moment", uploadsAt)
+	}
+	if err := os.MkdirAll(u.root(ws), 0o700); err != nil {
+		return app.Upload{}, dataError(u.n.data, err)
+	}
+	tmp, err := os.MkdirTemp(u.root(ws), receiving)
+	if err != nil {
+		return app.Upload{}, dataError(u.n.data, err)
+	}
+	defer removeRun(tmp)
+	size, err := u.take(filepath.Join(tmp, bundleFile), digest, bundle)
+	if err != nil {
+		return app.Upload{}, err
+	}
+	up := app.Upload{Digest: digest, Size: size}
+	if up.Head, err = u.receive(ctx, ws, tmp); err != nil {
+		return app.Upload{}, err
+	}
+	place := u.place(ws, digest)
+	err = os.Rename(filepath.Join(tmp, "repo"), place)
+	if errors.Is(err, fs.ErrExist) { // it was sent before; it is as if it had been just now
+		now := time.Now()
+		err = os.Chtimes(place, now, now)
+	}
+	if err != nil {
+		return app.Upload{}, dataError(u.n.data, err)
+	}
+	return up, nil
+}
+
+// take writes a bundle into a file, and refuses what is not what it is called.
+func (u *uploads) take(name, digest string, bundle io.Reader) (int64, error) {
+	f, err := os.OpenFile(name, os.O_CREATE|os.O_EXCL|os.O_WRONLY, 0o600)
+	if err != nil {
+		return 0, dataError(u.n.data, err)
+	}
+	hash := sha256.New()
+	size, err := io.Copy(io.MultiWriter(f, hash), io.LimitReader(bundle, git.MaxUpload+1))
+	if closed := f.Close(); err == nil && closed != nil {
+		err = dataError(u.n.data, closed)
+	}
+	switch got := "sha256:" + hex.EncodeToString(hash.Sum(nil)); {
+	case err != nil:
+		return 0, err
+	case size > git.MaxUpload:
+		return 0, mgx.Errorf(mgx.KindUsage, "bad_upload", "the bundle is larger than %d MB", git.MaxUpload>>20)
+	case got != digest:
+		return 0, mgx.Errorf(mgx.KindUsage, "bad_upload", "the bundle has the digest %s and not the one that it was sent as; it may have broken off: send it again", got)
+	}
+	return size, nil
+}
+
+// receive makes the repository in a box, which has nothing else to see.
+func (u *uploads) receive(ctx context.Context, ws mgx.WorkspaceID, tmp string) (head string, err error) {
+	work := filepath.Join(tmp, "work")
+	if err := os.Mkdir(work, 0o700); err != nil {
+		return "", dataError(u.n.data, err)
+	}
+	spec := boxSpec(filepath.Base(tmp), work, filepath.Join(tmp, "state"), nil)
+	spec.Limits = u.n.limits
+	least, err := u.n.leastFor(ctx, ws, mgx.RepoInfo{})
+	if err != nil {
+		return "", err
+	}
+	box, err := openBox(ctx, driver("auto"), least, spec)
+	if err != nil {
+		return "", err
+	}
+	defer func() { err = errors.Join(err, box.Close()) }()
+	return git.Receive(ctx, box, work, filepath.Join(tmp, bundleFile), filepath.Join(tmp, "repo"))
+}
+
+// Pack has the clone of a run make the bundle, in its box.
+func (u *uploads) Pack(ctx context.Context, run mgx.Run) (io.ReadCloser, int64, error) {
+	site, err := u.n.site(ctx, scopeOf(run), run.Repo, withoutServers(run.Settings))
+	if err != nil {
+		return nil, 0, err
+	}
+	defer site.Box.Close()
+	path, err := site.Clone.Bundle(ctx, run.Repo.Head, run.Delivered.Commit)
+	if err != nil {
+		return nil, 0, err
+	}
+	f, err := os.Open(path)
+	if err != nil {
+		return nil, 0, dataError(u.n.data, err)
+	}
+	info, err := f.Stat()
+	if err == nil && (!info.Mode().IsRegular() || info.Size() > git.MaxUpload) {
+		err = mgx.Errorf(mgx.KindRefused, "branch_too_large", "what the run delivered is larger than %d MB", git.MaxUpload>>20)
+	}
+	if err != nil {
+		return nil, 0, errors.Join(err, f.Close())
+	}
+	return f, info.Size(), nil
+}
+
+// sweepUploads removes, now and then, uploads that no run works on, and what killed
+// processes left.
+func (u *uploads) sweep(ctx context.Context) {
+	tick := time.NewTicker(uploadsSwept)
+	defer tick.Stop()
+	for {
+		if err := u.sweepOnce(ctx, time.Now().Add(-uploadUnused)); err != nil && ctx.Err() == nil {
+			u.n.log.Error("uploads that nobody needs cannot be removed; trying again", "error", err)
+		}
+		select {
+		case <-ctx.Done():
+			return
+		case <-tick.C:
+		}
+	}
+}
+
+// sweepOnce removes those that came before a moment and have no run.
+func (u *uploads) sweepOnce(ctx context.Context, before time.Time) error {
+	found, err := filepath.Glob(filepath.Join(u.n.data, uploadsDir, "*", "*"))
+	if err != nil {
+		return err
+	}
+	var failed error
+	for _, dir := range found {
+		info, err := os.Lstat(dir)
+		if err != nil || info.ModTime().After(before) {
+			continue
+		}
+		needed := false
+		if ws := mgx.WorkspaceID(filepath.Base(filepath.Dir(dir))); !strings.HasPrefix(filepath.Base(dir), receiving) {
+			needed, err = u.needed(ctx, ws, dir)
+		}
+		if err == nil && !needed {
+			err = removeRun(dir)
+		}
+		failed = errors.Join(failed, err)
+	}
+	return failed
+}
+
+// needed reports whether a run that is not erased works on a repository.
+func (u *uploads) needed(ctx context.Context, ws mgx.WorkspaceID, dir string) (bool, error) {
+	after := mgx.RunID("")
+	for {
+		runs, err := u.n.store.RunInfos(mgx.InWorkspace(ctx, ws), mgx.RunFilter{Workspace: ws, Project: mgx.ProjectOf(dir)}, after, app.MaxPage)
+		if err != nil {
+			return false, err
+		}
+		for _, r := range runs {
+			if after = r.ID; r.ErasedAt.IsZero() {
+				return true, nil
+			}
+		}
+		if len(runs) < app.MaxPage {
+			return false, nil
+		}
+	}
+}
