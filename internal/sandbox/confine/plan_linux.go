@@ -58,9 +58,10 @@ func compile(network bool) string {
 }
 
 // complete fills in what follows from the rest of the plan. An init gets as many
-// descriptors as groups has files, and then that of the door.
-func (p *Plan) complete(groups int) {
-	p.Plan.Limits = rlimits(p.Limits)
+// descriptors as groups has files, and then that of the door. Grouped are processes
+// that a cgroup bounds.
+func (p *Plan) complete(groups int, grouped bool) {
+	p.Plan.Limits = rlimits(p.Limits, grouped)
 	if p.Walls.Seccomp {
 		p.Filter = filters[p.Walls.Network]()
 	}
@@ -101,7 +102,7 @@ const xcpuGrace = 2
 
 // rlimits translates limits; those not set are left to the system. What this process
 // itself may not go beyond, its commands may not either.
-func rlimits(l sandbox.Limits) []boxinit.Limit {
+func rlimits(l sandbox.Limits, grouped bool) []boxinit.Limit {
 	list := []boxinit.Limit{{Resource: unix.RLIMIT_CORE}}
 	add := func(resource int, n, grace int64) {
 		if n > 0 {
@@ -110,7 +111,11 @@ func rlimits(l sandbox.Limits) []boxinit.Limit {
 		}
 	}
 	add(unix.RLIMIT_AS, l.Addresses, 0)
-	add(unix.RLIMIT_NPROC, int64(l.Processes), 0)
+	processes := int64(l.Processes)
+	if grouped { // which says that it is reached, and so must come first
+		processes *= 2
+	}
+	add(unix.RLIMIT_NPROC, processes, 0)
 	add(unix.RLIMIT_FSIZE, l.FileSize, 0)
 	add(unix.RLIMIT_NOFILE, int64(l.OpenFiles), 0)
 	add(unix.RLIMIT_CPU, int64((l.CPU+time.Second-1)/time.Second), xcpuGrace)

@@ -103,7 +103,7 @@ func (m Machine) Run(ctx context.Context, p Plan, cmd sandbox.Command, gate sand
 		return sandbox.Result{}, m.Refuse("network", err)
 	}
 	defer door.close()
-	p.complete(len(group.files()))
+	p.complete(len(group.files()), group != nil)
 	var in *initProcess
 	var ended func() why
 	var full func() disk.Over
