@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"log/slog"
 	"time"
@@ -52,7 +53,13 @@ type limitedKeys struct {
 
 func (k limitedKeys) Find(ctx context.Context, secret string) (mgx.APIKey, error) {
 	key, err := k.Access.Find(ctx, secret)
-	if err != nil || k.limiter == nil {
+	if k.limiter == nil {
+		return key, err
+	}
+	if mgx.IsCode(err, access.CodeUnauthenticated) || mgx.IsCode(err, access.CodeKeyExpired) {
+		return key, cmp.Or(k.charge(ctx), err)
+	}
+	if err != nil {
 		return key, err
 	}
 	v := k.limiter.Take(ctx, 1, limit.Bucket{Policy: "user", Whose: string(key.User), Rate: k.limits.User},
@@ -60,6 +67,25 @@ func (k limitedKeys) Find(ctx context.Context, secret string) (mgx.APIKey, error
 	if v.OK {
 		return key, nil
 	}
-	k.Throttled(ctx, access.Actor{User: key.User, Workspace: key.Workspace, Key: &key}, v.Policy)
-	return key, mgx.Errorf(mgx.KindRefused, limit.CodeRateLimited, "there were too many requests of this %s; wait a moment, then go on more slowly (%w)", v.Policy, &limit.Excess{Wait: v.Wait})
+	return key, k.excess(ctx, access.Actor{User: key.User, Workspace: key.Workspace, Key: &key}, v)
+}
+
+// charge has an address pay for a key that is none, as the API does. Others there,
+// with good ones, are not kept out by that.
+func (k limitedKeys) charge(ctx context.Context) error {
+	where, local, known := access.CameFrom(ctx)
+	if !known || local {
+		return nil
+	}
+	v := k.limiter.Take(ctx, limit.FailureCost, limit.Bucket{Policy: "address", Whose: access.Network(where.Address), Rate: k.limits.Address})
+	if v.OK {
+		return nil
+	}
+	return k.excess(ctx, access.Actor{Where: where}, v)
+}
+
+// excess refuses who asked too often, and has it remembered.
+func (k limitedKeys) excess(ctx context.Context, actor access.Actor, v limit.Verdict) error {
+	k.Throttled(ctx, actor, v.Policy)
+	return mgx.Errorf(mgx.KindRefused, limit.CodeRateLimited, "there were too many requests of this %s; wait a moment, then go on more slowly (%w)", v.Policy, &limit.Excess{Wait: v.Wait})
 }

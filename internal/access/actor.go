@@ -51,6 +51,25 @@ func With(ctx context.Context, a Actor) context.Context {
 	return context.WithValue(mgx.InWorkspace(ctx, a.Workspace), actorKey{}, a)
 }
 
+type originKey struct{}
+
+type origin struct {
+	where Where
+	local bool
+}
+
+// Coming says in a context where a request comes from, and whether that is this
+// machine, for what finds out by itself who makes it.
+func Coming(ctx context.Context, w Where, local bool) context.Context {
+	return context.WithValue(ctx, originKey{}, origin{w, local})
+}
+
+// CameFrom returns what Coming said.
+func CameFrom(ctx context.Context) (w Where, local, known bool) {
+	o, known := ctx.Value(originKey{}).(origin)
+	return o.where, o.local, known
+}
+
 // From returns who acts in a context.
 func From(ctx context.Context) (Actor, bool) {
 	a, ok := ctx.Value(actorKey{}).(Actor)

@@ -67,6 +67,15 @@ func (s *Server) permit(r *http.Request, to route, actor access.Actor) error {
 	return s.o.Access.Authorize(r.Context(), actor, to.needs.action, on)
 }
 
+// placed tells a handler that finds out by itself who makes a request where that
+// comes from.
+func (s *Server) placed(next http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		where, local := s.where(r)
+		next.ServeHTTP(w, r.WithContext(access.Coming(r.Context(), where, local)))
+	})
+}
+
 // identify tells who makes a request, by its secret, and in which workspace: the
 // one in its path, or else in its header.
 func (s *Server) identify(r *http.Request, secret string) (access.Actor, error) {

@@ -32,7 +32,7 @@ const (
 	costRead    = 1
 	costWrite   = 2
 	costHeavy   = 10 // exports, streams, signing in
-	costFailure = 5  // a secret that is none
+	costFailure = limit.FailureCost
 )
 
 // heavy are routes, besides streams and those that anybody may use, that do much.

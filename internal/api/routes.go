@@ -89,7 +89,7 @@ func (s *Server) mux() http.Handler {
 		mux.Handle(r.pattern, s.serve(r))
 	}
 	if s.o.Gateway != nil {
-		mux.Handle("/v1/", s.o.Gateway)
+		mux.Handle("/v1/", s.placed(s.o.Gateway))
 	}
 	mux.Handle("/", s.serve(route{handle: nothing(mux), needs: anybody}))
 	return s.besideConsole(mux)

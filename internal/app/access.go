@@ -135,13 +135,18 @@ func (a *Access) may(ctx context.Context, actor access.Actor, action string, on 
 	return err == nil && a.engine.Decide(actor, policy, action, on) == nil
 }
 
-// Find returns the key of a secret, when it may call models.
+// Find returns the key of a secret, when it may call models, and remembers secrets
+// that are none, where the context says where they come from.
 func (a *Access) Find(ctx context.Context, secret string) (mgx.APIKey, error) {
+	where, _, known := access.CameFrom(ctx)
 	key, err := a.Authenticator.Find(ctx, secret)
+	if known && mgx.IsCode(err, access.CodeUnauthenticated) {
+		a.strange(ctx, where)
+	}
 	if err != nil {
 		return key, err
 	}
-	actor, err := a.Holder(ctx, key, access.Where{})
+	actor, err := a.Holder(ctx, key, where)
 	if err != nil {
 		return key, err
 	}

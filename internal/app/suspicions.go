@@ -30,14 +30,19 @@ func (a *Access) Identify(ctx context.Context, p access.Proof) (access.Actor, er
 	case mgx.IsCode(err, access.CodeNotMember):
 		a.trespassed(ctx, actor, p)
 	case mgx.IsCode(err, access.CodeUnauthenticated):
-		if n := a.again("secret " + access.Network(p.Where.Address)); n == manySecrets {
-			a.warn(ctx, mgx.DefaultWorkspace, mgx.SuspicionData{
-				Severity: "low", Address: p.Where.Address, What: "authentication_failures", Blocked: true, Count: int64(n),
-				Detail: fmt.Sprintf("%d keys or tokens that are none were shown in a minute from one network.", n),
-			})
-		}
+		a.strange(ctx, p.Where)
 	}
 	return actor, err
+}
+
+// strange remembers that a secret that is none was shown.
+func (a *Access) strange(ctx context.Context, where access.Where) {
+	if n := a.again("secret " + access.Network(where.Address)); n == manySecrets {
+		a.warn(ctx, mgx.DefaultWorkspace, mgx.SuspicionData{
+			Severity: "low", Address: where.Address, What: "authentication_failures", Blocked: true, Count: int64(n),
+			Detail: fmt.Sprintf("%d keys or tokens that are none were shown in a minute from one network.", n),
+		})
+	}
 }
 
 // trespassed: somebody wanted to act in a workspace that is not theirs.

@@ -12,6 +12,9 @@ import (
 // that of who asks.
 const CodeOverloaded = "overloaded"
 
+// FailureCost is what a secret costs that is none.
+const FailureCost = 5
+
 // Gate lets in only so many at once. Some more wait a short while, in their order;
 // who comes beyond those is refused at once, so that the work that was begun goes on
 // at the pace of the machine.
