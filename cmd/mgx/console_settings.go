@@ -11,7 +11,7 @@ import (
 // settingsPages are what the pages of settings work with: what the API does.
 func settingsPages(o *api.Options, s *api.Server) *web.Settings {
 	return &web.Settings{
-		Secrets: o.Secrets, Webhooks: o.Webhooks, Retention: o.Retention, Rights: o.Rights, Trial: o.Trial,
+		Secrets: o.Secrets, Webhooks: o.Webhooks, Retention: o.Retention, Rights: o.Rights, Trial: o.Trial, Models: o.Models,
 		Health: func(ctx context.Context) (web.Health, error) {
 			st, err := s.Status(ctx)
 			return healthOf(st), err

@@ -19,6 +19,7 @@ type Settings struct {
 	Retention *app.Retention     // the same
 	Rights    *app.Rights        // whose Actor and Access are
 	Trial     app.Trial
+	Models    *app.Models
 	Health    func(context.Context) (Health, error)
 }
 
@@ -86,6 +87,7 @@ func (s *site) sheets() []sheet {
 	add(true, sheet{Key: "members", Icon: "people", sees: readsUsers, draw: members})
 	add(true, sheet{Key: "roles", Icon: "refused", sees: readsUsers, draw: roles})
 	add(true, sheet{Key: "keys", Icon: "key", sees: readsKeys, draw: keys})
+	add(o.Models != nil, sheet{Key: "providers", Icon: "model", sees: readsModels, draw: providers})
 	add(o.Secrets != nil, sheet{Key: "secrets", Icon: "package", sees: need{action: "read", kind: "secrets"}, draw: secrets})
 	add(true, sheet{Key: "policies", Icon: "execute", sees: need{action: "read", kind: "runs"}, draw: policies})
 	add(o.Webhooks != nil, sheet{Key: "webhooks", Icon: "deliver", sees: readsWebhooks, draw: webhooks})
@@ -112,6 +114,9 @@ func (s *site) settings(m *mux) {
 	s.roleActs(m)
 	s.keyActs(m)
 	s.policyActs(m)
+	if s.o.Settings.Models != nil {
+		s.modelActs(m)
+	}
 	if s.o.Settings.Secrets != nil {
 		s.secretActs(m)
 	}

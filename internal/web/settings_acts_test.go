@@ -27,7 +27,7 @@ func TestSettingsOfARole(t *testing.T) {
 	hook, event := s.hooked()
 	theirs := "/settings/webhooks/" + string(hook)
 	member := "/settings/members/" + string(mgx.LocalUser)
-	everybody := "you members roles keys policies"
+	everybody := "you members roles keys providers policies"
 	sees := map[string]string{
 		mgx.RoleAdmin: everybody + " secrets webhooks retention data health", mgx.RoleDeveloper: everybody + " webhooks retention health", mgx.RoleAuditor: everybody + " webhooks retention health", mgx.RoleViewer: everybody,
 	}
@@ -38,10 +38,11 @@ func TestSettingsOfARole(t *testing.T) {
 		"/settings/retention": "settings", "/settings/data/erase": "settings", "/settings/data/people/user_local/erase": "users",
 	}
 	pages := map[string]string{theirs: "webhooks", "/settings/data/people/user_local": "", "/settings/data/workspace.jsonl": "", "/settings/data/people/user_local/person.jsonl": ""}
+	forms := regexp.MustCompile(`method="post" action="/settings/([a-z]+)`)
 	for role, places := range sees {
 		who := s.as(role)
 		nav := who.must(http.StatusOK, who.ask("GET", "/settings", nil)).body
-		for _, name := range []string{"you", "members", "roles", "keys", "policies", "secrets", "webhooks", "retention", "data", "health"} {
+		for _, name := range []string{"you", "members", "roles", "keys", "providers", "policies", "secrets", "webhooks", "retention", "data", "health"} {
 			allowed := slices.Contains(strings.Fields(places), name)
 			if in := strings.Contains(nav, `<li><a href="/settings/`+name+`"`); in != allowed {
 				t.Errorf("%s is shown a way to %s: %v", role, name, in)
@@ -50,9 +51,9 @@ func TestSettingsOfARole(t *testing.T) {
 			if (got.StatusCode == http.StatusOK) != allowed || !allowed && !strings.Contains(words(got.body), "You may not") {
 				t.Errorf("%s at %s: %d %s", role, name, got.StatusCode, words(got.body))
 			}
-			for path := range acts {
-				if role != mgx.RoleAdmin && strings.Contains(got.body, `action="`+path+`"`) {
-					t.Errorf("%s is offered %s at %s", role, path, name)
+			for _, form := range forms.FindAllStringSubmatch(got.body, -1) {
+				if own := []string{"you", "keys", "policies", "providers"}; role != mgx.RoleAdmin && !slices.Contains(own, form[1]) {
+					t.Errorf("%s is offered a form of %s at %s", role, form[1], name)
 				}
 			}
 		}
@@ -340,7 +341,7 @@ func TestRetentionAndRights(t *testing.T) {
 		t.Errorf("no days: %s", words(bad.body))
 	}
 	set := s.mustGo("POST", "/settings/retention", url.Values{"agent": {"12"}})
-	if !strings.Contains(set.body, `name="agent" inputmode="numeric" maxlength="5" autocomplete="off" value="12"`) {
+	if !strings.Contains(set.body, `name="agent" inputmode="numeric" maxlength="5" autocomplete="off" placeholder="30" value="12"`) {
 		t.Errorf("it was not set: %s", words(set.body))
 	}
 	viewer := s.as(mgx.RoleViewer)
@@ -412,4 +413,23 @@ func TestYou(t *testing.T) {
 	s.says(s.mustGo("POST", "/settings/you/password", url.Values{"old": {ownersPassword}, "new": {"four other words here"}, "again": {"four other words here"}}), "The password is changed")
 	_, err = s.access.SignInBrowser(t.Context(), ownersAddress, "four other words here", "", access.Where{Address: "192.0.2.8"})
 	must(t, err)
+}
+
+// TestModelsPage says what each provider serves, and makes a call when it is asked to.
+func TestModelsPage(t *testing.T) {
+	t.Parallel()
+	s := newStage(t)
+	got := s.must(http.StatusOK, s.ask("GET", "/settings/providers", nil))
+	s.says(got, "corp reachable, a model left alone", "corp/large Copy 200k $3.00 $15.00", "12 calls, 5 failed", "price unknown", "ollama reachable on this machine", "free", "mistral not reachable Mistral refused the key", "auto balanced over corp/large, ollama/small then corp/unpriced 2 overrides")
+	s.says(s.must(http.StatusOK, s.ask("POST", "/settings/providers", url.Values{"model": {"corp/large"}})), "corp/large answered in 1 s", "It cost $0.0200. streams calls tools does not say what was used")
+	bad := s.ask("POST", "/settings/providers", url.Values{"model": {hostile[0]}})
+	if bad.StatusCode != http.StatusServiceUnavailable || strings.Contains(bad.body, hostile[0]) || !strings.Contains(bad.body, "There is no model &lt;script&gt;") {
+		t.Errorf("%d %s", bad.StatusCode, words(bad.body))
+	}
+	viewer := s.as(mgx.RoleViewer)
+	if got := viewer.ask("GET", "/settings/providers", nil); strings.Contains(got.body, "Try a model") || !strings.Contains(got.body, "corp/large") {
+		t.Errorf("a viewer sees %s", words(got.body))
+	}
+	viewer.must(http.StatusForbidden, viewer.ask("POST", "/settings/providers", url.Values{"model": {"corp/large"}}))
+	s.says(s.ask("GET", "/settings/health", nil), "The server is not ready", "disk failed", "the disk is full", "database_write ok", "scripted/demo left alone", "12,345")
 }

@@ -37,6 +37,9 @@ func policies(v *visit, f *form) (page, error) {
 		sheetPage: v.sheetPage("policies", f), Policies: app.Policies(), Modes: []string{"ask", "auto", "never"}, Effects: []string{"read", "write", "execute", "network", "deliver"},
 		Try: v.meets(triesPolicies), Example: `{"command": "git push origin main"}`,
 	}
+	for i := range d.Policies {
+		d.Policies[i].About = sentence(d.Policies[i].About)
+	}
 	d.Verdict, _ = f.Data.(*app.Verdict)
 	if err := fillProjects(v, d); err != nil {
 		return page{}, err

@@ -38,7 +38,7 @@ func roles(v *visit, f *form) (page, error) {
 		d.Roles = append(d.Roles, v.roleLine(r))
 	}
 	d.Tried, _ = f.Data.(*roleLine)
-	return v.settingsPage("roles", "set.roles", "mgx members role MEMBER ROLE", d), nil
+	return v.settingsPage("roles", "set.roles", "mgx roles\nmgx roles create builder --policy builder.cedar\nmgx members role MEMBER builder", d), nil
 }
 
 func (v *visit) roleLine(r mgx.Role) roleLine {

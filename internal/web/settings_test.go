@@ -30,14 +30,39 @@ func (s *stage) settings(contracts *event.Registry) *web.Settings {
 		Webhooks:  &webhook.Endpoints{Store: s.store, Guard: webhook.Guard{Allow: []netip.Prefix{netip.MustParsePrefix("127.0.0.0/8")}}},
 		Retention: &app.Retention{Store: s.store, Contracts: contracts, Changed: s.store.SetKeep},
 		Rights:    &app.Rights{Store: s.store},
+		Models:    app.NewModels(s.access, shelf{}),
 		Health: func(context.Context) (web.Health, error) {
 			now := time.Now()
 			return web.Health{
 				Version: "1.2.3", Started: now.Add(-3 * time.Hour), Checks: []web.HealthCheck{{Name: "database_write", Status: "ok", Took: 3 * time.Millisecond}, {Name: "disk", Status: "failed", Detail: "the disk is full: writes are refused until there is room again", Took: time.Second}},
 				Database: "sqlite 3.50", Schema: 18, Known: 18, Head: 12_345, Streams: 3, MostStreams: 4096, Busy: 1, Seats: 4, Looked: now, Due: 2, OldestDue: time.Minute, Free: 5 << 30, Least: 64 << 20,
+				Models: []web.ModelHealth{{Provider: "scripted", Model: "demo", Breaker: "open"}},
 			}, nil
 		},
 	}
+}
+
+// shelf is a machine with models.
+type shelf struct{}
+
+func (shelf) Models(context.Context, mgx.WorkspaceID) (app.ModelList, error) {
+	in, out, free := mgx.USD*3, mgx.USD*15, mgx.Money(0)
+	return app.ModelList{
+		Models: []app.ModelInfo{
+			{Model: "corp/large", Window: 200_000, Input: &in, Output: &out, PriceKnown: true, Capabilities: []string{"tools", "json"}, Health: &app.ModelHealth{Breaker: "open", Calls: 12, Failures: 5, FirstToken: 850, Rate: 61, LastError: hostile[0]}},
+			{Model: "corp/unpriced" + hostile[1], Window: 32_000, Capabilities: []string{"tools"}},
+			{Model: "ollama/small", Window: 32_000, Input: &free, Output: &free, PriceKnown: true, Local: true},
+		},
+		Failed:   []app.ProviderFailure{{Provider: "mistral", Message: "mistral refused the key; see MISTRAL_API_KEY" + hostile[2]}},
+		Policies: []app.RoutingPolicy{{Name: "auto", Strategy: "balanced", Candidates: []string{"corp/large", "ollama/small"}, Fallback: []string{"corp/unpriced"}, Overrides: 2}},
+	}, nil
+}
+
+func (shelf) TryModel(_ context.Context, _ mgx.WorkspaceID, _ mgx.UserID, model string) (app.ModelTrial, error) {
+	if model != "corp/large" {
+		return app.ModelTrial{}, mgx.Errorf(mgx.KindProvider, "no_such_model", "there is no model %s", model)
+	}
+	return app.ModelTrial{Asked: model, Model: model, Streaming: true, Tools: true, CostUSD: mgx.USD / 50, PriceKnown: true, Duration: time.Second}, nil
 }
 
 // settled fills the settings of a stage with some of everything, and returns what
@@ -59,7 +84,7 @@ func (s *stage) settled() map[string]string {
 	must(s.t, err)
 	s.must(200, s.ask("POST", "/settings/roles/release-manager", url.Values{"do": {"try"}, "policy": {exampleRole}}))
 	all := map[string]string{"hook": "/settings/webhooks/" + string(hook), "hook-delivery": "/settings/webhooks/" + string(hook) + "?event=" + string(dead), "person": "/settings/data/people/" + string(person.ID), "plan": "/settings/data?plan=1"}
-	for _, name := range []string{"you", "members", "roles", "keys", "secrets", "policies", "webhooks", "retention", "data", "health"} {
+	for _, name := range []string{"you", "members", "roles", "keys", "providers", "secrets", "policies", "webhooks", "retention", "data", "health"} {
 		all[name] = "/settings/" + name
 	}
 	named := map[string]string{"settings": "/settings"}

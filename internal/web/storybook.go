@@ -21,6 +21,7 @@ type sampleBook struct {
 	Long     string
 	Many     output
 	Around   sampleAround
+	Settings sampleSettings
 }
 
 // storybook shows how each component looks when it is empty, loads, fails, is long
@@ -39,7 +40,7 @@ func storybook(v *visit) (page, error) {
 		d.Runs = append(d.Runs, run)
 	}
 	d.Runs[3].Task.Title = strings.Repeat("A title that goes on and on. ", 8)
-	d.Around = v.site.sampleAround(now)
+	d.Around, d.Settings = v.site.sampleAround(now), v.site.sampleSettings(now)
 	return page{Template: "storybook", Title: v.site.t("book.title"), Command: "mgx help", Data: d, Notice: &notice{Tone: "warn", Text: v.site.t("book.notice"), Link: "/storybook#notices", Do: v.site.t("open")}}, nil
 }
 

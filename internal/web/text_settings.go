@@ -13,7 +13,7 @@ func settingsText() map[string]string {
 
 func settingsFrameText() map[string]string {
 	return map[string]string{
-		"set.title": "Settings", "set.nav": "Settings", "set.first": "First", "set.next": "Next", "set.role": "Role",
+		"set.title": "Settings", "book.settings": "Settings: forms, what is shown once, lists of things", "set.nav": "Settings", "set.first": "First", "set.next": "Next", "set.role": "Role",
 		"set.nav.overview": "Workspace", "set.nav.you": "You", "set.nav.members": "Members", "set.nav.roles": "Roles", "set.nav.keys": "API keys", "set.nav.providers": "Providers",
 		"set.nav.secrets": "Secrets", "set.nav.policies": "Policies", "set.nav.webhooks": "Webhooks", "set.nav.retention": "Retention", "set.nav.data": "Rights on data", "set.nav.health": "Health",
 		"set.twice":   "This form was sent before, and what it makes was made then. Its secret was shown in that answer alone: if nobody has it, take back what was made, and begin anew.",
@@ -88,13 +88,13 @@ func settingsProgramText() map[string]string {
 
 		"set.webhooks": "Webhooks", "set.webhooks.lead": "Addresses that events of this workspace are sent to, signed, each at least once and in order.", "set.webhooks.here": "Endpoints", "set.webhooks.none": "Events are sent nowhere", "set.webhooks.none.text": "A server of yours can be told of what happens here: that a task ended, that somebody has to decide.",
 		"set.webhook": "Endpoint", "set.webhook.new": "Add an endpoint", "set.webhook.url": "Address", "set.webhook.url.hint": "https, and not inside of the server's own network unless whoever runs it allows that", "set.webhook.about": "What it is for", "set.webhook.types": "Types of events", "set.webhook.types.hint": "Such as task.* run.delivered, with spaces. Empty: all", "set.webhook.channels": "Channels", "set.webhook.channels.hint": "Such as project:ID, with spaces. Empty: all of the workspace", "set.webhook.do": "Add it",
-		"set.webhook.on": "on", "set.webhook.off": "off", "set.webhook.failing": "failing", "set.webhook.every": "every type", "set.webhook.pending": "%s to send", "set.webhook.dead": "%s dead letters", "set.webhook.why": "Nothing is sent: %s.",
+		"set.webhook.on": "on", "set.webhook.off": "off", "set.webhook.failing": "failing", "set.webhook.every": "every type", "set.webhook.pending": "%s to send", "set.webhook.dead": "dead letters: %s", "set.webhook.why": "Nothing is sent: %s.",
 		"set.webhook.made": "The secret of the endpoint", "set.webhook.rotated": "The new secret of the endpoint", "set.webhook.made.text": "Requests are signed with it; verify them. It is shown only now. docs/webhooks.md says how.",
 		"set.webhook.id": "Id", "set.webhook.position": "Read up to", "set.webhook.left": "To send", "set.webhook.deadlabel": "Dead letters", "set.webhook.since": "Failing since",
 		"set.webhook.test": "Send a test", "set.webhook.tested": "The endpoint took the test.", "set.webhook.tested.bad": "The endpoint did not take the test.", "set.webhook.disable": "Turn off…", "set.webhook.disable.what": "Nothing is sent there from now on. The log keeps what happens meanwhile.", "set.webhook.disable.do": "Turn it off", "set.webhook.enable": "Turn on…", "set.webhook.skip": "Leave out what happened in between", "set.webhook.enable.do": "Turn it on",
 		"set.webhook.rotate": "New secret…", "set.webhook.rotate.what": "For a day requests are signed with both, so that the endpoint can be told.", "set.webhook.rotate.revoke": "The one before is worthless at once", "set.webhook.rotate.do": "Make a new secret", "set.webhook.remove": "Remove…", "set.webhook.remove.what": "The endpoint is gone, with its secrets and all its deliveries.", "set.webhook.remove.do": "Remove it", "set.webhook.change": "Change it", "set.webhook.keep": "Keep the changes",
 		"set.webhook.lead": "Where it stands, what was sent there, and what came of it.",
-		"set.deliveries":   "Deliveries", "set.deliveries.none": "Nothing that stands so was sent there.", "set.delivery.": "All", "set.delivery.pending": "pending", "set.delivery.delivered": "delivered", "set.delivery.dead": "dead", "set.delivery.tries": "attempts: %d", "set.delivery.next": "next", "set.delivery.retry": "Try again", "set.delivery.retryall": "Try all %s dead letters again", "set.attempt.status": "HTTP %d",
+		"set.deliveries":   "Deliveries", "set.deliveries.none": "Nothing that stands so was sent there.", "set.delivery.": "All", "set.delivery.pending": "pending", "set.delivery.delivered": "delivered", "set.delivery.dead": "dead", "set.delivery.tries": "attempts: %d", "set.delivery.next": "next", "set.delivery.retry": "Try again", "set.delivery.retryall": "Try all dead letters again (%s)", "set.attempt.status": "HTTP %d",
 	}
 }
 
