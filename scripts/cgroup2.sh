@@ -1,10 +1,11 @@
 #!/bin/sh
-# The sandbox's tests on a Linux that has cgroups of version 2 alone, in a virtual
-# machine: as root, and as an ordinary user to whom a group is delegated. The machine
-# has what this one has of programs, and the kernel of the one argument.
+# Tests of the walls that cgroups are for, on a Linux that has version 2 alone, in a
+# virtual machine: as root, and as an ordinary user to whom a group is delegated. The
+# machine has what this one has of programs, and the kernel of the one argument. TESTS
+# are others, ACCEL is kvm where that works; emulated, it takes minutes.
 #
-# It needs qemu-system-x86_64, cpio and setpriv. Debian's kernels will do:
-#   apt-get download linux-image-6.12-cloud-amd64's package; dpkg-deb -x it; take boot/vmlinuz-*
+# It needs qemu-system-x86_64, cpio, gzip and setpriv. A kernel of Debian will do, such
+# as boot/vmlinuz-* of linux-image-6.12.*-cloud-amd64 (apt-get download, dpkg-deb -x).
 set -eu
 kernel=${1:?the kernel to boot, such as /boot/vmlinuz-6.12.0-amd64}
 here=$(cd "$(dirname "$0")/.." && pwd)
@@ -59,7 +60,7 @@ echo "root:x:0:0:root:/:/bin/sh
 nobody:x:65534:65534:nobody:/:/bin/sh" >/etc/passwd
 INIT
 cat >>"$root/init" <<INIT
-tests='$(printf %s "${TESTS:-^(TestWalls|TestProbe|TestLiteWalls|TestContract)\$}")'
+tests='$(printf %s "${TESTS:-^TestWalls\$/^(read_outside|the_guest_paths_are_true|orphans_of_another_session_die_at_the_end|processes|memory_of_all_processes|processes_are_a_limit_with_a_name)\$}")'
 INIT
 cat >>"$root/init" <<'INIT'
 echo "== as root: $(cat /sys/fs/cgroup/cgroup.controllers)"
