@@ -83,12 +83,28 @@ func TestRunOnWhatIsSent(t *testing.T) {
 		t.Errorf("greet.sh on %s: %q", second.Delivered.Branch, got)
 	}
 	server.end()
-	if err := l.node().uploads.sweepOnce(t.Context(), time.Now().Add(time.Hour)); err != nil {
+	n := l.node()
+	if err := n.uploads.sweepOnce(t.Context(), time.Now().Add(time.Hour)); err != nil {
 		t.Fatal(err)
 	}
 	for _, r := range []mgx.Run{run, second} {
 		if _, err := os.Stat(r.Repo.Path); err != nil {
 			t.Errorf("what a run works on was swept: %v", err)
+		}
+	}
+	hour := time.Now().Add(-time.Hour)
+	for _, r := range []mgx.Run{run, second} {
+		l.must("erase", "--run", string(r.ID), "--yes")
+		if err := os.Chtimes(r.Repo.Path, hour, hour); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := n.uploads.sweepOnce(t.Context(), time.Now().Add(-uploadUnused)); err != nil {
+		t.Fatal(err)
+	}
+	for _, r := range []mgx.Run{run, second} {
+		if _, err := os.Stat(r.Repo.Path); !os.IsNotExist(err) {
+			t.Errorf("what an erased run worked on is there: %v", err)
 		}
 	}
 }
@@ -189,6 +205,14 @@ func TestUploads(t *testing.T) {
 	sweep(time.Now().Add(time.Hour))
 	there(false, "nobody needs it")
 
+	for i := range uploadsADay {
+		if err := os.Mkdir(filepath.Join(l.data(), "uploads", "ws_a", strings.Repeat("f", i+1)), 0o700); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if _, err := keep(digest); !mgx.IsCode(err, "too_many_uploads") {
+		t.Errorf("more than are wanted in a day: %v", err)
+	}
 	n.uploads.seats <- struct{}{}
 	n.uploads.seats <- struct{}{}
 	if _, err := keep(digest); !mgx.IsCode(err, uploadBusy) {

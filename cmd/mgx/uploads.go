@@ -18,12 +18,14 @@ import (
 )
 
 const (
-	uploadsDir   = "uploads"      // in the data directory; then the workspace, then the digest
-	receiving    = "new-"         // begins the name of a directory in which one is received
-	uploadUnused = 24 * time.Hour // after which an upload goes that no run works on
-	uploadsSwept = time.Hour      // how often that is looked for
-	uploadsAt    = 2              // that are received at once
-	uploadBusy   = "uploads_busy" // code: too many are
+	uploadsDir   = "uploads"       // in the data directory; then the workspace, then the digest
+	receiving    = "new-"          // begins the name of a directory in which one is received
+	uploadUnused = 24 * time.Hour  // after which an upload goes that no run works on
+	uploadFresh  = 5 * time.Minute // in which a task may be about to name one
+	uploadsSwept = time.Hour       // how often that is looked for
+	uploadsAt    = 2               // that are received at once
+	uploadsADay  = 50              // new ones of a workspace
+	uploadBusy   = "uploads_busy"  // code: too many are
 	bundleFile   = "bundle"
 )
 
@@ -65,6 +67,9 @@ func (u *uploads) Keep(ctx context.Context, ws mgx.WorkspaceID, digest string, b
 	if err := os.MkdirAll(u.root(ws), 0o700); err != nil {
 		return app.Upload{}, dataError(u.n.data, err)
 	}
+	if err := u.room(ws, digest); err != nil {
+		return app.Upload{}, err
+	}
 	tmp, err := os.MkdirTemp(u.root(ws), receiving)
 	if err != nil {
 		return app.Upload{}, dataError(u.n.data, err)
@@ -88,6 +93,28 @@ func (u *uploads) Keep(ctx context.Context, ws mgx.WorkspaceID, digest string, b
 		return app.Upload{}, dataError(u.n.data, err)
 	}
 	return up, nil
+}
+
+// room refuses more new repositories of a workspace than one can want in a day. Older
+// ones are there because runs work on them, or go.
+func (u *uploads) room(ws mgx.WorkspaceID, digest string) error {
+	if _, err := u.Dir(ws, digest); err == nil {
+		return nil
+	}
+	all, err := os.ReadDir(u.root(ws))
+	if err != nil {
+		return dataError(u.n.data, err)
+	}
+	lately := 0
+	for _, entry := range all {
+		if info, err := entry.Info(); err == nil && time.Since(info.ModTime()) < uploadUnused {
+			lately++
+		}
+	}
+	if lately >= uploadsADay {
+		return mgx.Errorf(mgx.KindRefused, "too_many_uploads", "the workspace was sent %d repositories within a day, and that is the limit; send fewer states of them, or have an admin make them projects", uploadsADay)
+	}
+	return nil
 }
 
 // take writes a bundle into a file, and refuses what is not what it is called.
@@ -157,7 +184,7 @@ func (u *uploads) Pack(ctx context.Context, run mgx.Run) (io.ReadCloser, int64, 
 	return f, info.Size(), nil
 }
 
-// sweepUploads removes, now and then, uploads that no run works on, and what killed
+// sweep removes, now and then, uploads that no run works on, and what killed
 // processes left.
 func (u *uploads) sweep(ctx context.Context) {
 	tick := time.NewTicker(uploadsSwept)
@@ -174,7 +201,8 @@ func (u *uploads) sweep(ctx context.Context) {
 	}
 }
 
-// sweepOnce removes those that came before a moment and have no run.
+// sweepOnce removes those whose runs are all erased, and those that came before a
+// moment and have none.
 func (u *uploads) sweepOnce(ctx context.Context, before time.Time) error {
 	found, err := filepath.Glob(filepath.Join(u.n.data, uploadsDir, "*", "*"))
 	if err != nil {
@@ -183,14 +211,14 @@ func (u *uploads) sweepOnce(ctx context.Context, before time.Time) error {
 	var failed error
 	for _, dir := range found {
 		info, err := os.Lstat(dir)
-		if err != nil || info.ModTime().After(before) {
+		if err != nil || time.Since(info.ModTime()) < uploadFresh && info.ModTime().After(before) {
 			continue
 		}
-		needed := false
-		if ws := mgx.WorkspaceID(filepath.Base(filepath.Dir(dir))); !strings.HasPrefix(filepath.Base(dir), receiving) {
-			needed, err = u.needed(ctx, ws, dir)
+		old, had, works := info.ModTime().Before(before), false, false
+		if !strings.HasPrefix(filepath.Base(dir), receiving) {
+			had, works, err = u.runs(ctx, mgx.WorkspaceID(filepath.Base(filepath.Dir(dir))), dir)
 		}
-		if err == nil && !needed {
+		if err == nil && !works && (had || old) {
 			err = removeRun(dir)
 		}
 		failed = errors.Join(failed, err)
@@ -198,21 +226,21 @@ func (u *uploads) sweepOnce(ctx context.Context, before time.Time) error {
 	return failed
 }
 
-// needed reports whether a run that is not erased works on a repository.
-func (u *uploads) needed(ctx context.Context, ws mgx.WorkspaceID, dir string) (bool, error) {
+// runs reports whether a repository had runs, and whether one of them is not erased.
+func (u *uploads) runs(ctx context.Context, ws mgx.WorkspaceID, dir string) (had, works bool, err error) {
 	after := mgx.RunID("")
 	for {
 		runs, err := u.n.store.RunInfos(mgx.InWorkspace(ctx, ws), mgx.RunFilter{Workspace: ws, Project: mgx.ProjectOf(dir)}, after, app.MaxPage)
 		if err != nil {
-			return false, err
+			return had, false, err
 		}
 		for _, r := range runs {
-			if after = r.ID; r.ErasedAt.IsZero() {
-				return true, nil
+			if after, had = r.ID, true; r.ErasedAt.IsZero() {
+				return true, true, nil
 			}
 		}
 		if len(runs) < app.MaxPage {
-			return false, nil
+			return had, false, nil
 		}
 	}
 }

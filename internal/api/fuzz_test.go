@@ -35,6 +35,11 @@ var notFuzzed = map[string]string{
 	"getMetrics":   "is not the API's own answer",
 }
 
+// readsAll are operations that read everything there is, and so take longer with each
+// request before: a long run has as many of them as a short one, or it takes the square
+// of its length.
+var readsAll = map[string]bool{"exportAudit": true, "verifyAudit": true, "exportPerson": true, "exportWorkspace": true, "planWorkspaceErasure": true, "planPersonErasure": true}
+
 // Whatever is sent to whichever operation of the document: the server does not
 // fail, what it answers is in the document, and each problem has a code that the
 // operation is known to have.
@@ -53,7 +58,11 @@ func TestAnythingIsAnswered(t *testing.T) {
 			return
 		}
 		for _, o := range f.operations {
-			for range each {
+			times := each
+			if readsAll[o.ID] {
+				times = 1
+			}
+			for range times {
 				r := f.request(rt, o)
 				ctx, stop := context.WithTimeout(t.Context(), patience)
 				out := httptest.NewRecorder()
