@@ -61,5 +61,5 @@ func TestAgents(t *testing.T) {
 	b := s.tab().open("/agents").live().says("1 at work")
 	s.play("Begun meanwhile").did(mgx.AgentMessage, mgx.AgentMessageData{Role: "assistant", AgentRole: "planner", Text: "Looking."})
 	b.says("2 at work")
-	b.click(`a[href="/agents/planner"]`).until(`location.pathname === "/agents/planner"`).says("Begun meanwhile")
+	b.press(`main a[href="/agents/planner"]`).until(`location.pathname === "/agents/planner"`).says("Begun meanwhile")
 }

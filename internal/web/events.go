@@ -93,9 +93,14 @@ func chosenEvents(q url.Values) eventChoice {
 	return eventChoice{Type: field("type"), Of: field("of"), Person: field("person"), From: field("from"), To: field("to"), Text: field("text")}
 }
 
+// types are the patterns that the form names, with commas or spaces between them.
+func (c eventChoice) types() []string {
+	return strings.FieldsFunc(c.Type, func(r rune) bool { return r == ',' || r == ' ' })
+}
+
 // search is what the form asks for.
 func (c eventChoice) search() (q mgx.EventSearch, err error) {
-	q = mgx.EventSearch{Types: strings.FieldsFunc(c.Type, func(r rune) bool { return r == ',' || r == ' ' }), Of: c.Of, User: mgx.UserID(c.Person), Text: c.Text}
+	q = mgx.EventSearch{Types: c.types(), Of: c.Of, User: mgx.UserID(c.Person), Text: c.Text}
 	if q.Since, err = moment(c.From); err == nil {
 		q.Until, err = moment(c.To)
 	}
@@ -121,8 +126,8 @@ func (c eventChoice) command() string {
 	if strings.HasPrefix(c.Of, "run_") {
 		command += " --run " + quotedWord(c.Of)
 	}
-	if c.Type != "" {
-		command += " --type " + quotedWord(c.Type)
+	if types := c.types(); len(types) == 1 {
+		command += " --type " + quotedWord(types[0])
 	}
 	return command
 }

@@ -1,6 +1,7 @@
 package web_test
 
 import (
+	"fmt"
 	"net/http"
 	"net/url"
 	"strings"
@@ -32,6 +33,13 @@ func (s *stage) role(name string, kinds ...string) error {
 		Name: name, Policy: `permit (principal, action in [Action::"read", Action::"connect"], resource) when { ["` + strings.Join(kinds, `", "`) + `"].contains(resource.kind) };`,
 	})
 	return err
+}
+
+// press clicks on what is there at that moment, of a page that may become another one
+// at any.
+func (b *tab) press(selector string) *tab {
+	b.t.Helper()
+	return b.until(fmt.Sprintf(`(() => { const e = document.querySelector(%q); e?.click(); return e })()`, selector))
 }
 
 // around are the pages about the workspace, with something on each.

@@ -37,7 +37,9 @@ func eventsNewest(t *testing.T, open Opener) {
 			c.Events = append(c.Events, e)
 		}
 		if i%10 == 0 {
-			c.Events = append(c.Events, mgx.NewAudit(ws, mgx.AuditData{Actor: "user_bo", Action: "key.create", Resource: "key_1", Decision: mgx.AuditAllowed}))
+			e := mgx.NewAudit(ws, mgx.AuditData{Actor: "user_bo", Action: "key.create", Resource: "key_1", Decision: mgx.AuditAllowed})
+			e.Time = begun.Add(time.Duration(i) * time.Hour)
+			c.Events = append(c.Events, e)
 		}
 		commit(t, s, c)
 	}
