@@ -317,12 +317,27 @@ func (s *Source) env() []string {
 	return append(env, "GIT_DIR="+s.GitDir, "GIT_WORK_TREE="+s.Path)
 }
 
-func (s *Source) readHead(ctx context.Context) error {
-	branch, err := s.git(ctx, "symbolic-ref", "-q", "HEAD")
-	if err != nil && exitCode(err) != 1 { // 1: detached
-		return s.unreadable(err)
+// headRef is the ref that HEAD stands for; "": none. Where the file does not say it,
+// since HEAD is detached or refs are kept elsewhere, git is asked.
+func (s *Source) headRef(ctx context.Context) (string, error) {
+	text, err := readSide(filepath.Join(s.GitDir, "HEAD"))
+	line, rest, _ := strings.Cut(string(text), "\n")
+	ref, symbolic := strings.CutPrefix(line, "ref: refs/heads/")
+	if err == nil && symbolic && rest == "" && ref != "" && ref != ".invalid" && ref == strings.TrimSpace(ref) {
+		return "refs/heads/" + ref, nil
 	}
-	ref := strings.TrimSuffix(string(branch), "\n")
+	said, err := s.git(ctx, "symbolic-ref", "-q", "HEAD")
+	if err != nil && exitCode(err) != 1 { // 1: detached
+		return "", s.unreadable(err)
+	}
+	return strings.TrimSuffix(string(said), "\n"), nil
+}
+
+func (s *Source) readHead(ctx context.Context) error {
+	ref, err := s.headRef(ctx)
+	if err != nil {
+		return err
+	}
 	s.Branch = strings.TrimPrefix(ref, "refs/heads/")
 	if s.glance(ctx) {
 		return nil

@@ -64,7 +64,12 @@ func newTx(conn session, o Options) *tx {
 func (t *tx) group(jobs []*job) (outcome []error, wrote bool) {
 	outcome = make([]error, len(jobs))
 	err := t.begin()
-	for i := 0; err == nil && i < len(jobs); i++ {
+	if err == nil && len(jobs) == 1 {
+		if outcome[0], err = t.alone(jobs[0]); err == nil && outcome[0] != nil {
+			return outcome, false
+		}
+	}
+	for i := 0; err == nil && i < len(jobs) && len(jobs) > 1; i++ {
 		outcome[i], err = t.one(jobs[i])
 	}
 	if err == nil {
@@ -106,18 +111,53 @@ func (t *tx) finish() error {
 }
 
 // one runs a job inside a savepoint. The first result is the job's own failure,
-// the second one that ends the whole transaction. What is no change may read and
-// write budgets and the ledger beside what is remembered of them.
+// the second one that ends the whole transaction.
 func (t *tx) one(j *job) (failed, broken error) {
-	if j.change == nil {
-		if err := t.saveMoney(); err != nil {
-			return nil, err
-		}
-		t.money = newMoney()
+	if err := t.before(j); err != nil {
+		return nil, err
 	}
 	if err := t.control(`SAVEPOINT change`); err != nil {
 		return nil, err
 	}
+	failed, broken = t.attempt(j)
+	if failed != nil {
+		if e := t.control(`ROLLBACK TO change`); e != nil {
+			return nil, e
+		}
+	}
+	if broken != nil {
+		return nil, broken
+	}
+	return failed, t.control(`RELEASE change`)
+}
+
+// alone runs a job that has the transaction to itself, and needs no savepoint, for
+// which SQLite would copy every page that the job changes. When it fails the
+// transaction has ended.
+func (t *tx) alone(j *job) (failed, broken error) {
+	if err := t.before(j); err != nil {
+		return nil, err
+	}
+	if failed, broken = t.attempt(j); failed != nil {
+		t.control(`ROLLBACK`) // fails when SQLite has rolled back by itself
+		t.log.unsaved = t.log.unsaved[:0]
+	}
+	return failed, broken
+}
+
+// before prepares for a job. What is no change may read and write budgets and the
+// ledger beside what is remembered of them.
+func (t *tx) before(j *job) error {
+	if j.change != nil {
+		return nil
+	}
+	err := t.saveMoney()
+	t.money = newMoney()
+	return err
+}
+
+// attempt does a job, and takes back what is remembered of it when it fails.
+func (t *tx) attempt(j *job) (failed, broken error) {
 	t.mark()
 	err := j.do(t)
 	if err == nil && j.change == nil {
@@ -125,14 +165,12 @@ func (t *tx) one(j *job) (failed, broken error) {
 			t.money = newMoney()
 		}
 	}
-	if err != nil {
-		if _, own := errors.AsType[*mgx.Error](err); !own && !constraint(err) {
-			return nil, err
-		}
-		t.undo()
-		if e := t.control(`ROLLBACK TO change`); e != nil {
-			return nil, e
-		}
+	if err == nil {
+		return nil, nil
 	}
-	return err, t.control(`RELEASE change`)
+	if _, own := errors.AsType[*mgx.Error](err); !own && !constraint(err) {
+		return nil, err
+	}
+	t.undo()
+	return err, nil
 }

@@ -57,6 +57,10 @@ func (w *writer) prepare(ctx context.Context, path string) error {
 	if err := w.useLog(ctx); err != nil {
 		return err
 	}
+	// What savepoints keep to go back to is small, and need not pass through a file.
+	if _, err := w.conn.ExecContext(ctx, `PRAGMA temp_store = MEMORY`); err != nil {
+		return err
+	}
 	return sqliteDialect.migrate(ctx, w.conn, path)
 }
 
