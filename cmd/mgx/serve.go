@@ -73,6 +73,7 @@ they are.`,
 	addWebhookAllow(cmd.Flags())
 	addRateLimits(cmd.Flags())
 	cmd.Flags().String("sentry-dsn", "", "report errors to the project at this `address` of a service like Sentry, see docs/reference/logs.md")
+	cmd.Flags().String("link-host", "", "`hosts` to which links in what agents and people write lead in the console, with commas between; see docs/console.md (default: such links are text)")
 	cmd.Flags().String("audit-checkpoints", "", "also add each checkpoint of the audit log to this `file`, see docs/audit.md")
 	cmd.Flags().IntVar(&workers, "workers", defaultWorkers, "work on `N` runs at once")
 	cmd.Flags().StringArrayVar(&roots, "repo-root", nil, "`directory` in which each workspace has a directory, of its id, where admins find repositories; may be given several times, see docs/projects.md")
@@ -120,7 +121,7 @@ func (c *cli) serve(ctx context.Context, l listening, workers int, roots []strin
 	if err := n.openProviders(l.oidc, c.getenv); err != nil {
 		return err
 	}
-	n.second = c.cfg.AuditCheckpoints
+	n.second, n.links = c.cfg.AuditCheckpoints, c.cfg.LinkHosts
 	url := l.url(listener.Addr())
 	limits, limiter, unlimited, err := c.edge(n.log)
 	if err != nil {

@@ -54,6 +54,7 @@ type node struct {
 	ringPath string              // the file of the key ring of the secrets
 	reporter *telemetry.Reporter // of errors; nil: none
 	second   string              // the file of checkpoints of the audit log in a second place; empty: none
+	links    []string            // hosts to which links on pages of the console may lead
 
 	providers []access.Provider // at which people sign in, besides here
 }

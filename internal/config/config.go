@@ -29,6 +29,7 @@ type Config struct {
 	Sandbox       string         // auto, off
 	LeastSandbox  string         // level below which nothing runs; off: any
 	AllowHosts    []string       // HOST:PORT that commands may reach; none by default
+	LinkHosts     []string       // to which links on pages of the console may lead; none by default
 	Rates         map[string]int // of what a server is asked, by the names of RateLimits
 	SandboxLimits Limits         // of one command; those that are not set are the driver's
 	WebhookAllow  []netip.Prefix // addresses that webhooks may reach although they are not public

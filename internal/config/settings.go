@@ -137,6 +137,10 @@ var settings = []setting{
 		always("none"), setAllowHosts, showAllowHosts,
 	},
 	{
+		"link-host", "hosts to which links in what agents and people write lead in the console, such as github.com, with commas between; none: such links are text",
+		always("none"), setLinkHosts, showLinkHosts,
+	},
+	{
 		"sandbox-limits", "limits of each command of agents, such as memory=4GB,processes=512,cpus=1.5,disk=20GB,files=500000; see docs/sandbox.md",
 		always("default"), setLimits, showLimits,
 	},

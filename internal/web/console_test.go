@@ -68,6 +68,8 @@ func (s *stage) pages() map[string]string {
 	for _, tab := range []string{"plan", "diff", "checks", "review", "artifacts", "routing", "security", "events"} {
 		all["run-"+tab] = waiting.path() + "/" + tab
 	}
+	all["run-judged"] = s.judged().path() + "/diff"
+	all["execution-graph"] = "/executions/" + string(s.graphed().Execution)
 	return all
 }
 

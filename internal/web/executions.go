@@ -71,6 +71,7 @@ type executionPage struct {
 	executionRow
 	Steps    []stepRow
 	Children []executionRow
+	Graph    *graph
 	Whole    time.Duration // that the drawing is wide
 	Cut      int           // how many steps are shown of more; 0: all
 }
@@ -81,6 +82,9 @@ type stepRow struct {
 	X, Width string
 	Took     time.Duration
 }
+
+// Anchor names it within the page.
+func (s stepRow) Anchor() string { return stepAnchor(s.Name) }
 
 // mostSteps is how many steps are drawn; a person reads no more.
 const mostSteps = 500
@@ -99,6 +103,7 @@ func execution(v *visit) (page, error) {
 		steps, d.Cut = steps[:min(len(steps), mostSteps)], min(len(steps), mostSteps)
 	}
 	d.gantt(steps, v.site.o.Now())
+	d.Graph = v.graphOf(x, v.site.o.Now())
 	p := page{Template: "execution", Title: x.Workflow, Nav: "executions", Data: d}
 	if x.Run != "" && !x.Status.Ended() {
 		p.Live = &live{Channel: "run:" + string(x.Run), Types: "workflow.*", Part: v.URL.Path}

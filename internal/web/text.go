@@ -9,7 +9,7 @@ import (
 // keys; whoever translates it needs this and the files text_*.go.
 func catalogue() map[string]string {
 	all := map[string]string{}
-	for _, part := range []map[string]string{frameText(), runText(), reviewText(), listText(), moreText(), sampleText(), signInText(), homeText(), steerText(), settingsText(), placesText()} {
+	for _, part := range []map[string]string{frameText(), runText(), reviewText(), graphText(), listText(), moreText(), sampleText(), signInText(), homeText(), steerText(), settingsText(), placesText()} {
 		maps.Copy(all, part)
 	}
 	return all

@@ -5,6 +5,7 @@ import "./diff";
 import "./diff";
 import "./draft";
 import "./estimate";
+import "./graph";
 import "./invitation";
 import "./palette";
 import "./stream";
