@@ -21,7 +21,7 @@ LOADFLAGS ?=
 TESTFLAGS ?=
 
 .NOTPARALLEL:
-.PHONY: help test check docs sdk web build demo bench bench-peers load load-check fuzz kill walls walls-unified soak need
+.PHONY: help test check docs sdk web build demo console bench bench-peers load load-check fuzz kill walls walls-unified soak need
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-11s %s\n", $$1, $$2 }' Makefile
@@ -59,6 +59,10 @@ bench-peers: ## MGX beside Redis Streams and NATS JetStream (BENCHFLAGS=-small t
 	@scripts/conditions.sh
 	@cd bench && go run . $(BENCHFLAGS)
 
+console: ## what pages of the console take: 10,000 runs, a run of 50,000 events, and both in Chromium
+	@scripts/conditions.sh
+	@MGX_SOAK=1 go test -count=1 -v -run='^TestLongRun$$' -bench='^Benchmark(RunsPage|LongRunPages|Interactive|LongRunScroll)$$' -benchtime=20x ./internal/web | grep -v '^=== '
+
 load: build ## a server under 50 to 500 people at once (LOADFLAGS=-length=2s tries it)
 	@scripts/conditions.sh
 	@cd bench && go run ./load -mgx ../bin/mgx $(LOADFLAGS)
@@ -69,8 +73,8 @@ load-check: ## hold what requests cost against bench/load/baseline.json, as mult
 fuzz: ## every fuzz target for FUZZTIME each
 	@scripts/fuzz.sh $(FUZZTIME) $(PKG)
 
-kill: ## kill -9 a run at every one of its events, and resume it (make test does a sample)
-	@MGX_KILL=all go test -count=1 -timeout=30m -run 'Killed|TwoProcesses' ./cmd/mgx
+kill: ## kill -9 a run at every one of its events, and resume it; a server at every commit of every write route (make test does a sample)
+	@MGX_KILL=all go test -count=1 -timeout=60m -run 'Killed|TwoProcesses' ./cmd/mgx
 
 walls: ## every test of the sandbox in Docker, Podman and gVisor (make test does every attack and a sample of the rest)
 	@MGX_WALLS=1 go test -count=1 -timeout=30m ./internal/sandbox/docker ./internal/sandbox/gvisor

@@ -274,10 +274,15 @@ func (b *tab) words() string {
 	return text
 }
 
-// open goes to a path. A way there that another one crosses, such as that of a form
-// which was sent just before, is begun again.
+// open goes to a path, for which there is patience anew. A way there that another
+// one crosses, such as that of a form which was sent just before, is begun again.
 func (b *tab) open(path string) *tab {
 	b.t.Helper()
+	if b.whole != nil {
+		ctx, cancel := context.WithTimeout(b.whole, patience)
+		b.t.Cleanup(cancel)
+		b.ctx = ctx
+	}
 	for {
 		err := chromedp.Do(b.ctx, chromedp.Navigate(b.s.url+path), chromedp.WaitReady(chromedp.CSS("main")))
 		if err == nil {
@@ -347,10 +352,18 @@ func (b *tab) live() *tab {
 	return b.until(`document.querySelector("mgx-stream")?.dataset.state === "live"`)
 }
 
+// click clicks on an element, also on one that is drawn anew just then.
 func (b *tab) click(selector string) *tab {
 	b.t.Helper()
-	b.do(chromedp.Click(chromedp.CSS(selector)))
-	return b
+	for {
+		err := chromedp.Do(b.ctx, chromedp.Click(chromedp.CSS(selector)))
+		if err == nil {
+			return b
+		}
+		if b.ctx.Err() != nil || !strings.Contains(err.Error(), "-32000") {
+			b.t.Fatalf("%s: %v; the page is\n%s", selector, err, b.words())
+		}
+	}
 }
 
 func (b *tab) keys(keys string) *tab {

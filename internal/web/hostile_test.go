@@ -108,7 +108,6 @@ func (s *stage) hostilePaths(r *played, all string) []string {
 	}
 	for _, pattern := range s.patterns() {
 		if path := run.Replace(strings.TrimPrefix(pattern, "GET ")); !strings.Contains(path, "{") {
-			paths[path] = true
 			paths[path+"?"+q.Encode()] = true
 		}
 	}

@@ -150,8 +150,16 @@ func TestLongRun(t *testing.T) {
 	r.did(append(notes("burst", 900), notes("the last of it", 1)...)...)
 	b.says("the last of it").until(`innerHeight + scrollY >= document.documentElement.scrollHeight - 200`)
 	b.bounded("after a burst")
+}
 
-	// The pill leads to the newest from anywhere, and the keyboard is not lost with it.
+// TestToTheNewest opens an item long ago by its address and goes to the newest from
+// there, which does not lose the keyboard.
+func TestToTheNewest(t *testing.T) {
+	t.Parallel()
+	s := newStage(t)
+	r := s.longRun(1000)
+	b := s.tab()
+	call(b, performance.Enable, performance.EnableParams{})
 	b.open(r.path() + "#e100").live().until(`document.querySelector("#e100")?.getBoundingClientRect().top > 0`)
 	b.until(pill + `.hidden === false`)
 	r.did(mgx.RunNoted, mgx.NotedData{Level: "info", Text: "the newest"})

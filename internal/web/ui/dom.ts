@@ -37,15 +37,20 @@ export function getPage(address: string, signal?: AbortSignal): Promise<Document
   });
 }
 
+/** How parts of the page came, before scripts and people changed them: only what comes otherwise is drawn anew. */
+const came = new WeakMap<Element, Element>();
+for (const part of all("[data-live][id]")) came.set(part, part.cloneNode(true) as Element);
+
 /**
  * Puts an element of another document in the place of the one with its id, keeping
  * the focus. One with data-keep stays as it is until that is another.
  */
 export function replace(fresh: HTMLElement): void {
   const old = document.getElementById(fresh.id);
-  if (!old || old.isEqualNode(fresh) || (fresh.dataset.keep !== undefined && fresh.dataset.keep === old.dataset.keep)) return;
+  if (!old || (came.get(old) ?? old).isEqualNode(fresh) || (fresh.dataset.keep !== undefined && fresh.dataset.keep === old.dataset.keep)) return;
   const active = document.activeElement instanceof HTMLElement && old.contains(document.activeElement) ? document.activeElement : undefined;
   const next = document.importNode(fresh, true);
+  came.set(next, fresh);
   keepWritten(old, next);
   keepOpen(old, next);
   const successor = active && successorOf(active, old, next);

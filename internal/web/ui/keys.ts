@@ -58,21 +58,21 @@ function shut(): boolean {
 }
 
 function focus(selector: string): boolean {
-  const found = all(selector).find((e) => e.offsetParent !== null);
+  const found = all(selector).find((e) => e.checkVisibility());
   found?.focus();
   found?.scrollIntoView({ block: "nearest" });
   return found !== undefined;
 }
 
 function click(selector: string): boolean {
-  const found = all(selector).find((e) => e.offsetParent !== null);
+  const found = all(selector).find((e) => e.checkVisibility());
   found?.click();
   return found !== undefined;
 }
 
 /** Moves among the items of the page: rows of a list, lines of a timeline, files of a diff. */
 function move(by: number): boolean {
-  const items = all("[data-item]").filter((e) => e.offsetParent !== null);
+  const items = all("[data-item]").filter((e) => e.checkVisibility());
   if (items.length === 0) return false;
   const here = items.findIndex((e) => e.hasAttribute("data-current") || e.contains(document.activeElement));
   const next = items[Math.min(items.length - 1, Math.max(0, here + by))] ?? items[0];
