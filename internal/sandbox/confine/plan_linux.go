@@ -111,16 +111,20 @@ func rlimits(l sandbox.Limits, grouped bool) []boxinit.Limit {
 		}
 	}
 	add(unix.RLIMIT_AS, l.Addresses, 0)
-	processes := int64(l.Processes)
-	if grouped { // which says that it is reached, and so must come first
-		processes *= 2
+	processes := l.Processes
+	if grouped {
+		processes = MostProcesses(l)
 	}
-	add(unix.RLIMIT_NPROC, processes, 0)
+	add(unix.RLIMIT_NPROC, int64(processes), 0)
 	add(unix.RLIMIT_FSIZE, l.FileSize, 0)
 	add(unix.RLIMIT_NOFILE, int64(l.OpenFiles), 0)
 	add(unix.RLIMIT_CPU, int64((l.CPU+time.Second-1)/time.Second), xcpuGrace)
 	return list
 }
+
+// MostProcesses is what a command is allowed of processes where a cgroup bounds them:
+// that says when it is reached, and so must come first.
+func MostProcesses(l sandbox.Limits) int { return 2 * l.Processes }
 
 func hardLimit(resource int) int64 {
 	var now unix.Rlimit
