@@ -46,6 +46,7 @@ const (
 	nodeGapX   = 46
 	nodeGapY   = 16
 	graphEdges = 8
+	mostLabel  = 18 // characters that fit in a node
 )
 
 // layOut places nodes: each in the layer after the last of those that it comes after,
@@ -221,10 +222,10 @@ func (v *visit) graphOf(x app.ExecutionSteps, now time.Time) *graph {
 	}
 	nodes := make([]graphNode, len(all), len(all)+1)
 	for i, s := range all {
-		nodes[i] = graphNode{Label: middle(22, s.key), State: s.state(), Note: v.site.t("graph.note", whole(s.steps), took(max(0, s.end.Sub(s.begin)))), Link: "#" + stepAnchor(s.first), After: after(all, i)}
+		nodes[i] = graphNode{Label: middle(mostLabel, s.key), State: s.state(), Note: v.noteOf(s), Link: "#" + stepAnchor(s.first), After: after(all, i)}
 	}
 	if len(x.Awaits) > 0 && !x.Status.Ended() {
-		wait := graphNode{Label: middle(22, x.Awaits[0]), State: "waiting", Note: v.site.t("graph.waits"), Link: "#execution"}
+		wait := graphNode{Label: middle(mostLabel, x.Awaits[0]), State: "waiting", Note: v.site.t("graph.waits"), Link: "#execution"}
 		for i := range all {
 			if !slices.ContainsFunc(nodes[:len(all)], func(n graphNode) bool { return slices.Contains(n.After, i) }) {
 				wait.After = append(wait.After, i)
@@ -233,6 +234,14 @@ func (v *visit) graphOf(x app.ExecutionSteps, now time.Time) *graph {
 		nodes = append(nodes, wait)
 	}
 	return layOut(nodes)
+}
+
+func (v *visit) noteOf(s stretch) string {
+	lasted := took(max(0, s.end.Sub(s.begin)))
+	if s.steps == 1 {
+		return v.site.t("graph.note.one", lasted)
+	}
+	return v.site.t("graph.note", whole(s.steps), lasted)
 }
 
 func (s stretch) state() string {

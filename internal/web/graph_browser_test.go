@@ -50,8 +50,8 @@ func TestGraph(t *testing.T) {
 	eval[any](b, `document.querySelector(".graph-view").focus()`)
 	b.keys("+").until(fmt.Sprintf("%s > %f", width, was))
 	b.keys(kb.ArrowLeft).until(`document.activeElement.matches("a.node")`)
-	last := eval[string](b, `document.activeElement.getAttribute("aria-label")`)
-	b.keys(kb.ArrowLeft).until(fmt.Sprintf(`document.activeElement.matches("a.node") && document.activeElement.getAttribute("aria-label") !== %q`, last))
+	last := eval[string](b, `document.activeElement.getAttribute("href")`)
+	b.keys(kb.ArrowLeft).until(fmt.Sprintf(`document.activeElement.matches("a.node") && document.activeElement.getAttribute("href") !== %q`, last))
 	here := eval[string](b, `document.activeElement.getAttribute("href")`)
 	zoomed := eval[float64](b, width)
 	// It grows while somebody is there: where they are and what they see stays.

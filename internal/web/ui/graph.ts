@@ -28,7 +28,7 @@ class Graph extends HTMLElement {
     view.addEventListener("keydown", this.#key);
     view.addEventListener("pointerdown", this.#drag);
     const look = looks.get(location.pathname);
-    this.#scale(look?.zoom ?? this.#fitting(1));
+    this.#scale(look?.zoom ?? 1);
     if (look) {
       view.scrollTo({ left: look.left, top: look.top, behavior: "instant" });
       if (look.node && document.activeElement === document.body) all<SVGAElement>("a.node", svg).find((n) => n.getAttribute("href") === look.node)?.focus({ preventScroll: true });
@@ -47,12 +47,12 @@ class Graph extends HTMLElement {
     looks.set(location.pathname, { zoom: this.#zoom, left: view.scrollLeft, top: view.scrollTop, node: node && view.contains(node) ? (node.getAttribute("href") ?? "") : "" });
   };
 
-  /** The zoom at which all of it is seen, at most as large as that. */
-  #fitting(largest: number): number {
+  /** The zoom at which all of it is seen. */
+  #fitting(): number {
     const view = this.#view;
     if (!view || this.#natural.width === 0) return 1;
     const fit = Math.min((view.clientWidth - 26) / this.#natural.width, (innerHeight * 0.55) / this.#natural.height);
-    return Math.max(0.6, Math.min(largest, fit));
+    return fit;
   }
 
   #scale(zoom: number): void {
@@ -65,7 +65,7 @@ class Graph extends HTMLElement {
     const view = this.#view;
     if (!view) return;
     const middle = { x: (view.scrollLeft + view.clientWidth / 2) / this.#zoom, y: (view.scrollTop + view.clientHeight / 2) / this.#zoom };
-    this.#scale(what === "in" ? this.#zoom * step : what === "out" ? this.#zoom / step : this.#fitting(most));
+    this.#scale(what === "in" ? this.#zoom * step : what === "out" ? this.#zoom / step : this.#fitting());
     view.scrollTo({ left: middle.x * this.#zoom - view.clientWidth / 2, top: middle.y * this.#zoom - view.clientHeight / 2, behavior: "instant" });
     this.#keep();
   }
