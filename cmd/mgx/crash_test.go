@@ -28,10 +28,11 @@ import (
 // MGX_KILL=all takes every moment of every route, without it there is a sample.
 func TestKilledInEveryWrite(t *testing.T) {
 	t.Parallel()
+	program := crashProgram(t)
 	for name, sample := range map[string]int{"SQLite": 1, "PostgreSQL": 9} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			c := newCrashTown(t, name == "PostgreSQL")
+			c := newCrashTown(t, program, name == "PostgreSQL")
 			for i, r := range c.routes {
 				if killAll() || i%sample == 0 {
 					t.Run(r.ID, func(t *testing.T) {
@@ -49,6 +50,7 @@ func killAll() bool { return os.Getenv("MGX_KILL") == "all" }
 // crashTown is a server's data with something of every kind in it, of which each
 // kill gets a copy.
 type crashTown struct {
+	program string
 	lab     *lab
 	cluster *pgtest.Cluster // nil: SQLite
 	data    string          // directory
@@ -56,6 +58,20 @@ type crashTown struct {
 	hooks   string          // address of an endpoint
 	samples map[string]crashCall
 	routes  []crashRoute
+	first   sync.Once
+	is      picture // before anything is done
+}
+
+// before is how the base is when a server has begun on it.
+func (c *crashTown) before(t *testing.T) picture {
+	t.Helper()
+	c.first.Do(func() {
+		y := c.copy(t)
+		s := y.start()
+		defer s.kill()
+		c.is = y.picture()
+	})
+	return c.is
 }
 
 // crashRoute is a write route and the request that it is tried by.
@@ -64,9 +80,9 @@ type crashRoute struct {
 	call             crashCall
 }
 
-func newCrashTown(t *testing.T, postgres bool) *crashTown {
+func newCrashTown(t *testing.T, program string, postgres bool) *crashTown {
 	t.Helper()
-	c := &crashTown{lab: newLab(t, labScript), data: t.TempDir()}
+	c := &crashTown{program: program, lab: newLab(t, labScript), data: t.TempDir()}
 	c.place = filepath.Join(c.data, "mgx.db")
 	if postgres {
 		c.cluster = pgtest.New(t)
@@ -78,6 +94,14 @@ func newCrashTown(t *testing.T, postgres bool) *crashTown {
 	c.settle()
 	c.findRoutes(t)
 	return c
+}
+
+// crashElsewhere are routes that are not tried here, and why.
+var crashElsewhere = map[string]string{
+	"commentRun":   "takes a run that has changed something, which only workers make; it is one change of the store, as steerRun is",
+	"closeComment": "as commentRun",
+	"approveFile":  "as commentRun",
+	"testModel":    "money that was reserved for a call is given up when its process is known to be dead: see TestBudgetAcrossProcesses",
 }
 
 // findRoutes reads which routes write in the document of the API.
@@ -100,6 +124,9 @@ func (c *crashTown) findRoutes(t *testing.T) {
 				continue
 			}
 			call, known := c.samples[o.ID]
+			if crashElsewhere[o.ID] != "" {
+				continue
+			}
 			if !known {
 				t.Errorf("%s %s (%s) writes: say in settle by which request it is tried", method, path, o.ID)
 			}
@@ -191,7 +218,7 @@ func (c *crashTown) start(t testing.TB, data, place, env string) *crashServer {
 	if c.cluster != nil {
 		args = append(args, "--database", place)
 	}
-	s.cmd = exec.CommandContext(t.Context(), crashProgram(t), args...)
+	s.cmd = exec.CommandContext(t.Context(), c.program, args...)
 	s.cmd.Env, s.cmd.Dir, s.cmd.Stderr = append(slices.Clone(c.lab.env), env), c.lab.repo, &s.errs
 	out, err := s.cmd.StdoutPipe()
 	if err != nil {
@@ -213,36 +240,26 @@ func (c *crashTown) start(t testing.TB, data, place, env string) *crashServer {
 	return s
 }
 
-// crashBuilt is the program with testdata/crash over it.
-var crashBuilt struct {
-	once sync.Once
-	path string
-	err  error
-}
-
+// crashProgram builds the program with testdata/crash over it.
 func crashProgram(t testing.TB) string {
 	t.Helper()
-	crashBuilt.once.Do(func() {
-		program(t) // whose directory is removed at the end
-		here, err := os.Getwd()
-		if err != nil {
-			crashBuilt.err = err
-			return
-		}
-		text, _ := json.Marshal(map[string]map[string]string{"Replace": {filepath.Join(here, "crash_over.go"): filepath.Join(here, "testdata/crash/crash.go")}})
-		over := filepath.Join(built.dir, "over.json")
-		crashBuilt.path = filepath.Join(built.dir, "mgx-crash")
-		if crashBuilt.err = os.WriteFile(over, text, 0o600); crashBuilt.err == nil {
-			var out []byte
-			if out, crashBuilt.err = exec.Command("go", "build", "-overlay", over, "-o", crashBuilt.path, ".").CombinedOutput(); crashBuilt.err != nil {
-				crashBuilt.err = fmt.Errorf("%w: %s", crashBuilt.err, out)
-			}
-		}
-	})
-	if crashBuilt.err != nil {
-		t.Fatal(crashBuilt.err)
+	here, err := os.Getwd()
+	if err != nil {
+		t.Fatal(err)
 	}
-	return crashBuilt.path
+	text, err := json.Marshal(map[string]map[string]string{"Replace": {filepath.Join(here, "crash_over.go"): filepath.Join(here, "testdata/crash/crash.go")}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	dir := t.TempDir()
+	over, path := filepath.Join(dir, "over.json"), filepath.Join(dir, "mgx")
+	if err := os.WriteFile(over, text, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if out, err := exec.Command("go", "build", "-buildvcs=false", "-overlay", over, "-o", path, ".").CombinedOutput(); err != nil {
+		t.Fatalf("build: %v\n%s", err, out)
+	}
+	return path
 }
 
 // send makes the request of a route.
@@ -259,38 +276,39 @@ func (r crashRoute) send(t testing.TB, s *crashServer) crashAnswer {
 
 // undisturbed is what comes of a request, and of the same once more.
 type undisturbed struct {
-	before, once, twice picture
-	first, second       crashAnswer
-	commits             int // of the first
+	before, once picture
+	first        crashAnswer
+	commits      int // of the first
+	more         func() (second crashAnswer, twice picture)
 }
 
-// undisturbed makes the request twice, of a server that is not killed meanwhile.
+// undisturbed makes the request of a server that is not killed meanwhile.
 func (c *crashTown) undisturbed(t *testing.T, r crashRoute) (u undisturbed) {
 	t.Helper()
 	y := c.copy(t)
 	s := y.start()
-	defer s.kill()
-	u.before = y.picture()
+	t.Cleanup(s.kill)
+	u.before = c.before(t)
 	const many = 1_000_000
 	y.fuse.light(many, false)
 	u.first = r.send(t, s)
 	u.commits = many - y.fuse.left()
 	u.once = y.picture()
-	u.second = r.send(t, s)
-	u.twice = y.picture()
 	if u.first.status < 200 || u.first.status > 299 {
 		t.Fatalf("%s %s: %v\n%s", r.Method, r.at(t), u.first, s.errs.String())
 	}
+	u.more = sync.OnceValues(func() (crashAnswer, picture) { return r.send(t, s), y.picture() })
 	return u
 }
 
-// tryRoute kills a server at moments of a request. In a sample these are one before
-// a commit, and one when the act is done or the answer is given.
+// tryRoute kills a server at moments of a request. In a sample that is before the
+// last commit where there are several, so that something could be half done, or an
+// answer not kept, and of every fourth other route.
 func (c *crashTown) tryRoute(t *testing.T, r crashRoute, number int) {
 	u := c.undisturbed(t, r)
 	for n := 1; n <= u.commits+1; n++ {
 		last := n > u.commits
-		if killAll() || n == max(u.commits, 1) || last && number%4 == 0 {
+		if killAll() || !last && n == u.commits && (n > 1 || number%4 == 0) || last && number%8 == 1 {
 			c.killAt(t, r, u, n, false)
 		}
 		if c.cluster != nil && !last && (killAll() || n == 1) {
@@ -328,7 +346,7 @@ func (c *crashTown) killAt(t *testing.T, r crashRoute, u undisturbed, n int, aft
 	again := r.send(t, s)
 	want, then := u.first, u.once
 	if done == "" && none != "" {
-		want, then = u.second, u.twice
+		want, then = u.more()
 	}
 	if between := none != "" && done != ""; again.status != want.status || !again.same(want) && !(between && r.call.rest) {
 		t.Errorf("%s: %s again is answered with\n%v\nand undisturbed with\n%v", what, r.ID, again, want)

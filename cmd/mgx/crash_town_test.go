@@ -2,6 +2,9 @@ package main
 
 import (
 	"bytes"
+	"cmp"
+	"crypto/sha256"
+	"encoding/hex"
 	"encoding/json"
 	"fmt"
 	"io"
@@ -26,6 +29,12 @@ type crashCall struct {
 	steps bool            // it is done in steps, each of them whole: killed between them it goes on when it is asked for again
 	rest  bool            // where steps were done, the answer to who asks again is about those that were left
 	files bool            // files are there before what they are of: killed in between they stay, and are nobody's
+}
+
+// crashFile is a body that is not JSON.
+type crashFile struct {
+	kind string
+	text []byte
 }
 
 const crashPassword = "four words of theirs"
@@ -111,6 +120,13 @@ func (c *crashTown) settle() {
 	run, paused, asks := task(), task(), task()
 	do("", "POST", "/api/v1/runs/"+string(paused.ID)+"/pause", map[string]string{}, nil)
 	s.end()
+	sent := filepath.Join(t.TempDir(), "sent")
+	c.lab.git("bundle", "create", "-q", sent, "HEAD")
+	bundle, err := os.ReadFile(sent)
+	if err != nil {
+		t.Fatal(err)
+	}
+	sum := sha256.Sum256(bundle)
 	dead := c.asWorkers(asks, mgx.WebhookID(off))
 
 	c.samples = map[string]crashCall{
@@ -163,6 +179,10 @@ func (c *crashTown) settle() {
 		"pauseRun":       {ids: []string{string(run.ID)}, body: map[string]string{}},
 		"continueRun":    {ids: []string{string(paused.ID)}},
 		"decideApproval": {ids: []string{string(asks.ID), "plan"}, body: map[string]any{"approved": true, "hash": crashPlan}},
+		"tryPolicy":      {body: map[string]any{"policy": "auto", "calls": []any{map[string]string{"tool": "shell", "command": "ls"}}}},
+		"tryPolicyOnRun": {ids: []string{string(run.ID)}, body: map[string]string{"policy": "auto"}},
+		"putUpload":      {files: true, ids: []string{"sha256:" + hex.EncodeToString(sum[:])}, body: crashFile{"application/x-git-bundle", bundle}},
+		"requestChanges": {ids: []string{string(run.ID)}, body: map[string]string{"reason": "keep the flag"}},
 		"testPolicy":     {body: map[string]string{"policy": "auto", "tool": "shell", "command": "ls"}},
 
 		"createProject": {body: map[string]string{"path": c.lab.repo, "name": "twice"}},
@@ -284,7 +304,8 @@ func plainly(body string) string {
 func (s *crashServer) ask(method, path string, body any, edit func(*http.Request)) crashAnswer {
 	s.t.Helper()
 	var text []byte
-	if body != nil {
+	file, isFile := body.(crashFile)
+	if text = file.text; body != nil && !isFile {
 		var err error
 		if text, err = json.Marshal(body); err != nil {
 			s.t.Fatal(err)
@@ -295,7 +316,7 @@ func (s *crashServer) ask(method, path string, body any, edit func(*http.Request
 		s.t.Fatal(err)
 	}
 	r.Close = true
-	r.Header.Set("Content-Type", "application/json")
+	r.Header.Set("Content-Type", cmp.Or(file.kind, "application/json"))
 	r.Header.Set("Authorization", "Bearer "+s.token)
 	if edit != nil {
 		edit(r)
