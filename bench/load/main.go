@@ -27,6 +27,7 @@ import (
 	"os"
 	"os/signal"
 	"runtime"
+	"syscall"
 	"time"
 )
 
@@ -37,7 +38,7 @@ func main() {
 	write := flag.String("write", "", "only write the cost of requests to this `file`")
 	rows := flag.String("reference", "", "internal: be the reference, with the runs in this `file`")
 	flag.Parse()
-	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
 	if *rows != "" {
 		exit(serveReference(ctx, *rows))
