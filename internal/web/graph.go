@@ -140,12 +140,12 @@ func (n graphNode) NoteY() int { return n.Y + 37 }
 
 // stretch is steps of one name in a row, or beside others.
 type stretch struct {
-	key         string
-	first       string // name of its first step
-	begin, end  time.Time
-	steps, fail int
-	running     bool
-	failed      bool // its last step
+	key        string
+	first      string // name of its first step
+	begin, end time.Time
+	steps      int
+	running    bool
+	failed     bool // its last step
 }
 
 // mostNodes is how many stretches are drawn; those in the middle of more are one.
