@@ -43,7 +43,7 @@ class Timeline extends HTMLElement {
     if (this.#pill) this.#pill.onclick = () => void this.#toEnd();
     if (this.#cut) this.dataset.last = this.dataset.head;
     this.#tell();
-    if (location.hash === "" && this.dataset.follow !== undefined) this.#scrollToEnd();
+    if (location.hash === "" && this.dataset.follow !== undefined && !one(".decision")) this.#scrollToEnd(); // what waits for its reader comes first
     this.#seek();
   }
 
