@@ -9,8 +9,10 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 
 	"mgx"
+	"mgx/internal/store/pgtest"
 )
 
 // gatewayScript is a model that is in the price list.
@@ -77,7 +79,19 @@ const gatewayCall = `{"model":"cheap","max_tokens":1000,"messages":[{"role":"use
 // What a key's calls cost is in the ledger, in the log and under its budget.
 func TestGatewayKeepsBooks(t *testing.T) {
 	t.Parallel()
-	l := newGatewayLab(t)
+	for _, database := range []string{"SQLite", "PostgreSQL"} {
+		t.Run(database, func(t *testing.T) {
+			t.Parallel()
+			l := newGatewayLab(t)
+			if database == "PostgreSQL" {
+				l.env = append(l.env, "MGX_DATABASE="+pgtest.New(t).NewDatabase(t))
+			}
+			l.keepsBooks(t)
+		})
+	}
+}
+
+func (l *lab) keepsBooks(t *testing.T) {
 	s := l.serve("127.0.0.1:0", "--workers", "0")
 	id, key := l.newKey("--budget", "0.0015")
 	resp, body := s.ask(key, gatewayCall)
@@ -102,7 +116,13 @@ func TestGatewayKeepsBooks(t *testing.T) {
 	if resp.StatusCode != http.StatusPaymentRequired || !strings.Contains(body, "insufficient_quota") || !strings.Contains(body, "mgx budget set --key "+string(id)) {
 		t.Errorf("%d %s", resp.StatusCode, body)
 	}
-	if out := l.must("events", "--type", "billing.*", "--json"); !strings.Contains(out, `"scope":"key"`) || strings.Contains(out, `"scope":"run"`) {
+	for tries := 0; ; tries++ { // what was refused is told after the answer
+		if out = l.must("events", "--type", "billing.*", "--json"); strings.Contains(out, `"scope":"key"`) || tries == 300 {
+			break
+		}
+		time.Sleep(100 * time.Millisecond)
+	}
+	if !strings.Contains(out, `"scope":"key"`) || strings.Contains(out, `"scope":"run"`) {
 		t.Errorf("events of money: %s", out)
 	}
 	if out := l.must("keys"); !strings.Contains(out, "valid") || !strings.Contains(out, "budget: $0.0015") || strings.Contains(out, "never used") || strings.Contains(out, key) {
