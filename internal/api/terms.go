@@ -286,6 +286,10 @@ func (s *Server) rebuild(o *operation, x *exchange, made string) error {
 	if o.about.Once && o.about.Secret {
 		return x.give(http.StatusOK, kept{Body: json.RawMessage("{}")})
 	}
+	if o.about.Made && o.about.Kind == "" { // its key is that of what it makes, too, which it finds
+		o.call(x)
+		return x.err
+	}
 	done := mgx.Errorf(mgx.KindUsage, codeDone, "this was done before, with %s; what was answered then is lost", clip(made))
 	item, wildcard := s.itemOf(o)
 	if !o.about.Made || item == nil {
