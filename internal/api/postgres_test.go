@@ -3,6 +3,7 @@ package api_test
 import (
 	"os"
 	"path/filepath"
+	"strings"
 	"testing"
 
 	"mgx/internal/store/pgtest"
@@ -10,12 +11,25 @@ import (
 
 func TestMain(m *testing.M) { pgtest.Main(m) }
 
-// townDatabase is where a town is kept: a SQLite file or, with
-// MGX_TEST_DATABASE=postgres, a PostgreSQL database, behind whose second wall the
-// same must be true.
+// townDatabase is where a town is kept: a SQLite file or, for the tests below
+// TestOnPostgreSQL and for all with MGX_TEST_DATABASE=postgres, a PostgreSQL
+// database, behind whose second wall the same must be true.
 func townDatabase(t testing.TB) string {
-	if os.Getenv("MGX_TEST_DATABASE") == "postgres" {
+	if os.Getenv("MGX_TEST_DATABASE") == "postgres" || strings.HasPrefix(t.Name(), "TestOnPostgreSQL/") {
 		return pgtest.NewDatabase(t)
 	}
 	return filepath.Join(t.TempDir(), "mgx.db")
+}
+
+// What the API promises holds on PostgreSQL too, with row-level security forced:
+// every route by everybody, no id of another tenant's, terms of requests, sessions,
+// and the work of a workspace.
+func TestOnPostgreSQL(t *testing.T) {
+	t.Parallel()
+	for name, test := range map[string]func(*testing.T){
+		"EveryRouteByEverybody": TestEveryRouteByEverybody, "NoIDOpensAnotherTenants": TestNoIDOpensAnotherTenants, "NoUpdateIsLost": TestNoUpdateIsLost,
+		"DoneOnce": TestDoneOnce, "Sessions": TestSessions, "WorkOverHTTP": TestWorkOverHTTP,
+	} {
+		t.Run(name, test)
+	}
 }
