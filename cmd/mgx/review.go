@@ -158,7 +158,7 @@ func (c *cli) showReview(v app.Review) {
 	}
 }
 
-func (o ownRuns) reviews() reviews { return ownReviews{o.n} }
+func (o ownRuns) reviews() reviews { return ownReviews(o) }
 
 // ownReviews are those of the data directory.
 type ownReviews struct{ n *node }

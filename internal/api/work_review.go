@@ -2,6 +2,7 @@ package api
 
 import (
 	"context"
+	"maps"
 
 	"mgx"
 	"mgx/internal/app"
@@ -14,9 +15,7 @@ func (s *Server) reviewRoutes() []route {
 	also := func(more codes) codes {
 		all := codes{}
 		for _, some := range []codes{ended, more} {
-			for code, status := range some {
-				all[code] = status
-			}
+			maps.Copy(all, some)
 		}
 		return all
 	}

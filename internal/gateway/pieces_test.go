@@ -66,23 +66,23 @@ func pieceEvents(path string) (before []string, piece string, after []string) {
 	switch {
 	case strings.HasSuffix(path, "/messages"):
 		return []string{
-				`{"type":"message_start","message":{"id":"m","type":"message","role":"assistant","model":"m1","content":[],"usage":{"input_tokens":5}}}`,
-				`{"type":"content_block_start","index":0,"content_block":{"type":"tool_use","id":"c1","name":"look","input":{}}}`,
-			}, `{"type":"content_block_delta","index":0,"delta":{"type":"input_json_delta","partial_json":%}}`, []string{
-				`{"type":"content_block_stop","index":0}`,
-				`{"type":"message_delta","delta":{"stop_reason":"tool_use"},"usage":{"output_tokens":7}}`,
-				`{"type":"message_stop"}`,
-			}
+			`{"type":"message_start","message":{"id":"m","type":"message","role":"assistant","model":"m1","content":[],"usage":{"input_tokens":5}}}`,
+			`{"type":"content_block_start","index":0,"content_block":{"type":"tool_use","id":"c1","name":"look","input":{}}}`,
+		}, `{"type":"content_block_delta","index":0,"delta":{"type":"input_json_delta","partial_json":%}}`, []string{
+			`{"type":"content_block_stop","index":0}`,
+			`{"type":"message_delta","delta":{"stop_reason":"tool_use"},"usage":{"output_tokens":7}}`,
+			`{"type":"message_stop"}`,
+		}
 	case strings.HasSuffix(path, "/responses"):
 		whole, _ := json.Marshal(strings.Join(argumentPieces, ""))
 		item := `{"type":"function_call","id":"fc","call_id":"c1","name":"look","status":"completed","arguments":` + string(whole) + `}`
 		return []string{
-				`{"type":"response.created","sequence_number":7,"response":{"model":"m1","status":"in_progress"}}`,
-				`{"type":"response.output_item.added","output_index":0,"item":{"type":"function_call","id":"fc","call_id":"c1","name":"look","status":"in_progress","arguments":""}}`,
-			}, `{"type":"response.function_call_arguments.delta","output_index":0,"item_id":"fc","delta":%}`, []string{
-				`{"type":"response.output_item.done","output_index":0,"item":` + item + `}`,
-				`{"type":"response.completed","response":{"model":"m1","status":"completed","output":[` + item + `],"usage":{"input_tokens":5,"output_tokens":7,"total_tokens":12}}}`,
-			}
+			`{"type":"response.created","sequence_number":7,"response":{"model":"m1","status":"in_progress"}}`,
+			`{"type":"response.output_item.added","output_index":0,"item":{"type":"function_call","id":"fc","call_id":"c1","name":"look","status":"in_progress","arguments":""}}`,
+		}, `{"type":"response.function_call_arguments.delta","output_index":0,"item_id":"fc","delta":%}`, []string{
+			`{"type":"response.output_item.done","output_index":0,"item":` + item + `}`,
+			`{"type":"response.completed","response":{"model":"m1","status":"completed","output":[` + item + `],"usage":{"input_tokens":5,"output_tokens":7,"total_tokens":12}}}`,
+		}
 	}
 	chunk := `{"id":"c","object":"chat.completion.chunk","model":"m1","choices":[{"index":0,"delta":%,"finish_reason":null}]}`
 	call := `{"tool_calls":[{"index":0,"id":"c1","type":"function","function":{"name":"look","arguments":""}}]}`

@@ -4,6 +4,7 @@ import (
 	"context"
 	"database/sql"
 	"encoding/json"
+	"strings"
 
 	"mgx"
 )
@@ -43,11 +44,12 @@ func (w *where) found(column string, f search, d *dialect) {
 		w.conds = append(w.conds, column+` IN (`+d.elements(w.arg(f.tasks))+`)`)
 		return
 	}
-	cond := `EXISTS (SELECT 1 FROM task_words WHERE task_words.task = ` + column
+	var cond strings.Builder
+	cond.WriteString(`EXISTS (SELECT 1 FROM task_words WHERE task_words.task = ` + column)
 	for _, word := range f.words { // which have nothing that LIKE takes for more than it is
-		cond += ` AND words LIKE ` + w.arg("% "+word+"%")
+		cond.WriteString(` AND words LIKE ` + w.arg("% "+word+"%"))
 	}
-	w.conds = append(w.conds, cond+`)`)
+	w.conds = append(w.conds, cond.String()+`)`)
 }
 
 // indexTask adds the words of a task.

@@ -44,7 +44,7 @@ func TestBurn(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		b, spent := use(mgx.Money(rapid.Int64Range(1, int64(mgx.MaxBudget)).Draw(t, "limit")), mgx.Money(rapid.Int64Range(0, int64(mgx.MaxBudget)).Draw(t, "each")))
 		b.Reserved = mgx.Money(rapid.Int64Range(0, int64(mgx.USD)).Draw(t, "reserved"))
-		for _, point := range strings.Fields(s.drawBurn(b, spent, start, now, end).Line) {
+		for point := range strings.FieldsSeq(s.drawBurn(b, spent, start, now, end).Line) {
 			x, y, ok := strings.Cut(point, ",")
 			if !ok || strings.ContainsAny(x+y, "-NI") || len(y) > len("160.00") || y > "160.00" && len(y) == 6 {
 				t.Fatalf("a point is %s", point)
