@@ -113,7 +113,16 @@ func newStage(t testing.TB) *stage {
 }
 
 // machine is a host with a difference to show.
-type machine struct{ text string }
+type machine struct {
+	mu   sync.Mutex
+	text string
+}
+
+func (m *machine) show(difference string) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.text = difference
+}
 
 func (m *machine) Inspect(_ context.Context, dir string) (app.Checkout, error) {
 	return app.Checkout{RepoInfo: mgx.RepoInfo{Path: dir, Head: strings.Repeat("a", 40), Branch: "main"}}, nil
@@ -126,6 +135,8 @@ func (m *machine) CheckSetting(_, _, value string, _ bool) (string, error) { ret
 func (m *machine) CheckBranch(string) error                                { return nil }
 func (m *machine) CopyFiles(_, _ mgx.RunID) error                          { return nil }
 func (m *machine) Diff(context.Context, mgx.Run) (app.Diff, error) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
 	return app.Diff{Text: m.text}, nil
 }
 

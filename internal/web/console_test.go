@@ -54,7 +54,7 @@ const patch = `diff --git a/server.go b/server.go
 
 // pages are all pages of a console, by name.
 func (s *stage) pages() map[string]string {
-	s.host.text = patch
+	s.host.show(patch)
 	waiting := s.working()
 	ended := s.play("Say hello").did(mgx.TaskFailed, mgx.TaskErrorData{ErrorType: "llm_error", Kind: mgx.KindProvider, Code: "overloaded", Message: "The provider is overloaded.", SuggestedActions: []string{"Try again later."}})
 	all := map[string]string{

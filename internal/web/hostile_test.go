@@ -33,7 +33,7 @@ func TestHostileWords(t *testing.T) {
 		fmt.Fprintf(&diff, "diff --git a/%[1]d b/%[1]d\n--- a/%[1]d%[2]s\n+++ b/%[1]d%[2]s\n@@ -1 +1 @@ %[2]s\n-%[2]s\n+%[2]s %[2]s\n", i, line)
 	}
 	diff.WriteString("diff --git a/x.svg b/x.svg\n--- a/x.svg\n+++ b/x.svg\n@@ -0,0 +1 @@\n+<svg xmlns=\"http://www.w3.org/2000/svg\"><script>window.pwned=1</script></svg>\n")
-	s.host.text = diff.String()
+	s.host.show(diff.String())
 	label := &mgx.Label{Untrusted: true, Sources: hostile}
 	r := s.play(hostile[0]+hostile[1]+hostile[3], func(d *mgx.RunCreatedData) {
 		d.Repo.Path, d.Repo.Branch, d.Settings.Model = all, hostile[2], hostile[3]

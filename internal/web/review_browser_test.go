@@ -28,7 +28,7 @@ const deliverHash = "sha256:5f70bf18a086007016e948b04aed3b82103a36bea41755b6cddf
 
 // delivering is a run that asks whether its change may be delivered.
 func (s *stage) delivering() *played {
-	s.host.text = change
+	s.host.show(change)
 	return s.play("Add a /healthz endpoint").did(
 		mgx.RunCheckpointed, mgx.CheckpointData{Tree: strings.Repeat("b", 40), Step: "implementer/1"},
 		mgx.RunPhaseChanged, mgx.PhaseData{Phase: mgx.PhaseDeliver},
@@ -123,7 +123,7 @@ func TestReview(t *testing.T) {
 	a.until(box + `.closest("label").hidden === false`)
 	press(a, "label:has(input.viewed)").until(`document.querySelector(".file").open === false`)
 	a.open(r.path() + "/diff").live().until(box + `.checked && !document.querySelector(".file").open`)
-	s.host.text = strings.Replace(change, `and "quoted"`, "and another", 1)
+	s.host.show(strings.Replace(change, `and "quoted"`, "and another", 1))
 	r.did(mgx.RunCheckpointed, mgx.CheckpointData{Tree: strings.Repeat("c", 40), Step: "implementer/2"})
 	a.until(`document.querySelector(".file .status.waiting")?.textContent.includes("changed since") && !` + box + `.checked`)
 	a.until(`document.querySelector(".note")?.textContent.includes("earlier state")`)
