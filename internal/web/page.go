@@ -4,11 +4,12 @@ import (
 	"bytes"
 	"embed"
 	"html/template"
-	"io/fs"
+	"io"
 	"net/http"
 	"path"
 	"slices"
 	"strings"
+	"sync"
 
 	"mgx"
 	"mgx/internal/access"
@@ -62,21 +63,44 @@ type frame struct {
 	Path    string
 }
 
-// pages are the templates, each with the layout and the components.
-type pages map[string]*template.Template
+// pages are the templates, each with the layout and the components. A page is made
+// when it is drawn for the first time: each has a copy of all components, which a
+// server that nobody looks at need not hold.
+type pages struct {
+	shared *template.Template
+	mu     sync.Mutex
+	made   map[string]*template.Template
+}
 
-func newPages(s *site) pages {
-	shared := template.Must(template.New("").Funcs(s.funcs()).ParseFS(templateFiles, "templates/shared/*.html"))
-	names, err := fs.Glob(templateFiles, "templates/*.html")
+func newPages(s *site) *pages {
+	return &pages{
+		shared: template.Must(template.New("").Funcs(s.funcs()).ParseFS(templateFiles, "templates/shared/*.html")),
+		made:   map[string]*template.Template{},
+	}
+}
+
+func (p *pages) page(name string) (*template.Template, error) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if t := p.made[name]; t != nil {
+		return t, nil
+	}
+	t, err := p.shared.Clone()
+	if err == nil {
+		t, err = t.ParseFS(templateFiles, "templates/"+name+".html")
+	}
+	if err == nil {
+		p.made[name] = t
+	}
+	return t, err
+}
+
+func (p *pages) draw(w io.Writer, name, layout string, f frame) error {
+	t, err := p.page(name)
 	if err != nil {
-		panic(err)
+		return err
 	}
-	all := pages{}
-	for _, name := range names {
-		one := template.Must(template.Must(shared.Clone()).ParseFS(templateFiles, name))
-		all[strings.TrimSuffix(path.Base(name), ".html")] = one
-	}
-	return all
+	return t.ExecuteTemplate(w, layout, f)
 }
 
 // render draws a page, whole or not at all. Of a part only what the page itself
@@ -92,7 +116,7 @@ func (s *site) render(w http.ResponseWriter, v *visit, p page) {
 		layout = "part"
 	}
 	var b bytes.Buffer
-	if err := s.pages[p.Template].ExecuteTemplate(&b, layout, f); err != nil {
+	if err := s.pages.draw(&b, p.Template, layout, f); err != nil {
 		s.o.Log.Error("a page cannot be drawn", "page", p.Template, "path", v.URL.Path, "error", err)
 		http.Error(w, "This page cannot be drawn; the server's log tells more. Request "+v.ID, http.StatusInternalServerError)
 		return

@@ -38,7 +38,7 @@ type Options struct {
 // site is the console at work.
 type site struct {
 	o      Options
-	pages  pages
+	pages  *pages
 	static static
 	leaves []sheet // of the settings
 	notes  notes
