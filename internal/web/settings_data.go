@@ -83,7 +83,11 @@ func (s *site) rightsActs(m *mux) {
 	m.Handle("POST /settings/data/erase", s.act("erase", managesSettings, eraseWorkspace, managesSettings, rights))
 	m.Handle("GET /settings/data/people/{id}", s.sheet(managesPeople, person))
 	m.Handle("GET /settings/data/people", s.sheet(managesPeople, func(v *visit, _ *form) (page, error) {
-		return page{Redirect: under("/settings/data/people", v.URL.Query().Get("id"))}, nil
+		id := v.URL.Query().Get("id")
+		if id == "" {
+			return page{Redirect: "/settings/data"}, nil
+		}
+		return page{Redirect: under("/settings/data/people", id)}, nil
 	}))
 	m.Handle("POST /settings/data/people/{id}/erase", s.act("erase", managesPeople, erasePerson, managesPeople, person))
 }
