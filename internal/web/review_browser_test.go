@@ -232,3 +232,25 @@ func TestReviewForms(t *testing.T) {
 		t.Errorf("%d %s", got.StatusCode, words(got.body))
 	}
 }
+
+// TestReviewKeys goes through a change with the keyboard: to a file, to the form for a
+// comment on it, and to its mark.
+func TestReviewKeys(t *testing.T) {
+	t.Parallel()
+	s := newStage(t)
+	r := s.delivering()
+	b := s.tab()
+	b.do(chromedp.EmulateViewport(1280, 900))
+	b.open(r.path() + "/diff").live()
+	file := `document.querySelectorAll("details.file")[1]`
+	b.keys("jj").until(file + `.hasAttribute("data-current")`)
+	b.keys("c").until(`document.activeElement?.matches("details.file[data-current] .remark-form input[name=line]")`)
+	b.keys("3\tx")
+	if eval[bool](b, file+`.querySelector("form").ownerDocument.querySelector("input.viewed:checked") !== null`) {
+		t.Error("a letter that is written into the form marks the file")
+	}
+	eval[any](b, `document.activeElement.blur()`)
+	box := `document.querySelector("input.viewed[data-file='" + ` + file + `.id + "']")`
+	b.keys("x").until(box + `.checked && !` + file + `.open`)
+	b.keys("x").until(`!` + box + `.checked`)
+}

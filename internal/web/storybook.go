@@ -20,6 +20,8 @@ type sampleBook struct {
 	When     time.Time
 	Long     string
 	Many     output
+	Graph    *graph
+	Notes    []note
 	Around   sampleAround
 	Settings sampleSettings
 }
@@ -40,6 +42,7 @@ func storybook(v *visit) (page, error) {
 		d.Runs = append(d.Runs, run)
 	}
 	d.Runs[3].Task.Title = strings.Repeat("A title that goes on and on. ", 8)
+	d.Graph, d.Notes = sampleGraph(), sampleNotes(now)
 	d.Around, d.Settings = v.site.sampleAround(now), v.site.sampleSettings(now)
 	return page{Template: "storybook", Title: v.site.t("book.title"), Command: "mgx help", Data: d, Notice: &notice{Tone: "warn", Text: v.site.t("book.notice"), Link: "/storybook#notices", Do: v.site.t("open")}}, nil
 }
@@ -140,7 +143,7 @@ func sampleText() map[string]string {
 	return map[string]string{
 		"book.title": "Storybook", "book.lead": "Every component, in every state that it can have.", "book.notice": "A line above the page says what the page is about to need.",
 		"book.status": "Status", "book.buttons": "Buttons and fields", "book.small": "Times, ids, names", "book.prose": "Words of a model", "book.ansi": "Output of a program",
-		"book.empty": "Empty", "book.loading": "Loading", "book.error": "An error", "book.long": "Long", "book.many": "Many lines", "book.list": "A list", "book.run": "A run that waits", "book.diff": "A difference", "book.bars": "Budgets",
+		"book.empty": "Empty", "book.loading": "Loading", "book.error": "An error", "book.long": "Long", "book.many": "Many lines", "book.list": "A list", "book.run": "A run that waits", "book.diff": "A difference", "book.notes": "Comments", "book.graph": "An execution as a graph", "book.bars": "Budgets",
 		"book.primary": "Primary", "book.plain": "Plain", "book.danger": "Danger", "book.field": "A field", "book.hint": "What it is for",
 	}
 }

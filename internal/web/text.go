@@ -43,7 +43,7 @@ func frameText() map[string]string {
 		"help": "Keys", "help.open": "Show the keys", "help.title": "Keyboard",
 		"help.help": "Show this", "help.palette": "Find a page or an action", "help.search": "Search in this page", "help.go": "Go to %s",
 		"help.down": "Next item", "help.up": "Previous item", "help.enter": "Open the item", "help.approve": "Go to the decision: approve",
-		"help.reject": "Go to the decision: reject", "help.actions": "Actions of this page", "help.back": "Close, or go back", "help.live": "Go to what is new",
+		"help.reject": "Go to the decision: reject", "help.mark": "Mark a file as viewed", "help.actions": "Actions of this page", "help.back": "Close, or go back", "help.live": "Go to what is new",
 		"then": "then",
 
 		"palette": "Find", "palette.label": "Find a page or an action", "palette.none": "Nothing is called so.", "palette.hint": "Ctrl K",

@@ -15,7 +15,7 @@ func homeText() map[string]string {
 		"home.budget.user.day": "Yours, by the day", "home.budget.user.month": "Yours, by the month", "home.budget.user.absolute": "Yours, in all",
 		"home.budget.near": "%[3]s: %[1]s of the budget of %[2]s is spent.", "home.budget.over": "%s: the budget is spent, so calls of models are refused.",
 
-		"help.create": "Create a task", "task.new": "New task", "task.example": "Add a /healthz endpoint with a test.", "task.title": "New task", "task.lead": "Say what you want done. A team of agents plans it, does it, checks it and delivers a branch for you to look at.",
+		"help.create": "Create a task; at a file of a change, comment on it", "task.new": "New task", "task.example": "Add a /healthz endpoint with a test.", "task.title": "New task", "task.lead": "Say what you want done. A team of agents plans it, does it, checks it and delivers a branch for you to look at.",
 		"task.words": "What should be done", "task.words.hint": "What is to be different, and how one sees that it is. Name files and commands where you know them.",
 		"task.project": "Project", "task.project.choose": "Choose a project", "task.repo": "Or a directory of this machine", "task.repo.hint": "You own this server's data, so any repository on it will do.",
 		"task.branch": "Branch to deliver", "task.branch.hint": "Empty: one is named after the task.",

@@ -35,7 +35,8 @@ const actions: Record<string, () => boolean | void> = {
   a: () => focus("[data-key=a]"),
   r: () => focus("[data-key=r]"),
   n: () => click("[data-key=n]"),
-  c: () => click("[data-key=c]") || click("main a[href='/tasks/new']"),
+  c: () => comment() || click("[data-key=c]") || click("main a[href='/tasks/new']"),
+  x: () => mark(),
   ".": () => focus("[data-key='.']"),
   Escape: () => shut(),
 };
@@ -81,6 +82,30 @@ function move(by: number): boolean {
   target?.focus({ preventScroll: true });
   next?.scrollIntoView({ block: "nearest" });
   return true;
+}
+
+/** The item that keys are about: the one they moved to, or the one with the focus. */
+function current(): HTMLElement | undefined {
+  return all("[data-item]").find((e) => e.hasAttribute("data-current") || e.contains(document.activeElement));
+}
+
+/** Opens the form for a comment on the current file of a change, and goes to it. */
+function comment(): boolean {
+  const item = current();
+  const form = item && one<HTMLDetailsElement>("details.remark", item);
+  if (!form) return false;
+  if (item instanceof HTMLDetailsElement) item.open = true;
+  form.open = true;
+  one("input:not([type=hidden])", form)?.focus();
+  return true;
+}
+
+/** Marks the current file of a change as viewed, or takes the mark back. */
+function mark(): boolean {
+  const item = current();
+  const box = item && one(`input.viewed[data-file="${CSS.escape(item.id)}"]`);
+  box?.click();
+  return Boolean(box);
 }
 
 function openItem(): boolean {
