@@ -236,6 +236,8 @@ func TestSocketCloses(t *testing.T) {
 	foreign.closes(4003)
 
 	one := s.dial("?client=tab-1")
+	one.say(`{"type":"ping"}`)
+	one.want("pong") // so it has the name, which the next takes
 	two := s.dial("?client=tab-1")
 	one.closes(4009)
 	two.say(`{"type":"ping"}`)
