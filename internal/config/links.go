@@ -27,9 +27,4 @@ func setLinkHosts(c *Config, v string, _ origin) error {
 	return nil
 }
 
-func showLinkHosts(c *Config) string {
-	if len(c.LinkHosts) == 0 {
-		return "none"
-	}
-	return strings.Join(c.LinkHosts, ",")
-}
+func showLinkHosts(c *Config) string { return listed(c.LinkHosts) }

@@ -28,9 +28,12 @@ func setAllowHosts(c *Config, v string, _ origin) error {
 	return nil
 }
 
-func showAllowHosts(c *Config) string {
-	if len(c.AllowHosts) == 0 {
+func showAllowHosts(c *Config) string { return listed(c.AllowHosts) }
+
+// listed shows a list as it is set.
+func listed(list []string) string {
+	if len(list) == 0 {
 		return "none"
 	}
-	return strings.Join(c.AllowHosts, ",")
+	return strings.Join(list, ",")
 }

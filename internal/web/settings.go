@@ -153,6 +153,26 @@ type sheetPage struct {
 	Now    time.Time
 }
 
+// turning is how to go on in a list of settings.
+type turning struct {
+	Next  string // address of those after these; empty: there are none
+	First string // of the beginning; empty: this is it
+}
+
+// pageOf cuts what is one more than most from a list that began after some id, and says
+// where path goes on.
+func pageOf[T any](path, after string, all []T, most int, id func(T) string) ([]T, turning) {
+	var t turning
+	if len(all) > most {
+		all = all[:most]
+		t.Next = path + with1(nil, "after", id(all[most-1]))
+	}
+	if after != "" {
+		t.First = path
+	}
+	return all, t
+}
+
 // sheetPage is that of one, with the places that the reader may go to.
 func (v *visit) sheetPage(key string, f *form) sheetPage {
 	d := sheetPage{Key: key, Form: f, Now: v.site.o.Now()}

@@ -11,9 +11,8 @@ import (
 // keysPage is the keys of programs.
 type keysPage struct {
 	sheetPage
+	turning
 	Keys    []keyLine
-	Next    string
-	First   string
 	Create  bool
 	Service bool // may make keys that stand for nobody
 	Times   []choiceOf
@@ -47,13 +46,7 @@ func keys(v *visit, f *form) (page, error) {
 	if err != nil {
 		return page{}, err
 	}
-	if len(all) > keysAtOnce {
-		all = all[:keysAtOnce]
-		d.Next = "/settings/keys" + with1(nil, "after", string(all[keysAtOnce-1].ID))
-	}
-	if after != "" {
-		d.First = "/settings/keys"
-	}
+	all, d.turning = pageOf("/settings/keys", after, all, keysAtOnce, func(k mgx.APIKey) string { return string(k.ID) })
 	for _, k := range all {
 		d.Keys = append(d.Keys, v.keyLine(k, d.Now))
 	}

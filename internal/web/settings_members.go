@@ -12,9 +12,8 @@ import (
 // membersPage is who is in the workspace, and who was asked to come.
 type membersPage struct {
 	sheetPage
+	turning
 	Members []memberLine
-	Next    string // address of the members after these
-	First   string
 	Invited []mgx.Invitation // that are open
 	Roles   []mgx.Role       // that the reader may give
 	Manage  bool
@@ -72,13 +71,7 @@ func fillMembers(v *visit, d *membersPage) error {
 	if err != nil {
 		return err
 	}
-	if len(all) > membersAtOnce {
-		all = all[:membersAtOnce]
-		d.Next = "/settings/members" + with1(nil, "after", string(all[membersAtOnce-1].User))
-	}
-	if after != "" {
-		d.First = "/settings/members"
-	}
+	all, d.turning = pageOf("/settings/members", after, all, membersAtOnce, func(m mgx.Member) string { return string(m.User) })
 	for _, m := range all {
 		may := d.Manage && len(v.site.o.Access.Grantable(v.Actor, []mgx.Role{{Name: m.Role}})) > 0
 		d.Members = append(d.Members, memberLine{m, m.User == v.Actor.User, may})

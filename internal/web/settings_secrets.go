@@ -10,9 +10,8 @@ import (
 // secretsPage is the names of the secrets. No value ever comes to a page.
 type secretsPage struct {
 	sheetPage
+	turning
 	Secrets             []mgx.SecretInfo
-	Next                string
-	First               string
 	Set, Remove, Rotate bool
 }
 
@@ -39,14 +38,7 @@ func secrets(v *visit, f *form) (page, error) {
 	if err != nil {
 		return page{}, err
 	}
-	if len(all) > secretsAtOnce {
-		all = all[:secretsAtOnce]
-		d.Next = "/settings/secrets" + with1(nil, "after", all[secretsAtOnce-1].Name)
-	}
-	if after != "" {
-		d.First = "/settings/secrets"
-	}
-	d.Secrets = all
+	d.Secrets, d.turning = pageOf("/settings/secrets", after, all, secretsAtOnce, func(s mgx.SecretInfo) string { return s.Name })
 	return v.settingsPage("secrets", "set.secrets", "mgx secrets\nmgx secrets set NAME < file\nmgx secrets remove NAME\nmgx secrets rotate", d), nil
 }
 
