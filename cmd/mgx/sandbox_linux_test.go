@@ -42,7 +42,17 @@ func TestKilledSandboxRun(t *testing.T) {
 			defer r.Close()
 			script := "exec 9>alive; setsid sh -c 'trap \"\" TERM HUP; sleep 1000 & wait' & echo started; sleep 1000"
 			if level == "off" {
-				script = "echo started; read forever" // nothing ends what is left of it
+				// Nothing ends what is left of it, so it ends with the test.
+				hold := filepath.Join(work, "hold")
+				if err := syscall.Mkfifo(hold, 0o644); err != nil {
+					t.Fatal(err)
+				}
+				w, err := os.OpenFile(hold, os.O_RDWR, 0)
+				if err != nil {
+					t.Fatal(err)
+				}
+				defer w.Close()
+				script = "echo started; read end <hold"
 			}
 			cmd := mgx(script)
 			out, err := cmd.StdoutPipe()
