@@ -77,7 +77,14 @@ func (r Runs) ApproveFile(ctx context.Context, id mgx.RunID, file, digest string
 	return r.c.send(ctx, http.MethodPut, runPath(id)+"/files", nil, body, nil)
 }
 
+// Changes are what somebody wants to be different in a run's change.
+type Changes struct {
+	Reason   string `json:"reason"`             // in words
+	Approval string `json:"approval,omitempty"` // of the delivery that this answers; empty: the one that is asked about
+	Hash     string `json:"hash,omitempty"`     // of what was looked at
+}
+
 // RequestChanges sends the agents what should be different, with all open comments.
-func (r Runs) RequestChanges(ctx context.Context, id mgx.RunID, reason string) error {
-	return r.c.create(ctx, runPath(id)+"/changes", rand.Text(), map[string]string{"reason": reason}, nil)
+func (r Runs) RequestChanges(ctx context.Context, id mgx.RunID, c Changes) error {
+	return r.c.create(ctx, runPath(id)+"/changes", rand.Text(), c, nil)
 }

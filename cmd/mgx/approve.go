@@ -5,6 +5,7 @@ import (
 	"cmp"
 	"context"
 	"fmt"
+	"slices"
 	"strings"
 	"sync"
 
@@ -26,7 +27,8 @@ func (c *cli) approveCommand() *cobra.Command {
 question. The decision counts only for exactly what mgx show displays. When several are
 pending, name one as mgx show lists them. With --rest a tool call is allowed for the rest
 of the run, in the same shape: a command word by word, the same files for the same tool,
-anything else with the same arguments. mgx resume goes on.`,
+anything else with the same arguments. What the team is to make different before it
+delivers is said with: mgx review RUN --request "words". mgx resume goes on.`,
 		Args: func(_ *cobra.Command, args []string) error {
 			if len(args) == 1 || len(args) == 2 {
 				return nil
@@ -76,16 +78,37 @@ func (c *cli) decide(ctx context.Context, r runs, run mgx.Run, d app.Answer) err
 }
 
 // prompt asks the person at the terminal for a decision that a run waits for: the
-// one that has waited longest. It reports whether one was made.
+// one that has waited longest. It reports whether one was made. What cannot be
+// decided so, since comments are open for example, is said, and asked again.
 func (c *cli) prompt(ctx context.Context, r runs, run mgx.Run, watch *watcher) (bool, error) {
 	release := watch.hold()
 	defer release()
-	ask := run.Approval
+	for {
+		d, decided := c.put(ctx, *run.Approval)
+		if !decided {
+			return false, nil
+		}
+		err := r.Decide(ctx, run.ID, d)
+		if err == nil || !slices.ContainsFunc(askedAgain, func(code string) bool { return mgx.IsCode(err, code) }) {
+			return true, err
+		}
+		c.tell("%s.\n", mgx.AsError(err).Message)
+	}
+}
+
+// askedAgain are the codes of answers that do not fit how the change stands.
+var askedAgain = []string{app.CodeOpenComments, app.CodeNotApproved, app.CodeNothingRequested, "bad_reason"}
+
+// put puts to the person what a run waits for. Who answers nothing, or later, lets
+// it wait; conclude says how to go on.
+func (c *cli) put(ctx context.Context, ask mgx.Approval) (d app.Answer, decided bool) {
 	question, isQuestion := strings.CutPrefix(ask.Effect, team.QuestionPrefix)
 	isQuestion = isQuestion && ask.Call == nil
 	switch {
 	case isQuestion:
 		fmt.Fprintf(c.err, "\n%s\nAnswer (empty: let the agent decide): ", ui.Text(question))
+	case app.Delivers(ask):
+		fmt.Fprintf(c.err, "\n%s\nApprove? [y]es, [c]hanges: the team makes them and asks again, [r]est: also the same for the rest of the run (%s), [l]ater, or no and why: ", ui.Proposal(*ask.Call), ui.Text(ask.Call.Rest))
 	case ask.Call != nil:
 		fmt.Fprintf(c.err, "\n%s\nApprove? [y]es, [r]est: also the same for the rest of the run (%s), [l]ater, or no and why: ", ui.Proposal(*ask.Call), ui.Text(ask.Call.Rest))
 	default:
@@ -93,13 +116,15 @@ func (c *cli) prompt(ctx context.Context, r runs, run mgx.Run, watch *watcher) (
 	}
 	line, err := c.readLine(ctx)
 	if err != nil {
-		return false, nil // the run keeps waiting; conclude says how to go on
+		return d, false
 	}
-	d, decided := answerTo(*ask, isQuestion, strings.TrimSpace(line))
-	if !decided {
-		return false, nil
+	if d, decided = answerTo(ask, isQuestion, strings.TrimSpace(line)); !d.Changes {
+		return d, decided
 	}
-	return true, r.Decide(ctx, run.ID, d)
+	fmt.Fprint(c.err, "What should be different? Open comments go along; then empty will do: ")
+	line, err = c.readLine(ctx)
+	d.Reason = strings.TrimSpace(line)
+	return d, err == nil
 }
 
 // answerTo reads what a person typed.
@@ -112,6 +137,8 @@ func answerTo(ask mgx.Approval, isQuestion bool, typed string) (d app.Answer, de
 		d.Approved = true
 	case ask.Call != nil && (low == "r" || low == "rest"):
 		d.Approved, d.Rest = true, true
+	case app.Delivers(ask) && (low == "c" || low == "changes"):
+		d.Changes = true
 	case low == "" || low == "l" || low == "later":
 		return d, false
 	case low == "n" || low == "no":

@@ -208,3 +208,7 @@ func (t theirReviews) Comment(ctx context.Context, id mgx.RunID, n app.NewCommen
 	m, err := t.Runs.Comment(ctx, id, client.NewComment{File: n.File, Side: n.Side, Line: n.Line, Text: n.Text})
 	return theirComment(m), err
 }
+
+func (t theirReviews) RequestChanges(ctx context.Context, id mgx.RunID, words string) error {
+	return t.Runs.RequestChanges(ctx, id, client.Changes{Reason: words})
+}

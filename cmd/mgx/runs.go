@@ -223,6 +223,9 @@ func (t theirRuns) Diff(ctx context.Context, id mgx.RunID) (app.Diff, error) {
 }
 
 func (t theirRuns) Decide(ctx context.Context, id mgx.RunID, d app.Answer) error {
+	if d.Changes {
+		return t.RequestChanges(ctx, id, client.Changes{Reason: d.Reason, Approval: d.Approval, Hash: d.Hash})
+	}
 	return t.Runs.Decide(ctx, id, d.Approval, client.Decision{Approved: d.Approved, Hash: d.Hash, Rest: d.Rest, Reason: d.Reason})
 }
 

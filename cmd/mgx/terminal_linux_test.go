@@ -99,6 +99,58 @@ func TestAtATerminalCallsAreAskedAbout(t *testing.T) {
 	l.verify(0)
 }
 
+// changesScript changes a file, and once more when a person wants it different.
+const changesScript = `{
+ "models": ["lab"],
+ "roles": {
+  "triage": [{"calls": [{"name": "finish", "args": {"kind": "change", "type": "code_generation", "size": "S", "title": "Say hello"}}]}],
+  "implementer": [
+   {"calls": [{"name": "edit", "args": {"path": "greet.sh", "old_string": "echo bye", "new_string": "echo hello"}}]},
+   {"calls": [{"name": "finish", "args": {"status": "done", "subject": "Say hello", "body": "", "summary": "It says hello."}}]},
+   {"expect": "name the world, too", "calls": [{"name": "write", "args": {"path": "world.txt", "content": "world\\n"}}]},
+   {"calls": [{"name": "finish", "args": {"status": "done", "subject": "Say hello to the world", "body": "", "summary": "It names the world."}}]}],
+  "reviewer": [{"calls": [{"name": "finish", "args": {"verdict": "approve", "summary": "Fine.", "findings": []}}]}]
+ }}`
+
+// At a terminal, here and of a run at a server, a delivery is answered with what
+// should be different; without words there is nothing to request, which is said and
+// asked again.
+func TestAtATerminalChangesAreRequested(t *testing.T) {
+	t.Parallel()
+	for _, place := range []string{"here", "at a server"} {
+		t.Run(place, func(t *testing.T) {
+			t.Parallel()
+			l := newLab(t, changesScript)
+			args := []string{"run", "say hello", "--model", "openai/lab"}
+			if place == "here" {
+				args = append(args, "--policy", "accept-edits")
+			} else {
+				l.must("project", "add", ".")
+				server := l.serve("127.0.0.1:0")
+				defer server.end()
+				args = append(args, "--policy", "accept-edits", "--server", server.url)
+			}
+			screen, code := l.atTerminal("c\n\nchanges\nname the world, too\ny\n", args...)
+			if code != 0 {
+				t.Fatalf("exit %d\n%s", code, screen)
+			}
+			for _, want := range []string{"[c]hanges", "What should be different?", "say in words what should be different"} {
+				if !strings.Contains(screen, want) {
+					t.Errorf("%q is not on the screen:\n%s", want, screen)
+				}
+			}
+			s := l.store()
+			run := l.only(s)
+			if n := len(l.eventsOf(s, run, string(mgx.RunChangesRequested))); n != 1 || run.Status != mgx.RunDone {
+				t.Errorf("changes were requested %d times, and the run is %s", n, run.Status)
+			}
+			if files := l.git("ls-tree", "--name-only", run.Delivered.Branch); !strings.Contains(files, "world.txt") {
+				t.Errorf("delivered are %s", files)
+			}
+		})
+	}
+}
+
 // TestNoTerminalNoPrompt has the same run without one: it must not even print
 // the question.
 func TestNoTerminalNoPrompt(t *testing.T) {

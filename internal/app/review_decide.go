@@ -17,6 +17,9 @@ const (
 	CodeNotApproved  = "files_not_approved"
 )
 
+// CodeNothingRequested is of changes that nothing says what they should be.
+const CodeNothingRequested = "nothing_requested"
+
 // maxRemarkText bounds what is sent to the agents at once, in bytes.
 const maxRemarkText = 64 << 10
 
@@ -114,7 +117,7 @@ func (w *Work) requested(ctx context.Context, actor access.Actor, run mgx.Run, r
 		told.Comments = append(told.Comments, c.ID)
 	}
 	if told.Reason == "" && len(open) == 0 {
-		return "", told, mgx.Errorf(mgx.KindUsage, "nothing_requested", "no comment is open, so say in words what should be different")
+		return "", told, mgx.Errorf(mgx.KindUsage, CodeNothingRequested, "no comment is open, so say in words what should be different")
 	}
 	if words = remarksText(open); len(words) > maxRemarkText {
 		return "", told, mgx.Errorf(mgx.KindUsage, "too_many_comments", "the open comments are longer than the %d bytes that are sent at once; close some of them", maxRemarkText)
