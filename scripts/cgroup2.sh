@@ -60,7 +60,7 @@ echo "root:x:0:0:root:/:/bin/sh
 nobody:x:65534:65534:nobody:/:/bin/sh" >/etc/passwd
 INIT
 cat >>"$root/init" <<INIT
-tests='$(printf %s "${TESTS:-^TestWalls\$/^(read_outside|the_guest_paths_are_true|orphans_of_another_session_die_at_the_end|processes|memory_of_all_processes)\$}")'
+tests='$(printf %s "${TESTS:-^TestWalls\$/^(read_outside|the_guest_paths_are_true|orphans_of_another_session_die_at_the_end|processes|memory_of_all_processes|processes_are_a_limit_with_a_name)\$}")'
 INIT
 cat >>"$root/init" <<'INIT'
 echo "== as root: $(cat /sys/fs/cgroup/cgroup.controllers)"

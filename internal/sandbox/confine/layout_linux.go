@@ -145,7 +145,6 @@ func (b *Box) Plan(cmd sandbox.Command) (Plan, error) {
 		p.Dir = sandbox.Workspace
 	}
 	p.Mounts = slices.Clone(p.Mounts)
-	p.Mounts[0].Processes = b.Limits.Processes // of /proc
 	for _, m := range []mount{
 		{Target: tmpDir, Mode: "1777", Size: b.Limits.Tmp},
 		{Target: homeDir, Mode: "0700", Size: b.Limits.Tmp},

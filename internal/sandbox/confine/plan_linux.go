@@ -62,6 +62,11 @@ func compile(network bool) string {
 // that a cgroup bounds.
 func (p *Plan) complete(groups int, grouped bool) {
 	p.Plan.Limits = rlimits(p.Limits, grouped)
+	for i := range p.Mounts {
+		if p.Mounts[i].Kind == boxinit.Proc {
+			p.Mounts[i].Processes = mostPIDs(p.Limits, grouped)
+		}
+	}
 	if p.Walls.Seccomp {
 		p.Filter = filters[p.Walls.Network]()
 	}
@@ -121,10 +126,6 @@ func rlimits(l sandbox.Limits, grouped bool) []boxinit.Limit {
 	add(unix.RLIMIT_CPU, int64((l.CPU+time.Second-1)/time.Second), xcpuGrace)
 	return list
 }
-
-// MostProcesses is what a command is allowed of processes where a cgroup bounds them:
-// that says when it is reached, and so must come first.
-func MostProcesses(l sandbox.Limits) int { return 2 * l.Processes }
 
 func hardLimit(resource int) int64 {
 	var now unix.Rlimit

@@ -27,6 +27,7 @@ type host struct {
 	udp      string
 	socket   string // of a unix listener outside of the box
 	abstract string
+	settings string // of the machine, as they were
 }
 
 // attackCase is one attack and where it aims. Those with teeth do no harm when
@@ -162,7 +163,7 @@ func (w *world) holds(attack ...string) string {
 func openHost(t *testing.T, d sandbox.Driver) *host {
 	var g *gated
 	withGate := mayGate(t, d)
-	h := &host{world: open(t, d, func(w *world) {
+	h := &host{settings: settings(t), world: open(t, d, func(w *world) {
 		if withGate {
 			g = openGate(w)
 		}
@@ -187,6 +188,20 @@ func openHost(t *testing.T, d sandbox.Driver) *host {
 	h.abstract = serve(t, "unix", fmt.Sprintf("@mgx-test-%d-%d", os.Getpid(), h.victim))
 	h.udp = serveUDP(t)
 	return h
+}
+
+// settings are those of the machine that have a value of their own in a box, where
+// the kernel is new enough. Where it is not, whoever is root must not set the
+// machine's.
+func settings(t *testing.T) string {
+	t.Helper()
+	var all []byte
+	for _, name := range []string{"/proc/sys/kernel/pid_max", "/proc/sys/user/max_user_namespaces"} {
+		b, err := os.ReadFile(name)
+		must(t, err)
+		all = append(all, b...)
+	}
+	return string(all)
 }
 
 func serve(t *testing.T, network, address string) string {
@@ -230,6 +245,7 @@ func (h *host) unharmed(t *testing.T) {
 	b, err := os.ReadFile(h.secret)
 	must(t, err)
 	equal(t, "the secret", string(b), secretText)
+	equal(t, "the machine's settings", settings(t), h.settings)
 	for _, name := range []string{"/usr/mgx-attacked", "/etc/mgx-attacked", "/mgx-attacked"} {
 		if _, err := os.Stat(name); err == nil {
 			t.Errorf("%s was written", name)

@@ -67,7 +67,7 @@ type Mount struct {
 	Size      int64 // tmpfs, bytes
 	Inodes    int64
 	Mode      string // octal
-	Processes int    // proc: how many there can be
+	Processes int    // proc: how many there can be; 0: not bounded here
 }
 
 type Kind string

@@ -135,9 +135,12 @@ func preferForOOM() error { return write(here, "/proc/self/oom_score_adj", "1000
 const ReservedPIDs = 300
 
 // boundPIDs bounds the processes of the pid namespace, also for root, for whom
-// RLIMIT_NPROC does not hold. Kernels before 6.14 have one pid_max for all, and
-// refuse.
+// RLIMIT_NPROC does not hold. Kernels before 6.14 have one pid_max for the whole
+// machine, which root could set from here: plans for them have no such bound.
 func boundPIDs(proc uintptr, processes int) error {
+	if processes == 0 {
+		return nil
+	}
 	return write(proc, "sys/kernel/pid_max", strconv.Itoa(ReservedPIDs+max(processes, 2)))
 }
 
