@@ -12,6 +12,8 @@ const (
 	QuotaWebhooks   Quota = "webhooks"
 	QuotaRunsAtOnce Quota = "runs_at_once"
 	QuotaRunsADay   Quota = "runs_a_day"
+
+	QuotaStoredBytes Quota = "stored_bytes"
 )
 
 // QuotaInfo is what people are told of a quota.
@@ -29,6 +31,15 @@ var Quotas = []QuotaInfo{
 	{QuotaWebhooks, 100, "webhooks"},
 	{QuotaRunsAtOnce, 0, "runs that are worked on at the same time; others wait for their turn"},
 	{QuotaRunsADay, 0, "runs that begin within a day of UTC"},
+	{QuotaStoredBytes, 0, "bytes of events, journals, attachments and uploads; runs that have begun go on"},
+}
+
+// Highest is the highest limit that a quota can be set to.
+func (q Quota) Highest() int64 {
+	if q == QuotaStoredBytes {
+		return 1 << 50
+	}
+	return 1_000_000_000
 }
 
 // QuotaUse is how a quota of a workspace stands.
@@ -48,6 +59,9 @@ func QuotaReached(ws WorkspaceID, q Quota, limit int64) error {
 		if i.Name == q {
 			what = i.Means
 		}
+	}
+	if q == QuotaStoredBytes {
+		return Errorf(KindRefused, CodeQuotaReached, "the quota %s is reached: this workspace may keep %d bytes; erase runs that nobody needs (mgx erase --run RUN), keep events for less time, or have who runs the installation raise it: mgx workspaces quota %s %s=N", q, limit, ws, q)
 	}
 	return Errorf(KindRefused, CodeQuotaReached, "the quota %s is reached: this workspace may have %d %s; who runs the installation can raise it: mgx workspaces quota %s %s=N", q, limit, what, ws, q)
 }

@@ -23,6 +23,9 @@ func (s *Store) Commit(ctx context.Context, c mgx.Change) (mgx.Committed, error)
 	if s.opts.ReadOnly {
 		return mgx.Committed{}, readOnly(s.name)
 	}
+	if err = s.beginsIn(ctx, c.Create); err != nil {
+		return mgx.Committed{}, err
+	}
 	err = s.do(ctx, &c, func(t *tx) error {
 		t.normalEvent = s.normalEvent
 		out, err = t.apply(c)

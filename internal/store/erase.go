@@ -166,6 +166,9 @@ func (t *tx) eraseRun(id mgx.RunID) error {
 	if err := t.saveBaseline(stream, b); err != nil {
 		return err
 	}
+	if h.added, err = t.recount(id); err != nil {
+		return err
+	}
 	h.run, h.unsaved = &bare, true
 	t.log.set(stream, h)
 	return nil
@@ -242,6 +245,7 @@ const scrubbed = `events, steps, signals, executions, runs, tasks, task_words, b
 
 // scrub takes what was erased out of where the database keeps its rows, too.
 func (s *Store) scrub(ctx context.Context) error {
+	s.opts.sums.forget()
 	switch d := s.driver.(type) {
 	case *sqliteFile:
 		return s.explain(d.scrub(ctx))

@@ -64,7 +64,7 @@ func (t *tx) append(e mgx.Event) (mgx.Event, error) {
 		if next.run, err = fold(h.run, e); err != nil {
 			return e, err
 		}
-		next.unsaved = true
+		next.unsaved, next.added = true, h.added+int64(len(e.Data))
 	}
 	t.log.set(e.Stream, next)
 	if t.d.numbers {

@@ -21,11 +21,15 @@ func (t *tx) record(r mgx.StepRecord) (mgx.StepRecord, error) {
 	if _, err = t.row(`SELECT COALESCE(MAX(ord), 0) + 1 FROM steps WHERE execution = $1`, []any{string(r.Execution)}, &r.Order); err != nil {
 		return r, err
 	}
+	output, failure := text(r.Output), failureText(r.Failure)
 	stored, err := t.exec(`INSERT INTO steps (workspace, `+stepColumns+`) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12) ON CONFLICT (execution, name) DO NOTHING`,
-		string(p.workspace), string(r.Execution), r.Order, r.Name, string(r.Kind), r.Input, text(r.Output), failureText(r.Failure),
+		string(p.workspace), string(r.Execution), r.Order, r.Name, string(r.Kind), r.Input, output, failure,
 		r.Attempts, r.Sequence, micros(r.StartedAt), micros(r.RecordedAt))
 	if err == nil && stored == 0 {
 		err = mgx.Errorf(mgx.KindInternal, mgx.CodeAlreadyRecorded, "step %q of execution %s has a record already", r.Name, r.Execution)
+	}
+	if err == nil {
+		t.keeps(p.run, lengthOf(r.Input, output, failure))
 	}
 	return r, err
 }

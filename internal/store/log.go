@@ -16,7 +16,7 @@ type log struct {
 	known    map[mgx.EventID]*mgx.Event // ids that are stored, with the events of this transaction
 	fresh    []mgx.Event                // of this transaction, not sent yet
 
-	unsaved []mgx.StreamID // runs that this transaction may have moved
+	unsaved []mgx.StreamID // runs that this transaction may have moved, or added bytes to
 
 	savedPosition int64
 	savedFresh    int
@@ -30,6 +30,7 @@ type head struct {
 	workspace mgx.WorkspaceID
 	run       *mgx.Run // of run streams that have begun
 	unsaved   bool     // run is newer than its row
+	added     int64    // bytes that the run keeps besides those that its row counts
 }
 
 func newLog() *log {
@@ -72,7 +73,7 @@ func (l *log) set(id mgx.StreamID, h head) {
 	if _, kept := l.saved[id]; !kept {
 		l.saved[id] = l.heads[id]
 	}
-	if h.unsaved && !l.heads[id].unsaved {
+	if was := l.heads[id]; h.unsaved && !was.unsaved || h.added != 0 && was.added == 0 {
 		l.unsaved = append(l.unsaved, id)
 	}
 	l.heads[id] = h

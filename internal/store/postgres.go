@@ -39,6 +39,7 @@ type server struct {
 	name   string
 	clock  func() time.Time
 	keep   *keeping
+	sums   *sums
 	config *pgx.ConnConfig
 	db     *sql.DB // for writing
 	reads  *sql.DB
@@ -67,7 +68,7 @@ func openPostgres(ctx context.Context, address string, o Options) (*Store, error
 	if err != nil {
 		return nil, mgx.Errorf(mgx.KindConfig, codeUnusable, "the address of the database cannot be used; it must read postgres://user@host:port/database")
 	}
-	d := &server{beacon: newBeacon(), name: shortAddress(address), clock: o.Now, keep: o.kept, config: session0(config)}
+	d := &server{beacon: newBeacon(), name: shortAddress(address), clock: o.Now, keep: o.kept, sums: o.sums, config: session0(config)}
 	d.numbering = newNumbering(d)
 	d.queue = make(chan *job, queueLen)
 	d.hints, d.poke = make(chan struct{}, 1), make(chan struct{}, 1)

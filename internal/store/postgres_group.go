@@ -130,7 +130,7 @@ func (g *group) try() error {
 	}
 	defer conn.Close()
 	p := &pipe{conn: conn, become: g.d.become}
-	t := &tx{conn: p, d: &postgresDialect, ctx: ctx, log: newLog(), money: newMoney(), now: g.d.clock(), keep: g.d.keep, later: p.later}
+	t := &tx{conn: p, d: &postgresDialect, ctx: ctx, log: newLog(), money: newMoney(), now: g.d.clock(), keep: g.d.keep, sums: g.d.sums, later: p.later}
 	t.log.known = map[mgx.EventID]*mgx.Event{}
 	if err = g.apply(t, p); err != nil && p.begun {
 		conn.ExecContext(ctx, `ROLLBACK`) // a connection that cannot is thrown away

@@ -46,7 +46,12 @@ func (s *Store) Quotas(ctx context.Context, ws mgx.WorkspaceID) ([]mgx.QuotaUse,
 		if n, err := strconv.ParseInt(set[quotaPrefix+string(q.Name)], 10, 64); err == nil {
 			u.Limit = &n
 		}
-		if u.Used, _, err = get(ctx, s, func(row scanner) (n int64, err error) { return n, row.Scan(&n) }, usedOf[q.Name], string(ws), since(q.Name, s.opts.Now())); err != nil {
+		if q.Name == mgx.QuotaStoredBytes {
+			u.Used, err = s.stored(ctx, ws)
+		} else {
+			u.Used, _, err = get(ctx, s, scanCount, usedOf[q.Name], string(ws), since(q.Name, s.opts.Now()))
+		}
+		if err != nil {
 			return nil, err
 		}
 		all = append(all, u)
@@ -58,6 +63,7 @@ func (s *Store) Quotas(ctx context.Context, ws mgx.WorkspaceID) ([]mgx.QuotaUse,
 // one act.
 func (s *Store) SetQuotas(ctx context.Context, by mgx.Doer, quotas map[mgx.Quota]*int64) error {
 	ctx = mgx.ForInstallation(ctx)
+	defer s.opts.sums.forget()
 	return s.act(ctx, by, "quota.update", func(t *tx, a *act) error {
 		if err := t.d.lockStream(t, mgx.AuditStream(by.Workspace)); err != nil {
 			return err

@@ -40,6 +40,7 @@ func (s *Store) Retain(ctx context.Context, now time.Time, r Retention) (done Re
 	ctx = mgx.ForInstallation(ctx)
 	if len(r.Keep) > 0 {
 		err = s.retain(ctx, now, r, &done)
+		s.opts.sums.forget()
 	}
 	if err == nil {
 		done.Earliest, err = s.Earliest(ctx)
@@ -171,13 +172,19 @@ func (t *tx) retire(stream mgx.StreamID, old []aged, done *Retained) error {
 	if err := t.advance(stream, &b, old[len(old)-1].sequence); err != nil {
 		return err
 	}
+	freed := int64(0)
 	for _, e := range old {
-		if e.sequence >= last {
+		had, err := t.dataLength(t.d.unsplit, stream, e.sequence)
+		if err != nil {
+			return err
+		}
+		if freed += had; e.sequence >= last {
 			n, err := t.exec(`UPDATE `+t.d.unsplit+` SET data = $1 WHERE stream = $2 AND sequence = $3`, string(mgx.Tombstone), string(stream), e.sequence)
 			if err != nil {
 				return err
 			}
 			done.Emptied += n
+			freed -= n * int64(len(mgx.Tombstone))
 			continue
 		}
 		n, err := t.exec(`DELETE FROM `+t.d.unsplit+` WHERE stream = $1 AND sequence = $2`, string(stream), e.sequence)
@@ -187,6 +194,9 @@ func (t *tx) retire(stream mgx.StreamID, old []aged, done *Retained) error {
 		done.Removed += n
 		b.removed += n
 		b.position = max(b.position, e.position)
+	}
+	if err := t.freed(stream, freed); err != nil {
+		return err
 	}
 	return t.saveBaseline(stream, b)
 }

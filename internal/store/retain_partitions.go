@@ -210,11 +210,15 @@ func (l *leaving) take(ctx context.Context, t *sql.Tx) (removed, emptied int64, 
 		), kept AS (
 			INSERT INTO `+leftTable+` (position, id, workspace, stream, sequence, type, version, time, project, task, run, agent, execution, correlation, causation, traceparent, data)
 			SELECT position, id, workspace, stream, sequence, type, version, time, project, task, run, agent, execution, correlation, causation, traceparent, $1 FROM lasts
+		), freed AS (
+			UPDATE runs r SET stored = r.stored - octet_length(lasts.data) + octet_length(CAST($1 AS TEXT)) FROM lasts WHERE r.id = lasts.stream
 		) SELECT COUNT(*) FROM lasts WHERE data <> $1`, string(mgx.Tombstone)).Scan(&emptied)
 	if err != nil {
 		return 0, 0, err
 	}
-	err = t.QueryRowContext(ctx, `WITH gone AS (SELECT stream, COUNT(*) AS n, MAX(position) AS position FROM `+l.table()+` GROUP BY stream), counted AS (
+	err = t.QueryRowContext(ctx, `WITH gone AS (SELECT stream, COUNT(*) AS n, MAX(position) AS position, SUM(octet_length(data)) AS bytes FROM `+l.table()+` GROUP BY stream), freed AS (
+			UPDATE runs r SET stored = r.stored - gone.bytes FROM gone WHERE r.id = gone.stream
+		), counted AS (
 			UPDATE baselines b SET removed = b.removed + gone.n, position = GREATEST(b.position, gone.position) FROM gone WHERE b.stream = gone.stream
 		) SELECT COALESCE(SUM(n), 0) FROM gone`).Scan(&removed)
 	return removed, emptied, err

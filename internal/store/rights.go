@@ -328,7 +328,14 @@ func (t *tx) eraseTrace(e mgx.Event) error {
 		d.Salt, d.Details = "", nil
 		data = json.RawMessage(mustJSON(d))
 	}
+	had, err := t.dataLength("events", e.Stream, e.Sequence)
+	if err != nil {
+		return err
+	}
 	if _, err := t.exec(`UPDATE events SET data = $1 WHERE stream = $2 AND sequence = $3`, string(data), string(e.Stream), e.Sequence); err != nil {
+		return err
+	}
+	if err := t.freed(e.Stream, had-int64(len(data))); err != nil {
 		return err
 	}
 	for _, query := range answers {

@@ -3,6 +3,7 @@ package store
 import (
 	"context"
 	"encoding/json"
+	"slices"
 	"strings"
 
 	"mgx"
@@ -32,30 +33,39 @@ func decodeRun(state string) (*mgx.Run, error) {
 // saveRuns writes the rows of the runs that this transaction has moved, once
 // each however many events it appended.
 func (t *tx) saveRuns() error {
+	slices.Sort(t.log.unsaved) // everybody's rows in one order
 	for _, id := range t.log.unsaved {
 		h := t.log.heads[id]
-		if !h.unsaved {
+		var err error
+		switch {
+		case h.unsaved:
+			err = t.saveRun(h.run, h.added)
+		case h.added != 0:
+			err = t.put(`UPDATE runs SET stored = stored + $1 WHERE id = $2`, h.added, string(id))
+		default:
 			continue // the change that moved it was undone
 		}
-		if err := t.saveRun(h.run); err != nil {
+		if err != nil {
 			return err
 		}
-		h.unsaved = false
+		t.sums.add(h.workspace, h.added)
+		h.unsaved, h.added = false, 0
 		t.log.heads[id] = h
 	}
 	t.log.unsaved = t.log.unsaved[:0]
 	return nil
 }
 
-func (t *tx) saveRun(r *mgx.Run) error {
+func (t *tx) saveRun(r *mgx.Run, added int64) error {
 	var asked any // since when it waits for a person
 	if len(r.Pending()) > 0 {
 		asked = r.UpdatedAt.UnixMicro()
 	}
-	return t.put(`INSERT INTO runs (id, workspace, task, status, sequence, created_at, updated_at, state, asked_at) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)
+	return t.put(`INSERT INTO runs (id, workspace, task, status, sequence, created_at, updated_at, state, asked_at, stored, attached) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)
 		ON CONFLICT (id) DO UPDATE SET task = excluded.task, status = excluded.status, sequence = excluded.sequence, updated_at = excluded.updated_at, state = excluded.state,
-		asked_at = CASE WHEN excluded.asked_at IS NULL THEN NULL ELSE COALESCE(runs.asked_at, excluded.asked_at) END`,
-		string(r.ID), string(r.Workspace), string(r.Task.ID), string(r.Status), r.Sequence, r.CreatedAt.UnixMicro(), r.UpdatedAt.UnixMicro(), mustJSON(r), asked)
+		asked_at = CASE WHEN excluded.asked_at IS NULL THEN NULL ELSE COALESCE(runs.asked_at, excluded.asked_at) END,
+		stored = runs.stored + excluded.stored, attached = excluded.attached`,
+		string(r.ID), string(r.Workspace), string(r.Task.ID), string(r.Status), r.Sequence, r.CreatedAt.UnixMicro(), r.UpdatedAt.UnixMicro(), mustJSON(r), asked, added, attached(r))
 }
 
 func scanRun(row scanner) (r mgx.Run, err error) {

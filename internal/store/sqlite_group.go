@@ -56,7 +56,7 @@ func (p *prepared) close() {
 }
 
 func newTx(conn session, o Options) *tx {
-	return &tx{clock: o.Now, keep: o.kept, conn: conn, d: &sqliteDialect, ctx: context.Background(), log: newLog(), money: newMoney()}
+	return &tx{clock: o.Now, keep: o.kept, sums: o.sums, conn: conn, d: &sqliteDialect, ctx: context.Background(), log: newLog(), money: newMoney()}
 }
 
 // group runs the jobs in one transaction and returns an outcome for each. A job

@@ -46,7 +46,12 @@ type Options struct {
 	// ReadOnly opens an existing database without writing to it.
 	ReadOnly bool
 
+	// Beside says how many bytes of files are kept for a workspace, besides what its
+	// runs were given. They count against its quota. Nil: none.
+	Beside func(mgx.WorkspaceID) (int64, error)
+
 	kept *keeping // Keep, as it is now
+	sums *sums
 }
 
 // Store is one open database. It is safe for use by many goroutines, and by
@@ -92,7 +97,7 @@ func Open(ctx context.Context, place string, o Options) (*Store, error) {
 	if o.Now == nil {
 		o.Now = mgx.Now
 	}
-	o.kept = &keeping{}
+	o.kept, o.sums = &keeping{}, &sums{}
 	o.kept.set(o.Keep)
 	if IsPostgres(place) {
 		return openPostgres(ctx, place, o)

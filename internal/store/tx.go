@@ -21,6 +21,7 @@ type tx struct {
 	clock  func() time.Time
 	now    time.Time // of this transaction
 	keep   *keeping
+	sums   *sums
 	wrote  bool
 	done   bool                            // something was written that only a rollback undoes
 	tenant tenant                          // on behalf of whom it is written

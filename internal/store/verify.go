@@ -46,7 +46,7 @@ func (s *Store) verify(ctx context.Context, c Checks, all bool) ([]string, error
 	}
 	defer tx.Rollback()
 	v := &verifier{ctx: ctx, tx: tx, d: s.dialect, name: s.name, extra: c, all: all}
-	checks := append(slices.Clone(s.dialect.checks), checkPositions, checkSequences, checkBaselines, checkStrayRuns, checkFolds, checkJournals, checkMoney, checkBudgets, checkErased, checkEvents, checkRuns)
+	checks := append(slices.Clone(s.dialect.checks), checkPositions, checkSequences, checkBaselines, checkStrayRuns, checkFolds, checkStored, checkJournals, checkMoney, checkBudgets, checkErased, checkEvents, checkRuns)
 	for _, check := range checks {
 		if err := v.note(check(v)); err != nil {
 			return v.problems, s.explain(err)

@@ -17,7 +17,7 @@ func TestVerifyFinds(t *testing.T) {
 		"a row that differs":     `UPDATE runs SET state = json_set(state, '$.tool_calls', 99)`,
 		"a status that differs":  `UPDATE runs SET status = 'done'`,
 		"a lost row":             `DELETE FROM runs`,
-		"a row from nowhere":     `INSERT INTO runs SELECT 'run_x', workspace, task, status, sequence, created_at, updated_at, state, asked_at FROM runs`,
+		"a row from nowhere":     `INSERT INTO runs SELECT 'run_x', workspace, task, status, sequence, created_at, updated_at, state, asked_at, stored, attached FROM runs`,
 		"changed data":           `UPDATE events SET data = '{"phase":"other"}' WHERE type = 'run.phase.changed'`,
 		"data that is not JSON":  `UPDATE events SET data = '{' WHERE type = 'run.phase.changed'`,
 		"a stream in two spaces": `UPDATE events SET workspace = 'ws_other' WHERE position = 2`,
