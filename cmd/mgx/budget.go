@@ -67,7 +67,7 @@ type money interface {
 // does that by itself.
 func (c *cli) withMoney(ctx context.Context, f func(context.Context, money) error) error {
 	return reach(ctx, c, func(ctx context.Context, n *node) (money, error) {
-		_, err := n.store.Reap(ctx)
+		_, err := n.reapOnce(ctx)
 		return ownMoney{n.budgets(), n}, err
 	}, func(remote *client.Client) money { return theirMoney{remote.Budgets(), remote} }, f)
 }
@@ -346,12 +346,23 @@ func (c *cli) budgetRemoveCommand() *cobra.Command {
 // reapEvery is how often a server gives up reservations that nobody settled.
 const reapEvery = time.Minute
 
-// reap gives up reservations that nobody settled in time, until ctx ends.
+// reapOnce gives up reservations that nobody settled in time, and those that nobody
+// can settle any more, since the process of this machine that made them is dead.
+func (n *node) reapOnce(ctx context.Context) (reaped int, err error) {
+	late, err := n.store.Reap(ctx)
+	if err != nil {
+		return late, err
+	}
+	dead, err := n.store.ReapDead(ctx, n.owner.alive)
+	return late + dead, err
+}
+
+// reap does so again and again, until ctx ends.
 func (n *node) reap(ctx context.Context) {
 	tick := time.NewTicker(reapEvery)
 	defer tick.Stop()
 	for {
-		reaped, err := n.store.Reap(ctx)
+		reaped, err := n.reapOnce(ctx)
 		if ctx.Err() != nil {
 			return
 		}

@@ -107,6 +107,39 @@ func reap(t *testing.T, open Opener) {
 	verify(t, s)
 }
 
+// What a dead process set aside, without an execution, is lost at once, and once; what
+// others did, and what an execution reserved, is not touched.
+func reapDead(t *testing.T, open Opener) {
+	s := open(t)
+	sc := begin(t, s)
+	b := budget(t, s, mgx.ScopeWorkspace, string(ws), mgx.PeriodAbsolute, 1000)
+	set := func(id, owner string, l *mgx.Lease) {
+		t.Helper()
+		r := call(sc, id, 100)
+		r.Owner = owner
+		c := reserve(r)
+		c.Lease = l
+		commit(t, s, c)
+	}
+	set("first", "dead", nil)
+	set("second", "dead", nil)
+	set("settled", "dead", nil)
+	set("run", "", lease(t, s, sc, "dead"))
+	set("other", "alive", nil)
+	commit(t, s, settled("settled", 7))
+	for _, want := range []int{2, 0} {
+		n, err := s.ReapDead(t.Context(), func(owner string) bool { return owner == "alive" })
+		if err != nil || n != want {
+			t.Errorf("reaped %d %v, want %d", n, err, want)
+		}
+		stands(t, s, b, 207, 200)
+	}
+	refused(t, s, mgx.CodeConflict, settled("first", 5))
+	commit(t, s, settled("other", 5))
+	stands(t, s, b, 212, 100)
+	verify(t, s)
+}
+
 // Whatever happens, a reservation is refused exactly when it does not fit, and
 // the sums by anything are those of the ledger.
 func usageSums(t *testing.T, open Opener) {

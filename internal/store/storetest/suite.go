@@ -38,6 +38,7 @@ type Store interface {
 	Budget(context.Context, mgx.WorkspaceID, mgx.BudgetID) (mgx.BudgetUse, error)
 	Budgets(context.Context, mgx.BudgetQuery) ([]mgx.BudgetUse, error)
 	Reap(context.Context) (int, error)
+	ReapDead(ctx context.Context, alive func(owner string) bool) (int, error)
 	Usage(context.Context, mgx.UsageQuery) ([]mgx.UsageLine, error)
 	Ledger(context.Context, mgx.UsageQuery) ([]mgx.LedgerEntry, error)
 	Verify(context.Context) error
@@ -122,6 +123,7 @@ func Run(t *testing.T, create func(testing.TB) Opener) {
 		"AlertsHourly":          alertsHourly,
 		"LostReservations":      lostReservations,
 		"Reap":                  reap,
+		"ReapDead":              reapDead,
 		"UsageSums":             usageSums,
 		"ContextEnds":           contextEnds,
 		"CloseAnswers":          closeAnswers,
