@@ -2,9 +2,11 @@ package web
 
 import (
 	"bytes"
+	"cmp"
 	"embed"
 	"html/template"
 	"io"
+	"io/fs"
 	"net/http"
 	"path"
 	"slices"
@@ -23,6 +25,8 @@ var templateFiles embed.FS
 // that draws.
 type page struct {
 	Template string // file name without .html
+	Sheet    string // the same of what a page of settings holds
+	Layout   string // empty: that of the console, with its rail
 	Title    string
 	Nav      string // key of the entry of the rail that it belongs to
 	Command  string // what does the same on the command line; empty: nothing does
@@ -63,44 +67,51 @@ type frame struct {
 	Path    string
 }
 
-// pages are the templates, each with the layout and the components. A page is made
-// when it is drawn for the first time: each has a copy of all components, which a
-// server that nobody looks at need not hold.
+// pages are the templates: one set, in which each component is once, however many
+// pages draw it. It is made when somebody looks at a page for the first time, since
+// a server that nobody looks at need not hold it.
 type pages struct {
-	shared *template.Template
-	mu     sync.Mutex
-	made   map[string]*template.Template
+	set func() (*template.Template, error)
 }
 
-func newPages(s *site) *pages {
-	return &pages{
-		shared: template.Must(template.New("").Funcs(s.funcs()).ParseFS(templateFiles, "templates/shared/*.html")),
-		made:   map[string]*template.Template{},
-	}
+func newPages(funcs template.FuncMap) *pages {
+	p := &pages{}
+	p.set = sync.OnceValues(func() (*template.Template, error) {
+		set, err := template.New("").Funcs(funcs).Funcs(template.FuncMap{"drawn": p.drawn}).ParseFS(templateFiles, "templates/shared/*.html")
+		if err != nil {
+			return nil, err
+		}
+		return set, fs.WalkDir(templateFiles, "templates", func(file string, d fs.DirEntry, err error) error {
+			if err != nil || d.IsDir() || path.Dir(file) != "templates" {
+				return err
+			}
+			text, err := templateFiles.ReadFile(file)
+			if err == nil {
+				_, err = set.New(pageName(strings.TrimSuffix(d.Name(), ".html"))).Parse(string(text))
+			}
+			return err
+		})
+	})
+	return p
 }
 
-func (p *pages) page(name string) (*template.Template, error) {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	if t := p.made[name]; t != nil {
-		return t, nil
-	}
-	t, err := p.shared.Clone()
-	if err == nil {
-		t, err = t.ParseFS(templateFiles, "templates/"+name+".html")
-	}
-	if err == nil {
-		p.made[name] = t
-	}
-	return t, err
-}
+// pageName keeps the names of pages apart from those of components.
+func pageName(name string) string { return "page " + name }
 
-func (p *pages) draw(w io.Writer, name, layout string, f frame) error {
-	t, err := p.page(name)
+func (p *pages) draw(w io.Writer, name string, data any) error {
+	set, err := p.set()
 	if err != nil {
 		return err
 	}
-	return t.ExecuteTemplate(w, layout, f)
+	return set.ExecuteTemplate(w, name, data)
+}
+
+// drawn is a page as a layout holds it, between tags. html/template made it, and
+// escaped in it what others wrote, as it does around it.
+func (p *pages) drawn(name string, data any) (template.HTML, error) {
+	var b strings.Builder
+	err := p.draw(&b, pageName(name), data)
+	return template.HTML(b.String()), err
 }
 
 // render draws a page, whole or not at all. Of a part only what the page itself
@@ -111,12 +122,12 @@ func (s *site) render(w http.ResponseWriter, v *visit, p page) {
 		return
 	}
 	f := frame{page: p, Rail: s.here(v, p.Nav), Actor: v.Actor, Request: v.ID, Script: s.static.address("app.js"), Style: s.static.address("app.css"), Icon: s.static.address("icon.svg"), Path: v.URL.Path}
-	layout := "layout"
+	layout := cmp.Or(p.Layout, "layout")
 	if v.part() {
 		layout = "part"
 	}
 	var b bytes.Buffer
-	if err := s.pages.draw(&b, p.Template, layout, f); err != nil {
+	if err := s.pages.draw(&b, layout, f); err != nil {
 		s.o.Log.Error("a page cannot be drawn", "page", p.Template, "path", v.URL.Path, "error", err)
 		http.Error(w, "This page cannot be drawn; the server's log tells more. Request "+v.ID, http.StatusInternalServerError)
 		return

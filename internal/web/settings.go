@@ -187,5 +187,5 @@ func (v *visit) sheetPage(key string, f *form) sheetPage {
 
 // settingsPage is a page of settings.
 func (v *visit) settingsPage(template, title, command string, data any) page {
-	return page{Template: "settings_" + template, Title: v.site.t(title), Nav: "settings", Command: command, Data: data}
+	return page{Template: "settings", Sheet: "settings_" + template, Title: v.site.t(title), Nav: "settings", Command: command, Data: data}
 }

@@ -112,7 +112,7 @@ type entering struct {
 
 func (s *site) enteringPage(w http.ResponseWriter, v *visit, template string, status int, e entering) {
 	e.Providers, e.Least = s.o.People.Access.Providers(), access.MinPassword
-	s.render(w, v, page{Template: template, Title: s.t(template + ".title"), Status: status, Data: e})
+	s.render(w, v, page{Template: template, Layout: "bare", Title: s.t(template + ".title"), Status: status, Data: e})
 }
 
 // signInFailed shows what went wrong beside what can be done about it.

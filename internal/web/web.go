@@ -47,7 +47,7 @@ type site struct {
 }
 
 // New returns the handler of every path of the console. It panics when a required
-// option is missing or the pages that are built in are not well formed.
+// option is missing.
 func New(o Options) http.Handler {
 	if o.Who == nil && o.People != nil {
 		o.Who = o.People.Who
@@ -62,7 +62,7 @@ func New(o Options) http.Handler {
 		o.Now = time.Now
 	}
 	s := &site{o: o, static: newStatic(), words: catalogue()}
-	s.pages = newPages(s)
+	s.pages = newPages(s.funcs())
 	return s.guard(s.mux())
 }
 
