@@ -76,6 +76,7 @@ var attacks = map[string]func(args []string) error{
 	"rename": func(a []string) error {
 		return then(os.WriteFile("moving", nil, 0o644), func() error { return os.Rename("moving", a[0]) })
 	},
+	"memfd":  fromMemory,
 	"remove": func(a []string) error { return os.Remove(a[0]) },
 	"move":   func(a []string) error { return os.Rename(a[0], a[0]+".moved") },
 	"chmod":  func(a []string) error { return os.Chmod(a[0], 0o777) },

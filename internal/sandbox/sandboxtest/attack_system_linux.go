@@ -152,6 +152,29 @@ func unexpectedIn(dir string, expected []string) error {
 	return fmt.Errorf("%d entries, all expected", len(entries))
 }
 
+// fromMemory has an attack made by a program that no file system holds, and which
+// no wall of files saw begin (memfd_create).
+func fromMemory(attack []string) error {
+	program, err := os.ReadFile("/proc/self/exe")
+	if err != nil {
+		return err
+	}
+	fd, err := unix.MemfdCreate("", 0)
+	if err != nil {
+		return err
+	}
+	memory := os.NewFile(uintptr(fd), "memory")
+	defer memory.Close()
+	if _, err := memory.Write(program); err != nil {
+		return err
+	}
+	said, err := exec.Command(fmt.Sprintf("/proc/self/fd/%d", fd), attack...).Output()
+	if line := strings.TrimSpace(string(said)); err == nil && line != fell {
+		err = errors.New(line)
+	}
+	return err
+}
+
 // forkMoreThan is through when more than n processes live at once.
 func forkMoreThan(n int) error {
 	for i := range n {

@@ -313,6 +313,7 @@ var attackCases = []attackCase{
 	{"root of init", aim("rootof", "1"), false},
 	{"program of init", aim("openread", "/proc/1/exe"), false},
 	{"own program", aim("openwrite", "/proc/self/exe"), false},
+	{"a program in memory alone", func(h *host) []string { return []string{"memfd", "read", h.secret} }, true},
 	{"core_pattern", aim("openwrite", "/proc/sys/kernel/core_pattern"), false},
 	{"sysctl", aim("openwrite", "/proc/sys/kernel/hostname"), false},
 	{"pid_max", aim("openwrite", "/proc/sys/kernel/pid_max"), false},
