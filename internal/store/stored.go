@@ -103,11 +103,18 @@ type sum struct {
 	bytes int64
 }
 
-func (c *sums) get(ws mgx.WorkspaceID) (sum, bool) {
+// take counts bytes if there is room for one more at least; known says that it is not
+// too long ago that somebody looked.
+func (c *sums) take(ws mgx.WorkspaceID, bytes int64) (limit int64, taken, known bool) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	u, ok := c.of[ws]
-	return u, ok && time.Since(u.at) < sumFor
+	u, there := c.of[ws]
+	known = there && time.Since(u.at) < sumFor
+	if taken = known && u.bytes < u.limit && bytes <= u.limit-u.bytes; taken {
+		u.bytes += bytes
+		c.of[ws] = u
+	}
+	return u.limit, taken, known
 }
 
 func (c *sums) put(ws mgx.WorkspaceID, u sum) {
@@ -136,43 +143,43 @@ func (c *sums) forget() {
 	c.of = nil
 }
 
-// HasRoom refuses what is to be kept for a workspace when it has nothing left of its
-// quota of bytes, or less than that needs. What other processes have stored within
-// the last ten seconds may not be counted yet.
-func (s *Store) HasRoom(ctx context.Context, ws mgx.WorkspaceID, bytes int64) error {
-	u, known := s.opts.sums.get(ws)
-	if !known {
-		var err error
-		if u, err = s.sum(mgx.ForInstallation(ctx), ws); err != nil {
+// TakeRoom refuses what is about to be kept for a workspace when it has nothing left
+// of its quota of bytes, or less than that needs, and else counts it. What other
+// processes have stored within the last ten seconds may not be counted yet.
+func (s *Store) TakeRoom(ctx context.Context, ws mgx.WorkspaceID, bytes int64) error {
+	for {
+		if limit, taken, known := s.opts.sums.take(ws, bytes); known {
+			if !taken {
+				return mgx.QuotaReached(ws, mgx.QuotaStoredBytes, limit)
+			}
+			return nil
+		}
+		if err := s.sum(mgx.ForInstallation(ctx), ws); err != nil {
 			return err
 		}
 	}
-	if u.bytes >= u.limit || bytes > u.limit-u.bytes {
-		return mgx.QuotaReached(ws, mgx.QuotaStoredBytes, u.limit)
-	}
-	return nil
 }
 
 // sum asks what a workspace may keep and, where there is a limit, what it does.
-func (s *Store) sum(ctx context.Context, ws mgx.WorkspaceID) (sum, error) {
+func (s *Store) sum(ctx context.Context, ws mgx.WorkspaceID) error {
 	c := s.opts.sums
 	c.asking.Lock()
 	defer c.asking.Unlock()
-	if u, known := c.get(ws); known {
-		return u, nil
+	if _, _, known := c.take(ws, 0); known {
+		return nil
 	}
 	u := sum{at: time.Now(), limit: math.MaxInt64}
 	value, set, err := get(ctx, s, scanText, `SELECT value FROM settings WHERE workspace = $1 AND name = $2`, string(ws), quotaPrefix+string(mgx.QuotaStoredBytes))
 	if err == nil && set {
 		if u.limit, err = strconv.ParseInt(value, 10, 64); err != nil {
-			return u, badRow("settings", err)
+			return badRow("settings", err)
 		}
 		u.bytes, err = s.stored(ctx, ws)
 	}
 	if err == nil {
 		c.put(ws, u)
 	}
-	return u, err
+	return err
 }
 
 // stored is what a workspace keeps, in the database and beside it.
@@ -191,7 +198,7 @@ func (s *Store) stored(ctx context.Context, ws mgx.WorkspaceID) (int64, error) {
 func (s *Store) beginsIn(ctx context.Context, all []mgx.Execution) error {
 	for _, e := range all {
 		if e.Parent == "" && e.Run != "" {
-			if err := s.HasRoom(ctx, e.Workspace, 0); err != nil {
+			if err := s.TakeRoom(ctx, e.Workspace, 0); err != nil {
 				return err
 			}
 		}
