@@ -74,6 +74,7 @@ type Checkout struct {
 type Work struct {
 	o     WorkOptions
 	diffs chan struct{} // seats of those who have a difference made
+	then  thens
 }
 
 // WorkOptions are what Work works with. All but Roots and Uploads are required.

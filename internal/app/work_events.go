@@ -32,38 +32,6 @@ func (w *Work) Events(ctx context.Context, actor access.Actor, id mgx.RunID, q E
 	return w.o.Store.EventsAfter(ctx, actor.Workspace, mgx.StreamID(id), id, q.Types, 0, limit)
 }
 
-// RunAt returns a run of the actor's workspace as it was after an event of its
-// stream: the fold of the events up to there.
-func (w *Work) RunAt(ctx context.Context, actor access.Actor, id mgx.RunID, at int64) (mgx.RunInfo, error) {
-	info, err := w.runFor(ctx, actor, "read", "events", id)
-	if err != nil {
-		return info, err
-	}
-	if at < 1 || at > info.Sequence {
-		return info, mgx.Errorf(mgx.KindUsage, "bad_sequence", "run %s has the events 1 to %d, and not %d", id, info.Sequence, at)
-	}
-	var then mgx.Run
-	for then.Sequence < at {
-		page, err := w.o.Store.StreamAfter(ctx, mgx.StreamID(id), then.Sequence, MaxEventsPage)
-		if err != nil {
-			return info, err
-		}
-		if len(page) == 0 {
-			return info, mgx.Errorf(mgx.KindUsage, mgx.CodeNotFound, "the events of run %s that lead there were removed", id)
-		}
-		for _, e := range page {
-			if e.Sequence > at {
-				break
-			}
-			if then, err = then.Apply(e); err != nil {
-				return info, err
-			}
-		}
-	}
-	info.Run = then
-	return info, nil
-}
-
 // May reports whether an actor may do something, for whoever shows what can be
 // done. Doing it asks again.
 func (a *Access) May(ctx context.Context, actor access.Actor, action string, on access.Resource) bool {
