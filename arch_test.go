@@ -88,6 +88,10 @@ var mayImport = map[string][]string{
 	"internal/audit":           {},
 	"internal/secret":          {},
 
+	"internal/secret/transit":    {"internal/secret"},
+	"internal/secret/secrettest": {"internal/secret"},
+	"internal/secret/vaulttest":  {},
+
 	"internal/telemetry/observe": {},
 }
 
@@ -99,6 +103,7 @@ var drivers = []string{
 	"internal/store", "internal/store/nats",
 	"internal/llm/openai", "internal/llm/anthropic", "internal/llm/gemini", "internal/llm/llmtest", "internal/llm/cassette", "internal/llm/redis",
 	"internal/sandbox/native", "internal/sandbox/off", "internal/sandbox/docker", "internal/sandbox/gvisor",
+	"internal/secret/transit",
 }
 
 // sqlOnly are imports that mean SQL; they belong to internal/store.

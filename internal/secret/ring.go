@@ -2,6 +2,7 @@ package secret
 
 import (
 	"bytes"
+	"context"
 
 	"github.com/tink-crypto/tink-go/v2/aead"
 	"github.com/tink-crypto/tink-go/v2/insecurecleartextkeyset"
@@ -10,17 +11,35 @@ import (
 	"mgx"
 )
 
-// Ring wraps the keys of workspaces. It may hold several keys, of which the newest
-// wraps and all unwrap. It is never stored where the secrets are.
-type Ring struct{ handle *keyset.Handle }
+// Ring wraps the keys of workspaces: with keys of its own, which are in a file, or
+// with those of a Wrapper elsewhere. Of several keys the newest wraps and all unwrap. It
+// is never stored where the secrets are.
+type Ring struct {
+	handle  *keyset.Handle // nil: it has no keys of its own
+	outside Wrapper        // nil: none
+	leaving bool           // nothing new is wrapped outside
+}
 
-// CodeRing is the code of errors that mean that the key ring is not the right one.
-const CodeRing = "wrong_key_ring"
+// Outside is a ring whose keys are elsewhere. Nothing is wrapped with those of file, but
+// they still unwrap what they wrapped; file may be nil.
+func Outside(w Wrapper, file *Ring) *Ring {
+	r := &Ring{outside: w}
+	if file != nil {
+		r.handle = file.handle
+	}
+	return r
+}
+
+// Inside is the ring, whose own keys wrap from now on, and which still unwraps what w
+// wrapped.
+func (r *Ring) Inside(w Wrapper) *Ring {
+	return &Ring{handle: r.handle, outside: w, leaving: true}
+}
 
 // NewRing makes a ring with one key.
 func NewRing() (*Ring, error) {
 	h, err := keyset.NewHandle(aead.AES256GCMKeyTemplate())
-	return &Ring{h}, err
+	return &Ring{handle: h}, err
 }
 
 // ParseRing reads what Text wrote.
@@ -30,10 +49,10 @@ func ParseRing(text []byte) (*Ring, error) {
 		// The cause may quote the text.
 		return nil, mgx.Errorf(mgx.KindConfig, CodeRing, "the key ring of the secrets cannot be read: it is not what mgx secrets wrote; put the right file in its place, or restore it from where you keep it")
 	}
-	return &Ring{h}, nil
+	return &Ring{handle: h}, nil
 }
 
-// Text is the ring itself, in the clear: for a file that nobody else can read.
+// Text is the ring's own keys, in the clear: for a file that nobody else can read.
 func (r *Ring) Text() ([]byte, error) {
 	var out bytes.Buffer
 	err := insecurecleartextkeyset.Write(r.handle, keyset.NewJSONWriter(&out))
@@ -51,7 +70,7 @@ func (r *Ring) Renewed() (*Ring, error) {
 		return nil, err
 	}
 	h, err := m.Handle()
-	return &Ring{h}, err
+	return &Ring{handle: h}, err
 }
 
 // Newest is the ring with the key alone that wraps, once nothing needs the others.
@@ -73,28 +92,59 @@ func (r *Ring) Newest() (*Ring, error) {
 		}
 	}
 	h, err := m.Handle()
-	return &Ring{h}, err
+	return &Ring{handle: h}, err
 }
 
-// wrap makes and wraps a key for a workspace.
-func (r *Ring) wrap(key *keyset.Handle, ws mgx.WorkspaceID, version int64) ([]byte, error) {
-	a, err := aead.New(r.handle)
-	if err != nil {
-		return nil, err
+// keeper is what wraps now.
+func (r *Ring) keeper() Wrapper {
+	if r.outside != nil && !r.leaving {
+		return r.outside
 	}
+	return fileWrapper{r.handle}
+}
+
+// opener finds what opens a box.
+func (r *Ring) opener(k mgx.WorkspaceKey, box []byte) (Wrapper, error) {
+	if r.outside != nil && r.outside.Made(box) {
+		return r.outside, nil
+	}
+	own := fileWrapper{r.handle}
+	switch {
+	case !own.Made(box) && r.outside == nil:
+		return nil, mgx.Errorf(mgx.KindConfig, CodeNoRing, "the key of workspace %s is not wrapped with a key ring in a file; name the HashiCorp Vault that wraps it with --secrets-vault, see docs/secrets.md", k.Workspace)
+	case !own.Made(box):
+		return nil, r.wrong(k)
+	case r.handle == nil:
+		return nil, mgx.Errorf(mgx.KindConfig, CodeNoRing, "the key of workspace %s is still wrapped with the key ring in a file, which is missing; put it back and run: mgx secrets rekey", k.Workspace)
+	}
+	return own, nil
+}
+
+func (*Ring) wrong(k mgx.WorkspaceKey) error {
+	return mgx.Errorf(mgx.KindConfig, CodeRing, "the key ring does not open the key of workspace %s: it is that of another installation, or the database was tampered with", k.Workspace)
+}
+
+// wrap wraps a key of a workspace.
+func (r *Ring) wrap(ctx context.Context, key *keyset.Handle, ws mgx.WorkspaceID, version int64) ([]byte, error) {
 	var out bytes.Buffer
-	err = key.WriteWithAssociatedData(keyset.NewBinaryWriter(&out), a, binding("key", string(ws), version))
-	return out.Bytes(), err
+	c := &carrier{Wrapper: r.keeper()}
+	err := key.WriteWithContext(ctx, keyset.NewBinaryWriter(&out), c, binding("key", string(ws), version))
+	return out.Bytes(), c.told(err)
 }
 
-func (r *Ring) unwrap(k mgx.WorkspaceKey) (*keyset.Handle, error) {
-	a, err := aead.New(r.handle)
+func (r *Ring) unwrap(ctx context.Context, k mgx.WorkspaceKey) (*keyset.Handle, error) {
+	stored, err := keyset.NewBinaryReader(bytes.NewReader(k.Wrapped)).ReadEncrypted()
+	if err != nil {
+		return nil, r.wrong(k)
+	}
+	w, err := r.opener(k, stored.GetEncryptedKeyset())
 	if err != nil {
 		return nil, err
 	}
-	h, err := keyset.ReadWithAssociatedData(keyset.NewBinaryReader(bytes.NewReader(k.Wrapped)), a, binding("key", string(k.Workspace), k.Version))
-	if err != nil {
-		return nil, mgx.Errorf(mgx.KindConfig, CodeRing, "the key ring does not open the key of workspace %s: it is that of another installation, or the database was tampered with", k.Workspace)
+	c := &carrier{Wrapper: w}
+	h, err := keyset.ReadWithContext(ctx, keyset.NewBinaryReader(bytes.NewReader(k.Wrapped)), c, binding("key", string(k.Workspace), k.Version))
+	if err = c.told(err); err != nil && (c.failure == nil || mgx.IsCode(err, CodeRing)) {
+		return nil, r.wrong(k)
 	}
-	return h, nil
+	return h, err
 }

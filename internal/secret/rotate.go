@@ -75,21 +75,31 @@ func (v Vault) move(ctx context.Context, s mgx.SealedSecret, keys map[int64]*key
 	return v.Store.ResealSecret(ctx, s, was)
 }
 
-// Rewrap wraps the workspace's keys with the newest key of the ring.
+// Rewrap wraps the workspace's keys with what wraps in the ring now. A key that a
+// rotation drops or adds meanwhile makes it look again.
 func (v Vault) Rewrap(ctx context.Context) error {
+	for tries := 0; ; tries++ {
+		err := v.rewrapOnce(ctx)
+		if !mgx.IsCode(err, mgx.CodeConflict) || tries == 5 {
+			return err
+		}
+	}
+}
+
+func (v Vault) rewrapOnce(ctx context.Context) error {
 	all, err := v.Store.WorkspaceKeys(ctx, v.Workspace)
 	if err != nil {
 		return err
 	}
 	for _, k := range all {
-		h, err := v.Ring.unwrap(k)
+		h, err := v.Ring.unwrap(ctx, k)
 		if err != nil {
 			return err
 		}
-		if k.Wrapped, err = v.Ring.wrap(h, v.Workspace, k.Version); err != nil {
+		if k.Wrapped, err = v.Ring.wrap(ctx, h, v.Workspace, k.Version); err != nil {
 			return err
 		}
-		if err := v.Store.RewrapWorkspaceKey(ctx, k, v.act("secret_key.rewrap", string(v.Workspace), map[string]int64{"version": k.Version})); err != nil {
+		if err := v.Store.RewrapWorkspaceKey(ctx, k, v.act("secret_key.rewrap", string(v.Workspace), v.wrapped(k.Version))); err != nil {
 			return err
 		}
 	}

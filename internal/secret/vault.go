@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/binary"
 	"encoding/json"
+	"slices"
 
 	"github.com/tink-crypto/tink-go/v2/aead"
 	"github.com/tink-crypto/tink-go/v2/keyset"
@@ -79,7 +80,7 @@ func (v Vault) Use(ctx context.Context, name, purpose string) (string, error) {
 	if err != nil {
 		return "", err
 	}
-	keys, err := v.keys(ctx)
+	keys, err := v.keys(ctx, s.Key)
 	if err != nil {
 		return "", err
 	}
@@ -124,7 +125,7 @@ func (v Vault) key(ctx context.Context) (*keyset.Handle, int64, error) {
 		}
 	}
 	last := all[len(all)-1]
-	h, err := v.Ring.unwrap(last)
+	h, err := v.Ring.unwrap(ctx, last)
 	return h, last.Version, err
 }
 
@@ -134,21 +135,31 @@ func (v Vault) addKey(ctx context.Context, version int64) error {
 		return err
 	}
 	k := mgx.WorkspaceKey{Workspace: v.Workspace, Version: version, CreatedAt: mgx.Now()}
-	if k.Wrapped, err = v.Ring.wrap(h, v.Workspace, version); err != nil {
+	if k.Wrapped, err = v.Ring.wrap(ctx, h, v.Workspace, version); err != nil {
 		return err
 	}
-	return v.Store.AddWorkspaceKey(ctx, k, v.act("secret_key.create", string(v.Workspace), map[string]int64{"version": version}))
+	return v.Store.AddWorkspaceKey(ctx, k, v.act("secret_key.create", string(v.Workspace), v.wrapped(version)))
 }
 
-// keys are all keys of the workspace by version.
-func (v Vault) keys(ctx context.Context) (map[int64]*keyset.Handle, error) {
+// wrapped is what the audit log says of a key that was wrapped.
+func (v Vault) wrapped(version int64) map[string]any {
+	return map[string]any{"version": version, "ring": v.Ring.keeper().Name()}
+}
+
+// keys are keys of the workspace by version: those that are asked for, as far as they
+// are there, or all. Each is unwrapped for this use alone and kept nowhere, so that who
+// takes the key ring away ends every use from then on.
+func (v Vault) keys(ctx context.Context, only ...int64) (map[int64]*keyset.Handle, error) {
 	all, err := v.Store.WorkspaceKeys(ctx, v.Workspace)
 	if err != nil {
 		return nil, err
 	}
 	out := make(map[int64]*keyset.Handle, len(all))
 	for _, k := range all {
-		if out[k.Version], err = v.Ring.unwrap(k); err != nil {
+		if len(only) > 0 && !slices.Contains(only, k.Version) {
+			continue
+		}
+		if out[k.Version], err = v.Ring.unwrap(ctx, k); err != nil {
 			return nil, err
 		}
 	}
