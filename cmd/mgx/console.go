@@ -11,10 +11,10 @@ import (
 // console makes the pages of a server, for those who signed in.
 func (n *node) console(who *app.Access, o *api.Options) func(*api.Server) http.Handler {
 	return func(s *api.Server) http.Handler {
-		return web.New(web.Options{
+		return hidesIn(web.New(web.Options{
 			People: &web.People{Access: who, Where: s.Where, Secure: o.Secure},
 			Access: who, Work: n.app, Events: &app.Log{Access: who, Store: n.store, Contracts: o.Contracts}, Queues: &app.Queues{Access: who, Store: n.store}, Templates: &app.Templates{Access: who, Store: n.store}, Budgets: o.Budgets, Audit: o.Audit, Log: n.log, Sample: true, Links: n.links,
 			Settings: settingsPages(o, s),
-		})
+		}))
 	}
 }

@@ -98,6 +98,9 @@ func (a *credentials) read() error {
 	if err := json.Unmarshal(text, a); err != nil || a.Servers == nil {
 		return mgx.Errorf(mgx.KindConfig, "bad_credentials_file", "%s is not what mgx login wrote; delete it and sign in again", a.path)
 	}
+	for _, c := range a.Servers {
+		hide(c.Key, c.Access, c.Refresh)
+	}
 	return nil
 }
 

@@ -196,7 +196,7 @@ func (c *cli) mcpEach(ctx context.Context, args []string, f func(mgx.MCPServer, 
 	if err != nil {
 		return err
 	}
-	set := outsideSet{mcp.Open(servers, mcp.Options{Box: box, Getenv: os.Getenv, Version: version, Lifetime: c.cfg.Timeout}), box}
+	set := outsideSet{mcp.Open(servers, mcp.Options{Box: box, Getenv: os.Getenv, Secret: redactor().Add, Version: version, Lifetime: c.cfg.Timeout}), box}
 	defer func() { err = errors.Join(err, set.Close()) }()
 	for _, s := range servers {
 		all, err := set.Describe(ctx, s.Name)

@@ -87,6 +87,7 @@ func (c *cli) configure(cmd *cobra.Command) error {
 	if err != nil {
 		return err
 	}
+	hideSettings(cfg)
 	real := c.getenv
 	c.cfg, c.typed, c.real = cfg, typed, real
 	c.getenv = func(name string) string { // also what a flag or the user's file says

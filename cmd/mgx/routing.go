@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"mgx"
+	"mgx/internal/guard"
 	"mgx/internal/llm"
 	"mgx/internal/llm/anthropic"
 	"mgx/internal/llm/gemini"
@@ -100,6 +101,10 @@ func fromFile(f *llm.File, path string, ws mgx.WorkspaceID, getenv func(string) 
 		key, setting, err := keyOf(name, p, path, getenv)
 		if err != nil {
 			return nil, err
+		}
+		hide(key)
+		for header, value := range p.Headers {
+			hide(guard.SecretsIn(header + "=" + value)...)
 		}
 		o := llm.Connection{Name: name, BaseURL: p.BaseURL, APIKey: key, KeySetting: setting, Client: client, Headers: p.Headers}
 		one := found{From: path, Local: p.Local, Default: p.Default}

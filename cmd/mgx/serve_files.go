@@ -61,6 +61,7 @@ func (s *secret) read() error {
 	if !secretText().MatchString(s.value) {
 		return mgx.Errorf(mgx.KindConfig, "bad_secret", "%s does not hold 26 to 200 letters and digits; delete it, and mgx serve makes a new one", s.path)
 	}
+	hide(s.value)
 	return nil
 }
 

@@ -64,9 +64,6 @@ func (c *cli) openAny(ctx context.Context) (*node, error) {
 	return c.open(ctx, newModels(c.getenv, nil))
 }
 
-// redactor knows the secrets of this process's environment.
-func redactor() *guard.Redactor { return guard.NewRedactor(guard.SecretsFromEnv(os.Environ())...) }
-
 // open builds a node on the data directory of the configuration.
 func (c *cli) open(ctx context.Context, m *models) (*node, error) {
 	n := &node{workspace: c.workspaceHere(), data: c.cfg.Data, models: m, redact: redactor(), least: sandbox.Level(c.cfg.LeastSandbox), leastSaid: c.cfg.Said("sandbox-minimum"), limits: boxLimits(c.cfg.SandboxLimits)}

@@ -27,9 +27,7 @@ func (l *late) compressible(r *http.Request) bool {
 		return false
 	}
 	h.Add("Vary", "Accept-Encoding")
-	typ := h.Get("Content-Type")
-	text := strings.HasPrefix(typ, "text/") || strings.Contains(typ, "json") || strings.Contains(typ, "yaml")
-	return text && acceptsGzip(list(r.Header.Values("Accept-Encoding")))
+	return textual(h.Get("Content-Type")) && acceptsGzip(list(r.Header.Values("Accept-Encoding")))
 }
 
 // acceptsGzip reads Accept-Encoding (RFC 9110, 12.5.3). Who does not name gzip does

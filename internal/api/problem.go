@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"errors"
 	"net/http"
+	"slices"
 	"strconv"
 	"time"
 
@@ -121,6 +122,10 @@ func (s *Server) problemOf(err error) problem {
 	p := problem{Type: "urn:mgx:problem:" + e.Code, Title: http.StatusText(code), Status: code, Detail: e.Message, Code: e.Code}
 	if wrong, ok := errors.AsType[*invalid](err); ok {
 		p.Errors = wrong.faults
+	}
+	p.Detail, p.Errors = s.o.Redact(p.Detail), slices.Clone(p.Errors)
+	for i, f := range p.Errors {
+		p.Errors[i] = fault{s.o.Redact(f.Location), s.o.Redact(f.Message)}
 	}
 	return p
 }

@@ -63,6 +63,9 @@ type Options struct {
 
 	Console func(*Server) http.Handler // makes what answers every path that is not the API's; nil: nothing does
 	Secure  bool                       // browsers reach the server over TLS
+	// Redact takes secrets out of what is answered, last: problems, and answers that are
+	// text and complete. Streams and files have what was redacted before. Nil: nothing is taken out.
+	Redact func(string) string
 	// Seen is told of every request when it is over, a stream too; it must not block.
 	Seen func(context.Context, Request)
 
@@ -108,6 +111,9 @@ func New(o Options) *Server {
 	def(&o.CloseWait, 5*time.Second)
 	if o.Log == nil {
 		o.Log = slog.New(slog.DiscardHandler)
+	}
+	if o.Redact == nil {
+		o.Redact = func(s string) string { return s }
 	}
 	s := &Server{o: o, health: health{checks: o.Checks}}
 	s.warden.access = o.Access

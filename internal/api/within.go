@@ -5,6 +5,7 @@ import (
 	"context"
 	"maps"
 	"net/http"
+	"strings"
 	"time"
 
 	"mgx"
@@ -36,6 +37,25 @@ func (l *late) WriteHeader(status int) {
 func (l *late) Write(b []byte) (int, error) {
 	l.WriteHeader(http.StatusOK)
 	return l.body.Write(b)
+}
+
+// hide takes secrets out of an answer that is text, unless it is one that hands out
+// a secret.
+func (l *late) hide(redact func(string) string) {
+	if l.secret || !textual(l.header.Get("Content-Type")) {
+		return
+	}
+	text := l.body.String()
+	if clean := redact(text); clean != text {
+		l.body.Reset()
+		l.body.WriteString(clean)
+		l.header.Del("Content-Length")
+	}
+}
+
+// textual reports whether a media type is one of text.
+func textual(typ string) bool {
+	return strings.HasPrefix(typ, "text/") || strings.Contains(typ, "json") || strings.Contains(typ, "yaml")
 }
 
 // send sends what was held back, compressed or as it is.
@@ -74,6 +94,7 @@ func (s *Server) within(handle handler) handler {
 		context.AfterFunc(ctx, func() { time.AfterFunc(s.o.GraceWait, func() { close(over) }) })
 		select {
 		case err := <-done:
+			held.hide(s.o.Redact)
 			zipped := err == nil && held.compressible(r)
 			maps.Copy(w.Header(), held.header)
 			if err == nil {

@@ -8,7 +8,7 @@
 // # Promises
 //
 //   - No known secret of [MinSecret] bytes or more is left in the output, neither
-//     as it is nor escaped for JSON or Go, escaped for a URL, in hexadecimal, or in base64
+//     as it is nor escaped for JSON, Go, a URL or HTML, in hexadecimal, or in base64
 //     at any alignment. Overlapping secrets leave no piece of each other.
 //   - What was a JSON object, array or string is one afterwards, of the same shape.
 //   - Text without a secret comes back as it was, after one pass over it.

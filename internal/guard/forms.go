@@ -5,6 +5,7 @@ import (
 	"encoding/base64"
 	"encoding/hex"
 	"encoding/json"
+	"html"
 	"net/url"
 	"slices"
 	"strconv"
@@ -13,8 +14,9 @@ import (
 
 // forms lists the spellings of a secret that programs write: as it is, escaped
 // for JSON (once, and twice for JSON inside JSON) and for Go's %q, escaped for
-// the parts of a URL, in base64 and in hexadecimal. Spellings that are part of the mask itself
-// are left out, since hiding those cannot end.
+// the parts of a URL and for HTML (as package html and html/template do), in base64
+// and in hexadecimal. Spellings that are part of the mask itself are left out, since
+// hiding those cannot end.
 func forms(secret string) []string {
 	all := []string{secret, goEscape(secret)}
 	for _, html := range []bool{true, false} {
@@ -24,6 +26,8 @@ func forms(secret string) []string {
 	for _, u := range []string{url.QueryEscape(secret), url.PathEscape(secret), url.User(secret).String()} {
 		all = append(all, u, lowerHex(u))
 	}
+	page := html.EscapeString(secret)
+	all = append(all, page, strings.ReplaceAll(page, "+", "&#43;"))
 	all = append(all, base64Forms(secret)...)
 	digits := hex.EncodeToString([]byte(secret))
 	all = append(all, digits, strings.ToUpper(digits))

@@ -19,8 +19,9 @@ const MinSecret = 8
 // Redactor hides exact secrets. The zero value knows none, and nil neither; all
 // methods but Add take nil, and all may be called at the same time.
 type Redactor struct {
-	adding sync.Mutex // held while a new set is built
-	known  atomic.Pointer[needles]
+	adding  sync.Mutex // held while a new set is built
+	secrets map[string]bool
+	known   atomic.Pointer[needles]
 }
 
 // NewRedactor returns a Redactor that knows these secrets.
@@ -37,20 +38,26 @@ func (r *Redactor) Add(secret string) { r.add([]string{secret}) }
 func (r *Redactor) add(secrets []string) {
 	r.adding.Lock()
 	defer r.adding.Unlock()
-	var all []string
-	if n := r.known.Load(); n != nil {
-		all = n.all
-	}
+	var fresh []string
 	for _, s := range secrets {
 		for _, s := range append(longLines(s), s) {
-			if len(s) >= MinSecret {
-				all = append(slices.Clip(all), forms(s)...)
+			if len(s) < MinSecret || r.secrets[s] {
+				continue
 			}
+			if r.secrets == nil {
+				r.secrets = map[string]bool{}
+			}
+			r.secrets[s] = true
+			fresh = append(fresh, forms(s)...)
 		}
 	}
-	if len(all) > 0 {
-		r.known.Store(newNeedles(all))
+	if len(fresh) == 0 {
+		return
 	}
+	if n := r.known.Load(); n != nil {
+		fresh = append(fresh, n.all...)
+	}
+	r.known.Store(newNeedles(fresh))
 }
 
 // String returns s without its secrets. If s is a JSON object, array or string,
