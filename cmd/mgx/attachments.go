@@ -30,12 +30,24 @@ func (n *node) start(ctx context.Context, r app.NewRun, attach []string) (mgx.Ru
 	r.ID = mgx.NewRunID()
 	var err error
 	if r.Settings.Attachments, err = n.keepAttachments(ctx, r.ID, attach); err == nil {
+		err = n.roomFor(ctx, r.Settings.Attachments)
+	}
+	if err == nil {
 		var run mgx.Run
 		if run, err = n.app.StartRun(ctx, n.me(), r); err == nil {
 			return run, nil
 		}
 	}
 	return mgx.Run{}, errors.Join(err, removeRun(n.runDir(r.ID)))
+}
+
+// roomFor refuses what the workspace may not keep.
+func (n *node) roomFor(ctx context.Context, all []mgx.Attachment) error {
+	size := int64(0)
+	for _, a := range all {
+		size += a.Size
+	}
+	return n.store.TakeRoom(ctx, n.me().Workspace, size)
 }
 
 // keepAttachments copies what a run is given into its directory, before there is

@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"math"
 	"slices"
 	"strconv"
 	"strings"
@@ -17,8 +18,9 @@ func (c *cli) quotaCommand() *cobra.Command {
 		Short: "Show what a workspace may have and what it has, or set that as the installation's owner",
 		Long: `Show what a workspace may have and what it has, or set that as the owner or an
 admin of the installation. Quotas are members, keys, projects, webhooks,
-runs_at_once and runs_a_day; see docs/limits.md.`,
-		Example: "  mgx workspaces quota ws_01JDT… runs_at_once=4 members=20 keys=none",
+runs_at_once, runs_a_day and stored_bytes, which takes 500MB or 20GB, too; see
+docs/limits.md.`,
+		Example: "  mgx workspaces quota ws_01JDT… runs_at_once=4 stored_bytes=20GB keys=none",
 		RunE: func(cmd *cobra.Command, args []string) error {
 			var ws mgx.WorkspaceID
 			if len(args) > 0 && !strings.Contains(args[0], "=") {
@@ -48,13 +50,29 @@ func quotasIn(args []string) (map[string]*int64, error) {
 			set[name] = nil
 			continue
 		}
-		n, err := strconv.ParseInt(value, 10, 64)
+		n, err := wholeOrBytes(value)
 		if err != nil {
-			return nil, usage("bad_quota", "%s takes a whole number or none, not %q", name, value)
+			return nil, usage("bad_quota", "%s takes a whole number, also of kB, MB, GB or TB, or none, not %q", name, value)
 		}
 		set[name] = &n
 	}
 	return set, nil
+}
+
+// wholeOrBytes reads a number, or a size such as 20GB.
+func wholeOrBytes(s string) (int64, error) {
+	unit := int64(1)
+	for _, u := range []string{"kB", "MB", "GB", "TB"} {
+		unit *= 1000
+		if before, ok := strings.CutSuffix(s, u); ok {
+			n, err := strconv.ParseInt(before, 10, 64)
+			if err == nil && (n > math.MaxInt64/unit || n < 0) {
+				err = strconv.ErrRange
+			}
+			return n * unit, err
+		}
+	}
+	return strconv.ParseInt(s, 10, 64)
 }
 
 func (c *cli) quotas(ctx context.Context, p people, ws mgx.WorkspaceID, set map[string]*int64) (err error) {
@@ -79,7 +97,7 @@ func (c *cli) quotas(ctx context.Context, p people, ws mgx.WorkspaceID, set map[
 		if i < 0 { // a newer server has it
 			continue
 		}
-		c.printf("%-13s %9d of %-9s  %s\n", u.Quota, u.Used, limit, mgx.Quotas[i].Means)
+		c.printf("%-13s %12d of %-12s  %s\n", u.Quota, u.Used, limit, mgx.Quotas[i].Means)
 	}
 	return nil
 }

@@ -10,6 +10,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"sync"
 	"time"
 
 	"mgx"
@@ -33,9 +34,10 @@ const (
 type uploads struct {
 	n     *node
 	seats chan struct{}
+	sizes sync.Map // bytes by directory: what is in its place does not change
 }
 
-func newUploads(n *node) *uploads { return &uploads{n, make(chan struct{}, uploadsAt)} }
+func newUploads(n *node) *uploads { return &uploads{n: n, seats: make(chan struct{}, uploadsAt)} }
 
 func (u *uploads) root(ws mgx.WorkspaceID) string {
 	return filepath.Join(u.n.data, uploadsDir, string(ws))
@@ -67,7 +69,7 @@ func (u *uploads) Keep(ctx context.Context, ws mgx.WorkspaceID, digest string, b
 	if err := os.MkdirAll(u.root(ws), 0o700); err != nil {
 		return app.Upload{}, dataError(u.n.data, err)
 	}
-	if err := u.room(ws, digest); err != nil {
+	if err := u.room(ctx, ws, digest); err != nil {
 		return app.Upload{}, err
 	}
 	tmp, err := os.MkdirTemp(u.root(ws), receiving)
@@ -83,23 +85,82 @@ func (u *uploads) Keep(ctx context.Context, ws mgx.WorkspaceID, digest string, b
 	if up.Head, err = u.receive(ctx, ws, tmp); err != nil {
 		return app.Upload{}, err
 	}
-	place := u.place(ws, digest)
-	err = os.Rename(filepath.Join(tmp, "repo"), place)
+	return up, u.put(ctx, ws, filepath.Join(tmp, "repo"), u.place(ws, digest))
+}
+
+// put puts a repository in its place, if the workspace may keep that much more.
+func (u *uploads) put(ctx context.Context, ws mgx.WorkspaceID, repo, place string) error {
+	size, err := sizeOf(repo)
+	if err != nil {
+		return dataError(u.n.data, err)
+	}
+	if _, err := os.Stat(place); err != nil {
+		if err := u.n.store.TakeRoom(ctx, ws, size); err != nil {
+			return err
+		}
+	}
+	err = os.Rename(repo, place)
 	if errors.Is(err, fs.ErrExist) { // it was sent before; it is as if it had been just now
 		now := time.Now()
 		err = os.Chtimes(place, now, now)
 	}
 	if err != nil {
-		return app.Upload{}, dataError(u.n.data, err)
+		return dataError(u.n.data, err)
 	}
-	return up, nil
+	return nil
+}
+
+// size is what the repositories of a workspace take, in bytes of their files.
+func (u *uploads) size(ws mgx.WorkspaceID) (sum int64, err error) {
+	all, err := os.ReadDir(u.root(ws))
+	if err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return 0, dataError(u.n.data, err)
+	}
+	for _, entry := range all {
+		dir := filepath.Join(u.root(ws), entry.Name())
+		if strings.HasPrefix(entry.Name(), receiving) {
+			continue
+		}
+		size, known := u.sizes.Load(dir)
+		if !known {
+			n, err := sizeOf(dir)
+			if errors.Is(err, fs.ErrNotExist) { // it goes just now
+				continue
+			}
+			if err != nil {
+				return 0, dataError(u.n.data, err)
+			}
+			size = n
+			u.sizes.Store(dir, n)
+		}
+		sum += size.(int64)
+	}
+	return sum, nil
+}
+
+// sizeOf is what the files below a directory take, in bytes.
+func sizeOf(dir string) (sum int64, err error) {
+	err = filepath.WalkDir(dir, func(_ string, d fs.DirEntry, err error) error {
+		if err != nil || d.IsDir() {
+			return err
+		}
+		info, err := d.Info()
+		if err == nil {
+			sum += info.Size()
+		}
+		return err
+	})
+	return sum, err
 }
 
 // room refuses more new repositories of a workspace than one can want in a day. Older
 // ones are there because runs work on them, or go.
-func (u *uploads) room(ws mgx.WorkspaceID, digest string) error {
+func (u *uploads) room(ctx context.Context, ws mgx.WorkspaceID, digest string) error {
 	if _, err := u.Dir(ws, digest); err == nil {
 		return nil
+	}
+	if err := u.n.store.TakeRoom(ctx, ws, 0); err != nil {
+		return err
 	}
 	all, err := os.ReadDir(u.root(ws))
 	if err != nil {
@@ -220,6 +281,7 @@ func (u *uploads) sweepOnce(ctx context.Context, before time.Time) error {
 		}
 		if err == nil && !works && (had || old) {
 			err = removeRun(dir)
+			u.sizes.Delete(dir)
 		}
 		failed = errors.Join(failed, err)
 	}
