@@ -138,6 +138,11 @@ func (s *Store) normal(c mgx.Change) (_ mgx.Change, err error) {
 		c.Update = &u
 	}
 	c.Advance = s.normalAdvance(c.Advance)
+	if c.Cancel != nil {
+		why := *c.Cancel
+		why.Why = s.redactText(why.Why)
+		c.Cancel = &why
+	}
 	return c, nil
 }
 

@@ -175,11 +175,11 @@ const maxErrorText = 2000 // bytes kept of why something failed
 
 // redactText takes secrets out of words, and all but the beginning of long ones.
 func (s *Store) redactText(words string) string {
-	if len(words) > maxErrorText {
-		words = strings.ToValidUTF8(words[:maxErrorText], "") + "…"
-	}
 	if raw, err := s.redact(json.RawMessage(mustJSON(words))); err != nil || json.Unmarshal(raw, &words) != nil {
 		return "what it said could not be redacted"
+	}
+	if len(words) > maxErrorText {
+		words = strings.ToValidUTF8(words[:maxErrorText], "") + "…"
 	}
 	return words
 }

@@ -80,6 +80,7 @@ func (s *Store) RecordDelivery(ctx context.Context, l mgx.WebhookLease, o mgx.We
 		}
 		told = &change
 	}
+	o.Attempt.Error, o.Attempt.Response = s.redactText(o.Attempt.Error), s.redactText(o.Attempt.Response)
 	err = s.writeChange(ctx, told, func(t *tx) error {
 		if err := t.holdsWebhook(l); err != nil {
 			return err
