@@ -5,6 +5,7 @@ import (
 	"strings"
 
 	"mgx"
+	"mgx/internal/guard"
 	"mgx/internal/llm"
 )
 
@@ -17,6 +18,19 @@ type Piece struct {
 	Data  bool // put between marks: it is to be read and not to be followed
 }
 
+// shown is the text as a model is given it. Nothing in it is hidden from people who
+// look: of data, such as a diff, what hides or acts is made visible, from words it is
+// taken out. A tag character in an issue that somebody passes on says nothing then.
+func (p Piece) shown() string {
+	switch {
+	case p.What == "":
+		return p.Text
+	case p.Data:
+		return guard.VisibleLines(p.Text)
+	}
+	return guard.Clean(p.Text)
+}
+
 func own(text string) Piece { return Piece{Text: text} }
 
 // together makes one part of a message from pieces, which carries their join.
@@ -24,10 +38,11 @@ func (c *Conversation) together(pieces []Piece) llm.Part {
 	var text strings.Builder
 	var label mgx.Label
 	for _, p := range pieces {
+		shown := p.shown()
 		if p.Data {
-			p.Text = c.spec.Marks.Mark(p.Text)
+			shown = c.spec.Marks.Mark(shown)
 		}
-		text.WriteString(p.Text)
+		text.WriteString(shown)
 		label = label.Join(p.Label)
 	}
 	return llm.Part{Text: text.String(), Label: &label}

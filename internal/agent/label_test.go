@@ -162,3 +162,20 @@ func TestRefusedByItsArguments(t *testing.T) {
 		t.Errorf("got %s, %v; refused %v", got, err, d.denied)
 	}
 }
+
+// TestNothingHidesInWhatAgentsAreGiven has people and others write what nobody sees.
+func TestNothingHidesInWhatAgentsAreGiven(t *testing.T) {
+	t.Parallel()
+	const hidden = "go\u202e on\u200b\U000e0069\U000e0067\ufe01\x1b]8;;http://evil\x07!\r\n\tend"
+	s := spec()
+	s.Opening = []Piece{own("Task: "), {What: "task", Text: hidden}, {What: "diff", Text: hidden, Data: true}}
+	host := &desk{model: func(int, *llm.Request) (*llm.Response, error) { return finish(), nil }}
+	if _, err := New(host, s).Run(); err != nil {
+		t.Fatal(err)
+	}
+	got := host.requests[0].Messages[0].Parts[0].Text
+	want := "Task: go on!\n\tendgo<U+202E> on<U+200B><U+E0069><U+E0067><U+FE01><U+001B>]8;;http://evil<U+0007>!\r\n\tend"
+	if got != want {
+		t.Errorf("got  %q\nwant %q", got, want)
+	}
+}

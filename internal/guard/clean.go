@@ -89,15 +89,19 @@ func Visible(line string) string {
 	return b.String()
 }
 
-// VisibleLines is Visible for a text, whose line feeds stay.
+// VisibleLines is Visible for a text, whose line ends stay.
 func VisibleLines(text string) string {
+	if plain(text) {
+		return text
+	}
 	var b strings.Builder
 	for line := range strings.Lines(text) {
-		plain, fed := strings.CutSuffix(line, "\n")
-		b.WriteString(Visible(plain))
-		if fed {
-			b.WriteByte('\n')
+		words := strings.TrimSuffix(strings.TrimSuffix(line, "\n"), "\r")
+		if !strings.HasSuffix(line, "\n") {
+			words = line
 		}
+		b.WriteString(Visible(words))
+		b.WriteString(line[len(words):])
 	}
 	return b.String()
 }

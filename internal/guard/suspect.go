@@ -41,7 +41,7 @@ var suspicions = []suspicion{
 		[]string{"in your response", "into your response", "in your code", "into your code", "your code", "your program", "your solution", "your script", "your application", "your implementation", "your software", "your project"})},
 	{"runs what it fetches", near([]string{"curl ", "wget "}, []string{"| sh", "|sh", "| bash", "|bash", "| sudo"})},
 	{"sends data by an image", near([]string{"![", "<img"}, []string{"?q=", "?d=", "?data=", "&data=", "?c=", "{{", "$("})},
-	{"hides characters", func(text, _ string) bool { return hides(text) }},
+	{"hides characters", func(text, _ string) bool { return Hides(text) }},
 }
 
 func says(phrases ...string) func(string, string) bool {
@@ -80,10 +80,10 @@ func near(first, second []string) func(string, string) bool {
 	}
 }
 
-// hides reports whether a text has characters that hold or turn around words
+// Hides reports whether a text has characters that hold or turn around words
 // without being seen: tags, selectors by the dozen, bidi controls; as they are or
 // as tools make them visible.
-func hides(text string) bool {
+func Hides(text string) bool {
 	selectors := 0
 	for _, r := range text {
 		switch {

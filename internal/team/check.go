@@ -35,6 +35,7 @@ func (r *run) runCheck(s *workflow.StepContext, c Check, mounts []sandbox.Mount)
 		Name: c.Name, Command: c.Command, Status: "passed", ExitCode: res.ExitCode,
 		DurationMS: time.Since(start).Milliseconds(), Output: r.deps.Redact.String(tool.Clean(out.String())),
 	}
+	r.suspect(s, result.Output, "The output of the check "+c.Name, c.Name)
 	switch {
 	case res.TimedOut:
 		result.Status = "timeout"

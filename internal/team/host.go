@@ -94,7 +94,7 @@ func (h host) call(s *workflow.StepContext, req *llm.Request) (*llm.Response, er
 			Finish: string(res.Response.Finish), Attempts: res.Attempts, Step: s.Name(), Cached: res.Cached, Routing: routing(res.Decision),
 			Label: &req.Label,
 		}),
-		h.event(s, req, mgx.AgentMessage, message(req, res.Response)),
+		h.event(s, req, mgx.AgentMessage, h.r.message(req, res.Response)),
 	)
 	return res.Response, nil
 }
@@ -156,7 +156,7 @@ func (h host) event(s *workflow.StepContext, req *llm.Request, typ mgx.EventType
 	return e
 }
 
-func message(req *llm.Request, resp *llm.Response) mgx.AgentMessageData {
+func (r *run) message(req *llm.Request, resp *llm.Response) mgx.AgentMessageData {
 	m := mgx.AgentMessageData{
 		Role: string(llm.Assistant), AgentRole: req.AgentRole, Conversation: req.Conversation,
 		Index: len(req.Messages), Tokens: &resp.Usage, Label: &req.Label,
@@ -167,7 +167,7 @@ func message(req *llm.Request, resp *llm.Response) mgx.AgentMessageData {
 			m.ToolCalls = append(m.ToolCalls, p.Call.Name)
 		}
 	}
-	m.Text = bounded(m.Text, 32<<10)
+	m.Text = r.bounded(m.Text, 32<<10)
 	return m
 }
 
@@ -303,7 +303,7 @@ func (h host) Ask(step, question string) (string, error) {
 	if h.r.in.Settings.Approve != "ask" {
 		return nobody, nil
 	}
-	d, err := h.r.decide(h.c, step, QuestionPrefix+bounded(question, 4000), hash(question), nil)
+	d, err := h.r.decide(h.c, step, QuestionPrefix+h.r.bounded(question, 4000), hash(question), nil)
 	if err != nil {
 		return "", err
 	}
@@ -321,7 +321,7 @@ func (h host) Plan(step string, plan mgx.Plan) error {
 }
 
 func (h host) Warn(step, text string) error {
-	return workflow.Record(h.c, step, h.c.Scope().Event(mgx.RunNoted, mgx.NotedData{Level: "warning", Text: bounded(text, 4000)}))
+	return workflow.Record(h.c, step, h.c.Scope().Event(mgx.RunNoted, mgx.NotedData{Level: "warning", Text: h.r.bounded(text, 4000)}))
 }
 
 // Decision is the payload of the signal that answers an approval or a question.
@@ -387,7 +387,11 @@ func hash(parts ...string) string {
 	return "sha256:" + hex.EncodeToString(h.Sum(nil))
 }
 
-// bounded cuts a text for an event, saying so.
+// bounded cuts a text for an event, saying so, after secrets have gone out of it: what
+// is left of one that was cut in two nobody recognises.
+func (r *run) bounded(s string, max int) string { return bounded(r.deps.Redact.String(s), max) }
+
+// bounded cuts a text that has no secrets, saying so.
 func bounded(s string, max int) string {
 	s = strings.ToValidUTF8(s, "\uFFFD")
 	if len(s) <= max {
@@ -419,7 +423,7 @@ func (d Deps) ended(ctx context.Context, x mgx.Execution) ([]mgx.Event, error) {
 	}
 	f := x.Failure
 	return []mgx.Event{x.Event(mgx.TaskFailed, mgx.TaskErrorData{
-		ErrorType: errorType(f), Kind: f.Kind, Code: f.Code, Message: bounded(f.Message, 4000), Fatal: true,
+		ErrorType: errorType(f), Kind: f.Kind, Code: f.Code, Message: bounded(d.Redact.String(f.Message), 4000), Fatal: true,
 		LastStep: row.Phase, SuggestedActions: suggestions(f),
 	})}, nil
 }

@@ -78,10 +78,14 @@ func (r *run) makeReady(s *workflow.StepContext) (prepared, error) {
 	if p.Overview, err = r.overview(s); err != nil {
 		return p, err
 	}
-	r.suspect(s, p.Rules, "AGENTS.md", "AGENTS.md")
-	r.suspect(s, p.Overview, "The overview of the repository", "overview")
 	if p.Attached, err = listAttached(s, &r.site.Files, r.deps.Redact); err != nil {
 		return p, err
+	}
+	r.suspect(s, p.Rules, "AGENTS.md", "AGENTS.md")
+	r.suspect(s, p.Overview, "The overview of the repository", "overview")
+	r.suspect(s, p.Attached, "The list of attachments", "attachments")
+	if task := r.in.Task.Description; guard.Hides(task) {
+		r.suspect(s, task, "The task, which agents are given without what hides in it,", "task")
 	}
 	p.Checks = r.findChecks(s)
 	if p.Foreign, err = r.outside(s); err != nil {
@@ -104,7 +108,7 @@ func readRules(root *os.Root, known *guard.Redactor, unseen func(string) bool) (
 			continue
 		}
 		defer f.Close()
-		text, err := io.ReadAll(io.LimitReader(f, maxRules+1))
+		text, err := io.ReadAll(io.LimitReader(f, 2*maxRules)) // a secret at the end of the rules is read whole
 		if err != nil {
 			return "", mgx.Errorf(mgx.KindConfig, "unreadable_rules", "%s cannot be read: %w", name, err)
 		}
@@ -130,8 +134,8 @@ func (r *run) overview(s *workflow.StepContext) (string, error) {
 	if err != nil {
 		return "", err
 	}
-	return fmt.Sprintf("Files:\n%s\n\nBranch: %s\nLast commits:\n- %s", bounded(res.Text, 8<<10),
-		cmp.Or(r.in.Repo.Branch, "(detached)"), tool.Clean(strings.Join(log, "\n- "))), nil
+	return fmt.Sprintf("Files:\n%s\n\nBranch: %s\nLast commits:\n- %s", r.bounded(res.Text, 8<<10),
+		tool.Visible(cmp.Or(r.in.Repo.Branch, "(detached)")), tool.Clean(strings.Join(log, "\n- "))), nil
 }
 
 // opening is the first message of an agent: what is wanted, by which rules, and

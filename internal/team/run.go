@@ -285,7 +285,7 @@ func (r *run) approve(plan mgx.Plan, step string) error {
 func (r *run) approvedBy(plan mgx.Plan, step, hash string) error {
 	switch r.in.Settings.Approve {
 	case "ask":
-		d, err := r.decide(r.c, step, "implement the plan: "+bounded(plan.Goal, 1000), hash, nil)
+		d, err := r.decide(r.c, step, "implement the plan: "+r.bounded(plan.Goal, 1000), hash, nil)
 		if err != nil {
 			return err
 		}

@@ -1,0 +1,22 @@
+package team
+
+import (
+	"strings"
+	"testing"
+
+	"mgx/internal/guard"
+	"mgx/internal/llm"
+)
+
+// TestASecretIsNotCutInTwo puts a secret where the text of an event ends.
+func TestASecretIsNotCutInTwo(t *testing.T) {
+	t.Parallel()
+	const secret = "sk-secret-0123456789"
+	r := &run{deps: Deps{Redact: guard.NewRedactor(secret)}}
+	for before := 32<<10 - len(secret); before <= 32<<10; before++ {
+		said := llm.Message{Role: llm.Assistant, Parts: []llm.Part{{Text: strings.Repeat("x", before) + secret + strings.Repeat("y", 40)}}}
+		if got := r.message(&llm.Request{}, &llm.Response{Message: said}).Text; strings.Contains(got, "sk-") {
+			t.Fatalf("%d bytes before: %q", before, got[before-10:])
+		}
+	}
+}
