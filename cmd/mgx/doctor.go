@@ -33,6 +33,7 @@ func (c *cli) doctor(ctx context.Context) error {
 	reports := append([]sandbox.Report{host}, walls...)
 	reports = append(reports, c.doctorToolchains(), c.doctorRedis(ctx, c.doctorModels()))
 	reports = append(reports, c.doctorNATS(ctx)...)
+	reports = append(reports, c.doctorVault(ctx)...)
 	reports = append(reports, c.doctorTenants(ctx)...)
 	if c.json {
 		if err := printJSON(c, reports...); err != nil {

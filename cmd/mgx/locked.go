@@ -7,6 +7,7 @@ import (
 
 	"mgx"
 	"mgx/internal/llm"
+	"mgx/internal/secret/transit"
 )
 
 // keyholder hands out the values of secrets once the data is open: models are found
@@ -24,11 +25,12 @@ func (k *keyholder) set(use func(ctx context.Context, ws mgx.WorkspaceID, name, 
 
 func (k *keyholder) key(ctx context.Context, ws mgx.WorkspaceID, name, purpose string) (string, error) {
 	k.mu.Lock()
-	defer k.mu.Unlock()
-	if k.use == nil {
+	use := k.use
+	k.mu.Unlock() // what unwraps keys may take its time
+	if use == nil {
 		return "", mgx.Errorf(mgx.KindConfig, "no_key", "%s needs the secret %s, and the data that holds it is not open", purpose, name)
 	}
-	return k.use(ctx, ws, name, purpose)
+	return use(ctx, ws, name, purpose)
 }
 
 // locked is a provider whose key is a secret. The secret is read for the first
@@ -53,7 +55,16 @@ func (l *locked) provider(ctx context.Context) (llm.Provider, error) {
 	if err == nil {
 		l.open = p
 	}
-	return p, err
+	return p, l.passing(err)
+}
+
+// passing is why the provider cannot be called: as if it did not answer, where that may
+// pass as that does, so that the call is tried again, or made to another.
+func (l *locked) passing(err error) error {
+	if !transit.MayPass(err) {
+		return err
+	}
+	return &llm.CallError{Provider: l.name, Fault: llm.FaultConnection, Message: mgx.AsError(err).Message, Err: err}
 }
 
 // Stream unlocks the provider and makes the call.

@@ -2,16 +2,11 @@ package main
 
 import (
 	"bytes"
-	"cmp"
 	"context"
-	"errors"
 	"fmt"
 	"io"
-	"io/fs"
 	"math"
 	"os"
-	"path/filepath"
-	"strings"
 
 	"github.com/spf13/cobra"
 	"golang.org/x/term"
@@ -19,13 +14,8 @@ import (
 	"mgx"
 	"mgx/client"
 	"mgx/internal/app"
-	secrets "mgx/internal/secret"
 	"mgx/internal/ui"
 )
-
-// ringFile keeps the key ring of the secrets, unless the setting secrets-keys names
-// another. It is in no backup.
-const ringFile = "secrets.keys"
 
 func (c *cli) secretsCommand() *cobra.Command {
 	list := func(cmd *cobra.Command, _ []string) error { return c.withSecrets(cmd, c.listSecrets) }
@@ -42,6 +32,7 @@ mgx audit --action secret.use. See docs/secrets.md.`,
 		RunE: list,
 	}
 	cmd.PersistentFlags().String("secrets-keys", "", "`file` of the key ring (default: secrets.keys in the data directory)")
+	cmd.PersistentFlags().String("secrets-vault", "", "JSON `file` that says which HashiCorp Vault has the key ring (default: none)")
 	cmd.AddCommand(
 		&cobra.Command{Use: "list", Short: "The same as mgx secrets", Args: noArgs, RunE: list},
 		c.secretSetCommand(), c.secretRemoveCommand(), c.secretsRotateCommand(), hereOnly(c.secretsRekeyCommand()),
@@ -66,79 +57,12 @@ func (o ownSecrets) List(ctx context.Context) ([]mgx.SecretInfo, error) {
 
 // withSecrets does something with secrets where a command says.
 func (c *cli) withSecrets(cmd *cobra.Command, f func(context.Context, sealed) error) error {
-	if err := c.onlyHere(cmd, "secrets-keys"); err != nil {
+	if err := c.onlyHere(cmd, "secrets-keys", "secrets-vault"); err != nil {
 		return err
 	}
 	return reach(cmd.Context(), c, func(_ context.Context, n *node) (sealed, error) {
 		return ownSecrets{&app.Secrets{By: n.doer(), Vault: n.anyVault, Hide: func(v string) { n.redact.Add(v) }}}, nil
 	}, func(remote *client.Client) sealed { return remote.Secrets() }, f)
-}
-
-// vault is that of a workspace.
-func (n *node) vault(ws mgx.WorkspaceID, make bool) (secrets.Vault, error) {
-	v := secrets.Vault{Store: n.store, Workspace: ws, Actor: mgx.LocalUser, From: "cli"}
-	ring, err := n.ring(make)
-	v.Ring = ring
-	return v, err
-}
-
-// ring reads the key ring, and makes one when there is none and nothing is sealed.
-func (n *node) ring(make bool) (*secrets.Ring, error) {
-	text, err := os.ReadFile(n.ringPath)
-	if err == nil {
-		return parseRing(n.ringPath, text)
-	}
-	if !errors.Is(err, fs.ErrNotExist) {
-		return nil, ringError(n.ringPath, err)
-	}
-	sealed, err := n.store.KeyedWorkspaces(context.Background())
-	if err != nil {
-		return nil, err
-	}
-	if len(sealed) > 0 || !make {
-		return nil, mgx.Errorf(mgx.KindConfig, "no_key_ring", "the key ring of the secrets, %s, is missing; put it back from where you keep it, or name it with --secrets-keys", n.ringPath)
-	}
-	ring, err := secrets.NewRing()
-	if err != nil {
-		return nil, err
-	}
-	if err := saveRing(n.ringPath, ring, os.Link); err != nil && !errors.Is(err, fs.ErrExist) {
-		return nil, ringError(n.ringPath, err)
-	}
-	if text, err = os.ReadFile(n.ringPath); err != nil { // another process may have been first
-		return nil, ringError(n.ringPath, err)
-	}
-	return parseRing(n.ringPath, text)
-}
-
-func parseRing(path string, text []byte) (*secrets.Ring, error) {
-	info, err := os.Stat(path)
-	if err == nil && info.Mode().Perm()&0o077 != 0 {
-		return nil, mgx.Errorf(mgx.KindConfig, "secret_readable", "others can read the key ring %s; chmod 600 %s, and if anyone may have read it: mgx secrets rekey", path, path)
-	}
-	return secrets.ParseRing(text)
-}
-
-// saveRing writes the ring beside its place and puts it there by place.
-func saveRing(path string, ring *secrets.Ring, place func(from, to string) error) error {
-	text, err := ring.Text()
-	if err != nil {
-		return err
-	}
-	f, err := os.CreateTemp(filepath.Dir(path), "."+filepath.Base(path)+"-*") // 0600
-	if err != nil {
-		return err
-	}
-	defer os.Remove(f.Name())
-	_, err = f.Write(text)
-	if err = errors.Join(err, f.Sync(), f.Close()); err != nil {
-		return err
-	}
-	return place(f.Name(), path)
-}
-
-func ringError(path string, err error) error {
-	return mgx.Errorf(mgx.KindConfig, "no_key_ring", "the key ring of the secrets, %s, cannot be used: %w", path, err)
 }
 
 // useSecret hands out the value of a secret of a workspace, which from then on is hidden wherever
@@ -248,51 +172,4 @@ func (c *cli) secretsRotateCommand() *cobra.Command {
 			})
 		},
 	}
-}
-
-func (c *cli) secretsRekeyCommand() *cobra.Command {
-	return &cobra.Command{
-		Use:   "rekey",
-		Short: "Give the key ring a new key, which alone opens the keys of the workspaces",
-		Long: `Adds a key to the key ring, wraps the keys of all workspaces with it, and takes the others
-out of the ring. Interrupted, it is done again. Other machines on the same database need
-the new file; earlier backups of the database need the earlier one.`,
-		Args: noArgs,
-		RunE: func(cmd *cobra.Command, _ []string) error { return c.withNode(cmd.Context(), c.rekey) },
-	}
-}
-
-func (c *cli) rekey(ctx context.Context, n *node) error {
-	v, err := n.vault(n.workspace, true)
-	if err != nil {
-		return err
-	}
-	if v.Ring, err = v.Ring.Renewed(); err != nil {
-		return err
-	}
-	if err := saveRing(n.ringPath, v.Ring, os.Rename); err != nil { // with both keys, before anything needs the new one
-		return ringError(n.ringPath, err)
-	}
-	all, err := n.store.KeyedWorkspaces(ctx)
-	if err != nil {
-		return err
-	}
-	for _, v.Workspace = range all {
-		if err := v.Rewrap(ctx); err != nil {
-			return err
-		}
-	}
-	newest, err := v.Ring.Newest()
-	if err != nil {
-		return err
-	}
-	if err := saveRing(n.ringPath, newest, os.Rename); err != nil {
-		return ringError(n.ringPath, err)
-	}
-	names := make([]string, len(all))
-	for i, ws := range all {
-		names[i] = string(ws)
-	}
-	fmt.Fprintf(c.err, "%s has a new key, and only that. Rewrapped: %s.\n", n.ringPath, cmp.Or(strings.Join(names, ", "), "nothing yet"))
-	return nil
 }

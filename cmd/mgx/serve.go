@@ -155,6 +155,7 @@ func (c *cli) serve(ctx context.Context, l listening, workers int, roots []strin
 	work.Go(func() { n.reap(ctx) })
 	work.Go(func() { n.uploads.sweep(ctx) })
 	work.Go(func() { n.renewKeys(ctx, s.hub) })
+	work.Go(func() { n.keepToken(ctx) })
 	work.Go(func() { n.signAudits(ctx, c.cfg.AuditCheckpoints) })
 	if n.crew != nil {
 		work.Go(func() { n.crew.run(ctx) })

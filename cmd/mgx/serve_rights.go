@@ -27,7 +27,7 @@ func (n *node) rights(o *api.Options, contracts *event.Registry) {
 	}
 	o.Retention = n.retention(contracts)
 	o.Rights = &app.Rights{Store: n.store, Files: n.exportFiles, Remove: func(id mgx.RunID) error { return removeRun(n.runDir(id)) }}
-	o.Trial = trial()
+	o.Trial, o.Checks = trial(), append(o.Checks, n.ringChecks()...)
 }
 
 // anyVault is that of no workspace yet.

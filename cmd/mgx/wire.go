@@ -19,6 +19,7 @@ import (
 	"mgx/internal/git"
 	"mgx/internal/guard"
 	"mgx/internal/sandbox"
+	"mgx/internal/secret/transit"
 	"mgx/internal/store"
 	"mgx/internal/team"
 	"mgx/internal/telemetry"
@@ -52,6 +53,7 @@ type node struct {
 	roots     []string         // where admins find repositories
 
 	ringPath string              // the file of the key ring of the secrets
+	wrapper  *transit.Client     // has HashiCorp Vault wrap with its own; nil: none does
 	reporter *telemetry.Reporter // of errors; nil: none
 	second   string              // the file of checkpoints of the audit log in a second place; empty: none
 	links    []string            // hosts to which links on pages of the console may lead
@@ -93,6 +95,9 @@ func (c *cli) open(ctx context.Context, m *models) (*node, error) {
 		return nil, err
 	}
 	keep := kept(contracts)
+	if n.wrapper, err = c.wrapper(n.redact, n.log); err != nil {
+		return nil, err
+	}
 	waker, err := c.waker(n.log)
 	if err != nil {
 		return nil, err
@@ -137,6 +142,7 @@ func (c *cli) open(ctx context.Context, m *models) (*node, error) {
 func (n *node) close() error {
 	n.unmeasure()
 	defer n.reporter.Close()
+	n.leaveVault()
 	n.owner.close()
 	n.apart()
 	return n.store.Close()

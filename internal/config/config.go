@@ -37,6 +37,7 @@ type Config struct {
 	AuditCheckpoints string // file in a second place; "": none
 	SentryDSN        string // where errors are reported; "": nowhere
 	SecretsKeys      string // file of the key ring; "": in the data directory
+	SecretsVault     string // file that says which HashiCorp Vault has it; "": none
 	LogFormat        string // text, json
 	LogLevel         slog.Level
 

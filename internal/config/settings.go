@@ -164,6 +164,17 @@ var settings = []setting{
 		func(c *Config) string { return c.SecretsKeys },
 	},
 	{
+		"secrets-vault", "JSON file that says which HashiCorp Vault has the key ring of the secrets, see docs/secrets.md; empty: the file of secrets-keys has it",
+		always(""),
+		func(c *Config, v string, from origin) (err error) {
+			if c.SecretsVault = ""; v != "" {
+				c.SecretsVault, err = from.path(v)
+			}
+			return err
+		},
+		func(c *Config) string { return c.SecretsVault },
+	},
+	{
 		"sentry-dsn", "https://KEY@HOST/PROJECT of a service that speaks the protocol of Sentry, to which errors are reported, see docs/reference/logs.md; empty: none",
 		always(""), setSentry, showSentry,
 	},

@@ -23,6 +23,8 @@
 // associated data, so a key changes hands by unwrapping and wrapping.
 package transit
 
+import "mgx"
+
 // Codes of errors.
 const (
 	CodeConfig      = "bad_vault_file"    // the file that says where Vault is
@@ -33,3 +35,9 @@ const (
 	CodeRefused     = "vault_refused"     // its policies do not allow it
 	CodeKey         = "vault_key"         // the key in Vault is not as it must be
 )
+
+// MayPass reports whether an error means that Vault is away, so that the same may work
+// later without anything being changed here.
+func MayPass(err error) bool {
+	return mgx.IsCode(err, CodeUnreachable) || mgx.IsCode(err, CodeSealed) || mgx.IsCode(err, CodeAnswer)
+}

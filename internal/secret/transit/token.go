@@ -183,3 +183,14 @@ func readPrivately(file string) (text []byte, private bool, err error) {
 	}
 	return text, info.Mode().Perm()&0o007 == 0, nil
 }
+
+// String says how long the token lives.
+func (t Token) String() string {
+	switch {
+	case t.TTL == 0:
+		return "does not expire"
+	case t.Renewable:
+		return "expires in " + t.TTL.String() + ", and is renewed"
+	}
+	return "expires in " + t.TTL.String() + ", and cannot be renewed"
+}

@@ -37,8 +37,8 @@ func WithOrgUrl(string) Setter                           { return nil }
 func WithCache(bool) Setter                              { return nil }
 func NewAPIClient(*Configuration) *APIClient             { return &APIClient{} }
 
-func (*APIClient) GetConfig() *Configuration              { return &Configuration{} }
-func (userAPI) ListUsers(context.Context) request[[]User] { return request[[]User]{} }
+func (*APIClient) GetConfig() *Configuration                            { return &Configuration{} }
+func (userAPI) ListUsers(context.Context) request[[]User]               { return request[[]User]{} }
 func (factorAPI) ListFactors(context.Context, string) request[[]Factor] { return request[[]Factor]{} }
 
 func (factorAPI) VerifyFactor(context.Context, string, string) request[*Verification] {
