@@ -12,6 +12,9 @@
 // commit durable, no workers, and its limits out of the way; CPU and memory are its
 // own, by /proc. Client and server share the machine.
 //
+// Where k6 is on the PATH it makes the same load after that (k6.js, k6.go), so that
+// nobody has to believe our own client.
+//
 // Beside it runs a reference: the least that a server of runs can be, which reads the
 // same rows from SQLite, decodes them and answers with them. What a request costs MGX
 // in CPU, as a multiple of what a read costs that one, is measured in small slices by
@@ -93,6 +96,9 @@ func run(ctx context.Context, binary string, length time.Duration, check, write 
 	fmt.Printf("conditions: %d cores shared by client and server, %s, SQLite, every commit durable\n\n", runtime.NumCPU(), runtime.Version())
 	if !alone {
 		if err := s.phases(ctx, phases(length)); err != nil {
+			return err
+		}
+		if err := s.k6(ctx, length); err != nil {
 			return err
 		}
 	}

@@ -199,7 +199,9 @@ func (k *keeper) together() {
 	all.Wait()
 	close(errs)
 	for err := range errs {
-		k.must(err)
+		if !mgx.IsCode(err, store.CodeBusy) { // who reads keeps erasing and retaining waiting
+			k.must(err)
+		}
 	}
 }
 
@@ -207,6 +209,23 @@ func (k *keeper) executions(run mgx.RunID) []mgx.Execution {
 	all, err := k.s.Executions(k.Context(), store.ExecutionQuery{Run: run})
 	k.must(err)
 	return all
+}
+
+// events are those of a run, once the last of them is in the log.
+func (k *keeper) events(run mgx.Run) []mgx.Event {
+	for {
+		changed := k.s.Changed()
+		all, err := k.s.Events(k.Context(), store.EventQuery{Stream: mgx.StreamID(run.ID)})
+		k.must(err)
+		if len(all) > 0 && all[len(all)-1].Sequence == run.Sequence {
+			return all
+		}
+		select {
+		case <-changed:
+		case <-k.Context().Done():
+			k.Fatal(k.Context().Err())
+		}
+	}
 }
 
 // there adds up what there is, as it is read.
@@ -217,9 +236,7 @@ func (k *keeper) there() (n int64) {
 		for _, a := range run.Settings.Attachments {
 			n += a.Size
 		}
-		events, err := k.s.Events(k.Context(), store.EventQuery{Stream: mgx.StreamID(sc.Run)})
-		k.must(err)
-		for _, e := range events {
+		for _, e := range k.events(run) {
 			n += int64(len(e.Data))
 		}
 		for _, x := range k.executions(sc.Run) {
