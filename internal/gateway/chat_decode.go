@@ -29,11 +29,22 @@ var chatFields = map[string]field{
 
 	"audio":              refused("answers in sound have prices of their own"),
 	"prediction":         refused("rejected predictions cost more than the bound on the answer"),
-	"web_search_options": refused("searches have prices of their own"),
+	"web_search_options": refused(searches), "search_parameters": refused(searches), "enable_search": refused(searches),
+	"search_options": refused(searches), "web_search": refused(searches), "plugins": refused(searches),
+	"best_of": refused("each answer that is thrown away costs; make several calls instead"),
+	"models":  refused(elsewhere), "route": refused(elsewhere), "provider": refused(elsewhere), "preset": refused(elsewhere),
+	"fallbacks": refused(elsewhere), "api_base": refused(elsewhere), "base_url": refused(elsewhere), "api_key": refused(elsewhere),
 
 	"metadata": harmless, "store": harmless, "user": harmless, "safety_identifier": harmless,
 	"prompt_cache_key": harmless, "prompt_cache_retention": harmless, "verbosity": harmless,
 }
+
+// Servers besides OpenAI's have fields of their own (openrouter.ai/docs, API
+// reference; docs.litellm.ai; docs.x.ai, live search; Alibaba Model Studio).
+const (
+	searches  = "searches have prices of their own"
+	elsewhere = "the call would go elsewhere than its key may, or at another price; name a policy as the model to have it fall back"
+)
 
 func (chat) check(c *call, _ fields) error {
 	c.trim()

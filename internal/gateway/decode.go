@@ -19,7 +19,8 @@ import (
 // sayable in its own dialect, which c.only records; or refused, because it would
 // cost what nobody can bound beforehand, or reach what belongs to somebody else on
 // the provider's side. Fields that are not known are taken to be harmless; a
-// provider of the same dialect gets them all the same.
+// provider of the same dialect gets them all the same, which is why those of other
+// servers of a dialect that cost are known here.
 type call struct {
 	dialect dialect
 	id      string
@@ -48,10 +49,11 @@ type field func(c *call, name string, raw json.RawMessage) error
 // harmless fields do not change what a model is asked.
 func harmless(*call, string, json.RawMessage) error { return nil }
 
-// refused fields make sense only with a provider alone.
+// refused fields make sense only with a provider alone. An empty object is no
+// absence: it is how some are switched on.
 func refused(why string) field {
 	return func(_ *call, name string, raw json.RawMessage) error {
-		if empty(raw) {
+		if s := string(raw); empty(raw) && s[0] != '{' {
 			return nil
 		}
 		return bad("unsupported_parameter", name+" is not supported: "+why)

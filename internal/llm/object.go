@@ -63,6 +63,24 @@ func Fields(object []byte) ([]Field, error) {
 	return fields, nil
 }
 
+// without is an object whose fields are some of those of another, in their order.
+func without(fields []Field, names ...string) ([]byte, []Field) {
+	out, kept := []byte{'{'}, make([]Field, 0, len(fields))
+	for _, f := range fields {
+		if slices.Contains(names, f.Name) {
+			continue
+		}
+		if len(kept) > 0 {
+			out = append(out, ',')
+		}
+		out = append(append(out, MarshalWire(f.Name)...), ':')
+		f.start = len(out)
+		out = append(out, f.Value...)
+		kept = append(kept, f)
+	}
+	return append(out, '}'), kept
+}
+
 // SetFields is an object with some fields set, the others and everything between
 // them byte for byte as they were.
 func SetFields(object []byte, set ...Field) ([]byte, error) {

@@ -10,6 +10,7 @@ import (
 	"iter"
 	"maps"
 	"net/http"
+	"slices"
 )
 
 // Dialects in which a request can pass through.
@@ -43,13 +44,24 @@ type PassThrough interface {
 	Passes(dialect, model string) bool
 }
 
-// Set is the body with some fields set, as SetFields does.
+// Set is the body with some fields set, as SetFields does. A field that is set to
+// nil is left out.
 func (p *Pass) Set(set ...Field) ([]byte, error) {
 	fields, err := p.Apart()
 	if err != nil {
 		return nil, err
 	}
-	return setFields(p.Body, fields, set...), nil
+	body, unwanted := p.Body, []string(nil)
+	set = slices.DeleteFunc(slices.Clone(set), func(s Field) bool {
+		if s.Value == nil && slices.ContainsFunc(fields, func(f Field) bool { return f.Name == s.Name }) {
+			unwanted = append(unwanted, s.Name)
+		}
+		return s.Value == nil
+	})
+	if unwanted != nil {
+		body, fields = without(fields, unwanted...)
+	}
+	return setFields(body, fields, set...), nil
 }
 
 // Apart are the fields of the body.

@@ -79,7 +79,7 @@ var passages = []struct {
 	{
 		name: "chat options", dialect: llm.DialectChat, stream: true, text: "a", usage: 0,
 		body:   `{"model":"m","max_completion_tokens":5,"stream_options":{"include_usage":false,"y":2},"stream":true}`,
-		sent:   `/v1/chat/completions {"model":"real","max_completion_tokens":5,"stream_options":{"include_usage":true,"y":2},"stream":true}`,
+		sent:   `/v1/chat/completions {"max_tokens":77,"model":"real","stream_options":{"include_usage":true,"y":2},"stream":true}`,
 		answer: "data: {\"choices\":[{\"index\":0,\"delta\":{\"content\":\"a\"},\"finish_reason\":\"stop\"}]}\n\n",
 	},
 	{
@@ -91,7 +91,7 @@ var passages = []struct {
 	{
 		name: "messages stream", dialect: llm.DialectMessages, stream: true, text: "Hi", usage: 3,
 		body:   `{"model":"m","max_tokens":9,"messages":[{"role":"user","content":[{"type":"text","text":"x","cache_control":{"type":"ephemeral"}}]}],"stream":true}`,
-		sent:   `/v1/messages {"model":"real","max_tokens":9,"messages":[{"role":"user","content":[{"type":"text","text":"x","cache_control":{"type":"ephemeral"}}]}],"stream":true}`,
+		sent:   `/v1/messages {"model":"real","max_tokens":77,"messages":[{"role":"user","content":[{"type":"text","text":"x","cache_control":{"type":"ephemeral"}}]}],"stream":true}`,
 		answer: "event: message_start\ndata: {\"type\":\"message_start\",\"message\":{\"usage\":{\"input_tokens\":3}}}\n\nevent: ping\ndata: {\"type\":\"ping\"}\n\nevent: content_block_start\ndata: {\"type\":\"content_block_start\",\"index\":0,\"content_block\":{\"type\":\"text\",\"text\":\"\"}}\n\nevent: content_block_delta\ndata: {\"type\":\"content_block_delta\",\"index\":0,\"delta\":{\"type\":\"text_delta\",\"text\":\"Hi\"}}\n\nevent: content_block_stop\ndata: {\"type\":\"content_block_stop\",\"index\":0}\n\nevent: message_delta\ndata: {\"type\":\"message_delta\",\"delta\":{\"stop_reason\":\"end_turn\"},\"usage\":{\"output_tokens\":2}}\n\nevent: message_stop\ndata: {\"type\":\"message_stop\"}\n\n",
 		last:   "event: message_stop\ndata: {\"type\":\"message_stop\"}\n\n",
 	},

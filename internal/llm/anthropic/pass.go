@@ -10,9 +10,13 @@ import (
 // Passes reports whether requests of a dialect can be sent on as they are.
 func (p *provider) Passes(dialect, _ string) bool { return dialect == llm.DialectMessages }
 
-// pass sends a request on as its client wrote it, with the model's own name.
+// pass sends a request on as its client wrote it, with the model's own name, and the
+// bound on the answer that was reserved for.
 func (p *provider) pass(ctx context.Context, req *llm.Request) iter.Seq2[llm.Chunk, error] {
-	body, err := req.Pass.Set(llm.Field{Name: "model", Value: llm.MarshalWire(req.Model)})
+	body, err := req.Pass.Set(
+		llm.Field{Name: "model", Value: llm.MarshalWire(req.Model)},
+		llm.Field{Name: "max_tokens", Value: llm.MarshalWire(req.MaxTokens)},
+	)
 	if err != nil {
 		return func(yield func(llm.Chunk, error) bool) { yield(llm.Chunk{}, err) }
 	}

@@ -21,26 +21,26 @@ func (p *provider) Passes(dialect, model string) bool {
 	return false
 }
 
-// pass sends a request on as its client wrote it. What is set: the model, a bound
-// on the answer if there is none, and that a stream tells its usage.
+// pass sends a request on as its client wrote it. What is set: the model, the bound
+// on the answer that was reserved for, by the one name that the server heeds, and
+// that a stream tells its usage.
 func (p *provider) pass(ctx context.Context, req *llm.Request) iter.Seq2[llm.Chunk, error] {
 	set := []llm.Field{{Name: "model", Value: llm.MarshalWire(req.Model)}}
-	path, bound, decode := "/responses", []string{"max_output_tokens"}, p.decodeResponses
-	if req.Pass.Dialect == llm.DialectChat {
-		path, bound, decode = "/chat/completions", []string{"max_tokens", "max_completion_tokens"}, p.decodeChat
+	path, bound, other, decode := "/responses", "max_output_tokens", "", p.decodeResponses
+	chat := req.Pass.Dialect == llm.DialectChat
+	if chat {
+		path, bound, other, decode = "/chat/completions", "max_tokens", "max_completion_tokens", p.decodeChat
+		if p.quirks(req.Model).MaxCompletionTokens {
+			bound, other = other, bound
+		}
+		set = append(set, llm.Field{Name: other})
 	}
 	fields, err := req.Pass.Apart()
 	if err != nil {
 		return failing(err)
 	}
-	if !states(fields, bound...) {
-		name := bound[0]
-		if len(bound) > 1 && p.quirks(req.Model).MaxCompletionTokens {
-			name = bound[1]
-		}
-		set = append(set, llm.Field{Name: name, Value: llm.MarshalWire(req.MaxTokens)})
-	}
-	if len(bound) > 1 && req.Pass.Stream && !p.quirks(req.Model).NoStreamOptions {
+	set = append(set, llm.Field{Name: bound, Value: llm.MarshalWire(req.MaxTokens)})
+	if chat && req.Pass.Stream && !p.quirks(req.Model).NoStreamOptions {
 		set = append(set, llm.Field{Name: "stream_options", Value: withUsage(fields)})
 	}
 	body, err := req.Pass.Set(set...)
@@ -54,18 +54,6 @@ func (p *provider) pass(ctx context.Context, req *llm.Request) iter.Seq2[llm.Chu
 
 func failing(err error) iter.Seq2[llm.Chunk, error] {
 	return func(yield func(llm.Chunk, error) bool) { yield(llm.Chunk{}, err) }
-}
-
-// states reports whether any of the fields is there.
-func states(fields []llm.Field, names ...string) bool {
-	for _, f := range fields {
-		for _, name := range names {
-			if f.Name == name && string(f.Value) != "null" {
-				return true
-			}
-		}
-	}
-	return false
 }
 
 // withUsage is the request's stream_options with usage asked for.
