@@ -175,20 +175,28 @@ func (s *Server) visited(pages http.Handler) http.Handler {
 			pages.ServeHTTP(w, r)
 			return
 		}
-		leave, err := func() {}, error(nil)
-		if s.edge.gate != nil {
-			leave, err = s.edge.gate.Enter(r.Context())
-		}
-		if err == nil {
-			defer leave()
-			if r.Method == http.MethodPost && (strings.HasPrefix(r.URL.Path, "/signin") || r.URL.Path == "/invitation") {
-				err = s.draw(w, r, costHeavy)
-			}
-		}
-		if err != nil {
+		if err := s.page(w, r, pages); err != nil {
 			s.fail(answerOf(w), r, err)
-			return
 		}
-		pages.ServeHTTP(w, r)
 	})
+}
+
+func (s *Server) page(w http.ResponseWriter, r *http.Request, pages http.Handler) error {
+	if err := s.received(w, r); err != nil {
+		return err
+	}
+	if s.edge.gate != nil {
+		leave, err := s.edge.gate.Enter(r.Context())
+		if err != nil {
+			return err
+		}
+		defer leave()
+	}
+	if r.Method == http.MethodPost && (strings.HasPrefix(r.URL.Path, "/signin") || r.URL.Path == "/invitation") {
+		if err := s.draw(w, r, costHeavy); err != nil {
+			return err
+		}
+	}
+	pages.ServeHTTP(w, r)
+	return nil
 }

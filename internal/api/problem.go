@@ -80,6 +80,7 @@ var statuses = map[string]int{
 	event.CodeUnknownType: http.StatusNotFound,
 	event.CodeVersionGone: http.StatusGone,
 	"body_too_large":      http.StatusRequestEntityTooLarge,
+	codeBodyLate:          http.StatusRequestTimeout,
 }
 
 func status(e *mgx.Error) int {
@@ -132,7 +133,7 @@ func (s *Server) problemOf(err error) problem {
 
 // fail answers with a problem, unless the answer has begun or nobody is there.
 func (s *Server) fail(w *answer, r *http.Request, err error) {
-	if r.Context().Err() != nil {
+	if r.Context().Err() != nil && !mgx.IsCode(err, codeBodyLate) { // net/http ends it with the deadline of a body
 		return
 	}
 	if w.begun {

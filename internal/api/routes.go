@@ -135,7 +135,12 @@ func (s *Server) serve(to route) http.Handler {
 			_, q.Route = split(to.pattern)
 		}
 		defer s.rescue(out, r)
-		r.Body = http.MaxBytesReader(w, r.Body, to.mostBody())
+		if to.flags&bulky != 0 {
+			r.Body = http.MaxBytesReader(w, r.Body, maxFile)
+		} else if err := s.received(w, r); err != nil {
+			s.fail(out, r, err)
+			return
+		}
 		if to.flags&(stream|bulky) == 0 {
 			http.NewResponseController(w).SetWriteDeadline(time.Now().Add(answerWait)) // a recorder in a test has none
 		}
@@ -143,14 +148,6 @@ func (s *Server) serve(to route) http.Handler {
 			s.fail(out, r, err)
 		}
 	})
-}
-
-// mostBody is the most that a request of a route may send, in bytes.
-func (r route) mostBody() int64 {
-	if r.flags&bulky != 0 {
-		return maxFile
-	}
-	return maxBody
 }
 
 // rescue turns a panic into a problem and a log line.

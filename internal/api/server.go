@@ -74,6 +74,7 @@ type Options struct {
 	PingEvery     time.Duration // WebSocket; 30 s
 	PongWait      time.Duration // after which a WebSocket peer counts as gone; 45 s
 	Comment       time.Duration // how often SSE says that it is alive; 15 s
+	BodyWait      time.Duration // for a request's body, unless it is a file; 30 s
 	WorkWait      time.Duration // for what a request asks that is answered at once; 20 s
 	GraceWait     time.Duration // after it, until the request is answered all the same; 5 s
 	CloseWait     time.Duration // for a stalled peer to take its close frame; 5 s
@@ -106,6 +107,7 @@ func New(o Options) *Server {
 	def(&o.PingEvery, 30*time.Second)
 	def(&o.PongWait, 45*time.Second)
 	def(&o.Comment, 15*time.Second)
+	def(&o.BodyWait, bodyWait)
 	def(&o.WorkWait, workWait)
 	def(&o.GraceWait, graceWait)
 	def(&o.CloseWait, 5*time.Second)

@@ -91,7 +91,8 @@ func (s *Server) within(handle handler) handler {
 			done <- handle(held, r.WithContext(ctx))
 		}()
 		over := make(chan struct{})
-		context.AfterFunc(ctx, func() { time.AfterFunc(s.o.GraceWait, func() { close(over) }) })
+		answered := context.AfterFunc(ctx, func() { time.AfterFunc(s.o.GraceWait, func() { close(over) }) })
+		defer answered() // or each answer would leave a timer
 		select {
 		case err := <-done:
 			held.hide(s.o.Redact)

@@ -97,7 +97,7 @@ func TestDecodes(t *testing.T) {
 }
 
 // Each case is put into a whole request of its dialect.
-var bodies = map[string]string{
+var requests = map[string]string{
 	"chat": `{"model":"m","messages":[{"role":"user","content":"x"}],%}`, "messages": `{"model":"m","max_tokens":9,"messages":[{"role":"user","content":"x"}],%}`,
 	"responses": `{"model":"m","input":"x",%}`,
 }
@@ -128,7 +128,7 @@ func TestNeedsItsDialect(t *testing.T) {
 	} {
 		name, _, _ := strings.Cut(c.field[1:], `"`)
 		whole := strings.NewReplacer(`"messages":[{"role":"user","content":"x"}],`, "", `"input":"x",`, "")
-		body := bodies[c.d.name()]
+		body := requests[c.d.name()]
 		if name == "messages" || name == "input" {
 			body = whole.Replace(body)
 		}
@@ -173,7 +173,7 @@ func TestRefuses(t *testing.T) {
 		{responses{}, `"tools":[{"type":"file_search"}]`, "run by the provider"},
 		{responses{}, `"reasoning":{"effort":"heroic"}`, "effort must be"},
 	} {
-		_, err := decode(c.d, []byte(strings.Replace(bodies[c.d.name()], "%", c.field, 1)))
+		_, err := decode(c.d, []byte(strings.Replace(requests[c.d.name()], "%", c.field, 1)))
 		if err == nil || !strings.Contains(err.Error(), c.want) || failed(err).kind != invalid {
 			t.Errorf("%s %s: %v", c.d.name(), c.field, err)
 		}
@@ -220,7 +220,7 @@ func TestUnwrap(t *testing.T) {
 // Whatever a body holds: no dialect's decoder panics, and what it accepts can be
 // asked of a provider, or says why only its own dialect will do.
 func FuzzDecode(f *testing.F) {
-	for _, b := range bodies {
+	for _, b := range requests {
 		for _, field := range []string{`"a":1`, `"tools":[{"type":"function","function":{"name":"f"},"name":"g"}]`, `"stream":true`} {
 			f.Add([]byte(strings.Replace(b, "%", field, 1)))
 		}

@@ -35,6 +35,7 @@ const (
 	badUpstream             // 502: the provider failed
 	overloaded              // 503, 529
 	timedOut                // 504
+	lateBody                // 408
 )
 
 // kinds are the names that kinds have in the dialects.
@@ -53,6 +54,7 @@ var kinds = map[kind]struct {
 	badUpstream: {502, "server_error", "api_error"},
 	overloaded:  {503, "server_error", "overloaded_error"},
 	timedOut:    {504, "server_error", "timeout_error"},
+	lateBody:    {408, "invalid_request_error", "invalid_request_error"},
 }
 
 func bad(code, message string) *failure { return &failure{kind: invalid, code: code, message: message} }

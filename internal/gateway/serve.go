@@ -1,7 +1,6 @@
 package gateway
 
 import (
-	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -37,10 +36,10 @@ func (s *Server) serve(d dialect, do func(w http.ResponseWriter, r *http.Request
 
 // refuse answers with why there is no answer.
 func (s *Server) refuse(w http.ResponseWriter, r *http.Request, d dialect, id string, err error) {
-	if r.Context().Err() != nil {
+	f := failed(err)
+	if r.Context().Err() != nil && f.kind != lateBody { // net/http ends it with the deadline of a body
 		return // nobody is there
 	}
-	f := failed(err)
 	if f.kind == internal {
 		s.o.Log.Error("a call failed", "request_id", id, "error", err)
 	}
@@ -90,12 +89,14 @@ func (s *Server) admit(w http.ResponseWriter, r *http.Request, d dialect, id str
 	if err != nil {
 		return nil, m, nil, err
 	}
+	held := &held{in: &s.bodies, owner: key.Workspace}
+	gone := func() { held.drop(); entered() }
 	defer func() {
 		if err != nil {
-			entered()
+			gone()
 		}
 	}()
-	body, err := s.body(w, r)
+	body, err := s.body(w, r, held)
 	if err != nil {
 		return nil, m, nil, err
 	}
@@ -107,26 +108,7 @@ func (s *Server) admit(w http.ResponseWriter, r *http.Request, d dialect, id str
 		return nil, m, nil, err
 	}
 	c.aim(m, r.Header)
-	return c, m, entered, nil
-}
-
-// body reads a request's body within bounds of size and time.
-func (s *Server) body(w http.ResponseWriter, r *http.Request) ([]byte, error) {
-	if r.Header.Get("Content-Encoding") != "" {
-		return nil, bad("unsupported_encoding", "send the body without Content-Encoding")
-	}
-	rc := http.NewResponseController(w)
-	rc.SetReadDeadline(time.Now().Add(s.o.BodyWait))
-	var body bytes.Buffer
-	if n := r.ContentLength; n > 0 && n <= s.o.Body {
-		body.Grow(int(n) + bytes.MinRead)
-	}
-	_, err := body.ReadFrom(http.MaxBytesReader(w, r.Body, s.o.Body))
-	rc.SetReadDeadline(time.Time{})
-	if _, tooLarge := errors.AsType[*http.MaxBytesError](err); err != nil && !tooLarge {
-		return nil, bad("body_broke_off", "the body broke off")
-	}
-	return body.Bytes(), err
+	return c, m, gone, nil
 }
 
 // resolve finds the model of a call and whether its key may use it.

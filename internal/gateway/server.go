@@ -64,6 +64,7 @@ type Options struct {
 	Tracer trace.TracerProvider // takes the spans of calls; the process's
 
 	Body      int64         // most bytes of a request's body; 32 MB
+	Bodies    int64         // most bytes of all bodies of calls under way, of which a workspace may have half; 512 MB
 	BodyWait  time.Duration // for a body to come; 1 min
 	AtOnce    int           // most calls of a key at once; 256
 	PerMinute int           // most calls of a key in a minute; 6000
@@ -78,6 +79,7 @@ type Server struct {
 	o      Options
 	mux    *http.ServeMux
 	limits limits
+	bodies bodies
 
 	calls   sync.WaitGroup
 	ctx     context.Context // of all calls
@@ -92,6 +94,7 @@ func New(o Options) *Server {
 		panic("gateway: a server needs keys, models and books")
 	}
 	def(&o.Body, 32<<20)
+	def(&o.Bodies, 512<<20)
 	def(&o.BodyWait, time.Minute)
 	def(&o.AtOnce, 256)
 	def(&o.PerMinute, 6000)
@@ -109,6 +112,7 @@ func New(o Options) *Server {
 	}
 	s := &Server{o: o}
 	s.limits = limits{atOnce: o.AtOnce, perMinute: o.PerMinute, now: o.Now, byKey: map[mgx.KeyID]*usage{}}
+	s.bodies = bodies{most: o.Bodies, each: o.Bodies / 2, of: map[mgx.WorkspaceID]int64{}}
 	s.ctx, s.stop = context.WithCancelCause(context.Background())
 	s.mux = s.routes()
 	return s
