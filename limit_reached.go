@@ -3,7 +3,7 @@ package mgx
 // LimitReachedData says that a command came to a limit of its sandbox: it was
 // stopped, or refused what it asked for. No other run was touched by that.
 type LimitReachedData struct {
-	Limit    string `json:"limit"`                // memory, processes, cpu, file_size, disk, files, time, output
+	Limit    string `json:"limit"`                // memory, processes, cpu, file_size, disk, files, tmp, time, output
 	CallID   string `json:"call_id,omitempty"`    // of the tool call that ran it
 	Check    string `json:"check,omitempty"`      // or the check that it was
 	ExitCode *int   `json:"exit_code,omitempty"`  // absent: it was stopped when its time was over

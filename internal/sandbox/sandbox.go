@@ -131,6 +131,7 @@ const (
 	LimitFileSize  Limit = "file_size" // a process wrote a file too large, and was killed
 	LimitDisk      Limit = "disk"      // there was too much in the workspace, and all was killed
 	LimitFiles     Limit = "files"     // there were too many files in it, and all was killed
+	LimitTmp       Limit = "tmp"       // a place for temporary files was full: /tmp, home or /dev/shm
 	LimitTime      Limit = "time"      // its time-out came; see Result.Reached
 	LimitOutput    Limit = "output"    // it wrote more than is kept, which is for those to say who keep it
 )

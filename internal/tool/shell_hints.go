@@ -87,6 +87,7 @@ var limitHints = map[sandbox.Limit]string{
 	sandbox.LimitCPU:       "The limit on processor time was reached: a process was stopped. It is not the result of a test. Look for a loop without end, or do less at once.",
 	sandbox.LimitFileSize:  "The limit on the size of a file was reached: the process that wrote it was stopped. Write less, or into several files.",
 	sandbox.LimitDisk:      "The limit on disk space was reached: the workspace holds too much, and the command was stopped if it still ran. Delete what is not needed (du -xsh * shows what is large) before anything else.",
+	sandbox.LimitTmp:       "A place for temporary files (/tmp, the home directory or /dev/shm) was full: the system refused to write more there. It is not the result of a test. Write less there, or into the workspace; the next command finds them empty.",
 	sandbox.LimitFiles:     "The limit on the number of files was reached: the workspace holds too many, and the command was stopped if it still ran. Delete what is not needed before anything else.",
 }
 

@@ -75,6 +75,7 @@ func TestShellNamesTheLimit(t *testing.T) {
 		sandbox.LimitMemory: "memory limit was reached", sandbox.LimitProcesses: "limit on processes was reached",
 		sandbox.LimitCPU: "limit on processor time was reached", sandbox.LimitFileSize: "limit on the size of a file was reached",
 		sandbox.LimitDisk: "limit on disk space was reached", sandbox.LimitFiles: "limit on the number of files was reached",
+		sandbox.LimitTmp: "place for temporary files (/tmp, the home directory or /dev/shm) was full",
 	} {
 		for _, ended := range []sandbox.Result{{ExitCode: 137, Limit: limit}, {Limit: limit}, {TimedOut: true, Limit: limit}} {
 			got := tellShell("make", time.Minute, ended, captured{text: "signal: killed"}).Text

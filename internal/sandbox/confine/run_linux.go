@@ -122,6 +122,7 @@ func (m Machine) Run(ctx context.Context, p Plan, cmd sandbox.Command, gate sand
 			break
 		}
 		_, _ = in.wait()
+		in.status.Close()
 		ended()
 		full()
 	}
@@ -133,6 +134,7 @@ func (m Machine) Run(ctx context.Context, p Plan, cmd sandbox.Command, gate sand
 		}
 	}
 	code, waitErr := in.wait()
+	filled := in.lastWords()
 	visits := door.close()
 	why := ended()
 	over := full()
@@ -143,7 +145,7 @@ func (m Machine) Run(ctx context.Context, p Plan, cmd sandbox.Command, gate sand
 		failed = nil // it was stopped before its command was started
 	}
 	stuck := streams.Wait(drainGrace)
-	result := sandbox.Result{ExitCode: code, TimedOut: why == byDeadline, Limit: reached(group, over, code), Duration: time.Since(begin), Visits: visits}
+	result := sandbox.Result{ExitCode: code, TimedOut: why == byDeadline, Limit: reached(group, over, filled, code), Duration: time.Since(begin), Visits: visits}
 	switch {
 	case why == byContext:
 		return result, Stopped(ctx)
@@ -203,8 +205,8 @@ func (b *bounds) group() Group {
 }
 
 // reached names the limit that a command came to, by what the kernel counted, what
-// there is in its workspace, or the signal that ended it.
-func reached(b *bounds, over disk.Over, code int) sandbox.Limit {
+// there is in its workspace, what its init saw, or the signal that ended it.
+func reached(b *bounds, over disk.Over, filled bool, code int) sandbox.Limit {
 	var outOfMemory, tooMany bool
 	if b != nil {
 		outOfMemory, tooMany = b.Reached()
@@ -222,6 +224,8 @@ func reached(b *bounds, over disk.Over, code int) sandbox.Limit {
 		return sandbox.LimitCPU
 	case code == shell.Killed+int(unix.SIGXFSZ):
 		return sandbox.LimitFileSize
+	case filled:
+		return sandbox.LimitTmp
 	}
 	return ""
 }
@@ -294,17 +298,42 @@ var errSilent = errors.New("it ended without a word")
 // instruct hands over the plan and waits until the command runs, or returns why
 // it does not.
 func (in *initProcess) instruct(p Plan) error {
-	defer in.status.Close()
 	_, writeErr := in.plan.Write(p.Encode())
-	said, readErr := io.ReadAll(io.LimitReader(in.status, 1<<16))
-	mayHaveRun, f, err := boxinit.DecodeSaid(said)
+	mayHaveRun, f, err := in.begins()
 	switch {
 	case err != nil && mayHaveRun: // and must not run again
 		return mgx.Errorf(mgx.KindInternal, "sandbox_broken", "the sandbox ended while it started the command, which may have run")
 	case err != nil:
-		return in.machine.Refuse("init", errors.Join(fmt.Errorf("%w%s", errSilent, in.words()), writeErr, readErr))
+		return in.machine.Refuse("init", errors.Join(fmt.Errorf("%w%s", errSilent, in.words()), writeErr, err))
 	}
 	return in.machine.failed(f)
+}
+
+// begins reads what the init says until that is all, or the init has ended.
+func (in *initProcess) begins() (mayHaveRun bool, f boxinit.Failure, err error) {
+	const most = 1 << 16
+	var said []byte
+	for piece := make([]byte, 512); len(said) < most; {
+		n, readErr := in.status.Read(piece)
+		said = append(said, piece[:n]...)
+		if mayHaveRun, f, err = boxinit.DecodeSaid(said); err == nil || readErr != nil {
+			return mayHaveRun, f, err
+		}
+	}
+	return mayHaveRun, f, err
+}
+
+// lastGrace is how long the end of what an init said may take to come, once it is
+// dead.
+const lastGrace = time.Second
+
+// lastWords reports whether the command filled a place for temporary files. Its init
+// has ended.
+func (in *initProcess) lastWords() (filled bool) {
+	defer in.status.Close()
+	_ = in.status.SetReadDeadline(time.Now().Add(lastGrace))
+	said, _ := io.ReadAll(io.LimitReader(in.status, 2))
+	return boxinit.Filled(said)
 }
 
 // words are those of who built a container for the init. The init is gone, so it

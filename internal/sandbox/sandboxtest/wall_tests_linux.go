@@ -29,7 +29,7 @@ var exempt = map[sandbox.Level]map[string]string{
 	sandbox.LevelLite: because("cannot mount",
 		"the guest paths are true", "a read-only directory in a writable workspace", "a mount point that is a link",
 		"overlay", "overlay side by side", "cache without a host directory", "own loopback works", "hosts that are allowed",
-		"space in /tmp and home", "files in /tmp", "/tmp is fresh"),
+		"space in /tmp and home", "files in /tmp", "places for temporary files are a limit with a name", "/tmp is fresh"),
 	sandbox.LevelDocker: because("has no overlays", "overlay", "overlay side by side"),
 	sandbox.LevelGVisor: join(
 		because("has no overlays", "overlay", "overlay side by side"),
@@ -81,6 +81,7 @@ var wallTests = []wallTest{
 	{"file size", fileSize},
 	{"space in /tmp and home", tmpSpace},
 	{"files in /tmp", tmpInodes},
+	{"places for temporary files are a limit with a name", tmpNamed},
 	{"/tmp is fresh", tmpFresh},
 	{"processes", processes},
 	{"open files", openFiles},
@@ -491,4 +492,32 @@ func filled(t *testing.T, d sandbox.Driver, limit sandbox.Limit, set func(*sandb
 	other := <-ended
 	equal(t, "the neighbour's exit code", other.ExitCode, 0)
 	equal(t, "the neighbour's limit", other.Limit, "")
+}
+
+// tmpNamed has commands fill places that are not the workspace, and end as if nothing
+// were wrong.
+func tmpNamed(t *testing.T, d sandbox.Driver) {
+	w := open(t, d, func(w *world) { w.spec.Limits.Tmp = 4 << 20 })
+	scripts := map[string]sandbox.Limit{
+		"head -c 9000000 /dev/zero >/tmp/x; true":                           sandbox.LimitTmp,
+		"head -c 9000000 /dev/zero >~/x":                                    sandbox.LimitTmp,
+		"head -c 9000000 /dev/zero >/dev/shm/x; exit 3":                     sandbox.LimitTmp,
+		"head -c 3000000 /dev/zero >/tmp/x; head -c 3000000 /dev/zero >~/x": "",
+		"head -c 9000000 /dev/zero >x":                                      "",
+	}
+	if w.box.Level() != sandbox.LevelGVisor { // which bounds files by memory only
+		scripts["cd /tmp; i=0; while :>$i; do i=$((i+1)); done; true"] = sandbox.LimitTmp
+	}
+	for script, want := range scripts {
+		equal(t, script, w.sh(script).Limit, want)
+	}
+	// Who tidies up is seen while it is full, sooner or later.
+	for seconds := 1; ; seconds *= 2 {
+		if w.sh(fmt.Sprintf("head -c 9000000 /dev/zero >/tmp/x; sleep %d; rm /tmp/x", seconds)).Limit == sandbox.LimitTmp {
+			return
+		}
+		if seconds > 30 {
+			t.Fatal("what was full for half a minute was not seen")
+		}
+	}
 }

@@ -123,11 +123,16 @@ func readFull(b []byte) error {
 	return nil
 }
 
-// dieWithParent calls die when the other end of the pipe is gone. For the first
-// process of a pid namespace it is enough to end. The kernel's own PDEATHSIG
-// follows the thread that forked, which a Go program does not choose.
-func dieWithParent(die func()) {
+// dieWithParent calls die when the other end of the pipe is gone, and looks at the
+// gauge meanwhile. For the first process of a pid namespace it is enough to end. The
+// kernel's own PDEATHSIG follows the thread that forked, which a Go program does not
+// choose.
+func dieWithParent(die func(), g *gauge) {
 	for {
+		if !g.wait() {
+			g.look()
+			continue
+		}
 		n, err := syscall.Read(int(PlanFD+moved), make([]byte, 1))
 		if err != syscall.EINTR && n <= 0 {
 			die()
@@ -242,8 +247,11 @@ func (p *Plan) run(die func(), reap func(command int) int) int {
 		return report("signals", err)
 	}
 	release()
-	go dieWithParent(die)
-	return reap(pid)
+	gauge := p.gauge()
+	go dieWithParent(die, gauge)
+	code = reap(pid)
+	gauge.tell()
+	return code
 }
 
 // enterGroups moves this thread, and what it starts, into the cgroups whose files
@@ -267,7 +275,6 @@ func release() {
 		}
 	}
 	tellStarted()
-	syscall.Close(int(StatusFD + moved))
 }
 
 // reap waits for the command, and for every orphan meanwhile.

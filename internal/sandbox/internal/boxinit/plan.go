@@ -16,7 +16,7 @@ var Env = []string{"GOGC=off", "GOMAXPROCS=2", "GODEBUG=containermaxprocs=0,upda
 // Descriptors of an init beside the command's 0, 1 and 2.
 const (
 	PlanFD   = 3 // the plan, then nothing until the parent is gone
-	StatusFD = 4 // a failure, or just the end once the command runs
+	StatusFD = 4 // what the init says; see DecodeSaid and Filled
 	FreeFD   = 5 // the first of those that the plan speaks of
 )
 

@@ -33,15 +33,21 @@ func (f Failure) encode() []byte {
 	return w.text
 }
 
-// What an init says: begun before it starts the command, if it comes to that, and
-// after ended what came of it.
+// What an init says: begun before it starts the command, if it comes to that; after
+// ended what came of starting it; and at last whether a place for temporary files
+// was filled.
 const (
-	ended = 0
-	begun = 1
+	ended  = 0
+	begun  = 1
+	filled = 2
 )
 
-// DecodeSaid reads what an init said, and whether the command may have run, which
-// is known also of an init that did not come to say more.
+// Filled reads what an init said at last.
+func Filled(text []byte) bool { return len(text) == 1 && text[0] == filled }
+
+// DecodeSaid reads what an init said of the start of its command, and whether that
+// may have run, which is known also of an init that did not come to say more. An
+// error means that it is not all.
 func DecodeSaid(text []byte) (mayHaveRun bool, f Failure, err error) {
 	if mayHaveRun = len(text) > 0 && text[0] == begun; mayHaveRun {
 		text = text[1:]
