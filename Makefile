@@ -87,3 +87,4 @@ soak: ## kill servers, writers, readers and PostgreSQL for minutes; a reader 500
 
 need:
 	@scripts/need.sh
+	@scripts/vault.sh >/dev/null || echo "HashiCorp Vault for tests could not be built; those tests are skipped"
