@@ -49,7 +49,7 @@ phase('top', 500, 500, 1);
 phase('before_spike', 50, 50, 0.5);
 phase('spike', 500, 500, 0.5);
 phase('after_spike', 50, 50, 0.5);
-phase('soak', 200, 200, 3);
+phase('soak', 200, 200, 6);
 
 const thresholds = {};
 for (const { name } of phases) {

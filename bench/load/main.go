@@ -30,6 +30,7 @@ import (
 	"os"
 	"os/signal"
 	"runtime"
+	"strconv"
 	"syscall"
 	"time"
 )
@@ -68,6 +69,14 @@ type phase struct {
 	name     string
 	from, to int // users
 	length   time.Duration
+}
+
+// users says how many there are.
+func (p phase) users() string {
+	if p.from == p.to {
+		return strconv.Itoa(p.to)
+	}
+	return fmt.Sprintf("%d-%d", p.from, p.to)
 }
 
 func phases(length time.Duration) []phase {

@@ -18,10 +18,6 @@ func newTable() table {
 }
 
 func (table) add(p phase, r result) {
-	users := strconv.Itoa(p.to)
-	if p.from != p.to {
-		users = fmt.Sprintf("%d-%d", p.from, p.to)
-	}
 	n := len(r.reads) + len(r.creates)
 	at := func(of []time.Duration, percent int) string {
 		if len(of) == 0 {
@@ -29,7 +25,7 @@ func (table) add(p phase, r result) {
 		}
 		return fmt.Sprintf("%.1f ms", float64(of[min(len(of)*percent/100, len(of)-1)])/1e6)
 	}
-	fmt.Printf(row, p.name, users, strconv.Itoa(n), fmt.Sprintf("%.0f", float64(n)/r.took.Seconds()),
+	fmt.Printf(row, p.name, p.users(), strconv.Itoa(n), fmt.Sprintf("%.0f", float64(n)/r.took.Seconds()),
 		at(r.reads, 50), at(r.reads, 95), at(r.reads, 99), at(r.creates, 50), at(r.creates, 95), at(r.creates, 99),
 		strconv.Itoa(r.failed), fmt.Sprintf("%.0f%%", 100*r.cpu.Seconds()/r.took.Seconds()), strconv.FormatInt(r.memory>>20, 10))
 }

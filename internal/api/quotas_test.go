@@ -38,6 +38,21 @@ func TestQuotas(t *testing.T) {
 	w.do(admin, "PATCH", path, map[string]any{"quotas": map[string]any{"keys": nil}}, nil).want(200, "")
 	key().want(http.StatusCreated, "")
 
+	// Who keeps as much as they may begins nothing more, and reads what there is.
+	// Waiting does not help, so nobody is told for how long.
+	task := map[string]any{"task": "Add a test", "project_id": w.project(w.other, "/srv/theirs").ID}
+	w.do(other, "POST", "/api/v1/tasks", task, nil).want(201, "")
+	w.do(admin, "PATCH", path, map[string]any{"quotas": map[string]any{"stored_bytes": 1 << 51}}, nil).want(400, "bad_quota")
+	w.do(admin, "PATCH", path, map[string]any{"quotas": map[string]any{"stored_bytes": 10}}, nil).want(200, "")
+	full := w.do(other, "POST", "/api/v1/tasks", task, nil)
+	full.want(403, mgx.CodeQuotaReached)
+	if full.header.Get("Retry-After") != "" || !strings.Contains(full.body, "mgx erase --run RUN") {
+		t.Errorf("a task that is refused: %v %s", full.header, full.body)
+	}
+	w.do(other, "GET", "/api/v1/runs", nil, nil).want(200, "")
+	w.do(admin, "PATCH", path, map[string]any{"quotas": map[string]any{"stored_bytes": 1 << 40}}, nil).want(200, "")
+	w.do(other, "POST", "/api/v1/tasks", task, nil).want(201, "")
+
 	// A person who is in two workspaces sees both, behind whichever wall they stand.
 	var ws mgx.Workspace
 	w.must(w.do(admin, "POST", "/api/v1/workspaces", map[string]string{"name": "third"}, &ws), 201)
