@@ -18,10 +18,22 @@ const (
 )
 
 // Keep renews the token until the context ends, each time half of its life is over. It
-// is for a process that stays: what it cannot do is in the log, and tried again.
+// is for a process that stays: what it cannot do is in the log, once for each reason, and
+// tried again.
 func (c *Client) Keep(ctx context.Context) {
+	trouble := ""
 	for {
-		wait := c.keepOnce(ctx)
+		wait, err := c.keepOnce(ctx)
+		switch code := codeOf(err); {
+		case ctx.Err() != nil:
+			return
+		case code != trouble && err != nil:
+			c.o.Log.Warn("the token for HashiCorp Vault could not be renewed", "error", err)
+			trouble = code
+		case code != trouble:
+			c.o.Log.Info("the token for HashiCorp Vault is renewed again")
+			trouble = ""
+		}
 		timer := time.NewTimer(wait)
 		select {
 		case <-timer.C:
@@ -32,20 +44,25 @@ func (c *Client) Keep(ctx context.Context) {
 	}
 }
 
+func codeOf(err error) string {
+	if err == nil {
+		return ""
+	}
+	return mgx.AsError(err).Code
+}
+
 // keepOnce renews the token, and says when to come again.
-func (c *Client) keepOnce(ctx context.Context) time.Duration {
+func (c *Client) keepOnce(ctx context.Context) (time.Duration, error) {
 	token, err := c.Renew(ctx)
 	switch {
-	case ctx.Err() != nil:
 	case err != nil:
-		c.o.Log.Warn("the token for HashiCorp Vault could not be renewed", "error", err)
-		return 10 * time.Second
+		return 10 * time.Second, err
 	case token.TTL == 0:
-		return latest
+		return latest, nil
 	case c.o.AppRole == nil && token.TTL < warnAt && !token.Renewable:
 		c.o.Log.Warn("the token for HashiCorp Vault expires and cannot be renewed: put a new one in its place", "left", token.TTL.String())
 	}
-	return min(max(token.TTL/2, soonest), latest)
+	return min(max(token.TTL/2, soonest), latest), nil
 }
 
 // Renew has the token live longer, if it can, and says what is left of it.

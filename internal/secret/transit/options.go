@@ -111,7 +111,7 @@ func decoding(err error) error {
 	if field, found := strings.CutPrefix(err.Error(), "json: unknown field "); found && len(field) < 40 {
 		return fmt.Errorf("it knows no field %s", field)
 	}
-	if e, ok := errors.AsType[*json.UnmarshalTypeError](err); ok {
+	if e, ok := errors.AsType[*json.UnmarshalTypeError](err); ok && e.Field != "" {
 		return fmt.Errorf("%s must be text", e.Field)
 	}
 	return errors.New("it is not a JSON object")

@@ -259,8 +259,8 @@ func renewing(t *testing.T, w *world) {
 	_, err = w.client(t, tokenFile(t, w.Token(map[string]any{"ttl": "1h"}, "cannot renew"))).Renew(t.Context())
 	w.fails(t, "no right to renew", CodeRefused, err, "renew-self")
 	c = w.client(t, tokenFile(t, w.Token(map[string]any{"ttl": "1h", "renewable": false}, "mgx")))
-	if wait := c.keepOnce(t.Context()); wait <= soonest || wait > latest {
-		t.Errorf("comes again after %v", wait)
+	if wait, err := c.keepOnce(t.Context()); err != nil || wait <= soonest || wait > latest {
+		t.Errorf("comes again after %v: %v", wait, err)
 	}
 	w.mu.Lock()
 	defer w.mu.Unlock()
