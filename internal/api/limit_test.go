@@ -4,7 +4,6 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
-	"io"
 	"net"
 	"net/http"
 	"net/netip"
@@ -25,7 +24,10 @@ import (
 
 // limitedTown is a town whose server has limits. Its clock stands still, so that
 // nothing fills up again.
-func limitedTown(t *testing.T, l api.Limits) *town {
+func limitedTown(t *testing.T, l api.Limits) *town { return pagedTown(t, l, nil) }
+
+// pagedTown is one whose server has pages, too.
+func pagedTown(t *testing.T, l api.Limits, pages http.HandlerFunc) *town {
 	t.Helper()
 	w := newTown(t)
 	contracts, err := event.NewRegistry()
@@ -34,11 +36,15 @@ func limitedTown(t *testing.T, l api.Limits) *town {
 	}
 	start := time.Now()
 	hub := event.NewHub(event.HubOptions{Source: w.store, Epoch: "epoch-1", Key: []byte("0123456789abcdef"), Authorize: w.access.Channels, Contracts: contracts})
-	w.web = api.New(api.Options{
+	o := api.Options{
 		Hub: hub, Contracts: contracts, Access: w.access, Budgets: &app.Budgets{Store: w.store}, Webhooks: &webhook.Endpoints{Store: w.store}, Consumers: w.store,
 		Proxies: []netip.Prefix{netip.MustParsePrefix("127.0.0.1/32")},
 		Limits:  l, Limiter: limit.New(limit.Options{Now: func() time.Time { return start }}),
-	})
+	}
+	if pages != nil {
+		o.Console = func(*api.Server) http.Handler { return pages }
+	}
+	w.web = api.New(o)
 	listener, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
@@ -163,39 +169,22 @@ func TestLimitsOfAddresses(t *testing.T) {
 // What there is no room for is refused as ours, for a short while; health answers.
 func TestRefusesBeyondItsMeans(t *testing.T) {
 	t.Parallel()
-	w := limitedTown(t, api.Limits{AtOnce: 1, Queue: 1, QueueWait: time.Millisecond})
-	body, slowly := io.Pipe()
-	defer slowly.Close()
+	entered, leave := make(chan struct{}), make(chan struct{})
+	w := pagedTown(t, api.Limits{AtOnce: 1, Queue: 1, QueueWait: time.Millisecond}, func(http.ResponseWriter, *http.Request) {
+		close(entered)
+		<-leave
+	})
 	answered := make(chan int, 1)
-	go func() {
-		r, _ := http.NewRequest("POST", w.url+"/api/v1/auth/sign-in", body)
-		r.Header.Set("Content-Type", "application/json")
-		resp, err := http.DefaultTransport.RoundTrip(r)
-		if err != nil {
-			answered <- 0
-			return
-		}
-		resp.Body.Close()
-		answered <- resp.StatusCode
-	}()
-	if _, err := slowly.Write([]byte(`{"email": `)); err != nil { // until it is read, it has the place
-		t.Fatal(err)
-	}
-	for {
-		full := w.do(w.tokens[mgx.RoleViewer], "GET", "/api/v1/me", nil, nil)
-		if full.status == 200 { // the other has not come in yet
-			continue
-		}
-		full.want(503, "overloaded")
-		if full.header.Get("Retry-After") == "" {
-			t.Error("nobody says when to try again")
-		}
-		break
+	go func() { answered <- w.do("", "GET", "/page", nil, nil).status }()
+	<-entered
+	full := w.do(w.tokens[mgx.RoleViewer], "GET", "/api/v1/me", nil, nil)
+	full.want(503, "overloaded")
+	if full.header.Get("Retry-After") == "" {
+		t.Error("nobody says when to try again")
 	}
 	w.do("", "GET", "/health/live", nil, nil).want(200, "")
-	io.WriteString(slowly, `"nobody@example.com", "password": "x"}`)
-	slowly.Close()
-	if status := <-answered; status != 401 {
+	close(leave)
+	if status := <-answered; status != 200 {
 		t.Errorf("the one that had the place was answered with %d", status)
 	}
 	w.do(w.tokens[mgx.RoleViewer], "GET", "/api/v1/me", nil, nil).want(200, "")

@@ -360,6 +360,34 @@ func TestInvitations(t *testing.T) {
 	w.do(w.tokens["developer"], "GET", "/api/v1/members", nil, nil).want(400, "workspace_required")
 }
 
+// What a key may not do or read itself it has nobody else do, nor sent elsewhere.
+func TestScopesAreNotWalkedAround(t *testing.T) {
+	t.Parallel()
+	w := newTown(t)
+	key := func(scopes ...string) string {
+		_, secret := w.key("admin", func(k *mgx.APIKey) { k.Scopes = scopes })
+		return secret
+	}
+	people := key("users")
+	for _, role := range []string{mgx.RoleViewer, mgx.RoleDeveloper, mgx.RoleAuditor, mgx.RoleAdmin} {
+		w.do(people, "POST", "/api/v1/invitations", map[string]any{"role": role}, nil).want(403, "forbidden")
+		w.do(people, "PATCH", "/api/v1/members/"+string(w.users[mgx.RoleViewer]), map[string]any{"role": role}, nil).want(403, "forbidden")
+	}
+	w.do(people, "DELETE", "/api/v1/members/"+string(w.users[mgx.RoleViewer]), nil, nil).want(403, "forbidden")
+	hook := func(secret string, status int, code string, types ...string) (made struct{ Webhook mgx.Webhook }) {
+		w.do(secret, "POST", "/api/v1/webhooks", map[string]any{"url": "https://example.com/x", "types": types}, &made).want(status, code)
+		return made
+	}
+	hook(key("webhooks"), 403, "out_of_scope", "run.*")
+	hook(key("webhooks", "events"), 403, "out_of_scope", "run.*", "audit.*")
+	hook(key("webhooks", "events"), 201, "", "run.*")
+	all := hook(key("webhooks", "events", "audit"), 201, "", "run.*", "audit.*").Webhook
+	for _, act := range []string{"/enable", "/retry", "/deliveries/evt_x/retry"} {
+		w.do(key("webhooks", "events"), "POST", "/api/v1/webhooks/"+string(all.ID)+act, nil, nil).want(403, "out_of_scope")
+	}
+	w.do(key("webhooks", "events"), "PATCH", "/api/v1/webhooks/"+string(all.ID), map[string]any{"url": "https://example.org/y"}, nil).want(403, "out_of_scope")
+}
+
 // Keys do at most what their scopes and their user allow, also to make keys.
 func TestKeys(t *testing.T) {
 	t.Parallel()

@@ -66,7 +66,7 @@ func (s *Server) hooks(ctx context.Context) (*webhook.Endpoints, error) {
 		return nil, mgx.Errorf(mgx.KindUsage, mgx.CodeNotFound, "this server keeps no webhooks")
 	}
 	theirs := *s.o.Webhooks
-	theirs.By = actor(ctx).Doer()
+	theirs.By, theirs.May = actor(ctx).Doer(), s.o.Access.Sends(actor(ctx))
 	return &theirs, nil
 }
 

@@ -171,6 +171,18 @@ func (a *Access) Channels(ctx context.Context, _ string, channels []event.Channe
 	return granted, err
 }
 
+// Sends returns what refuses to have events sent to an endpoint that the actor may
+// not read: whoever may keep endpoints could otherwise read all of them elsewhere.
+func (a *Access) Sends(actor access.Actor) func(context.Context, mgx.Webhook) error {
+	return func(ctx context.Context, w mgx.Webhook) error {
+		err := a.Authorize(ctx, actor, "connect", access.Resource{Kind: "events"})
+		if err == nil && event.AskForAudit(w.Types) {
+			err = a.Authorize(ctx, actor, "read", access.Resource{Kind: "audit"})
+		}
+		return err
+	}
+}
+
 // denials is what somebody was denied in a minute.
 type denials struct {
 	since time.Time

@@ -142,8 +142,10 @@ func (a *Access) mayTouch(ctx context.Context, actor access.Actor, id mgx.UserID
 	return mayGrant(actor, role)
 }
 
+// mayGrant refuses to give a role to those who could not do all that it may: a key
+// with scopes could so become somebody who has none.
 func mayGrant(actor access.Actor, role string) error {
-	if slices.Contains([]string{mgx.RoleDeveloper, mgx.RoleViewer, mgx.RoleAuditor}, role) {
+	if actor.Scopes == nil && slices.Contains([]string{mgx.RoleDeveloper, mgx.RoleViewer, mgx.RoleAuditor}, role) {
 		return nil
 	}
 	return full(actor)

@@ -24,13 +24,17 @@ func Matcher(ws mgx.WorkspaceID, channels, types []string) (func(*mgx.Event) boo
 	if err != nil {
 		return nil, err
 	}
-	asked := slices.ContainsFunc(types, func(t string) bool { return strings.HasPrefix(t, "audit.") })
 	for i := range granted {
-		granted[i].NoAudit = !asked
+		granted[i].NoAudit = !AskForAudit(types)
 	}
 	f, err := newFilter(granted, types)
 	if err != nil {
 		return nil, err
 	}
 	return f.match, nil
+}
+
+// AskForAudit reports whether patterns of types ask for entries of the audit log.
+func AskForAudit(types []string) bool {
+	return slices.ContainsFunc(types, func(t string) bool { return strings.HasPrefix(t, "audit.") })
 }

@@ -56,7 +56,7 @@ var (
 // hooks are the endpoints of the reader's workspace.
 func (v *visit) hooks() webhook.Endpoints {
 	theirs := *v.site.o.Settings.Webhooks
-	theirs.By = v.Actor.Doer()
+	theirs.By, theirs.May = v.Actor.Doer(), v.site.o.Access.Sends(v.Actor)
 	return theirs
 }
 

@@ -18,6 +18,9 @@ type Endpoints struct {
 	By    mgx.Doer // who acts, in whose workspace
 	Store EndpointStore
 	Guard Guard
+	// May refuses to send what an endpoint asks for on behalf of By; nil: nothing is
+	// refused.
+	May func(context.Context, mgx.Webhook) error
 }
 
 // NewEndpoint is what it takes to add an endpoint.
@@ -39,7 +42,7 @@ func (s Endpoints) Add(ctx context.Context, n NewEndpoint) (w mgx.Webhook, secre
 			return w, "", mgx.Errorf(mgx.KindUsage, "bad_position", "a webhook begins after a position of 0 or more, not %d", w.Cursor)
 		}
 	}
-	if err := s.Guard.checkWebhook(w); err != nil {
+	if err := s.check(ctx, w); err != nil {
 		return w, "", err
 	}
 	secret = NewSecret()
@@ -48,6 +51,26 @@ func (s Endpoints) Add(ctx context.Context, n NewEndpoint) (w mgx.Webhook, secre
 	}
 	w, err = s.Get(ctx, w.ID)
 	return w, secret, err
+}
+
+// check refuses an endpoint that cannot be, or that By may not have sent to.
+func (s Endpoints) check(ctx context.Context, w mgx.Webhook) error {
+	if err := s.Guard.checkWebhook(w); err != nil || s.May == nil {
+		return err
+	}
+	return s.May(ctx, w)
+}
+
+// known refuses what sends more to an endpoint of which By may not have all.
+func (s Endpoints) known(ctx context.Context, id mgx.WebhookID) error {
+	if s.May == nil {
+		return nil
+	}
+	w, err := s.Get(ctx, id)
+	if err != nil {
+		return err
+	}
+	return s.May(ctx, w)
 }
 
 func (s Endpoints) List(ctx context.Context) ([]mgx.Webhook, error) {
@@ -77,7 +100,7 @@ func (s Endpoints) Update(ctx context.Context, id mgx.WebhookID, c Change) (mgx.
 	set(&w.Description, c.Description)
 	set(&w.Types, c.Types)
 	set(&w.Channels, c.Channels)
-	if err := s.Guard.checkWebhook(w); err != nil {
+	if err := s.check(ctx, w); err != nil {
 		return w, err
 	}
 	if err := s.Store.UpdateWebhook(ctx, s.By, w); err != nil {
@@ -95,6 +118,9 @@ func set[T any](to *T, v *T) {
 // Enable makes an endpoint go on: with everything since it stopped, or, with
 // skip, only with what happens from now on.
 func (s Endpoints) Enable(ctx context.Context, id mgx.WebhookID, skip bool) error {
+	if err := s.known(ctx, id); err != nil {
+		return err
+	}
 	return s.Store.EnableWebhook(ctx, s.By, s.By.Workspace, id, skip)
 }
 
@@ -134,11 +160,17 @@ func (s Endpoints) Attempts(ctx context.Context, id mgx.WebhookID, e mgx.EventID
 
 // Retry gives one delivery all its attempts again, the first one now.
 func (s Endpoints) Retry(ctx context.Context, id mgx.WebhookID, e mgx.EventID) error {
+	if err := s.known(ctx, id); err != nil {
+		return err
+	}
 	return s.Store.RetryDelivery(ctx, s.By.Workspace, id, e)
 }
 
 // RetryDead does that for every dead letter and returns how many there were.
 func (s Endpoints) RetryDead(ctx context.Context, id mgx.WebhookID) (int64, error) {
+	if err := s.known(ctx, id); err != nil {
+		return 0, err
+	}
 	return s.Store.RetryDead(ctx, s.By.Workspace, id)
 }
 
