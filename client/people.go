@@ -120,8 +120,10 @@ func (c *Client) RemoveMember(ctx context.Context, id mgx.UserID) error {
 // NewInvitation is whom to invite.
 type NewInvitation struct {
 	Email   string `json:"email,omitempty"` // empty: whoever has the token
-	Role    string `json:"role"`
-	Expires int64  `json:"expires_in,omitempty"` // seconds; 0: a week
+	Role    string `json:"role,omitempty"`
+	Expires int64  `json:"expires_in,omitempty"` // seconds; 0: a week, or with User a day
+
+	User mgx.UserID `json:"user_id,omitempty"` // a member who is to set a password with it; Email and Role are empty then
 }
 
 // Invite makes an invitation and returns it with its token, which is not shown

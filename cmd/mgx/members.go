@@ -137,16 +137,13 @@ func (c *cli) memberResetCommand() *cobra.Command {
 		Use:   "reset MEMBER",
 		Short: "Let a member set a password, once",
 		Long: `Prints what lets a member set a password once, by mgx login --invitation TOKEN, within a
-day: for the owner of a new installation, and for whoever forgot theirs. It is only for the
-owner of the data directory. All sessions of the member end when it is used.`,
+day: for the owner of a new installation, and for whoever forgot theirs. All sessions of the
+member end when it is used. At a server an admin does it for members who are in no other
+workspace; for the others, and for the owner, it takes the machine that has the data.`,
 		Args: oneArg("a member's address or id"),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			return c.withMember(cmd.Context(), args[0], func(ctx context.Context, p people, m mgx.Member) error {
-				owner, ok := p.(*ownData)
-				if !ok {
-					return mgx.Errorf(mgx.KindRefused, "not_at_a_server", "this is for the owner of the data directory, at the machine that has it; leave --server out there")
-				}
-				token, err := owner.Reset(ctx, owner.actor, m.User)
+				_, token, err := p.Invite(ctx, client.NewInvitation{User: m.User})
 				if err != nil {
 					return err
 				}

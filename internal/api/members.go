@@ -31,7 +31,7 @@ func (s *Server) memberRoutes() []route {
 		op("POST /api/v1/invitations", to("manage", "users"), known(s, s.invite), about{
 			ID: "createInvitation", Group: group, Short: "Invite somebody", Made: true, Kind: "invitation", Secret: true, Inside: "invitation",
 			Long:  "The token, which lets in once, is in this answer and never again.",
-			Codes: codes{"bad_role": 400, "bad_email": 400, "bad_expiry": 400, "too_many_invitations": 400},
+			Codes: codes{"bad_role": 400, "bad_email": 400, "bad_expiry": 400, "bad_reset": 400, "too_many_invitations": 400},
 		}),
 		op("GET /api/v1/invitations/{id}", to("manage", "users"), known(s, s.getInvitation), about{
 			ID: "getInvitation", Group: group, Short: "Show an invitation", Kind: "invitation",
@@ -110,8 +110,10 @@ func (s *Server) listInvitations(ctx context.Context, in *Paged) (*invitationsOu
 
 type newInvitation struct {
 	Email   string `json:"email,omitempty" doc:"Whom it is for; without it whoever has the token" maxLength:"1000" example:"ada@example.com"`
-	Role    string `json:"role" doc:"What they will be" maxLength:"200" example:"developer"`
-	Expires int64  `json:"expires_in,omitempty" doc:"Seconds that it is good for; without it a week" example:"86400"`
+	Role    string `json:"role,omitempty" doc:"What they will be; needed, except with user_id" maxLength:"200" example:"developer"`
+	Expires int64  `json:"expires_in,omitempty" doc:"Seconds that it is good for; without it a week, and with user_id a day" example:"86400"`
+
+	User mgx.UserID `json:"user_id,omitempty" doc:"A member who is to set a password with it, once, instead of somebody who is to come; email and role are left out then" maxLength:"200" example:"user_01JZ4M8Q2C7T5R9V3X6B1N0KWD"`
 }
 
 type madeInvitation struct {

@@ -156,11 +156,17 @@ type NewInvitation struct {
 	Email   string `json:"email"` // empty: whoever has the link
 	Role    string `json:"role"`
 	Expires int64  `json:"expires_in"` // seconds; 0: a week
+	// User is a member who is to set a password with it, instead of somebody who is to
+	// come; Email and Role are left out then, and 0 seconds are a day.
+	User mgx.UserID `json:"user_id"`
 }
 
 // Invite makes an invitation and returns it with its secret, which is not shown
 // again.
 func (a *Access) Invite(ctx context.Context, actor access.Actor, n NewInvitation) (i mgx.Invitation, secret string, err error) {
+	if n.User != "" {
+		return a.reset(ctx, actor, n)
+	}
 	if n.Email != "" {
 		if n.Email, err = access.Email(n.Email); err != nil {
 			return i, "", err
@@ -169,10 +175,10 @@ func (a *Access) Invite(ctx context.Context, actor access.Actor, n NewInvitation
 	if err := mayGrant(actor, n.Role); err != nil {
 		return i, "", err
 	}
-	return a.invite(ctx, actor, n, "")
+	return a.invite(ctx, actor, n)
 }
 
-func (a *Access) invite(ctx context.Context, actor access.Actor, n NewInvitation, user mgx.UserID) (i mgx.Invitation, secret string, err error) {
+func (a *Access) invite(ctx context.Context, actor access.Actor, n NewInvitation) (i mgx.Invitation, secret string, err error) {
 	valid := time.Duration(n.Expires) * time.Second
 	switch {
 	case n.Expires == 0:
@@ -183,7 +189,7 @@ func (a *Access) invite(ctx context.Context, actor access.Actor, n NewInvitation
 	secret = access.NewSecret(access.InvitationPrefix)
 	now := a.o.Now().UTC().Truncate(time.Microsecond)
 	i = mgx.Invitation{
-		ID: mgx.NewID[mgx.InvitationID]("inv"), Workspace: actor.Workspace, Email: n.Email, Role: n.Role, User: user, Digest: access.Digest(secret),
+		ID: mgx.NewID[mgx.InvitationID]("inv"), Workspace: actor.Workspace, Email: n.Email, Role: n.Role, User: n.User, Digest: access.Digest(secret),
 		CreatedBy: actor.User, CreatedAt: now, ExpiresAt: now.Add(valid),
 	}
 	if err := a.o.Store.Invite(ctx, actor.Doer(), i); err != nil {
@@ -192,19 +198,42 @@ func (a *Access) invite(ctx context.Context, actor access.Actor, n NewInvitation
 	return i, secret, nil
 }
 
-// Reset returns what lets a member set a password, once. It is for the owner of
-// the data directory: anybody else could so become somebody who is in other
-// workspaces, too.
-func (a *Access) Reset(ctx context.Context, actor access.Actor, id mgx.UserID) (secret string, err error) {
-	if !actor.Owner {
-		return "", mgx.Errorf(mgx.KindRefused, access.CodeForbidden, "only the owner of the data directory may let somebody set a password")
+// reset makes an invitation with which a member sets a password, once; then all their
+// sessions end. The owner of the data directory lets every member. An admin lets those
+// who are in no other workspace, where the admin would so become somebody else, and not
+// the owner.
+func (a *Access) reset(ctx context.Context, actor access.Actor, n NewInvitation) (i mgx.Invitation, secret string, err error) {
+	if n.Email != "" || n.Role != "" {
+		return i, "", mgx.Errorf(mgx.KindUsage, "bad_reset", "who is to set a password is a member already, so leave the address and the role out")
 	}
-	m, err := a.o.Store.Member(ctx, actor.Workspace, id)
+	if err := full(actor); err != nil {
+		return i, "", err
+	}
+	m, err := a.o.Store.Member(ctx, actor.Workspace, n.User)
+	if err == nil && !actor.Owner {
+		err = a.onlyIn(ctx, actor.Workspace, m.User)
+	}
 	if err != nil {
-		return "", err
+		return i, "", err
 	}
-	_, secret, err = a.invite(ctx, actor, NewInvitation{Email: m.Email, Role: m.Role, Expires: int64(SetupTime / time.Second)}, id)
-	return secret, err
+	n.Email, n.Role = m.Email, m.Role
+	if n.Expires == 0 {
+		n.Expires = int64(SetupTime / time.Second)
+	}
+	return a.invite(ctx, actor, n)
+}
+
+// onlyIn refuses to have the password set of somebody who is in other workspaces, or
+// who stands for whoever has the data directory.
+func (a *Access) onlyIn(ctx context.Context, ws mgx.WorkspaceID, user mgx.UserID) error {
+	all, err := a.o.Store.Memberships(ctx, user)
+	if err != nil {
+		return err
+	}
+	if user == mgx.LocalUser || slices.ContainsFunc(all, func(m mgx.Member) bool { return m.Workspace != ws }) {
+		return mgx.Errorf(mgx.KindRefused, access.CodeForbidden, "this member is in other workspaces, too, or is the owner of the installation; let the operator of the server help, with mgx members reset %s", user)
+	}
+	return nil
 }
 
 // Invitations lists the invitations of the actor's workspace, by id, after one.
@@ -258,6 +287,11 @@ func (a *Access) accept(ctx context.Context, c Accepting, where access.Where, be
 // invited is the person who accepts an invitation, as they are to be.
 func (a *Access) invited(ctx context.Context, i mgx.Invitation, c Accepting, where access.Where) (user mgx.User, fresh bool, err error) {
 	if i.User != "" {
+		if i.CreatedBy != mgx.LocalUser {
+			if err := a.onlyIn(ctx, i.Workspace, i.User); err != nil { // they may have joined another since
+				return user, false, err
+			}
+		}
 		if user, err = a.o.Store.User(ctx, i.User); err != nil {
 			return user, false, err
 		}

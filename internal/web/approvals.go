@@ -50,13 +50,16 @@ func approvals(v *visit) (page, error) {
 		d.Newer = with1(q, "page", "")
 	}
 	return page{
-		Template: "approvals", Title: v.site.t("approvals.title"), Nav: "approvals", Command: "mgx runs\nmgx approve RUN\nmgx approve RUN --reject \"why\"", Data: d,
+		Notice: v.doneNotice(), Template: "approvals", Title: v.site.t("approvals.title"), Nav: "approvals", Command: "mgx runs\nmgx approve RUN\nmgx approve RUN --reject \"why\"", Data: d,
 		Live: &live{Channel: "all", Types: "workflow.approval.*,workflow.waiting,workflow.resumed,task.*", Part: v.URL.RequestURI()},
 	}, nil
 }
 
 func (v *visit) waitingAsk(a app.AskedApproval) waitingAsk {
 	one := waitingAsk{ask: ask{Approval: a.Approval, Plan: a.Plan, N: numberOf(string(a.Run), a.ID)}, Run: runRef{a.Run}, Title: a.Task.Title, User: a.User, Since: a.AskedAt}
+	if one.Delivers = app.Delivers(a.Approval); one.Delivers {
+		one.Open = v.openComments(a.Run)
+	}
 	if a.Call != nil {
 		one.Plan, one.Args = nil, arguments(a.Call.Arguments)
 	}

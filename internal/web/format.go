@@ -6,6 +6,7 @@ import (
 	"strconv"
 	"strings"
 	"time"
+	"unicode"
 	"unicode/utf8"
 
 	"mgx"
@@ -18,7 +19,7 @@ func (s *site) funcs() template.FuncMap {
 		"t": s.t, "tokens": tokens, "whole": func(n any) string { return whole(number(n)) }, "money": money, "took": took, "span": span, "iso": iso, "exact": exact,
 		"ago": func(at time.Time) string { return s.ago(at) }, "middle": middle, "short": func(id any) string { return short(fmt.Sprint(id)) }, "icon": icon, "state": func(status any) state { return stateOf(fmt.Sprint(status)) },
 		"bytes": size, "dict": dict, "percent": percent, "join": strings.Join, "marked": s.marked, "ansi": ansi, "told": func(w said) string { return s.t(w.Key, w.Args...) }, "letter": letterOf, "hue": hueOf,
-		"arguments": arguments, "shown": shownArguments, "trim": strings.TrimSpace, "plain": func(text any) string { return guard.Clean(fmt.Sprint(text)) },
+		"capital": capital, "awaited": s.awaited, "arguments": arguments, "shown": shownArguments, "trim": strings.TrimSpace, "plain": func(text any) string { return guard.Clean(fmt.Sprint(text)) },
 	}
 }
 
@@ -46,6 +47,22 @@ func number(n any) int64 {
 		return n
 	}
 	panic(fmt.Sprintf("web: %v is no whole number", n))
+}
+
+// awaited is what a run waits for, in words.
+func (s *site) awaited(name string) string {
+	kind, _, _ := strings.Cut(name, "/")
+	switch kind {
+	case "decision", "question":
+		return s.t("told.wait." + kind)
+	}
+	return s.t("told.wait", name)
+}
+
+// capital begins a text with a capital.
+func capital(text string) string {
+	r, n := utf8.DecodeRuneInString(text)
+	return string(unicode.ToUpper(r)) + text[n:]
 }
 
 func trimZero(s string) string { return strings.TrimSuffix(strings.TrimRight(s, "0"), ".") }

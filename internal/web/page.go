@@ -65,6 +65,9 @@ type frame struct {
 	Style   string
 	Icon    string
 	Path    string
+
+	Person string // who reads, by name; empty: no name is known
+	Place  string // the workspace, by name; the same
 }
 
 // pages are the templates: one set, in which each component is once, however many
@@ -125,6 +128,9 @@ func (s *site) render(w http.ResponseWriter, v *visit, p page) {
 	layout := cmp.Or(p.Layout, "layout")
 	if v.part() {
 		layout = "part"
+	}
+	if layout == "layout" {
+		f.Person, f.Place = v.whoAndWhere()
 	}
 	var b bytes.Buffer
 	if err := s.pages.draw(&b, layout, f); err != nil {

@@ -211,13 +211,10 @@ func requestChanges(v *visit) (string, error) {
 
 // openComments counts what is held against a delivery that is asked about, for whoever
 // decides on it. It is for words on the page: deciding asks again.
-func (v *visit) openComments(run mgx.Run) (open int) {
-	if run.Remarks == 0 {
-		return 0
-	}
-	all, err := v.site.o.Work.Remarks(v.Context(), v.Actor, run.ID)
+func (v *visit) openComments(run mgx.RunID) (open int) {
+	all, err := v.site.o.Work.Remarks(v.Context(), v.Actor, run)
 	if err != nil {
-		v.site.o.Log.Warn("the comments on a run cannot be counted", "run_id", run.ID, "error", err)
+		v.site.o.Log.Warn("the comments on a run cannot be counted", "run_id", run, "error", err)
 	}
 	for _, c := range all {
 		if c.State == app.CommentOpen {

@@ -51,6 +51,8 @@ func (s *site) mux() *mux {
 		page("/agents/{role}", agent)
 		page("/executions", executions)
 		page("/executions/{execution}", execution)
+		m.Handle("POST /approvals/approve", s.do(approveMarked))
+		m.Handle("POST /tasks/cancel", s.do(cancelMarked))
 		m.Handle("POST /runs/{run}/cancel", s.do(cancelRun))
 		m.Handle("POST /runs/{run}/fork", s.do(forkRun))
 		m.Handle("POST /runs/{run}/say", s.do(steerRun))

@@ -165,7 +165,7 @@ func (v *visit) run(tabName string) (*runPage, error) {
 		d.Asks = asksOf(d.Run)
 		for i, a := range d.Asks {
 			if a.Delivers {
-				d.Asks[i].Open = v.openComments(d.Run.Run)
+				d.Asks[i].Open = v.openComments(d.Run.ID)
 			}
 		}
 		d.Decided = v.decided(d.Run.Run)

@@ -32,7 +32,7 @@ func TestSettingsOfARole(t *testing.T) {
 		mgx.RoleAdmin: everybody + " secrets webhooks retention data health", mgx.RoleDeveloper: everybody + " webhooks retention health", mgx.RoleAuditor: everybody + " webhooks retention health", mgx.RoleViewer: everybody,
 	}
 	acts := map[string]string{ // what nobody but an admin does, and of what that is one
-		"/settings/rename": "settings", "/settings/workspaces": "settings", "/settings/members/invite": "users", member + "/role": "users", member + "/remove": "users", "/settings/invitations/inv_1/revoke": "users",
+		"/settings/rename": "settings", "/settings/workspaces": "settings", "/settings/members/invite": "users", member + "/role": "users", member + "/reset": "users", member + "/remove": "users", "/settings/invitations/inv_1/revoke": "users",
 		"/settings/roles": "users", "/settings/roles/x": "users", "/settings/roles/x/remove": "users", "/settings/secrets": "secrets", "/settings/secrets/x": "secrets", "/settings/secrets/x/remove": "secrets", "/settings/rotation": "secrets",
 		"/settings/webhooks": "webhooks", theirs: "webhooks", theirs + "/enable": "webhooks", theirs + "/disable": "webhooks", theirs + "/rotate": "webhooks", theirs + "/test": "webhooks", theirs + "/retry": "webhooks", theirs + "/remove": "webhooks", theirs + "/deliveries/" + string(event) + "/retry": "webhooks",
 		"/settings/retention": "settings", "/settings/data/erase": "settings", "/settings/data/people/user_local/erase": "users",

@@ -130,7 +130,7 @@ func TestInviteJourney(t *testing.T) {
 	if says := viewer.words(); strings.Contains(says, "your role is viewer") {
 		t.Errorf("the new role does not hold: %s", says)
 	}
-	owner.click(row + " .sure:nth-of-type(2) summary").says("is out of this workspace at once").click(row + " form[action$='/remove'] button").says("They are out of the workspace")
+	owner.click(row + " .sure:has(form[action$='/remove']) summary").says("is out of this workspace at once").click(row + " form[action$='/remove'] button").says("They are out of the workspace")
 	viewer.open("/tasks").until(`!document.querySelector("main").textContent.includes("healthz")`)
 	late := accept(links[mgx.RoleViewer], "Late")
 	late.fill("#email", "viewer@example.com").click(`form[action="/invitation"] button`).says("This invitation is not good, or no longer")

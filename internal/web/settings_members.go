@@ -1,6 +1,7 @@
 package web
 
 import (
+	"cmp"
 	"net/url"
 	"strconv"
 	"time"
@@ -26,6 +27,7 @@ type memberLine struct {
 	mgx.Member
 	Self   bool
 	Change bool
+	Reset  bool // the reader may let them set a password
 }
 
 // choiceOf is a value of a field and how it reads.
@@ -74,7 +76,9 @@ func fillMembers(v *visit, d *membersPage) error {
 	all, d.turning = pageOf("/settings/members", after, all, membersAtOnce, func(m mgx.Member) string { return string(m.User) })
 	for _, m := range all {
 		may := d.Manage && len(v.site.o.Access.Grantable(v.Actor, []mgx.Role{{Name: m.Role}})) > 0
-		d.Members = append(d.Members, memberLine{m, m.User == v.Actor.User, may})
+		self := m.User == v.Actor.User
+		reset := may && !self && (m.User != mgx.LocalUser || v.Actor.Owner)
+		d.Members = append(d.Members, memberLine{m, self, may, reset})
 	}
 	return nil
 }
@@ -96,6 +100,7 @@ func fillInvited(v *visit, d *membersPage) error {
 func (s *site) memberActs(m *mux) {
 	m.Handle("POST /settings/members/invite", s.act("invite", managesUsers, invite, readsUsers, members))
 	m.Handle("POST /settings/members/{id}/role", s.act("role", managesUsers, changeRole, readsUsers, members))
+	m.Handle("POST /settings/members/{id}/reset", s.act("reset", managesUsers, resetMember, readsUsers, members))
 	m.Handle("POST /settings/members/{id}/remove", s.act("remove", managesUsers, removeMember, readsUsers, members))
 	m.Handle("POST /settings/invitations/{id}/revoke", s.act("revoke", managesUsers, revokeInvitation, readsUsers, members))
 }
@@ -114,10 +119,24 @@ func invite(v *visit) (outcome, error) {
 	if whom == "" {
 		whom = t("set.invite.anybody")
 	}
-	return outcome{Once: &once{
-		Title: t("set.invited", whom), Text: t("set.invited.text", i.Role, exact(i.ExpiresAt)), Value: v.site.origin(v) + "/invitation#" + token,
-		Command: "mgx login --server " + v.site.origin(v) + " --invitation " + token,
-	}}, nil
+	return v.invitationLink(token, t("set.invited", whom), t("set.invited.text", i.Role, exact(i.ExpiresAt))), nil
+}
+
+// invitationLink shows an invitation, for the browser and for the command line.
+func (v *visit) invitationLink(token, title, text string) outcome {
+	at := v.site.origin(v)
+	return outcome{Once: &once{Title: title, Text: text, Value: at + "/invitation#" + token, Command: "mgx login --server " + at + " --invitation " + token}}
+}
+
+// resetMember lets a member set a password, by a link that is shown in this answer
+// alone.
+func resetMember(v *visit) (outcome, error) {
+	id := mgx.UserID(v.PathValue("id"))
+	i, token, err := v.site.o.Access.Invite(v.Context(), v.Actor, app.NewInvitation{User: id})
+	if err != nil {
+		return outcome{}, err
+	}
+	return v.invitationLink(token, v.site.t("set.reset.made", cmp.Or(i.Email, string(id))), v.site.t("set.reset.made.text", exact(i.ExpiresAt))), nil
 }
 
 // seconds are those that a field says; nothing is 0.

@@ -101,7 +101,7 @@ func TestPasswordResetsAreNoInvitations(t *testing.T) {
 	h.moveIn()
 	owner, err := h.store.UserByEmail(t.Context(), strings.ToLower(ownersAddress))
 	must(t, err)
-	_, err = h.access.Reset(t.Context(), h.owner(mgx.DefaultWorkspace), owner.ID)
+	_, _, err = h.access.Invite(t.Context(), h.owner(mgx.DefaultWorkspace), app.NewInvitation{User: owner.ID})
 	must(t, err)
 	found, err := h.store.InvitationsTo(t.Context(), owner.Email)
 	must(t, err)

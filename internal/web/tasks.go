@@ -16,7 +16,8 @@ type tasksPage struct {
 	Status  string
 	Newer   string
 	Older   string
-	Create  bool // whether the reader may ask for something
+	Marks   map[mgx.RunID]bool // that the reader may cancel
+	Create  bool               // whether the reader may ask for something
 }
 
 // filter is a choice of what a list shows.
@@ -37,13 +38,14 @@ func tasks(v *visit) (page, error) {
 		return page{}, err
 	}
 	d.Runs, d.Filters = found.Items, statusFilters("/tasks", q, d.Status, app.RunStatuses)
+	d.Marks = v.markable(d.Runs)
 	if found.Next != "" {
 		d.Older = with1(q, "page", found.Next)
 	}
 	if q.Get("page") != "" {
 		d.Newer = with1(q, "page", "")
 	}
-	p := page{Template: "tasks", Title: v.site.t("tasks.title"), Nav: "tasks", Command: "mgx runs", Data: d}
+	p := page{Template: "tasks", Title: v.site.t("tasks.title"), Nav: "tasks", Command: "mgx runs\nmgx cancel RUN", Data: d, Notice: v.doneNotice()}
 	if q.Get("page") == "" {
 		p.Live = &live{Channel: "all", Types: "run.created,task.*,workflow.waiting,workflow.resumed,run.phase.changed", Part: v.URL.RequestURI()}
 	}

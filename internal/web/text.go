@@ -43,12 +43,12 @@ func frameText() map[string]string {
 		"help": "Keys", "help.open": "Show the keys", "help.title": "Keyboard",
 		"help.help": "Show this", "help.palette": "Find a page or an action", "help.search": "Search in this page", "help.go": "Go to %s",
 		"help.down": "Next item", "help.up": "Previous item", "help.enter": "Open the item", "help.approve": "Go to the decision: approve",
-		"help.reject": "Go to the decision: reject", "help.mark": "Mark a file as viewed", "help.actions": "Actions of this page", "help.back": "Close, or go back", "help.live": "Go to what is new",
+		"help.reject": "Go to the decision: reject", "help.mark": "Mark: a run or a decision, to act on several at once; a file of a change, as viewed", "help.actions": "Actions of this page", "help.back": "Close, or go back", "help.live": "Go to what is new",
 		"then": "then",
 
 		"palette": "Find", "palette.label": "Find a page or an action", "palette.none": "Nothing is called so.", "palette.hint": "Ctrl K",
 
-		"stream.connecting": "Connecting…", "stream.lost": "The connection was lost. Trying again; nothing is missed.",
+		"stream.connecting": "Connecting…", "stream.many": "Too many pages or programs of yours follow events at once, so this page does not update by itself. Close some, and it goes on.", "stream.lost": "The connection was lost. Trying again; nothing is missed.",
 		"stream.live": "Live", "stream.over": "Ended", "stream.stale": "This page could not be brought up to date. Reload it.", "stream.out": "You are signed out. Reload to sign in again.",
 
 		"error.title": "Something is wrong", "error.notfound": "Not found", "error.unknown": "Who are you?", "error.forbidden": "Not allowed",

@@ -11,8 +11,8 @@ func homeText() map[string]string {
 		"home.now": "Running now", "home.now.none": "Nothing runs at the moment.", "home.recent": "Recent results",
 		"home.spend": "Spent today (UTC)", "home.spend.calls": "Calls %s, tokens %s", "home.spend.open": "%s more is set aside for calls under way",
 		"home.budget.of": "%s of %s", "home.budget.none": "No budget is set. With one, spending stops at its limit:",
-		"home.budget.workspace.day": "Workspace, by the day", "home.budget.workspace.month": "Workspace, by the month", "home.budget.workspace.absolute": "Workspace, in all",
-		"home.budget.user.day": "Yours, by the day", "home.budget.user.month": "Yours, by the month", "home.budget.user.absolute": "Yours, in all",
+		"home.budget.workspace.day": "Workspace, daily", "home.budget.workspace.month": "Workspace, monthly", "home.budget.workspace.absolute": "Workspace, in all",
+		"home.budget.user.day": "Yours, daily", "home.budget.user.month": "Yours, monthly", "home.budget.user.absolute": "Yours, in all",
 		"home.budget.near": "%[3]s: %[1]s of the budget of %[2]s is spent.", "home.budget.over": "%s: the budget is spent, so calls of models are refused.",
 
 		"help.create": "Create a task; at a file of a change, comment on it", "task.new": "New task", "task.example": "Add a /healthz endpoint with a test.", "task.title": "New task", "task.lead": "Say what you want done. A team of agents plans it, does it, checks it and delivers a branch for you to look at.",

@@ -5,6 +5,9 @@ package web
 func moreText() map[string]string {
 	return map[string]string{
 		"approvals.title": "Approvals", "approvals.lead": "What runs wait for, the longest first. Each decision counts for exactly what is shown.",
+		"mark.marked": "marked", "mark.this": "Mark (x)", "mark.of": "Mark: %s", "mark.none": "Nothing is marked, so nothing was done. Mark what you mean, with its box or with x.", "mark.many": "At most %d are acted on at once; mark fewer.", "mark.before": "Of what was marked, %d of %d were done before that.",
+		"mark.cancel": "Cancel them…", "mark.cancel.text": "Each stops before its next step. What it did until then is kept, and nothing more is delivered.", "mark.cancel.do": "Cancel the marked runs", "mark.cancelled": "Asked to stop: %d. Each stops before its next step.",
+		"mark.approve": "Approve them", "mark.approve.text": "Each exactly as it is shown.", "mark.approved": "Approved: %d.",
 		"approvals.since": "waits since", "approvals.by": "asked for by %s",
 		"approvals.empty": "Nothing waits for you", "approvals.empty.text": "A run that wants to do something which a person must allow, or has a question, appears here and stops until it is answered.",
 

@@ -6,7 +6,7 @@ func runText() map[string]string {
 		"tab.routing": "Routing", "tab.security": "Security", "tab.events": "Events",
 
 		"run.views": "Views of this run", "run.model": "Model", "run.elapsed": "Elapsed", "run.cost": "Cost", "run.of": "of %s", "run.budget": "%s of the budget of %s is spent",
-		"run.tokens": "Tokens", "run.tokens.exact": "%s in, %s out", "run.in": "in", "run.out": "out", "run.calls": "Calls", "run.turns": "turns", "run.tools": "tools",
+		"run.tokens": "Tokens", "run.tokens.exact": "%s in, %s out", "run.in": "in", "run.out": "out", "run.calls": "Calls", "run.turn": "turn", "run.turns": "turns", "run.tool": "tool", "run.tools": "tools",
 		"run.started": "Started", "run.phase": "in %s", "run.unpriced": "A model was used whose price is not known", "run.fork.of": "fork of another run at %d",
 		"run.cancel": "Cancel", "run.cancel.text": "The run stops as soon as it can. What it has done stays as it is; its branch is not delivered.", "run.cancel.why": "Why (may be empty)", "run.cancel.do": "Cancel this run",
 		"run.delivered": "Delivered", "run.changes": "commits %d, files %d", "run.why": "Cancelled: %s",
@@ -37,7 +37,7 @@ func runText() map[string]string {
 
 		"told.asked": "Asked for: %s", "told.forked": "Forked from %s at event %d", "told.words": "%s", "told.limit": "A command came to its limit: %s", "told.network": "Network %s: %s %s", "told.provider": "%s failed (%s): %s",
 		"told.fallback": "Calls go to %s instead of %s (%s)", "told.suspicious": "%s: %s", "told.kept": "Kept %s (%s)", "told.done": "Done in %s", "told.cancelled": "Cancelled. %s",
-		"told.plan": "Plan", "told.checks": "Checks, round %s", "told.review": "Review, round %d", "told.ask": "Asks: %s", "told.by": "by %s", "told.wait": "Waits for %s",
+		"told.plan": "Plan", "told.checks": "Checks, round %s", "told.review": "Review, round %d", "told.ask": "Asks: %s", "told.by": "by %s", "told.wait": "Waits for %s", "told.wait.decision": "Waits for a decision", "told.wait.question": "Waits for an answer",
 
 		"tool.asked": "asked", "tool.silent": "It printed nothing.", "tool.exit": "exit code", "tool.whole": "Open whole",
 		"log.find": "Find", "log.more": "%d more lines", "log.left": "⋯ %s more lines, which are not shown here.",

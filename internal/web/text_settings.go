@@ -47,6 +47,8 @@ func settingsPeopleText() map[string]string {
 
 		"set.members": "Members", "set.members.lead": "Who is in this workspace and as what. Roles says what each role may do.", "set.members.here": "In this workspace",
 		"set.members.you": "you", "set.members.joined": "since", "set.members.role": "Change role…", "set.members.role.hint": "It holds at once. Invitations that they made and nobody used are taken back.", "set.members.role.do": "Give this role",
+		"set.members.reset": "New password…", "set.members.reset.what": "Makes a link with which %s sets a password, once, within a day. All their sessions end when it is used. It can be made for members who are in no other workspace.", "set.members.reset.do": "Make a link",
+		"set.reset.made": "A new password for %s", "set.reset.made.text": "Pass this link on by a way that you trust: whoever has it sets the password, once, until %s. It is shown only now.",
 		"set.members.remove": "Remove…", "set.members.remove.what": "%s is out of this workspace at once: sessions see it no more, and keys and invitations of theirs here end. What they did stays in the log.", "set.members.remove.do": "Remove them", "set.members.data": "What is held on them",
 		"set.invite": "Invite somebody", "set.invite.email": "Address", "set.invite.email.hint": "Only whoever has this address gets in. Without one, whoever has the link.", "set.invite.anybody": "Whoever has the link", "set.invite.expires": "Good for",
 		"set.invite.do": "Make an invitation", "set.invite.text": "MGX sends no mail. You are shown a link to pass on.", "set.invited": "An invitation for %s", "set.invited.text": "Pass this link on by a way that you trust. It lets in one person, as %s, until %s, and is shown only now.",

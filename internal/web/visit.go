@@ -104,6 +104,24 @@ func (v *visit) read(kind string) error {
 	return v.site.o.Access.Authorize(v.Context(), v.Actor, "read", access.Resource{Kind: kind})
 }
 
+// whoAndWhere are the names of the reader and of the workspace, as far as they are
+// known; an error only costs the names.
+func (v *visit) whoAndWhere() (person, place string) {
+	if v.site.o.Access == nil || v.Actor.User == "" {
+		return "", ""
+	}
+	me, err := v.site.o.Access.Me(v.Context(), v.Actor)
+	if err != nil {
+		v.site.o.Log.Warn("who reads a page cannot be named", "error", err)
+	}
+	for _, m := range me.Members {
+		if m.Workspace == v.Actor.Workspace {
+			place = m.WorkspaceName
+		}
+	}
+	return me.User.Name, place
+}
+
 // part reports whether the browser asks for a part of a page that it has, which
 // needs no frame.
 func (v *visit) part() bool { return v.URL.Query().Get("part") != "" }

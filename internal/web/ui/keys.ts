@@ -100,10 +100,10 @@ function comment(): boolean {
   return true;
 }
 
-/** Marks the current file of a change as viewed, or takes the mark back. */
+/** Marks the current item, or takes the mark back: a file of a change as viewed, a line of a list to act on it. */
 function mark(): boolean {
   const item = current();
-  const box = item && one(`input.viewed[data-file="${CSS.escape(item.id)}"]`);
+  const box = item && (one("input.mark", item) ?? one(`input.viewed[data-file="${CSS.escape(item.id)}"]`));
   box?.click();
   return Boolean(box);
 }

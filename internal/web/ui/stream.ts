@@ -51,7 +51,7 @@ class Stream extends HTMLElement {
       channels: [this.getAttribute("channel") ?? "all"],
       types,
       buffer: 200,
-      onState: (state) => this.#state(state),
+      onState: (state, reason) => this.#state(state, reason),
       onReset: () => "head",
       onInvalid: () => this.#due(),
       onErased: () => this.#due(),
@@ -67,14 +67,15 @@ class Stream extends HTMLElement {
     }
   }
 
-  #state(state: string): void {
+  #state(state: string, reason?: unknown): void {
     this.dataset.state = state;
     clearTimeout(this.#lost);
     if (state === "live") {
       this.#tell(undefined);
       this.#due();
     } else if (state === "waiting") {
-      this.#lost = setTimeout(() => this.#tell("lost"), patience);
+      const many = (reason as { code?: string } | undefined)?.code === "too_many_streams";
+      this.#lost = setTimeout(() => this.#tell(many ? "many" : "lost"), patience);
     }
   }
 
