@@ -18,10 +18,11 @@ BENCH ?= .
 BENCHTIME ?= 200ms
 BENCHFLAGS ?=
 LOADFLAGS ?=
+SCREENSHOTS ?=
 TESTFLAGS ?=
 
 .NOTPARALLEL:
-.PHONY: help test check docs sdk web build demo console bench bench-peers load load-check fuzz kill walls walls-unified soak need
+.PHONY: help test check docs sdk web build demo console screenshots bench bench-peers load load-check fuzz kill walls walls-unified soak need
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-11s %s\n", $$1, $$2 }' Makefile
@@ -62,6 +63,9 @@ bench-peers: ## MGX beside Redis Streams and NATS JetStream (BENCHFLAGS=-small t
 console: ## what pages of the console take: 10,000 runs, a run of 50,000 events, and both in Chromium
 	@scripts/conditions.sh
 	@MGX_SOAK=1 go test -count=1 -v -run='^TestLongRun$$' -bench='^Benchmark(RunsPage|LongRunPages|Interactive|LongRunScroll)$$' -benchtime=20x ./internal/web | grep -v '^=== '
+
+screenshots: ## how every page of the console looks at 360, 1280 and 2560 pixels, light and dark, in SCREENSHOTS (a new directory, which is printed)
+	@dir="$(SCREENSHOTS)"; [ -n "$$dir" ] || dir=$$(mktemp -d -t mgx-screenshots.XXXXXX); echo "$$dir"; MGX_SCREENSHOTS="$$dir" go test -count=1 -timeout=60m -run='^TestScreenshots$$' ./internal/web
 
 load: build ## a server under 50 to 500 people at once (LOADFLAGS=-length=2s tries it)
 	@scripts/conditions.sh
