@@ -9,7 +9,9 @@ import (
 )
 
 // SignInVouched begins the session of a person for whom an issuer vouches. It
-// makes the person where they are new, and remembers who they are to the issuer.
+// makes the person where they are new, and remembers who they are to the issuer. An
+// account that had the address without anybody having seen that it was theirs is
+// theirs from now on alone: its password, sessions and keys end.
 // What the issuer's groups granted before and do no longer ends; roles that somebody
 // gave by hand stay as they are, and so does the last admin of a workspace. Skipped
 // are the grants that cannot be given, such as of a workspace that there is not.
@@ -17,7 +19,7 @@ func (s *Store) SignInVouched(ctx context.Context, by mgx.Doer, v mgx.Vouched) (
 	ctx = mgx.ForInstallation(ctx)
 	err = s.write(ctx, func(t *tx) error {
 		t.normalEvent, skipped = s.normalEvent, nil
-		known, err := t.vouch(v)
+		known, cleared, err := t.vouch(v)
 		if err != nil {
 			return err
 		}
@@ -32,7 +34,11 @@ func (s *Store) SignInVouched(ctx context.Context, by mgx.Doer, v mgx.Vouched) (
 			}
 		}
 		if !known {
-			if err := t.audit(by, "identity.create", act{resource: string(v.User.ID), after: map[string]string{"issuer": v.Identity.Issuer, "subject": v.Identity.Subject}}); err != nil {
+			after := map[string]string{"issuer": v.Identity.Issuer, "subject": v.Identity.Subject}
+			if cleared {
+				after["ended"] = "password, sessions and keys of an account whose address nobody had verified"
+			}
+			if err := t.audit(by, "identity.create", act{resource: string(v.User.ID), after: after}); err != nil {
 				return err
 			}
 		}
@@ -44,31 +50,60 @@ func (s *Store) SignInVouched(ctx context.Context, by mgx.Doer, v mgx.Vouched) (
 	return skipped, err
 }
 
-// vouch remembers who a person is to an issuer, and reports whether it was known.
-func (t *tx) vouch(v mgx.Vouched) (known bool, err error) {
+// vouch remembers who a person is to an issuer, and reports whether it was known,
+// and whether the account was cleared.
+func (t *tx) vouch(v mgx.Vouched) (known, cleared bool, err error) {
 	var user string
 	known, err = t.row(`SELECT user_id FROM identities WHERE issuer = $1 AND subject = $2`, []any{v.Identity.Issuer, v.Identity.Subject}, &user)
 	switch {
 	case err != nil:
-		return known, err
+		return known, false, err
 	case known && (v.New || user != string(v.User.ID)):
-		return known, vouchedMeanwhile()
+		return known, false, vouchedMeanwhile()
 	case known:
-		return known, nil
+		return known, false, nil
 	case v.New:
 		err = t.addUser(v.User)
 	default:
-		err = t.unknownTo(v.Identity.Issuer, v.User.ID)
+		if err = t.unknownTo(v.Identity.Issuer, v.User.ID); err == nil {
+			cleared, err = t.clear(v.User.ID)
+		}
 	}
 	if err != nil {
-		return known, err
+		return known, false, err
 	}
 	n, err := t.exec(`INSERT INTO identities (issuer, subject, user_id, created_at) VALUES ($1, $2, $3, $4) ON CONFLICT DO NOTHING`,
 		v.Identity.Issuer, v.Identity.Subject, string(v.User.ID), micros(t.now))
 	if err == nil && n == 0 {
 		err = vouchedMeanwhile()
 	}
-	return known, err
+	return known, cleared, err
+}
+
+// clear takes an account from whoever made it under an address that they may not
+// have: what lets them in ends. The address counts as seen to be theirs when an
+// issuer vouched for it before, or when an admin of the installation invited that
+// very address, or that person; admins of other workspaces may invite any address,
+// and accept it themselves.
+func (t *tx) clear(user mgx.UserID) (cleared bool, err error) {
+	id := string(user)
+	seen, err := t.row(`SELECT 1 FROM identities WHERE user_id = $1 UNION ALL
+		SELECT 1 FROM invitations i JOIN users u ON u.id = $1
+		WHERE i.workspace = $2 AND i.accepted_at IS NOT NULL AND (i.user_id = u.id OR i.user_id = '' AND i.email = u.email) LIMIT 1`,
+		[]any{id, string(mgx.DefaultWorkspace)}, new(int))
+	if err != nil || seen {
+		return false, err
+	}
+	if _, err := t.exec(`UPDATE users SET password = '', updated_at = $1 WHERE id = $2`, micros(t.now), id); err != nil {
+		return false, err
+	}
+	if _, err := t.exec(`UPDATE api_keys SET revoked_at = $1 WHERE user_id = $2 AND revoked_at IS NULL`, micros(t.now), id); err != nil {
+		return false, err
+	}
+	if _, err := t.exec(`UPDATE invitations SET revoked_at = $1 WHERE (user_id = $2 OR created_by = $2) AND accepted_at IS NULL AND revoked_at IS NULL`, micros(t.now), id); err != nil {
+		return false, err
+	}
+	return true, t.endSessions(user, "", "address_taken")
 }
 
 // unknownTo refuses somebody whom an issuer knows as another subject already: an

@@ -9,7 +9,9 @@ import (
 	"time"
 
 	"mgx"
+	"mgx/internal/access"
 	"mgx/internal/access/oidc/oidctest"
+	"mgx/internal/app"
 	"mgx/internal/store"
 )
 
@@ -185,6 +187,53 @@ func TestLinking(t *testing.T) {
 	h.says(another)
 	if s := b.wants(403, b.toProvider("/")); !strings.Contains(words(s.body), "as somebody else") {
 		t.Error(words(s.body))
+	}
+}
+
+// An account that somebody made under an address that is not theirs is of no use to
+// them once the one whose address it is has signed in at the provider. One that the
+// installation's own admins invited by that address goes on as it was.
+func TestLinkingLeavesNobodyElseIn(t *testing.T) {
+	t.Parallel()
+	const password = "four words of theirs"
+	for name, trusted := range map[string]bool{"made in a name": false, "invited by it": true} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			h := newHouse(t, false)
+			h.moveIn()
+			at := mgx.DefaultWorkspace
+			invitation := app.NewInvitation{Email: "jo@example.com", Role: mgx.RoleViewer}
+			if !trusted {
+				other, err := h.access.CreateWorkspace(t.Context(), h.owner(at), "other")
+				must(t, err)
+				at, invitation.Email = other.ID, ""
+			}
+			_, token, err := h.access.Invite(t.Context(), h.owner(at), invitation)
+			must(t, err)
+			made, err := h.access.Accept(t.Context(), app.Accepting{Token: token, Email: "jo@example.com", Name: "J", Password: password}, access.Where{})
+			must(t, err)
+			user, err := h.store.UserByEmail(t.Context(), "jo@example.com")
+			must(t, err)
+			key, _ := access.NewKey(mgx.APIKey{Workspace: at, User: user.ID, Name: "k", Scopes: []string{"*"}})
+			must(t, h.store.CreateKey(t.Context(), mgx.Doer{Workspace: at, Actor: string(user.ID)}, key))
+
+			h.says(jo("admins"))
+			b := h.browser()
+			b.signInThere("/")
+			if me := b.me(); !strings.HasPrefix(me, "jo@example.com") {
+				t.Fatalf("they are %q", me)
+			}
+			_, signing := h.access.SignIn(t.Context(), "jo@example.com", password, access.Where{})
+			session, err := h.store.Session(t.Context(), made.Session.ID)
+			must(t, err)
+			key, err = h.store.Key(t.Context(), key.ID)
+			must(t, err)
+			for what, works := range map[string]bool{"password": signing == nil, "session": session.RevokedAt.IsZero(), "key": key.RevokedAt.IsZero()} {
+				if works != trusted {
+					t.Errorf("the %s that was there before works: %v", what, works)
+				}
+			}
+		})
 	}
 }
 
