@@ -6,6 +6,7 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -154,16 +155,17 @@ func TestUploads(t *testing.T) {
 		t.Fatal(err)
 	}
 	n := l.node()
-	keep := func(digest string) (string, error) {
+	keepFor := func(ws mgx.WorkspaceID, digest string) (string, error) {
 		t.Helper()
 		f, err := os.Open(bundle)
 		if err != nil {
 			t.Fatal(err)
 		}
 		defer f.Close()
-		up, err := n.uploads.Keep(t.Context(), "ws_a", digest, f)
+		up, err := n.uploads.Keep(t.Context(), ws, digest, f)
 		return up.Head, err
 	}
+	keep := func(digest string) (string, error) { return keepFor("ws_a", digest) }
 	text, err := os.ReadFile(bundle)
 	if err != nil {
 		t.Fatal(err)
@@ -204,6 +206,24 @@ func TestUploads(t *testing.T) {
 	there(true, "it has just come")
 	sweep(time.Now().Add(time.Hour))
 	there(false, "nobody needs it")
+
+	// It counts against what the workspace may keep; what is there already comes again.
+	for _, step := range []struct {
+		limit int64
+		code  string
+	}{{0, mgx.CodeQuotaReached}, {100, mgx.CodeQuotaReached}, {1 << 30, ""}, {1, ""}} {
+		if err := n.store.SetQuotas(t.Context(), mgx.Doer{Workspace: mgx.DefaultWorkspace, Actor: "owner"}, map[mgx.Quota]*int64{mgx.QuotaStoredBytes: &step.limit}); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := keepFor(mgx.DefaultWorkspace, digest); step.code == "" && err != nil || step.code != "" && !mgx.IsCode(err, step.code) {
+			t.Errorf("with a quota of %d bytes: %v", step.limit, err)
+		}
+	}
+	all, err := n.store.Quotas(t.Context(), mgx.DefaultWorkspace)
+	size, _ := n.uploads.size(mgx.DefaultWorkspace)
+	if err != nil || size < 1000 || !slices.ContainsFunc(all, func(u mgx.QuotaUse) bool { return u.Quota == mgx.QuotaStoredBytes && u.Used == size }) {
+		t.Errorf("%d bytes are kept, and counted is %+v, %v", size, all, err)
+	}
 
 	for i := range uploadsADay {
 		if err := os.Mkdir(filepath.Join(l.data(), "uploads", "ws_a", strings.Repeat("f", i+1)), 0o700); err != nil {
