@@ -13,7 +13,8 @@ const (
 	QuotaRunsAtOnce Quota = "runs_at_once"
 	QuotaRunsADay   Quota = "runs_a_day"
 
-	QuotaStoredBytes Quota = "stored_bytes"
+	QuotaRunsADayEach Quota = "runs_a_day_each"
+	QuotaStoredBytes  Quota = "stored_bytes"
 )
 
 // QuotaInfo is what people are told of a quota.
@@ -31,6 +32,7 @@ var Quotas = []QuotaInfo{
 	{QuotaWebhooks, 100, "webhooks"},
 	{QuotaRunsAtOnce, 0, "runs that are worked on at the same time; others wait for their turn"},
 	{QuotaRunsADay, 0, "runs that begin within a day of UTC"},
+	{QuotaRunsADayEach, 0, "runs that one person begins within a day of UTC, with all their keys"},
 	{QuotaStoredBytes, 0, "bytes of events, journals, attachments and uploads; runs that have begun go on"},
 }
 

@@ -18,8 +18,8 @@ func (c *cli) quotaCommand() *cobra.Command {
 		Short: "Show what a workspace may have and what it has, or set that as the installation's owner",
 		Long: `Show what a workspace may have and what it has, or set that as the owner or an
 admin of the installation. Quotas are members, keys, projects, webhooks,
-runs_at_once, runs_a_day and stored_bytes, which takes 500MB or 20GB, too; see
-docs/limits.md.`,
+runs_at_once, runs_a_day, runs_a_day_each and stored_bytes, which takes 500MB or
+20GB, too; see docs/limits.md.`,
 		Example: "  mgx workspaces quota ws_01JDT… runs_at_once=4 stored_bytes=20GB keys=none",
 		RunE: func(cmd *cobra.Command, args []string) error {
 			var ws mgx.WorkspaceID
@@ -97,7 +97,7 @@ func (c *cli) quotas(ctx context.Context, p people, ws mgx.WorkspaceID, set map[
 		if i < 0 { // a newer server has it
 			continue
 		}
-		c.printf("%-13s %12d of %-12s  %s\n", u.Quota, u.Used, limit, mgx.Quotas[i].Means)
+		c.printf("%-15s %12d of %-12s  %s\n", u.Quota, u.Used, limit, mgx.Quotas[i].Means)
 	}
 	return nil
 }

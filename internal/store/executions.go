@@ -32,6 +32,9 @@ func (t *tx) create(e mgx.Execution) error {
 		if err := t.room(e.Workspace, mgx.QuotaRunsADay); err != nil {
 			return err
 		}
+		if err := t.roomFor(e.Workspace, e.User); err != nil {
+			return err
+		}
 	}
 	created, err := t.exec(`INSERT INTO executions (`+executionColumns+`) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20, $21, $22) ON CONFLICT (id) DO NOTHING`,
 		string(e.Execution), string(e.Workspace), string(e.Project), string(e.Task), string(e.Run), string(e.User), string(e.Parent), e.ParentStep, e.Workflow, text(e.Input),

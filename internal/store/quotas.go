@@ -21,6 +21,8 @@ var usedOf = map[mgx.Quota]string{
 	mgx.QuotaWebhooks:   `SELECT COUNT(*) FROM webhooks WHERE workspace = $1 AND $2 >= 0`,
 	mgx.QuotaRunsAtOnce: `SELECT COUNT(DISTINCT run) FROM executions WHERE workspace = $1 AND run <> '' AND owner <> '' AND lease_until > $2 AND status IN ('ready', 'waiting')`,
 	mgx.QuotaRunsADay:   `SELECT COUNT(*) FROM executions WHERE workspace = $1 AND created_at >= $2 AND parent = '' AND run <> ''`,
+	// Of whoever has begun most.
+	mgx.QuotaRunsADayEach: `SELECT COALESCE(MAX(n), 0) FROM (SELECT COUNT(*) AS n FROM executions WHERE workspace = $1 AND created_at >= $2 AND parent = '' AND run <> '' GROUP BY user_id) begun`,
 }
 
 // since is the time from which a quota counts.
@@ -28,7 +30,7 @@ func since(q mgx.Quota, now time.Time) int64 {
 	switch q {
 	case mgx.QuotaRunsAtOnce:
 		return now.UnixMicro()
-	case mgx.QuotaRunsADay:
+	case mgx.QuotaRunsADay, mgx.QuotaRunsADayEach:
 		return now.UTC().Truncate(day24).UnixMicro()
 	}
 	return 0
@@ -119,13 +121,20 @@ func (t *tx) quota(ws mgx.WorkspaceID, q mgx.Quota) (limit int64, set bool, err 
 }
 
 // room refuses one more of what a workspace has a quota of, when it has all of it.
-func (t *tx) room(ws mgx.WorkspaceID, q mgx.Quota) error {
+func (t *tx) room(ws mgx.WorkspaceID, q mgx.Quota) error { return t.roomBy(ws, q, usedOf[q]) }
+
+// roomFor refuses a person one more run of the day.
+func (t *tx) roomFor(ws mgx.WorkspaceID, user mgx.UserID) error {
+	return t.roomBy(ws, mgx.QuotaRunsADayEach, usedOf[mgx.QuotaRunsADay]+` AND user_id = $3`, string(user))
+}
+
+func (t *tx) roomBy(ws mgx.WorkspaceID, q mgx.Quota, query string, more ...any) error {
 	limit, set, err := t.quota(ws, q)
 	if err != nil || !set {
 		return err
 	}
 	var used int64
-	if _, err := t.row(usedOf[q], []any{string(ws), since(q, t.now)}, &used); err != nil {
+	if _, err := t.row(query, append([]any{string(ws), since(q, t.now)}, more...), &used); err != nil {
 		return err
 	}
 	if used >= limit {

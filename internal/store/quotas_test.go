@@ -188,6 +188,39 @@ func TestQuotasOfRuns(t *testing.T) {
 	})
 }
 
+// A person begins only so many runs in a day, however many ask at once; another one
+// begins theirs.
+func TestQuotaOfRunsOfEach(t *testing.T) {
+	quotaed(t, map[mgx.Quota]int64{mgx.QuotaRunsADayEach: 3}, func(t *testing.T, s *store.Store, ws mgx.WorkspaceID) {
+		begin := func(user mgx.UserID) error {
+			sc := mgx.Scope{Workspace: ws, Run: mgx.NewRunID(), Execution: mgx.NewExecutionID(), User: user}
+			_, err := s.Commit(mgx.InWorkspace(t.Context(), ws), mgx.Change{Create: []mgx.Execution{{Scope: sc, Workflow: "w"}}})
+			return err
+		}
+		var all sync.WaitGroup
+		errs := make(chan error, 8)
+		for range cap(errs) {
+			all.Go(func() { errs <- begin("user_a") })
+		}
+		all.Wait()
+		close(errs)
+		begun := 0
+		for err := range errs {
+			if err == nil {
+				begun++
+			} else if !mgx.IsCode(err, mgx.CodeQuotaReached) {
+				t.Error(err)
+			}
+		}
+		if err := begin("user_b"); begun != 3 || err != nil {
+			t.Errorf("one person has begun %d runs, and another: %v", begun, err)
+		}
+		if got := uses(t, s, ws); got[mgx.QuotaRunsADayEach] != "3 of 3" || got[mgx.QuotaRunsADay] != "4 of none" {
+			t.Errorf("in use are %v", got)
+		}
+	})
+}
+
 // What people are told no workspace can have more of is what the store holds to.
 func TestQuotasKnowTheBounds(t *testing.T) {
 	t.Parallel()
