@@ -132,7 +132,7 @@ func (s *Server) draw(w http.ResponseWriter, r *http.Request, cost int) error {
 	}
 	s.o.Access.Throttled(r.Context(), actor, v.Policy)
 	return mgx.Errorf(mgx.KindRefused, codeRateLimited, "there were too many requests of this %s; wait %s, then go on more slowly: the headers RateLimit-Policy and RateLimit say how fast, and who runs the server sets it (mgx help serve, --rate-limits)",
-		v.Policy, max(time.Second, (v.Wait + time.Second - 1).Truncate(time.Second))) // as Retry-After says
+		v.Policy, max(time.Second, (v.Wait+time.Second-1).Truncate(time.Second))) // as Retry-After says
 }
 
 // bucketsOf are those of somebody who is known. The owner of the data directory is
