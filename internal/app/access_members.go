@@ -199,9 +199,10 @@ func (a *Access) invite(ctx context.Context, actor access.Actor, n NewInvitation
 }
 
 // reset makes an invitation with which a member sets a password, once; then all their
-// sessions end. The owner of the data directory lets every member. An admin lets those
-// who are in no other workspace, where the admin would so become somebody else, and not
-// the owner.
+// sessions end. The owner of the data directory lets every member. An admin of the
+// default workspace lets those who are in no other one, where the admin would so become
+// somebody else, and not the owner. Admins of other workspaces let nobody: whoever they
+// invited may become somebody elsewhere later, and they would have the password.
 func (a *Access) reset(ctx context.Context, actor access.Actor, n NewInvitation) (i mgx.Invitation, secret string, err error) {
 	if n.Email != "" || n.Role != "" {
 		return i, "", mgx.Errorf(mgx.KindUsage, "bad_reset", "who is to set a password is a member already, so leave the address and the role out")
@@ -230,8 +231,8 @@ func (a *Access) onlyIn(ctx context.Context, ws mgx.WorkspaceID, user mgx.UserID
 	if err != nil {
 		return err
 	}
-	if user == mgx.LocalUser || slices.ContainsFunc(all, func(m mgx.Member) bool { return m.Workspace != ws }) {
-		return mgx.Errorf(mgx.KindRefused, access.CodeForbidden, "this member is in other workspaces, too, or is the owner of the installation; let the operator of the server help, with mgx members reset %s", user)
+	if ws != mgx.DefaultWorkspace || user == mgx.LocalUser || slices.ContainsFunc(all, func(m mgx.Member) bool { return m.Workspace != ws }) {
+		return mgx.Errorf(mgx.KindRefused, access.CodeForbidden, "only admins of the default workspace may do this, for members who are in no other one and are not the owner of the installation; let the operator of the server help, with mgx members reset %s", user)
 	}
 	return nil
 }

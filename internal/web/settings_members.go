@@ -77,7 +77,7 @@ func fillMembers(v *visit, d *membersPage) error {
 	for _, m := range all {
 		may := d.Manage && len(v.site.o.Access.Grantable(v.Actor, []mgx.Role{{Name: m.Role}})) > 0
 		self := m.User == v.Actor.User
-		reset := may && !self && (m.User != mgx.LocalUser || v.Actor.Owner)
+		reset := may && !self && (v.Actor.Owner || m.User != mgx.LocalUser && v.Actor.Workspace == mgx.DefaultWorkspace)
 		d.Members = append(d.Members, memberLine{m, self, may, reset})
 	}
 	return nil

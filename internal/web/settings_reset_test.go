@@ -87,13 +87,22 @@ func TestNewPassword(t *testing.T) {
 	if _, err := accept(second, "", ownersPassword); !mgx.IsCode(err, access.CodeForbidden) {
 		t.Errorf("a link from before she joined another workspace: %v", err)
 	}
-	for who, says := range map[mgx.UserID]string{ada: "is in other workspaces", mgx.LocalUser: ""} {
+	for who, says := range map[mgx.UserID]string{ada: "who are in no other one", mgx.LocalUser: ""} {
 		got := admin.ask("POST", "/settings/members/"+string(who)+"/reset", url.Values{})
 		if got.StatusCode != http.StatusForbidden || !strings.Contains(words(got.body), says) {
 			t.Errorf("%s: %d %s", who, got.StatusCode, words(got.body))
 		}
 	}
 	has(t, admin.ask("GET", "/settings/members", nil), string(ada)+"/reset")
+	// Nor does the admin of another workspace have a password of somebody there.
+	tenant := access.Actor{User: "user_tenant", Workspace: elsewhere.ID, Role: mgx.RoleAdmin}
+	_, token, err = s.access.Invite(t.Context(), there, app.NewInvitation{Role: mgx.RoleViewer})
+	must(t, err)
+	alone, err := accept(token, "al@example.com", fresh)
+	must(t, err)
+	if _, _, err := s.access.Invite(t.Context(), tenant, app.NewInvitation{User: alone.Session.User}); !mgx.IsCode(err, access.CodeForbidden) {
+		t.Errorf("another workspace's admin: %v", err)
+	}
 	hasNot(t, admin.ask("GET", "/settings/members", nil), "user_local/reset")
 	manager := s.as(mgx.RoleDeveloper)
 	if got := manager.ask("POST", "/settings/members/"+string(ada)+"/reset", url.Values{}); got.StatusCode != http.StatusForbidden {
