@@ -270,7 +270,7 @@ func pinsOf(all []mcp.Described) map[string]mcp.Pinned {
 	pins := map[string]mcp.Pinned{}
 	for _, d := range all {
 		if slices.Contains([]mcp.State{mcp.IsPinned, mcp.IsChanged, mcp.IsNew}, d.State) {
-			pins[d.Tool] = mcp.Pinned{Pin: d.Pin, Description: d.Description, Schema: d.Schema}
+			pins[d.Tool] = mcp.Pinned{Pin: d.Pin, Description: d.Description, Schema: d.Schema, Hints: d.Hints}
 		}
 	}
 	return pins

@@ -2,11 +2,13 @@ package main
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"encoding/json"
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 
 	"mgx"
@@ -29,7 +31,7 @@ func (c *cli) showPins(all []mcp.Described, seen map[string]mcp.Pinned) int {
 		case mcp.IsChanged:
 			asked++
 			if old, ok := seen[d.Tool]; ok {
-				c.tell("%s HAS CHANGED. It was pinned as:\n%s", toolTitle(d), saying(old.Description, old.Schema))
+				c.tell("%s HAS CHANGED. It was pinned as:\n%s%s", toolTitle(d), saying(old.Description, old.Schema), promised(old.Hints, d.Hints))
 			} else {
 				c.tell("%s HAS CHANGED since it was pinned.\n", toolTitle(d))
 			}
@@ -45,6 +47,14 @@ func toolTitle(d mcp.Described) string {
 		title += "; the server promises: " + strings.Join(d.Hints, ", ")
 	}
 	return tool.Visible(title + ")")
+}
+
+// promised says what the server promised before, where it promises something else now.
+func promised(before, now []string) string {
+	if slices.Equal(before, now) {
+		return ""
+	}
+	return "  | (the server promised: " + tool.Visible(cmp.Or(strings.Join(before, ", "), "nothing")) + ")\n"
 }
 
 // saying is what models would read, between bars, with everything hidden in sight.

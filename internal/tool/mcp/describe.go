@@ -27,9 +27,9 @@ const (
 type Described struct {
 	Server      string          `json:"server"`
 	Tool        string          `json:"tool"`
-	Description string          `json:"description"` // as it came: show it with tool.Visible
-	Schema      json.RawMessage `json:"schema"`      // as it came
-	Hints       []string        `json:"hints,omitempty"`
+	Description string          `json:"description"`     // as it came: show it with tool.Visible
+	Schema      json.RawMessage `json:"schema"`          // as it came
+	Hints       []string        `json:"hints,omitempty"` // what the server promises of it, which decides nothing
 	Effect      tool.Effect     `json:"effect"`
 	Pin         string          `json:"pin"`
 	State       State           `json:"state"`
@@ -49,9 +49,15 @@ const (
 	IsUnfit   State = "unfit"   // cannot be used whatever is pinned
 )
 
-// pinOf is the hash of everything of a tool that a model is shown.
-func pinOf(name, description string, schema json.RawMessage) string {
-	whole, err := json.Marshal([]any{name, description, schema})
+// pinOf is the hash of everything of a tool that a model is shown, and of what the
+// server promises, by which a person may have judged it. A tool of which nothing is
+// promised has the hash that it had before promises counted.
+func pinOf(name, description string, schema json.RawMessage, hints []string) string {
+	all := []any{name, description, schema}
+	if len(hints) > 0 {
+		all = append(all, hints)
+	}
+	whole, err := json.Marshal(all)
 	if err != nil {
 		return "" // fits no pin
 	}
@@ -84,7 +90,7 @@ func describeOne(s mgx.MCPServer, t *sdk.Tool) Described {
 	if err != nil {
 		raw = json.RawMessage("null")
 	}
-	d.Schema, d.Pin = raw, pinOf(t.Name, t.Description, raw)
+	d.Schema, d.Pin = raw, pinOf(t.Name, t.Description, raw, d.Hints)
 	pin, pinned := s.Pins[t.Name]
 	switch {
 	case len(s.Tools) > 0 && !slices.Contains(s.Tools, t.Name):
@@ -131,8 +137,14 @@ func hints(a *sdk.ToolAnnotations) (words []string) {
 	if a.DestructiveHint != nil && *a.DestructiveHint {
 		words = append(words, "destructive")
 	}
+	if a.DestructiveHint != nil && !*a.DestructiveHint {
+		words = append(words, "not destructive")
+	}
 	if a.IdempotentHint {
 		words = append(words, "idempotent")
+	}
+	if a.OpenWorldHint != nil && !*a.OpenWorldHint {
+		words = append(words, "closed world")
 	}
 	return words
 }

@@ -19,6 +19,7 @@ type Pinned struct {
 	Pin         string          `json:"pin"`
 	Description string          `json:"description"`
 	Schema      json.RawMessage `json:"schema"`
+	Hints       []string        `json:"hints,omitempty"` // what the server promised
 }
 
 // LockName is where the lock of a configuration lies.

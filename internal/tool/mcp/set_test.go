@@ -277,18 +277,20 @@ func TestChangedDescriptionIsRefused(t *testing.T) {
 	t.Parallel()
 	l := newLab(t).boxed()
 	s := l.pinned(stdio(t, "lab", "good"))[0]
-	s.Env = map[string]string{serveVariable: "changed"}
-	offer, err := l.open(s).Offer(t.Context())
-	if err != nil {
-		t.Fatal(err)
-	}
-	for _, f := range offer.Tools {
-		if f.Tool == "echo" {
-			t.Error("a tool that is described otherwise is offered")
+	for _, kind := range []string{"changed", "promising less"} {
+		s.Env = map[string]string{serveVariable: kind}
+		offer, err := l.open(s).Offer(t.Context())
+		if err != nil {
+			t.Fatal(err)
 		}
-	}
-	if i := slices.IndexFunc(offer.Refused, func(r tool.Refusal) bool { return r.Changed && r.Tool == "echo" }); i < 0 {
-		t.Errorf("nobody is told: %+v", offer.Refused)
+		for _, f := range offer.Tools {
+			if f.Tool == "echo" {
+				t.Errorf("%s: a tool that is described otherwise is offered", kind)
+			}
+		}
+		if i := slices.IndexFunc(offer.Refused, func(r tool.Refusal) bool { return r.Changed && r.Tool == "echo" }); i < 0 {
+			t.Errorf("%s: nobody is told: %+v", kind, offer.Refused)
+		}
 	}
 }
 
