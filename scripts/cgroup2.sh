@@ -4,8 +4,9 @@
 # machine has what this one has of programs, and the kernel of the one argument. TESTS
 # are others, ACCEL is kvm where that works; emulated, it takes minutes.
 #
-# It needs qemu-system-x86_64, cpio, gzip and setpriv. A kernel of Debian will do, such
-# as boot/vmlinuz-* of linux-image-6.12.*-cloud-amd64 (apt-get download, dpkg-deb -x).
+# It needs qemu-system-x86_64, cpio, gzip, setpriv, and insmod (kmod) for overlays. A
+# kernel of Debian will do, such as boot/vmlinuz-* of linux-image-6.12.*-cloud-amd64
+# (apt-get download, dpkg-deb -x, which also has the module that overlays are).
 set -eu
 kernel=${1:?the kernel to boot, such as /boot/vmlinuz-6.12.0-amd64}
 here=$(cd "$(dirname "$0")/.." && pwd)
@@ -34,7 +35,7 @@ for p in $programs; do
 done
 
 # A kernel's module for overlays, unpacked, where it is one.
-module=$(ls "$(dirname "$kernel")"/../lib/modules/*/kernel/fs/overlayfs/overlay.ko* 2>/dev/null | head -1)
+module=$(ls "$(dirname "$kernel")"/../lib/modules/*/kernel/fs/overlayfs/overlay.ko* "$(dirname "$kernel")"/../usr/lib/modules/*/kernel/fs/overlayfs/overlay.ko* 2>/dev/null | head -1)
 case $module in *.xz) xz -dc "$module" >"$root/tests/overlay.ko" ;; *.ko) cp "$module" "$root/tests/overlay.ko" ;; esac
 
 cat >"$root/init" <<'INIT'
@@ -54,13 +55,13 @@ fi
 export PATH=/usr/bin:/usr/sbin HOME=/tmp TMPDIR=/tmp
 mkdir -p /sys/fs/cgroup /dev/shm; chmod 1777 /tmp
 mount -t sysfs sysfs /sys
-[ ! -e /tests/overlay.ko ] || insmod /tests/overlay.ko
+[ ! -e /tests/overlay.ko ] || insmod /tests/overlay.ko || echo "== there are no overlays"
 mount -t cgroup2 cgroup2 /sys/fs/cgroup
 echo "root:x:0:0:root:/:/bin/sh
 nobody:x:65534:65534:nobody:/:/bin/sh" >/etc/passwd
 INIT
 cat >>"$root/init" <<INIT
-tests='$(printf %s "${TESTS:-^TestWalls\$/^(read_outside|the_guest_paths_are_true|orphans_of_another_session_die_at_the_end|processes|memory_of_all_processes|processes_are_a_limit_with_a_name)\$}")'
+tests='$(printf %s "${TESTS:-^TestWalls\$/^(read_outside|the_guest_paths_are_true|orphans_of_another_session_die_at_the_end|overlay|overlay_side_by_side|processes|memory_of_all_processes|processes_are_a_limit_with_a_name)\$}")'
 INIT
 cat >>"$root/init" <<'INIT'
 echo "== as root: $(cat /sys/fs/cgroup/cgroup.controllers)"
