@@ -144,6 +144,8 @@ func size(n int64) string {
 		return fmt.Sprintf("%d B", n)
 	case n < 1<<20:
 		return trimZero(fmt.Sprintf("%.1f", float64(n)/(1<<10))) + " KB"
+	case n >= 10<<30:
+		return trimZero(fmt.Sprintf("%.1f", float64(n)/(1<<30))) + " GB"
 	}
 	return trimZero(fmt.Sprintf("%.1f", float64(n)/(1<<20))) + " MB"
 }

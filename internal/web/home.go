@@ -21,6 +21,9 @@ type homePage struct {
 	Decide bool
 	More   bool // waits than are shown
 	Busier bool // runs than are shown
+
+	Begin  bool // nothing was asked for, and there is no project that it could be about
+	Models bool // there is a page of providers
 }
 
 // How much of each is shown.
@@ -82,6 +85,13 @@ func home(v *visit) (page, error) {
 		if err := fill(v, d); err != nil {
 			return page{}, err
 		}
+	}
+	if d.Empty() && d.Create && !v.Actor.Owner {
+		found, err := v.site.o.Work.Projects(v.Context(), v.Actor, "", 1)
+		if err != nil {
+			return page{}, err
+		}
+		d.Begin, d.Models = len(found.Items) == 0, v.site.o.Settings != nil && v.site.o.Settings.Models != nil && v.meets(readsModels)
 	}
 	return page{
 		Template: "home", Title: v.site.t("home.title"), Nav: "home", Command: "mgx runs\nmgx usage", Data: d, Notice: d.budgetNotice(v.site),

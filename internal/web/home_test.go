@@ -74,7 +74,7 @@ func TestHome(t *testing.T) {
 	if at := s.ask("GET", "/", nil).Header.Get("Location"); at != "/home" {
 		t.Errorf("/ leads to %q", at)
 	}
-	has(t, s.ask("GET", "/home", nil), "Nothing was asked for yet", `href="/tasks/new"`, "No budget is set", "$0.00")
+	has(t, s.ask("GET", "/home", nil), "Three steps to a first result", "mgx project add PATH", `href="/tasks/new"`, "No budget is set", "$0.00")
 	viewer := s.as(mgx.RoleViewer)
 	hasNot(t, viewer.ask("GET", "/home", nil), `href="/tasks/new"`)
 
@@ -90,7 +90,7 @@ func TestHome(t *testing.T) {
 	}
 	has(t, got, "Waits for you", "Carry out the plan: 2 steps in 1 file.", `href="`+waits.path()+`#ask-1"`, "Still at it", "Recent results", "Done before",
 		"$8.50 of $10.00", "Workspace, in all: $8.50 of the budget of $10.00 is spent.", "Workspace, in all", "&lt;script&gt;window.pwned=1")
-	hasNot(t, got, "Nothing was asked for yet", "<script>window")
+	hasNot(t, got, "Three steps", "Nothing was asked for yet", "<script>window")
 	theirs := viewer.ask("GET", "/home", nil)
 	has(t, theirs, "Waits for a decision")
 	hasNot(t, theirs, "Waits for you", ">Decide<")

@@ -58,10 +58,44 @@ const mostProjects = 500
 // newTask is the form, filled in with what the address says: so pages link to it.
 func newTask(v *visit) (page, error) {
 	a, err := v.withTemplate(readAsking(v.URL.Query()), v.URL.Query().Get("template"))
+	if err == nil {
+		a, err = v.again(a, mgx.RunID(v.URL.Query().Get("run")))
+	}
 	if err != nil {
 		return page{}, err
 	}
 	return v.newTask(a, nil)
+}
+
+// again fills in what a run was asked for, where nothing else is said.
+func (v *visit) again(a asking, id mgx.RunID) (asking, error) {
+	if id == "" {
+		return a, nil
+	}
+	run, err := v.site.o.Work.Run(v.Context(), v.Actor, id)
+	if err != nil {
+		return a, err
+	}
+	s := run.Settings
+	a.Words, a.Model = cmp.Or(a.Words, run.Task.Description, run.Task.Title), cmp.Or(a.Model, s.Model)
+	a.Approve, a.Checks, a.Plan = cmp.Or(a.Approve, s.Approve), cmp.Or(a.Checks, strings.Join(s.Checks, "\n")), a.Plan || s.Plan
+	if s.Budget != nil {
+		a.Budget = cmp.Or(a.Budget, typed(*s.Budget))
+	}
+	if a.Project == "" && a.Repo == "" {
+		switch p, err := v.site.o.Work.Project(v.Context(), v.Actor, mgx.ProjectOf(run.Repo.Path)); {
+		case err == nil:
+			a.Project = string(p.ID)
+		case !mgx.IsCode(err, mgx.CodeNotFound): // the owner may have named its directory
+			return a, err
+		}
+	}
+	return a, nil
+}
+
+// typed is an amount as somebody types it.
+func typed(m mgx.Money) string {
+	return strings.TrimRight(strings.TrimRight(m.Decimal(), "0"), ".")
 }
 
 func readAsking(form url.Values) asking {

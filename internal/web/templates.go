@@ -107,7 +107,7 @@ func (v *visit) withTemplate(a asking, id string) (asking, error) {
 	fill(&a.Approve, t.Task.Approve)
 	fill(&a.Checks, strings.Join(t.Task.Checks, "\n"))
 	if t.Task.Budget != nil {
-		fill(&a.Budget, strings.TrimRight(strings.TrimRight(t.Task.Budget.Decimal(), "0"), "."))
+		fill(&a.Budget, typed(*t.Task.Budget))
 	}
 	a.Plan = a.Plan || t.Task.Plan
 	return a, nil

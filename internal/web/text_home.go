@@ -4,6 +4,8 @@ package web
 func homeText() map[string]string {
 	return map[string]string{
 		"home.title": "Home", "home.lead": "What waits for you, what runs, and what it costs.", "home.all": "Show all",
+		"first.title": "Three steps to a first result", "first.model": "A model", "first.model.text": "The server calls models of a provider that is named where it runs, such as by OPENAI_API_KEY or OLLAMA_HOST in its environment.", "first.model.do": "See which are there",
+		"first.project": "A repository", "first.project.text": "On the machine of the server, whoever runs it gives this workspace each code base, once:", "first.task": "A task", "first.task.text": "Say in words what you want done. A team of agents plans it, does it, checks it and delivers a branch for you to look at.",
 		"home.empty": "Nothing was asked for yet", "home.empty.text": "A task is something you want done in a repository, in words. A team of agents plans it, does it, checks it and delivers a branch. For example:",
 		"home.empty.maynot": "Tasks of this workspace appear here. Your role lets you see them, not create them.",
 		"home.health.ready": "The server can do its work", "home.health.unready": "The server cannot do its work", "home.health.check": "%s: %s", "home.health.workers": "%d of %d places to work are taken", "home.health.due": "%s wait for their turn, the oldest for %s", "home.health.nodue": "Nothing waits for its turn", "home.health.disk": "%s of disk are free", "home.health.backup": "Last backup", "home.health.nobackup": "No backup lately", "home.health.more": "All of it",
@@ -28,7 +30,7 @@ func homeText() map[string]string {
 		"task.empty": "Say what should be done.", "task.noproject": "Choose the project that it is about.", "task.badbudget": "The budget is an amount of US dollars such as 2 or 0.50, not “%s”.",
 		"task.used":   "This form has begun a task already. Send it again to begin another one.",
 		"task.maynot": "You cannot create tasks here", "task.maynot.text": "Your role in this workspace, %s, lets you look at tasks, not create them. An admin of the workspace can give you another role.",
-		"task.noprojects": "This workspace has no project yet", "task.noprojects.text": "A task is done in the repository of a project. Who may manage repositories adds one:",
+		"task.look": "Look again", "task.noprojects": "This workspace has no project yet", "task.noprojects.text": "A task is done in the repository of a project. On the machine of the server, whoever runs it adds one, and then it can be chosen here:",
 		"task.maynot.short": "Your role lets you look at tasks, not create them.",
 
 		"estimate.title": "What it may take", "estimate.none": "Nothing to go by yet", "estimate.none.text": "Fewer than three runs have ended that are like this one, so there is no honest estimate.",

@@ -6,7 +6,7 @@ func runText() map[string]string {
 		"tab.routing": "Routing", "tab.security": "Security", "tab.events": "Events",
 
 		"run.views": "Views of this run", "run.model": "Model", "run.elapsed": "Elapsed", "run.cost": "Cost", "run.of": "of %s", "run.budget": "%s of the budget of %s is spent",
-		"run.tokens": "Tokens", "run.tokens.exact": "%s in, %s out", "run.in": "in", "run.out": "out", "run.calls": "Calls", "run.turn": "turn", "run.turns": "turns", "run.tool": "tool", "run.tools": "tools",
+		"run.tokens": "Tokens", "run.tokens.exact": "%s in, %s out", "run.in": "in", "run.out": "out", "run.calls": "Calls", "run.turn": "turn", "run.again": "Ask again", "run.turns": "turns", "run.tool": "tool", "run.tools": "tools",
 		"run.started": "Started", "run.phase": "in %s", "run.unpriced": "A model was used whose price is not known", "run.fork.of": "fork of another run at %d",
 		"run.cancel": "Cancel", "run.cancel.text": "The run stops as soon as it can. What it has done stays as it is; its branch is not delivered.", "run.cancel.why": "Why (may be empty)", "run.cancel.do": "Cancel this run",
 		"run.delivered": "Delivered", "run.changes": "commits %d, files %d", "run.why": "Cancelled: %s",
