@@ -1,4 +1,7 @@
-import { all, one } from "./dom";
+import { all, getPage, one } from "./dom";
+
+/** Events of a run from which on the server is asked to make its moments ready when somebody reaches for the slider. */
+const long = 4000;
 
 /** <mgx-replay> goes to the moment that its slider shows, without waiting for its button. */
 class Replay extends HTMLElement {
@@ -11,6 +14,12 @@ class Replay extends HTMLElement {
       if (shown) shown.textContent = range.value;
     };
     range.onchange = () => form.requestSubmit();
+    if (Number(range.max) < long) return;
+    const ready = () => {
+      range.onpointerenter = range.onfocus = null;
+      getPage(`${form.action}?at=${range.max}&part=1`).catch(() => {}); // only saves waiting
+    };
+    range.onpointerenter = range.onfocus = ready;
   }
 }
 
