@@ -88,9 +88,16 @@ func tellVisits(w io.Writer, visits []sandbox.Visit) {
 		}
 		switch {
 		case !v.Allowed:
-			fmt.Fprintf(w, "mgx: the network refused %s (%s)%s\n", to, v.Reason, times)
+			fmt.Fprintf(w, "mgx: the network refused %s (%s)%s\n", to, because(v.Reason), times)
 		case v.Reason != "":
-			fmt.Fprintf(w, "mgx: %s is allowed, and could not be reached (%s)%s\n", to, v.Reason, times)
+			fmt.Fprintf(w, "mgx: %s is allowed, and could not be reached (%s)%s\n", to, because(v.Reason), times)
 		}
 	}
+}
+
+func because(reason string) string {
+	if words := egress.Words(reason); words != "" {
+		return reason + ": " + words
+	}
+	return reason
 }
