@@ -48,7 +48,7 @@ var mayImport = map[string][]string{
 	"internal/agent": {"internal/llm", "internal/tool", "internal/guard"},
 
 	"internal/llm":               {"internal/lazy"},
-	"internal/gateway":           {"internal/llm", "internal/lazy"},
+	"internal/gateway":           {"internal/llm", "internal/lazy", "internal/limit"},
 	"internal/llm/openai":        {"internal/llm"},
 	"internal/llm/anthropic":     {"internal/llm"},
 	"internal/llm/gemini":        {"internal/llm"},

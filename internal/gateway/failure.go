@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"mgx"
+	"mgx/internal/limit"
 	"mgx/internal/llm"
 )
 
@@ -77,6 +78,12 @@ func failed(err error) *failure {
 		return providerFailed(upstream)
 	}
 	e := mgx.AsError(err)
+	switch e.Code {
+	case limit.CodeTooManyBytes:
+		return &failure{kind: tooFast, code: e.Code, message: e.Message, wait: time.Second}
+	case limit.CodeOverloaded:
+		return &failure{kind: overloaded, code: e.Code, message: e.Message, wait: time.Second}
+	}
 	if slow, ok := errors.AsType[patience](err); ok {
 		return &failure{kind: tooFast, code: e.Code, message: e.Message, wait: slow.Waits()}
 	}

@@ -89,8 +89,8 @@ func (s *Server) admit(w http.ResponseWriter, r *http.Request, d dialect, id str
 	if err != nil {
 		return nil, m, nil, err
 	}
-	held := &held{in: &s.bodies, owner: key.Workspace}
-	gone := func() { held.drop(); entered() }
+	held := s.bodies.Hold(string(key.Workspace))
+	gone := func() { held.Drop(); entered() }
 	defer func() {
 		if err != nil {
 			gone()

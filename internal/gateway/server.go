@@ -11,6 +11,7 @@ import (
 	"go.opentelemetry.io/otel/trace"
 
 	"mgx"
+	"mgx/internal/limit"
 	"mgx/internal/llm"
 )
 
@@ -79,7 +80,7 @@ type Server struct {
 	o      Options
 	mux    *http.ServeMux
 	limits limits
-	bodies bodies
+	bodies *limit.Bytes // of calls under way, by workspace
 
 	calls   sync.WaitGroup
 	ctx     context.Context // of all calls
@@ -112,7 +113,7 @@ func New(o Options) *Server {
 	}
 	s := &Server{o: o}
 	s.limits = limits{atOnce: o.AtOnce, perMinute: o.PerMinute, now: o.Now, byKey: map[mgx.KeyID]*usage{}}
-	s.bodies = bodies{most: o.Bodies, each: o.Bodies / 2, of: map[mgx.WorkspaceID]int64{}}
+	s.bodies = limit.NewBytes(o.Bodies, o.Bodies/2)
 	s.ctx, s.stop = context.WithCancelCause(context.Background())
 	s.mux = s.routes()
 	return s
