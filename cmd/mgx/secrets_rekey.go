@@ -9,6 +9,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"mgx"
 	secrets "mgx/internal/secret"
 )
 
@@ -68,7 +69,35 @@ func (c *cli) rekey(ctx context.Context, n *node) error {
 	if err := saveRing(n.ringPath, newest, os.Rename); err != nil {
 		return ringError(n.ringPath, err)
 	}
+	if err := n.rewrapLate(ctx, ring, newest); err != nil {
+		return err
+	}
 	fmt.Fprintf(c.err, "%s has a new key, and only that. Rewrapped: %s.\n", n.ringPath, which)
+	return nil
+}
+
+// rewrapLate wraps what a process wrapped that had read the ring before it was renewed,
+// and stored after all others were wrapped anew.
+func (n *node) rewrapLate(ctx context.Context, renewed, newest *secrets.Ring) error {
+	all, err := n.store.KeyedWorkspaces(ctx)
+	if err != nil {
+		return err
+	}
+	v, err := n.vault(n.workspace, false)
+	if err != nil {
+		return err
+	}
+	for _, v.Workspace = range all {
+		v.Ring = newest
+		err := v.Opens(ctx)
+		if mgx.IsCode(err, secrets.CodeRing) {
+			v.Ring = renewed
+			err = v.Rewrap(ctx)
+		}
+		if err != nil {
+			return err
+		}
+	}
 	return nil
 }
 

@@ -75,6 +75,12 @@ func (v Vault) move(ctx context.Context, s mgx.SealedSecret, keys map[int64]*key
 	return v.Store.ResealSecret(ctx, s, was)
 }
 
+// Opens tries whether the ring unwraps all keys of the workspace; CodeRing when not.
+func (v Vault) Opens(ctx context.Context) error {
+	_, err := v.keys(ctx)
+	return err
+}
+
 // Rewrap wraps the workspace's keys with what wraps in the ring now. A key that a
 // rotation drops or adds meanwhile makes it look again.
 func (v Vault) Rewrap(ctx context.Context) error {

@@ -142,6 +142,9 @@ func TestAnswersThatMakeNoSense(t *testing.T) {
 		if asked := b.asked.Load(); asked != fault.tries && fault.code != CodeToken {
 			t.Errorf("%s: asked %d times, want %d", fault.what, asked, fault.tries)
 		}
+		if fault.what == "huge" && !strings.Contains(err.Error(), "larger than 64 KiB") {
+			t.Errorf("a huge answer was read: %v", err)
+		}
 		b.does(nil)
 		opens(t, c, box, "a key") // and right after
 	}
