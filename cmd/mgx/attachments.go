@@ -28,9 +28,15 @@ func (n *node) start(ctx context.Context, r app.NewRun, attach []string) (mgx.Ru
 		return n.app.StartRun(ctx, n.me(), r)
 	}
 	r.ID = mgx.NewRunID()
-	var err error
-	if r.Settings.Attachments, err = n.keepAttachments(ctx, r.ID, attach); err == nil {
+	err := n.noteMaking(ctx, r.ID)
+	if err == nil {
+		r.Settings.Attachments, err = n.keepAttachments(ctx, r.ID, attach)
+	}
+	if err == nil {
 		err = n.roomFor(ctx, r.Settings.Attachments)
+	}
+	if err == nil {
+		err = n.made(r.ID)
 	}
 	if err == nil {
 		var run mgx.Run

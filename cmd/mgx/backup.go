@@ -7,13 +7,13 @@ import (
 	"fmt"
 	"io"
 	"io/fs"
+	"iter"
 	"os"
 	"path"
 	"path/filepath"
 	"strings"
 
 	"github.com/spf13/cobra"
-	"golang.org/x/sys/unix"
 
 	"mgx"
 	"mgx/internal/git"
@@ -68,6 +68,7 @@ func (c *cli) backup(ctx context.Context, file string, wanted func(mgx.Run) bool
 		return err
 	}
 	var problems []string
+	sent := sentFiles{c.cfg.Data, map[string]bool{}}
 	m, err := s.Backup(ctx, file, store.BackupOptions{Program: version, Files: func(f store.RunFiles) error {
 		if !wanted(f.Run) {
 			return nil
@@ -78,6 +79,9 @@ func (c *cli) backup(ctx context.Context, file string, wanted func(mgx.Run) bool
 		}
 		if bad := c.checkFiles(ctx, f.Run, trees, false); bad != nil {
 			problems = append(problems, mgx.AsError(bad).Message)
+		}
+		if err := sent.of(f.Run, f.Add); err != nil {
+			return err
 		}
 		return addFiles(c.runFiles(f.Run.ID), string(f.Run.ID), f.Add)
 	}})
@@ -120,7 +124,7 @@ func (c *cli) checkFiles(ctx context.Context, run mgx.Run, trees []string, whole
 	if len(trees) == 0 || run.Repo.Path == "" {
 		return nil
 	}
-	src, err := git.Reopen(ctx, run.Repo)
+	src, err := git.Reopen(ctx, hereIn(c.cfg.Data, run.Workspace, run.Repo))
 	if err != nil {
 		return mgx.Errorf(mgx.KindConfig, "files_missing", "run %s works on a repository that cannot be read: %w", run.ID, err)
 	}
@@ -134,9 +138,14 @@ func (c *cli) checkFiles(ctx context.Context, run mgx.Run, trees []string, whole
 	return nil
 }
 
-// addFiles adds what a copy of a run directory needs to go on. What vanishes
-// meanwhile was temporary.
+// addFiles adds what a copy of a run directory needs to go on.
 func addFiles(dir, id string, add func(string, fs.FileMode, io.Reader) error) error {
+	return addAll(dir, path.Join("runs", id), git.Files(dir), add)
+}
+
+// addAll adds files of a directory, under another name of that. What vanishes
+// meanwhile was temporary.
+func addAll(dir, as string, files iter.Seq2[string, error], add func(string, fs.FileMode, io.Reader) error) error {
 	root, err := os.OpenRoot(dir)
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil
@@ -145,11 +154,11 @@ func addFiles(dir, id string, add func(string, fs.FileMode, io.Reader) error) er
 		return dataError(dir, err)
 	}
 	defer root.Close()
-	for name, err := range git.Files(dir) {
+	for name, err := range files {
 		if err != nil {
 			return err
 		}
-		if err := addFile(root, name, path.Join("runs", id, name), add); err != nil && !errors.Is(err, fs.ErrNotExist) {
+		if err := addFile(root, name, path.Join(as, name), add); err != nil && !errors.Is(err, fs.ErrNotExist) {
 			return err
 		}
 	}
@@ -213,7 +222,7 @@ type restoring struct {
 	data  string
 	stage string
 	root  *os.Root
-	moved bool
+	moved []string // to their places
 }
 
 func (r *restoring) run(ctx context.Context, from io.Reader, place string) (m store.Manifest, err error) {
@@ -224,8 +233,10 @@ func (r *restoring) run(ctx context.Context, from io.Reader, place string) (m st
 	defer func() {
 		r.root.Close()
 		os.RemoveAll(r.stage)
-		if err != nil && r.moved {
-			os.RemoveAll(r.runs())
+		for _, dir := range r.moved {
+			if err != nil {
+				os.RemoveAll(dir)
+			}
 		}
 		if err != nil && made {
 			os.Remove(r.data)
@@ -234,13 +245,16 @@ func (r *restoring) run(ctx context.Context, from io.Reader, place string) (m st
 	return store.Restore(ctx, from, place, store.RestoreOptions{File: r.file, Ready: r.ready})
 }
 
-func (r *restoring) runs() string { return filepath.Join(r.data, "runs") }
+// restored are the directories in a data directory that a backup has files of.
+var restored = []string{"runs", uploadsDir}
 
 // prepare makes the directory to work in, and reports whether it made the data
 // directory.
 func (r *restoring) prepare() (made bool, err error) {
-	if left, err := os.ReadDir(r.runs()); err == nil && len(left) > 0 {
-		return false, mgx.Errorf(mgx.KindConfig, store.CodeNotEmpty, "%s holds runs already; a restore never overwrites: choose an empty directory with --data", r.runs())
+	for _, dir := range restored {
+		if left, err := os.ReadDir(filepath.Join(r.data, dir)); err == nil && len(left) > 0 {
+			return false, mgx.Errorf(mgx.KindConfig, store.CodeNotEmpty, "%s holds %s already; a restore never overwrites: choose an empty directory with --data", r.data, dir)
+		}
 	}
 	_, err = os.Lstat(r.data)
 	made = errors.Is(err, fs.ErrNotExist)
@@ -258,10 +272,10 @@ func (r *restoring) prepare() (made bool, err error) {
 
 var runFile = lazy.Regexp(`^runs/(run_[0-9A-Z]{26})/(.+)$`)
 
-// file writes one file of a run, which can be nothing but what backups hold.
+// file writes one file, which can be nothing but what backups hold.
 func (r *restoring) file(name string, mode fs.FileMode, content io.Reader) error {
 	m := runFile().FindStringSubmatch(name)
-	if m == nil || !git.ValidFile(m[2]) {
+	if (m == nil || !git.ValidFile(m[2])) && !validSent(name) {
 		return mgx.Errorf(mgx.KindConfig, store.CodeBackupDamaged, "the backup holds a file that no backup holds: %.80q; nothing was restored", name)
 	}
 	if err := r.root.MkdirAll(path.Dir(name), 0o700); err != nil {
@@ -281,29 +295,21 @@ func (r *restoring) file(name string, mode fs.FileMode, content io.Reader) error
 	return err
 }
 
-// ready gives the runs their place, once everything is on disk.
+// ready gives the files their places, once everything is on disk.
 func (r *restoring) ready(store.Manifest) error {
-	if err := r.sync(); err != nil {
+	if err := durable(r.stage); err != nil {
 		return dataError(r.data, err)
 	}
-	err := os.Rename(filepath.Join(r.stage, "runs"), r.runs())
-	if errors.Is(err, fs.ErrNotExist) {
-		return nil // there are no files
+	for _, dir := range restored {
+		place := filepath.Join(r.data, dir)
+		err := os.Rename(filepath.Join(r.stage, dir), place)
+		if errors.Is(err, fs.ErrNotExist) {
+			continue // there are no files
+		}
+		if err != nil {
+			return dataError(r.data, err)
+		}
+		r.moved = append(r.moved, place)
 	}
-	if err != nil {
-		return dataError(r.data, err)
-	}
-	r.moved = true
 	return nil
-}
-
-// sync makes everything written to the disk durable at once, which costs far
-// less than a file at a time.
-func (r *restoring) sync() error {
-	dir, err := os.Open(r.stage)
-	if err != nil {
-		return err
-	}
-	defer dir.Close()
-	return unix.Syncfs(int(dir.Fd()))
 }

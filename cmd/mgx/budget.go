@@ -357,7 +357,8 @@ func (n *node) reapOnce(ctx context.Context) (reaped int, err error) {
 	return late + dead, err
 }
 
-// reap does so again and again, until ctx ends.
+// reap does so again and again, until ctx ends, and removes what killed processes left
+// of runs that there are not.
 func (n *node) reap(ctx context.Context) {
 	tick := time.NewTicker(reapEvery)
 	defer tick.Stop()
@@ -368,6 +369,9 @@ func (n *node) reap(ctx context.Context) {
 		}
 		if err != nil || reaped > 0 {
 			n.log.Warn("gave up reservations that nobody settled; they count in full", "count", reaped, "error", err)
+		}
+		if err := n.sweepMaking(ctx); err != nil && ctx.Err() == nil {
+			n.log.Error("what a killed process left of runs cannot be removed; trying again", "error", err)
 		}
 		select {
 		case <-ctx.Done():

@@ -24,7 +24,8 @@ import (
 // before the server hears of it, and when all is done. The routes are those of its
 // OpenAPI document: one that is new has to say by which request it is tried. A server
 // that is started again on the same data has done either nothing or all, and who asks
-// again is answered as by one that was never killed, and has it done once.
+// again is answered as by one that was never killed, and has it done once; a call of a
+// model is another call, and each is in the books once.
 // MGX_KILL=all takes every moment of every route, without it there is a sample.
 func TestKilledInEveryWrite(t *testing.T) {
 	t.Parallel()
@@ -58,6 +59,7 @@ type crashTown struct {
 	hooks   string          // address of an endpoint
 	samples map[string]crashCall
 	routes  []crashRoute
+	payer   crashPayer
 	first   sync.Once
 	is      picture // before anything is done
 }
@@ -82,7 +84,7 @@ type crashRoute struct {
 
 func newCrashTown(t *testing.T, program string, postgres bool) *crashTown {
 	t.Helper()
-	c := &crashTown{program: program, lab: newLab(t, labScript), data: t.TempDir()}
+	c := &crashTown{program: program, lab: newLab(t, crashScript), data: t.TempDir()}
 	c.place = filepath.Join(c.data, "mgx.db")
 	if postgres {
 		c.cluster = pgtest.New(t)
@@ -92,27 +94,20 @@ func newCrashTown(t *testing.T, program string, postgres bool) *crashTown {
 	t.Cleanup(hooks.Close)
 	c.hooks = hooks.URL
 	c.settle()
+	c.review()
+	c.pay()
 	c.findRoutes(t)
 	return c
-}
-
-// crashElsewhere are routes that are not tried here, and why.
-var crashElsewhere = map[string]string{
-	"commentRun":   "takes a run that has changed something, which only workers make; it is one change of the store, as steerRun is",
-	"closeComment": "as commentRun",
-	"approveFile":  "as commentRun",
-	"testModel":    "money that was reserved for a call is given up when its process is known to be dead: see TestBudgetAcrossProcesses",
 }
 
 // findRoutes reads which routes write in the document of the API.
 func (c *crashTown) findRoutes(t *testing.T) {
 	t.Helper()
-	s := c.start(t, c.data, c.place, "")
+	s := c.start(t, c.data, c.place)
 	defer s.end()
 	var doc struct {
 		Paths map[string]map[string]struct {
-			ID      string `json:"operationId"`
-			Dialect bool   `json:"x-mgx-dialect"`
+			ID string `json:"operationId"`
 		}
 	}
 	if err := json.Unmarshal([]byte(s.ask("GET", "/api/v1/openapi.json", nil, nil).body), &doc); err != nil {
@@ -120,13 +115,10 @@ func (c *crashTown) findRoutes(t *testing.T) {
 	}
 	for path, methods := range doc.Paths {
 		for method, o := range methods {
-			if method == "get" || o.Dialect || strings.HasPrefix(path, "/v1/") {
+			if method == "get" {
 				continue
 			}
 			call, known := c.samples[o.ID]
-			if crashElsewhere[o.ID] != "" {
-				continue
-			}
 			if !known {
 				t.Errorf("%s %s (%s) writes: say in settle by which request it is tried", method, path, o.ID)
 			}
@@ -211,7 +203,7 @@ func (y *crashCopy) picture() picture {
 }
 
 // start starts a server. It may only be waited for once.
-func (c *crashTown) start(t testing.TB, data, place, env string) *crashServer {
+func (c *crashTown) start(t testing.TB, data, place string, env ...string) *crashServer {
 	t.Helper()
 	s := &crashServer{served: &served{l: c.lab, data: data}, t: t}
 	args := []string{"serve", "--json", "--listen", "127.0.0.1:0", "--workers", "0", "--webhook-allow", "127.0.0.0/8", "--data", data}
@@ -219,7 +211,7 @@ func (c *crashTown) start(t testing.TB, data, place, env string) *crashServer {
 		args = append(args, "--database", place)
 	}
 	s.cmd = exec.CommandContext(t.Context(), c.program, args...)
-	s.cmd.Env, s.cmd.Dir, s.cmd.Stderr = append(slices.Clone(c.lab.env), env), c.lab.repo, &s.errs
+	s.cmd.Env, s.cmd.Dir, s.cmd.Stderr = append(slices.Clone(c.lab.env), env...), c.lab.repo, &s.errs
 	out, err := s.cmd.StdoutPipe()
 	if err != nil {
 		t.Fatal(err)
@@ -303,12 +295,16 @@ func (c *crashTown) undisturbed(t *testing.T, r crashRoute) (u undisturbed) {
 
 // tryRoute kills a server at moments of a request. In a sample that is before the
 // last commit where there are several, so that something could be half done, or an
-// answer not kept, and of every fourth other route.
+// answer not kept, of those that make files, and of every fourth other route.
 func (c *crashTown) tryRoute(t *testing.T, r crashRoute, number int) {
+	if c.payer.routes[r.ID] {
+		c.tryPaid(t, r)
+		return
+	}
 	u := c.undisturbed(t, r)
 	for n := 1; n <= u.commits+1; n++ {
 		last := n > u.commits
-		if killAll() || !last && n == u.commits && (n > 1 || number%4 == 0) || last && number%8 == 1 {
+		if killAll() || !last && n == u.commits && (n > 1 || r.call.files || number%4 == 0) || last && number%8 == 1 {
 			c.killAt(t, r, u, n, false)
 		}
 		if c.cluster != nil && !last && (killAll() || n == 1) {
@@ -342,6 +338,9 @@ func (c *crashTown) killAt(t *testing.T, r crashRoute, u undisturbed, n int, aft
 	}
 	if none != "" && done != "" && !r.call.steps {
 		t.Errorf("%s: %s is half done. Beside nothing:\n%s\nBeside all:\n%s", what, r.ID, none, done)
+	}
+	if r.call.files {
+		y.leavesNothing()
 	}
 	again := r.send(t, s)
 	want, then := u.first, u.once

@@ -72,9 +72,13 @@ func alreadyEnded(run mgx.Run) error {
 	return usage("already_ended", "run %s has ended already: %s; see: mgx show %s", run.ID, run.Status, run.ID)
 }
 
-// resumeAll goes on with every run that is not ended and not at work elsewhere.
+// resumeAll goes on with every run that is not ended and not at work elsewhere, and
+// removes what killed processes made for runs that they did not begin.
 // Its exit is that of the first run that did not reach its goal.
 func (c *cli) resumeAll(ctx context.Context, n *node) error {
+	if err := n.sweepMaking(ctx); err != nil {
+		return err
+	}
 	runs, err := n.store.Runs(ctx, store.RunQuery{Workspace: mgx.DefaultWorkspace, Statuses: []mgx.RunStatus{mgx.RunQueued, mgx.RunRunning, mgx.RunWaiting}, Limit: 1000})
 	if err != nil {
 		return err

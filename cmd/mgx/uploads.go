@@ -20,7 +20,7 @@ import (
 
 const (
 	uploadsDir   = "uploads"       // in the data directory; then the workspace, then the digest
-	receiving    = "new-"          // begins the name of a directory in which one is received
+	receiving    = "new-"          // begins the name of a directory in which one is received; then who does, and a dot
 	uploadUnused = 24 * time.Hour  // after which an upload goes that no run works on
 	uploadFresh  = 5 * time.Minute // in which a task may be about to name one
 	uploadsSwept = time.Hour       // how often that is looked for
@@ -72,7 +72,7 @@ func (u *uploads) Keep(ctx context.Context, ws mgx.WorkspaceID, digest string, b
 	if err := u.room(ctx, ws, digest); err != nil {
 		return app.Upload{}, err
 	}
-	tmp, err := os.MkdirTemp(u.root(ws), receiving)
+	tmp, err := os.MkdirTemp(u.root(ws), receiving+u.n.owner.id+".")
 	if err != nil {
 		return app.Upload{}, dataError(u.n.data, err)
 	}
@@ -88,7 +88,8 @@ func (u *uploads) Keep(ctx context.Context, ws mgx.WorkspaceID, digest string, b
 	return up, u.put(ctx, ws, filepath.Join(tmp, "repo"), u.place(ws, digest))
 }
 
-// put puts a repository in its place, if the workspace may keep that much more.
+// put puts a repository in its place, if the workspace may keep that much more. What is
+// there is whole and outlasts a power cut: a run may name it at once.
 func (u *uploads) put(ctx context.Context, ws mgx.WorkspaceID, repo, place string) error {
 	size, err := sizeOf(repo)
 	if err != nil {
@@ -99,10 +100,15 @@ func (u *uploads) put(ctx context.Context, ws mgx.WorkspaceID, repo, place strin
 			return err
 		}
 	}
-	err = os.Rename(repo, place)
+	if err = durable(repo); err == nil {
+		err = os.Rename(repo, place)
+	}
 	if errors.Is(err, fs.ErrExist) { // it was sent before; it is as if it had been just now
 		now := time.Now()
 		err = os.Chtimes(place, now, now)
+	}
+	if err == nil {
+		err = durableNames(u.root(ws), filepath.Dir(u.root(ws)), u.n.data)
 	}
 	if err != nil {
 		return dataError(u.n.data, err)
@@ -262,8 +268,8 @@ func (u *uploads) sweep(ctx context.Context) {
 	}
 }
 
-// sweepOnce removes those whose runs are all erased, and those that came before a
-// moment and have none.
+// sweepOnce removes those whose runs are all erased, those that came before a moment
+// and have none, and what processes received that died meanwhile.
 func (u *uploads) sweepOnce(ctx context.Context, before time.Time) error {
 	found, err := filepath.Glob(filepath.Join(u.n.data, uploadsDir, "*", "*"))
 	if err != nil {
@@ -271,12 +277,17 @@ func (u *uploads) sweepOnce(ctx context.Context, before time.Time) error {
 	}
 	var failed error
 	for _, dir := range found {
+		half, isHalf := strings.CutPrefix(filepath.Base(dir), receiving)
+		if owner, _, _ := strings.Cut(half, "."); isHalf && !u.n.owner.alive(owner) {
+			failed = errors.Join(failed, removeRun(dir))
+			continue
+		}
 		info, err := os.Lstat(dir)
 		if err != nil || time.Since(info.ModTime()) < uploadFresh && info.ModTime().After(before) {
 			continue
 		}
 		old, had, works := info.ModTime().Before(before), false, false
-		if !strings.HasPrefix(filepath.Base(dir), receiving) {
+		if !isHalf {
 			had, works, err = u.runs(ctx, mgx.WorkspaceID(filepath.Base(filepath.Dir(dir))), dir)
 		}
 		if err == nil && !works && (had || old) {
@@ -290,9 +301,21 @@ func (u *uploads) sweepOnce(ctx context.Context, before time.Time) error {
 
 // runs reports whether a repository had runs, and whether one of them is not erased.
 func (u *uploads) runs(ctx context.Context, ws mgx.WorkspaceID, dir string) (had, works bool, err error) {
+	projects, err := u.projects(dir)
+	for _, project := range projects {
+		if err == nil && !works {
+			var its bool
+			its, works, err = u.runsOf(ctx, ws, project)
+			had = had || its
+		}
+	}
+	return had, works, err
+}
+
+func (u *uploads) runsOf(ctx context.Context, ws mgx.WorkspaceID, project mgx.ProjectID) (had, works bool, err error) {
 	after := mgx.RunID("")
 	for {
-		runs, err := u.n.store.RunInfos(mgx.InWorkspace(ctx, ws), mgx.RunFilter{Workspace: ws, Project: mgx.ProjectOf(dir)}, after, app.MaxPage)
+		runs, err := u.n.store.RunInfos(mgx.InWorkspace(ctx, ws), mgx.RunFilter{Workspace: ws, Project: project}, after, app.MaxPage)
 		if err != nil {
 			return had, false, err
 		}

@@ -9,6 +9,7 @@ import (
 	"log/slog"
 	"os"
 	"path/filepath"
+	"strings"
 	"sync/atomic"
 	"syscall"
 
@@ -50,6 +51,7 @@ type node struct {
 	crew      *foreman         // works on runs here; nil: nobody does
 	host      *host            // this machine to the use cases of work
 	uploads   *uploads         // repositories that people sent
+	elsewhere bool             // the database is a server's
 	roots     []string         // where admins find repositories
 
 	ringPath string              // the file of the key ring of the secrets
@@ -77,6 +79,7 @@ func (c *cli) open(ctx context.Context, m *models) (*node, error) {
 		}
 	}
 	n.log = telemetry.NewLogger(&n.logTo, telemetry.Options{Format: c.cfg.LogFormat, Level: c.cfg.LogLevel, Redact: n.redact.String, Report: n.reporter})
+	m.log = n.log
 	if m.stale != nil {
 		n.log.Warn(m.stale.Error())
 	}
@@ -102,6 +105,7 @@ func (c *cli) open(ctx context.Context, m *models) (*node, error) {
 	if err != nil {
 		return nil, err
 	}
+	n.elsewhere = strings.Contains(path, "://")
 	if n.apart, err = m.share(c.cfg.Redis, n.log); err != nil {
 		return nil, err
 	}
@@ -163,7 +167,7 @@ func (n *node) runDir(id mgx.RunID) string { return filepath.Join(n.data, "runs"
 // site opens the files of a run in the sandbox that its settings ask for.
 func (n *node) site(ctx context.Context, of mgx.Scope, repo mgx.RepoInfo, settings mgx.RunSettings) (*team.Site, error) {
 	id := of.Run
-	src, err := git.Reopen(ctx, repo)
+	src, err := git.Reopen(ctx, hereIn(n.data, of.Workspace, repo))
 	if err != nil {
 		return nil, err
 	}

@@ -112,10 +112,16 @@ func (h *host) CheckSetting(repo, name, value string, trusted bool) (string, err
 }
 
 func (h *host) CopyFiles(from, to mgx.RunID) error {
+	if err := h.n.noteMaking(context.Background(), to); err != nil {
+		return err
+	}
 	if err := git.CopyRun(h.n.runDir(from), h.n.runDir(to)); err != nil {
 		return err
 	}
-	return h.n.copyAttachments(from, to)
+	if err := h.n.copyAttachments(from, to); err != nil {
+		return err
+	}
+	return h.n.made(to)
 }
 
 // maxShownDiff bounds the text of a difference that a server hands out, in bytes.

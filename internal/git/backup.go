@@ -20,10 +20,8 @@ import (
 // what vanishes meanwhile was temporary.
 func Files(runDir string) iter.Seq2[string, error] {
 	return func(yield func(string, error) bool) {
-		for _, objects := range []bool{false, true} {
-			if !walkGitDir(runDir, objects, yield) {
-				return
-			}
+		if !walkGitDir(runDir, "git", yield) {
+			return
 		}
 		all := func(string, fs.DirEntry) bool { return true }
 		if walk(runDir, "outputs", all, yield) {
@@ -36,17 +34,36 @@ func Files(runDir string) iter.Seq2[string, error] {
 // set of files, or to one command.
 var carried = []string{"HEAD", "config", "info", "objects", "packed-refs", "refs", "shallow"}
 
-func walkGitDir(runDir string, objects bool, yield func(string, error) bool) bool {
-	return walk(runDir, "git", func(name string, d fs.DirEntry) bool {
-		top, _, _ := strings.Cut(strings.TrimPrefix(name, "git/"), "/")
-		switch {
-		case name == "git":
-			return true
-		case (top == "objects") != objects, !slices.Contains(carried, top):
+// walkGitDir yields what is carried of a git directory, objects last.
+func walkGitDir(dir, gitDir string, yield func(string, error) bool) bool {
+	for _, objects := range []bool{false, true} {
+		more := walk(dir, gitDir, func(name string, d fs.DirEntry) bool {
+			top, _, _ := strings.Cut(strings.TrimPrefix(name, gitDir+"/"), "/")
+			switch {
+			case name == gitDir:
+				return true
+			case (top == "objects") != objects, !slices.Contains(carried, top):
+				return false
+			}
+			return d.IsDir() || !strings.HasSuffix(name, ".lock") && !strings.HasPrefix(d.Name(), "tmp_") && !strings.HasSuffix(name, unfinished)
+		}, yield)
+		if !more {
 			return false
 		}
-		return d.IsDir() || !strings.HasSuffix(name, ".lock") && !strings.HasPrefix(d.Name(), "tmp_") && !strings.HasSuffix(name, unfinished)
-	}, yield)
+	}
+	return true
+}
+
+// ReceivedFiles yields the files of a repository that [Receive] made, as [Files] does
+// those of a run: its git directory, which is all there is of it.
+func ReceivedFiles(dir string) iter.Seq2[string, error] {
+	return func(yield func(string, error) bool) { walkGitDir(dir, ".git", yield) }
+}
+
+// ValidReceived reports whether a name can be one that [ReceivedFiles] yields.
+func ValidReceived(name string) bool {
+	rest, git := strings.CutPrefix(name, ".git/")
+	return git && ValidFile("git/"+rest)
 }
 
 // walk yields the regular files below a directory that wanted approves of. It
