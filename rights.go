@@ -30,3 +30,40 @@ type WorkspaceErasure struct {
 	Webhooks  int64       `json:"webhooks"`
 	Projects  int64       `json:"projects"`
 }
+
+// RetainedEvents is what removing old events did, or would do.
+type RetainedEvents struct {
+	Removed  int64 `json:"removed"`
+	Emptied  int64 `json:"emptied"`  // that are the last of their stream: they stay, without their data
+	Earliest int64 `json:"earliest"` // position from which on nothing was ever removed
+}
+
+// Work names a task with all its runs, or one run.
+type Work struct {
+	Task TaskID
+	Run  RunID // if set, this run alone
+}
+
+// ID is that of what is named.
+func (w Work) ID() string {
+	if w.Run != "" {
+		return string(w.Run)
+	}
+	return string(w.Task)
+}
+
+// WorkErasure is what would go of a task or a run, or has gone, and what stays.
+type WorkErasure struct {
+	Task      TaskID            `json:"task_id,omitempty"` // empty: other runs of the task stay, and so does it
+	Runs      []RunID           `json:"run_ids"`
+	Events    int64             `json:"events"`    // that lost their data
+	Delivered []DeliveredBranch `json:"delivered"` // which nothing erases
+	Forks     []RunID           `json:"fork_ids"`  // that took over a part of these runs and stay
+}
+
+// DeliveredBranch is where a run delivered.
+type DeliveredBranch struct {
+	Run    RunID  `json:"run_id"`
+	Repo   string `json:"repository"`
+	Branch string `json:"branch"`
+}

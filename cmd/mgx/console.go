@@ -13,7 +13,7 @@ func (n *node) console(who *app.Access, o *api.Options) func(*api.Server) http.H
 	return func(s *api.Server) http.Handler {
 		return hidesIn(web.New(web.Options{
 			People: &web.People{Access: who, Where: s.Where, Secure: o.Secure},
-			Access: who, Work: n.app, Events: &app.Log{Access: who, Store: n.store, Contracts: o.Contracts}, Queues: &app.Queues{Access: who, Store: n.store}, Templates: &app.Templates{Access: who, Store: n.store}, Budgets: o.Budgets, Audit: o.Audit, Log: n.log, Sample: true, Links: n.links,
+			Access: who, Work: n.app, Events: &app.Log{Access: who, Store: n.store, Contracts: o.Contracts}, Queues: &app.Queues{Access: who, Store: n.store}, Templates: o.Templates, Budgets: o.Budgets, Audit: o.Audit, Log: n.log, Sample: true, Links: n.links,
 			Settings: settingsPages(o, s),
 		}))
 	}

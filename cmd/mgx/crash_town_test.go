@@ -119,6 +119,7 @@ func (c *crashTown) settle() {
 	}
 	run, paused, asks := task(), task(), task()
 	do("", "POST", "/api/v1/runs/"+string(paused.ID)+"/pause", map[string]string{}, nil)
+	template := id("/api/v1/templates", map[string]any{"name": "Tidy up", "task": map[string]any{"text": "Tidy up."}})
 	s.end()
 	sent := filepath.Join(t.TempDir(), "sent")
 	c.lab.git("bundle", "create", "-q", sent, "HEAD")
@@ -127,7 +128,7 @@ func (c *crashTown) settle() {
 		t.Fatal(err)
 	}
 	sum := sha256.Sum256(bundle)
-	dead := c.asWorkers(asks, mgx.WebhookID(off))
+	dead, over := c.asWorkers(asks, mgx.WebhookID(off))
 
 	c.samples = map[string]crashCall{
 		"acceptInvitation": {body: map[string]string{"token": open, "email": "frank@example.com", "name": "Frank", "password": crashPassword}},
@@ -171,19 +172,25 @@ func (c *crashTown) settle() {
 		"retryDeadLetter":   {ids: []string{crashConsumer, string(dead)}},
 		"discardDeadLetter": {ids: []string{crashConsumer, string(dead)}},
 
-		"createTask":     {body: map[string]any{"task": "say it again", "project_id": project, "model": "openai/lab"}},
-		"estimateTask":   {body: map[string]any{"project_id": project}},
-		"cancelRun":      {ids: []string{string(run.ID)}, body: map[string]string{"reason": "enough"}},
-		"forkRun":        {files: true, ids: []string{string(run.ID)}, body: map[string]any{"at": 1}},
-		"steerRun":       {ids: []string{string(run.ID)}, body: map[string]string{"text": "keep the flag"}},
-		"pauseRun":       {ids: []string{string(run.ID)}, body: map[string]string{}},
-		"continueRun":    {ids: []string{string(paused.ID)}},
-		"decideApproval": {ids: []string{string(asks.ID), "plan"}, body: map[string]any{"approved": true, "hash": crashPlan}},
-		"tryPolicy":      {body: map[string]any{"policy": "auto", "calls": []any{map[string]string{"tool": "shell", "command": "ls"}}}},
-		"tryPolicyOnRun": {ids: []string{string(run.ID)}, body: map[string]string{"policy": "auto"}},
-		"putUpload":      {files: true, ids: []string{"sha256:" + hex.EncodeToString(sum[:])}, body: crashFile{"application/x-git-bundle", bundle}},
-		"requestChanges": {ids: []string{string(run.ID)}, body: map[string]string{"reason": "keep the flag"}},
-		"testPolicy":     {body: map[string]string{"policy": "auto", "tool": "shell", "command": "ls"}},
+		"createTask":      {body: map[string]any{"task": "say it again", "project_id": project, "model": "openai/lab"}},
+		"estimateTask":    {body: map[string]any{"project_id": project}},
+		"createTemplate":  {body: map[string]any{"name": "Nightly", "task": map[string]any{"text": "Look around."}}},
+		"replaceTemplate": {ids: []string{template}, body: map[string]any{"name": "Tidy up", "task": map[string]any{"text": "Tidy up more."}}},
+		"removeTemplate":  {ids: []string{template}},
+		"eraseRun":        {steps: true, rest: true, ids: []string{string(over.Run)}, body: map[string]any{"confirm": over.Run}},
+		"eraseTask":       {steps: true, rest: true, ids: []string{string(over.Task)}, body: map[string]any{"confirm": over.Task}},
+		"removeOldEvents": {steps: true, body: map[string]any{}},
+		"cancelRun":       {ids: []string{string(run.ID)}, body: map[string]string{"reason": "enough"}},
+		"forkRun":         {files: true, ids: []string{string(run.ID)}, body: map[string]any{"at": 1}},
+		"steerRun":        {ids: []string{string(run.ID)}, body: map[string]string{"text": "keep the flag"}},
+		"pauseRun":        {ids: []string{string(run.ID)}, body: map[string]string{}},
+		"continueRun":     {ids: []string{string(paused.ID)}},
+		"decideApproval":  {ids: []string{string(asks.ID), "plan"}, body: map[string]any{"approved": true, "hash": crashPlan}},
+		"tryPolicy":       {body: map[string]any{"policy": "auto", "calls": []any{map[string]string{"tool": "shell", "command": "ls"}}}},
+		"tryPolicyOnRun":  {ids: []string{string(run.ID)}, body: map[string]string{"policy": "auto"}},
+		"putUpload":       {files: true, ids: []string{"sha256:" + hex.EncodeToString(sum[:])}, body: crashFile{"application/x-git-bundle", bundle}},
+		"requestChanges":  {ids: []string{string(run.ID)}, body: map[string]string{"reason": "keep the flag"}},
+		"testPolicy":      {body: map[string]string{"policy": "auto", "tool": "shell", "command": "ls"}},
 
 		"createProject": {body: map[string]string{"path": c.lab.repo, "name": "twice"}},
 		"renameProject": {ids: []string{project}, body: map[string]string{"name": "renamed"}},
@@ -205,8 +212,9 @@ const (
 )
 
 // asWorkers adds what only workers write: a run that waits for a decision, and
-// letters that could not be delivered. It returns the event that they are of.
-func (c *crashTown) asWorkers(run mgx.RunInfo, hook mgx.WebhookID) mgx.EventID {
+// letters that could not be delivered, and a run that is over. It returns the event
+// that the letters are of, and the run.
+func (c *crashTown) asWorkers(run mgx.RunInfo, hook mgx.WebhookID) (mgx.EventID, mgx.Scope) {
 	t := c.lab.t
 	t.Helper()
 	must := func(err error) {
@@ -250,7 +258,15 @@ func (c *crashTown) asWorkers(run mgx.RunInfo, hook mgx.WebhookID) mgx.EventID {
 	must(err)
 	must(s.ReleaseWebhook(t.Context(), w, e.Position))
 	must(s.DisableWebhook(t.Context(), mgx.Doer{Workspace: mgx.DefaultWorkspace, Actor: "test"}, mgx.DefaultWorkspace, hook, "off"))
-	return e.ID
+	over := mgx.Scope{Workspace: mgx.DefaultWorkspace, Task: mgx.NewTaskID(), Run: mgx.NewRunID(), Execution: mgx.NewExecutionID()}
+	info := mgx.TaskInfo{ID: over.Task, Title: "over", Description: "what is over"}
+	made := mgx.NewEvent(mgx.TaskCreated, mgx.TaskCreatedData{Task: info, UserID: "test", Source: "api"})
+	made.Workspace, made.Task, made.Stream = over.Workspace, over.Task, mgx.StreamID(over.Task)
+	_, err = s.Commit(t.Context(), mgx.Change{Events: []mgx.Event{
+		made, over.Event(mgx.RunCreated, mgx.RunCreatedData{Task: info}), over.Event(mgx.TaskCancelled, mgx.TaskCancelledData{Reason: "enough", By: "test"}),
+	}})
+	must(err)
+	return e.ID, over
 }
 
 // crashServer is a server on a copy of the base.

@@ -30,6 +30,7 @@ func (c *cli) edge(log *slog.Logger) (l api.Limits, limiter *limit.Limiter, end 
 	of := func(name string) limit.Rate { return limit.Rate{PerMinute: rates[name]} }
 	l = api.Limits{
 		Key: of("key"), User: of("user"), Workspace: of("workspace"), Address: of("address"),
+		KeyStreams: rates["key-streams"], UserStreams: rates["user-streams"], WorkspaceStreams: rates["workspace-streams"],
 		AtOnce: rates["at-once"], Queue: rates["queue"], QueueWait: queueWait,
 	}
 	var o limit.Options

@@ -12,7 +12,6 @@ import (
 	"github.com/spf13/cobra"
 
 	"mgx"
-	"mgx/internal/store"
 	"mgx/internal/ui"
 )
 
@@ -35,6 +34,8 @@ new work from then on. The proofs of the audit log stay valid. See docs/data-rig
 What it cannot reach, it names: branches that were delivered. Earlier backups and exports
 hold what was erased; delete them, or make them again.
 
+At a server it is for admins, of a person for those of the installation.
+
 Exit codes: 0 erased; 2 usage; 3 configuration; 6 not confirmed.`,
 		Args: noArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
@@ -49,12 +50,18 @@ Exit codes: 0 erased; 2 usage; 3 configuration; 6 not confirmed.`,
 				return usage("bad_flag", "say what to erase with one of --run, --task, --person and --workspace")
 			case tasks && f.person == "":
 				return usage("bad_flag", "--tasks goes with --person")
-			case f.person != "":
-				return c.erasePerson(cmd.Context(), f.person, tasks, yes)
-			case f.workspace != "":
-				return c.eraseWorkspace(cmd.Context(), mgx.WorkspaceID(f.workspace), yes)
+			case f.workspace != "" && c.at.server != "":
+				c.at.workspace = f.workspace
 			}
-			return c.erase(cmd.Context(), f, yes)
+			return c.withRights(cmd.Context(), func(ctx context.Context, r rights) error {
+				switch {
+				case f.person != "":
+					return c.erasePerson(ctx, r, f.person, tasks, yes)
+				case f.workspace != "":
+					return c.eraseWorkspace(ctx, r, mgx.WorkspaceID(f.workspace), yes)
+				}
+				return c.eraseWork(ctx, r, f, yes)
+			})
 		},
 	}
 	f.add(cmd, "erase")
@@ -65,17 +72,12 @@ Exit codes: 0 erased; 2 usage; 3 configuration; 6 not confirmed.`,
 	return cmd
 }
 
-func (c *cli) erase(ctx context.Context, f subjectFlags, yes bool) (err error) {
-	n, err := c.openAny(ctx)
+func (c *cli) eraseWork(ctx context.Context, r rights, f subjectFlags, yes bool) error {
+	w, err := f.work(ctx, r)
 	if err != nil {
 		return err
 	}
-	defer func() { err = errors.Join(err, n.close()) }()
-	subject, err := f.subject(ctx, n.store)
-	if err != nil {
-		return err
-	}
-	plan, err := n.store.PlanErasure(ctx, subject)
+	plan, err := r.PlanWork(ctx, w)
 	if err != nil {
 		return err
 	}
@@ -84,15 +86,7 @@ func (c *cli) erase(ctx context.Context, f subjectFlags, yes bool) (err error) {
 			return err
 		}
 	}
-	done, err := n.store.Erase(ctx, subject, string(mgx.LocalUser))
-	if err != nil && !mgx.IsCode(err, store.CodeBusy) {
-		return err
-	}
-	for _, run := range plan.Runs {
-		if e := removeRun(n.runDir(run.ID)); e != nil {
-			return errors.Join(err, e)
-		}
-	}
+	done, err := r.EraseWork(ctx, w)
 	if err != nil {
 		return err
 	}
@@ -100,10 +94,10 @@ func (c *cli) erase(ctx context.Context, f subjectFlags, yes bool) (err error) {
 }
 
 // describe says in a line what an erasure is of.
-func describe(plan store.Erasure) string {
+func describe(plan mgx.WorkErasure) string {
 	runs := make([]string, len(plan.Runs))
-	for i, run := range plan.Runs {
-		runs[i] = string(run.ID)
+	for i, id := range plan.Runs {
+		runs[i] = string(id)
 	}
 	what := strings.Join(runs, ", ")
 	if plan.Task != "" {
@@ -124,24 +118,21 @@ func (c *cli) confirm(ctx context.Context, what string) error {
 	return nil
 }
 
-func (c *cli) erased(plan, done store.Erasure) error {
+func (c *cli) erased(plan, done mgx.WorkErasure) error {
 	if c.json {
-		ids := make([]mgx.RunID, len(plan.Runs))
-		for i, run := range plan.Runs {
-			ids[i] = run.ID
-		}
-		return printJSON(c, map[string]any{"task_id": done.Task, "run_ids": ids, "events": done.Events})
+		return printJSON(c, map[string]any{
+			"task_id": done.Task, "run_ids": append([]mgx.RunID{}, plan.Runs...), "events": done.Events,
+			"delivered": append([]mgx.DeliveredBranch{}, plan.Delivered...), "fork_ids": append([]mgx.RunID{}, plan.Forks...),
+		})
 	}
 	fmt.Fprintf(c.err, "Erased %s: %d events lost their data.\n", describe(plan), done.Events)
-	for _, run := range plan.Runs {
-		if run.Branch != "" {
-			fmt.Fprintf(c.err, "Delivered, and yours to delete: git -C %s branch -D %s\n", ui.Text(run.Repo.Path), ui.Text(run.Branch))
-		}
+	for _, d := range plan.Delivered {
+		fmt.Fprintf(c.err, "Delivered, and yours to delete: git -C %s branch -D %s\n", ui.Text(d.Repo), ui.Text(d.Branch))
 	}
 	for _, fork := range plan.Forks {
-		fmt.Fprintf(c.err, "%s was forked from it and holds what it took over: erase it, too.\n", fork.ID)
+		fmt.Fprintf(c.err, "%s was forked from it and holds what it took over: erase it, too.\n", fork)
 	}
-	fmt.Fprintln(c.err, "Backups and exports made before hold it still: delete them, or make them again.")
+	c.sayCopies()
 	return nil
 }
 

@@ -2,37 +2,18 @@ package main
 
 import (
 	"context"
-	"errors"
 	"fmt"
-	"strings"
 
 	"mgx"
-	"mgx/internal/app"
 	"mgx/internal/ui"
 )
 
-// ownRights are the rights on data of the owner of the data directory, in a
-// workspace.
-func (n *node) ownRights(ws mgx.WorkspaceID) *app.Rights {
-	own := n.asOwner()
-	own.actor.Workspace = ws
-	return &app.Rights{Actor: own.actor, Access: own.Access, Store: n.store, Files: n.exportFiles, Remove: func(id mgx.RunID) error { return removeRun(n.runDir(id)) }}
-}
-
-func (c *cli) erasePerson(ctx context.Context, name string, tasks, yes bool) (err error) {
-	n, err := c.openAny(ctx)
+func (c *cli) erasePerson(ctx context.Context, r rights, name string, tasks, yes bool) error {
+	id, err := personNamed(ctx, r, name)
 	if err != nil {
 		return err
 	}
-	defer func() { err = errors.Join(err, n.close()) }()
-	id := mgx.UserID(name)
-	if strings.Contains(name, "@") {
-		if id, err = findPerson(ctx, n.store, name); err != nil {
-			return err
-		}
-	}
-	rights := n.ownRights(mgx.DefaultWorkspace)
-	plan, err := rights.PlanPerson(ctx, id)
+	plan, err := r.PlanPerson(ctx, id)
 	if err != nil {
 		return err
 	}
@@ -44,7 +25,7 @@ func (c *cli) erasePerson(ctx context.Context, name string, tasks, yes bool) (er
 			return err
 		}
 	}
-	done, err := rights.ErasePerson(ctx, id, tasks, string(id))
+	done, err := r.ErasePerson(ctx, id, tasks)
 	if err != nil {
 		return err
 	}
@@ -70,14 +51,8 @@ func (c *cli) sayPerson(p mgx.PersonErasure, tasks bool) {
 	fmt.Fprintln(c.err, "Stays: ids, times, counts and money, which say that somebody did something, and no longer who.")
 }
 
-func (c *cli) eraseWorkspace(ctx context.Context, ws mgx.WorkspaceID, yes bool) (err error) {
-	n, err := c.openAny(ctx)
-	if err != nil {
-		return err
-	}
-	defer func() { err = errors.Join(err, n.close()) }()
-	rights := n.ownRights(ws)
-	plan, err := rights.PlanWorkspace(ctx)
+func (c *cli) eraseWorkspace(ctx context.Context, r rights, ws mgx.WorkspaceID, yes bool) error {
+	plan, err := r.PlanWorkspace(ctx, ws)
 	if err != nil {
 		return err
 	}
@@ -91,7 +66,7 @@ func (c *cli) eraseWorkspace(ctx context.Context, ws mgx.WorkspaceID, yes bool) 
 			return err
 		}
 	}
-	done, err := rights.EraseWorkspace(ctx, string(ws))
+	done, err := r.EraseWorkspace(ctx, ws)
 	if err != nil {
 		return err
 	}

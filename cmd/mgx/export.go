@@ -19,6 +19,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"mgx"
+	"mgx/client"
 	"mgx/internal/store"
 )
 
@@ -32,14 +33,17 @@ the others are, each of which is one record with its kind. Beside it, FILE.index
 which lines and bytes hold which kind, and the file's SHA-256. Tool outputs and the git
 directories of the runs are in it; secrets are not. Without --run, --task or --workspace
 it is of the whole workspace. With --person it is of one person, in every workspace: see
-docs/data-rights.md.`,
+docs/data-rights.md.
+
+At a server it is for admins, of a person for those of the installation. FILE has its name
+only when all of it has come and has the digest that the server says.`,
 		Example: `  mgx export everything.jsonl
   mgx export run.jsonl --run 7Q2K`,
 		Args: oneArg("the file to write"),
 		RunE: func(cmd *cobra.Command, args []string) error { return c.export(cmd.Context(), args[0], f) },
 	}
 	f.add(cmd, "export only")
-	cmd.Flags().StringVar(&f.workspace, "workspace", string(mgx.DefaultWorkspace), "export this `workspace`")
+	cmd.Flags().StringVar(&f.workspace, "workspace", "", "export this `workspace` (default: that in which you work)")
 	cmd.Flags().StringVar(&f.person, "person", "", "export what is held on this person, by `id or address`")
 	return cmd
 }
@@ -52,20 +56,28 @@ func (f *subjectFlags) add(cmd *cobra.Command, what string) {
 	cmd.Flags().StringVar(&f.task, "task", "", what+" this `task` and all its runs")
 }
 
-// subject finds what is named.
-func (f *subjectFlags) subject(ctx context.Context, s *store.Store) (store.Subject, error) {
-	ws := mgx.WorkspaceID(cmp.Or(f.workspace, string(mgx.DefaultWorkspace)))
+// work is what is named, at the place where the command works.
+func (f *subjectFlags) work(ctx context.Context, r interface {
+	FindRun(ctx context.Context, name string) (mgx.RunID, error)
+},
+) (w mgx.Work, err error) {
 	if f.run != "" && f.task != "" {
-		return store.Subject{}, usage("bad_flag", "--run and --task exclude each other")
+		return w, usage("bad_flag", "--run and --task exclude each other")
 	}
-	if f.run == "" {
-		return store.Subject{Workspace: ws, Task: mgx.TaskID(f.task)}, nil
+	if w.Task = mgx.TaskID(f.task); f.run != "" {
+		w.Run, err = r.FindRun(ctx, f.run)
 	}
-	run, err := s.FindRun(ctx, ws, f.run)
-	return store.Subject{Workspace: ws, Run: run.ID}, err
+	return w, err
 }
 
 func (c *cli) export(ctx context.Context, file string, f subjectFlags) error {
+	c.at.workspace = cmp.Or(f.workspace, c.at.workspace)
+	if err := fresh(file); err != nil {
+		return err
+	}
+	if c.at.server != "" {
+		return c.exportThere(ctx, file, f)
+	}
 	s, err := c.look(ctx)
 	if err != nil {
 		return err
@@ -77,9 +89,11 @@ func (c *cli) export(ctx context.Context, file string, f subjectFlags) error {
 		index.Person, err = findPerson(ctx, s, f.person)
 		subject = string(index.Person)
 	} else {
-		index.Subject, err = f.subject(ctx, s)
-		subject, held = cmp.Or(string(index.Subject.Run), string(index.Subject.Task), string(index.Subject.Workspace)), func(each func(kind string, record any) error) error {
-			return s.Export(ctx, index.Subject, each)
+		var w mgx.Work
+		w, err = f.work(ctx, runFinder{s, c.workspaceHere()})
+		index.Subject = store.Subject{Workspace: c.workspaceHere(), Task: w.Task, Run: w.Run}
+		subject, held = cmp.Or(w.ID(), string(index.Subject.Workspace)), func(each func(kind string, record any) error) error {
+			return c.withFiles(each, func(each func(string, any) error) error { return s.Export(ctx, index.Subject, each) })
 		}
 	}
 	if err != nil {
@@ -89,6 +103,51 @@ func (c *cli) export(ctx context.Context, file string, f subjectFlags) error {
 		return err
 	}
 	return c.exportTo(file, &exporting{sum: sha256.New(), index: index}, held)
+}
+
+// exportThere writes what a server holds. It has the same form as what is held here.
+func (c *cli) exportThere(ctx context.Context, file string, f subjectFlags) error {
+	remote, err := c.remote(c.at)
+	if err != nil {
+		return err
+	}
+	index, r := exportIndex{File: filepath.Base(file), CreatedAt: mgx.Now()}, theirRights{remote.Rights(), remote}
+	var from func(each func(client.Record) error) error
+	if f.person != "" {
+		index.Person, err = personNamed(ctx, r, f.person)
+		from = func(each func(client.Record) error) error { return r.ExportPerson(ctx, index.Person, each) }
+	} else {
+		var w mgx.Work
+		if w, err = f.work(ctx, r); err != nil {
+			return err
+		}
+		me, err := remote.Me(ctx)
+		if err != nil {
+			return err
+		}
+		index.Subject = store.Subject{Workspace: me.Workspace, Task: w.Task, Run: w.Run}
+		from = func(each func(client.Record) error) error { return r.ExportWork(ctx, w, each) }
+		if w == (mgx.Work{}) {
+			from = func(each func(client.Record) error) error { return r.ExportWorkspace(ctx, me.Workspace, each) }
+		}
+	}
+	if err != nil {
+		return err
+	}
+	return c.exportTo(file, &exporting{sum: sha256.New(), index: index}, func(each func(kind string, record any) error) error {
+		return from(func(r client.Record) error { return each(r.Kind, r.Record) })
+	})
+}
+
+// runFinder finds runs in a workspace of a store.
+type runFinder struct {
+	s  *store.Store
+	ws mgx.WorkspaceID
+}
+
+func (f runFinder) FindRun(ctx context.Context, name string) (mgx.RunID, error) {
+	run, err := f.s.FindRun(ctx, f.ws, name)
+	return run.ID, err
 }
 
 // findPerson finds who is meant by an address or an id.
@@ -101,20 +160,29 @@ func findPerson(ctx context.Context, s *store.Store, name string) (mgx.UserID, e
 	return u.ID, err
 }
 
-// exportTo writes what is held to a new file.
-func (c *cli) exportTo(file string, e *exporting, held func(func(kind string, record any) error) error) error {
+// fresh refuses to write over a file.
+func fresh(file string) error {
 	for _, name := range []string{file, file + ".index.json"} {
 		if _, err := os.Lstat(name); err == nil {
 			return usage("file_exists", "%s exists already; an export never overwrites: choose another name", name)
 		}
 	}
+	return nil
+}
+
+// exportTo writes what is held to a new file, which has its name when all of it is
+// there.
+func (c *cli) exportTo(file string, e *exporting, held func(func(kind string, record any) error) error) error {
 	part, err := os.CreateTemp(filepath.Dir(file), "."+filepath.Base(file)+".part-*") // 0600
 	if err != nil {
 		return exportError(file, err)
 	}
 	defer os.Remove(part.Name())
 	e.out = bufio.NewWriterSize(part, 1<<20)
-	err = e.all(c, held)
+	err = e.write("about", about)
+	if err == nil {
+		err = held(e.write)
+	}
 	if err == nil {
 		err = errors.Join(e.out.Flush(), part.Sync())
 	}
@@ -134,6 +202,9 @@ func (c *cli) exportTo(file string, e *exporting, held func(func(kind string, re
 func exportError(file string, err error) error {
 	if own, ok := errors.AsType[*mgx.Error](err); ok {
 		return own
+	}
+	if errors.Is(err, context.Canceled) {
+		return err
 	}
 	return mgx.Errorf(mgx.KindConfig, "export_failed", "the export %s cannot be written: %w", file, err)
 }
@@ -194,10 +265,8 @@ var about = map[string]any{
 	},
 }
 
-func (e *exporting) all(c *cli, held func(func(kind string, record any) error) error) error {
-	if err := e.write("about", about); err != nil {
-		return err
-	}
+// withFiles hands out records, and after them the files of the runs among them.
+func (c *cli) withFiles(each func(kind string, record any) error, held func(func(string, any) error) error) error {
 	var runs []mgx.RunID
 	err := held(func(kind string, record any) error {
 		if raw, ok := record.(json.RawMessage); ok && kind == "run" {
@@ -207,20 +276,16 @@ func (e *exporting) all(c *cli, held func(func(kind string, record any) error) e
 			}
 			runs = append(runs, run.ID)
 		}
-		return e.write(kind, record)
+		return each(kind, record)
 	})
-	if err != nil {
-		return err
-	}
 	for _, id := range runs {
-		err := addFiles(c.runFiles(id), string(id), func(name string, _ fs.FileMode, content io.Reader) error {
-			return pieces(id, name, content, e.write)
-		})
-		if err != nil {
-			return err
+		if err == nil {
+			err = addFiles(c.runFiles(id), string(id), func(name string, _ fs.FileMode, content io.Reader) error {
+				return pieces(id, name, content, each)
+			})
 		}
 	}
-	return nil
+	return err
 }
 
 func (e *exporting) write(kind string, record any) error {

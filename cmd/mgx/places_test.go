@@ -27,9 +27,6 @@ var aboutThisMachine = map[string]string{
 	"mgx backup":        "copies the data directory, key and all tenants",
 	"mgx restore":       "makes a data directory",
 	"mgx verify":        "reads the database of the data directory over",
-	"mgx retain":        "removes events by hand; a server does it by itself, as PUT /api/v1/settings/retention says",
-	"mgx erase":         "is by hand; at a server: POST /api/v1/people/{id}/erasure and its like",
-	"mgx export":        "writes files of this machine; at a server: GET /api/v1/workspaces/{workspace}/export",
 	"mgx doctor":        "looks at this machine",
 	"mgx config":        "shows the settings of this machine",
 	"mgx version":       "is this program's",
@@ -99,6 +96,11 @@ var atAServer = map[string]string{
 	"secrets set":                "openai",
 	"secrets remove":             "openai",
 	"audit proof":                "1",
+	"erase":                      "--run RUN --yes",
+	"export":                     "none.jsonl --run RUN",
+	"templates show":             "nightly",
+	"templates save":             "nightly --task words",
+	"templates delete":           "nightly",
 }
 
 // Every command works at a server, by routes of the document of the API, or it is

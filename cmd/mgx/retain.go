@@ -2,7 +2,6 @@ package main
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"time"
 
@@ -22,45 +21,48 @@ func (c *cli) retainCommand() *cobra.Command {
 or as is set instead for their category; see docs/data-rights.md. Whole months go: the time counts from the end of the month in
 which an event happened, so it is kept for up to a month longer. Events of runs that have
 not ended stay, and so does the last event of every stream, without its data. Runs, tasks,
-journals and money are no events and stay: mgx erase is for those.`,
+journals and money are no events and stay: mgx erase is for those. At a server it is for
+admins of the installation.`,
 		Args: noArgs,
-		RunE: func(cmd *cobra.Command, _ []string) (err error) {
-			n, err := c.openAny(cmd.Context())
-			if err != nil {
-				return err
-			}
-			defer func() { err = errors.Join(err, n.close()) }()
-			done, err := n.retain(cmd.Context(), dry)
-			if err != nil {
-				return err
-			}
-			if c.json {
-				return printJSON(c, done)
-			}
-			verb := "Removed"
-			if dry {
-				verb = "Would remove"
-			}
-			fmt.Fprintf(c.err, "%s %d events, and the data of %d more. Nothing is missing from position %d on.\n", verb, done.Removed, done.Emptied, done.Earliest)
-			return nil
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			return c.withRights(cmd.Context(), func(ctx context.Context, r rights) error {
+				done, err := r.RetainEvents(ctx, dry)
+				if err != nil {
+					return err
+				}
+				return c.retained(done, dry)
+			})
 		},
 	}
 	cmd.Flags().BoolVar(&dry, "dry-run", false, "only count")
 	return cmd
 }
 
+func (c *cli) retained(done mgx.RetainedEvents, dry bool) error {
+	if c.json {
+		return printJSON(c, done)
+	}
+	verb := "Removed"
+	if dry {
+		verb = "Would remove"
+	}
+	fmt.Fprintf(c.err, "%s %d events, and the data of %d more. Nothing is missing from position %d on.\n", verb, done.Removed, done.Emptied, done.Earliest)
+	return nil
+}
+
 // retain removes what neither the settings nor the contracts ask to keep any longer.
-func (n *node) retain(ctx context.Context, dry bool) (store.Retained, error) {
+func (n *node) retain(ctx context.Context, dry bool) (mgx.RetainedEvents, error) {
 	contracts, err := event.NewRegistry()
 	if err != nil {
-		return store.Retained{}, err
+		return mgx.RetainedEvents{}, err
 	}
 	keep, err := n.retention(contracts).Keep(ctx)
 	if err != nil {
-		return store.Retained{}, err
+		return mgx.RetainedEvents{}, err
 	}
 	n.store.SetKeep(keep) // another process may have set it
-	return n.store.Retain(ctx, mgx.Now(), store.Retention{Keep: keep, Dry: dry})
+	done, err := n.store.Retain(ctx, mgx.Now(), store.Retention{Keep: keep, Dry: dry})
+	return mgx.RetainedEvents(done), err
 }
 
 // kept says for how long the contracts ask to keep events, by type.

@@ -64,14 +64,14 @@ or MGX_SERVER, after mgx login; see docs/server.md.`,
 	root.CompletionOptions.HiddenDefaultCmd = true
 	root.AddCommand(
 		c.demoCommand(), c.serveCommand(), c.loginCommand(), c.logoutCommand(),
-		c.backupCommand(), c.restoreCommand(), c.verifyCommand(), c.retainCommand(), c.eraseCommand(), c.exportCommand(),
+		c.backupCommand(), c.restoreCommand(), c.verifyCommand(),
 		c.sandboxCommand(), c.doctorCommand(), c.configCommand(), c.mcpCommand(), c.versionCommand(),
 	)
 	root.AddCommand(anywhere(
 		c.runCommand(), c.resumeCommand(), c.cancelCommand(), c.approveCommand(), c.reviewCommand(), c.steerCommand(), c.pauseCommand(), c.forkCommand(), c.runsCommand(), c.showCommand(), c.diffCommand(),
 		c.eventsCommand(), c.budgetCommand(), c.usageCommand(), c.webhooksCommand(), c.consumersCommand(),
 		c.whoamiCommand(), c.membersCommand(), c.rolesCommand(), c.workspacesCommand(), c.keysCommand(), c.projectCommand(), c.secretsCommand(), c.auditCommand(),
-		c.getCommand(), c.replayCommand(), c.policyCommand(), c.modelsCommand(),
+		c.getCommand(), c.replayCommand(), c.policyCommand(), c.modelsCommand(), c.templatesCommand(), c.retainCommand(), c.eraseCommand(), c.exportCommand(),
 	)...)
 	return root
 }

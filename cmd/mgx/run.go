@@ -20,6 +20,7 @@ type runFlags struct {
 	repo         string
 	project      string // at a server
 	upload       bool   // send the repository to the server
+	template     string
 	attach       []string
 	plan         bool
 	branch       string
@@ -83,24 +84,31 @@ Exit codes: 0 done; 1 goal not reached; 2 usage; 3 configuration; 4 provider;
   mgx run "add a changelog" --server https://mgx.example.com --project shop
   mgx run "add a changelog" --server https://mgx.example.com --upload`,
 		Args: func(cmd *cobra.Command, args []string) error {
-			if len(args) == 0 && r.replay != "" {
-				return nil // the task is in the recording
+			if len(args) == 0 && (r.replay != "" || f.template != "") {
+				return nil // the task is in the recording, or in the template
 			}
 			return oneArg("the task in quotes")(cmd, args)
 		},
-		RunE: func(cmd *cobra.Command, args []string) error {
+		RunE: func(cmd *cobra.Command, args []string) (err error) {
+			text := strings.Join(args, "")
+			if f.template != "" {
+				if text, err = c.byTemplate(cmd, text, &f); err != nil {
+					return err
+				}
+			}
 			if c.at.server != "" {
-				return c.runThere(cmd, strings.Join(args, ""), f)
+				return c.runThere(cmd, text, f)
 			}
 			if f.project != "" || f.upload {
 				return usage("bad_project", "--project and --upload are for a run at a server; name the repository with --repo")
 			}
-			return c.run(cmd.Context(), strings.Join(args, ""), f, r, cmd.Flags().Changed("approve"))
+			return c.run(cmd.Context(), text, f, r, cmd.Flags().Changed("approve"))
 		},
 	}
 	cmd.Flags().StringVar(&f.repo, "repo", "", "the repository's `directory` (default: the current one)")
 	cmd.Flags().StringVar(&f.project, "project", "", "at a server: on the project with this `name or id` (default: the workspace's only one)")
 	cmd.Flags().BoolVar(&f.upload, "upload", false, "at a server: on the repository here, which is sent there; the branch comes back")
+	cmd.Flags().StringVar(&f.template, "template", "", "by the template with this `name`, which fills in what is not said; see: mgx templates")
 	cmd.Flags().StringArrayVar(&f.attach, "attach", nil, "`path` of a file, directory or archive (tar, tar.gz, zip) that agents can read in /attachments; may be given several times")
 	cmd.Flags().String("mcp", "", "`file` of servers of the Model Context Protocol whose pinned tools agents may call, see docs/mcp.md (default: none)")
 	cmd.Flags().BoolVar(&f.includeDirty, "include-dirty", false, "take the checkout's uncommitted changes along")

@@ -26,9 +26,13 @@ func (n *node) rights(o *api.Options, contracts *event.Registry) {
 		o.Audit.Second = func(note string) error { return addCheckpoint(n.second, note) }
 	}
 	o.Retention = n.retention(contracts)
-	o.Rights = &app.Rights{Store: n.store, Files: n.exportFiles, Remove: func(id mgx.RunID) error { return removeRun(n.runDir(id)) }}
+	o.Rights = &app.Rights{Store: n.store, Files: n.exportFiles, Remove: n.removeFiles, Retain: n.retain}
+	o.Templates = &app.Templates{Access: o.Access, Store: n.store}
 	o.Trial, o.Checks = trial(), append(o.Checks, n.ringChecks()...)
 }
+
+// removeFiles removes the files of a run.
+func (n *node) removeFiles(id mgx.RunID) error { return removeRun(n.runDir(id)) }
 
 // anyVault is that of no workspace yet.
 func (n *node) anyVault(make bool) (secrets.Vault, error) {

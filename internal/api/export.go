@@ -1,7 +1,10 @@
 package api
 
 import (
+	"crypto/sha256"
+	"encoding/hex"
 	"encoding/json"
+	"hash"
 	"net/http"
 	"time"
 )
@@ -14,12 +17,15 @@ const typeLines = "application/jsonl"
 type exported struct {
 	w     http.ResponseWriter
 	name  string
-	begun bool
+	sum   hash.Hash // of the lines so far
+	lines int64
 }
 
 // newExport begins the answer when the first piece is written, so that what fails
 // before is a problem.
-func newExport(w http.ResponseWriter, name string) *exported { return &exported{w: w, name: name} }
+func newExport(w http.ResponseWriter, name string) *exported {
+	return &exported{w: w, name: name, sum: sha256.New()}
+}
 
 // is says what the file is of.
 func (e *exported) is(kind, ending string) {
@@ -34,16 +40,38 @@ func (e *exported) Write(b []byte) (int, error) {
 
 // line writes a record of a kind as one line.
 func (e *exported) line(kind string, record any) error {
-	if !e.begun {
+	if e.lines == 0 {
 		e.is(typeLines, "jsonl")
-		e.begun = true
 	}
 	b, err := json.Marshal(struct {
 		Kind   string `json:"kind"`
 		Record any    `json:"record"`
 	}{kind, record})
 	if err == nil {
-		_, err = e.Write(append(b, '\n'))
+		b = append(b, '\n')
+		e.lines++
+		e.sum.Write(b)
+		_, err = e.Write(b)
+	}
+	return err
+}
+
+// exportEnd is the last line of an export: who has it has all lines before it.
+type exportEnd struct {
+	Lines  int64  `json:"lines"`
+	SHA256 string `json:"sha256"`
+}
+
+// finish ends the answer with how many lines there were and their digest. What failed
+// half-way has no such line, and the connection breaks off, so that no reader takes a
+// part for the whole.
+func (s *Server) finish(e *exported, r *http.Request, err error) error {
+	if err == nil {
+		return e.line("end", exportEnd{e.lines, hex.EncodeToString(e.sum.Sum(nil))})
+	}
+	if e.lines > 0 {
+		s.o.Log.Warn("an export broke off", "path", r.URL.Path, "error", err)
+		panic(http.ErrAbortHandler)
 	}
 	return err
 }

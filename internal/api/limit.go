@@ -21,6 +21,9 @@ type Limits struct {
 	Workspace limit.Rate // of all who act in it
 	Address   limit.Rate // of those who have not said who they are
 
+	// Streams and sockets that are open at a time, of one key, one person, one workspace.
+	KeyStreams, UserStreams, WorkspaceStreams int
+
 	AtOnce    int           // requests that are being answered; streams and calls of models have bounds of their own
 	Queue     int           // that wait for that
 	QueueWait time.Duration // for so long

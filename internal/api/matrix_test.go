@@ -51,7 +51,7 @@ var (
 	kinds = map[string]string{
 		"/metrics": "settings", "/health/status": "settings", "/api/v1/consumers": "settings", "/api/v1/workspaces": "settings", "/api/v1/members": "users", "/api/v1/invitations": "users",
 		"/api/v1/roles": "users", "/api/v1/keys": "keys", "/api/v1/events": "events", "/api/v1/budgets": "budgets", "/api/v1/usage": "budgets", "/api/v1/webhooks": "webhooks",
-		"/api/v1/tasks": "tasks", "/api/v1/estimates": "runs", "/api/v1/runs": "runs", "/api/v1/approvals": "runs", "/api/v1/runs/{id}/diff": "artifacts", "/api/v1/runs/{id}/review": "artifacts", "/api/v1/runs/{id}/artifacts": "artifacts",
+		"/api/v1/tasks": "tasks", "/api/v1/templates": "tasks", "/api/v1/tasks/{id}/export": "settings", "/api/v1/tasks/{id}/erasure": "settings", "/api/v1/runs/{id}/export": "settings", "/api/v1/runs/{id}/erasure": "settings", "/api/v1/estimates": "runs", "/api/v1/runs": "runs", "/api/v1/approvals": "runs", "/api/v1/runs/{id}/diff": "artifacts", "/api/v1/runs/{id}/review": "artifacts", "/api/v1/runs/{id}/artifacts": "artifacts",
 		"/api/v1/secrets": "secrets", "/api/v1/audit": "audit", "/api/v1/policies": "runs", "/api/v1/settings": "settings", "/api/v1/quotas": "settings", "/api/v1/people": "users",
 		"/api/v1/executions": "workflows", "/api/v1/agents": "agents", "/api/v1/models": "models", "/api/v1/uploads": "tasks", "/api/v1/runs/{id}/branch": "artifacts", "/api/v1/projects": "repositories",
 	}
@@ -72,6 +72,7 @@ var (
 	otherwise = []string{
 		"GET /api/v1/invitations", "GET /api/v1/invitations/{id}", "POST /api/v1/estimates", "POST /api/v1/runs/{id}/policy-trials", "GET /api/v1/people/{id}/export", "GET /api/v1/people/{id}/erasure",
 		"GET /api/v1/workspaces/{workspace}/export", "GET /api/v1/workspaces/{workspace}/erasure", "GET /api/v1/quotas/{id}",
+		"GET /api/v1/people", "GET /api/v1/tasks/{id}/export", "GET /api/v1/tasks/{id}/erasure", "GET /api/v1/runs/{id}/export", "GET /api/v1/runs/{id}/erasure",
 	}
 )
 
@@ -125,6 +126,8 @@ func (w *town) things() map[string]string {
 	w.must(w.do(admin, "PUT", "/api/v1/roles/builder", map[string]string{"policy": "permit (principal, action, resource is Runs);"}, nil), 200)
 	var invitation struct{ Invitation struct{ ID string } }
 	w.must(w.do(admin, "POST", "/api/v1/invitations", map[string]string{"role": "viewer"}, &invitation), 201)
+	var template struct{ ID string }
+	w.must(w.do(admin, "POST", "/api/v1/templates", map[string]any{"name": "Tidy up", "task": map[string]any{"text": "Tidy up."}}, &template), 201)
 	k, _ := w.key("developer", nil)
 	var second app.Signed
 	w.must(w.do("", "POST", "/api/v1/auth/sign-in", map[string]string{"email": "developer@example.com", "password": townPassword}, &second), 200)
@@ -135,7 +138,7 @@ func (w *town) things() map[string]string {
 	return map[string]string{
 		"budgets": budget.ID, "webhooks": hook.Webhook.ID, "roles": "builder", "invitations": invitation.Invitation.ID, "keys": string(k.ID),
 		"members": string(spare.User.ID), "sessions": string(second.Session.ID), "workspaces": string(mgx.DefaultWorkspace),
-		"tasks": string(run.Task.ID), "runs": string(run.ID), "artifacts": "plan.json", "approvals": "plan", "comments": "c1", "executions": string(run.Execution), "projects": string(given.ID), "settings": "policy",
+		"tasks": string(run.Task.ID), "runs": string(run.ID), "artifacts": "plan.json", "templates": template.ID, "approvals": "plan", "comments": "c1", "executions": string(run.Execution), "projects": string(given.ID), "settings": "policy",
 		"secrets": "openai", "audit": "1", "policies": "auto", "uploads": "sha256:none", "people": string(spare.User.ID),
 		"quotas": string(mgx.DefaultWorkspace), "consumers": "none", "deliveries": "evt_none", "dead": "evt_none", "schemas": "run.noted",
 	}
@@ -433,6 +436,10 @@ func TestNoIDOpensAnotherTenants(t *testing.T) {
 			body["file"], body["line"], body["text"] = "main.go", 1, "mine"
 		case "PUT /api/v1/runs/{id}/files":
 			body["file"], body["digest"], body["approved"] = "main.go", "sha256:x", true
+		case "POST /api/v1/runs/{id}/erasure", "POST /api/v1/tasks/{id}/erasure":
+			body["confirm"] = things[strings.Split(r.Pattern, "/")[3]]
+		case "PUT /api/v1/templates/{id}":
+			body["name"], body["task"] = "mine", map[string]string{"text": "mine"}
 		case "PUT /api/v1/roles/{id}", "PUT /api/v1/secrets/{id}", "PUT /api/v1/secrets/{name}", "PUT /api/v1/uploads/{digest}":
 			continue // it makes one of their own, of the same name
 		}

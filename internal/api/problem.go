@@ -67,6 +67,7 @@ var statuses = map[string]int{
 	mgx.CodeErased:             http.StatusGone,
 	access.CodeTooManyAttempts: http.StatusTooManyRequests,
 	codeRateLimited:            http.StatusTooManyRequests,
+	codeManyStreams:            http.StatusTooManyRequests,
 
 	codeMethod:            http.StatusMethodNotAllowed,
 	codeHost:              http.StatusMisdirectedRequest,

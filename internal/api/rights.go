@@ -13,7 +13,7 @@ func (s *Server) rightsRoutes() []route {
 	return []route{
 		plain[At[mgx.UserID], textOut]("GET /api/v1/people/{id}/export", s.exportPerson, to("manage", "users"), about{
 			ID: "exportPerson", Group: group, Short: "Hand out everything that is held on a person, as lines of JSON", Type: typeLines,
-			Long: "In every workspace: the account, memberships, sessions, keys without their secrets, the tasks that they wrote, and the events that name them.",
+			Long: "In every workspace: the account, memberships, sessions, keys without their secrets, the tasks that they wrote, and the events that name them." + wholeExport,
 		}, stream, installation),
 		op("GET /api/v1/people/{id}/erasure", to("manage", "users"), with(s.rights, planPersonErasure), about{
 			ID: "planPersonErasure", Group: group, Short: "Say what erasing a person would erase", Codes: codes{"not_confirmed": 400, "owner_stays": 403, "last_admin": 409, "run_not_ended": 409, "erased": 410},
@@ -25,7 +25,7 @@ func (s *Server) rightsRoutes() []route {
 		}, installation),
 		plain[InWorkspace, textOut]("GET /api/v1/workspaces/{workspace}/export", s.exportWorkspace, to("manage", "settings"), about{
 			ID: "exportWorkspace", Group: group, Short: "Hand out everything that is held on a workspace, as lines of JSON", Type: typeLines,
-			Long: "The files of its runs come last, in pieces. Secrets are not in it.",
+			Long: "The files of its runs come last, in pieces. Secrets are not in it." + wholeExport,
 		}, stream),
 		op("GET /api/v1/workspaces/{workspace}/erasure", to("manage", "settings"), with(s.rights, planWorkspaceErasure), about{
 			ID: "planWorkspaceErasure", Group: group, Short: "Say what erasing a workspace would erase", Codes: codes{"installation_stays": 403, "erased": 410},
@@ -36,6 +36,9 @@ func (s *Server) rightsRoutes() []route {
 		}),
 	}
 }
+
+// wholeExport says how one knows that an export is whole.
+const wholeExport = " The last line is of the kind end: it has the number of the lines before it and their SHA-256. Without it the export broke off."
 
 // rights are what whoever asks may do with data.
 func (s *Server) rights(ctx context.Context) (*app.Rights, error) {
@@ -52,8 +55,8 @@ func (s *Server) exportPerson(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	id := mgx.UserID(r.PathValue("id"))
-	return theirs.ExportPerson(r.Context(), id, newExport(w, "person").line)
+	out := newExport(w, "person")
+	return s.finish(out, r, theirs.ExportPerson(r.Context(), mgx.UserID(r.PathValue("id")), out.line))
 }
 
 func (s *Server) exportWorkspace(w http.ResponseWriter, r *http.Request) error {
@@ -61,7 +64,8 @@ func (s *Server) exportWorkspace(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	return theirs.ExportWorkspace(r.Context(), newExport(w, "workspace").line)
+	out := newExport(w, "workspace")
+	return s.finish(out, r, theirs.ExportWorkspace(r.Context(), out.line))
 }
 
 type personErasureOut struct {

@@ -2,6 +2,7 @@ package api_test
 
 import (
 	"bytes"
+	"context"
 	"encoding/json"
 	"net/http"
 	"net/url"
@@ -28,7 +29,7 @@ func (w *town) withRights(o *api.Options, contracts *event.Registry) {
 	}
 	o.Audit = &app.Audit{Store: w.store, Key: func(bool) (*audit.Key, error) { return key, nil }}
 	o.Retention = &app.Retention{Store: w.store, Contracts: contracts, Changed: w.store.SetKeep}
-	o.Rights = &app.Rights{Store: w.store}
+	o.Rights = &app.Rights{Store: w.store, Retain: func(context.Context, bool) (mgx.RetainedEvents, error) { return mgx.RetainedEvents{}, nil }}
 }
 
 // text makes a request and returns its answer as it is.

@@ -65,6 +65,7 @@ func (s *Server) routes() []route {
 		s.consumerRoutes(),
 		s.budgetRoutes(),
 		s.workRoutes(),
+		s.templateRoutes(),
 		s.steerRoutes(),
 		s.reviewRoutes(),
 		s.projectRoutes(),
@@ -75,6 +76,7 @@ func (s *Server) routes() []route {
 		s.modelRoutes(),
 		s.settingRoutes(),
 		s.rightsRoutes(),
+		s.workRightsRoutes(),
 	)
 }
 

@@ -49,6 +49,7 @@ type Options struct {
 	Budgets   *app.Budgets       // nil: there are none
 	Work      *app.Work          // nil: none is done
 	Models    *app.Models        // nil: none is told of
+	Templates *app.Templates     // of tasks; nil: there are none
 	Gateway   http.Handler       // of everything below /v1/, with keys of its own; nil: nothing
 	Consumers Consumers          // nil: none is told of
 	Secrets   *app.Secrets       // nil: there are none
@@ -87,6 +88,7 @@ type Server struct {
 	draining context.Context
 	drain    context.CancelFunc
 	streams  streams
+	shares   shares
 	warden   warden
 	edge     edge
 	health   health

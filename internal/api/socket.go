@@ -30,6 +30,8 @@ const (
 // with a status.
 func closeCode(err error) websocket.StatusCode {
 	switch code := status(mgx.AsError(err)); {
+	case mgx.IsCode(err, codeManyStreams):
+		return closeManyStreams
 	case code == http.StatusUnauthorized:
 		return closeUnauthenticated
 	case code < 500:
@@ -59,6 +61,14 @@ func (s *Server) getSocket(w http.ResponseWriter, r *http.Request) error {
 	actor, refused := s.identifySocket(r)
 	if q := RequestFrom(r.Context()); q != nil {
 		q.Actor = actor
+	}
+	if refused == nil {
+		var giveBack func()
+		if giveBack, refused = s.share(w, r, actor); refused == nil {
+			defer giveBack()
+		} else if r.Header.Get("Origin") == "" { // no browser, which sees no status
+			return refused
+		}
 	}
 	out := &corker{ResponseWriter: w}
 	// The origin was checked by guard.

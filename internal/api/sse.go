@@ -47,6 +47,11 @@ func (s *Server) getStream(w http.ResponseWriter, r *http.Request) error {
 		return err
 	}
 	defer leave()
+	giveBack, err := s.share(w, r, actorOf(r))
+	if err != nil {
+		return err
+	}
+	defer giveBack()
 	ctx, stop := s.streamContext(r.Context())
 	defer stop()
 	defer s.warden.watch(actorOf(r), secretOf(r), stop)()

@@ -58,7 +58,7 @@ func newTown(t testing.TB) *town {
 	})
 	hub := event.NewHub(event.HubOptions{Source: w.store, Epoch: "epoch-1", Key: []byte("0123456789abcdef"), Authorize: w.access.Channels, Contracts: contracts})
 	o := api.Options{
-		Hub: hub, Contracts: contracts, Access: w.access, Budgets: &app.Budgets{Store: w.store}, Work: townWork(w.store, w.access), Webhooks: &webhook.Endpoints{Store: w.store}, Consumers: w.store,
+		Hub: hub, Contracts: contracts, Access: w.access, Budgets: &app.Budgets{Store: w.store}, Work: townWork(w.store, w.access), Templates: &app.Templates{Access: w.access, Store: w.store}, Webhooks: &webhook.Endpoints{Store: w.store}, Consumers: w.store,
 		Models: app.NewModels(w.access, townModels{}), Terms: w.store, Proxies: []netip.Prefix{netip.MustParsePrefix("127.0.0.1/32")}, Metrics: http.NotFoundHandler(),
 	}
 	w.withRights(&o, contracts)

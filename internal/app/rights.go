@@ -18,6 +18,10 @@ type RightsStore interface {
 	ErasePerson(ctx context.Context, by mgx.Doer, id mgx.UserID, tasksToo bool) (mgx.PersonErasure, error)
 	PlanWorkspaceErasure(ctx context.Context, ws mgx.WorkspaceID) (mgx.WorkspaceErasure, error)
 	EraseWorkspace(ctx context.Context, by mgx.Doer, ws mgx.WorkspaceID) (mgx.WorkspaceErasure, error)
+	ExportWork(ctx context.Context, ws mgx.WorkspaceID, w mgx.Work, each func(kind string, record any) error) error
+	PlanWorkErasure(ctx context.Context, ws mgx.WorkspaceID, w mgx.Work) (mgx.WorkErasure, error)
+	EraseWork(ctx context.Context, by mgx.Doer, w mgx.Work) (mgx.WorkErasure, error)
+	UserByEmail(ctx context.Context, email string) (mgx.User, error)
 }
 
 // Rights are what is done with what is held on people and workspaces when they ask
@@ -32,6 +36,8 @@ type Rights struct {
 	Files func(run mgx.RunID, each func(kind string, record any) error) error
 	// Remove removes the files of a run; nil: there are none.
 	Remove func(mgx.RunID) error
+	// Retain removes the events whose time is over, or counts them; nil: none go.
+	Retain func(ctx context.Context, dry bool) (mgx.RetainedEvents, error)
 }
 
 // may asks whether the actor may do what there is to do here to a thing of a kind
@@ -77,8 +83,13 @@ func (r *Rights) ExportWorkspace(ctx context.Context, each func(kind string, rec
 	if err := r.acting(ctx, "workspace.export", string(ws)); err != nil {
 		return err
 	}
+	return r.withFiles(each, func(each func(string, any) error) error { return r.Store.ExportWorkspace(ctx, ws, each) })
+}
+
+// withFiles hands records out, and after them the files of the runs among them.
+func (r *Rights) withFiles(each func(kind string, record any) error, held func(func(string, any) error) error) error {
 	var runs []mgx.RunID
-	err := r.Store.ExportWorkspace(ctx, ws, func(kind string, record any) error {
+	err := held(func(kind string, record any) error {
 		if raw, ok := record.(json.RawMessage); ok && kind == "run" {
 			var run mgx.Run
 			if err := json.Unmarshal(raw, &run); err != nil {

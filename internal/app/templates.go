@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"context"
 	"encoding/json"
+	"maps"
 	"slices"
 	"strings"
 	"time"
@@ -17,7 +18,14 @@ import (
 // for all of its projects or for one. Whoever may create tasks may keep them.
 type Templates struct {
 	Access *Access
-	Store  SettingStore
+	Store  TemplateStore
+}
+
+// TemplateStore keeps templates, as settings of their workspace; *store.Store documents
+// and is one.
+type TemplateStore interface {
+	Settings(ctx context.Context, ws mgx.WorkspaceID) (map[string]string, error)
+	ChangeSettings(ctx context.Context, by mgx.Doer, action, resource, prefix string, change func(was map[string]string) (map[string]string, error)) error
 }
 
 // TemplateID names a template: tpl_…, or built-in: and a name.
@@ -72,6 +80,11 @@ func (t *Templates) own(ctx context.Context, actor access.Actor) ([]TaskTemplate
 	if err != nil {
 		return nil, err
 	}
+	return templatesIn(set)
+}
+
+// templatesIn are those among settings, by name.
+func templatesIn(set map[string]string) ([]TaskTemplate, error) {
 	var all []TaskTemplate
 	for name, value := range set {
 		id, ours := strings.CutPrefix(name, templatePrefix)
@@ -107,6 +120,41 @@ func (t *Templates) Get(ctx context.Context, actor access.Actor, id TemplateID) 
 // Save keeps a template for the actor's workspace. One of the same name and project
 // takes the place of the one before it.
 func (t *Templates) Save(ctx context.Context, actor access.Actor, n TaskTemplate) (TaskTemplate, error) {
+	own, err := t.own(ctx, actor)
+	if err != nil {
+		return n, err
+	}
+	n.Name = strings.Join(strings.Fields(n.Name), " ")
+	if at := n.namesake(own); at >= 0 {
+		return t.Replace(ctx, actor, own[at].ID, n)
+	}
+	return t.Create(ctx, actor, n)
+}
+
+// Create keeps a new template for the actor's workspace (CodeConflict: there is one of
+// that name for the same project).
+func (t *Templates) Create(ctx context.Context, actor access.Actor, n TaskTemplate) (TaskTemplate, error) {
+	return t.keep(ctx, actor, "template.create", mgx.NewID[TemplateID]("tpl"), n, func(own []TaskTemplate, _ int) error {
+		if len(own) >= MaxTemplates {
+			return mgx.Errorf(mgx.KindUsage, "too_many_templates", "a workspace keeps at most %d templates; delete one first", MaxTemplates)
+		}
+		return nil
+	})
+}
+
+// Replace puts a template in the place of one of the actor's workspace.
+func (t *Templates) Replace(ctx context.Context, actor access.Actor, id TemplateID, n TaskTemplate) (TaskTemplate, error) {
+	return t.keep(ctx, actor, "template.update", id, n, func(_ []TaskTemplate, at int) error {
+		if at < 0 {
+			return noSuch("template of its own", string(id))
+		}
+		return nil
+	})
+}
+
+// keep keeps a template under an id, if allow says so of those that there are, one of
+// which may be at that id.
+func (t *Templates) keep(ctx context.Context, actor access.Actor, action string, id TemplateID, n TaskTemplate, allow func(own []TaskTemplate, at int) error) (TaskTemplate, error) {
 	if err := t.Access.Authorize(ctx, actor, "create", access.Resource{Kind: "tasks"}); err != nil {
 		return n, err
 	}
@@ -114,24 +162,47 @@ func (t *Templates) Save(ctx context.Context, actor access.Actor, n TaskTemplate
 	if err != nil {
 		return n, err
 	}
-	own, err := t.own(ctx, actor)
-	if err != nil {
-		return n, err
-	}
-	n.ID, n.CreatedBy, n.CreatedAt = mgx.NewID[TemplateID]("tpl"), whoActs(actor), mgx.Now()
-	if at := slices.IndexFunc(own, func(one TaskTemplate) bool { return strings.EqualFold(one.Name, n.Name) && one.Project == n.Project }); at >= 0 {
-		n.ID = own[at].ID
-	} else if len(own) >= MaxTemplates {
-		return n, mgx.Errorf(mgx.KindUsage, "too_many_templates", "a workspace keeps at most %d templates; delete one first", MaxTemplates)
-	}
-	kept := n
-	kept.ID = ""
-	text := string(jsonOf(kept))
+	by, now := whoActs(actor), mgx.Now()
+	err = t.Store.ChangeSettings(ctx, actor.Doer(), action, string(id), templatePrefix, func(was map[string]string) (map[string]string, error) {
+		own, err := templatesIn(was)
+		if err != nil {
+			return nil, err
+		}
+		at := slices.IndexFunc(own, func(one TaskTemplate) bool { return one.ID == id })
+		if err := allow(own, at); err != nil {
+			return nil, err
+		}
+		if other := n.namesake(own); other >= 0 && other != at {
+			return nil, mgx.Errorf(mgx.KindUsage, mgx.CodeConflict, "there is a template %q already; change that one, or take another name", n.Name)
+		}
+		if n.CreatedBy, n.CreatedAt = by, now; at >= 0 {
+			n.CreatedBy, n.CreatedAt = own[at].CreatedBy, own[at].CreatedAt
+		}
+		text, err := n.text()
+		if err != nil {
+			return nil, err
+		}
+		all := maps.Clone(was)
+		all[templatePrefix+string(id)] = text
+		return all, nil
+	})
+	n.ID = id
+	return n, err
+}
+
+// namesake is where a list has the template of the same name and project; -1: nowhere.
+func (n TaskTemplate) namesake(all []TaskTemplate) int {
+	return slices.IndexFunc(all, func(one TaskTemplate) bool { return strings.EqualFold(one.Name, n.Name) && one.Project == n.Project })
+}
+
+// text is a template as it is kept.
+func (n TaskTemplate) text() (string, error) {
+	n.ID = ""
+	text := string(jsonOf(n))
 	if len(text) > maxTemplate {
-		return n, mgx.Errorf(mgx.KindUsage, "bad_template", "a template has at most %d KB; shorten its words", maxTemplate/1000)
+		return "", mgx.Errorf(mgx.KindUsage, "bad_template", "a template has at most %d KB; shorten its words", maxTemplate/1000)
 	}
-	name := templatePrefix + string(n.ID)
-	return n, t.Store.ReplaceSettings(ctx, actor.Doer(), name, map[string]string{name: text})
+	return text, nil
 }
 
 // normal is a template as it is kept, or what is wrong with it.
@@ -157,6 +228,28 @@ func (n TaskTemplate) normal() (TaskTemplate, error) {
 	return n, nil
 }
 
+// Words are what a task by the template is asked for with, for somebody who said so
+// much themselves. Lines that end in … are gaps, which those words fill; with none of
+// them a gap is left that only a person can fill.
+func (t TemplateTask) Words(said string) (string, error) {
+	if said = strings.TrimSpace(said); said == "" {
+		if strings.Contains(t.Text, gap) {
+			return "", mgx.Errorf(mgx.KindUsage, "template_has_gaps", "the template leaves gaps to fill in; say in words what is wanted, which takes their place")
+		}
+		return t.Text, nil
+	}
+	var rest []string
+	for line := range strings.Lines(t.Text) {
+		if line = strings.TrimRight(line, "\r\n"); !strings.HasSuffix(strings.TrimSpace(line), gap) {
+			rest = append(rest, line)
+		}
+	}
+	return strings.TrimSpace(said + "\n\n" + strings.TrimSpace(strings.Join(rest, "\n"))), nil
+}
+
+// gap is what a person fills in.
+const gap = "…"
+
 func (t TemplateTask) empty() bool {
 	return strings.TrimSpace(t.Text) == "" && t.Model == "" && t.Approve == "" && t.Budget == nil && !t.Plan && len(t.Checks) == 0
 }
@@ -166,14 +259,15 @@ func (t *Templates) Delete(ctx context.Context, actor access.Actor, id TemplateI
 	if err := t.Access.Authorize(ctx, actor, "create", access.Resource{Kind: "tasks"}); err != nil {
 		return err
 	}
-	own, err := t.own(ctx, actor)
-	if err != nil {
-		return err
-	}
-	if !slices.ContainsFunc(own, func(one TaskTemplate) bool { return one.ID == id }) {
-		return noSuch("template of its own", string(id))
-	}
-	return t.Store.ReplaceSettings(ctx, actor.Doer(), templatePrefix+string(id), nil)
+	name := templatePrefix + string(id)
+	return t.Store.ChangeSettings(ctx, actor.Doer(), "template.delete", string(id), templatePrefix, func(was map[string]string) (map[string]string, error) {
+		if _, there := was[name]; !there {
+			return nil, noSuch("template of its own", string(id))
+		}
+		rest := maps.Clone(was)
+		delete(rest, name)
+		return rest, nil
+	})
 }
 
 // BuiltInTemplates are those that every workspace has.

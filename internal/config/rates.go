@@ -22,6 +22,9 @@ var RateLimits = []RateLimit{
 	{"user", 6000, "units a minute of one person, with all their sessions and keys"},
 	{"workspace", 30_000, "units a minute of all who act in one workspace"},
 	{"address", 600, "units a minute of one network address (an IPv6 /64) that has not said who it is"},
+	{"key-streams", 100, "streams and sockets of one API key that are open at a time"},
+	{"user-streams", 100, "streams and sockets of one person, with all their pages and keys, that are open at a time"},
+	{"workspace-streams", 1000, "streams and sockets of all who act in one workspace that are open at a time"},
 	{"at-once", 256, "requests that are answered at once, besides streams and calls of models"},
 	{"queue", 1024, "requests that wait for that, for a second at most"},
 }

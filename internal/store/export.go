@@ -73,10 +73,14 @@ func (s *Store) Export(ctx context.Context, subject Subject, each func(kind stri
 		return s.explain(err)
 	}
 	defer tx.Rollback()
+	held, err := subject.held(ctx, tx)
+	if err != nil {
+		return s.explain(err)
+	}
 	found := 0
 	for _, e := range exports {
 		where, id := e.of(subject)
-		if where == "" {
+		if where == "" || !held {
 			continue
 		}
 		n, err := exportRows(ctx, tx, s.dialect, e, where, id, each)
@@ -89,6 +93,20 @@ func (s *Store) Export(ctx context.Context, subject Subject, each func(kind stri
 		return mgx.Errorf(mgx.KindUsage, mgx.CodeNotFound, "nothing is held on %s", subject.id())
 	}
 	return nil
+}
+
+// held reports whether a task or a run is of the workspace that is asked about.
+func (s Subject) held(ctx context.Context, tx *sql.Tx) (bool, error) {
+	table := "tasks"
+	switch {
+	case s.Run != "":
+		table = "runs"
+	case s.Task == "":
+		return true, nil
+	}
+	n := 0
+	err := tx.QueryRowContext(ctx, `SELECT COUNT(*) FROM `+table+` WHERE workspace = $1 AND id = $2`, string(s.Workspace), s.id()).Scan(&n)
+	return n > 0, err
 }
 
 func (e exported) of(subject Subject) (where, id string) {

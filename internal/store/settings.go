@@ -20,11 +20,23 @@ func (s *Store) Settings(ctx context.Context, ws mgx.WorkspaceID) (map[string]st
 // ReplaceSettings replaces all settings of the doer's workspace whose names begin
 // with a prefix by others, which is one act. Nothing happens when they are the same.
 func (s *Store) ReplaceSettings(ctx context.Context, by mgx.Doer, prefix string, values map[string]string) error {
-	return s.act(ctx, by, "settings.update", func(t *tx, a *act) error {
+	return s.ChangeSettings(ctx, by, "settings.update", string(by.Workspace), prefix, func(map[string]string) (map[string]string, error) { return values, nil })
+}
+
+// ChangeSettings replaces all settings of the doer's workspace whose names begin with
+// a prefix by what change makes of them, which is one act on a resource. Change is
+// called in the transaction, perhaps more than once: it only decides, and an error of
+// its own ends the act. Nothing happens when they are the same.
+func (s *Store) ChangeSettings(ctx context.Context, by mgx.Doer, action, resource, prefix string, change func(was map[string]string) (map[string]string, error)) error {
+	return s.act(ctx, by, action, func(t *tx, a *act) error {
 		if err := t.d.lockStream(t, mgx.AuditStream(by.Workspace)); err != nil { // so that what it says was before, was
 			return err
 		}
 		was, err := t.settings(by.Workspace, prefix)
+		if err != nil {
+			return err
+		}
+		values, err := change(was)
 		if err != nil {
 			return err
 		}
@@ -50,7 +62,7 @@ func (s *Store) ReplaceSettings(ctx context.Context, by mgx.Doer, prefix string,
 			}
 		}
 		if len(before)+len(after) > 0 {
-			a.resource, a.before, a.after = string(by.Workspace), before, after
+			a.resource, a.before, a.after = resource, before, after
 		}
 		return nil
 	})

@@ -1,0 +1,97 @@
+package main
+
+import (
+	"context"
+	"strings"
+
+	"mgx"
+	"mgx/client"
+	"mgx/internal/app"
+)
+
+// rights are what commands do with what is held on people, work and workspaces,
+// where they work.
+type rights interface {
+	FindPerson(ctx context.Context, email string) (mgx.UserID, error)
+	FindRun(ctx context.Context, name string) (mgx.RunID, error)
+	PlanPerson(ctx context.Context, id mgx.UserID) (mgx.PersonErasure, error)
+	ErasePerson(ctx context.Context, id mgx.UserID, tasks bool) (mgx.PersonErasure, error)
+	PlanWorkspace(ctx context.Context, ws mgx.WorkspaceID) (mgx.WorkspaceErasure, error)
+	EraseWorkspace(ctx context.Context, ws mgx.WorkspaceID) (mgx.WorkspaceErasure, error)
+	PlanWork(ctx context.Context, w mgx.Work) (mgx.WorkErasure, error)
+	EraseWork(ctx context.Context, w mgx.Work) (mgx.WorkErasure, error)
+	RetainEvents(ctx context.Context, dry bool) (mgx.RetainedEvents, error)
+}
+
+// withRights does something with what is held where a command says.
+func (c *cli) withRights(ctx context.Context, f func(context.Context, rights) error) error {
+	return reach(ctx, c,
+		func(_ context.Context, n *node) (rights, error) { return ownRights{n}, nil },
+		func(remote *client.Client) rights { return theirRights{remote.Rights(), remote} }, f)
+}
+
+// personNamed finds who is meant by an address or an id.
+func personNamed(ctx context.Context, r rights, name string) (mgx.UserID, error) {
+	if strings.Contains(name, "@") {
+		return r.FindPerson(ctx, strings.ToLower(name))
+	}
+	return mgx.UserID(name), nil
+}
+
+// ownRights are those of the owner of the data directory.
+type ownRights struct{ n *node }
+
+// in are the rights in a workspace.
+func (o ownRights) in(ws mgx.WorkspaceID) *app.Rights {
+	own := o.n.asOwner()
+	own.actor.Workspace = ws
+	return &app.Rights{Actor: own.actor, Access: own.Access, Store: o.n.store, Files: o.n.exportFiles, Remove: o.n.removeFiles, Retain: o.n.retain}
+}
+
+func (o ownRights) FindPerson(ctx context.Context, email string) (mgx.UserID, error) {
+	u, err := o.in(mgx.DefaultWorkspace).FindPerson(ctx, email)
+	return u.ID, err
+}
+
+func (o ownRights) FindRun(ctx context.Context, name string) (mgx.RunID, error) {
+	run, err := o.n.find(ctx, name)
+	return run.ID, err
+}
+
+func (o ownRights) PlanPerson(ctx context.Context, id mgx.UserID) (mgx.PersonErasure, error) {
+	return o.in(mgx.DefaultWorkspace).PlanPerson(ctx, id)
+}
+
+func (o ownRights) ErasePerson(ctx context.Context, id mgx.UserID, tasks bool) (mgx.PersonErasure, error) {
+	return o.in(mgx.DefaultWorkspace).ErasePerson(ctx, id, tasks, string(id))
+}
+
+func (o ownRights) PlanWorkspace(ctx context.Context, ws mgx.WorkspaceID) (mgx.WorkspaceErasure, error) {
+	return o.in(ws).PlanWorkspace(ctx)
+}
+
+func (o ownRights) EraseWorkspace(ctx context.Context, ws mgx.WorkspaceID) (mgx.WorkspaceErasure, error) {
+	return o.in(ws).EraseWorkspace(ctx, string(ws))
+}
+
+func (o ownRights) PlanWork(ctx context.Context, w mgx.Work) (mgx.WorkErasure, error) {
+	return o.in(o.n.workspace).PlanWork(ctx, w)
+}
+
+func (o ownRights) EraseWork(ctx context.Context, w mgx.Work) (mgx.WorkErasure, error) {
+	return o.in(o.n.workspace).EraseWork(ctx, w, w.ID())
+}
+
+func (o ownRights) RetainEvents(ctx context.Context, dry bool) (mgx.RetainedEvents, error) {
+	return o.in(mgx.DefaultWorkspace).RetainEvents(ctx, dry)
+}
+
+// theirRights are those of whoever asks a server.
+type theirRights struct {
+	client.Rights
+	remote *client.Client
+}
+
+func (t theirRights) FindRun(ctx context.Context, name string) (mgx.RunID, error) {
+	return theirRuns{t.remote.Runs(), t.remote}.idOf(ctx, name)
+}
