@@ -29,7 +29,7 @@ type keeper struct {
 func TestStoredIsWhatIsThere(t *testing.T) {
 	t.Parallel()
 	onBoth(t, func(t *testing.T, s *store.Store, path string) {
-		s.SetKeep(keep) // so that whole months go
+		s.SetKeep(keep) // so that events have classes, as those of servers
 		checkFew(t, often(12, 100), func(rt *rapid.T) {
 			k := &keeper{T: rt, s: s, ws: mgx.NewID[mgx.WorkspaceID]("ws")}
 			k.begin()
