@@ -4,9 +4,10 @@
 # machine has what this one has of programs, and the kernel of the one argument. TESTS
 # are others, ACCEL is kvm where that works; emulated, it takes minutes.
 #
-# It needs qemu-system-x86_64, cpio, gzip, setpriv, and insmod (kmod) for overlays. A
-# kernel of Debian will do, such as boot/vmlinuz-* of linux-image-6.12.*-cloud-amd64
-# (apt-get download, dpkg-deb -x, which also has the module that overlays are).
+# It needs qemu-system-x86_64, cpio, gzip, setpriv, insmod (kmod) for overlays and ip
+# (iproute2) for the network. A kernel of Debian will do, such as boot/vmlinuz-* of
+# linux-image-6.12.*-cloud-amd64 (apt-get download, dpkg-deb -x, which also has the
+# module that overlays are).
 set -eu
 kernel=${1:?the kernel to boot, such as /boot/vmlinuz-6.12.0-amd64}
 here=$(cd "$(dirname "$0")/.." && pwd)
@@ -23,7 +24,7 @@ export CGO_ENABLED=0
 (cd "$here" && go test -c -o "$root/tests/native" ./internal/sandbox/native && go test -c -o "$root/tests/cgroup" ./internal/sandbox/internal/cgroup)
 
 # What the tests have run in boxes, with the libraries of each.
-programs="sh chroot chown cat ls id env true false sleep head tail yes mkdir mknod insmod kmod ln mv cp rm rmdir touch chmod echo printf seq wc sort tr cut test dd mount umount setsid setpriv grep sed find ulimit stat readlink dirname basename sync tee truncate kill pwd"
+programs="sh chroot chown cat ls id env true false sleep head tail yes mkdir mkfifo mknod insmod kmod ln mv cp rm rmdir touch chmod echo printf seq wc sort tr cut test dd mount umount setsid setpriv grep sed find ulimit stat readlink dirname basename sync tee truncate kill pwd ip"
 for p in $programs; do
 	file=$(command -v "$p") || continue
 	case $file in /*) ;; *) file=$(PATH=/usr/bin:/bin:/usr/sbin command -p which "$p" 2>/dev/null) || continue ;; esac
@@ -59,6 +60,8 @@ mount -t sysfs sysfs /sys
 mount -t cgroup2 cgroup2 /sys/fs/cgroup
 echo "root:x:0:0:root:/:/bin/sh
 nobody:x:65534:65534:nobody:/:/bin/sh" >/etc/passwd
+echo "127.0.0.1 localhost" >/etc/hosts
+ip link set lo up || echo "== there is no network of this machine to reach"
 INIT
 cat >>"$root/init" <<INIT
 tests='$(printf %s "${TESTS:-^TestWalls\$/^(read_outside|the_guest_paths_are_true|orphans_of_another_session_die_at_the_end|overlay|overlay_side_by_side|processes|memory_of_all_processes|processes_are_a_limit_with_a_name)\$}")'
