@@ -16,6 +16,7 @@ import (
 	"encoding/pem"
 	"fmt"
 	"io"
+	"maps"
 	"math/big"
 	"net"
 	"net/http"
@@ -218,9 +219,7 @@ func (s *Server) Policy(name, rules string) {
 func (s *Server) Token(of map[string]any, policies ...string) string {
 	s.t.Helper()
 	body := map[string]any{"policies": policies, "no_default_policy": true}
-	for k, v := range of {
-		body[k] = v
-	}
+	maps.Copy(body, of)
 	return s.Do("POST", "auth/token/create", body)["client_token"].(string)
 }
 
