@@ -6,8 +6,6 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/chromedp/chromedp"
-
 	"mgx"
 )
 
@@ -74,7 +72,11 @@ func TestMarksByKey(t *testing.T) {
 	if n := eval[int](b, `document.querySelectorAll(".mark:checked").length`); n != 2 {
 		t.Fatalf("%d marks are left", n)
 	}
-	b.click("#marked button").says("Approved: 2.")
+	told := func(words string) {
+		b.until(`document.querySelector(".notices").textContent.includes("` + words + `")`)
+	}
+	b.click("#marked button")
+	told("Approved: 2.")
 	for run, want := range map[*played]int{r: 1, other: 1, third: 0} {
 		sent, err := s.store.Signals(t.Context(), run.Execution, "decision/plan")
 		must(t, err)
@@ -83,6 +85,6 @@ func TestMarksByKey(t *testing.T) {
 		}
 	}
 	b.open("/tasks").live()
-	b.do(chromedp.Click(chromedp.CSS("#mark-" + string(third.Run))))
-	b.click("#marked summary").says("Each stops before its next step").click("#marked button.danger").says("Asked to stop: 1.")
+	b.click("#mark-" + string(third.Run)).click("#marked summary").says("Each stops before its next step").click("#marked button.danger")
+	told("Asked to stop: 1.")
 }
