@@ -19,8 +19,8 @@ import (
 const gatewayScript = `{"models": ["gpt-4o-mini"], "roles": {"any": [{"text": "Hello from behind the gateway."}]}, "match": {"any": ""}}`
 
 // newGatewayLab is a lab whose server costs money.
-func newGatewayLab(t *testing.T) *lab {
-	l := newLab(t, gatewayScript)
+func newGatewayLab(t *testing.T, script ...string) *lab {
+	l := newLab(t, append(script, gatewayScript)[0])
 	var base string
 	for _, e := range l.env {
 		if v, ok := strings.CutPrefix(e, "OPENAI_BASE_URL="); ok {

@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"log/slog"
 	"slices"
 	"strings"
 	"sync"
@@ -36,6 +37,7 @@ type models struct {
 	auto      func() llm.Policy
 	keys      *keyholder // of secrets
 	workspace mgx.WorkspaceID
+	log       *slog.Logger // of calls; nil: none
 }
 
 func newModels(getenv func(string) string, t *tape) *models {
@@ -118,7 +120,7 @@ func (m *models) use(s mgx.RunSettings) error {
 
 // options are those of a router of a workspace for what was found.
 func (m *models) options(all []found, ws mgx.WorkspaceID) llm.Options {
-	o := llm.Options{Prices: m.prices, State: m.state, Policies: map[string]llm.Policy{}, Of: map[string]llm.ProviderOptions{}}
+	o := llm.Options{Prices: m.prices, State: m.state, Log: m.log, Policies: map[string]llm.Policy{}, Of: map[string]llm.ProviderOptions{}}
 	for _, f := range all {
 		o.Providers = append(o.Providers, f.Provider)
 		o.Of[f.Name()] = llm.ProviderOptions{Local: f.Local}
@@ -160,7 +162,7 @@ func (m *models) noneFound() error {
 // or for all.
 func (m *models) of(ws mgx.WorkspaceID) (*models, error) {
 	own := newModels(m.getenv, nil)
-	own.state, own.workspace = m.state, ws
+	own.state, own.workspace, own.log = m.state, ws, m.log
 	own.keys.set(m.keys.key)
 	if ws == mgx.DefaultWorkspace || own.trouble != nil {
 		return own, own.trouble

@@ -39,6 +39,7 @@ func (c *call) attempt(ctx context.Context, t *target, a *admission) (failure *C
 	}
 	spanned, span := y.router.State.reports.begin(ctx, y)
 	seen, err := y.stream(spanned)
+	y.believe(seen)
 	if err == nil {
 		y.succeed(seen)
 		y.router.State.reports.end(spanned, span, y, seen, "")
@@ -116,6 +117,11 @@ func (c *call) bound(t *target) mgx.Money {
 	return t.price.Bound(PromptBound(own), int64(own.MaxTokens))
 }
 
+// most is the most that so many tokens can cost at the target.
+func (y *try) most(prompt, completion int64) mgx.Money {
+	return y.target.price.Bound(prompt, completion)
+}
+
 // reserve sets aside the most that the attempt can cost.
 func (y *try) reserve() error {
 	if y.acct == nil {
@@ -124,7 +130,7 @@ func (y *try) reserve() error {
 	t := y.target
 	note := strings.TrimSpace(y.req.AgentRole + " " + t.name)
 	err := y.acct.Reserve(Spend{
-		ID: y.id, Amount: t.price.Bound(y.promptBound, int64(y.req.MaxTokens)), Provider: t.provider.Name(), Model: t.model, Role: y.req.AgentRole,
+		ID: y.id, Amount: y.most(y.promptBound, int64(y.req.MaxTokens)), Provider: t.provider.Name(), Model: t.model, Role: y.req.AgentRole,
 		PriceVersion: t.price.Version, PriceKnown: t.priced, Prompt: y.promptBound, MaxTokens: int64(y.req.MaxTokens),
 		Note: note,
 	})
@@ -242,12 +248,9 @@ func (y *try) succeed(s *seen) {
 		y.router.State.memory.learn(y.memoryKey, y.req, resp.Usage)
 	} else {
 		resp.Usage = y.usageBound(s)
-		cost = t.price.Bound(resp.Usage.Prompt, resp.Usage.Completion)
+		cost = y.most(resp.Usage.Prompt, resp.Usage.Completion)
 	}
-	if bound := t.price.Bound(y.promptBound, int64(y.req.MaxTokens)); cost > bound {
-		y.router.Log.Error("a model call cost more than its reservation", "provider", t.provider.Name(),
-			"model", t.model, "cost", cost.String(), "reserved", bound.String())
-	}
+	y.compare(cost, resp.Usage)
 	resp.Route = t.name
 	for _, p := range resp.Message.Parts {
 		if p.Opaque != nil {
@@ -310,7 +313,8 @@ func (y *try) settleFailed(s *seen, failure *CallError) (used mgx.Usage, err err
 	if failure == nil || failure.InStream || s.content {
 		used = y.failedUsage(s, failure)
 	}
-	y.lost = y.target.price.Bound(used.Prompt, used.Completion)
+	y.lost = y.most(used.Prompt, used.Completion)
+	y.compare(y.lost, used)
 	if y.acct == nil {
 		return used, nil
 	}
@@ -334,10 +338,11 @@ func (y *try) failedUsage(s *seen, failure *CallError) mgx.Usage {
 	return used
 }
 
-// usageBound is the most tokens that an answer without reported usage can have.
-// Hidden thinking counts, so only MaxTokens bounds the completion.
+// usageBound is the most tokens that an answer without reported usage can have, as
+// far as it was not reported to have more. Hidden thinking counts, so only
+// MaxTokens bounds the completion.
 func (y *try) usageBound(s *seen) mgx.Usage {
-	used := mgx.Usage{Prompt: y.promptBound, Completion: int64(y.req.MaxTokens)}
+	used := mgx.Usage{Prompt: y.promptBound, Completion: max(int64(y.req.MaxTokens), s.usage.Completion)}
 	if s.usage.Prompt > 0 {
 		used.Prompt, used.Cached, used.CacheWrite = s.usage.Prompt, s.usage.Cached, s.usage.CacheWrite
 	}
