@@ -52,8 +52,10 @@ func pagedTown(t *testing.T, l api.Limits, pages http.HandlerFunc) *town {
 	w.url = "http://" + listener.Addr().String()
 	ctx, stop := context.WithCancel(context.Background())
 	ended := make(chan struct{})
+	ran := make(chan struct{})
+	go func() { defer close(ran); hub.Run(ctx) }()
 	go func() { defer close(ended); w.web.Serve(ctx, listener) }()
-	t.Cleanup(func() { stop(); <-ended })
+	t.Cleanup(func() { stop(); <-ended; <-ran })
 	return w
 }
 
