@@ -1,4 +1,4 @@
-import { EventError, LostError } from "./errors.js";
+import { EventError, LostError, ProblemError } from "./errors.js";
 import { maxMessage, parseMessage, parseObject, resolveToken, type Message, type Request, type Token, type Transport } from "./transport.js";
 
 /** What this needs of a WebSocket: the browser's, that of Node 22 or later, or one of a package. */
@@ -220,6 +220,7 @@ class Connection {
 function closing(code: number, reason: string): EventError {
   const final = finalCodes[code];
   if (final) return new EventError(final[0], final[1]);
+  if (code === 4029) return new ProblemError(429, "too_many_streams", "too many streams are open at once; close some, then it goes on"); // what others get as a status
   return new LostError(`the server has closed the connection (${code}${reason && ` ${reason}`})`);
 }
 
