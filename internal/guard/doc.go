@@ -17,7 +17,8 @@
 //
 // It does not guess: values that merely look like secrets stay, because a
 // redactor that eats commit ids makes every log useless. It cannot recognise a
-// secret that was cut in two, so redact before cutting; [Redactor.Stream] is for
+// secret that is spelt in two ways at once, that base64 breaks into lines, or that was
+// cut in two, so redact before cutting; [Redactor.Stream] is for
 // text that comes in pieces, [Redactor.Cut] for text that others have cut.
 //
 // # Where text leaves
@@ -30,7 +31,10 @@
 //   - Log lines (telemetry.Options.Redact) and traces (observe.Options.Redact), which
 //     also send error reports. Labels of metrics have no free text.
 //   - Recordings of model calls (cassette.Options.Redact).
-//   - Diffs shown, and the error that a command ends with (cmd/mgx).
+//   - Diffs shown, and the error that a command ends with (cmd/mgx). All of cmd/mgx shares
+//     one Redactor, so that what one part learns every other hides.
+//   - Answers and problems of the API (api.Options.Redact) and pages of the console
+//     (cmd/mgx), last: also those that show what was stored before a secret was known.
 //   - Records of the gateway are events; what a client of it says to its model, and
 //     hears, is the client's own and is passed on as it is.
 //

@@ -26,8 +26,10 @@ func forms(secret string) []string {
 	for _, u := range []string{url.QueryEscape(secret), url.PathEscape(secret), url.User(secret).String()} {
 		all = append(all, u, lowerHex(u))
 	}
-	page := html.EscapeString(secret)
-	all = append(all, page, strings.ReplaceAll(page, "+", "&#43;"))
+	for _, s := range []string{secret, goEscape(secret), jsonEscape(secret, false)} {
+		page := html.EscapeString(s)
+		all = append(all, page, strings.ReplaceAll(page, "+", "&#43;"))
+	}
 	all = append(all, base64Forms(secret)...)
 	digits := hex.EncodeToString([]byte(secret))
 	all = append(all, digits, strings.ToUpper(digits))
