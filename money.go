@@ -57,6 +57,10 @@ type Usage struct {
 	Cached     int64 `json:"cached,omitempty"`      // of Prompt: read from the provider's cache
 	CacheWrite int64 `json:"cache_write,omitempty"` // of Prompt: written to the provider's cache
 	Reasoning  int64 `json:"reasoning,omitempty"`   // of Completion: hidden thinking
+
+	// CacheWriteLong is what of CacheWrite is kept for longer than the cache does by
+	// itself, which costs more. It matters for the cost alone and is not recorded.
+	CacheWriteLong int64 `json:"-"`
 }
 
 // Add returns the sum of two usages.
@@ -67,6 +71,8 @@ func (u Usage) Add(v Usage) Usage {
 		Cached:     u.Cached + v.Cached,
 		CacheWrite: u.CacheWrite + v.CacheWrite,
 		Reasoning:  u.Reasoning + v.Reasoning,
+
+		CacheWriteLong: u.CacheWriteLong + v.CacheWriteLong,
 	}
 }
 

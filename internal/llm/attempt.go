@@ -21,6 +21,7 @@ type try struct {
 	id          string   // of its reservation
 	memoryKey   string
 	promptBound int64
+	price       Price                   // the dearest that may hold for it
 	cancel      context.CancelCauseFunc // of its stream
 }
 
@@ -32,6 +33,7 @@ func (c *call) attempt(ctx context.Context, t *target, a *admission) (failure *C
 	y := &try{call: c, target: t, req: c.requestFor(t), id: strconv.Itoa(c.result.Attempts)}
 	y.memoryKey = t.options.ID + "/" + t.model + "\x00" + c.asked.conversation()
 	y.promptBound = c.router.State.memory.bound(y.memoryKey, y.req)
+	y.price = dearest(t.price, y.req)
 	c.result.PriceKnown, c.result.PriceVersion = t.priced, t.price.Version
 	if err := y.reserve(); err != nil {
 		a.unused(c.router.Now())
@@ -114,12 +116,20 @@ func withoutForeign(messages []Message, provider string) []Message {
 // the request say.
 func (c *call) bound(t *target) mgx.Money {
 	own := c.requestFor(t)
-	return t.price.Bound(PromptBound(own), int64(own.MaxTokens))
+	return dearest(t.price, own).Bound(PromptBound(own), int64(own.MaxTokens))
+}
+
+// dearest are the highest prices that may hold for a request.
+func dearest(p Price, req *Request) Price {
+	if req.Pass.LongCache() {
+		return p.longCached()
+	}
+	return p
 }
 
 // most is the most that so many tokens can cost at the target.
 func (y *try) most(prompt, completion int64) mgx.Money {
-	return y.target.price.Bound(prompt, completion)
+	return y.price.Bound(prompt, completion)
 }
 
 // reserve sets aside the most that the attempt can cost.

@@ -18,6 +18,19 @@ type Rates struct {
 	CacheWrite mgx.Money // prompt tokens written to it
 }
 
+// longWrite is the price of prompt tokens that are written to the provider's cache
+// for an hour. Lists do not have it; Anthropic, whose cache alone has the choice,
+// charges twice the input for every model
+// (platform.claude.com/docs/en/build-with-claude/prompt-caching, "Pricing").
+func (r Rates) longWrite() mgx.Money { return max(r.CacheWrite, 2*r.Input) }
+
+// longCached are the prices for a request that may have its prompt kept for an hour.
+func (p Price) longCached() Price {
+	p.CacheWrite = p.longWrite()
+	p.Long.CacheWrite = p.Long.longWrite()
+	return p
+}
+
 // Price is what a model costs.
 type Price struct {
 	Rates
@@ -37,25 +50,27 @@ func (p Price) Cost(u mgx.Usage) mgx.Money {
 	r := p.at(u.Prompt)
 	cached := min(max(u.Cached, 0), max(u.Prompt, 0))
 	written := min(max(u.CacheWrite, 0), max(u.Prompt, 0)-cached)
+	long := min(max(u.CacheWriteLong, 0), written)
 	return sum(
 		charge(u.Prompt-cached-written, r.Input),
 		charge(cached, r.Cached),
-		charge(written, r.CacheWrite),
+		charge(written-long, r.CacheWrite),
+		charge(long, r.longWrite()),
 		charge(u.Completion, r.Output),
 	)
 }
 
 // Bound is the most that a call with at most these tokens can cost, however its
-// prompt is cached.
+// prompt is cached, unless for an hour: then it is that of longCached.
 func (p Price) Bound(prompt, completion int64) mgx.Money {
 	r := p.at(prompt)
 	if p.LongAbove > 0 && prompt > p.LongAbove { // the prompt may turn out shorter
 		r = Rates{max(r.Input, p.Input), max(r.Output, p.Output), max(r.Cached, p.Cached), max(r.CacheWrite, p.CacheWrite)}
 	}
 	dearest := max(r.Input, r.Cached, r.CacheWrite)
-	var rounding mgx.Money // Cost rounds up the three parts of a prompt, not their sum
+	var rounding mgx.Money // Cost rounds up the four parts of a prompt, not their sum
 	if dearest > 0 && prompt > 0 {
-		rounding = 2
+		rounding = 3
 	}
 	return sum(charge(prompt, dearest), charge(completion, r.Output), rounding)
 }

@@ -120,6 +120,7 @@ func TestCost(t *testing.T) {
 		{mgx.Usage{Prompt: 1_000_000, Completion: 1_000_000}, "28.5"}, // long
 		{mgx.Usage{Prompt: 100_000, Completion: 1000}, "0.315"},
 		{mgx.Usage{Prompt: 100_000, Cached: 90_000, CacheWrite: 10_000, Completion: 1000}, "0.0795"},
+		{mgx.Usage{Prompt: 100_000, Cached: 90_000, CacheWrite: 10_000, CacheWriteLong: 4000, Completion: 1000}, "0.0885"},
 		{mgx.Usage{Prompt: 1, Completion: 0}, "0.000003"},
 		{mgx.Usage{Prompt: 10, Cached: 50}, "0.000003"}, // more cached than there is
 		{mgx.Usage{Prompt: -5, Completion: -5}, "0"},
@@ -177,6 +178,13 @@ func TestBoundIsABound(t *testing.T) {
 		}
 		u.Cached = rapid.Int64Range(0, u.Prompt).Draw(t, "cached")
 		u.CacheWrite = rapid.Int64Range(0, u.Prompt-u.Cached).Draw(t, "written")
+		if rapid.Bool().Draw(t, "for an hour") {
+			u.CacheWriteLong = rapid.Int64Range(0, u.CacheWrite).Draw(t, "of them")
+			if cost, bound := price.Cost(u), price.longCached().Bound(prompt, completion); cost > bound {
+				t.Fatalf("%+v costs %d, more than %d", u, cost, bound)
+			}
+			u.CacheWriteLong = 0
+		}
 		if cost, bound := price.Cost(u), price.Bound(prompt, completion); cost > bound {
 			t.Fatalf("%+v costs %d, more than %d", u, cost, bound)
 		}

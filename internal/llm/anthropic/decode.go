@@ -1,6 +1,7 @@
 package anthropic
 
 import (
+	"cmp"
 	"encoding/json"
 	"strconv"
 	"strings"
@@ -52,6 +53,10 @@ type wireUsage struct {
 	Input         float64 `json:"input_tokens"`
 	CacheCreation float64 `json:"cache_creation_input_tokens"`
 	CacheRead     float64 `json:"cache_read_input_tokens"`
+	// Created are the parts of CacheCreation, by how long they are kept.
+	Created *struct {
+		Hour float64 `json:"ephemeral_1h_input_tokens"`
+	} `json:"cache_creation"`
 	Output        float64 `json:"output_tokens"`
 	OutputDetails struct {
 		Thinking float64 `json:"thinking_tokens"`
@@ -82,6 +87,7 @@ type decoder struct {
 	stopped  bool
 	reason   string
 	usage    wireUsage
+	pass     *llm.Pass // of the request
 	hasUsage bool
 	size     int
 	show     [1]llm.Chunk // what an event shows, used again by the next
@@ -99,7 +105,7 @@ type block struct {
 }
 
 func newDecoder(provider string, req *llm.Request) *decoder {
-	return &decoder{provider: provider, model: req.Model, calls: llm.NewCalls(req), open: map[int]*block{}}
+	return &decoder{provider: provider, model: req.Model, calls: llm.NewCalls(req), pass: req.Pass, open: map[int]*block{}}
 }
 
 func (d *decoder) event(data []byte) ([]llm.Chunk, bool, error) {
@@ -165,7 +171,7 @@ func (d *decoder) count(u *wireUsage) llm.Chunk {
 		return llm.Chunk{}
 	}
 	if u.Input+u.CacheCreation+u.CacheRead > 0 {
-		d.usage.Input, d.usage.CacheCreation, d.usage.CacheRead = u.Input, u.CacheCreation, u.CacheRead
+		d.usage.Input, d.usage.CacheCreation, d.usage.CacheRead, d.usage.Created = u.Input, u.CacheCreation, u.CacheRead, cmp.Or(u.Created, d.usage.Created)
 	}
 	if u.Output > 0 {
 		d.usage.Output = u.Output
@@ -182,7 +188,20 @@ func (d *decoder) total() mgx.Usage {
 		Completion: tokens(d.usage.Output), Reasoning: tokens(d.usage.OutputDetails.Thinking),
 	}
 	u.Prompt = tokens(d.usage.Input) + u.Cached + u.CacheWrite
+	u.CacheWriteLong = d.writtenLong(u.CacheWrite)
 	return u
+}
+
+// writtenLong is what of the written tokens is kept for an hour: all of them where
+// that was asked for and the server does not tell them apart.
+func (d *decoder) writtenLong(written int64) int64 {
+	switch {
+	case d.usage.Created != nil:
+		return min(tokens(d.usage.Created.Hour), written)
+	case written > 0 && d.pass.LongCache():
+		return written
+	}
+	return 0
 }
 
 // tokens is a number of tokens as a server may write it, kept within reason.

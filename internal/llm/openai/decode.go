@@ -226,6 +226,9 @@ func (d *decoder) add(data []byte) (llm.Chunk, error) {
 	}
 	if in.Usage != nil {
 		usage := in.Usage.usage()
+		if usage.CacheWrite > 0 && d.req.Pass.LongCache() { // passed on to Anthropic, and not told apart
+			usage.CacheWriteLong = usage.CacheWrite
+		}
 		d.usage, out.Usage = &usage, &usage
 	}
 	return out, nil
