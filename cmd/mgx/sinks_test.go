@@ -6,6 +6,8 @@ import (
 	"encoding/hex"
 	"encoding/json"
 	"fmt"
+	"html"
+	"html/template"
 	"io"
 	"io/fs"
 	"maps"
@@ -21,7 +23,10 @@ import (
 
 // The secret of these tests needs escaping nearly everywhere. It is made of two,
 // so that this file does not hold it.
-var sinkSecret = "s3cr3t/\"&<" + "canary>+%4f"
+var (
+	sinkSecret = "s3cr3t/\"&<" + "canary>+%4f"
+	sinkKey    = "okey-" + "7f3a91bb02"
+)
 
 // spellings are how it could be written anywhere.
 func spellings(secret string) map[string]string {
@@ -33,18 +38,37 @@ func spellings(secret string) map[string]string {
 		"plain": secret, "JSON": inner, "JSON twice": string(twice[1 : len(twice)-1]), "JSON for people": plain,
 		"query": url.QueryEscape(secret), "path": url.PathEscape(secret),
 		"base64": base64.RawStdEncoding.EncodeToString([]byte(secret)), "hex": hex.EncodeToString([]byte(secret)),
+		"HTML": html.EscapeString(secret), "HTML of a template": template.HTMLEscapeString(secret),
 	}
 }
 
 // TestASecretReachesNoSink has a run whose program prints a secret of the
 // environment, in every spelling and in a flood, whose model repeats it, and whose
-// check and task hold it; then it looks for the secret in all that mgx has kept,
-// shown and sent.
+// check and task hold it, as what people say to it does; then it looks for the secret in
+// all that mgx has kept, shown and sent: every answer of the API, every page of the
+// console, every command, what went to models, servers of tools, webhooks and traces.
+// The key of a provider, which a file names, is looked for as well.
 func TestASecretReachesNoSink(t *testing.T) {
 	t.Parallel()
 	g := newGround(t)
-	g.env = append(g.env, "SERVICE_TOKEN="+sinkSecret)
-	g.write("service.conf", "token = "+sinkSecret+"\n"+strings.Repeat("x", 1990)+sinkSecret+"\n")
+	var sent, traced said
+	ear := func(to *said) string {
+		web := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			io.Copy(to, r.Body)
+			io.WriteString(w, "Thanks for "+sinkSecret)
+		}))
+		t.Cleanup(web.Close)
+		return web.URL
+	}
+	keyFile := g.file("their.key", sinkKey+"\n")
+	if err := os.Chmod(keyFile, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	models := g.file("models.json", `{"providers": {"other": {"dialect": "openai", "base_url": "http://127.0.0.1:1/v1", "key_file": "`+keyFile+`"}}}`)
+	g.env = append(g.env, "SERVICE_TOKEN="+sinkSecret, "MGX_MODELS_FILE="+models, "OTEL_EXPORTER_OTLP_ENDPOINT="+ear(&traced))
+	forge := newForge(t)
+	g.must("mcp", "pin", forge.config(g.lab), "--yes")
+	g.write("service.conf", "token = "+sinkSecret+"\nkey = "+sinkKey+"\n"+strings.Repeat("x", 1990)+sinkSecret+"\n")
 	g.write("check.sh", "cat service.conf; test \"$(sh greet.sh)\" = hello\n")
 	var forms strings.Builder
 	for _, s := range spellings(sinkSecret) {
@@ -53,7 +77,7 @@ func TestASecretReachesNoSink(t *testing.T) {
 	g.write("forms.txt", forms.String())
 	g.write("AGENTS.md", "Use the token "+sinkSecret+".\n")
 	g.obeys("implementer",
-		shell("cat service.conf forms.txt"),
+		shell("cat service.conf forms.txt; ls -R"),
 		shell("printf 'tok\\033[0men = '; head -1 service.conf | sed 's/canary/can\\o33[1mary/'"),
 		shell("for i in $(seq 3000); do cat forms.txt; done"),
 		toolCall("read", map[string]any{"path": "service.conf"}),
@@ -61,59 +85,86 @@ func TestASecretReachesNoSink(t *testing.T) {
 		toolCall("edit", map[string]any{"path": "service.conf", "old_string": "no such line", "new_string": "x"}),
 		toolCall("note", map[string]any{"text": "the token is " + sinkSecret}),
 		toolCall("write", map[string]any{"path": "made.txt", "content": "made\n"}),
+		toolCall("mcp__forge__comment", map[string]any{"q": "take " + sinkSecret}),
 		honest[0],
 		ends("Say hello "+sinkSecret, "Uses "+sinkSecret, "The token is "+sinkSecret),
 	)
-	var sent said
-	web := httptest.NewServer(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) { _, _ = io.Copy(&sent, r.Body) }))
-	defer web.Close()
-	hook := g.must("webhooks", "add", web.URL, "--webhook-allow", "127.0.0.0/8", "--json")
+	hook := g.must("webhooks", "add", ear(&sent), "--webhook-allow", "127.0.0.0/8", "--json")
 	tape := filepath.Join(t.TempDir(), "tape")
-	stdout, stderr, code := g.try("--record", tape, "--log-level", "debug", "--log-format", "json", "--check", "sh check.sh "+url.QueryEscape(sinkSecret))
-	if code != 0 {
-		t.Fatalf("exit %d\n%s", code, stderr)
+	g.prepare()
+	stdout, stderr, code := g.run("run", "Make greet.sh say hello, with "+sinkSecret, "--model", "openai/lab", "--record", tape,
+		"--log-level", "debug", "--log-format", "json", "--check", "sh check.sh "+url.QueryEscape(sinkSecret), "--mcp", forge.config(g.lab))
+	if code != 6 {
+		t.Fatalf("the call of a tool outside was not asked about: exit %d\n%s", code, stderr)
 	}
 	run := string(g.only(g.store()).ID)
-	server := g.serve("127.0.0.1:0", "--webhook-allow", "127.0.0.0/8", "--log-level", "debug")
-	for id, s := hookID(t, hook), g.store(); !deliveredAll(t, s, id); time.Sleep(20 * time.Millisecond) {
-		// until it comes: the test's own time is the limit
-	}
-	resp, err := http.Get(server.url + "/metrics")
-	if err != nil {
-		t.Fatal(err)
-	}
-	metrics, _ := io.ReadAll(resp.Body)
-	resp.Body.Close()
-	server.end()
-	backup := filepath.Join(t.TempDir(), "backup")
-	g.must("backup", backup)
+	sinks := map[string]string{"stdout": stdout, "stderr": stderr, "the recording": file(t, tape)}
 	out := func(args ...string) string {
 		stdout, stderr, _ := g.run(args...)
 		return stdout + stderr
 	}
+	sinks["what steer says"] = out("steer", run, "Use "+sinkSecret)
 
-	sinks := map[string]string{
-		"stdout": stdout, "stderr": stderr, "the prompts": g.asked.String(), "the webhooks": sent.String(), "the log of the server": server.errs.String(),
-		"the metrics": string(metrics), "mgx show": out("show", run), "mgx show --json": out("show", run, "--json"), "mgx events": out("events"),
-		"mgx events --json": out("events", "--json"), "mgx diff": out("diff", run), "mgx runs": out("runs"), "an error": out("show", sinkSecret),
-		"the commit": g.git("log", "-1", "--format=%B", g.branch()), "the recording": file(t, tape),
+	// While it waits for a person.
+	server := g.serve("127.0.0.1:0", "--workers", "0", "--log-level", "debug")
+	pages := server.signedIn()
+	maps.Copy(sinks, server.everything("waiting", pages))
+	server.end()
+	sinks["the first log"] = server.errs.String()
+	sinks["what approve says"] = out("approve", run, "--reject", "not with "+sinkSecret)
+	stdout, stderr, code = g.run("resume", run, "--log-level", "debug")
+	if code != 0 {
+		t.Fatalf("exit %d\n%s", code, stderr)
 	}
+	sinks["resumed"] = stdout + stderr
+
+	// And when it is over.
+	server = g.serve("127.0.0.1:0", "--webhook-allow", "127.0.0.0/8", "--log-level", "debug")
+	for id, s := hookID(t, hook), g.store(); !deliveredAll(t, s, id); time.Sleep(20 * time.Millisecond) {
+		// until it comes: the test's own time is the limit
+	}
+	maps.Copy(sinks, server.everything("done", pages))
+	server.end()
+	backup := filepath.Join(t.TempDir(), "backup")
+	g.must("backup", backup)
+	for name, args := range showing(run, t.TempDir()) {
+		sinks["mgx "+name] = out(args...)
+		sinks["mgx "+name+" --json"] = out(append(args, "--json")...)
+	}
+	maps.Copy(sinks, map[string]string{
+		"the prompts": g.asked.String(), "a tool outside": forge.got(), "the webhooks": sent.String(), "the traces": traced.String(), "the last log": server.errs.String(),
+		"an error": out("show", sinkSecret), "the commit": g.git("log", "-1", "--format=%B", g.branch()),
+	})
 	maps.Copy(sinks, files(t, backup, g.data()))
 	for name, text := range sinks {
-		for spelling, s := range spellings(sinkSecret) {
+		lookFor(t, name, text)
+	}
+	for _, name := range []string{"the prompts", "the webhooks", "the traces", "done: page /runs/" + run, "done: GET /api/v1/runs", "waiting: page /approvals", "waiting: GET /api/v1/approvals"} {
+		if len(sinks[name]) < 100 {
+			t.Errorf("%s: the test does not see what it is about: %q", name, sinks[name])
+		}
+	}
+	if !strings.Contains(sinks["mgx events --json"], "[redacted]") || !strings.Contains(sinks["the prompts"], "key = [redacted]") {
+		t.Error("the test does not see what it is about")
+	}
+}
+
+// lookFor looks for the secrets of the test, and for parts of them.
+func lookFor(t *testing.T, name, text string) {
+	t.Helper()
+	around := func(i int) string { return text[max(0, i-60):min(len(text), i+60)] }
+	for _, secret := range []string{sinkSecret, sinkKey} {
+		for spelling, s := range spellings(secret) {
 			if i := strings.Index(text, s); i >= 0 {
-				t.Errorf("%s has the secret (%s): %q", name, spelling, text[max(0, i-60):min(len(text), i+60)])
+				t.Errorf("%s has the secret (%s): %q", name, spelling, around(i))
 			}
 		}
 		if name == "the recording" {
 			continue // it keeps an answer in the pieces in which it came; this model says what no prompt told it
 		}
-		if i := strings.Index(text, sinkSecret[:7]); i >= 0 {
-			t.Errorf("%s has a part of the secret: %q", name, text[max(0, i-60):min(len(text), i+60)])
+		if i := strings.Index(text, secret[:7]); i >= 0 {
+			t.Errorf("%s has a part of the secret: %q", name, around(i))
 		}
-	}
-	if len(sinks["the prompts"]) == 0 || len(sinks["the webhooks"]) == 0 || !strings.Contains(sinks["mgx events --json"], "[redacted]") {
-		t.Error("the test does not see what it is about")
 	}
 }
 
