@@ -304,11 +304,14 @@ func (y *try) settled(a *admission, o outcome, s *seen, failure *CallError) {
 	a.model.done(now, model, failure.Fault, failure.Message)
 }
 
-// outcomeOf is what a failure says about a model: that it does not work, or
-// nothing. A nil failure is ours: the caller left.
+// outcomeOf is what a failure says about a model, which others share: that it does
+// not work, or nothing. A nil failure is ours: the caller left.
 func outcomeOf(failure *CallError) outcome {
 	if failure == nil {
 		return outcomeNeutral
+	}
+	if errors.Is(failure, ErrTooLarge) {
+		return outcomeNeutral // it may have been asked for so much
 	}
 	switch failure.Fault {
 	case FaultTimeout, FaultConnection, FaultOverloaded, FaultBad:

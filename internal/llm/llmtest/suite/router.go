@@ -54,7 +54,7 @@ func RunRouter(t *testing.T, connect Connect) {
 			req.Model = p.Name() + "/" + Model
 			var shown strings.Builder
 			restarted := false
-			acct := &account{open: map[string]mgx.Money{}}
+			acct := &account{t: t, open: map[string]mgx.Money{}}
 			res, err := router.Call(t.Context(), req, acct, func(chunk llm.Chunk) {
 				if chunk.Restart {
 					restarted = true
@@ -96,17 +96,31 @@ func patience(f llmtest.Fault) llm.Timeouts {
 	return llm.Timeouts{}
 }
 
-// account remembers what is reserved and not settled.
-type account struct{ open map[string]mgx.Money }
+// account remembers what is reserved and not settled, and holds that each id is
+// reserved once, settled once and at no more than was reserved.
+type account struct {
+	t    *testing.T
+	open map[string]mgx.Money
+	used map[string]bool
+}
 
 func (a *account) Capped() bool { return true }
 
 func (a *account) Reserve(s llm.Spend) error {
-	a.open[s.ID] = s.Amount
+	if a.used[s.ID] {
+		a.t.Errorf("%s is reserved twice", s.ID)
+	}
+	if a.used == nil {
+		a.used = map[string]bool{}
+	}
+	a.used[s.ID], a.open[s.ID] = true, s.Amount
 	return nil
 }
 
 func (a *account) SettleNow(s mgx.Settlement) error {
+	if reserved, open := a.open[s.ID]; !open || s.Amount > reserved {
+		a.t.Errorf("%s is settled at %s; open with %s: %v", s.ID, s.Amount, reserved, open)
+	}
 	delete(a.open, s.ID)
 	return nil
 }
