@@ -36,7 +36,18 @@ func (c *call) admit(ctx context.Context) (*target, *admission, error) {
 		if c.latest == nil || c.latest == t {
 			c.latest, c.failedWhy, c.failedFor = t, refusal.Message, refusal.Fault.fallbackReason()
 		}
+		if hopeless(refusal) {
+			if c.remove(t); len(c.queue) == 0 {
+				return nil, nil, refusal.AsMGX(nil)
+			}
+		}
 	}
+}
+
+// hopeless reports whether it is of no use to wait: a person must first put the key
+// or its account right.
+func hopeless(refusal *CallError) bool {
+	return (refusal.Fault == FaultAuth || refusal.Fault == FaultQuota) && refusal.RetryAfter > probeWait
 }
 
 // readiest is the first target that can be tried now; when none can, or the

@@ -298,7 +298,7 @@ func nothingFits(policy string, passed []mgx.PassedModel) error {
 	case long > 0 && long+priceless == len(passed):
 		return mgx.Errorf(mgx.KindProvider, "context_length", "no model of policy %s has a window that is large enough (%s); make the request smaller or add a model with a larger one", policy, strings.Join(list, "; "))
 	case priceless > 0 && priceless == len(passed):
-		return mgx.Errorf(mgx.KindBudget, "price_unknown", "no model of policy %s has a known price, so a budget cannot be kept (%s): set prices with --price IN,OUT, or leave out --budget", policy, strings.Join(list, "; "))
+		return mgx.Errorf(mgx.KindBudget, "price_unknown", "no model of policy %s has a known price, so a budget cannot be kept (%s): the operator says them in the file of the setting prices (MGX_PRICES), a run with --price IN,OUT", policy, strings.Join(list, "; "))
 	}
 	return mgx.Errorf(mgx.KindConfig, "no_model_fits", "no model of policy %s can take this request (%s); add one that can to the policy", policy, cmp.Or(strings.Join(list, "; "), "it names none"))
 }

@@ -159,7 +159,7 @@ func (r *Router) prepare(req *Request, acct Account, watch func(Chunk), result *
 	}
 	if t := targets[0]; capped && !t.priced {
 		return nil, mgx.Errorf(mgx.KindBudget, "price_unknown",
-			"the price of %s is not known, so a budget cannot be kept: set it with --price IN,OUT (US dollars per million tokens), or leave out --budget", req.Model)
+			"the price of %s is not known, so a budget cannot be kept: the operator says it in the file of the setting prices (MGX_PRICES), a run with --price IN,OUT (US dollars per million tokens)", req.Model)
 	}
 	if watch == nil {
 		watch = func(Chunk) {}
