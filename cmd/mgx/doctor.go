@@ -108,7 +108,11 @@ func (c *cli) doctorModels() sandbox.Report {
 	m := newModels(c.getenv, nil)
 	r := sandbox.Report{Driver: "models"}
 	for _, p := range m.found {
-		r.Checks = append(r.Checks, sandbox.Check{Name: p.Name(), OK: true, Detail: "configured; try it with: mgx models"})
+		detail := "configured; try it with: mgx models"
+		if p.Local {
+			detail += "; " + freeBy(p.Local, p.From)
+		}
+		r.Checks = append(r.Checks, sandbox.Check{Name: p.Name(), OK: true, Detail: detail})
 	}
 	if len(m.found) == 0 {
 		r.Checks = append(r.Checks, sandbox.Check{Name: "provider", Detail: "none found; set one of " + strings.Join(m.lookedFor, ", ") + ". mgx demo needs none"})

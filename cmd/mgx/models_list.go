@@ -83,7 +83,7 @@ func (c *cli) printModel(m app.ModelInfo) error {
 	switch {
 	case m.Input == nil || m.Output == nil:
 	case *m.Input == 0 && *m.Output == 0:
-		cost = "free: runs on this machine"
+		cost = freeBy(m.Local, m.From)
 	default:
 		cost = fmt.Sprintf("%s in, %s out per million tokens", *m.Input, *m.Output)
 	}
@@ -93,6 +93,20 @@ func (c *cli) printModel(m app.ModelInfo) error {
 		c.printf("    %s\n", healthWords(*m.Health))
 	}
 	return nil
+}
+
+// freeBy says by what models cost nothing that were found by a variable or a file.
+// An address may deceive, so there it says what to do about it.
+func freeBy(local bool, from string) string {
+	switch {
+	case !local:
+		return "free by the list of prices"
+	case from == "OLLAMA_HOST":
+		return "free: Ollama"
+	case filepath.IsAbs(from):
+		return "free: local by " + ui.Text(from)
+	}
+	return "free by its address, this machine's; if it costs, give it a price in the file MGX_PRICES"
 }
 
 // healthWords say how a model did lately.

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -139,12 +140,15 @@ func (c *cli) showPrices(text string) error {
 // showPricesOf lists models by a part of their names.
 func (c *cli) showPricesOf(prices *llm.Prices, text string) error {
 	found := false
-	for _, name := range prices.Names() {
+	for _, name := range slices.Concat(prices.Names(), prices.Patterns()) {
 		if !strings.Contains(name, strings.ToLower(text)) {
 			continue
 		}
 		provider, model, _ := strings.Cut(name, "/")
-		p, _ := prices.Lookup(provider, model)
+		p, known := prices.Lookup(provider, model)
+		if !known {
+			continue // a pattern that does not match itself
+		}
 		found = true
 		if c.json {
 			printJSON(c, priceRow(name, p))

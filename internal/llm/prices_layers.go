@@ -16,8 +16,8 @@ var builtinPrices []byte
 // Prices knows what models cost. It is made of lists, one over the other: the
 // embedded one, one that was fetched from where the operator says, and one that
 // the operator wrote; the first that knows a model, from the top, speaks. Above
-// them are what the user said on the command line and what runs on the user's own
-// machine. A Prices is never changed. The zero value and nil know nothing.
+// them is what the user said on the command line, and below the operator's what runs
+// on the user's own machine: that is but a guess by its address. A Prices is never changed. The zero value and nil know nothing.
 type Prices struct {
 	// Of the embedded list, when it is among them.
 	Source, Version, SHA256 string
@@ -122,34 +122,48 @@ func (p *Prices) Names() []string {
 	return slices.Sorted(maps.Keys(all))
 }
 
-// Lookup returns the price of a model: the user's, else zero for a free
-// provider, else that of the top list that knows it: by its very name, as a dated
+// Patterns are those that a list names models by, sorted.
+func (p *Prices) Patterns() []string {
+	all := map[string]bool{}
+	if p != nil {
+		for _, l := range p.layers {
+			for _, e := range l.patterns {
+				all[e.pattern] = true
+			}
+		}
+	}
+	return slices.Sorted(maps.Keys(all))
+}
+
+// Lookup returns the price of a model: the user's, else the operator's, else zero
+// for a free provider, else that of the top list that knows it: by its very name, as a dated
 // snapshot of a name, or by the longest pattern. Never by likeness: a version to
 // come is unknown until a list has it.
 func (p *Prices) Lookup(provider, model string) (Price, bool) {
 	if p == nil {
 		return Price{}, false
 	}
-	found, known := p.listed(provider + "/" + model)
+	found, known, by := p.listed(provider + "/" + model)
 	switch {
 	case p.user != nil:
 		user := *p.user
 		user.ContextWindow, user.MaxOutput, user.Capabilities = found.ContextWindow, found.MaxOutput, found.Capabilities
 		return user, true
-	case p.free[provider]:
+	case p.free[provider] && by != LayerOperator:
 		return Price{Version: "local"}, true
 	}
 	return found, known
 }
 
-func (p *Prices) listed(name string) (price Price, known bool) {
+// listed is what the lists know of a model, and the name of that which has its price.
+func (p *Prices) listed(name string) (price Price, known bool, by string) {
 	for _, l := range slices.Backward(p.layers) {
 		found, ok := l.find(name)
 		switch {
 		case !ok:
 			continue
 		case !known:
-			price, known = found, true
+			price, known, by = found, true, l.Name
 		}
 		price.ContextWindow = cmp.Or(price.ContextWindow, found.ContextWindow)
 		price.MaxOutput = cmp.Or(price.MaxOutput, found.MaxOutput)
@@ -157,11 +171,11 @@ func (p *Prices) listed(name string) (price Price, known bool) {
 			price.Capabilities = found.Capabilities
 		}
 	}
-	return price, known
+	return price, known, by
 }
 
-// WithFree returns a copy in which a provider's models cost nothing, as those of
-// the user's own machine do. Their records say "local".
+// WithFree returns a copy in which a provider's models cost nothing where the
+// operator's list does not say otherwise, as those of the user's own machine. Their records say "local".
 func (p *Prices) WithFree(provider string) *Prices {
 	q := p.clone()
 	q.free[provider] = true

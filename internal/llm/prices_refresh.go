@@ -235,7 +235,7 @@ func (s PriceSource) keep(k keptPrices) error {
 // tenfold from what it is.
 func plausible(now *Prices, next *priceList) error {
 	for _, name := range slices.Sorted(maps.Keys(next.names)) {
-		is, known := now.listed(name)
+		is, known, _ := now.listed(name)
 		if !known {
 			continue
 		}

@@ -91,6 +91,15 @@ func TestUserAndLocalPrices(t *testing.T) {
 	if _, known := base.Lookup("ollama", "llama"); known {
 		t.Error("WithFree changed the original")
 	}
+	own, err := local.WithOperator("own.json", []byte(`{"prices":[{"models":["ollama/dear","ollama/big*"],"input":1,"output":2}]}`))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for model, want := range map[string]mgx.Money{"dear": mgx.USD, "bigger": mgx.USD, "other": 0} {
+		if p, ok := own.Lookup("ollama", model); !ok || p.Input != want || (p.Version == "local") != (want == 0) {
+			t.Errorf("%s: %+v %v", model, p, ok)
+		}
+	}
 	p, known := local.WithUser(rates).Lookup("openai", "gpt-4o")
 	if !known || p.Input != mgx.USD/2 || p.Output != mgx.USD*5/4 || p.Version != "user" || p.ContextWindow != 128000 {
 		t.Errorf("user: %+v, %v", p, known)
