@@ -50,5 +50,5 @@ func (y *try) compare(cost mgx.Money, used mgx.Usage) {
 
 func (y *try) log() *slog.Logger {
 	return y.router.Log.With("provider", y.target.provider.Name(), "model", y.target.model,
-		"workspace", string(y.req.Workspace), "role", y.req.AgentRole)
+		"workspace_id", string(y.req.Workspace), "role", y.req.AgentRole)
 }
