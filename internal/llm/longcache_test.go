@@ -74,6 +74,8 @@ func TestLongCacheIsPaid(t *testing.T) {
 		"an hour":            {llm.DialectMessages, hour, strings.Replace(anth, "%s", `,"cache_creation":{"ephemeral_5m_input_tokens":0,"ephemeral_1h_input_tokens":3000}`, 1), 3000},
 		"both":               {llm.DialectMessages, hour, strings.Replace(anth, "%s", `,"cache_creation":{"ephemeral_5m_input_tokens":1000,"ephemeral_1h_input_tokens":2000}`, 1), 2000},
 		"not told apart":     {llm.DialectMessages, hour, strings.Replace(anth, "%s", "", 1), 3000},
+		"zeros":              {llm.DialectMessages, hour, strings.Replace(anth, "%s", `,"cache_creation":{"ephemeral_5m_input_tokens":0,"ephemeral_1h_input_tokens":0}`, 1), 3000},
+		"not asked for":      {llm.DialectMessages, few, strings.Replace(anth, "%s", `,"cache_creation":{"ephemeral_5m_input_tokens":1000,"ephemeral_1h_input_tokens":2000}`, 1), 2000},
 		"five, not told":     {llm.DialectMessages, few, strings.Replace(anth, "%s", "", 1), 0},
 		"through a Chat API": {llm.DialectChat, hour, chat, 3000},
 	} {

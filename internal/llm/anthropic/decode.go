@@ -54,13 +54,16 @@ type wireUsage struct {
 	CacheCreation float64 `json:"cache_creation_input_tokens"`
 	CacheRead     float64 `json:"cache_read_input_tokens"`
 	// Created are the parts of CacheCreation, by how long they are kept.
-	Created *struct {
-		Hour float64 `json:"ephemeral_1h_input_tokens"`
-	} `json:"cache_creation"`
-	Output        float64 `json:"output_tokens"`
+	Created       *wireCreated `json:"cache_creation"`
+	Output        float64      `json:"output_tokens"`
 	OutputDetails struct {
 		Thinking float64 `json:"thinking_tokens"`
 	} `json:"output_tokens_details"`
+}
+
+type wireCreated struct {
+	Short float64 `json:"ephemeral_5m_input_tokens"`
+	Hour  float64 `json:"ephemeral_1h_input_tokens"`
 }
 
 // decode reads a whole answer, yielding what can be shown. Without error and
@@ -192,16 +195,17 @@ func (d *decoder) total() mgx.Usage {
 	return u
 }
 
-// writtenLong is what of the written tokens is kept for an hour: all of them where
-// that was asked for and the server does not tell them apart.
+// writtenLong is what of the written tokens is kept for an hour. Where that was asked
+// for, it is all that the server does not say to be kept for less.
 func (d *decoder) writtenLong(written int64) int64 {
-	switch {
-	case d.usage.Created != nil:
-		return min(tokens(d.usage.Created.Hour), written)
-	case written > 0 && d.pass.LongCache():
-		return written
+	var parts wireCreated
+	if d.usage.Created != nil {
+		parts = *d.usage.Created
 	}
-	return 0
+	if written > 0 && d.pass.LongCache() {
+		return max(0, written-tokens(parts.Short))
+	}
+	return min(tokens(parts.Hour), written)
 }
 
 // tokens is a number of tokens as a server may write it, kept within reason.
