@@ -26,7 +26,7 @@ var mayImport = map[string][]string{
 	"":                {},
 	"client":          {},
 	"internal/config": {},
-	"internal/app":    {"internal/access", "internal/audit", "internal/secret", "internal/event", "internal/workflow", "internal/team", "internal/guard/policy", "internal/lazy"},
+	"internal/app":    {"internal/access", "internal/audit", "internal/secret", "internal/event", "internal/workflow", "internal/team", "internal/guard", "internal/guard/policy", "internal/lazy"},
 	"internal/api":    {"internal/app", "internal/access", "internal/audit", "internal/event", "internal/webhook", "internal/limit"},
 	"internal/web":    {"internal/app", "internal/access", "internal/audit", "internal/guard", "internal/webhook"},
 	"internal/ui":     {"internal/guard"},

@@ -1,6 +1,7 @@
 package mgx
 
 import (
+	"context"
 	"encoding/json"
 	"time"
 )
@@ -9,6 +10,11 @@ import (
 // one transaction or not at all. The parts are applied in the order of the
 // fields; any that fails fails the whole.
 type Change struct {
+	// Workspace is whose steps, signals and updates these are: its secrets are hidden
+	// in them. Empty: that on whose behalf it is made (see [InWorkspace]), or that of
+	// what it creates and appends. Events and executions name their own.
+	Workspace WorkspaceID
+
 	Lease   *Lease          // when set, the change is refused with CodeFenced unless this lease is still held
 	Expect  []StreamVersion // refused with CodeConflict unless each stream is at this version
 	Create  []Execution     // refused with CodeConflict if the id exists
@@ -21,6 +27,23 @@ type Change struct {
 	Update  *ExecutionUpdate
 	Cancel  *CancelRequest
 	Advance *ConsumerAdvance // how far a consumer has come; refused with CodeFenced unless its lease is still held
+}
+
+// In returns the change with its workspace, as far as that can be told.
+func (c Change) In(ctx context.Context) Change {
+	if c.Workspace != "" {
+		return c
+	}
+	if c.Workspace, _ = WorkspaceOf(ctx); c.Workspace != "" {
+		return c
+	}
+	switch {
+	case len(c.Create) > 0:
+		c.Workspace = c.Create[0].Workspace
+	case len(c.Events) > 0:
+		c.Workspace = c.Events[0].Workspace
+	}
+	return c
 }
 
 // StreamVersion states at which sequence a stream is expected to stand.

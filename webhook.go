@@ -80,10 +80,11 @@ type WebhookAttempt struct {
 
 // WebhookOutcome is what follows from an attempt, recorded together with it.
 type WebhookOutcome struct {
-	Attempt WebhookAttempt
-	Status  DeliveryStatus // the delivery's from now on; pending: due at Attempt.NextAt
-	Unsent  bool           // nothing was sent, so it says nothing about the endpoint
-	Disable string         // disables the endpoint, for this reason
+	Workspace WorkspaceID // of the endpoint: its secrets are hidden in what was answered; empty: those of all
+	Attempt   WebhookAttempt
+	Status    DeliveryStatus // the delivery's from now on; pending: due at Attempt.NextAt
+	Unsent    bool           // nothing was sent, so it says nothing about the endpoint
+	Disable   string         // disables the endpoint, for this reason
 	// FailingSince limits Disable to endpoints that have been failing since then
 	// or longer; zero: any.
 	FailingSince time.Time

@@ -75,8 +75,7 @@ type tape struct {
 
 // openTape opens what the flags name.
 func (c *cli) openTape(f repeatFlags) (*tape, error) {
-	known := redactor()
-	o := cassette.Options{Redact: known.Bytes, Secret: known.Add}
+	o := cassette.Options{Redact: redactor().Bytes, Secret: redactors().Own().Add}
 	switch {
 	case f.record != "" && f.replay != "":
 		return nil, usage("bad_flag", "use either --record or --replay")

@@ -1,26 +1,55 @@
 package main
 
 import (
+	"context"
 	"io"
 	"net/http"
 	"os"
 	"strings"
 	"sync"
 
+	"mgx"
 	"mgx/internal/config"
 	"mgx/internal/guard"
 )
 
-// redactor hides the secrets of this process. There is one, so that what one part
-// learns (the key that a file of models names, a secret of the vault, a token) every
-// other part hides wherever it writes.
-var redactor = sync.OnceValue(func() *guard.Redactor { return guard.NewRedactor(guard.SecretsFromEnv(os.Environ())...) })
+// redactors hide the secrets of this process. There is one set of them, so that what one
+// part learns (the key that a file of models names, a secret of the vault, a token) every
+// other part hides wherever it writes: what is the installation's everywhere, what is a
+// workspace's in what that one has.
+var redactors = sync.OnceValue(func() *guard.Redactors { return guard.NewRedactors(guard.SecretsFromEnv(os.Environ())...) })
 
-// hide has the process hide secrets from now on.
+// redactor hides everybody's secrets, where who runs the installation reads.
+func redactor() *guard.Redactor { return redactors().All() }
+
+// hide has the process hide secrets of the installation from now on.
 func hide(secrets ...string) {
 	for _, s := range secrets {
-		redactor().Add(s)
+		redactors().Own().Add(s)
 	}
+}
+
+// hideOf has it hide a secret of a workspace in what is that one's.
+func (n *node) hideOf(ws mgx.WorkspaceID, secret string) { n.hiding(ws).Add(secret) }
+
+// hiding hides what is secret in a workspace.
+func (n *node) hiding(ws mgx.WorkspaceID) *guard.Redactor { return n.redact.Of(string(ws)) }
+
+// hidesStored is hiding for what is stored; what is no single workspace's may be
+// anybody's.
+func (n *node) hidesStored(of mgx.WorkspaceID) func([]byte) []byte {
+	if of == "" {
+		return n.redact.All().Bytes
+	}
+	return n.hiding(of).Bytes
+}
+
+// hidesShown is hiding for an answer to who is in a workspace, or in none.
+func (n *node) hidesShown(of mgx.WorkspaceID, text string) string {
+	if of == "" {
+		return n.redact.Own().String(text)
+	}
+	return n.hiding(of).String(text)
 }
 
 // hideSettings hides what is secret in settings that are addresses, wherever they
@@ -32,17 +61,28 @@ func hideSettings(c *config.Config) {
 }
 
 // hidesIn takes secrets out of the pages that a handler answers with, also when it
-// writes one in pieces.
-func hidesIn(pages http.Handler) http.Handler {
+// writes one in pieces: those of the workspace of which it has said with showing that
+// the page is.
+func (n *node) hidesIn(pages http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		hiding := &hidingWriter{ResponseWriter: w}
+		hiding := &hidingWriter{ResponseWriter: w, from: n.redact.Own()}
 		defer hiding.close()
-		pages.ServeHTTP(hiding, r)
+		pages.ServeHTTP(hiding, r.WithContext(context.WithValue(r.Context(), hidingKey{}, hiding)))
 	})
+}
+
+type hidingKey struct{}
+
+// showing says, before a page begins, of which workspace it is.
+func (n *node) showing(ctx context.Context, ws mgx.WorkspaceID) {
+	if h, ok := ctx.Value(hidingKey{}).(*hidingWriter); ok && ws != "" {
+		h.from = n.hiding(ws)
+	}
 }
 
 type hidingWriter struct {
 	http.ResponseWriter
+	from  *guard.Redactor
 	begun bool
 	text  *guard.Stream // nil: what is written is no page
 	err   error
@@ -53,7 +93,7 @@ func (h *hidingWriter) WriteHeader(status int) {
 		h.begun = true
 		if strings.HasPrefix(h.Header().Get("Content-Type"), "text/html") {
 			h.Header().Del("Content-Length")
-			h.text = redactor().Stream(func(s string) { _, h.err = io.WriteString(h.ResponseWriter, s) })
+			h.text = h.from.Stream(func(s string) { _, h.err = io.WriteString(h.ResponseWriter, s) })
 		}
 	}
 	h.ResponseWriter.WriteHeader(status)

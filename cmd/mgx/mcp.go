@@ -80,17 +80,18 @@ func (s outsideSet) Close() error { return errors.Join(s.Set.Close(), s.box.Clos
 // outside prepares the servers of a run; nil when it has none. Their programs run
 // in a box like that of the run's commands, next to it, since each lives as long
 // as the run is worked on: what a box overlays can be had by one command at a time.
-func (n *node) outside(ctx context.Context, id mgx.RunID, settings mgx.RunSettings, spec sandbox.Spec, least sandbox.Level) (team.Outside, error) {
+func (n *node) outside(ctx context.Context, of mgx.Scope, settings mgx.RunSettings, spec sandbox.Spec, least sandbox.Level) (team.Outside, error) {
 	if len(settings.MCP) == 0 {
 		return nil, nil
 	}
+	id := of.Run
 	spec.ID, spec.State, spec.Mounts = string(id)+"-mcp", spec.State+"-mcp", lasting(spec.Mounts)
 	box, err := openBox(ctx, driver(settings.Sandbox), least, spec)
 	if err != nil {
 		return nil, err
 	}
 	return outsideSet{mcp.Open(settings.MCP, mcp.Options{
-		Run: id, Box: box, Getenv: os.Getenv, Secret: n.redact.Add, Version: version, Lifetime: settings.Timeout,
+		Run: id, Box: box, Getenv: os.Getenv, Secret: n.hiding(of.Workspace).Add, Version: version, Lifetime: settings.Timeout,
 	}), box}, nil
 }
 
@@ -196,7 +197,7 @@ func (c *cli) mcpEach(ctx context.Context, args []string, f func(mgx.MCPServer, 
 	if err != nil {
 		return err
 	}
-	set := outsideSet{mcp.Open(servers, mcp.Options{Box: box, Getenv: os.Getenv, Secret: redactor().Add, Version: version, Lifetime: c.cfg.Timeout}), box}
+	set := outsideSet{mcp.Open(servers, mcp.Options{Box: box, Getenv: os.Getenv, Secret: redactors().Own().Add, Version: version, Lifetime: c.cfg.Timeout}), box}
 	defer func() { err = errors.Join(err, set.Close()) }()
 	for _, s := range servers {
 		all, err := set.Describe(ctx, s.Name)

@@ -96,7 +96,7 @@ func (o observer) numbering(n store.Numbering) {
 // asks for.
 func (n *node) measure(ctx context.Context, c *cli) (err error) {
 	if c.metrics || observe.Wanted(c.getenv) {
-		n.seen, err = observe.Start(ctx, observe.Options{Version: version, Redact: n.redact.String, Log: n.log, Getenv: c.getenv, Metrics: c.metrics})
+		n.seen, err = observe.Start(ctx, observe.Options{Version: version, Redact: n.redact.All().String, Log: n.log, Getenv: c.getenv, Metrics: c.metrics})
 		if err != nil {
 			return err
 		}

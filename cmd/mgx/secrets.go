@@ -61,12 +61,13 @@ func (c *cli) withSecrets(cmd *cobra.Command, f func(context.Context, sealed) er
 		return err
 	}
 	return reach(cmd.Context(), c, func(_ context.Context, n *node) (sealed, error) {
-		return ownSecrets{&app.Secrets{By: n.doer(), Vault: n.anyVault, Hide: func(v string) { n.redact.Add(v) }}}, nil
+		return ownSecrets{&app.Secrets{By: n.doer(), Vault: n.anyVault, Hide: n.hideOf}}, nil
 	}, func(remote *client.Client) sealed { return remote.Secrets() }, f)
 }
 
-// useSecret hands out the value of a secret of a workspace, which from then on is hidden wherever
-// this process writes.
+// useSecret hands out the value of a secret of a workspace, which from then on is hidden
+// wherever this process writes what is of that workspace. Those of the default one the
+// operator keeps, also for providers that all workspaces call, so they are hidden in all.
 func (n *node) useSecret(ctx context.Context, ws mgx.WorkspaceID, name, purpose string) (string, error) {
 	v, err := n.vault(ws, false)
 	if err != nil {
@@ -76,8 +77,12 @@ func (n *node) useSecret(ctx context.Context, ws mgx.WorkspaceID, name, purpose 
 	if mgx.IsCode(err, mgx.CodeNotFound) {
 		return "", mgx.Errorf(mgx.KindConfig, "no_key", "%s needs the secret %s, and there is none; keep it: mgx secrets set %s", purpose, name, name)
 	}
-	if err == nil {
-		n.redact.Add(value)
+	switch {
+	case err != nil:
+	case ws == mgx.DefaultWorkspace:
+		n.redact.Own().Add(value)
+	default:
+		n.hideOf(ws, value)
 	}
 	return value, err
 }

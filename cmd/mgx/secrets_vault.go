@@ -56,7 +56,7 @@ func (n *node) ringChecks() []api.Check {
 // doctorVault tries the Vault of the configuration.
 func (c *cli) doctorVault(ctx context.Context) []sandbox.Report {
 	check := sandbox.Check{Name: "vault", OK: true}
-	w, err := c.wrapper(redactor(), slog.New(slog.DiscardHandler))
+	w, err := c.wrapper(redactors().Own(), slog.New(slog.DiscardHandler))
 	if err == nil && w == nil {
 		return nil
 	}

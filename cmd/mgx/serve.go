@@ -224,7 +224,7 @@ func newServer(ctx context.Context, n *node, address string, o api.Options) (*se
 	gate := n.gateway(limitedKeys{who, o.Limits, o.Limiter})
 	o.Gateway, o.Hub, o.Contracts, o.Access, o.Checks, o.Log = gate, hub, contracts, who, append(checks(n.store, hub, n.data), crewChecks(n.crew)...), n.log
 	o.Version, o.Status = version, n.status(time.Now())
-	o.Seen, o.Redact = n.logRequest, n.redact.String
+	o.Seen, o.Redact = n.logRequest, n.hidesShown
 	n.rights(&o, contracts)
 	o.Budgets, o.Consumers, o.Metrics, o.Terms = n.budgets(), n.store, n.seen.Metrics(), n.store
 	n.app = n.work(who, n.roots)

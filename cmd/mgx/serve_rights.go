@@ -17,7 +17,7 @@ import (
 // rights adds to the options of the API what is about data: secrets, the audit log,
 // how long events are kept, and what people and workspaces may ask for.
 func (n *node) rights(o *api.Options, contracts *event.Registry) {
-	o.Secrets = &app.Secrets{Vault: n.anyVault, Hide: func(v string) { n.redact.Add(v) }}
+	o.Secrets = &app.Secrets{Vault: n.anyVault, Hide: n.hideOf}
 	o.Audit = &app.Audit{Store: n.store, Key: n.auditKey}
 	if t, known := contracts.Type(mgx.AuditRecorded); known {
 		o.Audit.Keep = t.Retention

@@ -60,7 +60,7 @@ func (n *node) clientSecret(c oidc.Config, getenv func(string) string) (func(con
 	if value == "" {
 		return nil, mgx.Errorf(mgx.KindConfig, "bad_oidc", "%s needs a client secret, and %s is empty", purpose, from)
 	}
-	n.redact.Add(value)
+	n.redact.Own().Add(value)
 	return func(context.Context) (string, error) { return value, nil }, nil
 }
 

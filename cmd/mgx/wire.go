@@ -38,7 +38,7 @@ type node struct {
 	data      string
 	log       *slog.Logger
 	logTo     redirect
-	redact    *guard.Redactor
+	redact    *guard.Redactors
 	models    *models
 	deltas    func(mgx.RunID, team.Delta) // may be set before work begins
 	apart     func()                      // ends what the models share with other processes
@@ -70,7 +70,7 @@ func (c *cli) openAny(ctx context.Context) (*node, error) {
 
 // open builds a node on the data directory of the configuration.
 func (c *cli) open(ctx context.Context, m *models) (*node, error) {
-	n := &node{workspace: c.workspaceHere(), data: c.cfg.Data, models: m, redact: redactor(), least: sandbox.Level(c.cfg.LeastSandbox), leastSaid: c.cfg.Said("sandbox-minimum"), limits: boxLimits(c.cfg.SandboxLimits)}
+	n := &node{workspace: c.workspaceHere(), data: c.cfg.Data, models: m, redact: redactors(), least: sandbox.Level(c.cfg.LeastSandbox), leastSaid: c.cfg.Said("sandbox-minimum"), limits: boxLimits(c.cfg.SandboxLimits)}
 	n.logTo.set(c.err)
 	var err error
 	if c.cfg.SentryDSN != "" {
@@ -78,7 +78,7 @@ func (c *cli) open(ctx context.Context, m *models) (*node, error) {
 			return nil, mgx.Errorf(mgx.KindConfig, "bad_sentry_dsn", "--sentry-dsn: %w", err)
 		}
 	}
-	n.log = telemetry.NewLogger(&n.logTo, telemetry.Options{Format: c.cfg.LogFormat, Level: c.cfg.LogLevel, Redact: n.redact.String, Report: n.reporter})
+	n.log = telemetry.NewLogger(&n.logTo, telemetry.Options{Format: c.cfg.LogFormat, Level: c.cfg.LogLevel, Redact: n.redact.All().String, Report: n.reporter})
 	m.log = n.log
 	if m.stale != nil {
 		n.log.Warn(m.stale.Error())
@@ -98,7 +98,7 @@ func (c *cli) open(ctx context.Context, m *models) (*node, error) {
 		return nil, err
 	}
 	keep := kept(contracts)
-	if n.wrapper, err = c.wrapper(n.redact, n.log); err != nil {
+	if n.wrapper, err = c.wrapper(n.redact.Own(), n.log); err != nil {
 		return nil, err
 	}
 	waker, err := c.waker(n.log)
@@ -109,7 +109,7 @@ func (c *cli) open(ctx context.Context, m *models) (*node, error) {
 	if n.apart, err = m.share(c.cfg.Redis, n.log); err != nil {
 		return nil, err
 	}
-	if n.store, err = store.Open(ctx, path, store.Options{Check: n.meters.checked(contracts, keep), Redact: n.redact.Bytes, Keep: keep, Waker: waker, Beside: func(ws mgx.WorkspaceID) (int64, error) { return n.uploads.size(ws) }}); err != nil {
+	if n.store, err = store.Open(ctx, path, store.Options{Check: n.meters.checked(contracts, keep), Redact: n.hidesStored, Keep: keep, Waker: waker, Beside: func(ws mgx.WorkspaceID) (int64, error) { return n.uploads.size(ws) }}); err != nil {
 		return nil, err
 	}
 	if err := n.keepAsSet(ctx, contracts); err != nil {
@@ -125,7 +125,7 @@ func (c *cli) open(ctx context.Context, m *models) (*node, error) {
 		Model:  n.models,
 		Limits: n.models.limitsFor,
 		Log:    n.log,
-		Redact: n.redact,
+		Redact: n.hiding,
 		Open:   n.site,
 		Run:    n.store.Run,
 		Deltas: func(id mgx.RunID, d team.Delta) {
@@ -202,7 +202,7 @@ func (n *node) site(ctx context.Context, of mgx.Scope, repo mgx.RepoInfo, settin
 		box.Close()
 		return nil, dataError(n.data, err)
 	}
-	if site.Outside, err = n.outside(ctx, id, settings, spec, least); err != nil {
+	if site.Outside, err = n.outside(ctx, of, settings, spec, least); err != nil {
 		box.Close()
 		return nil, err
 	}

@@ -142,14 +142,15 @@ func (h *host) Diff(ctx context.Context, run mgx.Run) (app.Diff, error) {
 	if err != nil {
 		return d, err
 	}
+	hides := h.n.hiding(run.Workspace)
 	for _, f := range files {
 		d.Files = append(d.Files, app.DiffFile{
-			Path: h.n.redact.String(strings.ToValidUTF8(f.Path, "\uFFFD")), OldPath: h.n.redact.String(strings.ToValidUTF8(f.OldPath, "\uFFFD")),
+			Path: hides.String(strings.ToValidUTF8(f.Path, "\uFFFD")), OldPath: hides.String(strings.ToValidUTF8(f.OldPath, "\uFFFD")),
 			Status: f.Status, Additions: f.Additions, Deletions: f.Deletions, Binary: f.Binary,
 		})
 	}
 	text, err := site.Clone.Diff(ctx, base, to, git.DiffOptions{MaxBytes: maxShownDiff})
-	d.Text = h.n.redact.String(strings.ToValidUTF8(text, "\uFFFD"))
+	d.Text = hides.String(strings.ToValidUTF8(text, "\uFFFD"))
 	return d, err
 }
 

@@ -105,7 +105,7 @@ func status(e *mgx.Error) int {
 
 // problemOf maps an error once, at this edge. What is not ours may name
 // internals, so it is only logged.
-func (s *Server) problemOf(err error) problem {
+func (s *Server) problemOf(of mgx.WorkspaceID, err error) problem {
 	if reset, ok := errors.AsType[*event.Reset](err); ok {
 		return problem{Type: "urn:mgx:problem:" + codeReset, Title: http.StatusText(http.StatusGone), Status: http.StatusGone, Detail: reset.Error(), Code: codeReset, Reset: reset}
 	}
@@ -125,11 +125,19 @@ func (s *Server) problemOf(err error) problem {
 	if wrong, ok := errors.AsType[*invalid](err); ok {
 		p.Errors = wrong.faults
 	}
-	p.Detail, p.Errors = s.o.Redact(p.Detail), slices.Clone(p.Errors)
+	p.Detail, p.Errors = s.o.Redact(of, p.Detail), slices.Clone(p.Errors)
 	for i, f := range p.Errors {
-		p.Errors[i] = fault{s.o.Redact(f.Location), s.o.Redact(f.Message)}
+		p.Errors[i] = fault{s.o.Redact(of, f.Location), s.o.Redact(of, f.Message)}
 	}
 	return p
+}
+
+// askedIn is the workspace of who makes a request; empty: nobody is known to.
+func askedIn(q *Request) mgx.WorkspaceID {
+	if q == nil {
+		return ""
+	}
+	return q.Actor.Workspace
 }
 
 // fail answers with a problem, unless the answer has begun or nobody is there.
@@ -141,8 +149,9 @@ func (s *Server) fail(w *answer, r *http.Request, err error) {
 		s.o.Log.Warn("an answer broke off", "path", r.URL.Path, "error", err)
 		return
 	}
-	p := s.problemOf(err)
-	if q := RequestFrom(r.Context()); q != nil {
+	q := RequestFrom(r.Context())
+	p := s.problemOf(askedIn(q), err)
+	if q != nil {
 		q.Problem, p.Request, p.Trace = p.Code, q.ID, q.Trace
 	}
 	h := w.Header()

@@ -25,7 +25,7 @@ func (w *town) withRights(o *api.Options, contracts *event.Registry) {
 	key := audit.NewKey("a secret of this test")
 	o.Secrets = &app.Secrets{
 		Vault: func(bool) (secret.Vault, error) { return secret.Vault{Store: w.store, Ring: ring}, nil },
-		Hide:  func(v string) { w.hidden = append(w.hidden, v) },
+		Hide:  func(_ mgx.WorkspaceID, v string) { w.hidden = append(w.hidden, v) },
 	}
 	o.Audit = &app.Audit{Store: w.store, Key: func(bool) (*audit.Key, error) { return key, nil }}
 	o.Retention = &app.Retention{Store: w.store, Contracts: contracts, Changed: w.store.SetKeep}

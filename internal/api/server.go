@@ -64,9 +64,11 @@ type Options struct {
 
 	Console func(*Server) http.Handler // makes what answers every path that is not the API's; nil: nothing does
 	Secure  bool                       // browsers reach the server over TLS
-	// Redact takes secrets out of what is answered, last: problems, and answers that are
-	// text and complete. Streams and files have what was redacted before. Nil: nothing is taken out.
-	Redact func(string) string
+	// Redact takes the secrets of a workspace, that of who asks, out of what is answered,
+	// last: problems, and answers that are text and complete. Who is in none, or nobody,
+	// has an empty one. Streams and files have what was redacted before. Nil: nothing is
+	// taken out.
+	Redact func(of mgx.WorkspaceID, text string) string
 	// Seen is told of every request when it is over, a stream too; it must not block.
 	Seen func(context.Context, Request)
 
@@ -117,7 +119,7 @@ func New(o Options) *Server {
 		o.Log = slog.New(slog.DiscardHandler)
 	}
 	if o.Redact == nil {
-		o.Redact = func(s string) string { return s }
+		o.Redact = func(_ mgx.WorkspaceID, s string) string { return s }
 	}
 	s := &Server{o: o, health: health{checks: o.Checks}}
 	s.warden.access = o.Access

@@ -174,7 +174,7 @@ func (c *socket) handle(f clientFrame, err error) {
 		c.end(websocket.StatusServiceRestart, event.CodeRestarting)
 		return
 	}
-	p := c.server.problemOf(err)
+	p := c.server.problemOf(c.actor.Workspace, err)
 	c.send(serverFrame{Type: "error", ID: f.ID, Problem: &p})
 	if p.Status == http.StatusForbidden {
 		c.end(closeRefused, p.Code)
@@ -352,7 +352,7 @@ func (c *socket) ended(id string, err error) {
 	case mgx.IsCode(err, event.CodeRestarting):
 		c.restart()
 	default:
-		p := c.server.problemOf(err)
+		p := c.server.problemOf(c.actor.Workspace, err)
 		c.send(serverFrame{Type: "error", ID: id, Problem: &p})
 		c.end(websocket.StatusInternalError, p.Code)
 	}

@@ -227,7 +227,7 @@ func (s *Server) keep(o *operation, x *exchange, key mgx.Once) error {
 	if !ok {
 		return nil
 	}
-	k := kept{Location: held.header.Get("Location"), Body: json.RawMessage(s.o.Redact(held.body.String()))}
+	k := kept{Location: held.header.Get("Location"), Body: json.RawMessage(s.o.Redact(actorOf(x.r).Workspace, held.body.String()))}
 	if o.about.Secret {
 		var fields map[string]json.RawMessage
 		if err := json.Unmarshal(k.Body, &fields); err != nil {
@@ -310,7 +310,7 @@ func (s *Server) rebuild(o *operation, x *exchange, made string) error {
 	if item.call(y); y.err != nil {
 		return done
 	}
-	body := json.RawMessage(s.o.Redact(shown.body.String()))
+	body := json.RawMessage(s.o.Redact(actor.Workspace, shown.body.String()))
 	if o.about.Inside != "" {
 		body, _ = json.Marshal(map[string]json.RawMessage{o.about.Inside: body}) // came from JSON
 	}

@@ -41,12 +41,12 @@ func (l *late) Write(b []byte) (int, error) {
 
 // hide takes secrets out of an answer that is text, unless it is one that hands out
 // a secret.
-func (l *late) hide(redact func(string) string) {
+func (l *late) hide(of mgx.WorkspaceID, redact func(mgx.WorkspaceID, string) string) {
 	if l.secret || !textual(l.header.Get("Content-Type")) {
 		return
 	}
 	text := l.body.String()
-	if clean := redact(text); clean != text {
+	if clean := redact(of, text); clean != text {
 		l.body.Reset()
 		l.body.WriteString(clean)
 		l.header.Del("Content-Length")
@@ -95,7 +95,7 @@ func (s *Server) within(handle handler) handler {
 		defer answered() // or each answer would leave a timer
 		select {
 		case err := <-done:
-			held.hide(s.o.Redact)
+			held.hide(actorOf(r).Workspace, s.o.Redact)
 			zipped := err == nil && held.compressible(r)
 			maps.Copy(w.Header(), held.header)
 			if err == nil {

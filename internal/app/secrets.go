@@ -4,6 +4,7 @@ import (
 	"context"
 
 	"mgx"
+	"mgx/internal/guard"
 	"mgx/internal/secret"
 )
 
@@ -13,8 +14,9 @@ type Secrets struct {
 	By mgx.Doer // who acts, in whose workspace
 	// Vault opens the sealed secrets; make: also when there is no key ring yet.
 	Vault func(make bool) (secret.Vault, error)
-	// Hide has the process hide a value wherever it writes; nil: nothing does.
-	Hide func(value string)
+	// Hide has the process hide a value wherever it writes what is a workspace's; nil:
+	// nothing does.
+	Hide func(of mgx.WorkspaceID, value string)
 }
 
 func (s *Secrets) vault(make bool) (secret.Vault, error) {
@@ -50,13 +52,17 @@ func (s *Secrets) Get(ctx context.Context, name string) (mgx.SecretInfo, error) 
 	return found.SecretInfo, err
 }
 
-// Set keeps a value as the next version of a secret.
+// Set keeps a value as the next version of a secret. One that texts have anyway is
+// refused, since hiding it would take them apart.
 func (s *Secrets) Set(ctx context.Context, name, value string) (mgx.SecretInfo, error) {
 	if err := mgx.CheckSecretName(name); err != nil {
 		return mgx.SecretInfo{}, err
 	}
+	if len(value) >= guard.MinSecret && guard.Commonplace(value) {
+		return mgx.SecretInfo{}, mgx.Errorf(mgx.KindUsage, "bad_secret_value", "this value is a word, a name, an id, a time or a short number, which cannot be hidden where texts have it anyway; use one that nobody can guess, with digits and letters")
+	}
 	if s.Hide != nil && value != "" {
-		s.Hide(value)
+		s.Hide(s.By.Workspace, value)
 	}
 	v, err := s.vault(true)
 	if err != nil {

@@ -21,6 +21,15 @@
 // cut in two, so redact before cutting; [Redactor.Stream] is for
 // text that comes in pieces, [Redactor.Cut] for text that others have cut.
 //
+// # Whose secrets
+//
+// [Redactors] keep the secrets of each workspace apart: what belongs to one has its own
+// secrets hidden and those of the installation, never those of another. So nobody can
+// take words out of what others write and read, nor learn by a guess what they keep. What
+// is [Commonplace], as are all names and words of the contracts, a workspace cannot have
+// hidden at all, so that its own events keep their contract. Only what whoever runs the
+// installation reads has everybody's secrets hidden.
+//
 // # Where text leaves
 //
 //   - What is stored (events, journal, failures, inputs, signals): the store, before
@@ -32,7 +41,7 @@
 //     also send error reports. Labels of metrics have no free text.
 //   - Recordings of model calls (cassette.Options.Redact).
 //   - Diffs shown, and the error that a command ends with (cmd/mgx). All of cmd/mgx shares
-//     one Redactor, so that what one part learns every other hides.
+//     one set of Redactors, so that what one part learns every other hides.
 //   - Answers and problems of the API (api.Options.Redact) and pages of the console
 //     (cmd/mgx), last: also those that show what was stored before a secret was known.
 //   - Records of the gateway are events; what a client of it says to its model, and

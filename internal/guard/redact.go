@@ -22,7 +22,15 @@ type Redactor struct {
 	adding  sync.Mutex // held while a new set is built
 	secrets map[string]bool
 	known   atomic.Pointer[needles]
+
+	above  *Redactor // whose secrets it hides as well; nil: nobody's
+	joined atomic.Pointer[joint]
+	tells  *Redactor // that learns what it learns; nil: none
+	picky  bool      // it takes nothing commonplace for a secret
 }
+
+// joint is what a redactor and the one above it know together.
+type joint struct{ own, above, both *needles }
 
 // NewRedactor returns a Redactor that knows these secrets.
 func NewRedactor(secrets ...string) *Redactor {
@@ -36,20 +44,33 @@ func NewRedactor(secrets ...string) *Redactor {
 func (r *Redactor) Add(secret string) { r.add([]string{secret}) }
 
 func (r *Redactor) add(secrets []string) {
+	var all []string
+	for _, s := range secrets {
+		for _, s := range append(longLines(s), s) {
+			if len(s) >= MinSecret && !(r.picky && Commonplace(s)) {
+				all = append(all, s)
+			}
+		}
+	}
+	r.learn(all)
+	if r.tells != nil {
+		r.tells.learn(all)
+	}
+}
+
+func (r *Redactor) learn(secrets []string) {
 	r.adding.Lock()
 	defer r.adding.Unlock()
 	var fresh []string
 	for _, s := range secrets {
-		for _, s := range append(longLines(s), s) {
-			if len(s) < MinSecret || r.secrets[s] {
-				continue
-			}
-			if r.secrets == nil {
-				r.secrets = map[string]bool{}
-			}
-			r.secrets[s] = true
-			fresh = append(fresh, forms(s)...)
+		if r.secrets[s] {
+			continue
 		}
+		if r.secrets == nil {
+			r.secrets = map[string]bool{}
+		}
+		r.secrets[s] = true
+		fresh = append(fresh, forms(s)...)
 	}
 	if len(fresh) == 0 {
 		return
@@ -76,7 +97,19 @@ func (r *Redactor) set() *needles {
 	if r == nil {
 		return nil
 	}
-	return r.known.Load()
+	own, above := r.known.Load(), r.above.set()
+	switch {
+	case above == nil:
+		return own
+	case own == nil:
+		return above
+	}
+	if j := r.joined.Load(); j != nil && j.own == own && j.above == above {
+		return j.both
+	}
+	both := newNeedles(slices.Concat(own.all, above.all))
+	r.joined.Store(&joint{own, above, both})
+	return both
 }
 
 // Cut hides what is left of a secret where a text was cut and an ellipsis says so:

@@ -2,7 +2,6 @@ package store
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"slices"
 	"time"
@@ -15,7 +14,7 @@ import (
 // steps with their order. An error is the first part's, in the order of the
 // fields, that failed.
 func (s *Store) Commit(ctx context.Context, c mgx.Change) (mgx.Committed, error) {
-	c, err := s.normal(c)
+	c, err := s.normal(c.In(ctx))
 	if err != nil {
 		return mgx.Committed{}, err
 	}
@@ -121,18 +120,19 @@ func (s *Store) normal(c mgx.Change) (_ mgx.Change, err error) {
 	if c.Create, err = collect(c.Create, s.normalExecution); err != nil {
 		return c, err
 	}
-	if c.Steps, err = collect(c.Steps, s.normalStep); err != nil {
+	hides := s.redactor(c.Workspace)
+	if c.Steps, err = collect(c.Steps, hides.step); err != nil {
 		return c, err
 	}
-	if c.Signals, err = collect(c.Signals, s.normalSignal); err != nil {
+	if c.Signals, err = collect(c.Signals, hides.signal); err != nil {
 		return c, err
 	}
 	if c.Update != nil {
 		u := *c.Update
-		if u.Result, err = s.redact(u.Result); err != nil {
+		if u.Result, err = hides.redact(u.Result); err != nil {
 			return c, err
 		}
-		if u.Failure, err = s.redactFailure(u.Failure); err != nil {
+		if u.Failure, err = hides.redactFailure(u.Failure); err != nil {
 			return c, err
 		}
 		c.Update = &u
@@ -140,7 +140,7 @@ func (s *Store) normal(c mgx.Change) (_ mgx.Change, err error) {
 	c.Advance = s.normalAdvance(c.Advance)
 	if c.Cancel != nil {
 		why := *c.Cancel
-		why.Why = s.redactText(why.Why)
+		why.Why = hides.redactText(why.Why)
 		c.Cancel = &why
 	}
 	return c, nil
@@ -151,7 +151,7 @@ func (s *Store) normalEvent(e mgx.Event) (_ mgx.Event, err error) {
 		return e, mgx.Errorf(mgx.KindInternal, "bad_event", "an event needs an id, a type, a stream and a workspace; got %q %q %q %q", e.ID, e.Type, e.Stream, e.Workspace)
 	}
 	e.Time = utc(e.Time)
-	if e.Data, err = s.redact(e.Data); err != nil {
+	if e.Data, err = s.redactor(e.Workspace).redact(e.Data); err != nil {
 		return e, err
 	}
 	if len(e.Data) == 0 {
@@ -177,64 +177,36 @@ func (s *Store) normalExecution(e mgx.Execution) (_ mgx.Execution, err error) {
 	}
 	e.WakeAt = due(e.Status, e.WakeAt, e.CreatedAt)
 	e.Awaits = slices.Clone(e.Awaits)
-	if e.Input, err = s.redact(e.Input); err != nil {
+	hides := s.redactor(e.Workspace)
+	if e.Input, err = hides.redact(e.Input); err != nil {
 		return e, err
 	}
-	if e.Result, err = s.redact(e.Result); err != nil {
+	if e.Result, err = hides.redact(e.Result); err != nil {
 		return e, err
 	}
-	e.Failure, err = s.redactFailure(e.Failure)
+	e.Failure, err = hides.redactFailure(e.Failure)
 	return e, err
 }
 
-func (s *Store) normalStep(r mgx.StepRecord) (_ mgx.StepRecord, err error) {
+func (h redactor) step(r mgx.StepRecord) (_ mgx.StepRecord, err error) {
 	r.RecordedAt = utc(r.RecordedAt)
 	if !r.StartedAt.IsZero() {
 		r.StartedAt = utc(r.StartedAt)
 	}
-	if r.Output, err = s.redact(r.Output); err != nil {
+	if r.Output, err = h.redact(r.Output); err != nil {
 		return r, err
 	}
-	r.Failure, err = s.redactFailure(r.Failure)
+	r.Failure, err = h.redactFailure(r.Failure)
 	return r, err
 }
 
-func (s *Store) normalSignal(g mgx.Signal) (_ mgx.Signal, err error) {
+func (h redactor) signal(g mgx.Signal) (_ mgx.Signal, err error) {
 	if g.ID == "" || g.Name == "" {
 		return g, mgx.Errorf(mgx.KindInternal, "bad_signal", "a signal needs an id and a name; got %q %q", g.ID, g.Name)
 	}
 	g.SentAt = utc(g.SentAt)
-	g.Payload, err = s.redact(g.Payload)
+	g.Payload, err = h.redact(g.Payload)
 	return g, err
-}
-
-// redact takes secrets out of JSON and makes sure that JSON is left.
-func (s *Store) redact(raw json.RawMessage) (json.RawMessage, error) {
-	if len(raw) == 0 {
-		return nil, nil
-	}
-	if s.opts.Redact != nil {
-		raw = s.opts.Redact(raw)
-	}
-	if !json.Valid(raw) {
-		return nil, mgx.Errorf(mgx.KindInternal, "bad_json", "a value to be stored is not JSON after redaction")
-	}
-	return raw, nil
-}
-
-func (s *Store) redactFailure(f *mgx.Error) (*mgx.Error, error) {
-	if f == nil || s.opts.Redact == nil {
-		return f, nil
-	}
-	raw, err := s.redact(json.RawMessage(mustJSON(f)))
-	if err != nil {
-		return nil, err
-	}
-	var clean mgx.Error
-	if err := json.Unmarshal(raw, &clean); err != nil {
-		return nil, badRow("failure", err)
-	}
-	return &clean, nil
 }
 
 // utc is a time as rows keep it; the zero time becomes now.

@@ -3,8 +3,6 @@ package store
 import (
 	"context"
 	"database/sql"
-	"encoding/json"
-	"strings"
 	"time"
 
 	"mgx"
@@ -129,7 +127,7 @@ func (s *Store) FailConsumer(ctx context.Context, l mgx.ConsumerLease, f mgx.Con
 			return err
 		}
 		_, err := t.exec(`UPDATE consumers SET event = $1, attempts = $2, last_error = $3, next_at = $4 WHERE name = $5`,
-			string(f.Event), f.Attempts, s.redactText(f.Error), micros(utc(f.NextAt)), l.Consumer)
+			string(f.Event), f.Attempts, s.redactor("").redactText(f.Error), micros(utc(f.NextAt)), l.Consumer)
 		return err
 	})
 }
@@ -166,22 +164,9 @@ func (s *Store) normalAdvance(a *mgx.ConsumerAdvance) *mgx.ConsumerAdvance {
 		return a
 	}
 	out, dead := *a, *a.Dead
-	dead.Consumer, dead.LastError = a.Lease.Consumer, s.redactText(dead.LastError)
+	dead.Consumer, dead.LastError = a.Lease.Consumer, s.redactor(dead.Workspace).redactText(dead.LastError)
 	out.Dead = &dead
 	return &out
-}
-
-const maxErrorText = 2000 // bytes kept of why something failed
-
-// redactText takes secrets out of words, and all but the beginning of long ones.
-func (s *Store) redactText(words string) string {
-	if raw, err := s.redact(json.RawMessage(mustJSON(words))); err != nil || json.Unmarshal(raw, &words) != nil {
-		return "what it said could not be redacted"
-	}
-	if len(words) > maxErrorText {
-		words = strings.ToValidUTF8(words[:maxErrorText], "") + "…"
-	}
-	return words
 }
 
 func ofConsumer(l mgx.ConsumerLease) lease { return lease{l.Consumer, l.Owner, l.Term, l.Until} }

@@ -40,7 +40,7 @@ func TestRedactedBeforeStored(t *testing.T) {
 	t.Parallel()
 	redact := func(b []byte) []byte { return bytes.ReplaceAll(b, []byte("s3cret"), []byte("***")) }
 	path := place(t)
-	s := open(t, path, store.Options{Redact: redact})
+	s := open(t, path, store.Options{Redact: func(mgx.WorkspaceID) func([]byte) []byte { return redact }})
 	sc := begin(t, s)
 	secret := json.RawMessage(`"s3cret"`)
 	failure := mgx.Errorf(mgx.KindGoal, "c", "said s3cret")
@@ -70,7 +70,7 @@ func TestRedactedBeforeStored(t *testing.T) {
 
 func TestRedactionMustKeepJSON(t *testing.T) {
 	t.Parallel()
-	s := open(t, place(t), store.Options{Redact: func(b []byte) []byte { return b[:len(b)-1] }})
+	s := open(t, place(t), store.Options{Redact: func(mgx.WorkspaceID) func([]byte) []byte { return func(b []byte) []byte { return b[:len(b)-1] } }})
 	if _, err := s.Commit(t.Context(), mgx.Change{Events: []mgx.Event{note(newScope(), "x")}}); !mgx.IsCode(err, "bad_json") {
 		t.Errorf("got %v", err)
 	}

@@ -30,10 +30,11 @@ type Options struct {
 	// Check validates an event and fills its Version before it is queued. It
 	// is called on a copy, from any goroutine. Nil: none.
 	Check func(*mgx.Event) error
-	// Redact removes secrets from JSON that is about to be stored: event data,
-	// journal outputs, failures, results, inputs and signal payloads. It must
-	// return valid JSON and may not modify its argument. Nil: none.
-	Redact func([]byte) []byte
+	// Redact returns what removes the secrets of a workspace, and of no other, from
+	// JSON of it that is about to be stored: event data, journal outputs, failures,
+	// results, inputs and signal payloads; for an empty workspace, from what may be
+	// anybody's. It must return valid JSON and may not modify its argument. Nil: none.
+	Redact func(of mgx.WorkspaceID) func([]byte) []byte
 	// Keep says for how long events are kept, by type; a type that it does not name
 	// is kept for ever. It gives each event its class (classes.go). Nil: events have
 	// no class.

@@ -80,7 +80,8 @@ func (s *Store) RecordDelivery(ctx context.Context, l mgx.WebhookLease, o mgx.We
 		}
 		told = &change
 	}
-	o.Attempt.Error, o.Attempt.Response = s.redactText(o.Attempt.Error), s.redactText(o.Attempt.Response)
+	hides := s.redactor(o.Workspace)
+	o.Attempt.Error, o.Attempt.Response = hides.redactText(o.Attempt.Error), hides.redactText(o.Attempt.Response)
 	err = s.writeChange(ctx, told, func(t *tx) error {
 		if err := t.holdsWebhook(l); err != nil {
 			return err

@@ -15,7 +15,7 @@ import (
 // that is not there is no verdict on the change.
 func (r *run) runCheck(s *workflow.StepContext, c Check, mounts []sandbox.Mount) (mgx.CheckResult, error) {
 	out := &tail{max: 16 << 10}
-	hide := r.deps.Redact.Stream(func(s string) { _, _ = out.Write([]byte(s)) })
+	hide := r.hides.Stream(func(s string) { _, _ = out.Write([]byte(s)) })
 	start := time.Now()
 	res, err := r.site.Box.Run(s, sandbox.Command{
 		Args: []string{"sh", "-c", c.Command}, Stdout: streamed{hide}, Stderr: streamed{hide}, Timeout: checkTimeout,
@@ -33,7 +33,7 @@ func (r *run) runCheck(s *workflow.StepContext, c Check, mounts []sandbox.Mount)
 	emitLimit(s, limit, res.Reached())
 	result := mgx.CheckResult{
 		Name: c.Name, Command: c.Command, Status: "passed", ExitCode: res.ExitCode,
-		DurationMS: time.Since(start).Milliseconds(), Output: r.deps.Redact.String(tool.Clean(out.String())),
+		DurationMS: time.Since(start).Milliseconds(), Output: r.hides.String(tool.Clean(out.String())),
 	}
 	r.suspect(s, result.Output, "The output of the check "+c.Name, c.Name)
 	switch {

@@ -58,9 +58,9 @@ type Deps struct {
 	// Open opens the site of a run, making its directories if they are not there.
 	Open func(ctx context.Context, of mgx.Scope, repo mgx.RepoInfo, settings mgx.RunSettings) (*Site, error)
 	Run  func(ctx context.Context, ws mgx.WorkspaceID, id mgx.RunID) (mgx.Run, error)
-	// Redact hides secrets in what agents are given, and in what watchers see. What
-	// is stored the store redacts once more. Nil: none.
-	Redact *guard.Redactor
+	// Redact hides the secrets of a workspace in what agents of its runs are given, and
+	// in what watchers see. What is stored the store redacts once more. Nil: none.
+	Redact func(mgx.WorkspaceID) *guard.Redactor
 	// Deltas, if set, receives what models and programs say as they say it. It
 	// must not block.
 	Deltas func(run mgx.RunID, d Delta)
@@ -90,10 +90,18 @@ type Input struct {
 	Settings mgx.RunSettings `json:"settings"`
 }
 
+// redactor hides what is secret in a workspace.
+func (d Deps) redactor(of mgx.WorkspaceID) *guard.Redactor {
+	if d.Redact == nil {
+		return nil
+	}
+	return d.Redact(of)
+}
+
 // Register adds the team workflow to an engine.
 func Register(e *workflow.Engine, deps Deps) {
 	workflow.Register(e, WorkflowName, func(c *workflow.Context, in Input) (mgx.TaskResult, error) {
-		r := &run{c: c, deps: deps, in: in}
+		r := &run{c: c, deps: deps, in: in, hides: deps.redactor(c.Scope().Workspace)}
 		c.BeforeLive(r.open)
 		defer r.close()
 		return r.work()

@@ -57,7 +57,7 @@ func (h host) Turn(step string, req *llm.Request) (*llm.Response, error) {
 // call makes the model call of a turn and emits what came of it.
 func (h host) call(s *workflow.StepContext, req *llm.Request) (*llm.Response, error) {
 	acct := &account{step: s, cap: h.r.in.Settings.Budget}
-	said := h.r.deps.Redact.Stream(func(text string) { h.r.watch(s.Scope().Run, Delta{Agent: req.AgentRole, Text: text}) })
+	said := h.r.hides.Stream(func(text string) { h.r.watch(s.Scope().Run, Delta{Agent: req.AgentRole, Text: text}) })
 	res, err := h.r.deps.Model.Call(s, h.r.forRouter(s.Scope(), req), acct, func(c llm.Chunk) {
 		if c.Restart {
 			said.Reset()
@@ -209,7 +209,7 @@ type callInput struct {
 func (h host) called(call agent.Call) mgx.ToolCallData {
 	return mgx.ToolCallData{
 		CallID: call.ID, Name: call.Name, Effect: effectOf(call), AgentRole: call.Role,
-		Arguments: bounded(h.r.deps.Redact.String(string(call.Args)), 64<<10), Summary: h.r.deps.Redact.String(tool.Summary(call.Name, call.Args)),
+		Arguments: bounded(h.r.hides.String(string(call.Args)), 64<<10), Summary: h.r.hides.String(tool.Summary(call.Name, call.Args)),
 		SandboxLevel: string(h.r.site.Box.Level()), SandboxID: string(h.c.Scope().Run),
 		Conversation: call.Conversation, Label: new(h.label(call.Conversation)),
 	}
@@ -240,7 +240,7 @@ func (h host) runTool(s *workflow.StepContext, call agent.Call, p permit) (agent
 		ws := h.r.site.Files
 		ws.ReadOnly = h.readOnly || h.r.sealed()
 		ws.Step = s.Name()
-		ws.Redact = h.r.deps.Redact
+		ws.Redact = h.r.hides
 		ws.Watch = func(b []byte) { h.r.watch(s.Scope().Run, Delta{Agent: call.Role, Tool: string(b)}) }
 		var err error
 		out.Result, err = h.confined(s, call, p, &ws)
@@ -256,7 +256,7 @@ func (h host) runTool(s *workflow.StepContext, call agent.Call, p permit) (agent
 			}
 		}
 	}
-	out.Result.Text = h.r.deps.Redact.Cut(h.r.deps.Redact.String(out.Result.Text))
+	out.Result.Text = h.r.hides.Cut(h.r.hides.String(out.Result.Text))
 	out.Result.Duration = time.Since(start)
 	h.log(s, call.Role).InfoContext(s, "tool call", "tool", call.Name, "status", out.Result.Status, "duration", out.Result.Duration)
 	s.Emit(s.Scope().Event(mgx.ToolReturned, mgx.ToolResultData{
@@ -389,7 +389,7 @@ func hash(parts ...string) string {
 
 // bounded cuts a text for an event, saying so, after secrets have gone out of it: what
 // is left of one that was cut in two nobody recognises.
-func (r *run) bounded(s string, max int) string { return bounded(r.deps.Redact.String(s), max) }
+func (r *run) bounded(s string, max int) string { return bounded(r.hides.String(s), max) }
 
 // bounded cuts a text that has no secrets, saying so.
 func bounded(s string, max int) string {
@@ -423,7 +423,7 @@ func (d Deps) ended(ctx context.Context, x mgx.Execution) ([]mgx.Event, error) {
 	}
 	f := x.Failure
 	return []mgx.Event{x.Event(mgx.TaskFailed, mgx.TaskErrorData{
-		ErrorType: errorType(f), Kind: f.Kind, Code: f.Code, Message: bounded(d.Redact.String(f.Message), 4000), Fatal: true,
+		ErrorType: errorType(f), Kind: f.Kind, Code: f.Code, Message: bounded(d.redactor(x.Workspace).String(f.Message), 4000), Fatal: true,
 		LastStep: row.Phase, SuggestedActions: suggestions(f),
 	})}, nil
 }

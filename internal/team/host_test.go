@@ -12,7 +12,7 @@ import (
 func TestASecretIsNotCutInTwo(t *testing.T) {
 	t.Parallel()
 	const secret = "sk-secret-0123456789"
-	r := &run{deps: Deps{Redact: guard.NewRedactor(secret)}}
+	r := &run{hides: guard.NewRedactor(secret)}
 	for before := 32<<10 - len(secret); before <= 32<<10; before++ {
 		said := llm.Message{Role: llm.Assistant, Parts: []llm.Part{{Text: strings.Repeat("x", before) + secret + strings.Repeat("y", 40)}}}
 		if got := r.message(&llm.Request{}, &llm.Response{Message: said}).Text; strings.Contains(got, "sk-") {

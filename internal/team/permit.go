@@ -169,7 +169,7 @@ func (h host) tried(s *workflow.StepContext, call agent.Call, p permit) (called,
 		out.Unanswered = d.Why + "; a person has to approve it, and --approve " + h.r.in.Settings.Approve + " lets nobody be asked"
 		return out, nil
 	case d.Verdict == policy.Ask:
-		return called{Ask: p.propose(call, h.r.deps.Redact)}, nil
+		return called{Ask: p.propose(call, h.r.hides)}, nil
 	}
 	out, err := h.runTool(s, call, p)
 	return called{Outcome: out}, err

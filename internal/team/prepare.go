@@ -72,13 +72,13 @@ func (r *run) makeReady(s *workflow.StepContext) (prepared, error) {
 	if p.Tree, err = clone.Checkpoint(s); err != nil {
 		return p, err
 	}
-	if p.Rules, err = readRules(r.site.Files.Root, r.deps.Redact, r.unseen()); err != nil {
+	if p.Rules, err = readRules(r.site.Files.Root, r.hides, r.unseen()); err != nil {
 		return p, err
 	}
 	if p.Overview, err = r.overview(s); err != nil {
 		return p, err
 	}
-	if p.Attached, err = listAttached(s, &r.site.Files, r.deps.Redact); err != nil {
+	if p.Attached, err = listAttached(s, &r.site.Files, r.hides); err != nil {
 		return p, err
 	}
 	r.suspect(s, p.Rules, "AGENTS.md", "AGENTS.md")

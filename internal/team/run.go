@@ -20,12 +20,13 @@ import (
 // either the input or follows from recorded steps, so that a replay arrives at
 // the same.
 type run struct {
-	c    *workflow.Context
-	deps Deps
-	in   Input
-	prep prepared
-	tree string // the files as the last recorded step left them
-	size string // of the task, once it is sorted
+	c     *workflow.Context
+	deps  Deps
+	in    Input
+	hides *guard.Redactor // of the secrets of its workspace
+	prep  prepared
+	tree  string // the files as the last recorded step left them
+	size  string // of the task, once it is sorted
 
 	planned mgx.Label // of the plan, once there is one
 

@@ -111,6 +111,7 @@ func (d *Deliverer) attempt(ctx context.Context, w mgx.Webhook, l mgx.WebhookLea
 		return a, ctx.Err() // we ended it, which says nothing about the endpoint
 	}
 	o := d.outcome(w, one, a)
+	o.Workspace = w.Workspace
 	disabled, err := d.o.Store.RecordDelivery(context.WithoutCancel(ctx), l, o)
 	if err != nil {
 		return a, err

@@ -265,7 +265,7 @@ func (c *claim) goLive() {
 func (c *claim) commit(ch mgx.Change) (mgx.Committed, error) {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(c.ctx), c.engine.options.TTL)
 	defer cancel()
-	ch.Lease = &c.lease
+	ch.Lease, ch.Workspace = &c.lease, c.x.Workspace
 	done, err := c.engine.store.Commit(ctx, ch)
 	switch {
 	case err == nil:
@@ -442,7 +442,7 @@ func (c *claim) orRelease(err error) error {
 // for them.
 func (c *claim) cancelChildren(why *stop) {
 	for _, id := range c.journal.openChildren() {
-		if err := c.engine.Cancel(context.WithoutCancel(c.ctx), id, "the parent ended: "+why.failure.Message); err != nil {
+		if err := c.engine.cancel(context.WithoutCancel(c.ctx), c.x.Workspace, id, "the parent ended: "+why.failure.Message); err != nil {
 			c.log.Error("a child could not be cancelled", "child", id, "error", err)
 		}
 	}

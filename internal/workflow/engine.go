@@ -163,10 +163,15 @@ func (e *Engine) Signal(ctx context.Context, x mgx.ExecutionID, name string, pay
 // nobody works on at their next claim, without running again. The events are
 // committed with what is asked of x.
 func (e *Engine) Cancel(ctx context.Context, x mgx.ExecutionID, why string, events ...mgx.Event) error {
+	return e.cancel(ctx, mgx.Change{Events: events}.In(ctx).Workspace, x, why, events...)
+}
+
+// cancel is Cancel of an execution of a workspace; empty: it is not known which.
+func (e *Engine) cancel(ctx context.Context, ws mgx.WorkspaceID, x mgx.ExecutionID, why string, events ...mgx.Event) error {
 	if why == "" {
 		why = "no reason given"
 	}
-	if _, err := e.store.Commit(ctx, mgx.Change{Events: events, Cancel: &mgx.CancelRequest{Execution: x, Why: why}}); err != nil {
+	if _, err := e.store.Commit(ctx, mgx.Change{Workspace: ws, Events: events, Cancel: &mgx.CancelRequest{Execution: x, Why: why}}); err != nil {
 		return err
 	}
 	if c := e.claimed(x); c != nil {
@@ -177,7 +182,7 @@ func (e *Engine) Cancel(ctx context.Context, x mgx.ExecutionID, why string, even
 		return err
 	}
 	for _, child := range newJournal(records).openChildren() {
-		if err := e.Cancel(ctx, child, why); err != nil {
+		if err := e.cancel(ctx, ws, child, why); err != nil {
 			return err
 		}
 	}
