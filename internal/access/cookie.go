@@ -15,6 +15,10 @@ const BrowserPrefix = "mgxb_"
 // other sites cannot have it sent but by links to this one.
 type Cookies struct{ Secure bool }
 
+// WorkspaceCookie keeps in which of their workspaces somebody is. It opens nothing:
+// whether they are a member is asked each time.
+const WorkspaceCookie = "workspace"
+
 func (c Cookies) name(what string) string {
 	if c.Secure {
 		return "__Host-mgx_" + what

@@ -2,6 +2,7 @@ package api
 
 import (
 	"bytes"
+	"context"
 	"errors"
 	"io"
 	"net"
@@ -9,39 +10,121 @@ import (
 	"time"
 
 	"mgx"
+	"mgx/internal/access"
+	"mgx/internal/limit"
 )
 
 const (
 	codeBodyLate = "body_too_late"
 	bodyWait     = 30 * time.Second // for a body that is no file
+
+	mostBodies = 64 << 20       // bytes of bodies that are being read or answered
+	eachBodies = mostBodies / 4 // of one person or address
 )
 
-// received reads a body before anything is begun for it: whoever sends slowly, or
-// not at all, keeps nothing but a connection, and that for Options.BodyWait.
-func (s *Server) received(w http.ResponseWriter, r *http.Request) error {
-	if r.Body == nil || r.Body == http.NoBody {
-		return nil
+// received reads a body before what a route does is begun, and outside the gate:
+// whoever sends slowly, or not at all, keeps nothing but a connection, and that for
+// Options.BodyWait. What is read is bounded, of all together and of each person.
+func (s *Server) received(to route, next handler) handler {
+	if to.flags&bulky != 0 || to.pattern == "" {
+		return next
 	}
-	c := http.NewResponseController(w)
-	c.SetReadDeadline(time.Now().Add(s.o.BodyWait)) // a recorder in a test has none
-	body, err := io.ReadAll(http.MaxBytesReader(w, r.Body, maxBody))
-	if late, is := errors.AsType[net.Error](err); is && late.Timeout() {
-		// The deadline stays, or the rest of the body would be waited for.
-		w.Header().Set("Connection", "close")
-		return mgx.Errorf(mgx.KindUsage, codeBodyLate, "the body did not come within %s; send it again, whole", s.o.BodyWait)
+	return func(w http.ResponseWriter, r *http.Request) error {
+		if !hasBody(r) {
+			return next(w, r)
+		}
+		held := s.bodies.Hold(s.owner(r))
+		defer held.Drop()
+		if err := aside(r.Context(), func() error { return s.read(w, r, held) }); err != nil {
+			return err
+		}
+		return next(w, r)
 	}
-	if err != nil {
-		return broken(err)
-	}
-	c.SetReadDeadline(time.Time{})
-	r.Body = io.NopCloser(bytes.NewReader(body))
-	return nil
 }
 
-// broken is what is said of a body that could not be read.
-func broken(err error) error {
-	if _, large := errors.AsType[*http.MaxBytesError](err); large {
+func hasBody(r *http.Request) bool { return r.Body != nil && r.Body != http.NoBody }
+
+// owner is whose the body of a request counts as.
+func (s *Server) owner(r *http.Request) string {
+	if actor, known := access.From(r.Context()); known {
+		return "user:" + string(actor.User)
+	}
+	where, _ := s.where(r)
+	return "address:" + access.Network(where.Address)
+}
+
+// bodyDue has a body that nobody reads end in time, too: net/http reads what is left
+// of it before it takes the next request.
+func (s *Server) bodyDue(w http.ResponseWriter, r *http.Request) {
+	if hasBody(r) {
+		http.NewResponseController(w).SetReadDeadline(time.Now().Add(s.o.BodyWait)) // a recorder in a test has none
+	}
+}
+
+func (s *Server) read(w http.ResponseWriter, r *http.Request, held *limit.Held) error {
+	body, err := io.ReadAll(counted{http.MaxBytesReader(w, r.Body, maxBody), held})
+	c := http.NewResponseController(w)
+	c.SetWriteDeadline(time.Now().Add(answerWait)) // the body took some of its time
+	if err == nil {
+		c.SetReadDeadline(time.Time{})
+		r.Body = io.NopCloser(bytes.NewReader(body))
+		return nil
+	}
+	// The deadline stays, and the connection ends: net/http would wait for the rest.
+	w.Header().Set("Connection", "close")
+	if late, is := errors.AsType[net.Error](err); is && late.Timeout() {
+		return mgx.Errorf(mgx.KindUsage, codeBodyLate, "the body did not come within %s; send it again, whole", s.o.BodyWait)
+	}
+	_, large := errors.AsType[*http.MaxBytesError](err)
+	if _, over := errors.AsType[*mgx.Error](err); large || over {
 		return err
 	}
 	return mgx.Errorf(mgx.KindUsage, codeBody, "the body broke off; send it again")
+}
+
+// counted is a reader whose bytes are held as they come.
+type counted struct {
+	io.Reader
+	held *limit.Held
+}
+
+func (c counted) Read(p []byte) (int, error) {
+	n, err := c.Reader.Read(p)
+	if over := c.held.Take(int64(n)); over != nil {
+		return 0, over
+	}
+	return n, err
+}
+
+// place is that of a request in the gate.
+type place struct {
+	gate *limit.Gate
+	left func() // nil: it is outside
+}
+
+type placeKey struct{}
+
+func (p *place) enter(ctx context.Context) (err error) {
+	p.left, err = p.gate.Enter(ctx)
+	return err
+}
+
+func (p *place) leave() {
+	if p.left != nil {
+		p.left()
+		p.left = nil
+	}
+}
+
+// aside does something for which a request needs no place in the gate.
+func aside(ctx context.Context, do func() error) error {
+	p, _ := ctx.Value(placeKey{}).(*place)
+	if p == nil {
+		return do()
+	}
+	p.leave()
+	if err := do(); err != nil {
+		return err
+	}
+	return p.enter(ctx)
 }

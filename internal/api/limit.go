@@ -1,6 +1,7 @@
 package api
 
 import (
+	"context"
 	"net/http"
 	"strings"
 	"time"
@@ -161,7 +162,33 @@ func (s *Server) admitted(to route, next handler) handler {
 		return next
 	}
 	return func(w http.ResponseWriter, r *http.Request) error {
-		leave, err := s.edge.gate.Enter(r.Context())
+		p := &place{gate: s.edge.gate}
+		if err := p.enter(r.Context()); err != nil {
+			return err
+		}
+		defer p.leave()
+		return next(w, r.WithContext(context.WithValue(r.Context(), placeKey{}, p)))
+	}
+}
+
+// shared lets nobody, and no workspace, have more than a share of the places for what
+// may take long, so that a slow provider or disk that somebody waits for keeps the
+// others out of nothing.
+func (s *Server) shared(to route, next handler) handler {
+	if s.edge.gate == nil || to.flags&(stream|bulky) != 0 || costOf(to) < costHeavy {
+		return next
+	}
+	return func(w http.ResponseWriter, r *http.Request) error {
+		actor, known := access.From(r.Context())
+		if !known || actor.Owner {
+			return next(w, r)
+		}
+		leave, err := s.slow.Enter("user:"+string(actor.User), max(1, s.edge.limits.AtOnce/16))
+		if err != nil {
+			return err
+		}
+		defer leave()
+		leave, err = s.slow.Enter("workspace:"+string(actor.Workspace), max(1, s.edge.limits.AtOnce/4))
 		if err != nil {
 			return err
 		}
@@ -170,36 +197,45 @@ func (s *Server) admitted(to route, next handler) handler {
 	}
 }
 
-// visited has those who sign in on pages do so as often as their address may, and
-// begins only as many pages at once as the machine bears.
+// visited has those who ask for pages do so as often as they may, and begins only as
+// many pages at once as the machine bears.
 func (s *Server) visited(pages http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if strings.HasPrefix(r.URL.Path, "/static/") {
 			pages.ServeHTTP(w, r)
 			return
 		}
-		if err := s.page(w, r, pages); err != nil {
+		s.bodyDue(w, r)
+		to := route{pattern: r.Method + " " + r.URL.Path}
+		page := s.admitted(to, s.paid(to, s.received(to, s.shared(to, func(w http.ResponseWriter, read *http.Request) error {
+			pages.ServeHTTP(w, read.WithContext(r.Context())) // who asks, and where, is for them to say
+			return nil
+		}))))
+		if err := page(w, r); err != nil {
 			s.fail(answerOf(w), r, err)
 		}
 	})
 }
 
-func (s *Server) page(w http.ResponseWriter, r *http.Request, pages http.Handler) error {
-	if err := s.received(w, r); err != nil {
-		return err
-	}
-	if s.edge.gate != nil {
-		leave, err := s.edge.gate.Enter(r.Context())
-		if err != nil {
+// paid draws for a page as for a route: on whoever is signed in, or on the address of
+// who is not, for whom signing in, also elsewhere, is what costs.
+func (s *Server) paid(to route, next handler) handler {
+	return func(w http.ResponseWriter, r *http.Request) error {
+		who, kept := r, access.Cookies{Secure: s.o.Secure}
+		if ws := kept.Get(r, access.WorkspaceCookie); ws != "" && r.URL.Query().Get("workspace") == "" {
+			who = r.Clone(r.Context())
+			who.Header.Set("Mgx-Workspace", ws)
+		}
+		if actor, err := s.identify(who, kept.Session(r)); err == nil {
+			r = r.WithContext(access.With(r.Context(), actor))
+		}
+		cost := costOf(to)
+		if strings.HasPrefix(r.URL.Path, "/signin/with/") || r.Method == http.MethodPost && (r.URL.Path == "/signin" || r.URL.Path == "/invitation") {
+			cost = costHeavy
+		}
+		if err := s.draw(w, r, cost); err != nil {
 			return err
 		}
-		defer leave()
+		return next(w, r)
 	}
-	if r.Method == http.MethodPost && (strings.HasPrefix(r.URL.Path, "/signin") || r.URL.Path == "/invitation") {
-		if err := s.draw(w, r, costHeavy); err != nil {
-			return err
-		}
-	}
-	pages.ServeHTTP(w, r)
-	return nil
 }

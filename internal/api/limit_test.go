@@ -6,9 +6,11 @@ import (
 	"fmt"
 	"net"
 	"net/http"
+	"net/http/httptest"
 	"net/netip"
 	"slices"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -234,4 +236,74 @@ func TestTellsOfSuspicions(t *testing.T) {
 			t.Errorf("%s is told of %s", e.Workspace, e.Data)
 		}
 	}
+}
+
+// inBrowser is a request of a browser in which a member with a role is signed in.
+func (w *town) inBrowser(role string) func(*http.Request) {
+	w.t.Helper()
+	signedIn, err := w.access.SignInBrowser(w.t.Context(), role+"@example.com", townPassword, "", access.Where{})
+	must(w.t, err)
+	h := httptest.NewRecorder()
+	access.Cookies{}.SetSession(h, signedIn.Cookie, time.Now().Add(time.Hour))
+	cookie, _, _ := strings.Cut(h.Header().Get("Set-Cookie"), ";")
+	return func(r *http.Request) { r.Header.Set("Cookie", cookie) }
+}
+
+// Pages cost whoever is signed in what requests do, and the address of who is not:
+// nobody walks around a limit by asking a page.
+func TestPagesCost(t *testing.T) {
+	t.Parallel()
+	w := pagedTown(t, api.Limits{Address: perMinute(25), User: perMinute(24)}, func(http.ResponseWriter, *http.Request) {})
+	cookie := w.inBrowser(mgx.RoleViewer)
+	ask := func(method, path string, edit func(*http.Request)) reply {
+		return w.call("", method, path, nil, nil, func(r *http.Request) { edit(r); from("192.0.2.1")(r) })
+	}
+	page := func(method, path string) reply { return ask(method, path, func(*http.Request) {}) }
+	for range 2 {
+		page("GET", "/signin/with/corp").want(200, "")
+	}
+	page("GET", "/signin/with/corp").want(429, "rate_limited")
+	for range 5 {
+		page("GET", "/signin").want(200, "")
+	}
+	page("GET", "/signin").want(429, "rate_limited")
+
+	ask("GET", "/runs", cookie).want(200, "")                    // 1
+	ask("GET", "/audit/export?format=csv", cookie).want(200, "") // 10
+	ask("POST", "/tasks", cookie).want(200, "")                  // 2
+	ask("GET", "/usage", cookie).want(200, "")                   // 10
+	ask("POST", "/tasks", cookie).want(429, "rate_limited")
+	w.do(w.tokens[mgx.RoleViewer], "GET", "/api/v1/me", nil, nil).want(200, "") // the last of 24
+	w.do(w.tokens[mgx.RoleViewer], "GET", "/api/v1/me", nil, nil).want(429, "rate_limited")
+}
+
+// One person has only some of the places for what may take long.
+func TestSharesOfPlaces(t *testing.T) {
+	t.Parallel()
+	entered, leave := make(chan struct{}, 8), make(chan struct{})
+	w := pagedTown(t, api.Limits{AtOnce: 32, Queue: 1, QueueWait: time.Minute}, func(_ http.ResponseWriter, r *http.Request) {
+		if r.URL.Path == "/usage" {
+			entered <- struct{}{}
+			<-leave
+		}
+	})
+	cookie := w.inBrowser(mgx.RoleViewer)
+	page := func(path string) reply {
+		return w.call("", "GET", path, nil, nil, func(r *http.Request) { cookie(r); from("192.0.2.1")(r) })
+	}
+	var all sync.WaitGroup
+	for range 2 {
+		all.Go(func() { page("/usage").want(200, "") })
+		<-entered
+	}
+	full := page("/usage")
+	full.want(429, limit.CodeTooManyAtOnce)
+	if full.header.Get("Retry-After") == "" {
+		t.Error("nobody says when to try again")
+	}
+	page("/runs").want(200, "")
+	w.do(w.tokens[mgx.RoleAdmin], "GET", "/api/v1/usage", nil, nil).want(200, "")
+	close(leave)
+	all.Wait()
+	page("/runs").want(200, "")
 }

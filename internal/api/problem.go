@@ -12,6 +12,7 @@ import (
 	"mgx/internal/access"
 	"mgx/internal/app"
 	"mgx/internal/event"
+	"mgx/internal/limit"
 )
 
 // Codes of this package's own problems.
@@ -68,6 +69,8 @@ var statuses = map[string]int{
 	access.CodeTooManyAttempts: http.StatusTooManyRequests,
 	codeRateLimited:            http.StatusTooManyRequests,
 	codeManyStreams:            http.StatusTooManyRequests,
+	limit.CodeTooManyBytes:     http.StatusTooManyRequests,
+	limit.CodeTooManyAtOnce:    http.StatusTooManyRequests,
 
 	codeMethod:            http.StatusMethodNotAllowed,
 	codeHost:              http.StatusMisdirectedRequest,
@@ -164,6 +167,8 @@ func (s *Server) fail(w *answer, r *http.Request, err error) {
 	case http.StatusTooManyRequests:
 		if wait, ok := errors.AsType[*access.WaitError](err); ok {
 			h.Set("Retry-After", strconv.Itoa(int(wait.Wait/time.Second)+1))
+		} else if h.Get("Retry-After") == "" {
+			h.Set("Retry-After", "1")
 		}
 	}
 	w.WriteHeader(p.Status)

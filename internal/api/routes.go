@@ -126,7 +126,7 @@ func (s *Server) serve(to route) http.Handler {
 	if to.flags&(stream|bulky) == 0 {
 		handle = s.within(handle)
 	}
-	handle = s.limited(to, handle)
+	handle = s.limited(to, s.received(to, s.shared(to, handle)))
 	if to.flags&socks == 0 {
 		handle = s.allowed(to, handle)
 	}
@@ -139,10 +139,8 @@ func (s *Server) serve(to route) http.Handler {
 		defer s.rescue(out, r)
 		if to.flags&bulky != 0 {
 			r.Body = http.MaxBytesReader(w, r.Body, maxFile)
-		} else if err := s.received(w, r); err != nil {
-			s.fail(out, r, err)
-			return
 		}
+		s.bodyDue(w, r)
 		if to.flags&(stream|bulky) == 0 {
 			http.NewResponseController(w).SetWriteDeadline(time.Now().Add(answerWait)) // a recorder in a test has none
 		}

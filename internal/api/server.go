@@ -91,6 +91,8 @@ type Server struct {
 	drain    context.CancelFunc
 	streams  streams
 	shares   shares
+	bodies   *limit.Bytes
+	slow     limit.Shares // of what may take long
 	warden   warden
 	edge     edge
 	health   health
@@ -123,6 +125,7 @@ func New(o Options) *Server {
 	}
 	s := &Server{o: o, health: health{checks: o.Checks}}
 	s.warden.access = o.Access
+	s.bodies = limit.NewBytes(mostBodies, eachBodies)
 	s.edge = newEdge(o)
 	s.streams.most = o.Connections
 	s.draining, s.drain = context.WithCancel(context.Background())

@@ -20,10 +20,6 @@ type People struct {
 
 func (p *People) cookies() access.Cookies { return access.Cookies{Secure: p.Secure} }
 
-// workspaceCookie keeps in which of their workspaces somebody is. It opens nothing:
-// whether they are a member is asked each time.
-const workspaceCookie = "workspace"
-
 // Who tells who makes a request, by the cookie of the browser, and in which
 // workspace: the one that the address names, or where they were, or their first.
 func (p *People) Who(r *http.Request) (access.Actor, error) {
@@ -35,7 +31,7 @@ func (p *People) Who(r *http.Request) (access.Actor, error) {
 	if proof.Workspace != "" {
 		return p.Access.Identify(r.Context(), proof)
 	}
-	if proof.Workspace = mgx.WorkspaceID(p.cookies().Get(r, workspaceCookie)); proof.Workspace != "" {
+	if proof.Workspace = mgx.WorkspaceID(p.cookies().Get(r, access.WorkspaceCookie)); proof.Workspace != "" {
 		if actor, err := p.Access.Identify(r.Context(), proof); !mgx.IsCode(err, access.CodeNotMember) {
 			return actor, err
 		}
@@ -224,7 +220,7 @@ func (s *site) signedOut(w http.ResponseWriter, v *visit) error {
 
 // changeWorkspace has the browser keep in which workspace somebody is.
 func (s *site) changeWorkspace(w http.ResponseWriter, v *visit) error {
-	s.o.People.cookies().Set(w, workspaceCookie, v.text("workspace"), s.o.Now().Add(app.BrowserTime))
+	s.o.People.cookies().Set(w, access.WorkspaceCookie, v.text("workspace"), s.o.Now().Add(app.BrowserTime))
 	http.Redirect(w, v.Request, app.Next(v.PostFormValue("next")), http.StatusSeeOther)
 	return nil
 }
