@@ -57,13 +57,12 @@ func isID(value string) bool {
 // isWords reports whether a value is letters and what joins them in a name: a word,
 // or a longer name of several.
 func isWords(value string) bool {
-	joined := false
 	for part := range strings.FieldsFuncSeq(value, func(r rune) bool { return strings.ContainsRune("._/@:- ", r) }) {
 		if !letters(part) {
 			return false
 		}
 	}
-	joined = strings.ContainsAny(value, "._/@:") && !strings.ContainsAny(value, "- ")
+	joined := strings.ContainsAny(value, "._/@:") && !strings.ContainsAny(value, "- ")
 	return len(value) < longestWord && !strings.Contains(value, " ") || joined && len(value) < longestWords
 }
 
