@@ -68,6 +68,62 @@ func TestRedactedBeforeStored(t *testing.T) {
 	}
 }
 
+// Each part of a change loses the secrets of the workspace that it is of, and no
+// other's: an event and an execution those of their own, all else those of whose change
+// it is, which the events, the context or the change itself say. Of which nothing says
+// whose it is, loses everybody's.
+func TestRedactedByWorkspace(t *testing.T) {
+	t.Parallel()
+	const a, b = "secret-of-a", "secret-of-b"
+	hides := map[mgx.WorkspaceID]*strings.Replacer{"": strings.NewReplacer(a, "-", b, "-"), "ws_a": strings.NewReplacer(a, "-"), "ws_b": strings.NewReplacer(b, "-")}
+	s := open(t, place(t), store.Options{Redact: func(of mgx.WorkspaceID) func([]byte) []byte {
+		return func(raw []byte) []byte { return []byte(hides[of].Replace(string(raw))) }
+	}})
+	both, failure := json.RawMessage(`"`+a+" "+b+`"`), mgx.Errorf(mgx.KindGoal, "c", "%s", a+" "+b)
+	scope := func(ws mgx.WorkspaceID) mgx.Scope {
+		sc := newScope()
+		sc.Workspace = ws
+		return sc
+	}
+	step := func(sc mgx.Scope, name string) []mgx.StepRecord {
+		return []mgx.StepRecord{{Execution: sc.Execution, Name: name, Output: both, Failure: failure}}
+	}
+	made := func(sc mgx.Scope, title string) mgx.Event {
+		return sc.Event(mgx.RunCreated, mgx.RunCreatedData{Task: mgx.TaskInfo{ID: sc.Task, Title: title}, Settings: mgx.RunSettings{Approve: "auto"}})
+	}
+	ofA, ofB := scope("ws_a"), scope("ws_b")
+	commit(t, s, mgx.Change{
+		Create: []mgx.Execution{{Scope: ofA, Workflow: "w", Input: both}, {Scope: ofB, Workflow: "w", Input: both}},
+		Events: []mgx.Event{made(ofA, a+" "+b), made(ofB, a+" "+b)},
+	})
+	signal := []mgx.Signal{{ID: mgx.NewSignalID(), Execution: ofB.Execution, Name: "n", Payload: both}}
+	commit(t, s, mgx.Change{Workspace: "ws_b", Steps: step(ofB, "said"), Signals: signal, Update: &mgx.ExecutionUpdate{Execution: ofB.Execution, Status: mgx.ExecFailed, Result: both, Failure: failure}})
+	commit(t, s, mgx.Change{Events: []mgx.Event{note(ofA, "by its events")}, Steps: step(ofA, "events")})
+	if _, err := s.Commit(mgx.InWorkspace(t.Context(), "ws_a"), mgx.Change{Steps: step(ofA, "context")}); err != nil {
+		t.Fatal(err)
+	}
+	commit(t, s, mgx.Change{Steps: step(ofA, "unknown")})
+
+	whole := func(sc mgx.Scope) string {
+		t.Helper()
+		journal, err := s.Journal(t.Context(), sc.Execution)
+		x, err2 := s.Execution(t.Context(), sc.Execution)
+		signals, err3 := s.Signals(t.Context(), sc.Execution, "n")
+		events, err4 := s.Events(t.Context(), store.EventQuery{Run: sc.Run})
+		text, err5 := json.Marshal([]any{journal, x, signals, events})
+		if err := errors.Join(err, err2, err3, err4, err5); err != nil {
+			t.Fatal(err)
+		}
+		return string(text)
+	}
+	if got := whole(ofA); strings.Contains(got, a) || strings.Count(got, b) != 1+1+2+2 || !strings.Contains(got, `"- -"`) {
+		t.Errorf("of a: %s", got)
+	}
+	if got := whole(ofB); strings.Contains(got, b) || strings.Count(got, a) != 1+1+2+1+2 {
+		t.Errorf("of b: %s", got)
+	}
+}
+
 func TestRedactionMustKeepJSON(t *testing.T) {
 	t.Parallel()
 	s := open(t, place(t), store.Options{Redact: func(mgx.WorkspaceID) func([]byte) []byte { return func(b []byte) []byte { return b[:len(b)-1] } }})
