@@ -90,6 +90,11 @@ func TestSecretRoutes(t *testing.T) {
 	if got := w.do(admin, "PUT", "/api/v1/secrets/"+url.PathEscape("no such name!"), map[string]string{"value": value}, nil); got.status != 400 {
 		t.Errorf("a bad name: %+v", got)
 	}
+	for _, common := range []string{"workspace_id", "invitation.create", "somebody@example.com"} { // texts have it anyway
+		if got := w.do(admin, "PUT", "/api/v1/secrets/openai", map[string]string{"value": common}, nil); got.status != 400 || got.code != "bad_secret_value" {
+			t.Errorf("%s: %+v", common, got)
+		}
+	}
 	w.must(w.do(admin, "DELETE", "/api/v1/secrets/other", nil, nil), 204)
 	for _, body := range append(w.bodies, w.text(admin, "/api/v1/audit/export"), w.text(admin, "/api/v1/events")) {
 		if strings.Contains(body, value) {
