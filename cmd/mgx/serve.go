@@ -225,6 +225,7 @@ func newServer(ctx context.Context, n *node, address string, o api.Options) (*se
 	o.Gateway, o.Hub, o.Contracts, o.Access, o.Checks, o.Log = gate, hub, contracts, who, append(checks(n.store, hub, n.data), crewChecks(n.crew)...), n.log
 	o.Version, o.Status = version, n.status(time.Now())
 	o.Seen, o.Redact = n.logRequest, n.hidesShown
+	o.Spool = n.data
 	n.rights(&o, contracts)
 	o.Budgets, o.Consumers, o.Metrics, o.Terms = n.budgets(), n.store, n.seen.Metrics(), n.store
 	n.app = n.work(who, n.roots)

@@ -207,10 +207,10 @@ func (s *Server) visited(pages http.Handler) http.Handler {
 		}
 		s.bodyDue(w, r)
 		to := route{pattern: r.Method + " " + r.URL.Path}
-		page := s.admitted(to, s.paid(to, s.received(to, s.shared(to, func(w http.ResponseWriter, read *http.Request) error {
+		page := s.admitted(to, s.paid(to, s.received(to, s.spooled(to, s.shared(to, func(w http.ResponseWriter, read *http.Request) error {
 			pages.ServeHTTP(w, read.WithContext(r.Context())) // who asks, and where, is for them to say
 			return nil
-		}))))
+		})))))
 		if err := page(w, r); err != nil {
 			s.fail(answerOf(w), r, err)
 		}

@@ -1,9 +1,11 @@
 package api_test
 
 import (
+	"bufio"
 	"context"
 	"encoding/json"
 	"fmt"
+	"io"
 	"net"
 	"net/http"
 	"net/http/httptest"
@@ -306,4 +308,48 @@ func TestSharesOfPlaces(t *testing.T) {
 	close(leave)
 	all.Wait()
 	page("/runs").want(200, "")
+}
+
+// Who does not read an export keeps nobody else waiting: neither for a place nor, as it
+// is whole before it is sent, for the database. Of one person only some are under way.
+func TestUnreadExports(t *testing.T) {
+	t.Parallel()
+	const many, size = 4, 32 << 20 // more than sockets hold
+	made, piece := make(chan struct{}, many+1), make([]byte, 1<<20)
+	w := pagedTown(t, api.Limits{AtOnce: 1, Queue: 8, QueueWait: time.Minute}, func(w http.ResponseWriter, r *http.Request) {
+		if r.URL.Path == "/audit/export" {
+			for range size / len(piece) {
+				w.Write(piece)
+			}
+			made <- struct{}{}
+		}
+	})
+	cookie := w.inBrowser(mgx.RoleAuditor)
+	begin := func() *bufio.Reader {
+		conn, err := net.Dial("tcp", strings.TrimPrefix(w.url, "http://"))
+		must(t, err)
+		t.Cleanup(func() { conn.Close() })
+		r, err := http.NewRequest("GET", w.url+"/audit/export", nil)
+		must(t, err)
+		cookie(r)
+		from("192.0.2.1")(r)
+		must(t, r.Write(conn))
+		return bufio.NewReader(conn)
+	}
+	var first *bufio.Reader
+	for range many {
+		if in := begin(); first == nil {
+			first = in
+		}
+		<-made
+	}
+	w.do(w.tokens[mgx.RoleViewer], "GET", "/api/v1/me", nil, nil).want(200, "")
+	if a, err := http.ReadResponse(begin(), nil); err != nil || a.StatusCode != http.StatusTooManyRequests {
+		t.Errorf("one more: %v, %v", a, err)
+	}
+	a, err := http.ReadResponse(first, nil)
+	must(t, err)
+	if n, err := io.Copy(io.Discard, a.Body); n != size || err != nil {
+		t.Errorf("who reads it has %d bytes, %v", n, err)
+	}
 }

@@ -56,7 +56,7 @@ func (s *Server) exportPerson(w http.ResponseWriter, r *http.Request) error {
 		return err
 	}
 	out := newExport(w, "person")
-	return s.finish(out, r, theirs.ExportPerson(r.Context(), mgx.UserID(r.PathValue("id")), out.line))
+	return out.finish(theirs.ExportPerson(r.Context(), mgx.UserID(r.PathValue("id")), out.line))
 }
 
 func (s *Server) exportWorkspace(w http.ResponseWriter, r *http.Request) error {
@@ -65,7 +65,7 @@ func (s *Server) exportWorkspace(w http.ResponseWriter, r *http.Request) error {
 		return err
 	}
 	out := newExport(w, "workspace")
-	return s.finish(out, r, theirs.ExportWorkspace(r.Context(), out.line))
+	return out.finish(theirs.ExportWorkspace(r.Context(), out.line))
 }
 
 type personErasureOut struct {

@@ -85,7 +85,7 @@ func (s *Server) exportWork(w http.ResponseWriter, r *http.Request, name string,
 		return err
 	}
 	out := newExport(w, name)
-	return s.finish(out, r, theirs.ExportWork(r.Context(), of, out.line))
+	return out.finish(theirs.ExportWork(r.Context(), of, out.line))
 }
 
 type workErasureOut struct {

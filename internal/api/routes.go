@@ -126,7 +126,7 @@ func (s *Server) serve(to route) http.Handler {
 	if to.flags&(stream|bulky) == 0 {
 		handle = s.within(handle)
 	}
-	handle = s.limited(to, s.received(to, s.shared(to, handle)))
+	handle = s.limited(to, s.received(to, s.spooled(to, s.shared(to, handle))))
 	if to.flags&socks == 0 {
 		handle = s.allowed(to, handle)
 	}

@@ -58,6 +58,7 @@ type Options struct {
 	Rights    *app.Rights        // nil: nothing is handed out or erased
 	Trial     app.Trial          // what policies are tried with
 	Metrics   http.Handler       // nil: none are collected
+	Spool     string             // directory in which exports are made; empty: the system's for temporary files
 	Terms     Terms              // nil: nothing is done once, nor only to what somebody has seen
 	Limits    Limits
 	Limiter   *limit.Limiter // nil: everybody may ask as often as they like
@@ -93,6 +94,7 @@ type Server struct {
 	shares   shares
 	bodies   *limit.Bytes
 	slow     limit.Shares // of what may take long
+	exports  *limit.Gate
 	warden   warden
 	edge     edge
 	health   health
@@ -126,6 +128,7 @@ func New(o Options) *Server {
 	s := &Server{o: o, health: health{checks: o.Checks}}
 	s.warden.access = o.Access
 	s.bodies = limit.NewBytes(mostBodies, eachBodies)
+	s.exports = limit.NewGate(exportsAtOnce, exportsQueue, exportsWait)
 	s.edge = newEdge(o)
 	s.streams.most = o.Connections
 	s.draining, s.drain = context.WithCancel(context.Background())

@@ -1,0 +1,151 @@
+package api
+
+import (
+	"errors"
+	"io"
+	"maps"
+	"net/http"
+	"os"
+	"path"
+	"strconv"
+	"strings"
+	"time"
+
+	"mgx/internal/access"
+)
+
+// Bounds of exports, which may be of any length.
+const (
+	exportsAtOnce = 4 // that read the database
+	exportsQueue  = 64
+	exportsWait   = 20 * time.Second
+	exportsEach   = 4        // of one person; twice as many of a workspace
+	leastSpeed    = 64 << 10 // bytes a second at which one is read, after its first minute
+)
+
+// spools reports whether a route or page hands out a file of whatever length that is
+// made for it.
+func spools(to route) bool {
+	_, at := split(to.pattern)
+	return path.Base(at) == "export" || strings.HasSuffix(at, ".jsonl")
+}
+
+// spooled has an export be whole in a file before the first byte is sent: whoever
+// reads slowly holds neither a connection of the database nor a place, and for as
+// long as a slow line takes. Nobody has more than a few under way.
+func (s *Server) spooled(to route, next handler) handler {
+	if !spools(to) {
+		return next
+	}
+	return func(w http.ResponseWriter, r *http.Request) error {
+		leave, err := s.exporting(r)
+		if err != nil {
+			return err
+		}
+		defer leave()
+		file, err := newSpool(s.o.Spool)
+		if err != nil {
+			return err
+		}
+		defer file.Close()
+		if err := s.fill(file, r, next); err != nil {
+			return err
+		}
+		if p, _ := r.Context().Value(placeKey{}).(*place); p != nil {
+			p.leave()
+		}
+		return file.send(w)
+	}
+}
+
+// exporting counts an export of somebody. The owner has as many as there is room for.
+func (s *Server) exporting(r *http.Request) (leave func(), err error) {
+	actor, known := access.From(r.Context())
+	if !known || actor.Owner {
+		return func() {}, nil
+	}
+	person, err := s.slow.Enter("export user:"+string(actor.User), exportsEach)
+	if err != nil {
+		return nil, err
+	}
+	workspace, err := s.slow.Enter("export workspace:"+string(actor.Workspace), 2*exportsEach)
+	if err != nil {
+		person()
+		return nil, err
+	}
+	return func() { workspace(); person() }, nil
+}
+
+func (s *Server) fill(file *spool, r *http.Request, next handler) error {
+	leave, err := s.exports.Enter(r.Context())
+	if err != nil {
+		return err
+	}
+	defer leave()
+	return errors.Join(next(file, r), file.failed)
+}
+
+// spool is an answer in a file that has no name.
+type spool struct {
+	*os.File
+	header http.Header
+	status int
+	size   int64
+	failed error // to write the file
+}
+
+func newSpool(dir string) (*spool, error) {
+	f, err := os.CreateTemp(dir, "export-")
+	if err != nil {
+		return nil, err
+	}
+	return &spool{File: f, header: http.Header{}, status: http.StatusOK}, os.Remove(f.Name())
+}
+
+func (s *spool) Header() http.Header { return s.header }
+
+func (s *spool) WriteHeader(status int) { s.status = status }
+
+func (s *spool) Write(b []byte) (int, error) {
+	n, err := s.File.Write(b)
+	if s.size += int64(n); err != nil {
+		s.failed = err
+	}
+	return n, err
+}
+
+// ReadFrom is hidden, since it would not count.
+func (s *spool) ReadFrom(r io.Reader) (int64, error) {
+	return io.Copy(struct{ io.Writer }{s}, r)
+}
+
+// send sends what was written, piece by piece.
+func (s *spool) send(w http.ResponseWriter) error {
+	if _, err := s.Seek(0, io.SeekStart); err != nil {
+		return err
+	}
+	maps.Copy(w.Header(), s.header)
+	w.Header().Set("Content-Length", strconv.FormatInt(s.size, 10))
+	w.WriteHeader(s.status)
+	began, sent := time.Now(), int64(0)
+	for piece := make([]byte, 64<<10); ; {
+		n, err := s.Read(piece)
+		if n > 0 {
+			due := began.Add(time.Minute + time.Duration(sent/leastSpeed)*time.Second)
+			if soon := time.Now().Add(answerWait); soon.Before(due) {
+				due = soon
+			}
+			http.NewResponseController(w).SetWriteDeadline(due) // a recorder in a test has none
+			m, err := w.Write(piece[:n])
+			if sent += int64(m); err != nil {
+				return err
+			}
+		}
+		if err != nil {
+			if err == io.EOF {
+				return nil
+			}
+			return err
+		}
+	}
+}
