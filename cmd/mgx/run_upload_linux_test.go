@@ -14,6 +14,7 @@ import (
 	"mgx"
 	"mgx/internal/config"
 	"mgx/internal/git"
+	"mgx/internal/limit"
 )
 
 // A server works on what is sent to it, and the branch comes back, with nothing else
@@ -233,8 +234,17 @@ func TestUploads(t *testing.T) {
 	if _, err := keep(digest); !mgx.IsCode(err, "too_many_uploads") {
 		t.Errorf("more than are wanted in a day: %v", err)
 	}
-	n.uploads.seats <- struct{}{}
-	n.uploads.seats <- struct{}{}
+	leave, err := n.uploads.mine.Enter("ws_a", 1)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := keep(digest); !mgx.IsCode(err, limit.CodeTooManyAtOnce) {
+		t.Errorf("a second of one workspace: %v", err)
+	}
+	leave()
+	for range uploadsAt {
+		n.uploads.seats <- struct{}{}
+	}
 	if _, err := keep(digest); !mgx.IsCode(err, uploadBusy) {
 		t.Errorf("a third at once: %v", err)
 	}

@@ -16,6 +16,7 @@ import (
 	"mgx"
 	"mgx/internal/app"
 	"mgx/internal/git"
+	"mgx/internal/limit"
 )
 
 const (
@@ -24,7 +25,8 @@ const (
 	uploadUnused = 24 * time.Hour  // after which an upload goes that no run works on
 	uploadFresh  = 5 * time.Minute // in which a task may be about to name one
 	uploadsSwept = time.Hour       // how often that is looked for
-	uploadsAt    = 2               // that are received at once
+	uploadsAt    = 16              // that are received at once, one of each workspace
+	uploadsMade  = 2               // that are made repositories at once; others wait
 	uploadsADay  = 50              // new ones of a workspace
 	uploadBusy   = "uploads_busy"  // code: too many are
 	bundleFile   = "bundle"
@@ -34,10 +36,14 @@ const (
 type uploads struct {
 	n     *node
 	seats chan struct{}
+	mine  limit.Shares // by workspace
+	made  chan struct{}
 	sizes sync.Map // bytes by directory: what is in its place does not change
 }
 
-func newUploads(n *node) *uploads { return &uploads{n: n, seats: make(chan struct{}, uploadsAt)} }
+func newUploads(n *node) *uploads {
+	return &uploads{n: n, seats: make(chan struct{}, uploadsAt), made: make(chan struct{}, uploadsMade)}
+}
 
 func (u *uploads) root(ws mgx.WorkspaceID) string {
 	return filepath.Join(u.n.data, uploadsDir, string(ws))
@@ -60,6 +66,11 @@ func (u *uploads) Dir(ws mgx.WorkspaceID, digest string) (string, error) {
 // Keep receives a repository beside its place, and puts it there when it is whole and
 // sound: a process that is killed leaves nothing there, and what it leaves goes again.
 func (u *uploads) Keep(ctx context.Context, ws mgx.WorkspaceID, digest string, bundle io.Reader) (app.Upload, error) {
+	leave, err := u.mine.Enter(string(ws), 1)
+	if err != nil {
+		return app.Upload{}, err
+	}
+	defer leave()
 	select {
 	case u.seats <- struct{}{}:
 		defer func() { <-u.seats }()
@@ -208,6 +219,12 @@ func (u *uploads) take(name, digest string, bundle io.Reader) (int64, error) {
 
 // receive makes the repository in a box, which has nothing else to see.
 func (u *uploads) receive(ctx context.Context, ws mgx.WorkspaceID, tmp string) (head string, err error) {
+	select {
+	case u.made <- struct{}{}:
+		defer func() { <-u.made }()
+	case <-ctx.Done():
+		return "", ctx.Err()
+	}
 	work := filepath.Join(tmp, "work")
 	if err := os.Mkdir(work, 0o700); err != nil {
 		return "", dataError(u.n.data, err)

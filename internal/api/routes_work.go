@@ -81,7 +81,7 @@ func (s *Server) workRoutes() []route {
 			Long: "It builds on the commit that the run began with. Its branch and its commit are in the headers.",
 		}, finer, bulky),
 		plain[uploadIn, uploadOut]("PUT /api/v1/uploads/{digest}", s.putUpload, to("create", "tasks"), about{
-			ID: "putUpload", Group: tasks, Short: "Send a repository that tasks are to be done on", Codes: codes{"bad_upload": 400, "too_many_uploads": 403, "uploads_busy": 503}.and(checkedOut),
+			ID: "putUpload", Group: tasks, Short: "Send a repository that tasks are to be done on", Codes: codes{"bad_upload": 400, "too_many_uploads": 403, "uploads_busy": 503, "too_many_at_once": 429}.and(checkedOut),
 			Long: "A bundle of git with one head and all of its history, 256 MB at most, named by the SHA-256 of its bytes. To send the same again changes nothing. " +
 				"A task names the digest as its upload; what no task names goes again after a day.",
 		}, bulky),

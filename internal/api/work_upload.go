@@ -28,15 +28,24 @@ type uploadOut struct {
 // holds nothing for longer.
 const pieceWait = 30 * time.Second
 
-// pieces reads a body of which each piece has its time.
+// pieces reads a body of which each piece has its time, and all of it that of a slow
+// line: after its first minute it has to come at leastSpeed.
 type pieces struct {
 	io.Reader
-	c *http.ResponseController
+	c     *http.ResponseController
+	began time.Time
+	n     int64
 }
 
-func (p pieces) Read(b []byte) (int, error) {
-	p.c.SetReadDeadline(time.Now().Add(pieceWait)) // a recorder in a test has none
-	return p.Reader.Read(b)
+func (p *pieces) Read(b []byte) (int, error) {
+	due := p.began.Add(time.Minute + time.Duration(p.n/leastSpeed)*time.Second)
+	if soon := time.Now().Add(pieceWait); soon.Before(due) {
+		due = soon
+	}
+	p.c.SetReadDeadline(due) // a recorder in a test has none
+	n, err := p.Reader.Read(b)
+	p.n += int64(n)
+	return n, err
 }
 
 // putUpload takes a repository.
@@ -55,8 +64,9 @@ func (s *Server) putUpload(w http.ResponseWriter, r *http.Request) error {
 		return &http.MaxBytesError{Limit: maxFile}
 	}
 	c := http.NewResponseController(w)
-	up, err := work.Upload(r.Context(), actorOf(r), r.PathValue("digest"), pieces{r.Body, c})
+	up, err := work.Upload(r.Context(), actorOf(r), r.PathValue("digest"), &pieces{Reader: r.Body, c: c, began: time.Now()})
 	if err != nil {
+		w.Header().Set("Connection", "close") // what is left of it is not waited for
 		return err
 	}
 	c.SetReadDeadline(time.Time{})
