@@ -535,12 +535,8 @@ func TestDrain(t *testing.T) {
 	if m := <-events; resp.StatusCode != 200 || m.name != "subscribed" {
 		t.Fatal(resp.StatusCode, m)
 	}
-	start := time.Now()
 	s.drain()
-	for range events {
-	}
-	if took := time.Since(start); took > 5*time.Second {
-		t.Errorf("draining took %v", took)
+	for range events { // or the stream would go on
 	}
 	if _, err := http.Get(s.url + "/health/live"); err == nil {
 		t.Error("it still answers")

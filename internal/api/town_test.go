@@ -10,6 +10,7 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"net/netip"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -358,6 +359,33 @@ func TestInvitations(t *testing.T) {
 	// Whoever is removed is out.
 	w.must(w.do(admin, "DELETE", "/api/v1/members/"+string(w.users["developer"]), nil, nil), 204)
 	w.do(w.tokens["developer"], "GET", "/api/v1/members", nil, nil).want(400, "workspace_required")
+}
+
+// Who guesses one person's password from many networks, a few times from each, is told
+// of.
+func TestGuessesFromManyNetworks(t *testing.T) {
+	t.Parallel()
+	w := limitedTown(t, api.Limits{})
+	for i := range 20 {
+		w.call("", "POST", "/api/v1/auth/sign-in", map[string]string{"email": "admin@example.com", "password": "x"}, nil, from(fmt.Sprintf("192.0.2.%d", i)))
+	}
+	want := "authentication_failures 192.0.2.19 " + string(w.users[mgx.RoleAdmin])
+	if all := w.suspicions(); !slices.Equal(all, []string{want}) {
+		t.Errorf("told is %q, want %q", all, want)
+	}
+}
+
+// An admin of the default workspace sees all workspaces, an admin of another one theirs.
+func TestWorkspacesOfAnAdmin(t *testing.T) {
+	t.Parallel()
+	w := newTown(t)
+	for who, want := range map[string]int{"admin": 2, "other": 1, mgx.RoleViewer: 1} {
+		var list struct{ Items, Workspaces []mgx.Workspace }
+		w.must(w.do(w.tokens[who], "GET", "/api/v1/workspaces", nil, &list), 200)
+		if n := len(list.Items) + len(list.Workspaces); n != want {
+			t.Errorf("%s sees %d", who, n)
+		}
+	}
 }
 
 // What a key may not do or read itself it has nobody else do, nor sent elsewhere.

@@ -29,9 +29,9 @@ func (a *Access) Found(ctx context.Context, where access.Where) (setup string, e
 }
 
 // Workspaces lists the workspaces of a person, or of the installation for its
-// owner.
+// owner and the admins of the default workspace.
 func (a *Access) Workspaces(ctx context.Context, actor access.Actor, after mgx.WorkspaceID, limit int) ([]mgx.Workspace, error) {
-	if actor.Owner {
+	if actor.Owner || actor.Workspace == mgx.DefaultWorkspace && full(actor) == nil {
 		return a.o.Store.Workspaces(ctx, after, limit)
 	}
 	if actor.Key != nil {

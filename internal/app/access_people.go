@@ -109,6 +109,10 @@ func (a *Access) prove(ctx context.Context, email, password string, where access
 // mostFailures is how many failed attempts a minute are told one by one.
 const mostFailures = 10
 
+// manyGuesses is how many failed attempts a minute at one account, from wherever, look
+// like somebody who guesses from many networks.
+const manyGuesses = 20
+
 // failed tells of a failed attempt, alike for people that there are and that
 // there are not.
 func (a *Access) failed(ctx context.Context, user mgx.User, failures int, where access.Where) {
@@ -122,6 +126,12 @@ func (a *Access) failed(ctx context.Context, user mgx.User, failures int, where 
 		a.warn(ctx, mgx.DefaultWorkspace, mgx.SuspicionData{
 			Severity: "medium", Address: where.Address, What: "authentication_failures", Blocked: true, Count: manyAccounts,
 			Detail: fmt.Sprintf("%d attempts to sign in failed in a minute from one network.", manyAccounts),
+		})
+	}
+	if user.ID != "" && a.again("sign-in of "+target) == manyGuesses {
+		a.warn(ctx, mgx.DefaultWorkspace, mgx.SuspicionData{
+			Severity: "high", Address: where.Address, What: "authentication_failures", Count: manyGuesses, Target: target,
+			Detail: fmt.Sprintf("%d attempts to sign in as one person failed in a minute; no one network made so many.", manyGuesses),
 		})
 	}
 	if a.again("sign-in") <= mostFailures {
