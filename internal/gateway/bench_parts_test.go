@@ -3,6 +3,7 @@ package gateway_test
 import (
 	"bytes"
 	"encoding/json"
+	"fmt"
 	"io"
 	"net/http"
 	"net/http/httptest"
@@ -10,7 +11,10 @@ import (
 	"net/url"
 	"os"
 	"os/exec"
+	"strconv"
+	"strings"
 	"testing"
+	"time"
 
 	"mgx/internal/gateway"
 )
@@ -25,8 +29,31 @@ const (
 // server is one that a child runs.
 type server struct {
 	part   string
+	pid    int
 	URL    string
 	Secret string // of its callers
+}
+
+// spent is the processor time that a server has taken, as far as /proc tells.
+func (s server) spent() time.Duration {
+	text, _ := os.ReadFile(fmt.Sprintf("/proc/%d/stat", s.pid))
+	_, rest, _ := strings.Cut(string(text), ") ")
+	fields := strings.Fields(rest) // from the third of proc_pid_stat(5) on
+	if len(fields) < 13 {
+		return 0
+	}
+	user, _ := strconv.ParseInt(fields[11], 10, 64)
+	system, _ := strconv.ParseInt(fields[12], 10, 64)
+	return time.Duration(user+system) * (time.Second / 100) // USER_HZ
+}
+
+// resident is the memory that it has, in MB.
+func (s server) resident() float64 {
+	text, _ := os.ReadFile(fmt.Sprintf("/proc/%d/status", s.pid))
+	_, rest, _ := strings.Cut(string(text), "VmRSS:")
+	kb, _, _ := strings.Cut(strings.TrimSpace(rest), " ")
+	n, _ := strconv.ParseFloat(kb, 64)
+	return n / 1024
 }
 
 // begin starts a part in a process of its own, which ends with the benchmark.
@@ -53,7 +80,7 @@ func begin(b *testing.B, part, upstream string) server {
 		child.Wait()
 		told.Close()
 	})
-	s := server{part: part}
+	s := server{part: part, pid: child.Process.Pid}
 	if err := json.NewDecoder(told).Decode(&s); err != nil {
 		b.Fatal(part, err)
 	}

@@ -14,7 +14,10 @@ import (
 	"time"
 )
 
-// quick is an upstream that answers at once: whole, or in 20 chunks.
+// chunks are those of a streamed answer.
+const chunks = 20
+
+// quick is an upstream that answers at once: whole, or in chunks.
 func quick(w http.ResponseWriter, r *http.Request) {
 	body, _ := io.ReadAll(r.Body)
 	if !bytes.Contains(body, []byte(`"stream":true`)) {
@@ -23,7 +26,7 @@ func quick(w http.ResponseWriter, r *http.Request) {
 	}
 	w.Header().Set("Content-Type", "text/event-stream")
 	rc := http.NewResponseController(w)
-	for i := range 20 {
+	for i := range chunks {
 		fmt.Fprintf(w, "data: {\"id\":\"x\",\"object\":\"chat.completion.chunk\",\"model\":\"m1\",\"choices\":[{\"index\":0,\"delta\":{\"content\":\"word %d \"},\"finish_reason\":null}]}\n\n", i)
 		rc.Flush()
 	}
@@ -55,9 +58,13 @@ func added(b *testing.B, servers []server, stream bool, clients int) {
 	defer client.CloseIdleConnections()
 	body := simple("", "chat/m1", stream)
 	var whole, first [3][]time.Duration
+	var spent, took [3]time.Duration
 	for b.Loop() {
 		for i, s := range servers {
+			before, began := s.spent(), time.Now()
 			w, f := load(b, client, s.URL+"/v1/chat/completions", s.Secret, body, clients)
+			took[i] += time.Since(began)
+			spent[i] += s.spent() - before
 			whole[i], first[i] = append(whole[i], w...), append(first[i], f...)
 		}
 	}
@@ -67,6 +74,9 @@ func added(b *testing.B, servers []server, stream bool, clients int) {
 		slices.Sort(first[i])
 		b.ReportMetric(micros(whole[i], 50), s.part+"-p50-us")
 		b.ReportMetric(micros(whole[i], 99), s.part+"-p99-us")
+		b.ReportMetric(float64(len(whole[i]))/took[i].Seconds(), s.part+"-calls/s")
+		b.ReportMetric(float64(spent[i].Microseconds())/float64(len(whole[i])), s.part+"-cpu-us/call")
+		b.ReportMetric(s.resident(), s.part+"-MB")
 		if stream {
 			b.ReportMetric(micros(first[i], 50), s.part+"-first-p50-us")
 		}
@@ -76,6 +86,8 @@ func added(b *testing.B, servers []server, stream bool, clients int) {
 	b.ReportMetric(micros(whole[2], 50)/micros(whole[1], 50), "times-proxy")
 	if stream {
 		b.ReportMetric(micros(first[2], 50)-micros(first[0], 50), "added-first-p50-us")
+		rest := func(i int) float64 { return micros(whole[i], 50) - micros(first[i], 50) }
+		b.ReportMetric((rest(2)-rest(0))/chunks, "added-chunk-us")
 	}
 }
 
