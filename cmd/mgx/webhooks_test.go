@@ -89,7 +89,9 @@ func TestWebhooksOfARun(t *testing.T) {
 	if err := json.Unmarshal([]byte(l.must("webhooks", "add", web.URL, "--webhook-allow", "127.0.0.0/8", "--json")), &added); err != nil {
 		t.Fatal(err)
 	}
+	rec.mu.Lock()
 	rec.secret = added.Secret
+	rec.mu.Unlock()
 	l.must("run", "say hello", "--approve", "auto")
 	s := l.store()
 	want, err := s.Events(t.Context(), store.EventQuery{})
@@ -99,7 +101,7 @@ func TestWebhooksOfARun(t *testing.T) {
 	}
 	kills := 0
 	var errs bytes.Buffer
-	for end := time.Now().Add(time.Minute); !deliveredAll(t, s, added.ID); {
+	for end := time.Now().Add(5 * time.Minute); !deliveredAll(t, s, added.ID); {
 		if time.Now().After(end) {
 			t.Fatalf("%d of %d events came\n%s", len(rec.events()), len(want), errs.String())
 		}
