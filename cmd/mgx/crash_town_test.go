@@ -263,7 +263,7 @@ func (c *crashTown) asWorkers(run mgx.RunInfo, hook mgx.WebhookID) (mgx.EventID,
 	made := mgx.NewEvent(mgx.TaskCreated, mgx.TaskCreatedData{Task: info, UserID: "test", Source: "api"})
 	made.Workspace, made.Task, made.Stream = over.Workspace, over.Task, mgx.StreamID(over.Task)
 	_, err = s.Commit(t.Context(), mgx.Change{Events: []mgx.Event{
-		made, over.Event(mgx.RunCreated, mgx.RunCreatedData{Task: info}), over.Event(mgx.TaskCancelled, mgx.TaskCancelledData{Reason: "enough", By: "test"}),
+		made, over.Event(mgx.RunCreated, mgx.RunCreatedData{Task: info, Settings: mgx.RunSettings{Approve: "auto"}}), over.Event(mgx.TaskCancelled, mgx.TaskCancelledData{Reason: "enough", By: "test"}),
 	}})
 	must(err)
 	return e.ID, over

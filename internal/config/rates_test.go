@@ -10,8 +10,12 @@ import (
 )
 
 func TestRates(t *testing.T) {
+	var none []string
+	for _, r := range RateLimits {
+		none = append(none, r.Name+"=0")
+	}
 	for given, want := range map[string]string{
-		"": "default", "default": "default", "off": "off", "key=0,user=0,workspace=0,address=0,at-once=0,queue=0": "off",
+		"": "default", "default": "default", "off": "off", strings.Join(none, ","): "off",
 		"user=10": "user=10", "queue=0, key=1000000": "key=1000000,queue=0", "key=6000": "default",
 	} {
 		var c, again Config
