@@ -20,7 +20,7 @@ for part in sqlite/lib libc memory; do sqlite+=(-gcflags "modernc.org/$part=-rac
 status=0
 # shellcheck disable=SC2086 # lists of words
 if [ -n "$raced" ]; then
-  go test -json -race "${sqlite[@]}" -shuffle=on -timeout=15m ${TESTFLAGS:-} $raced || status=1
+  go test -json -race "${sqlite[@]}" -shuffle=on -timeout=20m ${TESTFLAGS:-} $raced || status=1
 fi
 # shellcheck disable=SC2086
 if [ -n "$plain" ]; then
