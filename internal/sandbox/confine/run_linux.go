@@ -25,7 +25,7 @@ import (
 
 // drainGrace is how long a writer may take for what is left in the pipes after
 // the last process is gone.
-const drainGrace = 5 * time.Second
+const drainGrace = 15 * time.Second
 
 // killGrace is how long an init may take to kill what its command started.
 const killGrace = 20 * time.Second
