@@ -62,7 +62,7 @@ func (s *Server) bodyDue(w http.ResponseWriter, r *http.Request) {
 }
 
 func (s *Server) read(w http.ResponseWriter, r *http.Request, held *limit.Held) error {
-	body, err := io.ReadAll(counted{http.MaxBytesReader(w, r.Body, maxBody), held})
+	body, err := io.ReadAll(held.Reader(http.MaxBytesReader(w, r.Body, maxBody)))
 	c := http.NewResponseController(w)
 	c.SetWriteDeadline(time.Now().Add(answerWait)) // the body took some of its time
 	if err == nil {
@@ -80,20 +80,6 @@ func (s *Server) read(w http.ResponseWriter, r *http.Request, held *limit.Held) 
 		return err
 	}
 	return mgx.Errorf(mgx.KindUsage, codeBody, "the body broke off; send it again")
-}
-
-// counted is a reader whose bytes are held as they come.
-type counted struct {
-	io.Reader
-	held *limit.Held
-}
-
-func (c counted) Read(p []byte) (int, error) {
-	n, err := c.Reader.Read(p)
-	if over := c.held.Take(int64(n)); over != nil {
-		return 0, over
-	}
-	return n, err
 }
 
 // place is that of a request in the gate.

@@ -23,6 +23,16 @@ const (
 	leastSpeed    = 64 << 10 // bytes a second at which one is read, after its first minute
 )
 
+// due is when the next piece of a file has to be through, either way, of which so many
+// bytes are since it began.
+func due(began time.Time, bytes int64) time.Time {
+	due := began.Add(time.Minute + time.Duration(bytes/leastSpeed)*time.Second)
+	if soon := time.Now().Add(pieceWait); soon.Before(due) {
+		return soon
+	}
+	return due
+}
+
 // spools reports whether a route or page hands out a file of whatever length that is
 // made for it.
 func spools(to route) bool {
@@ -131,11 +141,7 @@ func (s *spool) send(w http.ResponseWriter) error {
 	for piece := make([]byte, 64<<10); ; {
 		n, err := s.Read(piece)
 		if n > 0 {
-			due := began.Add(time.Minute + time.Duration(sent/leastSpeed)*time.Second)
-			if soon := time.Now().Add(answerWait); soon.Before(due) {
-				due = soon
-			}
-			http.NewResponseController(w).SetWriteDeadline(due) // a recorder in a test has none
+			http.NewResponseController(w).SetWriteDeadline(due(began, sent)) // a recorder in a test has none
 			m, err := w.Write(piece[:n])
 			if sent += int64(m); err != nil {
 				return err

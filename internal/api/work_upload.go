@@ -38,11 +38,7 @@ type pieces struct {
 }
 
 func (p *pieces) Read(b []byte) (int, error) {
-	due := p.began.Add(time.Minute + time.Duration(p.n/leastSpeed)*time.Second)
-	if soon := time.Now().Add(pieceWait); soon.Before(due) {
-		due = soon
-	}
-	p.c.SetReadDeadline(due) // a recorder in a test has none
+	p.c.SetReadDeadline(due(p.began, p.n)) // a recorder in a test has none
 	n, err := p.Reader.Read(b)
 	p.n += int64(n)
 	return n, err

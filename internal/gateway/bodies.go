@@ -3,7 +3,6 @@ package gateway
 import (
 	"bytes"
 	"errors"
-	"io"
 	"net"
 	"net/http"
 	"time"
@@ -11,20 +10,6 @@ import (
 	"mgx"
 	"mgx/internal/limit"
 )
-
-// counted is a reader whose bytes are taken as they come.
-type counted struct {
-	io.Reader
-	held *limit.Held
-}
-
-func (c counted) Read(p []byte) (int, error) {
-	n, err := c.Reader.Read(p)
-	if over := c.held.Take(int64(n)); over != nil {
-		return 0, over
-	}
-	return n, err
-}
 
 // firstBytes is what is made ready for a body that says that it is larger.
 const firstBytes = 64 << 10
@@ -41,7 +26,7 @@ func (s *Server) body(w http.ResponseWriter, r *http.Request, held *limit.Held) 
 	if n := r.ContentLength; n > 0 {
 		body.Grow(int(min(n, firstBytes)) + bytes.MinRead)
 	}
-	_, err := body.ReadFrom(counted{http.MaxBytesReader(w, r.Body, s.o.Body), held})
+	_, err := body.ReadFrom(held.Reader(http.MaxBytesReader(w, r.Body, s.o.Body)))
 	if err == nil {
 		rc.SetReadDeadline(time.Time{})
 		return body.Bytes(), nil

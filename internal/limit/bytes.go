@@ -1,6 +1,7 @@
 package limit
 
 import (
+	"io"
 	"sync"
 
 	"mgx"
@@ -49,6 +50,22 @@ func (h *Held) Take(n int64) error {
 	b.of[h.owner] += n
 	h.n += n
 	return nil
+}
+
+// Reader is a reader of which each byte that comes is taken.
+func (h *Held) Reader(r io.Reader) io.Reader { return counted{r, h} }
+
+type counted struct {
+	io.Reader
+	held *Held
+}
+
+func (c counted) Read(p []byte) (int, error) {
+	n, err := c.Reader.Read(p)
+	if over := c.held.Take(int64(n)); over != nil {
+		return 0, over
+	}
+	return n, err
 }
 
 // Drop gives everything back.
