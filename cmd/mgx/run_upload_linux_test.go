@@ -234,7 +234,7 @@ func TestUploads(t *testing.T) {
 	if _, err := keep(digest); !mgx.IsCode(err, "too_many_uploads") {
 		t.Errorf("more than are wanted in a day: %v", err)
 	}
-	leave, err := n.uploads.mine.Enter("ws_a", 1)
+	leave, err := n.uploads.mine.Enter(limit.Share{Owner: "ws_a", Most: 1})
 	if err != nil {
 		t.Fatal(err)
 	}

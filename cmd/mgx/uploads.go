@@ -66,7 +66,7 @@ func (u *uploads) Dir(ws mgx.WorkspaceID, digest string) (string, error) {
 // Keep receives a repository beside its place, and puts it there when it is whole and
 // sound: a process that is killed leaves nothing there, and what it leaves goes again.
 func (u *uploads) Keep(ctx context.Context, ws mgx.WorkspaceID, digest string, bundle io.Reader) (app.Upload, error) {
-	leave, err := u.mine.Enter(string(ws), 1)
+	leave, err := u.mine.Enter(limit.Share{Owner: string(ws), Most: 1})
 	if err != nil {
 		return app.Upload{}, err
 	}

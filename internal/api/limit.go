@@ -183,12 +183,10 @@ func (s *Server) shared(to route, next handler) handler {
 		if !known || actor.Owner {
 			return next(w, r)
 		}
-		leave, err := s.slow.Enter("user:"+string(actor.User), max(1, s.edge.limits.AtOnce/16))
-		if err != nil {
-			return err
-		}
-		defer leave()
-		leave, err = s.slow.Enter("workspace:"+string(actor.Workspace), max(1, s.edge.limits.AtOnce/4))
+		leave, err := s.slow.Enter(
+			limit.Share{Owner: "user:" + string(actor.User), Most: max(1, s.edge.limits.AtOnce/16)},
+			limit.Share{Owner: "workspace:" + string(actor.Workspace), Most: max(1, s.edge.limits.AtOnce/4)},
+		)
 		if err != nil {
 			return err
 		}

@@ -91,7 +91,7 @@ type Server struct {
 	draining context.Context
 	drain    context.CancelFunc
 	streams  streams
-	shares   shares
+	shares   limit.Shares // of streams
 	bodies   *limit.Bytes
 	slow     limit.Shares // of what may take long
 	exports  *limit.Gate

@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"mgx/internal/access"
+	"mgx/internal/limit"
 )
 
 // Bounds of exports, which may be of any length.
@@ -74,16 +75,10 @@ func (s *Server) exporting(r *http.Request) (leave func(), err error) {
 	if !known || actor.Owner {
 		return func() {}, nil
 	}
-	person, err := s.slow.Enter("export user:"+string(actor.User), exportsEach)
-	if err != nil {
-		return nil, err
-	}
-	workspace, err := s.slow.Enter("export workspace:"+string(actor.Workspace), 2*exportsEach)
-	if err != nil {
-		person()
-		return nil, err
-	}
-	return func() { workspace(); person() }, nil
+	return s.slow.Enter(
+		limit.Share{Owner: "export user:" + string(actor.User), Most: exportsEach},
+		limit.Share{Owner: "export workspace:" + string(actor.Workspace), Most: 2 * exportsEach},
+	)
 }
 
 func (s *Server) fill(file *spool, r *http.Request, next handler) error {
