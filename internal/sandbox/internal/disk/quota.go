@@ -8,12 +8,20 @@
 // is used at all: what is in the directories cannot have grown by more than that has.
 // It looks again only when there could be too much by now.
 //
+// What others delete at the same moment makes that wrong, and nobody says who deleted
+// something. So what became less is never taken off what became more before or after;
+// and where anything has changed at all, it looks from time to time in any case, for
+// not more than a fiftieth of the time. That is when growth is found which another's
+// deleting has hidden.
+//
 // So a command can write more than the quota before it is noticed, by what it writes
-// in some tenths of a second. What it deleted and still holds open is not seen, nor
-// what lies in directories that we may not read.
+// in some tenths of a second; as much as others delete meanwhile, until the next look
+// in any case. What it deleted and still holds open is not seen, nor what lies in
+// directories that we may not read.
 package disk
 
 import (
+	"slices"
 	"sync"
 	"time"
 )
@@ -46,8 +54,10 @@ const (
 
 const (
 	pollEvery = 100 * time.Millisecond
-	// restRatio is how long to rest after a look, as a multiple of what it took.
-	restRatio = 10
+	// How long to rest after a look, as a multiple of what it took: before one for a
+	// reason, and before one in any case.
+	restRatio, routineRatio = 10, 50
+	routineRest             = time.Second // at least
 	// slack is how much may be added where there is too much already: commands
 	// that tidy up must be able to run.
 	slackBytes, slackFiles = 1 << 20, 100
@@ -61,13 +71,32 @@ type Quota struct {
 
 	mu     sync.Mutex
 	seen   bool
-	use    Use   // when last looked
-	spaces []Use // of the file system of each directory, just before
-	rest   time.Time
+	use    Use      // when last looked
+	on     []growth // of the file system of each directory
+	looked time.Time
+	took   time.Duration
+}
+
+// growth is how much was added to a file system since we looked, as far as it shows.
+type growth struct {
+	used    Use // when last asked
+	added   Use
+	changed bool
+}
+
+// ask takes how much is used now. Where that is less, somebody has deleted something:
+// this says nothing of what was added before.
+func (g *growth) ask(now Use) {
+	g.added.Bytes += max(0, now.Bytes-g.used.Bytes)
+	g.added.Files += max(0, now.Files-g.used.Files)
+	g.changed = g.changed || now != g.used
+	g.used = now
 }
 
 // New bounds what is in dirs; those that do not exist are empty.
-func New(limit Use, dirs ...string) *Quota { return &Quota{limit: limit, dirs: dirs} }
+func New(limit Use, dirs ...string) *Quota {
+	return &Quota{limit: limit, dirs: dirs, on: make([]growth, len(dirs))}
+}
 
 // Watch calls over once, when there comes to be too much, and returns a function that
 // ends the watch and says whether there is.
@@ -114,19 +143,19 @@ func (q *Quota) allowance() Use {
 	return limit
 }
 
-// check looks, if there could be too much and it is not too soon; at last is when a
-// command has ended.
+// check looks, if there could be too much or it is time to; at last is when a command
+// has ended.
 func (q *Quota) check(limit Use, atLast bool) Over {
 	q.mu.Lock()
 	defer q.mu.Unlock()
-	spaces := make([]Use, len(q.dirs))
-	for i, dir := range q.dirs {
-		spaces[i] = space(dir)
-	}
-	if q.most(spaces).beyond(limit) == Nothing || !atLast && time.Now().Before(q.rest) {
+	q.ask()
+	rested := time.Since(q.looked)
+	possible := q.most().beyond(limit) != Nothing && (atLast || rested >= restRatio*q.took)
+	routine := q.changed() && rested >= max(routineRest, routineRatio*q.took)
+	if !possible && !routine {
 		return Nothing
 	}
-	q.look(spaces, limit)
+	q.look(limit)
 	return q.use.beyond(limit)
 }
 
@@ -135,34 +164,44 @@ func (q *Quota) check(limit Use, atLast bool) Over {
 func (q *Quota) count(most Use) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
-	spaces := make([]Use, len(q.dirs))
-	for i, dir := range q.dirs {
-		spaces[i] = space(dir)
-	}
-	q.look(spaces, most)
+	q.ask()
+	q.look(most)
 }
 
-// look counts until there is more than limit.
-func (q *Quota) look(spaces []Use, limit Use) {
+// ask asks the file systems how much of them is used.
+func (q *Quota) ask() {
+	for i, dir := range q.dirs {
+		q.on[i].ask(space(dir))
+	}
+}
+
+// look counts until there is more than limit. What is added meanwhile is seen or asked
+// about, or both.
+func (q *Quota) look(limit Use) {
 	begin := time.Now()
-	q.seen, q.spaces, q.use = true, spaces, Use{}
-	for _, dir := range q.dirs {
+	q.seen, q.use = true, Use{}
+	for i, dir := range q.dirs {
+		q.on[i] = growth{used: q.on[i].used}
 		add(&q.use, dir, limit)
 	}
-	q.rest = time.Now().Add(restRatio * time.Since(begin))
+	q.looked = time.Now()
+	q.took = q.looked.Sub(begin)
 }
 
-// most is what there can be at most, as the file systems now are.
-func (q *Quota) most(spaces []Use) Use {
+// most is what there can be at most, as far as the file systems show.
+func (q *Quota) most() Use {
 	most := q.use
-	for i, s := range spaces {
+	for _, g := range q.on {
+		more := g.added
 		if !q.seen {
-			most.Bytes += s.Bytes
-			most.Files += s.Files
-			continue
+			more = g.used
 		}
-		most.Bytes += max(0, s.Bytes-q.spaces[i].Bytes)
-		most.Files += max(0, s.Files-q.spaces[i].Files)
+		most.Bytes += more.Bytes
+		most.Files += more.Files
 	}
 	return most
+}
+
+func (q *Quota) changed() bool {
+	return slices.ContainsFunc(q.on, func(g growth) bool { return g.changed })
 }

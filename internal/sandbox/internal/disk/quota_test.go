@@ -8,6 +8,7 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 )
 
 func write(t *testing.T, name string, bytes int) {
@@ -69,7 +70,7 @@ func TestQuota(t *testing.T) {
 		return called, found
 	}
 	// More is added until it is found: what others on this file system delete at the same
-	// moment hides as much for a while.
+	// moment hides as much until the next look in any case.
 	added := 0
 	until := func(want Over, what string, bytes int) {
 		t.Helper()
@@ -98,7 +99,7 @@ func TestQuota(t *testing.T) {
 	}); found != Nothing {
 		t.Errorf("emptied: %v", found)
 	}
-	q.check(q.limit, true)
+	q.count(q.limit)
 	found := Nothing
 	for n := 0; found != Files && n < 100; n++ {
 		_, found = during(func() {
@@ -113,6 +114,75 @@ func TestQuota(t *testing.T) {
 	var none *Quota
 	if end := none.Watch(func() { t.Error("nothing was to be watched") }); end() != Nothing {
 		t.Error("no quota was reached")
+	}
+}
+
+// TestGrowth takes nothing off what was added for what was deleted before or after.
+func TestGrowth(t *testing.T) {
+	g := growth{used: Use{Bytes: 100, Files: 10}}
+	for _, step := range []struct{ now, added Use }{
+		{Use{100, 10}, Use{}},
+		{Use{130, 12}, Use{30, 2}},
+		{Use{20, 5}, Use{30, 2}},
+		{Use{20, 5}, Use{30, 2}},
+		{Use{40, 5}, Use{50, 2}},
+	} {
+		if g.ask(step.now); g.added != step.added || g.changed != (step.added != Use{}) {
+			t.Errorf("at %+v: %+v", step.now, g)
+		}
+	}
+}
+
+// TestNeighbourDeletes has somebody else delete far more than is written, at the same
+// moment, so that less of the file system is used than before. The watch notices all
+// the same.
+func TestNeighbourDeletes(t *testing.T) {
+	dir, neighbour := t.TempDir(), t.TempDir()
+	write(t, filepath.Join(neighbour, "big"), 64<<20)
+	q := New(Use{Bytes: 1 << 20, Files: 1000}, dir)
+	if found := q.Watch(func() { t.Error("an empty directory is too much") })(); found != Nothing || !q.seen {
+		t.Fatalf("%v, %+v", found, q)
+	}
+	write(t, filepath.Join(dir, "made"), 2<<20)
+	if err := os.Remove(filepath.Join(neighbour, "big")); err != nil {
+		t.Fatal(err)
+	}
+	if q.ask(); q.most().Bytes > 1<<20 {
+		t.Skip("others have written so much meanwhile that it shows")
+	}
+	reached := make(chan struct{})
+	end := q.Watch(func() { close(reached) })
+	select {
+	case <-reached:
+	case <-time.After(time.Minute):
+		t.Error("it goes unnoticed")
+	}
+	if found := end(); found != Bytes {
+		t.Errorf("%v", found)
+	}
+}
+
+// TestRoutineIsBounded looks again in any case only after a rest.
+func TestRoutineIsBounded(t *testing.T) {
+	dir := t.TempDir()
+	q := New(Use{Bytes: 1 << 50, Files: 1 << 50}, dir)
+	q.count(q.limit)
+	for _, c := range []struct {
+		changed bool
+		took    time.Duration
+		ago     time.Duration
+		looks   bool
+	}{
+		{true, time.Second, 40 * time.Second, false},
+		{true, time.Second, 55 * time.Second, true},
+		{true, time.Microsecond, 100 * time.Millisecond, false},
+		{true, time.Microsecond, 2 * time.Second, true},
+	} {
+		q.on[0].changed, q.took, q.looked = c.changed, c.took, time.Now().Add(-c.ago)
+		before := q.looked
+		if q.check(q.limit, false); q.looked.After(before) != c.looks {
+			t.Errorf("%+v", c)
+		}
 	}
 }
 
