@@ -116,6 +116,7 @@ var securityFolds = map[EventType]func(*Security, Event) error{
 	SuspiciousActivity: secured((*Security).suspected),
 	BreachDetected:     secured(func(s *Security, e Event, d BreachData) { s.suspected(e, d.SuspicionData) }),
 	RunNetworkUsed:     secured((*Security).visited),
+	RunLimitReached:    secured((*Security).reached),
 	RunDelivered:       secured((*Security).delivered),
 	TaskFailed:         secured((*Security).failed),
 }
@@ -217,6 +218,26 @@ func (s *Security) returned(e Event, d ToolResultData) {
 	if label.Untrusted && d.Status != "denied" {
 		s.read(e, ReadItem{Conversation: was.conversation, Item: was.item, Label: label, callID: d.CallID})
 	}
+}
+
+// reached notes a limit of the sandbox. The time-outs of calls are told by their
+// results.
+func (s *Security) reached(e Event, d LimitReachedData) {
+	of := "the check " + d.Check
+	if d.CallID != "" {
+		of = s.pending[d.CallID].item
+		if d.Limit == "time" {
+			return
+		}
+	}
+	what := strings.ReplaceAll(d.Limit, "_", " ")
+	if d.Setting != "" {
+		what += " (" + d.Setting + ")"
+	}
+	if d.Told {
+		what += ", as its output says,"
+	}
+	s.limit(e, what+" of "+of)
 }
 
 func (s *Security) limit(e Event, what string) {

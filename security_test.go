@@ -108,3 +108,24 @@ func TestSecuritySaysWhoDecidedAndWhatIsSuspicious(t *testing.T) {
 		t.Errorf("foreign: %q", f)
 	}
 }
+
+// TestSecurityListsLimits names each limit that something came to once, with what came
+// to it.
+func TestSecurityListsLimits(t *testing.T) {
+	s := &story{t: t}
+	s.add(ToolCalled, ToolCallData{CallID: "c1", Name: "shell", Summary: "make"})
+	s.add(RunLimitReached, LimitReachedData{Limit: "open_files", Setting: "open-files=64", Told: true, CallID: "c1"})
+	s.add(ToolReturned, ToolResultData{CallID: "c1", Name: "shell", Status: "error"})
+	s.add(ToolCalled, ToolCallData{CallID: "c2", Name: "shell", Summary: "sleep 9"})
+	s.add(RunLimitReached, LimitReachedData{Limit: "time", CallID: "c2"})
+	s.add(ToolReturned, ToolResultData{CallID: "c2", Name: "shell", Status: "timeout"})
+	s.add(RunLimitReached, LimitReachedData{Limit: "time", Check: "test"})
+	s.add(TaskFailed, TaskErrorData{Code: "turn_limit", Message: "no more turns"})
+	want := []LimitReached{
+		{2, "open files (open-files=64), as its output says, of shell make"}, {6, "the time of shell sleep 9"},
+		{7, "time of the check test"}, {8, "no more turns"},
+	}
+	if !reflect.DeepEqual(s.s.Limits, want) {
+		t.Errorf("%+v", s.s.Limits)
+	}
+}

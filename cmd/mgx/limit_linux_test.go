@@ -37,10 +37,13 @@ func TestLimitOfARun(t *testing.T) {
 	if d, ok := seen["time"]; !ok || d.CallID == "" || d.ExitCode != nil {
 		t.Errorf("the time-out of the agent's command: %+v", d)
 	}
-	if d, ok := seen["file_size"]; !ok || d.ExitCode == nil || *d.ExitCode != 153 {
+	if d, ok := seen["file_size"]; !ok || d.ExitCode == nil || *d.ExitCode != 153 || d.Setting != "file-size=8GB" {
 		t.Errorf("the size of a file: %+v", d)
 	}
-	if out := l.must("events", "--run", string(run.ID), "--json"); !strings.Contains(out, "timed out after 1s") {
-		t.Error("the agent was not told")
+	out := l.must("events", "--run", string(run.ID), "--json")
+	for _, words := range []string{"timed out after 1s", "The limit on the size of a file (file-size=8GB, "} {
+		if !strings.Contains(out, words) {
+			t.Errorf("the agent was not told %q", words)
+		}
 	}
 }

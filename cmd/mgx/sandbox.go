@@ -184,8 +184,8 @@ func shown(w io.Writer) io.Writer {
 func (c *cli) tellEnded(ended sandbox.Result) error {
 	const timedOut = 124 // as timeout(1) has it
 	tellVisits(c.err, ended.Visits)
-	if ended.Limit != "" {
-		fmt.Fprintf(c.err, "mgx: the limit on %s was reached\n", ended.Limit)
+	if hint := tool.LimitHint(ended.Reached()); hint != "" {
+		fmt.Fprintf(c.err, "mgx: %s\n", hint)
 	}
 	switch {
 	case ended.TimedOut:

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"os"
 	"strings"
+	"time"
 
 	"mgx"
 	"mgx/internal/config"
@@ -78,7 +79,7 @@ func boxSpec(id, work, state string, mounts []sandbox.Mount) sandbox.Spec {
 func boxLimits(l config.Limits) sandbox.Limits {
 	return sandbox.Limits{
 		Memory: l["memory"], Processes: int(l["processes"]), CPUs: float64(l["cpus"]) / 1000, FileSize: l["file-size"],
-		OpenFiles: int(l["open-files"]), Tmp: l["tmp"], Disk: l["disk"], Files: l["files"],
+		OpenFiles: int(l["open-files"]), CPU: time.Duration(l["cpu-time"]), Tmp: l["tmp"], Disk: l["disk"], Files: l["files"],
 	}
 }
 

@@ -182,7 +182,7 @@ func (n *node) site(ctx context.Context, of mgx.Scope, repo mgx.RepoInfo, settin
 	}
 	mounts = append(mounts, shown...)
 	spec := boxSpec(string(id), filepath.Join(dir, "work"), filepath.Join(dir, "state"), mounts)
-	spec.Limits = n.limits
+	spec.Limits, spec.Kept = n.limits, []string{git.Kept(dir)}
 	if err := openGate(&spec, settings.AllowHosts); err != nil {
 		return nil, err
 	}

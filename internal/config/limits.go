@@ -7,16 +7,24 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"time"
 )
 
-// Limits of the sandbox by name: byteSize, counts, or thousandths of processors.
+// Limits of the sandbox by name: sizes in bytes, counts, thousandths of processors,
+// nanoseconds.
 type Limits map[string]int64
 
 // limitNames says how each limit is written.
-var limitNames = map[string]func(string) (int64, error){
+var limitNames = map[string]amount{
 	"memory": byteSize, "disk": byteSize, "tmp": byteSize, "file-size": byteSize,
 	"processes": count, "files": count, "open-files": count,
-	"cpus": thousandths,
+	"cpus": thousandths, "cpu-time": seconds,
+}
+
+// amount is how a number is written.
+type amount struct {
+	parse func(string) (int64, error)
+	show  func(int64) string
 }
 
 // setLimits takes NAME=VALUE with commas between.
@@ -28,11 +36,11 @@ func setLimits(c *Config, v string, _ origin) error {
 	limits := Limits{}
 	for one := range strings.SplitSeq(v, ",") {
 		name, value, _ := strings.Cut(strings.TrimSpace(one), "=")
-		parse, ok := limitNames[name]
+		amount, ok := limitNames[name]
 		if !ok {
 			return fmt.Errorf("it must read NAME=VALUE, with commas between several; names are %s", strings.Join(slices.Sorted(maps.Keys(limitNames)), ", "))
 		}
-		n, err := parse(value)
+		n, err := amount.parse(value)
 		if err != nil {
 			return fmt.Errorf("%s %w", name, err)
 		}
@@ -48,15 +56,19 @@ func showLimits(c *Config) string {
 	}
 	var list []string
 	for _, name := range slices.Sorted(maps.Keys(c.SandboxLimits)) {
-		n := c.SandboxLimits[name]
-		text := strconv.FormatInt(n, 10)
-		if name == "cpus" {
-			text = strconv.FormatFloat(float64(n)/1000, 'f', -1, 64)
-		}
-		list = append(list, name+"="+text)
+		list = append(list, name+"="+limitNames[name].show(c.SandboxLimits[name]))
 	}
 	return strings.Join(list, ",")
 }
+
+var (
+	byteSize    = amount{parseSize, showCount}
+	count       = amount{parseCount, showCount}
+	thousandths = amount{parseThousandths, func(n int64) string { return strconv.FormatFloat(float64(n)/1000, 'f', -1, 64) }}
+	seconds     = amount{parseSeconds, func(n int64) string { return time.Duration(n).String() }}
+)
+
+func showCount(n int64) string { return strconv.FormatInt(n, 10) }
 
 // units are powers of 1024, the longer names first.
 var units = []struct {
@@ -64,7 +76,7 @@ var units = []struct {
 	shift int
 }{{"KB", 10}, {"MB", 20}, {"GB", 30}, {"TB", 40}, {"B", 0}, {"", 0}}
 
-func byteSize(v string) (int64, error) {
+func parseSize(v string) (int64, error) {
 	for _, u := range units {
 		number, ok := strings.CutSuffix(v, u.name)
 		if !ok {
@@ -79,7 +91,7 @@ func byteSize(v string) (int64, error) {
 	return 0, errors.New("must be a size such as 512MB or 20GB")
 }
 
-func count(v string) (int64, error) {
+func parseCount(v string) (int64, error) {
 	n, err := strconv.ParseInt(v, 10, 32)
 	if err != nil || n < 1 {
 		return 0, errors.New("must be a whole number from 1")
@@ -87,10 +99,18 @@ func count(v string) (int64, error) {
 	return n, nil
 }
 
-func thousandths(v string) (int64, error) {
+func parseThousandths(v string) (int64, error) {
 	n, err := strconv.ParseFloat(v, 64)
 	if err != nil || !(n >= 0.01 && n <= 10_000) {
 		return 0, errors.New("must be a number of processors such as 1.5")
 	}
 	return int64(n * 1000), nil
+}
+
+func parseSeconds(v string) (int64, error) {
+	d, err := time.ParseDuration(v)
+	if err != nil || d < time.Second || d > 30*24*time.Hour {
+		return 0, errors.New("must be a duration from 1s to 720h, such as 90s or 2h")
+	}
+	return int64(d), nil
 }

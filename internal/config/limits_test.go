@@ -3,6 +3,7 @@ package config
 import (
 	"maps"
 	"testing"
+	"time"
 )
 
 func TestSandboxLimits(t *testing.T) {
@@ -13,6 +14,7 @@ func TestSandboxLimits(t *testing.T) {
 		"tmp=512MB,file-size=1TB,processes=1":    {"tmp": 512 << 20, "file-size": 1 << 40, "processes": 1},
 		"memory=1GB,memory=2GB,open-files=20000": {"memory": 2 << 30, "open-files": 20000},
 		"memory=4096":                            {"memory": 4096},
+		"cpu-time=1.5m":                          {"cpu-time": int64(90 * time.Second)},
 	} {
 		var c Config
 		if err := setLimits(&c, given, origin{}); err != nil || !maps.Equal(c.SandboxLimits, want) {
@@ -25,7 +27,7 @@ func TestSandboxLimits(t *testing.T) {
 	}
 	for _, given := range []string{
 		"memory", "memory=", "memory=0", "memory=-1GB", "memory=1.5GB", "memory=9999999TB", "memory=99999999999999999999", "ram=1GB", ",",
-		"processes=0", "processes=1.5", "processes=4GB", "files=99999999999", "cpus=0", "cpus=NaN", "cpus=x", "=1",
+		"processes=0", "processes=1.5", "processes=4GB", "files=99999999999", "cpus=0", "cpus=NaN", "cpus=x", "=1", "cpu-time=60", "cpu-time=0s", "cpu-time=900h",
 	} {
 		var c Config
 		if err := setLimits(&c, given, origin{}); err == nil || c.SandboxLimits != nil {

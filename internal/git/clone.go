@@ -39,6 +39,13 @@ func New(box sandbox.Box, runDir string, src *Source) *Clone {
 func (c *Clone) git() string             { return gitDir(c.runDir) }
 func (c *Clone) file(name string) string { return filepath.Join(gitDir(c.runDir), name) }
 
+// Full is why git stopped where a run keeps more than it may.
+type Full sandbox.Reached
+
+func (f Full) Error() string {
+	return "the files of the run and all that was kept of them are more than " + f.Setting + ", as the operator's setting sandbox-limits has it"
+}
+
 // access is what a git command in the box may write.
 type access int
 
@@ -92,6 +99,9 @@ func (c *Clone) run(ctx context.Context, r command) (string, error) {
 	switch {
 	case err != nil:
 		return "", err
+	case result.Limit == sandbox.LimitDisk || result.Limit == sandbox.LimitFiles:
+		c.opened = false // it was killed, and may have left locks
+		return "", mgx.Errorf(mgx.KindGoal, "disk_limit", "git could not %s: %w", r.doing, Full(result.Reached()))
 	case result.TimedOut:
 		return "", mgx.Errorf(mgx.KindStopped, mgx.CodeTimedOut, "git took longer than %v to %s", r.timeout, r.doing)
 	case result.ExitCode == 127:

@@ -16,6 +16,10 @@ import (
 func workDir(runDir string) string { return filepath.Join(runDir, "work") }
 func gitDir(runDir string) string  { return filepath.Join(runDir, "git") }
 
+// Kept is the directory that grows with each checkpoint, and so is to count to what a
+// run may keep.
+func Kept(runDir string) string { return gitDir(runDir) }
+
 // emptyFile hides the alternates files of borrowed directories, whose paths are
 // the host's: all of the chain is listed in the run's own.
 func emptyFile(runDir string) string { return filepath.Join(runDir, "empty") }

@@ -67,20 +67,6 @@ type Mount struct {
 	Mode  Mode
 }
 
-// Limits bound one command. Zero fields take the driver's defaults.
-type Limits struct {
-	Memory    int64   // bytes of all processes together; only boxes of level full can bound it
-	Addresses int64   // bytes of address space per process; by default none
-	Processes int     // processes and threads at once
-	CPUs      float64 // processors' worth of time of all together, as Memory; by default all there are
-	FileSize  int64   // bytes of any one file written
-	OpenFiles int
-	CPU       time.Duration // per process
-	Tmp       int64         // bytes in /tmp and the home directory
-	Disk      int64         // bytes in the workspace and the box's state together
-	Files     int64         // files there, directories included
-}
-
 // Spec describes a box.
 type Spec struct {
 	ID     string  // names the box in events, usually the run
@@ -89,7 +75,8 @@ type Spec struct {
 	Mounts []Mount // around the workspace, later ones over earlier ones; may lie inside it
 	Env    []string
 	Limits Limits
-	Gate   Gate // nil: no network for anybody
+	Kept   []string // directories of the host that count to its disk, beside the workspace and the state
+	Gate   Gate     // nil: no network for anybody
 }
 
 // Command is one program to run in a box.
@@ -115,33 +102,11 @@ type Command struct {
 type Result struct {
 	ExitCode int // as the shell counts: 128+n when killed by signal n
 	TimedOut bool
-	Limit    Limit // that was reached; empty when none is known to be
+	Limit    Limit  // that was reached; empty when none is known to be
+	Told     bool   // only the command's output says that it was, and could have made it up
+	Allowed  Limits // what bounded it, as far as it is known
 	Duration time.Duration
 	Visits   []Visit // what it asked of the gate, by first time; bounded
-}
-
-// Limit names a limit that a command reached. What it did then, its exit code
-// says.
-type Limit string
-
-const (
-	LimitMemory    Limit = "memory"    // the kernel killed some of its processes
-	LimitProcesses Limit = "processes" // the kernel refused to start more
-	LimitCPU       Limit = "cpu"       // a process had its time, and was killed
-	LimitFileSize  Limit = "file_size" // a process wrote a file too large, and was killed
-	LimitDisk      Limit = "disk"      // there was too much in the workspace, and all was killed
-	LimitFiles     Limit = "files"     // there were too many files in it, and all was killed
-	LimitTmp       Limit = "tmp"       // a place for temporary files was full: /tmp, home or /dev/shm
-	LimitTime      Limit = "time"      // its time-out came; see Result.Reached
-	LimitOutput    Limit = "output"    // it wrote more than is kept, which is for those to say who keep it
-)
-
-// Reached is the limit that a command reached, the time-out among them.
-func (r Result) Reached() Limit {
-	if r.Limit == "" && r.TimedOut {
-		return LimitTime
-	}
-	return r.Limit
 }
 
 // Box confines commands. Its methods may be called from several goroutines.

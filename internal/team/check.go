@@ -35,6 +35,9 @@ func (r *run) runCheck(s *workflow.StepContext, c Check, mounts []sandbox.Mount)
 		Name: c.Name, Command: c.Command, Status: "passed", ExitCode: res.ExitCode,
 		DurationMS: time.Since(start).Milliseconds(), Output: r.hides.String(tool.Clean(out.String())),
 	}
+	if hint := tool.LimitHint(res.Reached()); hint != "" {
+		result.Output += "\n[" + hint + "]"
+	}
 	r.suspect(s, result.Output, "The output of the check "+c.Name, c.Name)
 	switch {
 	case res.TimedOut:

@@ -13,7 +13,9 @@ import (
 
 	"mgx"
 	"mgx/internal/agent"
+	"mgx/internal/git"
 	"mgx/internal/llm"
+	"mgx/internal/sandbox"
 	"mgx/internal/tool"
 	"mgx/internal/workflow"
 )
@@ -227,6 +229,20 @@ func effectOf(call agent.Call) string {
 	return string(tools[0].Spec().Effect)
 }
 
+// unkept takes back what a call did, if the checkpoint failed because that is more than
+// the run may keep.
+func (h host) unkept(s *workflow.StepContext, call agent.Call, out *agent.Outcome, err error) error {
+	full, ok := errors.AsType[git.Full](err)
+	if !ok {
+		return err
+	}
+	reached := sandbox.Reached(full)
+	emitLimit(s, mgx.LimitReachedData{CallID: call.ID, ExitCode: out.Result.ExitCode}, reached)
+	out.Result.Status, out.Tree = tool.Failure, h.r.tree
+	out.Result.Text += "\n" + tool.LimitHint(reached) + " What every call changes is kept, and this is more than there is room for: all files are as they were before it."
+	return h.r.site.Clone.Restore(s, h.r.tree)
+}
+
 func (h host) runTool(s *workflow.StepContext, call agent.Call, p permit) (agent.Outcome, error) {
 	var out agent.Outcome
 	start := time.Now()
@@ -252,6 +268,9 @@ func (h host) runTool(s *workflow.StepContext, call agent.Call, p permit) (agent
 		}
 		if effect := call.Tool.Spec().Effect; !ws.ReadOnly && (effect == tool.Write || effect == tool.Execute) {
 			if out.Tree, err = h.r.site.Clone.Checkpoint(s); err != nil {
+				err = h.unkept(s, call, &out, err)
+			}
+			if err != nil {
 				return out, err
 			}
 		}

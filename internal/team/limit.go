@@ -7,10 +7,11 @@ import (
 )
 
 // emitLimit tells the operator of a limit that a command reached, if it did.
-func emitLimit(s *workflow.StepContext, d mgx.LimitReachedData, limit sandbox.Limit) {
-	if limit == "" {
+func emitLimit(s *workflow.StepContext, d mgx.LimitReachedData, reached sandbox.Reached) {
+	if reached.Limit == "" {
 		return
 	}
-	d.Limit, d.Sandbox = string(limit), string(s.Scope().Run)
+	d.Limit, d.Setting, d.Told = string(reached.Limit), reached.Setting, reached.Told
+	d.Sandbox = string(s.Scope().Run)
 	s.Emit(s.Scope().Event(mgx.RunLimitReached, d))
 }

@@ -39,12 +39,7 @@ func shell(ctx context.Context, ws *Workspace, a shellArgs) (Result, error) {
 	if err != nil {
 		return Result{Visits: ended.Visits}, err
 	}
-	told := tellShell(a.Command, cmd.Timeout, ended, kept)
-	told.Visits = ended.Visits
-	if told.Limit = ended.Reached(); told.Limit == "" && kept.full {
-		told.Limit = sandbox.LimitOutput
-	}
-	return told, nil
+	return tellShell(a.Command, cmd.Timeout, ended, kept), nil
 }
 
 func shellCommand(ws *Workspace, a shellArgs) (sandbox.Command, error) {
@@ -107,6 +102,10 @@ func timeout(seconds int) time.Duration {
 
 // tellShell is what the model hears: the output, how it ended, and what may help.
 func tellShell(command string, limit time.Duration, ended sandbox.Result, out captured) Result {
+	told := Result{Limit: ended.Reached(), Visits: ended.Visits}
+	if told.Limit.Limit == "" && out.full {
+		told.Limit.Limit = sandbox.LimitOutput
+	}
 	var b strings.Builder
 	b.WriteString(out.text)
 	switch {
@@ -115,25 +114,25 @@ func tellShell(command string, limit time.Duration, ended sandbox.Result, out ca
 	case !strings.HasSuffix(out.text, "\n"):
 		b.WriteString("\n")
 	}
-	if ended.TimedOut {
-		fmt.Fprintf(&b, "[timed out after %s: the command and all it had started were stopped]\n%s", limit, timeoutHint(command, out.text))
-		if hint := limitHints[ended.Limit]; hint != "" {
-			b.WriteString("\n" + hint)
-		}
-		for _, hint := range refusedHints(ended.Visits) {
-			b.WriteString("\n" + hint)
-		}
-		return Result{Text: b.String(), Status: TimedOut}
+	var hints []string
+	if hint := LimitHint(told.Limit); hint != "" {
+		hints = append(hints, hint)
 	}
-	fmt.Fprintf(&b, "[exit code %d, %s]", ended.ExitCode, seconds(ended.Duration))
-	for _, hint := range exitHints(ended, out.text) {
+	if told.Status = Success; ended.TimedOut {
+		told.Status = TimedOut
+		fmt.Fprintf(&b, "[timed out after %s: the command and all it had started were stopped]\n%s", limit, timeoutHint(command, out.text))
+	} else {
+		fmt.Fprintf(&b, "[exit code %d, %s]", ended.ExitCode, seconds(ended.Duration))
+		hints = append(hints, exitHints(ended, out.text)...)
+		if told.ExitCode = &ended.ExitCode; ended.ExitCode != 0 {
+			told.Status = Failure
+		}
+	}
+	for _, hint := range append(hints, refusedHints(ended.Visits)...) {
 		b.WriteString("\n" + hint)
 	}
-	status := Success
-	if ended.ExitCode != 0 {
-		status = Failure
-	}
-	return Result{Text: b.String(), Status: status, ExitCode: &ended.ExitCode}
+	told.Text = b.String()
+	return told
 }
 
 func seconds(d time.Duration) string { return fmt.Sprintf("%.1f s", d.Seconds()) }

@@ -35,13 +35,12 @@ func lastLine(s string) string {
 	return s[strings.LastIndexByte(s, '\n')+1:]
 }
 
-// exitHints explains ends that are easily taken for something else.
-func exitHints(ended sandbox.Result, output string) []string {
-	var hints []string
+// exitHints explains ends that are easily taken for something else, unless it is
+// known that a limit brought them about.
+func exitHints(ended sandbox.Result, output string) (hints []string) {
 	code := ended.ExitCode
-	switch hint := limitHints[ended.Limit]; {
-	case hint != "":
-		hints = append(hints, hint)
+	switch {
+	case ended.Limit != "":
 	case code == 137 || code != 0 && killed().MatchString(output):
 		hints = append(hints, "The process was killed, most likely for using too much memory, which is limited here; it is not the result of a test. Do less at once (fewer parallel jobs, one package).")
 	case code == 126:
@@ -54,7 +53,7 @@ func exitHints(ended sandbox.Result, output string) []string {
 	if code != 0 && offline().MatchString(output) {
 		hints = append(hints, "There is no network in the sandbox, so nothing can be fetched, except through the proxy of HTTPS_PROXY where that is set. What the task cannot do without can be asked for with hosts.")
 	}
-	return append(hints, refusedHints(ended.Visits)...)
+	return hints
 }
 
 // maxRefused bounds how many hosts are named.
@@ -80,15 +79,35 @@ func refusedHints(visits []sandbox.Visit) (hints []string) {
 	return hints
 }
 
-// limitHints say what a limit did to a command that reached it.
-var limitHints = map[sandbox.Limit]string{
-	sandbox.LimitMemory:    "The memory limit was reached: the system killed one or more of the command's processes. It is not the result of a test. Do less at once (fewer parallel jobs, one package).",
-	sandbox.LimitProcesses: "The limit on processes was reached: the system refused to start more. It is not the result of a test. Do less at once (fewer parallel jobs).",
-	sandbox.LimitCPU:       "The limit on processor time was reached: a process was stopped. It is not the result of a test. Look for a loop without end, or do less at once.",
-	sandbox.LimitFileSize:  "The limit on the size of a file was reached: the process that wrote it was stopped. Write less, or into several files.",
-	sandbox.LimitDisk:      "The limit on disk space was reached: the workspace holds too much, and the command was stopped if it still ran. Delete what is not needed (du -xsh * shows what is large) before anything else.",
-	sandbox.LimitTmp:       "A place for temporary files (/tmp, the home directory or /dev/shm) was full: the system refused to write more there. It is not the result of a test. Write less there, or into the workspace; the next command finds them empty.",
-	sandbox.LimitFiles:     "The limit on the number of files was reached: the workspace holds too many, and the command was stopped if it still ran. Delete what is not needed before anything else.",
+// limitHints say what a limit is on, and what it did to a command that reached it.
+var limitHints = map[sandbox.Limit]struct{ on, did string }{
+	sandbox.LimitMemory:    {"memory", "the system killed one or more of the command's processes. It is not the result of a test. Do less at once (fewer parallel jobs, one package)."},
+	sandbox.LimitProcesses: {"processes", "the system refused to start more. It is not the result of a test. Do less at once (fewer parallel jobs)."},
+	sandbox.LimitCPU:       {"processor time", "a process was stopped. It is not the result of a test. Look for a loop without end, or do less at once."},
+	sandbox.LimitFileSize:  {"the size of a file", "the process that wrote it was stopped. Write less, or into several files."},
+	sandbox.LimitOpenFiles: {"open files", "the system refused a process to open more. It is not the result of a test. Close what is not needed, or do less at once."},
+	sandbox.LimitDisk:      {"disk space", "the workspace holds too much, and the command was stopped if it still ran. Delete what is not needed (du -xsh * shows what is large) before anything else."},
+	sandbox.LimitTmp:       {"temporary files", "a place for them (/tmp, the home directory, or /dev/shm, which has 64 MB) was full: the system refused to write more there. It is not the result of a test. Write less there, or into the workspace; the next command finds them empty."},
+	sandbox.LimitOutput:    {"output", fmt.Sprintf("the first %s of it are kept, and what came after that is lost. No setting changes it. Write less, or into a file.", size(maxKept))},
+	sandbox.LimitFiles:     {"the number of files", "the workspace holds too many, and the command was stopped if it still ran. Delete what is not needed before anything else."},
+}
+
+// LimitHint says in a sentence which limit a command reached, what that allows, who
+// sets it and what to do; of no limit, and of the time-out, nothing.
+func LimitHint(reached sandbox.Reached) string {
+	hint, ok := limitHints[reached.Limit]
+	if !ok {
+		return ""
+	}
+	setting := ""
+	if reached.Setting != "" {
+		setting = " (" + reached.Setting + ", as the operator's setting sandbox-limits has it)"
+	}
+	text := "The limit on " + hint.on + setting + " was reached: " + hint.did
+	if reached.Told {
+		text += " Only the command's own output says so."
+	}
+	return text
 }
 
 var (

@@ -71,16 +71,24 @@ func TestShellTimeout(t *testing.T) {
 
 func TestShellNamesTheLimit(t *testing.T) {
 	t.Parallel()
+	allowed := sandbox.Limits{
+		Memory: 3 << 30, Processes: 512, FileSize: 5 << 20, OpenFiles: 8192, CPU: 90 * time.Minute, Tmp: 1<<20 + 1, Disk: 20 << 30, Files: 1000,
+	}
 	for limit, says := range map[sandbox.Limit]string{
-		sandbox.LimitMemory: "memory limit was reached", sandbox.LimitProcesses: "limit on processes was reached",
-		sandbox.LimitCPU: "limit on processor time was reached", sandbox.LimitFileSize: "limit on the size of a file was reached",
-		sandbox.LimitDisk: "limit on disk space was reached", sandbox.LimitFiles: "limit on the number of files was reached",
-		sandbox.LimitTmp: "place for temporary files (/tmp, the home directory or /dev/shm) was full",
+		sandbox.LimitMemory: "memory (memory=3GB", sandbox.LimitProcesses: "processes (processes=512",
+		sandbox.LimitCPU: "processor time (cpu-time=1h30m0s", sandbox.LimitFileSize: "the size of a file (file-size=5MB",
+		sandbox.LimitDisk: "disk space (disk=20GB", sandbox.LimitFiles: "the number of files (files=1000",
+		sandbox.LimitOpenFiles: "open files (open-files=8192", sandbox.LimitTmp: "temporary files (tmp=1048577",
 	} {
-		for _, ended := range []sandbox.Result{{ExitCode: 137, Limit: limit}, {Limit: limit}, {TimedOut: true, Limit: limit}} {
-			got := tellShell("make", time.Minute, ended, captured{text: "signal: killed"}).Text
-			if strings.Count(got, says) != 1 || strings.Contains(got, "most likely") {
-				t.Errorf("%+v: %s", ended, got)
+		says = "The limit on " + says + ", as the operator's setting sandbox-limits has it) was reached: "
+		for _, ended := range []sandbox.Result{{ExitCode: 137, Limit: limit}, {Limit: limit}, {TimedOut: true, Limit: limit, Told: true}} {
+			ended.Allowed = allowed
+			got := tellShell("make", time.Minute, ended, captured{text: "signal: killed"})
+			if strings.Count(got.Text, says) != 1 || strings.Contains(got.Text, "most likely") {
+				t.Errorf("%+v: %s", ended, got.Text)
+			}
+			if strings.Contains(got.Text, "own output says so") != ended.Told || got.Limit.Told != ended.Told || got.Limit.Limit != limit {
+				t.Errorf("%+v: %+v", ended, got)
 			}
 		}
 	}
@@ -99,8 +107,8 @@ func TestShellTellsOfItsLimits(t *testing.T) {
 		fmt.Sprintf(`{"command":"yes | head -c %d; exit 1"}`, maxOutput+10): "",
 	} {
 		res, err := tools[0].Call(t.Context(), ws, json.RawMessage(args))
-		if err != nil || res.Limit != limit {
-			t.Errorf("%s: %q, %v", args, res.Limit, err)
+		if err != nil || res.Limit.Limit != limit {
+			t.Errorf("%s: %+v, %v", args, res.Limit, err)
 		}
 	}
 }

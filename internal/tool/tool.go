@@ -84,7 +84,7 @@ type Result struct {
 	Status   Status
 	ExitCode *int
 	Duration time.Duration
-	Limit    sandbox.Limit   `json:"-"` // that its command reached; an event of its own tells of it
+	Limit    sandbox.Reached `json:"-"` // that its command reached; an event of its own tells of it
 	Visits   []sandbox.Visit `json:"-"` // what its command asked of the network; events of their own tell of it
 }
 

@@ -197,7 +197,11 @@ var tellers = map[mgx.EventType]func(*teller, mgx.Event){
 		b.say(e, icon, tone, "told.words", d.Text)
 	}),
 	mgx.RunLimitReached: told(func(b *teller, e mgx.Event, d mgx.LimitReachedData) {
-		b.say(e, "warn", "warn", "told.limit", strings.ReplaceAll(d.Limit, "_", " "))
+		what := strings.ReplaceAll(d.Limit, "_", " ")
+		if d.Setting != "" {
+			what += ", " + d.Setting
+		}
+		b.say(e, "warn", "warn", "told.limit", what)
 	}),
 	mgx.RunNetworkUsed: told(func(b *teller, e mgx.Event, d mgx.NetworkUsedData) {
 		for _, u := range d.Hosts {

@@ -18,7 +18,7 @@ import (
 // and V8 reserve far more than they use. Memory is most of what the machine has;
 // where that cannot be bounded, the kernel takes commands before it takes MGX.
 var Defaults = sandbox.Limits{
-	Memory:    memoryOfMachine() / 4 * 3,
+	Memory:    memoryOfMachine() / 4 * 3 >> 20 << 20, // so that it can be told in MB
 	Processes: 1024,
 	FileSize:  8 << 30,
 	OpenFiles: 8192,
@@ -54,7 +54,7 @@ func OrDefault(l sandbox.Limits) sandbox.Limits {
 
 // Quota watches what a box may keep.
 func Quota(spec sandbox.Spec, l sandbox.Limits) *disk.Quota {
-	dirs := []string{spec.Work}
+	dirs := append([]string{spec.Work}, spec.Kept...)
 	if spec.State != "" {
 		dirs = append(dirs, spec.State)
 	}

@@ -127,6 +127,14 @@ func rlimits(l sandbox.Limits, grouped bool) []boxinit.Limit {
 	return list
 }
 
+// withinOurs are limits as commands have them where this process is allowed less.
+func withinOurs(l sandbox.Limits) sandbox.Limits {
+	l.FileSize = min(l.FileSize, hardLimit(unix.RLIMIT_FSIZE))
+	l.OpenFiles = int(min(int64(l.OpenFiles), hardLimit(unix.RLIMIT_NOFILE)))
+	l.CPU = time.Duration(min(int64(l.CPU/time.Second), hardLimit(unix.RLIMIT_CPU))) * time.Second
+	return l
+}
+
 func hardLimit(resource int) int64 {
 	var now unix.Rlimit
 	if err := unix.Getrlimit(resource, &now); err != nil || now.Max > math.MaxInt64 {

@@ -87,6 +87,7 @@ func (m Machine) Run(ctx context.Context, p Plan, cmd sandbox.Command, gate sand
 		return sandbox.Result{}, Stopped(ctx)
 	}
 	begin := time.Now()
+	ears := overhear(&cmd, m.Groups != nil)
 	streams, err := stdio.Open(cmd.Stdin, cmd.Stdout, cmd.Stderr)
 	if err != nil {
 		return sandbox.Result{}, m.Refuse("pipes", err)
@@ -145,7 +146,11 @@ func (m Machine) Run(ctx context.Context, p Plan, cmd sandbox.Command, gate sand
 		failed = nil // it was stopped before its command was started
 	}
 	stuck := streams.Wait(drainGrace)
-	result := sandbox.Result{ExitCode: code, TimedOut: why == byDeadline, Limit: reached(group, over, filled, code), Duration: time.Since(begin), Visits: visits}
+	result := sandbox.Result{ExitCode: code, TimedOut: why == byDeadline, Allowed: withinOurs(p.Limits), Duration: time.Since(begin), Visits: visits}
+	if result.Limit = reached(group, over, filled, code); result.Limit == "" && code != 0 {
+		result.Limit = ears.said()
+		result.Told = result.Limit != ""
+	}
 	switch {
 	case why == byContext:
 		return result, Stopped(ctx)

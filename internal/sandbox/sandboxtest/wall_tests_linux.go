@@ -338,14 +338,18 @@ func tmpFresh(t *testing.T, d sandbox.Driver) {
 	equal(t, "left", w.ok("find /tmp ~ -mindepth 1"), "") // ls is too new for older versions of gVisor
 }
 
-// processes allows what the kernel never counts: pids below 300 do not come
-// back into use, so that many more may live in the pid namespace of root.
-func processes(t *testing.T, d sandbox.Driver) {
+func skipUnboundProcesses(t *testing.T, d sandbox.Driver) {
 	for _, c := range d.Probe(t.Context()).Checks {
 		if c.Name == "processes" && !c.OK {
 			t.Skip(c.Detail)
 		}
 	}
+}
+
+// processes allows what the kernel never counts: pids below 300 do not come
+// back into use, so that many more may live in the pid namespace of root.
+func processes(t *testing.T, d sandbox.Driver) {
+	skipUnboundProcesses(t, d)
 	w := open(t, d, func(w *world) { w.spec.Limits.Processes = 64 })
 	w.holds("fork", "400")
 	o := w.run(sandbox.Command{Args: []string{"sh", "-c", "bomb() { bomb | bomb & }; bomb; sleep 1000"}, Timeout: time.Second})
@@ -358,6 +362,16 @@ func processes(t *testing.T, d sandbox.Driver) {
 func openFiles(t *testing.T, d sandbox.Driver) {
 	w := open(t, d, func(w *world) { w.spec.Limits.OpenFiles = 64 })
 	w.holds("files", "64")
+	// Nobody counts it. What a command says that fails, names it.
+	for script, limit := range map[string]sandbox.Limit{
+		`"$0" files 64; exit 3`: sandbox.LimitOpenFiles, `"$0" files 64 >&2; exit 3`: sandbox.LimitOpenFiles,
+		`"$0" files 64`: "", `"$0" files 64 >/dev/null; exit 3`: "", `"$0" files 3; exit 3`: "",
+	} {
+		o := w.run(sandbox.Command{Args: []string{"sh", "-c", script, w.box.Path(attacker)}, Env: []string{attackerEnv + "=1"}})
+		equal(t, script, o.Limit, limit)
+		equal(t, script+": told", o.Told, limit != "")
+		equal(t, script+": allowed", o.Allowed.Setting(sandbox.LimitOpenFiles), "open-files=64")
+	}
 }
 
 func memory(t *testing.T, d sandbox.Driver) {
@@ -369,21 +383,23 @@ func memory(t *testing.T, d sandbox.Driver) {
 	}
 }
 
-// grouped skips where MGX cannot bound processes together, and so not say which
-// limit they reached.
-func grouped(t *testing.T, d sandbox.Driver) {
+// grouped reports whether MGX bounds processes together, and so can say which limit
+// they reached.
+func grouped(t *testing.T, d sandbox.Driver) bool {
 	for _, c := range d.Probe(t.Context()).Checks {
-		if c.Name == "cgroup" && c.OK {
-			return
+		if c.Name == "cgroup" {
+			return c.OK
 		}
 	}
-	t.Skip("processes are not bounded together by MGX here")
+	return false
 }
 
 // memoryBomb runs beside a neighbour, which must not notice.
 func memoryBomb(t *testing.T, d sandbox.Driver) {
 	w := open(t, d, func(w *world) { w.spec.Limits.Memory = 96 << 20 })
-	grouped(t, d)
+	if !grouped(t, d) {
+		t.Skip("processes are not bounded together by MGX here")
+	}
 	started, ended := make(chan struct{}), make(chan outcome, 1)
 	in, stop := io.Pipe()
 	go func() {
@@ -408,13 +424,21 @@ func memoryBomb(t *testing.T, d sandbox.Driver) {
 	equal(t, "the limit of the next", w.sh("true").Limit, "")
 }
 
+// processesNamed has the kernel count where there is a cgroup, which words cannot
+// outdo; elsewhere the words of a command that fails are all there is.
 func processesNamed(t *testing.T, d sandbox.Driver) {
+	skipUnboundProcesses(t, d)
+	counted := grouped(t, d)
 	w := open(t, d, func(w *world) { w.spec.Limits.Processes = 32 })
-	grouped(t, d)
-	o := w.run(sandbox.Command{Args: []string{w.box.Path(attacker), "fork", "64"}, Env: []string{attackerEnv + "=1"}})
-	if o.Limit != sandbox.LimitProcesses {
-		t.Errorf("the limit is %q, with exit code %d: %s%s", o.Limit, o.ExitCode, o.out, o.err)
+	bomb := func(end string) outcome {
+		return w.run(sandbox.Command{Args: []string{"sh", "-c", `"$0" fork 64; ` + end, w.box.Path(attacker)}, Env: []string{attackerEnv + "=1"}})
 	}
+	o := bomb("exit 3")
+	if o.Limit != sandbox.LimitProcesses || o.Told == counted {
+		t.Errorf("the limit is %q, told %t, with exit code %d: %s%s", o.Limit, o.Told, o.ExitCode, o.out, o.err)
+	}
+	equal(t, "the limit of success is known", bomb("exit 0").Limit != "", counted)
+	equal(t, "words make a limit", w.sh("echo fork: Resource temporarily unavailable; exit 1").Limit != "", !counted)
 	equal(t, "the limit of the next", w.sh("true").Limit, "")
 }
 

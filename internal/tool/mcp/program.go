@@ -138,10 +138,26 @@ func (p *program) ended() string {
 	case p.result.ExitCode != 0:
 		how = "It ended with exit code " + strconv.Itoa(p.result.ExitCode) + "."
 	}
+	if hint := tool.LimitHint(p.result.Reached()); hint != "" {
+		how += " " + hint
+	}
 	if last := p.said.text(); last != "" {
 		how += " Its last words: " + last
 	}
 	return how
+}
+
+// reached is the limit that the program ended by, once it has.
+func (p *program) reached() sandbox.Reached {
+	if p == nil {
+		return sandbox.Reached{}
+	}
+	select {
+	case <-p.done:
+		return p.result.Reached()
+	default:
+		return sandbox.Reached{}
+	}
 }
 
 // meter fails a stream that carries more than a call may bring. Each call begins

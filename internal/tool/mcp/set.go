@@ -165,7 +165,7 @@ func (s *Set) Call(ctx context.Context, ws *tool.Workspace, f tool.Foreign, args
 		return tool.Result{Status: tool.Denied, Text: "Refused: " + changedSentence(f.Server, f.Tool)}, nil
 	}
 	res, err := c.call(ctx, l, ws, f, args, s.key(ws.Step))
-	res.Visits = l.program.fresh()
+	res.Visits, res.Limit = l.program.fresh(), l.program.reached()
 	return res, err
 }
 
