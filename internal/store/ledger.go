@@ -199,6 +199,9 @@ func (t *tx) close(e entry, g mgx.Settlement) error {
 			return err
 		}
 	}
+	if g.Amount > e.Amount && len(limits) > 0 {
+		return t.tellExcess(limits[0].Budget, e)
+	}
 	return nil
 }
 

@@ -270,3 +270,17 @@ func (t *tx) tellRefusal(b mgx.Budget) error {
 	}
 	return t.raise(u, mgx.BillingUsageAlert, d)
 }
+
+// tellExcess tells the log, at the narrowest budget of a call, that the call cost
+// more than was set aside for it, which no budget could refuse.
+func (t *tx) tellExcess(b mgx.Budget, e entry) error {
+	settled, _, err := t.spent(b, startMicros(b.Period, e.ReservedAt))
+	if err != nil {
+		return err
+	}
+	return t.raise(mgx.BudgetUse{Budget: b}, mgx.BillingUsageAlert, mgx.UsageAlertData{
+		ThresholdType: b.Period.ThresholdType(), Scope: string(b.Scope), ScopeID: b.ScopeID, UsageUSD: settled, Level: "critical",
+		Message: fmt.Sprintf("a call of %s/%s cost %s, and %s was set aside as the most it could cost: see whether its price is right (mgx models), and what the provider counts",
+			e.Provider, e.Model, *e.Settled, e.Amount),
+	})
+}

@@ -304,6 +304,35 @@ func until(t testing.TB, there func() bool) {
 	}
 }
 
+// A call that cost more than was set aside is told at its narrowest budget, once,
+// and counts in full.
+func dearCalls(t *testing.T, open Opener) {
+	s := open(t)
+	sc := begin(t, s)
+	b := budget(t, s, mgx.ScopeRun, string(sc.Run), mgx.PeriodMonth, 100)
+	wide := budget(t, s, mgx.ScopeWorkspace, string(ws), mgx.PeriodDay, 1000)
+	commit(t, s, reserve(call(sc, "a", 40)))
+	commit(t, s, settled("a", 40))
+	commit(t, s, reserve(call(sc, "b", 40)))
+	commit(t, s, settled("b", 4000))
+	commit(t, s, mgx.Change{Events: []mgx.Event{note(sc, "last")}})
+	until(t, func() bool { return strings.Contains(texts(t, events(t, s, store.EventQuery{Run: sc.Run})), "last") })
+	all := events(t, s, store.EventQuery{Types: []string{string(mgx.BillingUsageAlert)}})
+	var told mgx.UsageAlertData
+	if len(all) != 1 || all[0].Run != sc.Run || all[0].Stream != mgx.StreamID(b.ID) {
+		t.Fatalf("told %+v", all)
+	}
+	if err := all[0].Decode(&told); err != nil {
+		t.Fatal(err)
+	}
+	if told.UsageUSD != 4040 || told.Level != "critical" || told.ScopeID != string(sc.Run) || !strings.HasPrefix(told.Message, "a call of openai/") {
+		t.Errorf("told %+v", told)
+	}
+	stands(t, s, b, 4040, 0)
+	stands(t, s, wide, 4040, 0)
+	verify(t, s)
+}
+
 // That a budget refuses calls is told once an hour.
 func alertsHourly(t *testing.T, open Opener) {
 	c := newClock()

@@ -121,6 +121,7 @@ func Run(t *testing.T, create func(testing.TB) Opener) {
 		"BudgetOfUnpriced":      budgetOfUnpriced,
 		"ThresholdsOnce":        thresholdsOnce,
 		"AlertsHourly":          alertsHourly,
+		"DearCalls":             dearCalls,
 		"LostReservations":      lostReservations,
 		"Reap":                  reap,
 		"ReapDead":              reapDead,
