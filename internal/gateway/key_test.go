@@ -106,12 +106,17 @@ func TestModels(t *testing.T) {
 	if got := r.do(r.request("/v1/models/claude/m1", "")); got.status != 404 {
 		t.Errorf("%d %s", got.status, got.body)
 	}
-	for name, want := range map[string]int{"cheap": 200, "chat/m1": 200, "dear": 403, "claude/m1": 403, "m1": 404, "nothing": 404} {
+	for name, want := range map[string]int{"cheap": 200, "chat/m1": 200, "dear": 403, "claude/m1": 403, "m1": 200, "nothing": 404} {
 		if got := r.post("/v1/chat/completions", simple("", name, false)); got.status != want {
 			t.Errorf("%s: %d %s", name, got.status, got.body)
 		} else if name == "cheap" && got.header.Get("X-Mgx-Model") != "claude/m1" {
 			t.Errorf("went to %s", got.header.Get("X-Mgx-Model"))
 		}
+	}
+	// Two that the key may use have this name, and two that it may not are not told.
+	got := r.post("/v1/chat/completions", simple("", "only-here", false))
+	if want := "name one of chat/only-here, gem/only-here"; got.status != 404 || !strings.Contains(string(got.body), want) {
+		t.Errorf("%d %s, want %s", got.status, got.body, want)
 	}
 }
 

@@ -314,7 +314,7 @@ type (
 // endless is a model that says something again and again.
 type endless struct{}
 
-func (endless) Resolve(_ context.Context, _ mgx.WorkspaceID, name string) (gateway.Model, error) {
+func (endless) Resolve(_ context.Context, _ mgx.WorkspaceID, name string, _ func(string) bool) (gateway.Model, error) {
 	return gateway.Model{Name: name}, nil
 }
 

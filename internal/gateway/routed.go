@@ -57,7 +57,7 @@ func (m *Routed) Count(ctx context.Context, ws mgx.WorkspaceID, req *llm.Request
 }
 
 // Resolve finds what a name stands for.
-func (m *Routed) Resolve(ctx context.Context, ws mgx.WorkspaceID, name string) (Model, error) {
+func (m *Routed) Resolve(ctx context.Context, ws mgx.WorkspaceID, name string, may func(full string) bool) (Model, error) {
 	r, err := m.Router(ctx, ws)
 	if err != nil {
 		return Model{}, err
@@ -71,18 +71,19 @@ func (m *Routed) Resolve(ctx context.Context, ws mgx.WorkspaceID, name string) (
 	if len(r.Providers) == 1 && name != "" {
 		return model(r, r.Providers[0].Name()+"/"+name), nil
 	}
-	return m.bare(ctx, r, ws, name)
+	return m.bare(ctx, r, ws, name, may)
 }
 
-// bare finds the only provider that serves a model of a name.
-func (m *Routed) bare(ctx context.Context, r *llm.Router, ws mgx.WorkspaceID, name string) (Model, error) {
+// bare finds the only provider that serves a model of a name that may be used;
+// of the others nothing is said.
+func (m *Routed) bare(ctx context.Context, r *llm.Router, ws mgx.WorkspaceID, name string, may func(full string) bool) (Model, error) {
 	all, err := m.List(ctx, ws)
 	if err != nil {
 		return Model{}, err
 	}
 	var full []string
 	for _, s := range all {
-		if _, own, _ := strings.Cut(s.Name, "/"); !s.Policy && own == name {
+		if _, own, _ := strings.Cut(s.Name, "/"); !s.Policy && own == name && may(s.Name) {
 			full = append(full, s.Name)
 		}
 	}

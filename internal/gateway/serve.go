@@ -113,13 +113,14 @@ func (s *Server) admit(w http.ResponseWriter, r *http.Request, d dialect, id str
 
 // resolve finds the model of a call and whether its key may use it.
 func (s *Server) resolve(ctx context.Context, c *call) (Model, error) {
-	model, err := s.o.Models.Resolve(ctx, c.key.Workspace, c.req.Model)
+	may := func(full string) bool { return mayUse(c.key, full) }
+	model, err := s.o.Models.Resolve(ctx, c.key.Workspace, c.req.Model, may)
 	switch {
 	case mgx.IsCode(err, mgx.CodeNotFound):
 		return model, &failure{kind: notFound, code: "model_not_found", message: err.Error(), final: true}
 	case err != nil:
 		return model, err
-	case !mayUse(c.key, model.Name):
+	case !may(model.Name):
 		return model, &failure{
 			kind: forbidden, code: "model_not_allowed", final: true,
 			message: fmt.Sprintf("this MGX key may not use %s; GET /v1/models lists what it may", model.Name),

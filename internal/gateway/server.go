@@ -18,9 +18,10 @@ import (
 // Models are what calls can go to.
 type Models interface {
 	// Resolve finds what a name in a request stands for, for a workspace: a policy,
-	// "provider/model", or a model that only one provider has. An unknown name is
-	// CodeNotFound.
-	Resolve(ctx context.Context, ws mgx.WorkspaceID, name string) (Model, error)
+	// "provider/model", or a model that only one provider has among those that may
+	// be used. An unknown name is CodeNotFound. Whether what was named in full may
+	// be used is for the caller to see.
+	Resolve(ctx context.Context, ws mgx.WorkspaceID, name string, may func(full string) bool) (Model, error)
 	// List lists all that Resolve would find, as far as providers say.
 	List(ctx context.Context, ws mgx.WorkspaceID) ([]Model, error)
 	// Count is [llm.Router.Count] for a workspace.
