@@ -113,7 +113,6 @@ func readChatFormat(c *call, name string, raw json.RawMessage) error {
 		return c.format(schema)
 	default:
 		c.needs(name + " " + kind)
-		c.extra += 2 * int64(len(raw))
 	}
 	return nil
 }
@@ -153,7 +152,6 @@ func readChatTools(c *call, name string, raw json.RawMessage) error {
 			}
 		case "custom":
 			c.needs("a tool of the type custom")
-			c.extra += 2 * int64(len(raw))
 		default:
 			return hosted(kind)
 		}
@@ -199,6 +197,7 @@ func readChatMessages(c *call, name string, raw json.RawMessage) error {
 	if err := into(raw, name, "an array", &all); err != nil {
 		return err
 	}
+	c.turns, c.turnsIn = all, name
 	for _, raw := range all {
 		f, err := fieldsOf(raw, "a message")
 		if err != nil {
@@ -299,14 +298,15 @@ func (c *call) chatPart(role llm.Role, f fields, raw json.RawMessage) error {
 	case "refusal":
 		c.text(role, f.text("refusal"))
 	case "image_url":
-		c.needs("an image")
-		c.extra += tokensOfImage
+		c.image(f["image_url"])
 	case "file":
-		if file, err := fieldsOf(f["file"], "a file"); err != nil || file["file_id"] != nil {
+		file, err := fieldsOf(f["file"], "a file")
+		if err != nil || file["file_id"] != nil {
 			return stored("a file_id")
 		}
 		c.needs("a file")
 		c.extra += tokensOfDocument
+		c.data(file["file_data"], "data:application/pdf;base64,")
 	case "input_audio":
 		return bad("unsupported_value", "sound is not supported: it has prices of its own")
 	default:

@@ -1,6 +1,7 @@
 package gateway
 
 import (
+	"bytes"
 	"encoding/base64"
 	"encoding/json"
 	"fmt"
@@ -32,7 +33,11 @@ type call struct {
 	usage   bool   // Chat: the caller asked for usage in the stream
 	forced  string // the one tool that must be called
 	only    string // what only a provider of the same dialect can be asked
-	extra   int64  // tokens of the prompt at most that req does not show
+	turns   []json.RawMessage
+	turnsIn string
+	again   int // this and the next two are Again, Media and Extra of [llm.Pass]
+	shown   int
+	extra   int64
 	foreign bool   // the history holds what another provider wants back, in our wrapping
 	echo    fields // Responses: what the answer repeats
 }
@@ -42,6 +47,9 @@ const (
 	tokensOfImage    = 64 << 10 // the largest that any provider documents is below
 	tokensOfDocument = 1 << 20  // as much as there is room for
 )
+
+// rewritten are fields that providers write out in a form of their own.
+var rewritten = []string{"tools", "functions", "response_format", "text", "output_config", "output_format"}
 
 // field reads one field of a request.
 type field func(c *call, name string, raw json.RawMessage) error
@@ -64,7 +72,7 @@ func refused(why string) field {
 func native(c *call, name string, raw json.RawMessage) error {
 	if !empty(raw) {
 		c.needs(name)
-		c.extra += 2 * int64(len(raw))
+		c.extra += int64(len(raw))
 	}
 	return nil
 }
@@ -164,11 +172,14 @@ func decode(d dialect, body []byte) (*call, error) {
 		case string(f.Value) == "null":
 			continue
 		case read == nil:
-			c.extra += 2 * int64(len(f.Value))
+			c.extra += int64(len(f.Value))
 		default:
 			if err := read(c, f.Name, f.Value); err != nil {
 				return nil, err
 			}
+		}
+		if slices.Contains(rewritten, f.Name) {
+			c.again += len(f.Value)
 		}
 		all[f.Name] = f.Value
 	}
@@ -250,8 +261,26 @@ func (c *call) unread(what string, raw json.RawMessage) error {
 		return stored("a file_id")
 	}
 	c.needs(what)
-	c.extra += 2*int64(len(raw)) + tokensOfDocument
+	c.extra += int64(len(raw)) + tokensOfDocument
 	return nil
+}
+
+// image counts one of Chat or Responses, given by its address, which may hold it.
+func (c *call) image(at json.RawMessage) {
+	c.needs("an image")
+	c.extra += tokensOfImage
+	if f, err := fieldsOf(at, "image_url"); err == nil {
+		at = f["url"]
+	}
+	c.data(at, "data:image/")
+}
+
+// data keeps the bytes of pictures and pages from counting as text. No character of
+// them needs an escape, so what has one is something else.
+func (c *call) data(raw json.RawMessage, prefix string) {
+	if isString(raw) && bytes.HasPrefix(raw[1:], []byte(prefix)) && bytes.IndexByte(raw, '\\') < 0 {
+		c.shown += len(raw)
+	}
 }
 
 // stored refuses what lies with the provider: all workspaces share an account

@@ -2,6 +2,7 @@ package gateway
 
 import (
 	"encoding/json"
+	"fmt"
 	"strings"
 
 	"mgx/internal/llm"
@@ -25,7 +26,7 @@ var messagesFields = map[string]field{
 	"max_tokens": readMaxTokens, "temperature": readTemperature, "top_p": readTopP, "stop_sequences": readStop,
 	"thinking": readThinking, "output_config": readOutputConfig, "output_format": readOutputFormat, "service_tier": readTier,
 
-	"top_k": native, "context_management": native,
+	"top_k": native, "context_management": readContextManagement, "compaction": refused(compacting),
 
 	"container":     refused("code that the provider runs has prices of its own"),
 	"mcp_servers":   refused("the provider would connect to them from outside"),
@@ -33,6 +34,32 @@ var messagesFields = map[string]field{
 	"speed":         refused("it has prices of its own"),
 
 	"metadata": harmless, "cache_control": harmless,
+}
+
+// compacting is what some servers do to a conversation that grew long: the model
+// writes a summary of it (platform.claude.com/docs, compaction).
+const compacting = "the provider would read the conversation once more to sum it up, and charge for that; send a shorter one"
+
+// readContextManagement lets a provider leave out what is old, which costs nothing.
+func readContextManagement(c *call, name string, raw json.RawMessage) error {
+	f, err := fieldsOf(raw, name)
+	if err != nil {
+		return err
+	}
+	edits, err := f.list("edits")
+	if err != nil {
+		return err
+	}
+	for _, raw := range edits {
+		edit, err := fieldsOf(raw, "an edit of "+name)
+		if err != nil {
+			return err
+		}
+		if kind := edit.text("type"); !strings.HasPrefix(kind, "clear_") {
+			return bad("unsupported_value", fmt.Sprintf("%s %q is not supported: %s", name, kind, compacting))
+		}
+	}
+	return native(c, name, raw)
 }
 
 func (messages) check(c *call, all fields) error {
@@ -192,7 +219,9 @@ func readMessages(c *call, name string, raw json.RawMessage) error {
 	if err != nil {
 		return err
 	}
+	c.turnsIn = name
 	for _, m := range all {
+		c.turns = append(c.turns, m[""])
 		if err := c.message(m); err != nil {
 			return err
 		}
@@ -270,6 +299,9 @@ func (c *call) media(kind string, b fields) error {
 	c.needs("a block of the type " + kind)
 	if c.extra += tokensOfImage; kind != "image" {
 		c.extra += tokensOfDocument
+	}
+	if of := source.text("media_type"); source.text("type") == "base64" && (strings.HasPrefix(of, "image/") || of == "application/pdf") {
+		c.data(source["data"], "")
 	}
 	return nil
 }

@@ -25,7 +25,9 @@ var responsesFields = map[string]field{
 	"max_output_tokens": readMaxTokens, "temperature": readTemperature, "top_p": readTopP,
 	"reasoning": readReasoning, "text": readTextFormat, "service_tier": readTier, "include": readInclude,
 
-	"parallel_tool_calls": readParallel, "top_logprobs": native, "context_management": native, "truncation": readTruncation,
+	"parallel_tool_calls": readParallel, "top_logprobs": native, "truncation": readTruncation,
+
+	"context_management": refused(compacting), "compaction": refused(compacting),
 
 	"previous_response_id": refused("conversations are not stored here; send the earlier items in input"),
 	"conversation":         refused("conversations are not stored here; send the earlier items in input"),
@@ -81,7 +83,6 @@ func readTextFormat(c *call, name string, raw json.RawMessage) error {
 		return c.format(format)
 	default:
 		c.needs("text.format " + kind)
-		c.extra += 2 * int64(len(raw))
 	}
 	return nil
 }
@@ -120,7 +121,7 @@ func readResponsesTools(c *call, name string, raw json.RawMessage) error {
 			}
 		case "custom", "local_shell", "apply_patch": // run by the caller
 			c.needs("a tool of the type " + kind)
-			c.extra += 2*int64(len(t[""])) + tokensOfImage
+			c.extra += tokensOfImage
 		default:
 			return hosted(kind)
 		}
@@ -155,7 +156,9 @@ func readInput(c *call, name string, raw json.RawMessage) error {
 	if err != nil {
 		return err
 	}
+	c.turnsIn = name
 	for _, item := range items {
+		c.turns = append(c.turns, item[""])
 		if err := c.item(item); err != nil {
 			return err
 		}
@@ -236,8 +239,7 @@ func (c *call) inputPart(role llm.Role, p fields) error {
 		if p["file_id"] != nil {
 			return stored("a file_id")
 		}
-		c.needs("an image")
-		c.extra += tokensOfImage
+		c.image(p["image_url"])
 	default:
 		return c.unread("a part of the type "+kind, p[""])
 	}

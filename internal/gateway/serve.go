@@ -158,7 +158,10 @@ func (c *call) aim(m Model, h http.Header) {
 	if c.foreign {
 		return // a provider would not know the blocks of others
 	}
-	req.Pass = &llm.Pass{Dialect: c.dialect.name(), Body: c.body, Fields: c.apart, Stream: c.stream, Header: along(h), Only: c.only, Extra: c.extra}
+	req.Pass = &llm.Pass{
+		Dialect: c.dialect.name(), Body: c.body, Fields: c.apart, Stream: c.stream, Header: along(h), Only: c.only,
+		Turns: c.turns, TurnsIn: c.turnsIn, Again: c.again, Media: c.shown, Extra: c.extra,
+	}
 }
 
 // Role is that of calls of the gateway, where agents have theirs.

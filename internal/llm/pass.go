@@ -33,9 +33,17 @@ type Pass struct {
 	// Only says what of Body the Request does not say, so that no other dialect
 	// will do; empty: nothing.
 	Only string
-	// Extra bounds the tokens of the prompt that Body asks for beyond those of the
-	// Request's text.
-	Extra int64
+	// Turns are the messages in Body as they are written there, and TurnsIn is the
+	// field that they are in; nil: not known.
+	Turns   []json.RawMessage
+	TurnsIn string
+
+	// What of the prompt the bytes of Body do not tell: those of them that describe
+	// tools and forms of answers, which providers write out in another form; those
+	// that are pictures and the like, and count otherwise; and the tokens at most of
+	// such, and of what the provider adds.
+	Again, Media int
+	Extra        int64
 }
 
 // PassThrough is what a Provider implements that sends requests of some dialect

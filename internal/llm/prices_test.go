@@ -1,6 +1,7 @@
 package llm
 
 import (
+	"encoding/json"
 	"math"
 	"slices"
 	"strings"
@@ -246,5 +247,60 @@ func TestPromptBound(t *testing.T) {
 	}
 	if len(m.last) > maxConversations {
 		t.Errorf("%d conversations remembered", len(m.last))
+	}
+}
+
+// Of a passed request what was sent counts, so a conversation goes on only when it
+// is byte for byte the one that was counted; cache marks may move.
+func TestPassedPromptBound(t *testing.T) {
+	t.Parallel()
+	pass := func(system string, turns ...string) *Request {
+		body := `{"system":"` + system + `","messages":[` + strings.Join(turns, ",") + `]}`
+		fields, err := Fields([]byte(body))
+		if err != nil {
+			t.Fatal(err)
+		}
+		p := &Pass{Dialect: DialectMessages, Body: []byte(body), Fields: fields, TurnsIn: "messages"}
+		for _, turn := range turns {
+			p.Turns = append(p.Turns, json.RawMessage(turn))
+		}
+		return &Request{Pass: p}
+	}
+	long := strings.Repeat("u", 5000)
+	turn := func(mark string) string {
+		return `{"role":"user","content":[{"type":"text","text":"` + long + `"` + mark + `}]}`
+	}
+	const mark, hourMark = `,"cache_control":{"type":"ephemeral"}`, `,"cache_control":{"type":"ephemeral","ttl":"1h"}`
+	const added = `{"role":"assistant","content":"0123456789"}`
+	m := newPromptMemory()
+	m.learn("c", pass("s", turn(mark)), mgx.Usage{Prompt: 400})
+	tight := int64(400 + 2*frameOfPart + len(added))
+	for _, c := range []struct {
+		what  string
+		req   *Request
+		tight bool
+	}{
+		{"the same", pass("s", turn(mark), added), true},
+		{"a mark that is gone", pass("s", turn(""), added), true},
+		{"another mark", pass("s", turn(hourMark), added), true},
+		{"a mark before other fields", pass("s", `{"role":"user","content":[{"cache_control":{"type":"ephemeral"},"type":"text","text":"`+long+`"}]}`, added), true},
+		{"a field that nobody knows", pass("s", turn(`,"note":"x"`), added), false},
+		{"a mark that holds a text", pass("s", turn(`,"cache_control":{"type":"`+long+`"}`), added), false},
+		{"another system prompt", pass("t", turn(mark), added), false},
+		{"another text", pass("s", `{"role":"user","content":"x`+long+`"}`, added), false},
+		{"no turn of it", pass("s", added), false},
+	} {
+		want := PromptBound(c.req)
+		if c.tight {
+			want = tight
+		}
+		if got := m.bound("c", c.req); got != want {
+			t.Errorf("%s: %d, want %d", c.what, got, want)
+		}
+	}
+	shown := pass("s", turn(mark), added)
+	shown.Pass.Extra = 100
+	if got := m.bound("c", shown); got != PromptBound(shown) {
+		t.Errorf("with pictures: %d", got)
 	}
 }
