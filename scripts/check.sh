@@ -10,6 +10,7 @@ fail() {
   failed=1
 }
 
+tool gofumpt -version >/dev/null 2>&1 # what go says when it downloads a tool is no finding
 found=$(tool gofumpt -l . 2>&1)
 [ -z "$found" ] || fail "not formatted; run: go tool -modfile=tools/go.mod gofumpt -w ." "$found"
 found=$(go mod tidy -diff 2>&1) || fail "go.mod or go.sum is not tidy; run: go mod tidy" "$found"
