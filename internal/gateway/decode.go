@@ -5,6 +5,7 @@ import (
 	"encoding/base64"
 	"encoding/json"
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
 
@@ -166,6 +167,9 @@ func decode(d dialect, body []byte) (*call, error) {
 	}
 	c.apart = list
 	all, known := make(fields, len(list)), d.fields()
+	if err := spelled(list, maps.Keys(known)); err != nil {
+		return nil, err
+	}
 	for _, f := range list {
 		read := known[f.Name]
 		switch {

@@ -4,7 +4,10 @@ import (
 	"bytes"
 	"encoding/json"
 	"fmt"
+	"iter"
+	"slices"
 	"strconv"
+	"strings"
 
 	"mgx/internal/llm"
 )
@@ -55,7 +58,33 @@ func fieldsOf(raw json.RawMessage, what string) (fields, error) {
 			f[field.Name] = field.Value
 		}
 	}
-	return f, nil
+	return f, spelled(list, slices.Values(telling))
+}
+
+// telling are fields within objects by which is seen what may not be asked for.
+var telling = []string{"type", "role", "source", "file_id", "audio"}
+
+// spelled refuses names that differ from each other, or from a known one, only in
+// case. Many servers, all that decode with Go's encoding/json among them, take such
+// names for the same, so they would read what was not looked at here.
+func spelled(list []llm.Field, known iter.Seq[string]) error {
+	for i, f := range list {
+		if !strings.ContainsFunc(f.Name, func(r rune) bool { return r >= 'A' && r <= 'Z' || r > 0x7f }) {
+			continue
+		}
+		same := func(name string) bool { return name != f.Name && strings.EqualFold(name, f.Name) }
+		for name := range known {
+			if same(name) {
+				return bad("invalid_field", fmt.Sprintf("the field %q is spelled %q", llm.Clean(f.Name), name))
+			}
+		}
+		for j, other := range list {
+			if i != j && same(other.Name) {
+				return bad("invalid_field", fmt.Sprintf("the fields %q and %q differ only in case", llm.Clean(f.Name), llm.Clean(other.Name)))
+			}
+		}
+	}
+	return nil
 }
 
 // text is a field that is a string; empty when it is not there or no string.
