@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"iter"
 	"sync"
 
@@ -36,14 +37,12 @@ func (k *keyholder) key(ctx context.Context, ws mgx.WorkspaceID, name, purpose s
 // locked is a provider whose key is a secret. The secret is read for the first
 // call, so that who calls nothing opens nothing.
 type locked struct {
-	name string
-	dial func(context.Context) (llm.Provider, error)
+	llm.Provider // the same without a key, which nothing is asked of
+	dial         func(context.Context) (llm.Provider, error)
 
 	mu   sync.Mutex
 	open llm.Provider
 }
-
-func (l *locked) Name() string { return l.name }
 
 func (l *locked) provider(ctx context.Context) (llm.Provider, error) {
 	l.mu.Lock()
@@ -64,7 +63,7 @@ func (l *locked) passing(err error) error {
 	if !transit.MayPass(err) {
 		return err
 	}
-	return &llm.CallError{Provider: l.name, Fault: llm.FaultConnection, Message: mgx.AsError(err).Message, Err: err}
+	return &llm.CallError{Provider: l.Name(), Fault: llm.FaultConnection, Message: mgx.AsError(err).Message, Err: err}
 }
 
 // Stream unlocks the provider and makes the call.
@@ -83,6 +82,25 @@ func (l *locked) Models(ctx context.Context) ([]llm.ModelInfo, error) {
 		return nil, err
 	}
 	return p.Models(ctx)
+}
+
+// Passes reports whether the provider passes requests of a dialect on, which it does
+// with any key.
+func (l *locked) Passes(dialect, model string) bool {
+	p, ok := l.Provider.(llm.PassThrough)
+	return ok && p.Passes(dialect, model)
+}
+
+// Count unlocks the provider and has it count, if it can.
+func (l *locked) Count(ctx context.Context, req *llm.Request) (int64, error) {
+	if _, ok := l.Provider.(llm.Counter); !ok {
+		return 0, errors.ErrUnsupported
+	}
+	p, err := l.provider(ctx)
+	if err != nil {
+		return 0, err
+	}
+	return p.(llm.Counter).Count(ctx, req)
 }
 
 // unlocked finds the models for a command that calls them without a node. The data

@@ -23,8 +23,8 @@ const demoModel = "scripted/demo"
 type models struct {
 	found     []found
 	lookedFor []string
-	prices    *llm.Prices
-	stale     error // why fetched prices are not among them
+	prices    *llm.Prices // of the lists; pricesOf adds what is free
+	stale     error       // why fetched prices are not among them
 	router    *llm.Router
 	getenv    func(string) string
 	tape      *tape      // what calls are recorded on or played from; nil: neither
@@ -50,11 +50,6 @@ func newModels(getenv func(string) string, t *tape) *models {
 	m.found, m.lookedFor = discover(getenv, t.client())
 	m.addFile()
 	m.addPrices()
-	for _, f := range m.found {
-		if f.Local {
-			m.prices = m.prices.WithFree(f.Name())
-		}
-	}
 	m.state = t.state(m.file.StateOptions())
 	m.auto = sync.OnceValue(func() llm.Policy { return automatic(context.Background(), m.found) })
 	return m
@@ -118,9 +113,21 @@ func (m *models) use(s mgx.RunSettings) error {
 	return nil
 }
 
+// pricesOf are the prices for a workspace for which these were found: its local ones
+// are free, and nobody else's of the same name.
+func (m *models) pricesOf(all []found) *llm.Prices {
+	prices := m.prices
+	for _, f := range all {
+		if f.Local {
+			prices = prices.WithFree(f.Name())
+		}
+	}
+	return prices
+}
+
 // options are those of a router of a workspace for what was found.
 func (m *models) options(all []found, ws mgx.WorkspaceID) llm.Options {
-	o := llm.Options{Prices: m.prices, State: m.state, Log: m.log, Policies: map[string]llm.Policy{}, Of: map[string]llm.ProviderOptions{}}
+	o := llm.Options{Prices: m.pricesOf(all), State: m.state, Log: m.log, Policies: map[string]llm.Policy{}, Of: map[string]llm.ProviderOptions{}}
 	for _, f := range all {
 		o.Providers = append(o.Providers, f.Provider)
 		o.Of[f.Name()] = llm.ProviderOptions{Local: f.Local}
@@ -172,11 +179,6 @@ func (m *models) of(ws mgx.WorkspaceID) (*models, error) {
 		return nil, err
 	}
 	own.found, own.lookedFor = theirs, nil
-	for _, f := range theirs {
-		if f.Local {
-			own.prices = own.prices.WithFree(f.Name())
-		}
-	}
 	return own, nil
 }
 

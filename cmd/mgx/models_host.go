@@ -81,7 +81,7 @@ func (m *models) list(ctx context.Context, health map[string]llm.Health) (app.Mo
 // info is what is known of a model that a provider serves.
 func (m *models) info(f found, info llm.ModelInfo, h llm.Health) app.ModelInfo {
 	name := f.Name() + "/" + info.ID
-	price, known := m.prices.Lookup(f.Name(), info.ID)
+	price, known := m.pricesOf(m.found).Lookup(f.Name(), info.ID)
 	facts := m.facts(f.Name(), info.ID)
 	out := app.ModelInfo{
 		Model: name, Window: cmp.Or(info.ContextWindow, m.limits(name).Window), Capabilities: append([]string{}, facts.Capabilities...), Quality: facts.Quality,

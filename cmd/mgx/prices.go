@@ -117,7 +117,7 @@ func (c *cli) showPrices(text string) error {
 		fmt.Fprintf(c.err, "%s\n", mgx.AsError(m.stale).Message)
 	}
 	if text != "" {
-		return c.showPricesOf(m.prices, text)
+		return c.showPricesOf(m.pricesOf(m.found), text)
 	}
 	source, _ := priceSource(c.getenv)
 	for _, l := range m.prices.Layers() {

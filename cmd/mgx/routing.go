@@ -115,7 +115,7 @@ func fromFile(f *llm.File, path string, ws mgx.WorkspaceID, getenv func(string) 
 		if p.KeySecret == "" {
 			one.Provider = dial(p, o)
 		} else {
-			one.Provider = &locked{name: name, dial: func(ctx context.Context) (llm.Provider, error) {
+			one.Provider = &locked{Provider: dial(p, o), dial: func(ctx context.Context) (llm.Provider, error) {
 				own := o
 				own.KeySetting = "the secret " + p.KeySecret
 				var err error

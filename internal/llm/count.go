@@ -7,7 +7,8 @@ import (
 )
 
 // Counter is what a Provider implements that counts the tokens of the prompt of a
-// passed request, without answering it.
+// passed request, without answering it. One that turns out to have no way to returns
+// [errors.ErrUnsupported].
 type Counter interface {
 	Count(ctx context.Context, req *Request) (tokens int64, err error)
 }
@@ -44,6 +45,9 @@ func passes(t *target, req *Request) bool {
 // when it found fault with the request, and not when the request says what we
 // cannot read.
 func guessInstead(ctx context.Context, req *Request, err error) bool {
+	if errors.Is(err, errors.ErrUnsupported) {
+		return req.Pass.Only == ""
+	}
 	e, ok := errors.AsType[*CallError](err)
 	return ok && ctx.Err() == nil && req.Pass.Only == "" && !(e.Fault == FaultRequest && e.Status == http.StatusBadRequest) && !e.NoModel
 }
