@@ -105,12 +105,12 @@ func (c *call) ask(ctx context.Context, t *target) (*admission, *CallError, erro
 	now := c.router.Now()
 	var again time.Time
 	var ok bool
-	if a.key, again, ok = t.key.breaker.allow(now); !ok {
-		return nil, t.broken(t.key.breaker, again, now), nil
+	if a.key, again, ok = t.keyBreaker.allow(now); !ok {
+		return nil, t.broken(t.keyBreaker, again, now), nil
 	}
-	if a.model, again, ok = t.state.breaker.allow(now); !ok {
-		a.key.done(now, outcomeNeutral, "", "")
-		return nil, t.broken(t.state.breaker, again, now), nil
+	if a.model, again, ok = t.breaker.allow(now); !ok {
+		a.key.done(now, outcomeNeutral, "")
+		return nil, t.broken(t.breaker, again, now), nil
 	}
 	refusal, err := c.limit(ctx, t, a)
 	if err != nil || refusal != nil {
@@ -128,7 +128,7 @@ func (c *call) limit(ctx context.Context, t *target, a *admission) (*CallError, 
 		most = max(0, c.router.Patience.Alone-c.waited)
 	}
 	a.tokens = estimatePrompt(c.asked) + min(int64(c.asked.MaxTokens), usualAnswer)
-	for i, l := range []*limiter{c.workspace, t.key.limits, t.state.learned} {
+	for i, l := range []*limiter{c.workspace, t.key, t.state.learned} {
 		started := c.router.Now()
 		wait, ok, err := l.acquire(ctx, c.asked.Workspace, a.tokens, most)
 		c.waited += c.router.Now().Sub(started)
@@ -158,8 +158,8 @@ func (t *target) refuse(fault Fault, message string, wait time.Duration) *CallEr
 
 // unused gives back an admission without an attempt.
 func (a *admission) unused(now time.Time) {
-	a.key.done(now, outcomeNeutral, "", "")
-	a.model.done(now, outcomeNeutral, "", "")
+	a.key.done(now, outcomeNeutral, "")
+	a.model.done(now, outcomeNeutral, "")
 	for _, l := range a.limits {
 		l.refund(a.tokens)
 	}

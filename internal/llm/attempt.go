@@ -286,22 +286,22 @@ func (y *try) settled(a *admission, o outcome, s *seen, failure *CallError) {
 		if o == outcomeOK {
 			t.state.succeeded(now, s.first.Sub(s.started), now.Sub(s.first), s.usage.Completion)
 		}
-		a.key.done(now, o, "", "")
-		a.model.done(now, o, "", "")
+		a.key.done(now, o, "")
+		a.model.done(now, o, "")
 		return
 	}
 	t.state.failed(now, failure.Fault, failure.Message)
 	key, model := outcomeNeutral, o
 	switch {
 	case failure.Fault == FaultQuota || failure.Fault == FaultAuth && failure.Status != http.StatusForbidden:
-		t.key.breaker.trip(now, failure.Fault, failure.Message)
+		t.keyBreaker.trip(now, failure.Fault)
 	case failure.Fault == FaultAuth: // this model is forbidden; others may not be
-		t.state.breaker.trip(now, failure.Fault, failure.Message)
+		t.breaker.trip(now, failure.Fault)
 	case failure.Fault == FaultConnection:
 		key, model = o, outcomeNeutral
 	}
-	a.key.done(now, key, failure.Fault, failure.Message)
-	a.model.done(now, model, failure.Fault, failure.Message)
+	a.key.done(now, key, failure.Fault)
+	a.model.done(now, model, failure.Fault)
 }
 
 // outcomeOf is what a failure says about a model, which others share: that it does

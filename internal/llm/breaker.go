@@ -47,6 +47,10 @@ const (
 //
 // What a call that was let through earlier reports after a change of state is
 // old news and changes nothing.
+//
+// A breaker is one workspace's: what a provider chokes on may be what somebody sent,
+// and nobody shall be able to close a model to others. It keeps no words of the
+// provider, which may quote a prompt.
 type breaker struct {
 	BreakerOptions
 
@@ -110,7 +114,7 @@ func (b *breaker) allow(now time.Time) (p pass, again time.Time, ok bool) {
 const probeWait = time.Second
 
 // done gives a pass back.
-func (p pass) done(now time.Time, o outcome, fault Fault, why string) {
+func (p pass) done(now time.Time, o outcome, fault Fault) {
 	b := p.breaker
 	if b == nil {
 		return
@@ -120,24 +124,24 @@ func (p pass) done(now time.Time, o outcome, fault Fault, why string) {
 	switch {
 	case p.epoch != b.epoch:
 	case p.probe:
-		b.probed(now, o, fault, why)
+		b.probed(now, o, fault)
 	default:
-		b.count(now, o, fault, why)
+		b.count(now, o, fault)
 	}
 }
 
-func (b *breaker) probed(now time.Time, o outcome, fault Fault, why string) {
+func (b *breaker) probed(now time.Time, o outcome, fault Fault) {
 	b.probing = false
 	switch o {
 	case outcomeOK:
 		b.turn(BreakerClosed)
 		b.slots, b.lasting, b.why, b.fault = [breakerSlots]breakerSlot{}, 0, "", ""
 	case outcomeFailed:
-		b.open(now, min(2*b.lasting, b.MaxOpen), fault, why)
+		b.open(now, min(2*b.lasting, b.MaxOpen), fault, "the last try failed, too: "+fault.says())
 	}
 }
 
-func (b *breaker) count(now time.Time, o outcome, fault Fault, why string) {
+func (b *breaker) count(now time.Time, o outcome, fault Fault) {
 	if o == outcomeNeutral {
 		return
 	}
@@ -149,15 +153,15 @@ func (b *breaker) count(now time.Time, o outcome, fault Fault, why string) {
 	s.failed++
 	total, failed := b.sum(now)
 	if total >= b.MinCalls && float64(failed) >= b.Ratio*float64(total) {
-		b.open(now, b.Open, fault, fmt.Sprintf("%d of %d calls failed within %s, the last: %s", failed, total, b.Window, why))
+		b.open(now, b.Open, fault, fmt.Sprintf("%d of %d calls failed within %s, the last: %s", failed, total, b.Window, fault.says()))
 	}
 }
 
 // trip opens at once, for as long as a refused key or an empty account lasts.
-func (b *breaker) trip(now time.Time, fault Fault, why string) {
+func (b *breaker) trip(now time.Time, fault Fault) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	b.open(now, b.Refused, fault, why)
+	b.open(now, b.Refused, fault, fault.says())
 }
 
 func (b *breaker) open(now time.Time, lasting time.Duration, fault Fault, why string) {

@@ -1,6 +1,7 @@
 package llm
 
 import (
+	"strings"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -30,7 +31,7 @@ func TestBreakerInTheRouter(t *testing.T) {
 			call(policyRequest())
 		}
 		res := call(policyRequest())
-		if first.attempts != 8 || res.Attempts != 1 || res.Decision.Why != "the better first/m is left alone: 8 of 8 calls failed within 1m0s, the last: busy" {
+		if first.attempts != 8 || res.Attempts != 1 || res.Decision.Why != "the better first/m is left alone: 8 of 8 calls failed within 1m0s, the last: it failed or was overloaded" {
 			t.Fatalf("%d attempts on the first; %+v", first.attempts, res.Decision)
 		}
 		if h := r.State.Health(); h[0].Breaker != BreakerOpen || h[0].LastError != "busy" || h[0].Failures != 8 || h[1].Breaker != BreakerClosed {
@@ -141,10 +142,10 @@ func TestProbeOfTheKeyIsGivenBack(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		r, _ := two(nil, answers("ok", mgx.Usage{Prompt: 1, Completion: 1}))
-		ill, _ := r.direct("first/ill")
-		ill.key.breaker.trip(time.Now(), FaultAuth, "401")
+		ill, _ := r.direct("", "first/ill")
+		ill.keyBreaker.trip(time.Now(), FaultAuth)
 		time.Sleep(time.Minute) // the key is half-open
-		ill.state.breaker.trip(time.Now(), FaultAuth, "403")
+		ill.breaker.trip(time.Now(), FaultAuth)
 		c := &call{router: r, asked: testRequest(), queue: []*target{ill}, workspace: r.State.workspace("")}
 		if _, refusal, err := c.ask(t.Context(), ill); refusal == nil || err != nil {
 			t.Fatalf("got %v, %v", refusal, err)
@@ -154,6 +155,38 @@ func TestProbeOfTheKeyIsGivenBack(t *testing.T) {
 		start := time.Now()
 		if _, err := r.Call(t.Context(), req, nil, nil); err != nil || time.Since(start) > 0 {
 			t.Errorf("%v after %v", err, time.Since(start))
+		}
+	})
+}
+
+// TestBreakersAreOfOneWorkspace: what a workspace sends closes a model to nobody else,
+// and nobody else hears of it.
+func TestBreakersAreOfOneWorkspace(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		r, first := two(nil, fails(CallError{Fault: FaultOverloaded, Status: 500, Message: "cannot handle: secret plan"}))
+		r.Patience.Alone = time.Second
+		call := func(ws mgx.WorkspaceID) error {
+			req := testRequest()
+			req.Model, req.Workspace, req.Conversation = "first/m", ws, ""
+			_, err := r.Call(t.Context(), req, nil, nil)
+			return err
+		}
+		for range 3 {
+			if err := call("ws_ill"); err == nil {
+				t.Fatal("a call succeeded")
+			}
+		}
+		before := first.attempts
+		if err := call("ws_ill"); !mgx.IsCode(err, "provider_overloaded") || first.attempts != before || strings.Contains(err.Error(), "secret plan") {
+			t.Errorf("while it is left alone: %v, %d more attempts", err, first.attempts-before)
+		}
+		first.acts = []act{answers("well", mgx.Usage{Prompt: 1, Completion: 1})}
+		if err := call("ws_well"); err != nil {
+			t.Errorf("another workspace: %v", err)
+		}
+		if h := r.State.Health(); h[0].Breaker != BreakerOpen {
+			t.Errorf("health %+v", h)
 		}
 	})
 }

@@ -48,7 +48,7 @@ func TestBreakerStates(t *testing.T) {
 				h, o := open[i], outcome(rapid.IntRange(0, 2).Draw(t, "outcome"))
 				open = append(open[:i], open[i+1:]...)
 				stale := h.epoch != b.epoch
-				h.done(now, o, FaultOverloaded, "it said no")
+				h.done(now, o, FaultOverloaded)
 				after, until, _, why := b.look(now)
 				if h.probe && !stale {
 					probes = 0
@@ -74,7 +74,7 @@ func TestBreakerStates(t *testing.T) {
 			case "wait":
 				now = now.Add(time.Duration(rapid.IntRange(1, 30).Draw(t, "seconds")) * time.Second)
 			case "trip":
-				b.trip(now, FaultAuth, "401")
+				b.trip(now, FaultAuth)
 				probes, lastOpen = 0, time.Minute
 				if s, until, fault, _ := b.look(now); s != BreakerOpen || until.Sub(now) != time.Minute || fault != FaultAuth {
 					t.Fatalf("tripped, it is %s until %v", s, until)
@@ -96,7 +96,7 @@ func TestBreakerForgetsWhatIsOld(t *testing.T) {
 		if !ok {
 			t.Fatal("it is open")
 		}
-		p.done(now, o, FaultOverloaded, "no")
+		p.done(now, o, FaultOverloaded)
 	}
 	for range 7 {
 		report(outcomeFailed)
@@ -109,7 +109,7 @@ func TestBreakerForgetsWhatIsOld(t *testing.T) {
 	for range 7 {
 		report(outcomeFailed)
 	}
-	if s, until, _, why := b.look(now); s != BreakerOpen || until.Sub(now) != 10*time.Second || why != "8 of 8 calls failed within 1m0s, the last: no" {
+	if s, until, _, why := b.look(now); s != BreakerOpen || until.Sub(now) != 10*time.Second || why != "8 of 8 calls failed within 1m0s, the last: it failed or was overloaded" {
 		t.Fatalf("it is %s until %v: %s", s, until, why)
 	}
 }
@@ -123,7 +123,7 @@ func TestBreakerWaitsLongerEachTime(t *testing.T) {
 		if !ok {
 			t.Fatal("no probe is let through")
 		}
-		p.done(now, outcomeFailed, FaultOverloaded, "no")
+		p.done(now, outcomeFailed, FaultOverloaded)
 		if _, until, _, _ := b.look(now); until.Sub(now) != want {
 			t.Errorf("open for %v, want %v", until.Sub(now), want)
 		}

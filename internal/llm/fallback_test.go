@@ -415,7 +415,7 @@ func TestFlapping(t *testing.T) {
 		if answered+failed != 1000 || answered < 100 {
 			t.Errorf("%d answered, %d failed", answered, failed)
 		}
-		for _, l := range append([]*limiter{r.State.key("a", Limits{}).limits}, r.State.workspaces["ws1"]) {
+		for _, l := range append([]*limiter{r.State.key("a", Limits{})}, r.State.workspaces["ws1"]) {
 			l.mu.Lock()
 			if len(l.queue) != 0 {
 				t.Errorf("%d wait for ever", len(l.queue))

@@ -192,3 +192,22 @@ const (
 	FaultBad        Fault = "bad_response"    // a stream that ends early or does not decode
 	FaultTooLong    Fault = "context_length"  // the prompt does not fit the model
 )
+
+// says is the fault in words of our own.
+func (f Fault) says() string {
+	switch f {
+	case FaultTimeout:
+		return "it did not answer in time"
+	case FaultQuota:
+		return "the account of its key has nothing left"
+	case FaultAuth:
+		return "its key is refused"
+	case FaultConnection:
+		return "it cannot be reached"
+	case FaultOverloaded:
+		return "it failed or was overloaded"
+	case FaultBad:
+		return "its answer broke off or could not be read"
+	}
+	return string(f)
+}

@@ -25,9 +25,12 @@ type target struct {
 	priced   bool
 	facts    Facts
 	weight   float64
-	steady   bool // measurements do not count
-	key      *keyState
+	steady   bool     // measurements do not count
+	key      *limiter // of the provider's key
 	state    *modelState
+	// Of the workspace that calls: of the provider's key, and of the model.
+	keyBreaker, breaker *breaker
+
 	expected expectation
 
 	tries   int
@@ -110,7 +113,7 @@ func (t *target) holds(need needs) bool {
 // route finds the models that a call may go to, best first.
 func (r *Router) route(req *Request, capped bool, now time.Time) ([]*target, *Decision, error) {
 	d := &Decision{Asked: req.Model}
-	if t, ok := r.direct(req.Model); ok {
+	if t, ok := r.direct(req.Workspace, req.Model); ok {
 		d.Chosen, d.Why = t.name, "it was asked for"
 		return []*target{t}, d, nil
 	}
@@ -164,8 +167,8 @@ func (t *target) passedFor(s Strategy) string {
 	return fmt.Sprintf("behind: about %s, %.1f s, quality %g", e.cost, e.seconds, t.facts.Quality)
 }
 
-// direct is the target of a name that is provider/model itself.
-func (r *Router) direct(name string) (*target, bool) {
+// direct is the target for a workspace of a name that is provider/model itself.
+func (r *Router) direct(ws mgx.WorkspaceID, name string) (*target, bool) {
 	prefix, model, ok := strings.Cut(name, "/")
 	p := r.byName[prefix]
 	if !ok || model == "" || p == nil {
@@ -177,6 +180,8 @@ func (r *Router) direct(name string) (*target, bool) {
 	t.price, t.priced = a.price, a.priced
 	t.key = r.State.key(t.options.ID, t.options.Limits)
 	t.state = r.State.model(t.options.ID, prefix, model)
+	t.keyBreaker = r.State.breaker(breakerKey{ws, t.options.ID, ""})
+	t.breaker = r.State.breaker(breakerKey{ws, t.options.ID, model})
 	return t, true
 }
 
@@ -185,7 +190,7 @@ func (r *Router) direct(name string) (*target, bool) {
 func (r *Router) fitting(req *Request, candidates []Candidate, need needs, capped bool, d *Decision) []*target {
 	var out []*target
 	for _, c := range candidates {
-		t, ok := r.direct(c.Model)
+		t, ok := r.direct(req.Workspace, c.Model)
 		if !ok {
 			d.Passed = append(d.Passed, mgx.PassedModel{Model: c.Model, Why: "its provider is not configured here"})
 			continue
@@ -273,7 +278,7 @@ func (r *Router) healthyFirst(targets []*target, why string, now time.Time, d *D
 
 // ill says why a breaker keeps calls from a target now, or "".
 func (t *target) ill(now time.Time) string {
-	for _, b := range []*breaker{t.key.breaker, t.state.breaker} {
+	for _, b := range []*breaker{t.keyBreaker, t.breaker} {
 		if state, until, _, why := b.look(now); state == BreakerOpen && now.Before(until) {
 			return why
 		}

@@ -34,8 +34,9 @@ type State struct {
 	reports  *instruments
 
 	mu         sync.Mutex
-	keys       map[string]*keyState // by ProviderOptions.ID
+	keys       map[string]*limiter // of providers' keys, by ProviderOptions.ID
 	models     map[string]*modelState
+	breakers   map[breakerKey]*breaker
 	workspaces map[mgx.WorkspaceID]*limiter
 }
 
@@ -53,20 +54,22 @@ func NewState(o StateOptions) *State {
 	}
 	return &State{
 		o: o, memory: newPromptMemory(), stickies: newStickies(), reports: reports,
-		keys: map[string]*keyState{}, models: map[string]*modelState{}, workspaces: map[mgx.WorkspaceID]*limiter{},
+		keys: map[string]*limiter{}, models: map[string]*modelState{}, breakers: map[breakerKey]*breaker{}, workspaces: map[mgx.WorkspaceID]*limiter{},
 	}
 }
 
-// keyState is what is known of a provider's key.
-type keyState struct {
-	breaker *breaker // opened by refused keys, empty accounts and failing connections
-	limits  *limiter
+// breakerKey says whose a breaker is: a workspace's, of one model behind a key, or
+// without a model of the key, which refused keys, empty accounts and failing
+// connections open.
+type breakerKey struct {
+	workspace mgx.WorkspaceID
+	id, model string
 }
 
 // modelState is what is known of one model behind a key.
 type modelState struct {
 	provider, model string
-	breaker         *breaker
+	id              string   // of the key
 	learned         *limiter // what the provider says is left
 
 	mu sync.Mutex
@@ -86,12 +89,13 @@ type Measured struct {
 	LastOK      time.Time
 }
 
-func (s *State) key(id string, l Limits) *keyState {
+// key is the limiter of all calls with a provider's key.
+func (s *State) key(id string, l Limits) *limiter {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	k := s.keys[id]
 	if k == nil {
-		k = &keyState{breaker: newBreaker(s.o.Breaker), limits: newLimiter(l, s.o.Now).among(s.o.Shared, "key/"+id, l)}
+		k = newLimiter(l, s.o.Now).among(s.o.Shared, "key/"+id, l)
 		s.keys[id] = k
 	}
 	return k
@@ -104,10 +108,22 @@ func (s *State) model(id, provider, model string) *modelState {
 	m := s.models[name]
 	if m == nil {
 		forgetOne(s.models)
-		m = &modelState{provider: provider, model: model, breaker: newBreaker(s.o.Breaker), learned: newLimiter(Limits{}, s.o.Now)}
+		m = &modelState{provider: provider, model: model, id: id, learned: newLimiter(Limits{}, s.o.Now)}
 		s.models[name] = m
 	}
 	return m
+}
+
+func (s *State) breaker(k breakerKey) *breaker {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	b := s.breakers[k]
+	if b == nil {
+		forgetOne(s.breakers)
+		b = newBreaker(s.o.Breaker)
+		s.breakers[k] = b
+	}
+	return b
 }
 
 // workspace is the limiter of all calls of a workspace.
@@ -181,7 +197,7 @@ func (m *modelState) measured() Measured {
 type Health struct {
 	Provider string
 	Model    string
-	Breaker  BreakerState // of the model or, when that is worse, of its provider's key
+	Breaker  BreakerState // of the model or its provider's key, the worst that any workspace has
 	Until    time.Time    // an open breaker lets a probe through then
 	Why      string       // it is not closed
 	Measured
@@ -190,14 +206,25 @@ type Health struct {
 // Health lists every model that was called, by name.
 func (s *State) Health() []Health {
 	s.mu.Lock()
-	var all []Health
 	now := s.o.Now()
-	for name, m := range s.models {
-		h := Health{Provider: m.provider, Model: m.model, Measured: m.measured()}
-		h.Breaker, h.Until, _, h.Why = m.breaker.look(now)
-		if k := s.keys[name[:len(name)-len(m.model)-1]]; k != nil && h.Breaker == BreakerClosed {
-			h.Breaker, h.Until, _, h.Why = k.breaker.look(now)
+	worst := map[breakerKey]Health{} // of any workspace
+	for k, b := range s.breakers {
+		h := Health{}
+		h.Breaker, h.Until, _, h.Why = b.look(now)
+		k.workspace = ""
+		if old, ok := worst[k]; !ok || worse(h, old) {
+			worst[k] = h
 		}
+	}
+	var all []Health
+	for _, m := range s.models {
+		h := Health{Breaker: BreakerClosed}
+		for _, k := range []breakerKey{{id: m.id, model: m.model}, {id: m.id}} {
+			if b, ok := worst[k]; ok && worse(b, h) {
+				h = b
+			}
+		}
+		h.Provider, h.Model, h.Measured = m.provider, m.model, m.measured()
 		all = append(all, h)
 	}
 	s.mu.Unlock()
@@ -205,6 +232,13 @@ func (s *State) Health() []Health {
 		return cmp.Or(cmp.Compare(a.Provider, b.Provider), cmp.Compare(a.Model, b.Model))
 	})
 	return all
+}
+
+// worse reports whether a breaker lets less through than another, or for longer.
+func worse(a, b Health) bool {
+	order := []BreakerState{BreakerClosed, BreakerHalfOpen, BreakerOpen}
+	by := cmp.Compare(slices.Index(order, a.Breaker), slices.Index(order, b.Breaker))
+	return by > 0 || by == 0 && a.Until.After(b.Until)
 }
 
 // Recall tells a State of a call that another process made: of its record in

@@ -213,7 +213,7 @@ func BenchmarkReports(b *testing.B) {
 // BenchmarkReportsAlone is the reporting of one attempt by itself.
 func BenchmarkReportsAlone(b *testing.B) {
 	r := testRouter(stateless{})
-	target, _ := r.direct("fake/m")
+	target, _ := r.direct("", "fake/m")
 	y := &try{call: &call{router: r, result: &Result{Decision: &Decision{}}}, target: target, req: testRequest()}
 	s := &seen{started: time.Now(), response: &Response{Usage: mgx.Usage{Prompt: 1}, UsageOK: true}}
 	b.ReportAllocs()
