@@ -25,20 +25,63 @@ func (n *node) gateway(keys gateway.Keys) *gateway.Server {
 	})
 }
 
-// gatewayRouter makes the router of a workspace when it is first needed, since
-// the policy auto asks every provider what it serves.
+// routerFresh is how long the router of a workspace serves before it is made anew,
+// beside the calls that go on with it: secrets may have been rotated since, and
+// providers may serve what they did not.
+const routerFresh = time.Minute
+
+// gatewayRouter finds the router of a workspace, which is made when it is first
+// needed.
 func (m *models) gatewayRouter() func(context.Context, mgx.WorkspaceID) (*llm.Router, error) {
 	var mu sync.Mutex
-	routers := map[mgx.WorkspaceID]func() (*llm.Router, error){}
+	routers := map[mgx.WorkspaceID]*renewed{}
 	return func(_ context.Context, ws mgx.WorkspaceID) (*llm.Router, error) {
 		mu.Lock()
-		router := routers[ws]
-		if router == nil {
-			router = sync.OnceValues(func() (*llm.Router, error) { return m.routerOf(ws) })
-			routers[ws] = router
+		r := routers[ws]
+		if r == nil {
+			r = &renewed{make: func() (*llm.Router, error) { return m.routerOf(ws) }}
+			routers[ws] = r
 		}
 		mu.Unlock()
-		return router()
+		return r.get(time.Now())
+	}
+}
+
+// renewed is a router that is made anew from time to time. Why none could be made is
+// not kept.
+type renewed struct {
+	make func() (*llm.Router, error)
+
+	mu     sync.Mutex
+	router *llm.Router
+	made   time.Time
+	making bool
+}
+
+func (r *renewed) get(now time.Time) (*llm.Router, error) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.router == nil {
+		router, err := r.make()
+		if err == nil {
+			r.router, r.made = router, now
+		}
+		return router, err
+	}
+	if now.Sub(r.made) >= routerFresh && !r.making {
+		r.making = true
+		go r.renew(now)
+	}
+	return r.router, nil
+}
+
+func (r *renewed) renew(now time.Time) {
+	router, err := r.make()
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.making, r.made = false, now
+	if err == nil {
+		r.router = router
 	}
 }
 
@@ -51,8 +94,8 @@ func (m *models) routerOf(ws mgx.WorkspaceID) (*llm.Router, error) {
 	}
 	if ws == mgx.DefaultWorkspace {
 		o := m.options(m.found, ws)
-		if len(m.found) > 0 {
-			m.withAuto(&o, autoPolicy)
+		if _, own := o.Policies[autoPolicy]; !own && len(m.found) > 0 {
+			o.Policies[autoPolicy] = automatic(context.Background(), m.found)
 		}
 		return llm.NewRouter(o), nil
 	}
