@@ -6,6 +6,7 @@ import (
 	"encoding/binary"
 	"encoding/hex"
 	"encoding/json"
+	"slices"
 	"strings"
 	"time"
 )
@@ -37,6 +38,13 @@ type AuditData struct {
 	Commitment string        `json:"commitment"` // SHA-256 of Salt and Details, in hex; the store fills it
 	Salt       string        `json:"salt,omitempty"`
 	Details    *AuditDetails `json:"details,omitempty"`
+}
+
+// Changes reports whether an act makes something else of what it is done to, rather
+// than only reads, uses or tries it.
+func (d AuditData) Changes() bool {
+	_, verb, _ := strings.Cut(d.Action, ".")
+	return !slices.Contains([]string{"use", "export", "test"}, verb)
 }
 
 // AuditDetails are the words of an audit entry.

@@ -111,6 +111,7 @@ type operation struct {
 type response struct {
 	Ref     string `json:"$ref"`
 	Content map[string]struct{ Schema schema }
+	Headers map[string]any
 	Codes   []string `json:"x-codes"`
 }
 

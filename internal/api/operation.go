@@ -28,6 +28,7 @@ type about struct {
 	Secret bool     // its answer holds a secret, as secret or token: that is never kept, nor is the answer compressed
 	Inside string   // field of the answer that holds what was made; empty: the answer is that
 	Kind   string   // of the thing at its path, as acts name it (budget of budget.update): it has an ETag
+	Tenant bool     // the id in its path is that of a workspace, which need not be the one of who asks
 	Type   string   // media type of the answer, if it is not JSON
 	Types  []string // other media types that it can be had as
 	Parts  bool     // its answer can be had in parts, and has an ETag

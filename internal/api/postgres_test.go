@@ -28,7 +28,7 @@ func TestOnPostgreSQL(t *testing.T) {
 	t.Parallel()
 	for name, test := range map[string]func(*testing.T){
 		"EveryRouteByEverybody": TestEveryRouteByEverybody, "NoIDOpensAnotherTenants": TestNoIDOpensAnotherTenants, "NoUpdateIsLost": TestNoUpdateIsLost,
-		"DoneOnce": TestDoneOnce, "Sessions": TestSessions, "WorkOverHTTP": TestWorkOverHTTP,
+		"OneUpdateWins": TestOneUpdateWins, "DoneOnce": TestDoneOnce, "Sessions": TestSessions, "WorkOverHTTP": TestWorkOverHTTP,
 	} {
 		t.Run(name, test)
 	}

@@ -11,14 +11,14 @@ func (s *Server) quotaRoutes() []route {
 	const group = "Workspaces"
 	return []route{
 		op("GET /api/v1/quotas", to("read", "settings"), known(s, s.listQuotas), about{
-			ID: "listQuotas", Group: group, Short: "Show what the workspace may have, and what it has",
+			ID: "listQuotas", Group: group, Short: "Show what the workspace may have, and what it has", Kind: "quota",
 		}),
 		op("GET /api/v1/quotas/{id}", to("manage", "settings"), known(s, s.getQuotas), about{
-			ID: "getQuotas", Group: group, Short: "Show what any workspace may have, and what it has", Long: "For admins of the default workspace.",
+			ID: "getQuotas", Group: group, Short: "Show what any workspace may have, and what it has", Long: "For admins of the default workspace.", Kind: "quota", Tenant: true,
 		}, installation),
 		op("PATCH /api/v1/quotas/{id}", to("manage", "settings"), known(s, s.setQuotas), about{
 			ID: "setQuotas", Group: group, Short: "Set what a workspace may have", Long: "For admins of the default workspace. Quotas that are not named stay as they are.",
-			Codes: codes{app.CodeBadQuota: 400},
+			Kind: "quota", Tenant: true, Codes: codes{app.CodeBadQuota: 400},
 		}, installation),
 	}
 }

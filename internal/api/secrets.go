@@ -14,15 +14,15 @@ func (s *Server) secretRoutes() []route {
 			ID: "listSecrets", Group: group, Short: "List the secrets by name, without their values",
 		}),
 		op("GET /api/v1/secrets/{id}", to("read", "secrets"), with(s.secrets, getSecret), about{
-			ID: "getSecret", Group: group, Short: "Show what is known of a secret, which is not its value",
+			ID: "getSecret", Group: group, Short: "Show what is known of a secret, which is not its value", Kind: "secret",
 		}),
 		op("PUT /api/v1/secrets/{id}", to("update", "secrets"), with(s.secrets, setSecret), about{
-			ID: "setSecret", Group: group, Short: "Keep a value, as the next version of a secret",
+			ID: "setSecret", Group: group, Short: "Keep a value, as the next version of a secret", Kind: "secret",
 			Long:  "The value is in no answer, not in this one either. What used the secret before uses the new value from its next start on.",
 			Codes: codes{"bad_secret_name": 400, "bad_secret_value": 400, "too_many_secrets": 400},
 		}),
 		op("DELETE /api/v1/secrets/{id}", to("delete", "secrets"), with(s.secrets, removeSecret), about{
-			ID: "removeSecret", Group: group, Short: "Forget a secret, in all its versions",
+			ID: "removeSecret", Group: group, Short: "Forget a secret, in all its versions", Kind: "secret",
 		}),
 		op("POST /api/v1/secrets/rotation", to("manage", "secrets"), with(s.secrets, rotateSecrets), about{
 			ID: "rotateSecrets", Group: group, Short: "Give the workspace a new key, and seal every secret anew",

@@ -11,10 +11,10 @@ func (s *Server) settingRoutes() []route {
 	const group = "Settings"
 	return []route{
 		op("GET /api/v1/settings/retention", to("read", "settings"), with(s.retention, getRetention), about{
-			ID: "getRetention", Group: group, Short: "Show for how long events are kept, by category",
+			ID: "getRetention", Group: group, Short: "Show for how long events are kept, by category", Kind: "settings",
 		}, installation),
 		op("PUT /api/v1/settings/retention", to("manage", "settings"), with(s.retention, setRetention), about{
-			ID: "setRetention", Group: group, Short: "Set for how long events are kept, by category", Codes: codes{"bad_retention": 400},
+			ID: "setRetention", Group: group, Short: "Set for how long events are kept, by category", Kind: "settings", Codes: codes{"bad_retention": 400},
 			Long: "Replaces what was set: a category that is not named is kept as its contracts say. What shows what was done and spent (billing, security, system) is not kept shorter than that. " +
 				"A longer time holds for all events, a shorter one for those from now on. Old events go once a day.",
 		}, installation),

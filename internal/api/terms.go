@@ -108,7 +108,8 @@ func (t *turns) take(ctx context.Context, key mgx.Once) (leave func(), err error
 
 // terms are those that a request names.
 func (s *Server) terms(o *operation, x *exchange) (*mgx.Terms, error) {
-	t := &mgx.Terms{Kind: o.about.Kind, ID: x.thing()}
+	_, id := o.thing(x)
+	t := &mgx.Terms{Kind: o.about.Kind, ID: id}
 	if key := x.r.Header.Get(keyHeader); key != "" && o.keyed() {
 		if len(key) > longestKey {
 			return nil, badQuery("an %s has at most %d bytes", keyHeader, longestKey)
@@ -130,14 +131,23 @@ func (s *Server) terms(o *operation, x *exchange) (*mgx.Terms, error) {
 	return t, nil
 }
 
-// thing is the id in the path of a request.
-func (x *exchange) thing() string {
+// thing is what a request is about: the workspace that it is in, and its id. That of
+// what is there once in each workspace is the workspace's; of what is yet to be made
+// nobody knows it.
+func (o *operation) thing(x *exchange) (ws mgx.WorkspaceID, id string) {
+	ws = actorOf(x.r).Workspace
 	for _, name := range []string{"id", "name", "workspace"} {
-		if id := x.r.PathValue(name); id != "" {
-			return id
+		if id = x.r.PathValue(name); id != "" {
+			break
 		}
 	}
-	return ""
+	switch {
+	case o.about.Tenant:
+		ws = mgx.WorkspaceID(id)
+	case id == "" && o.about.Kind != "" && !o.about.Made:
+		id = string(ws)
+	}
+	return ws, id
 }
 
 func digest(parts ...string) string {
@@ -184,7 +194,8 @@ func (s *Server) show(o *operation, x *exchange) error {
 	}
 	// Read before the thing: of a change in between the reader then hears too early,
 	// not too late.
-	revision, err := s.o.Terms.Revision(x.r.Context(), actorOf(x.r).Workspace, o.about.Kind, x.thing())
+	ws, id := o.thing(x)
+	revision, err := s.o.Terms.Revision(mgx.InWorkspace(x.r.Context(), ws), ws, o.about.Kind, id)
 	if err != nil {
 		return err
 	}

@@ -1,10 +1,13 @@
 package api_test
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"net/http"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -24,50 +27,154 @@ func with(headers ...string) func(*http.Request) {
 	}
 }
 
+// changes are bodies of the operations that change what is there, each another for
+// another number.
+func changes(t testing.TB, id string, n int) any {
+	t.Helper()
+	text, either := fmt.Sprint("change ", n), func(all ...string) string { return all[n%len(all)] }
+	body, known := map[string]any{
+		"changeBudget": map[string]any{"limit_usd": 7 + n}, "changeWebhook": map[string]any{"description": text}, "changeRole": map[string]any{"role": either("auditor", "viewer")},
+		"renameWorkspace": map[string]any{"name": text}, "renameProject": map[string]any{"name": text}, "setProject": map[string]any{"value": either("ask", "auto")},
+		"putRole":         map[string]any{"description": text, "policy": "permit (principal, action, resource is Tasks);"},
+		"replaceTemplate": map[string]any{"name": text, "task": map[string]any{"text": "Tidy up."}}, "setSecret": map[string]any{"value": fmt.Sprint("kept-0815-value-", n)},
+		"setQuotas": map[string]any{"quotas": map[string]any{"keys": 100 + n}}, "setRetention": map[string]any{"days": map[string]any{"agent": 30 + n}},
+	}[id]
+	if !known {
+		t.Fatalf("say in changes what %s may be sent", id)
+	}
+	return body
+}
+
+// without are operations that change something without an ETag.
+var without = map[string]string{
+	"changePassword":    "a password is not read; who changes it says what it was",
+	"endSession":        "a session ends once, and nothing else becomes of it",
+	"discardDeadLetter": "a dead letter is discarded once, and nothing else becomes of it",
+	"putUpload":         "its name is the digest of what it is",
+	"approveFile":       "it says the digest of what was looked at",
+}
+
 // Of two who change what both have read, the second hears that it is not what it
-// was, and nothing of the first is lost.
+// was, and nothing of the first is lost. The operations are those of the document: one
+// that is new is tried too, unless it is said why not.
 func TestNoUpdateIsLost(t *testing.T) {
 	t.Parallel()
 	w := newTown(t)
-	things, admin := w.things(), w.tokens["admin"]
-	for at, c := range map[string]struct {
-		method        string
-		change, other any
-	}{
-		"/api/v1/budgets/" + things["budgets"]:       {"PATCH", map[string]any{"limit_usd": 7}, map[string]any{"limit_usd": 8}},
-		"/api/v1/webhooks/" + things["webhooks"]:     {"PATCH", map[string]any{"description": "a"}, map[string]any{"description": "b"}},
-		"/api/v1/members/" + things["members"]:       {"PATCH", map[string]any{"role": "auditor"}, map[string]any{"role": "viewer"}},
-		"/api/v1/workspaces/" + things["workspaces"]: {"PATCH", map[string]any{"name": "a"}, map[string]any{"name": "b"}},
-		"/api/v1/roles/" + things["roles"]: {
-			"PUT", map[string]any{"policy": "permit (principal, action, resource is Tasks);"}, map[string]any{"policy": "permit (principal, action, resource is Events);"},
-		},
-	} {
-		var was, is json.RawMessage
-		got := w.do(admin, "GET", at, nil, &was)
-		w.must(got, 200)
-		tag := got.header.Get("ETag")
-		if tag == "" {
-			t.Errorf("%s has no ETag", at)
+	things, admin, doc := w.things(), w.tokens["admin"], parseDocument(t, w.web)
+	all := updates(doc)
+	for _, o := range all {
+		read := doc.readAt(o.path)
+		heeds := read != "" && o.takes("If-Match") && slices.Contains(doc.codes(o.operation, "412"), mgx.CodeChanged)
+		if why := without[o.ID]; heeds == (why != "") {
+			t.Errorf("%s is read at %q and heeds If-Match: %v; yet in the table: %q", o.ID, read, heeds, why)
 		}
-		if got = w.call(admin, "GET", at, nil, nil, with("If-None-Match", `"other", W/`+tag)); got.status != 304 || got.body != "" || got.header.Get("ETag") != tag {
-			t.Errorf("%s: still what it was: %d %s", at, got.status, got.body)
+		if !heeds {
+			continue
 		}
-		w.must(w.call(admin, c.method, at, c.change, nil, with("If-Match", tag)), 200)
+		_, at := path(t, o.method+" "+o.path, things)
+		_, read = path(t, "GET "+read, things)
+		look := func() (tag, body string) {
+			t.Helper()
+			got := w.do(admin, "GET", read, nil, nil)
+			if w.must(got, 200); got.header.Get("ETag") == "" {
+				t.Errorf("%s has no ETag", read)
+			}
+			return got.header.Get("ETag"), got.body
+		}
+		if o.method == "DELETE" {
+			tag, _ := look()
+			w.call(admin, o.method, at, nil, nil, with("If-Match", `"999-x"`)).want(412, "precondition_failed")
+			if still, _ := look(); still != tag {
+				t.Errorf("%s was refused, and has changed", o.ID)
+			}
+			w.must(w.call(admin, o.method, at, nil, nil, with("If-Match", tag)), 204)
+			continue
+		}
+		change := func(n int, tag string) reply {
+			return w.call(admin, o.method, at, changes(t, o.ID, n), nil, with("If-Match", tag))
+		}
+		done := func(r reply) {
+			t.Helper()
+			if r.status != 200 && r.status != 204 {
+				t.Fatalf("%s: %d %s", r.what, r.status, r.body)
+			}
+		}
+		done(change(0, "*"))
+		tag, _ := look()
+		if got := w.call(admin, "GET", read, nil, nil, with("If-None-Match", `"other", W/`+tag)); got.status != 304 || got.body != "" || got.header.Get("ETag") != tag {
+			t.Errorf("%s: still what it was: %d %s", read, got.status, got.body)
+		}
+		done(change(1, tag))
+		first, is := look()
+		if first == tag {
+			t.Errorf("%s: the ETag is still %s", o.ID, tag)
+		}
 		for _, stale := range []string{tag, `W/` + tag, `"x"`, `"999-x"`, "nonsense"} {
-			w.call(admin, c.method, at, c.other, nil, with("If-Match", stale)).want(412, "precondition_failed")
+			change(2, stale).want(412, "precondition_failed")
+			change(1, stale).want(412, "precondition_failed") // as it is: there is nothing to do, and it is not what they saw
 		}
-		if at != "/api/v1/workspaces/"+things["workspaces"] {
-			w.call(admin, "DELETE", at, nil, nil, with("If-Match", tag)).want(412, "precondition_failed")
+		if now, body := look(); now != first || body != is {
+			t.Errorf("%s: what was refused has changed %s to %s", o.ID, is, body)
 		}
-		got = w.do(admin, "GET", at, nil, &is)
-		if w.must(got, 200); got.header.Get("ETag") == tag || string(is) == string(was) {
-			t.Errorf("%s did not change: %s", at, got.header.Get("ETag"))
-		}
-		w.must(w.call(admin, "GET", at, nil, nil, with("If-None-Match", tag)), 200)
-		w.must(w.call(admin, c.method, at, c.other, nil, with("If-Match", `"999-x", `+got.header.Get("ETag"))), 200)
-		w.must(w.call(admin, c.method, at, c.change, nil, with("If-Match", "*")), 200)
+		w.must(w.call(admin, "GET", read, nil, nil, with("If-None-Match", tag)), 200)
+		done(change(2, `"999-x", `+first))
 	}
-	// Many at once: exactly one of those who saw the same state changes it.
+	if len(all) < 20+len(without) {
+		t.Errorf("only %d operations change something", len(all))
+	}
+}
+
+// updates are the operations that change or remove something, the removing ones last
+// and of those the innermost first.
+func updates(doc contractOf) (all []fuzzedOperation) {
+	for path, methods := range doc.Paths {
+		for method, o := range methods {
+			if slices.Contains([]string{"put", "patch", "delete"}, method) {
+				all = append(all, fuzzedOperation{o, strings.ToUpper(method), path})
+			}
+		}
+	}
+	slices.SortFunc(all, func(a, b fuzzedOperation) int {
+		return cmp.Or(-strings.Compare(a.method, b.method), strings.Compare(b.path, a.path)) // PUT, PATCH, DELETE
+	})
+	return all
+}
+
+// readAt is where that is read, with its ETag, which is at a path or has its part
+// there; empty: nowhere.
+func (doc contractOf) readAt(path string) string {
+	for ; path != "/api/v1"; path = path[:strings.LastIndexByte(path, '/')] {
+		if _, reads := doc.Paths[path]["get"].Responses["200"].Headers["ETag"]; reads {
+			return path
+		}
+	}
+	return ""
+}
+
+// takes reports whether an operation has a header.
+func (o operation) takes(header string) bool {
+	for _, p := range o.Parameters {
+		if p.In == "header" && p.Name == header {
+			return true
+		}
+	}
+	return false
+}
+
+// codes are those of an operation's problems of a status.
+func (doc contractOf) codes(o operation, status string) []string {
+	r := o.Responses[status]
+	if r.Ref != "" {
+		r = doc.Components.Responses[r.Ref[strings.LastIndexByte(r.Ref, '/')+1:]]
+	}
+	return r.Codes
+}
+
+// Of many who change at once what all have seen, exactly one does.
+func TestOneUpdateWins(t *testing.T) {
+	t.Parallel()
+	w := newTown(t)
+	things, admin := w.things(), w.tokens["admin"]
 	at := "/api/v1/budgets/" + things["budgets"]
 	tag := w.do(admin, "GET", at, nil, nil).header.Get("ETag")
 	var all sync.WaitGroup

@@ -30,14 +30,14 @@ func (s *Server) projectRoutes() []route {
 			Long: "With what is set for it. Its runs and its repository stay.",
 		}),
 		op("GET /api/v1/projects/{id}/settings", to("read", "repositories"), with(s.work, getProjectSettings), about{
-			ID: "getProjectSettings", Group: group, Short: "Show what is set for a project",
+			ID: "getProjectSettings", Group: group, Short: "Show what is set for a project", Kind: "project",
 		}),
 		op("PUT /api/v1/projects/{id}/settings/{name}", to("manage", "repositories"), with(s.work, setProject), about{
-			ID: "setProject", Group: group, Short: "Set one setting of a project", Codes: codes{"bad_setting": 400, "no_such_policy": 400, "bad_host": 400, "in_repository": 400},
-			Long: "It holds for runs that begin from then on. Admins set allow-host, for public hosts, and policy, to a built-in one; the rest is for the owner of the data directory.",
+			ID: "setProject", Group: group, Short: "Set one setting of a project", Kind: "project", Codes: codes{"bad_setting": 400, "no_such_policy": 400, "bad_host": 400, "in_repository": 400},
+			Long: "It holds for runs that begin from then on. Its ETag is that of the project and of all its settings. Admins set allow-host, for public hosts, and policy, to a built-in one; the rest is for the owner of the data directory.",
 		}),
 		op("DELETE /api/v1/projects/{id}/settings/{name}", to("manage", "repositories"), with(s.work, unsetProject), about{
-			ID: "unsetProject", Group: group, Short: "Take a setting of a project back",
+			ID: "unsetProject", Group: group, Short: "Take a setting of a project back", Kind: "project",
 		}),
 	}
 }

@@ -25,8 +25,11 @@ func (s *Store) act(ctx context.Context, by mgx.Doer, action string, f func(*tx,
 	return s.write(ctx, func(t *tx) error {
 		t.normalEvent = s.normalEvent
 		var a act
-		if err := f(t, &a); err != nil || a.resource == "" {
+		if err := f(t, &a); err != nil {
 			return err
+		}
+		if a.resource == "" {
+			return t.unheeded(by.Workspace)
 		}
 		return t.audit(by, action, a)
 	})

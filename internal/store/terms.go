@@ -18,7 +18,7 @@ func (t *tx) heed(e mgx.Event) error {
 	if err := e.Decode(&d); err != nil {
 		return err
 	}
-	if d.Decision != mgx.AuditAllowed || d.Resource == "" {
+	if d.Decision != mgx.AuditAllowed || d.Resource == "" || !d.Changes() {
 		return nil
 	}
 	kind, _, _ := strings.Cut(d.Action, ".")
@@ -35,6 +35,19 @@ func (t *tx) heed(e mgx.Event) error {
 		return err
 	}
 	return t.once(d.Resource)
+}
+
+// unheeded holds to the terms of an act that had nothing to do, and so has no entry.
+func (t *tx) unheeded(ws mgx.WorkspaceID) error {
+	if t.terms == nil || t.terms.Match == nil {
+		return nil
+	}
+	var revision int64
+	_, err := t.row(`SELECT revision FROM revisions WHERE workspace = $1 AND kind = $2 AND id = $3`, []any{string(ws), t.terms.Kind, t.terms.ID}, &revision)
+	if err == nil {
+		err = t.terms.Allow(revision)
+	}
+	return err
 }
 
 // once remembers that what is asked to be done once is done.
