@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 )
 
 // Kind says what sort of failure an error is. Edges map it once: the command
@@ -62,6 +63,16 @@ func Errorf(kind Kind, code, format string, args ...any) *Error {
 	err := fmt.Errorf(format, args...)
 	return &Error{Kind: kind, Code: code, Message: err.Error(), Err: errors.Unwrap(err)}
 }
+
+// unset are codes of kind config that say that something is not set up as somebody
+// needs it, where the others say that a part of MGX or its machine fails.
+var unset = []string{
+	"no_provider", "no_such_provider", "no_model", "no_model_fits", "no_such_policy", "no_key", "bad_models_file", "bad_prices", "sandbox_below_minimum",
+}
+
+// Unset reports whether nothing failed, and the same will come of trying again until
+// somebody makes or mends a setting. It is neither the caller's request nor our fault.
+func (e *Error) Unset() bool { return e.Kind == KindConfig && slices.Contains(unset, e.Code) }
 
 // AsError returns err as an *Error: itself when it is or wraps one, a stopped
 // error for context errors, else an internal error.

@@ -229,7 +229,7 @@ func (p problem) err() error {
 	switch {
 	case p.Status == http.StatusUnauthorized, p.Status == http.StatusForbidden:
 		kind = mgx.KindRefused
-	case p.Status == http.StatusServiceUnavailable:
+	case p.Status == http.StatusServiceUnavailable, p.Status == http.StatusFailedDependency:
 		kind = mgx.KindConfig
 	case p.Status == http.StatusPaymentRequired:
 		kind = mgx.KindBudget

@@ -85,7 +85,7 @@ func TestCreateAgain(t *testing.T) {
 func TestErrorKinds(t *testing.T) {
 	t.Parallel()
 	for status, want := range map[int]mgx.Kind{
-		400: mgx.KindUsage, 401: mgx.KindRefused, 402: mgx.KindBudget, 403: mgx.KindRefused, 404: mgx.KindUsage, 409: mgx.KindUsage,
+		400: mgx.KindUsage, 401: mgx.KindRefused, 402: mgx.KindBudget, 403: mgx.KindRefused, 404: mgx.KindUsage, 409: mgx.KindUsage, 424: mgx.KindConfig,
 		429: mgx.KindUsage, 500: mgx.KindInternal, 502: mgx.KindProvider, 503: mgx.KindConfig,
 	} {
 		c := at(t, func(w http.ResponseWriter, _ *http.Request) {

@@ -43,7 +43,7 @@ func (h modelHost) TryModel(ctx context.Context, ws mgx.WorkspaceID, user mgx.Us
 	if err != nil {
 		return app.ModelTrial{}, err
 	}
-	ctx, stop := context.WithTimeoutCause(ctx, tryWait, mgx.Errorf(mgx.KindProvider, string(llm.FaultTimeout), "the model did not answer within %s", tryWait))
+	ctx, stop := context.WithTimeoutCause(ctx, tryWait, mgx.Errorf(mgx.KindProvider, "provider_timeout", "the model did not answer within %s", tryWait))
 	defer stop()
 	pays := &callAccount{books: &books{store: h.n.store, owner: h.n.owner.id}, ctx: mgx.InWorkspace(context.WithoutCancel(ctx), ws), key: mgx.APIKey{Workspace: ws, User: user}, note: "test of a model", ids: map[string]string{}}
 	t, err := m.try(ctx, model, pays)

@@ -26,6 +26,9 @@ var DefaultParams = Params{Memory: 19 << 10, Time: 2, Threads: 1}
 
 // Bounds of digests that are read, so that nobody who can write one can have us
 // spend what we have not.
+// CodeTooBusy refuses a password while too many others are checked.
+const CodeTooBusy = "too_busy"
+
 const (
 	maxMemory  = 1 << 20 // KiB
 	maxTime    = 16
@@ -81,7 +84,7 @@ func (h *Hasher) Check(ctx context.Context, digest, password string) (ok, stale 
 func (h *Hasher) sum(ctx context.Context, p Params, salt []byte, password string) ([]byte, error) {
 	if h.waiting.Add(1) > maxWaiting+maxHashing {
 		h.waiting.Add(-1)
-		return nil, mgx.Errorf(mgx.KindConfig, "too_busy", "too many people are signing in at once; try again in a moment")
+		return nil, mgx.Errorf(mgx.KindConfig, CodeTooBusy, "too many people are signing in at once; try again in a moment")
 	}
 	defer h.waiting.Add(-1)
 	select {

@@ -15,6 +15,7 @@ import (
 
 	"mgx"
 	"mgx/internal/access"
+	"mgx/internal/limit"
 )
 
 // Version is the version of the API, as X-API-Version and the document have it.
@@ -311,7 +312,13 @@ func (o *operation) problems() codes {
 		maps.Copy(all, codes{access.CodeForbidden: 403, access.CodeOutOfScope: 403})
 	}
 	if o.bodied || o.Method != http.MethodGet {
-		maps.Copy(all, codes{codeBody: 400, codeMediaType: 415, "body_too_large": 413})
+		maps.Copy(all, codes{codeBody: 400, codeMediaType: 415, "body_too_large": 413, codeBodyLate: 408, limit.CodeTooManyBytes: 429})
+	}
+	if cost := costOf(o.route); cost > 0 && o.flags&stream == 0 {
+		all[limit.CodeOverloaded] = 503
+		if cost >= costHeavy && o.needs != anybody {
+			all[limit.CodeTooManyAtOnce] = 429
+		}
 	}
 	if o.keyed() {
 		maps.Copy(all, codes{codeKeyReused: 422, mgx.CodeKeyInUse: 409, codeDone: 409})

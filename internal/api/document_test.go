@@ -6,6 +6,7 @@ import (
 	"path/filepath"
 	"testing"
 
+	"mgx"
 	"mgx/internal/api"
 	"mgx/internal/event"
 )
@@ -26,6 +27,56 @@ func TestDocumentIsCurrent(t *testing.T) {
 	must(t, err)
 	if !bytes.Equal(now, kept) {
 		t.Error("docs/reference/openapi.json is not the document of the code any more; run: make docs")
+	}
+}
+
+// ours are the problems that are no fault of who asks, with what is the matter then.
+var ours = map[string]string{
+	"internal":             "a mistake in the program",
+	"timed_out":            "a disk or a database that hangs",
+	"restarting":           "the server goes down",
+	"overloaded":           "more to do than the machine bears",
+	"too_busy":             "more passwords to check than the machine bears",
+	"too_many_connections": "more streams than the machine bears", "too_many_subscribers": "the same",
+	"uploads_busy":         "more uploads than the machine bears",
+	"server_behind":        "the log is numbered later than it is read",
+	"database_unavailable": "the database is away", "database_busy": "it is locked", "database_refused": "it does not let us in", "database_corrupt": "it is damaged",
+	"data_read_only": "the disk takes nothing", "data_unusable": "nor the directory", "disk_full": "it is full", "disk_error": "it fails",
+	"git_missing": "the machine lacks a program", "sandbox_unavailable": "its sandbox does not work", "sandbox_state": "it has no room for one",
+	"no_key_ring": "the file that opens secrets is gone", "wrong_key_ring": "it is another one", "secret_damaged": "it does not open this one",
+	"vault_unreachable": "the Vault that opens secrets is away", "vault_sealed": "it is sealed", "vault_answer": "it makes no sense",
+	"vault_token": "it does not take our token", "vault_refused": "it does not let us", "vault_key": "its key is not as it must be",
+	// Of 502, whom we ask.
+	"provider_timeout": "", "provider_rate_limit": "", "provider_quota": "", "provider_auth": "", "provider_unreachable": "", "provider_overloaded": "", "provider_bad_response": "",
+	"provider_rejected": "", "content_filter": "", "context_length": "",
+}
+
+// Somebody has said of every problem that is answered with 5xx that it is none of the
+// caller's making, nor of how a workspace or a server is set up.
+func TestServerErrorsAreOurs(t *testing.T) {
+	t.Parallel()
+	doc, seen := parseDocument(t, bare(t)), map[string]bool{}
+	for _, methods := range doc.Paths {
+		for _, o := range methods {
+			for status := range o.Responses {
+				for _, code := range doc.codes(o, status) {
+					if seen[code] = seen[code] || status >= "5"; status < "5" {
+						continue
+					}
+					if why, judged := ours[code]; !judged || (why == "") != (status == "502") {
+						t.Errorf("%s answers %s with %s: say whose fault that is", o.ID, code, status)
+					}
+					if (&mgx.Error{Kind: mgx.KindConfig, Code: code}).Unset() {
+						t.Errorf("%s answers %s with %s, and it is about a setting", o.ID, code, status)
+					}
+				}
+			}
+		}
+	}
+	for code := range ours {
+		if !seen[code] {
+			t.Errorf("no operation answers with %s", code)
+		}
 	}
 }
 

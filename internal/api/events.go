@@ -26,7 +26,7 @@ func (s *Server) eventRoutes() []route {
 			Long: "It looks at a bounded part of the log at once, so a page may be empty and still have a next one. Who accepts `application/cloudevents-batch+json` gets CloudEvents.",
 		}),
 		plain[streamIn, streamOut]("GET /api/v1/events/stream", s.getStream, to("connect", "events"), about{
-			ID: "streamEvents", Group: group, Short: "Follow the log as server-sent events", Type: typeStream, Codes: bad.and(codes{codeFull: 503, codeManyStreams: 429}),
+			ID: "streamEvents", Group: group, Short: "Follow the log as server-sent events", Type: typeStream, Codes: bad.and(codes{codeFull: 503, codeManySubscribers: 503, codeManyStreams: 429}),
 			Long: "The id of each event is the token to resume after it. Events have no name; `subscribed`, `checkpoint`, `lagging`, `reset` and `live` have theirs. A stream of one run that has ended, of which the reader has everything, is answered with 204.",
 		}, stream),
 		plain[socketIn, none]("GET /api/v1/events/ws", s.getSocket, to("connect", "events"), about{

@@ -16,14 +16,14 @@ func (s *Server) models(context.Context) (*app.Models, error) {
 }
 
 // noModels are the codes of a server that cannot say which models there are.
-var noModels = codes{"no_provider": 503, "bad_models_file": 503, "bad_prices": 503, "no_key": 503, "no_key_ring": 503}
+var noModels = codes{"no_provider": 424, "bad_models_file": 424, "bad_prices": 424, "no_key": 424, "no_key_ring": 503}
 
 // failedCall are those of a call to a model that came to nothing: faults of its
 // provider, and money that is not there.
 var failedCall = codes{
-	"timeout": 502, "rate_limit": 502, "quota_exceeded": 502, "authentication": 502, "connection_error": 502, "invalid_request": 502, "overloaded": 502, "bad_response": 502,
-	"context_length": 502, mgx.CodePriceUnknown: 402, mgx.CodeBudgetExceeded: 402,
-	"bad_model": 400, "model_unclear": 400, "no_such_policy": 503,
+	"provider_timeout": 502, "provider_rate_limit": 502, "provider_quota": 502, "provider_auth": 502, "provider_unreachable": 502, "provider_overloaded": 502, "provider_bad_response": 502,
+	"provider_rejected": 502, "content_filter": 502, "context_length": 502, "model_not_found": 404, mgx.CodePriceUnknown: 402, mgx.CodeBudgetExceeded: 402,
+	"bad_model": 400, "model_unclear": 400, "no_such_policy": 424, "no_such_provider": 424, "no_model": 424, "no_model_fits": 424,
 }
 
 func (s *Server) modelRoutes() []route {

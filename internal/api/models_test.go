@@ -24,7 +24,7 @@ func (townModels) Models(context.Context, mgx.WorkspaceID) (app.ModelList, error
 
 func (townModels) TryModel(_ context.Context, ws mgx.WorkspaceID, user mgx.UserID, model string) (app.ModelTrial, error) {
 	if model != "town/small" {
-		return app.ModelTrial{}, mgx.Errorf(mgx.KindProvider, "invalid_request", "there is no such model")
+		return app.ModelTrial{}, mgx.Errorf(mgx.KindProvider, "model_not_found", "there is no such model")
 	}
 	return app.ModelTrial{Asked: model, Model: model, Why: string(ws) + " " + string(user)}, nil
 }
@@ -47,7 +47,7 @@ func TestModels(t *testing.T) {
 	if want := string(mgx.DefaultWorkspace) + " " + string(w.users["developer"]); tried.Why != want {
 		t.Errorf("it is for %q, want %q", tried.Why, want)
 	}
-	w.do(w.tokens["developer"], "POST", "/api/v1/models/test", map[string]string{"model": "town/large"}, nil).want(502, "invalid_request")
+	w.do(w.tokens["developer"], "POST", "/api/v1/models/test", map[string]string{"model": "town/large"}, nil).want(404, "model_not_found")
 	w.do(w.tokens["developer"], "POST", "/api/v1/models/test", map[string]string{"model": "a\x00"}, nil).want(400, "bad_model")
 	w.do(w.tokens["viewer"], "POST", "/api/v1/models/test", map[string]string{"model": "town/small"}, nil).want(403, "forbidden")
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 
 	"mgx"
+	"mgx/internal/access"
 	"mgx/internal/app"
 )
 
@@ -19,7 +20,7 @@ func (s *Server) peopleRoutes() []route {
 		op("POST /api/v1/auth/sign-in", anybody, known(s, s.signIn), about{
 			ID: "signIn", Group: group, Short: "Sign in with a password", Secret: true,
 			Long:  "Who fails five times from one address waits, and is told how long.",
-			Codes: codes{app.CodeBadCredentials: 401, "too_many_attempts": 429},
+			Codes: codes{app.CodeBadCredentials: 401, "too_many_attempts": 429, access.CodeTooBusy: 503},
 		}),
 		op("POST /api/v1/auth/refresh", anybody, known(s, s.refresh), about{
 			ID: "refresh", Group: group, Short: "Get new tokens for a refresh token", Secret: true,
@@ -30,7 +31,7 @@ func (s *Server) peopleRoutes() []route {
 			ID: "acceptInvitation", Group: group, Short: "Accept an invitation, and sign in", Secret: true,
 			Codes: codes{
 				mgx.CodeInvitationSpent: 410, app.CodeBadCredentials: 401, "weak_password": 400, "bad_name": 400, "bad_email": 400,
-				"conflict": 409, "too_many_attempts": 429,
+				"conflict": 409, "too_many_attempts": 429, access.CodeTooBusy: 503,
 			},
 		}),
 		op("POST /api/v1/auth/sign-out", somebody, known(s, s.signOut), about{
@@ -41,7 +42,7 @@ func (s *Server) peopleRoutes() []route {
 		}),
 		op("PUT /api/v1/me/password", somebody, known(s, s.changePassword), about{
 			ID: "changePassword", Group: group, Short: "Change one's own password", Long: "Every other session of the same person ends.",
-			Codes: codes{app.CodeBadCredentials: 401, "weak_password": 400, "session_required": 403, "too_many_attempts": 429},
+			Codes: codes{app.CodeBadCredentials: 401, "weak_password": 400, "session_required": 403, "too_many_attempts": 429, access.CodeTooBusy: 503},
 		}),
 		op("GET /api/v1/sessions", somebody, known(s, s.listSessions), about{
 			ID: "listSessions", Group: group, Short: "List one's own sessions", Codes: codes{"session_required": 403},

@@ -26,6 +26,7 @@ const (
 	codeFrame           = "bad_frame"
 	codeSubprotocol     = "bad_subprotocol"
 	codeFull            = "too_many_connections"
+	codeManySubscribers = "too_many_subscribers" // of the hub's
 	codeReset           = "reset"
 	codeNotAcceptable   = "not_acceptable"
 	codeBody            = "bad_body"
@@ -85,11 +86,15 @@ var statuses = map[string]int{
 	event.CodeVersionGone: http.StatusGone,
 	"body_too_large":      http.StatusRequestEntityTooLarge,
 	codeBodyLate:          http.StatusRequestTimeout,
+	"model_not_found":     http.StatusNotFound,
 }
 
 func status(e *mgx.Error) int {
 	if s, ok := statuses[e.Code]; ok {
 		return s
+	}
+	if e.Unset() {
+		return http.StatusFailedDependency
 	}
 	switch e.Kind {
 	case mgx.KindUsage:
@@ -104,6 +109,20 @@ func status(e *mgx.Error) int {
 		return http.StatusPaymentRequired
 	}
 	return http.StatusInternalServerError
+}
+
+// busy are codes of a server that has all that it can bear: it does not fail.
+var busy = []string{limit.CodeOverloaded, codeFull, codeManySubscribers, "uploads_busy", access.CodeTooBusy}
+
+// tell logs a problem as far as it is for those who run the server: as an error what
+// failed here, as a warning what passes, or is somebody else's to mend.
+func (s *Server) tell(e *mgx.Error, status int, err error) {
+	switch {
+	case e.Unset(), e.Kind == mgx.KindProvider, status >= 500 && (e.Kind == mgx.KindStopped || slices.Contains(busy, e.Code)):
+		s.o.Log.Warn("a request could not be served", "code", e.Code, "error", err)
+	case status >= 500:
+		s.o.Log.Error("a request failed", "code", e.Code, "error", err)
+	}
 }
 
 // problemOf maps an error once, at this edge. What is not ours may name
@@ -121,9 +140,7 @@ func (s *Server) problemOf(of mgx.WorkspaceID, err error) problem {
 		e = &mgx.Error{Kind: e.Kind, Code: e.Code, Message: "an internal error; the server's log tells more", Err: err}
 	}
 	code := status(e)
-	if code >= 500 {
-		s.o.Log.Error("a request failed", "code", e.Code, "error", err)
-	}
+	s.tell(e, code, err)
 	p := problem{Type: "urn:mgx:problem:" + e.Code, Title: http.StatusText(code), Status: code, Detail: e.Message, Code: e.Code}
 	if wrong, ok := errors.AsType[*invalid](err); ok {
 		p.Errors = wrong.faults

@@ -21,11 +21,11 @@ func (s *Server) work(context.Context) (*app.Work, error) {
 // badTask are the codes of what cannot be begun.
 var badTask = codes{
 	"bad_task": 400, "empty_task": 400, "task_too_long": 400, "no_project": 400, "bad_project": 400, "bad_approve": 400, "bad_max_turns": 400, "bad_max_tokens": 400, "bad_timeout": 400,
-	"bad_budget": 400, "bad_check": 400, "bad_branch": 400, "no_such_policy": 400, "model_unclear": 400, "conflict": 409, "no_provider": 503, "outside_roots": 403,
+	"bad_budget": 400, "bad_check": 400, "bad_branch": 400, "no_such_policy": 400, "model_unclear": 400, "conflict": 409, "no_provider": 424, "no_model": 424, "no_key": 424, "bad_models_file": 424, "bad_prices": 424, "outside_roots": 403,
 }
 
 // checkedOut are the codes of a machine that cannot work on a repository.
-var checkedOut = codes{"git_missing": 503, "sandbox_too_weak": 503, "data_unusable": 503}
+var checkedOut = codes{"git_missing": 503, "sandbox_below_minimum": 424, "sandbox_unavailable": 503, "sandbox_state": 503, "data_unusable": 503}
 
 func (s *Server) workRoutes() []route {
 	const tasks, runs = "Tasks", "Runs"

@@ -7,6 +7,12 @@ import (
 	"mgx/internal/app"
 )
 
+// sealed are the codes of a server that cannot seal: what holds its keys is away, or is
+// not what it was.
+var sealed = codes{
+	"no_key_ring": 503, "wrong_key_ring": 503, "vault_unreachable": 503, "vault_sealed": 503, "vault_answer": 503, "vault_token": 503, "vault_refused": 503, "vault_key": 503,
+}
+
 func (s *Server) secretRoutes() []route {
 	const group = "Secrets"
 	return []route{
@@ -19,14 +25,15 @@ func (s *Server) secretRoutes() []route {
 		op("PUT /api/v1/secrets/{id}", to("update", "secrets"), with(s.secrets, setSecret), about{
 			ID: "setSecret", Group: group, Short: "Keep a value, as the next version of a secret", Kind: "secret",
 			Long:  "The value is in no answer, not in this one either. What used the secret before uses the new value from its next start on.",
-			Codes: codes{"bad_secret_name": 400, "bad_secret_value": 400, "too_many_secrets": 400},
+			Codes: sealed.and(codes{"bad_secret_name": 400, "bad_secret_value": 400, "too_many_secrets": 400}),
 		}),
 		op("DELETE /api/v1/secrets/{id}", to("delete", "secrets"), with(s.secrets, removeSecret), about{
 			ID: "removeSecret", Group: group, Short: "Forget a secret, in all its versions", Kind: "secret",
 		}),
 		op("POST /api/v1/secrets/rotation", to("manage", "secrets"), with(s.secrets, rotateSecrets), about{
 			ID: "rotateSecrets", Group: group, Short: "Give the workspace a new key, and seal every secret anew",
-			Long: "Interrupted, it is asked for again. The key ring gets a new key only where the server runs: `mgx secrets rekey`.",
+			Long:  "Interrupted, it is asked for again. The key ring gets a new key only where the server runs: `mgx secrets rekey`.",
+			Codes: sealed.and(codes{"secret_damaged": 503}),
 		}),
 	}
 }

@@ -170,6 +170,22 @@ func (doc contractOf) codes(o operation, status string) []string {
 	return r.Codes
 }
 
+// Who uses a secret changes nothing about it: a run must not refuse the admin who has
+// just looked at it.
+func TestUseIsNoChange(t *testing.T) {
+	t.Parallel()
+	w := newTown(t)
+	admin := w.tokens["admin"]
+	const at = "/api/v1/secrets/openai"
+	w.must(w.do(admin, "PUT", at, changes(t, "setSecret", 0), nil), 200)
+	tag := w.do(admin, "GET", at, nil, nil).header.Get("ETag")
+	used := mgx.NewAudit(mgx.DefaultWorkspace, mgx.AuditData{Actor: "system", Action: "secret.use", Resource: "openai", Decision: mgx.AuditAllowed})
+	_, err := w.store.Commit(t.Context(), mgx.Change{Events: []mgx.Event{used}})
+	must(t, err)
+	w.must(w.call(admin, "GET", at, nil, nil, with("If-None-Match", tag)), 304)
+	w.must(w.call(admin, "PUT", at, changes(t, "setSecret", 1), nil, with("If-Match", tag)), 200)
+}
+
 // Of many who change at once what all have seen, exactly one does.
 func TestOneUpdateWins(t *testing.T) {
 	t.Parallel()

@@ -15,7 +15,7 @@ import (
 func (s *Server) webhookRoutes() []route {
 	const group = "Webhooks"
 	bad := codes{
-		webhook.CodeBadAddress: 400, webhook.CodeAddressRefused: 400, "bad_webhook": 400, event.CodeBadChannel: 400, event.CodeBadFilter: 400, "bad_position": 400,
+		webhook.CodeBadAddress: 400, webhook.CodeAddressRefused: 400, "bad_webhook": 400, "bad_webhook_description": 400, event.CodeBadChannel: 400, event.CodeBadFilter: 400, "bad_position": 400,
 		"too_many_webhooks": 400,
 	}
 	return []route{

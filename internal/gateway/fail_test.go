@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"log/slog"
 	"net/http"
 	"strings"
 	"testing"
@@ -98,6 +99,44 @@ func TestFailures(t *testing.T) {
 				}
 			}
 		})
+	}
+}
+
+// A model that is not set up is none that the caller can use, and no failure of the
+// server; a part of the server that fails is one, and may pass.
+func TestNotSetUp(t *testing.T) {
+	t.Parallel()
+	for _, c := range []struct {
+		code               string
+		status             int
+		anthropic          string
+		retry, wait, level string
+	}{
+		{"no_provider", 404, "not_found_error", "false", "", "WARN"},
+		{"no_key", 404, "not_found_error", "false", "", "WARN"},
+		{"no_model_fits", 404, "not_found_error", "false", "", "WARN"},
+		{"database_unavailable", 503, "api_error", "", "1", "ERROR"},
+		{"vault_sealed", 503, "api_error", "", "1", "ERROR"},
+	} {
+		for _, s := range speakers {
+			var log bytes.Buffer
+			because := mgx.Errorf(mgx.KindConfig, c.code, "because")
+			r := newRig(t, settings{options: func(o *gateway.Options) {
+				o.Log = slog.New(slog.NewTextHandler(&log, &slog.HandlerOptions{Level: slog.LevelWarn}))
+				o.Models = &gateway.Routed{Router: func(context.Context, mgx.WorkspaceID) (*llm.Router, error) { return nil, because }}
+			}})
+			got := r.post(s.path, simple(s.path, "chat/m1", false))
+			kind := c.code
+			if s.name == "messages" {
+				kind = c.anthropic
+			}
+			if got.status != c.status || kindOf(t, got) != kind || got.header.Get("X-Should-Retry") != c.retry || got.header.Get("Retry-After") != c.wait {
+				t.Errorf("%s in %s: %d %s %v", c.code, s.name, got.status, got.body, got.header)
+			}
+			if text := log.String(); !strings.Contains(text, "level="+c.level) || c.level == "WARN" && strings.Contains(text, "level=ERROR") {
+				t.Errorf("%s in %s is logged as %s", c.code, s.name, text)
+			}
+		}
 	}
 }
 

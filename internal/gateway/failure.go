@@ -33,6 +33,7 @@ const (
 	noMoney                 // 402: unlike 429, SDKs do not try it again
 	tooFast                 // 429
 	internal                // 500
+	unavailable             // 503: a part of this server fails
 	badUpstream             // 502: the provider failed
 	overloaded              // 503, 529
 	timedOut                // 504
@@ -52,6 +53,7 @@ var kinds = map[kind]struct {
 	noMoney:     {402, "insufficient_quota", "billing_error"},
 	tooFast:     {429, "rate_limit_error", "rate_limit_error"},
 	internal:    {500, "server_error", "api_error"},
+	unavailable: {503, "server_error", "api_error"},
 	badUpstream: {502, "server_error", "api_error"},
 	overloaded:  {503, "server_error", "overloaded_error"},
 	timedOut:    {504, "server_error", "timeout_error"},
@@ -88,11 +90,15 @@ func failed(err error) *failure {
 		return &failure{kind: tooFast, code: e.Code, message: e.Message, wait: slow.Waits()}
 	}
 	f := &failure{code: e.Code, message: e.Message, final: true}
+	if e.Unset() { // for this workspace there is no such model until somebody sets it up
+		f.kind = notFound
+		return f
+	}
 	switch e.Kind {
 	case mgx.KindUsage:
 		f.kind = invalid
 	case mgx.KindConfig:
-		f.kind = internal
+		f.kind, f.wait, f.final = unavailable, time.Second, false
 	case mgx.KindRefused:
 		f.kind = forbidden
 	case mgx.KindBudget:

@@ -40,8 +40,11 @@ func (s *Server) refuse(w http.ResponseWriter, r *http.Request, d dialect, id st
 	if r.Context().Err() != nil && f.kind != lateBody { // net/http ends it with the deadline of a body
 		return // nobody is there
 	}
-	if f.kind == internal {
+	switch {
+	case f.kind == internal || f.kind == unavailable:
 		s.o.Log.Error("a call failed", "request_id", id, "error", err)
+	case mgx.AsError(err).Unset():
+		s.o.Log.Warn("a call could not be made", "request_id", id, "error", err)
 	}
 	h := w.Header()
 	if f.wait > 0 {

@@ -201,6 +201,8 @@ func statusOf(e *mgx.Error) int {
 		return http.StatusBadRequest
 	case e.Kind == mgx.KindRefused || e.Kind == mgx.KindBudget:
 		return http.StatusForbidden
+	case e.Unset():
+		return http.StatusFailedDependency
 	case e.Kind == mgx.KindConfig || e.Kind == mgx.KindProvider || e.Kind == mgx.KindStopped:
 		return http.StatusServiceUnavailable
 	}
@@ -219,7 +221,7 @@ func titleOf(status int) string {
 		return "error.conflict"
 	case http.StatusBadRequest:
 		return "error.request"
-	case http.StatusServiceUnavailable:
+	case http.StatusServiceUnavailable, http.StatusFailedDependency:
 		return "error.unavailable"
 	}
 	return "error.broken"
