@@ -124,7 +124,7 @@ func methods(mux *http.ServeMux, r *http.Request) (allowed []string) {
 func (s *Server) serve(to route) http.Handler {
 	handle := to.handle
 	if to.flags&(stream|bulky) == 0 {
-		handle = s.within(handle)
+		handle = s.within(to, handle)
 	}
 	handle = s.limited(to, s.received(to, s.spooled(to, s.shared(to, handle))))
 	if to.flags&socks == 0 {

@@ -75,7 +75,7 @@ func (l *late) send(w http.ResponseWriter, zipped bool) {
 
 // within has a handler answer in time, also when the database or the disk hangs:
 // what it is in the middle of may then still come to pass, and the answer says so.
-func (s *Server) within(handle handler) handler {
+func (s *Server) within(to route, handle handler) handler {
 	return func(w http.ResponseWriter, r *http.Request) error {
 		ctx, stop := context.WithTimeout(r.Context(), s.o.WorkWait)
 		defer stop()
@@ -102,19 +102,31 @@ func (s *Server) within(handle handler) handler {
 				held.send(w, zipped)
 			}
 			if err != nil && ctx.Err() == context.DeadlineExceeded && !mgx.IsCode(err, "database_unavailable") {
-				err = unanswered(err)
+				err = unanswered(to, r, err)
 			}
 			return err
 		case p := <-panicked:
 			panic(p)
 		case <-over:
-			return unanswered(ctx.Err())
+			return unanswered(to, r, ctx.Err())
 		}
 	}
 }
 
-func unanswered(err error) error {
-	e := mgx.Errorf(mgx.KindConfig, "timed_out", "the server did not get an answer from its disk or database in time; a change may still come to pass: look whether it did before you repeat it")
+// unanswered says what may have become of a request that ran out of time, and what to
+// do about it.
+func unanswered(to route, r *http.Request, err error) error {
+	once := to.about.Made || to.about.Once
+	then := "what you asked for may have been done all the same, or may be done yet: look whether it was before you send it again"
+	switch {
+	case r.Method == http.MethodGet:
+		then = "nothing was changed: ask again in a moment"
+	case once && r.Header.Get(keyHeader) != "":
+		then = "what you asked for may have been done all the same, or may be done yet: send the same request again with the same " + keyHeader + ", and it is done once"
+	case once:
+		then += ", and send it with an " + keyHeader + " next time, with which it is done once however often you send it"
+	}
+	e := mgx.Errorf(mgx.KindConfig, mgx.CodeTimedOut, "the server did not get an answer from its disk or database in time; %s", then)
 	e.Err = err
 	return e
 }

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"net/http"
 	"net/http/httptest"
+	"strings"
 	"sync/atomic"
 	"testing"
 	"testing/synctest"
@@ -61,6 +62,57 @@ func TestAnswersInTime(t *testing.T) {
 			}
 			time.Sleep(2 * time.Hour) // what hung ends
 		})
+	}
+}
+
+// Who is not answered in time is told what may have become of what they asked, and what
+// to do about it.
+func TestLateAnswersSayWhatToDo(t *testing.T) {
+	t.Parallel()
+	contracts, err := event.NewRegistry()
+	if err != nil {
+		t.Fatal(err)
+	}
+	const unsure, once, nothing = "may have been done all the same", "send the same request again with the same Idempotency-Key", "nothing was changed"
+	for _, c := range []struct {
+		method, key string
+		about       about
+		want        []string
+		not         string
+	}{
+		{"GET", "", about{}, []string{nothing, "ask again"}, unsure},
+		{"DELETE", "", about{}, []string{unsure, "look whether it was"}, keyHeader},
+		{"PATCH", "k", about{}, []string{unsure, "look whether it was"}, keyHeader}, // it heeds no key
+		{"POST", "", about{Made: true}, []string{unsure, "look whether it was", "next time"}, once},
+		{"POST", "k", about{Made: true}, []string{unsure, once, "done once"}, "look whether"},
+		{"POST", "k", about{Once: true}, []string{unsure, once, "done once"}, "look whether"},
+	} {
+		for _, deaf := range []bool{false, true} {
+			synctest.Test(t, func(t *testing.T) {
+				hub := event.NewHub(event.HubOptions{Source: nowhere{}, Epoch: "e", Key: make([]byte, 16), Authorize: event.OneWorkspace("ws")})
+				s := New(Options{Hub: hub, Contracts: contracts, Token: "t"})
+				w, r := httptest.NewRecorder(), httptest.NewRequest(c.method, "/", nil)
+				if c.key != "" {
+					r.Header.Set(keyHeader, c.key)
+				}
+				hangs := func(_ http.ResponseWriter, r *http.Request) error {
+					if deaf {
+						time.Sleep(time.Hour)
+					}
+					<-r.Context().Done()
+					return r.Context().Err()
+				}
+				s.serve(route{pattern: c.method + " /", handle: hangs, needs: anybody, about: c.about}).ServeHTTP(w, r)
+				var p struct{ Code, Detail string }
+				json.Unmarshal(w.Body.Bytes(), &p)
+				for _, part := range c.want {
+					if p.Code != mgx.CodeTimedOut || !strings.Contains(p.Detail, part) || strings.Contains(p.Detail, c.not) {
+						t.Errorf("%s, key %q, %+v is answered with %d %s, want %q and not %q", c.method, c.key, c.about, w.Code, w.Body, part, c.not)
+					}
+				}
+				time.Sleep(2 * time.Hour) // what hung ends
+			})
+		}
 	}
 }
 
