@@ -14,9 +14,6 @@ import (
 // codeManyStreams refuses a stream to who has as many as one may have.
 const codeManyStreams = "too_many_streams"
 
-// closeManyStreams is what a browser hears instead, which sees no status.
-const closeManyStreams = 4029
-
 // shareWait is when somebody who has too many streams may ask again.
 const shareWait = 15 * time.Second
 

@@ -18,26 +18,18 @@ import (
 	"mgx/internal/event"
 )
 
-// Close codes of the protocol, besides those of RFC 6455.
-const (
-	closeUnauthenticated = websocket.StatusCode(4001)
-	closeRefused         = websocket.StatusCode(4003)
-	closeTooSlow         = websocket.StatusCode(4008)
-	closeSuperseded      = websocket.StatusCode(4009)
-)
-
 // closeCode says why somebody may not listen, where a request would be answered
 // with a status.
-func closeCode(err error) websocket.StatusCode {
+func closeCode(err error) event.CloseCode {
 	switch code := status(mgx.AsError(err)); {
 	case mgx.IsCode(err, codeManyStreams):
-		return closeManyStreams
+		return event.CloseTooManyStreams
 	case code == http.StatusUnauthorized:
-		return closeUnauthenticated
+		return event.CloseUnauthenticated
 	case code < 500:
-		return closeRefused
+		return event.CloseRefused
 	}
-	return websocket.StatusTryAgainLater
+	return event.CloseTryLater
 }
 
 const maxBadFrames = 16 // then a client is told to go
@@ -77,14 +69,14 @@ func (s *Server) getSocket(w http.ResponseWriter, r *http.Request) error {
 		return nil // it has answered
 	}
 	if refused != nil {
-		return conn.Close(closeCode(refused), mgx.AsError(refused).Code)
+		return conn.Close(websocket.StatusCode(closeCode(refused)), mgx.AsError(refused).Code)
 	}
 	conn.SetReadLimit(maxFrame)
 	c := &socket{server: s, conn: conn, net: out.conn, subs: map[string]*event.Subscription{}, cloud: cloud, actor: actor}
 	if name != "" {
 		c.name = actor.ID() + " " + name
 	}
-	defer s.warden.watch(actor, socketSecret(r), func() { c.end(closeUnauthenticated, codeUnauthenticated) })()
+	defer s.warden.watch(actor, socketSecret(r), func() { c.end(event.CloseUnauthenticated, codeUnauthenticated) })()
 	c.serve(first)
 	return nil
 }
@@ -151,7 +143,7 @@ func (c *socket) serve(first *clientFrame) {
 			return
 		}
 		if typ != websocket.MessageText {
-			c.end(websocket.StatusUnsupportedData, "text frames only")
+			c.end(event.CloseNotText, "text frames only")
 			return
 		}
 		c.handle(parseFrame(text))
@@ -171,17 +163,17 @@ func (c *socket) handle(f clientFrame, err error) {
 		return
 	}
 	if mgx.IsCode(err, event.CodeRestarting) {
-		c.end(websocket.StatusServiceRestart, event.CodeRestarting)
+		c.end(event.CloseRestarting, event.CodeRestarting)
 		return
 	}
 	p := c.server.problemOf(c.actor.Workspace, err)
 	c.send(serverFrame{Type: "error", ID: f.ID, Problem: &p})
 	if p.Status == http.StatusForbidden {
-		c.end(closeRefused, p.Code)
+		c.end(event.CloseRefused, p.Code)
 		return
 	}
 	if c.bad++; c.bad == maxBadFrames {
-		c.end(websocket.StatusPolicyViolation, "too many bad frames")
+		c.end(event.CloseBadFrames, "too many bad frames")
 	}
 }
 
@@ -348,18 +340,18 @@ func (c *socket) ended(id string, err error) {
 	case removed:
 		c.reset(id, reset)
 	case mgx.IsCode(err, event.CodeTooSlow):
-		c.end(closeTooSlow, event.CodeTooSlow)
+		c.end(event.CloseTooSlow, event.CodeTooSlow)
 	case mgx.IsCode(err, event.CodeRestarting):
 		c.restart()
 	default:
 		p := c.server.problemOf(c.actor.Workspace, err)
 		c.send(serverFrame{Type: "error", ID: id, Problem: &p})
-		c.end(websocket.StatusInternalError, p.Code)
+		c.end(event.CloseFailed, p.Code)
 	}
 }
 
 // end closes the connection with a code, once.
-func (c *socket) end(code websocket.StatusCode, why string) {
+func (c *socket) end(code event.CloseCode, why string) {
 	c.mu.Lock()
 	ending := c.ending
 	c.ending = true
@@ -367,7 +359,7 @@ func (c *socket) end(code websocket.StatusCode, why string) {
 	if ending {
 		return
 	}
-	if err := c.conn.Close(code, why); err != nil {
+	if err := c.conn.Close(websocket.StatusCode(code), why); err != nil {
 		c.server.o.Log.Debug("a connection was closed without answer", slog.Int("code", int(code)))
 	}
 }
@@ -382,7 +374,7 @@ func (c *socket) stalled() {
 func (c *socket) restart() {
 	select {
 	case <-time.After(rand.N(drainSpread)):
-		c.end(websocket.StatusServiceRestart, event.CodeRestarting)
+		c.end(event.CloseRestarting, event.CodeRestarting)
 	case <-c.ctx.Done():
 	}
 }
@@ -426,7 +418,7 @@ func (s *streams) name(c *socket) {
 	s.named[c.name] = c
 	s.mu.Unlock()
 	if before != nil {
-		go before.end(closeSuperseded, "superseded")
+		go before.end(event.CloseSuperseded, "superseded")
 	}
 }
 

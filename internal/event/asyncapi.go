@@ -88,6 +88,7 @@ func typedEnvelope(t Type) object {
 
 func (r *Registry) asyncChannels() object {
 	socket, stream := object{}, object{}
+	closes, codes := closings()
 	for name := range frames() {
 		socket[name] = object{"$ref": "#/components/messages/" + name}
 	}
@@ -98,8 +99,8 @@ func (r *Registry) asyncChannels() object {
 		"socket": object{
 			"address": socketPath, "title": "WebSocket", "servers": []any{object{"$ref": "#/servers/socket"}}, "messages": socket,
 			"description": "Sub-protocol " + socketProtocol + ". The client subscribes to channels (all, workspace:ID, project:ID, task:ID, run:ID, agent:ID, workflow:ID, or * for the id) and names types by glob. " +
-				"Close codes: 4001 not authenticated, 4003 not allowed, 4008 too slow, 4009 superseded, 1012 restarting.",
-			"bindings": object{"ws": object{"method": "GET"}},
+				closes,
+			"bindings": object{"ws": object{"method": "GET"}}, "x-mgx": object{"close_codes": codes},
 		},
 		"stream": object{
 			"address": streamPath, "title": "Server-sent events", "servers": []any{object{"$ref": "#/servers/http"}}, "messages": stream,
