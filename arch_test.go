@@ -30,14 +30,14 @@ var mayImport = map[string][]string{
 	"internal/api":    {"internal/app", "internal/access", "internal/audit", "internal/event", "internal/webhook", "internal/limit"},
 	"internal/web":    {"internal/app", "internal/access", "internal/audit", "internal/guard", "internal/webhook"},
 	"internal/ui":     {"internal/guard"},
-	"internal/access": {},
+	"internal/access": {"internal/guard"},
 
 	"internal/access/oidc":          {"internal/access"},
 	"internal/access/oidc/oidctest": {},
 
 	"internal/event":               {"internal/lazy"},
 	"internal/event/cmd/contracts": {"internal/event"},
-	"internal/webhook":             {"internal/event", "internal/netguard"},
+	"internal/webhook":             {"internal/event", "internal/guard", "internal/netguard"},
 	"internal/netguard":            {},
 	"internal/limit":               {},
 	"internal/workflow":            {"internal/event"},

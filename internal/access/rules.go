@@ -7,6 +7,7 @@ import (
 	"unicode/utf8"
 
 	"mgx"
+	"mgx/internal/guard"
 )
 
 // Bounds of a password, in characters and bytes.
@@ -66,14 +67,14 @@ func Email(text string) (string, error) {
 	if err != nil || a.Address != text || len(text) > 254 || strings.ContainsAny(text, " \"<>\r\n\t") {
 		return "", mgx.Errorf(mgx.KindUsage, "bad_email", "an address looks like name@example.com")
 	}
-	return text, nil
+	return guard.Line("bad_email", "an address", text, 254)
 }
 
 // Name returns the name of a person or a thing in the form in which it is kept.
 func Name(text string) (string, error) {
-	text = strings.TrimSpace(text)
-	if text == "" || len(text) > 100 || !utf8.ValidString(text) || strings.ContainsFunc(text, func(r rune) bool { return r < ' ' || r == 0x7f }) {
-		return "", mgx.Errorf(mgx.KindUsage, "bad_name", "a name has 1 to 100 characters and no control characters")
+	text, err := guard.Line("bad_name", "a name", text, 100)
+	if err == nil && text == "" {
+		err = mgx.Errorf(mgx.KindUsage, "bad_name", "a name has 1 to 100 characters")
 	}
-	return text, nil
+	return text, err
 }

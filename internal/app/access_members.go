@@ -8,6 +8,7 @@ import (
 
 	"mgx"
 	"mgx/internal/access"
+	"mgx/internal/guard"
 	"mgx/internal/lazy"
 )
 
@@ -347,6 +348,10 @@ func (a *Access) PutRole(ctx context.Context, actor access.Actor, r mgx.Role) (m
 	if err := checkRole(r, roleNames()); err != nil {
 		return r, err
 	}
+	var err error
+	if r.Description, err = guard.Line("bad_role", "the description of a role", r.Description, 500); err != nil {
+		return r, err
+	}
 	r.Workspace = actor.Workspace
 	if err := a.o.Store.PutRole(ctx, actor.Doer(), r); err != nil {
 		return r, err
@@ -361,8 +366,6 @@ func checkRole(r mgx.Role, names *regexp.Regexp) error {
 		return mgx.Errorf(mgx.KindUsage, "bad_role", "the role %s is built in and stays as it is", r.Name)
 	case !names.MatchString(r.Name):
 		return mgx.Errorf(mgx.KindUsage, "bad_role", "a role's name has 2 to 50 small letters, digits, - and _, and begins with a letter")
-	case len(r.Description) > 500:
-		return mgx.Errorf(mgx.KindUsage, "bad_role", "the description of a role has at most 500 bytes")
 	}
 	return access.CheckPolicy(r.Policy)
 }

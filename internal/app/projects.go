@@ -38,6 +38,11 @@ func (w *Work) CreateProject(ctx context.Context, actor access.Actor, n NewProje
 	if n.Path == "" || len(n.Path) > maxPath || strings.ContainsRune(n.Path, 0) {
 		return p, false, mgx.Errorf(mgx.KindUsage, "bad_path", "a project needs the path of a repository on the server, of at most %d bytes", maxPath)
 	}
+	if n.Name != "" {
+		if n.Name, err = access.Name(n.Name); err != nil {
+			return p, false, err
+		}
+	}
 	dir, within, err := w.place(actor, n.Path)
 	if err != nil {
 		return p, false, err

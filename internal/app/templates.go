@@ -11,6 +11,7 @@ import (
 
 	"mgx"
 	"mgx/internal/access"
+	"mgx/internal/guard"
 )
 
 // Templates are tasks that are asked for again and again, with what is the same each
@@ -207,16 +208,18 @@ func (n TaskTemplate) text() (string, error) {
 
 // normal is a template as it is kept, or what is wrong with it.
 func (n TaskTemplate) normal() (TaskTemplate, error) {
-	n.Name, n.BuiltIn = strings.Join(strings.Fields(n.Name), " "), false
+	name, err := guard.Line("bad_template", "the name of a template", n.Name, maxTemplateName)
+	if err != nil {
+		return n, err
+	}
+	n.Name, n.BuiltIn = strings.Join(strings.Fields(name), " "), false
 	bad := func(format string, args ...any) (TaskTemplate, error) {
 		return n, mgx.Errorf(mgx.KindUsage, "bad_template", format, args...)
 	}
 	switch {
 	case n.Name == "":
 		return bad("a template needs a name by which people know it")
-	case len([]rune(n.Name)) > maxTemplateName:
-		return bad("the name of a template has at most %d characters", maxTemplateName)
-	case !sound(append(n.Task.Checks, n.Name, string(n.Project), n.Task.Text, n.Task.Model)...):
+	case !sound(append(n.Task.Checks, string(n.Project), n.Task.Text, n.Task.Model)...):
 		return bad("a template is of text")
 	case n.Task.Approve != "" && !slices.Contains([]string{"auto", "ask", "never"}, n.Task.Approve):
 		return bad("who approves is auto, ask or never")

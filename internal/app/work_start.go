@@ -9,6 +9,7 @@ import (
 
 	"mgx"
 	"mgx/internal/access"
+	"mgx/internal/guard"
 	"mgx/internal/guard/policy"
 	"mgx/internal/team"
 )
@@ -96,7 +97,11 @@ func (n NewTask) check() error {
 	case n.Timeout < 0 || n.Timeout > int64(30*24*time.Hour/time.Second):
 		return bad("bad_timeout", "timeout_seconds takes 1 to 2592000, not %d", n.Timeout)
 	}
-	return nil
+	branch, err := guard.Line("bad_branch", "the name of a branch", n.Branch, maxBranch)
+	if err == nil && branch != n.Branch {
+		err = bad("bad_branch", "the name of a branch has no space around it")
+	}
+	return err
 }
 
 // repository finds what a task is to be done on, as it is now.

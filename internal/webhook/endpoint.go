@@ -5,12 +5,10 @@ import (
 	"net/netip"
 	"net/url"
 	"strconv"
-	"strings"
-	"unicode"
-	"unicode/utf8"
 
 	"mgx"
 	"mgx/internal/event"
+	"mgx/internal/guard"
 )
 
 // Codes of the errors about an endpoint's settings.
@@ -25,12 +23,15 @@ const (
 	maxDescription = 500  // characters
 )
 
+// describe takes a description of an endpoint.
+func describe(w *mgx.Webhook, text string) (err error) {
+	w.Description, err = guard.Line(codeBadDescription, "a webhook's description", text, maxDescription)
+	return err
+}
+
 // check refuses settings that could never work. Names are not resolved: where
 // they lead is checked at each connection.
 func (g Guard) checkWebhook(w mgx.Webhook) error {
-	if utf8.RuneCountInString(w.Description) > maxDescription || strings.ContainsFunc(w.Description, unicode.IsControl) || !utf8.ValidString(w.Description) {
-		return mgx.Errorf(mgx.KindUsage, codeBadDescription, "a webhook's description is at most %d characters on one line", maxDescription)
-	}
 	if _, err := event.Matcher(w.Workspace, w.Channels, w.Types); err != nil {
 		return err
 	}

@@ -36,11 +36,14 @@ type NewEndpoint struct {
 // Add stores an endpoint and returns it with its secret, which is not shown
 // again.
 func (s Endpoints) Add(ctx context.Context, n NewEndpoint) (w mgx.Webhook, secret string, err error) {
-	w = mgx.Webhook{ID: mgx.NewWebhookID(), Workspace: s.By.Workspace, URL: n.URL, Description: n.Description, Types: n.Types, Channels: n.Channels, Cursor: -1}
+	w = mgx.Webhook{ID: mgx.NewWebhookID(), Workspace: s.By.Workspace, URL: n.URL, Types: n.Types, Channels: n.Channels, Cursor: -1}
 	if n.Since != nil {
 		if w.Cursor = *n.Since; w.Cursor < 0 {
 			return w, "", mgx.Errorf(mgx.KindUsage, "bad_position", "a webhook begins after a position of 0 or more, not %d", w.Cursor)
 		}
+	}
+	if err := describe(&w, n.Description); err != nil {
+		return w, "", err
 	}
 	if err := s.check(ctx, w); err != nil {
 		return w, "", err
@@ -97,9 +100,13 @@ func (s Endpoints) Update(ctx context.Context, id mgx.WebhookID, c Change) (mgx.
 		return w, err
 	}
 	set(&w.URL, c.URL)
-	set(&w.Description, c.Description)
 	set(&w.Types, c.Types)
 	set(&w.Channels, c.Channels)
+	if c.Description != nil {
+		if err := describe(&w, *c.Description); err != nil {
+			return w, err
+		}
+	}
 	if err := s.check(ctx, w); err != nil {
 		return w, err
 	}

@@ -100,8 +100,6 @@ func TestEndpointAddresses(t *testing.T) {
 		}
 	}
 	for _, w := range []mgx.Webhook{
-		{URL: "https://example.com/", Description: "two\nlines"},
-		{URL: "https://example.com/", Description: strings.Repeat("x", 501)},
 		{URL: "https://example.com/", Channels: []string{"weather"}},
 		{URL: "https://example.com/", Channels: []string{"workspace:ws_other"}},
 		{URL: "https://example.com/", Types: []string{""}},
