@@ -77,8 +77,8 @@ load-check: ## hold what requests cost against bench/load/baseline.json, as mult
 fuzz: ## every fuzz target for FUZZTIME each
 	@scripts/fuzz.sh $(FUZZTIME) $(PKG)
 
-kill: ## kill -9 a run at every one of its events, and resume it; a server at every commit of every write route (make test does a sample)
-	@MGX_KILL=all go test -count=1 -timeout=60m -run 'Killed|TwoProcesses' ./cmd/mgx
+kill: ## kill -9 a run at every one of its events, and resume it; a server at every commit of every write route, on both databases (make test does a sample)
+	@MGX_KILL=all go test -count=1 -timeout=120m -run 'Killed|TwoProcesses' ./cmd/mgx
 
 walls: ## every test of the sandbox in Docker, Podman and gVisor (make test does every attack and a sample of the rest)
 	@MGX_WALLS=1 go test -count=1 -timeout=30m ./internal/sandbox/docker ./internal/sandbox/gvisor

@@ -3,6 +3,7 @@ package main
 import (
 	"bytes"
 	"crypto/sha256"
+	"database/sql"
 	"encoding/hex"
 	"fmt"
 	"net"
@@ -161,9 +162,28 @@ func commitOnTheWire() []byte {
 	return []byte("\x00stmtcache_" + hex.EncodeToString(sum[:24]) + "\x00")
 }
 
+// stay has those who are signed in stay so for a day: to try every moment takes longer
+// than an access token lives.
+func (c *crashTown) stay(t *testing.T) {
+	t.Helper()
+	const longer = `UPDATE session_tokens SET expires_at = expires_at + 86400000000`
+	if c.cluster != nil {
+		c.cluster.SQL(t, c.place, longer)
+		return
+	}
+	db, err := sql.Open("sqlite", c.place)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer db.Close()
+	if _, err := db.ExecContext(t.Context(), longer); err != nil {
+		t.Fatal(err)
+	}
+}
+
 var copiedDatabases atomic.Int64
 
-// copyDatabase is another database with all that is in one.
+// copyDatabase is another database with all that is in one, until the test ends.
 func copyDatabase(t *testing.T, cluster *pgtest.Cluster, address string) string {
 	t.Helper()
 	u, err := url.Parse(address)
@@ -171,6 +191,8 @@ func copyDatabase(t *testing.T, cluster *pgtest.Cluster, address string) string 
 		t.Fatal(err)
 	}
 	name := fmt.Sprint("copy", copiedDatabases.Add(1))
-	cluster.SQL(t, cluster.Address("postgres"), "CREATE DATABASE "+name+" TEMPLATE "+strings.TrimPrefix(u.Path, "/"))
+	do := func(statement string) { cluster.SQL(t, cluster.Address("postgres"), statement) }
+	do("CREATE DATABASE " + name + " TEMPLATE " + strings.TrimPrefix(u.Path, "/"))
+	t.Cleanup(func() { do("DROP DATABASE " + name + " WITH (FORCE)") })
 	return cluster.Address(name)
 }

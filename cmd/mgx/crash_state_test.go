@@ -45,7 +45,7 @@ var likeness = []struct {
 	{regexp.MustCompile(`\b[0-9A-Z]{26}\b`), "U"},
 	{regexp.MustCompile(`[0-9A-Za-z+/_-]{32,}={0,2}`), "B"},
 	{regexp.MustCompile(`127\.0\.0\.1:\d+`), "127.0.0.1:P"},
-	{regexp.MustCompile(`"(duration_ms|duration_ns|position|sequence|size|tree_size|at)":\d+`), `"$1":N`},
+	{regexp.MustCompile(`"(duration_ms|duration_ns|position|sequence|size|tree_size|at|cursor)":\d+`), `"$1":N`},
 }
 
 func alike(text string) string {
@@ -55,10 +55,13 @@ func alike(text string) string {
 	return text
 }
 
+// cutOff is what the store says of an erasure that was cut off: it is one in steps.
+const cutOff = "says that it is erased, and is not wholly"
+
 // pictureOf reads everything at a place, and holds it against what must always be
 // so: the store agrees with itself, each event with its contract, and the audit
-// log with its tree.
-func pictureOf(t testing.TB, place, data string) picture {
+// log with its tree. In steps: an erasure may be cut off.
+func pictureOf(t testing.TB, place, data string, steps bool) picture {
 	t.Helper()
 	s, err := store.Open(t.Context(), place, store.Options{ReadOnly: true})
 	if err != nil {
@@ -70,6 +73,9 @@ func pictureOf(t testing.TB, place, data string) picture {
 		t.Fatal(err)
 	}
 	problems, err := s.Problems(t.Context(), store.Checks{Event: contracts.CheckStored})
+	if steps {
+		problems = slices.DeleteFunc(problems, func(p string) bool { return strings.Contains(p, cutOff) })
+	}
 	if err != nil || len(problems) > 0 {
 		t.Errorf("the store: %v %v", problems, err)
 	}

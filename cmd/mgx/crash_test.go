@@ -87,7 +87,7 @@ func newCrashTown(t *testing.T, program string, postgres bool) *crashTown {
 	c := &crashTown{program: program, lab: newLab(t, crashScript), data: t.TempDir()}
 	c.place = filepath.Join(c.data, "mgx.db")
 	if postgres {
-		c.cluster = pgtest.New(t)
+		c.cluster = pgtest.New(t, "fsync=off") // it is not killed
 		c.place = c.cluster.NewDatabase(t)
 	}
 	hooks := httptest.NewServer(http.HandlerFunc(func(http.ResponseWriter, *http.Request) {}))
@@ -96,6 +96,7 @@ func newCrashTown(t *testing.T, program string, postgres bool) *crashTown {
 	c.settle()
 	c.review()
 	c.pay()
+	c.stay(t)
 	c.findRoutes(t)
 	return c
 }
@@ -199,7 +200,7 @@ func (y *crashCopy) start() *crashServer {
 
 func (y *crashCopy) picture() picture {
 	y.t.Helper()
-	return pictureOf(y.t, y.place, y.data)
+	return pictureOf(y.t, y.place, y.data, false)
 }
 
 // start starts a server. It may only be waited for once.
@@ -331,7 +332,7 @@ func (c *crashTown) killAt(t *testing.T, r crashRoute, u undisturbed, n int, aft
 	y.fuse.light(0, false)
 	s = y.start()
 	defer s.kill()
-	is := y.picture().of(r)
+	is := pictureOf(t, y.place, y.data, r.call.steps).of(r)
 	none, done := is.differs(u.before.of(r)), is.differs(u.once.of(r))
 	if told.status != 0 && done != "" {
 		t.Errorf("%s: %s was answered with %v, and is not done:\n%s", what, r.ID, told, done)

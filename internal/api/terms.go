@@ -306,15 +306,19 @@ func (s *Server) rebuild(o *operation, x *exchange, made string) error {
 	if !o.about.Made || item == nil {
 		return done
 	}
-	r := x.r.Clone(x.r.Context())
+	r := x.r.Clone(mgx.ForInstallation(x.r.Context()))
 	r.Method, r.Body, r.URL = http.MethodGet, http.NoBody, &url.URL{Path: x.r.URL.Path + "/" + made}
 	r.SetPathValue(wildcard, made)
 	actor, err := s.identify(r, secretOf(r)) // in the workspace that was made, if one was
-	if err != nil || s.permit(r, item.route, actor) != nil {
+	if err != nil {
+		return done
+	}
+	r = r.WithContext(access.With(r.Context(), actor))
+	if s.permit(r, item.route, actor) != nil {
 		return done
 	}
 	shown := &late{header: http.Header{}}
-	y, err := newExchange(item, shown, r.WithContext(access.With(r.Context(), actor)))
+	y, err := newExchange(item, shown, r)
 	if err != nil {
 		return err
 	}

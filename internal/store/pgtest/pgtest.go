@@ -1,6 +1,6 @@
 // Package pgtest runs a real PostgreSQL for tests: a cluster of its own in a
-// temporary directory, reached through a unix socket, with fsync on, and gone
-// when the test process is, however that ends.
+// temporary directory, reached through a unix socket, with fsync on unless a test
+// says otherwise, and gone when the test process is, however that ends.
 package pgtest
 
 import (
@@ -27,6 +27,7 @@ type Cluster struct {
 	dir    string // data, socket and log
 	bin    string
 	as     *syscall.Credential // nil: ourselves
+	with   []string            // settings
 	server *exec.Cmd
 	ended  chan struct{}
 	made   atomic.Int64 // databases
@@ -76,10 +77,11 @@ func Copy(t testing.TB, address string) string {
 	return shared.cluster.create(t, " TEMPLATE "+strings.TrimPrefix(u.Path, "/"))
 }
 
-// New starts a cluster for one test, which may stop, restart and break it.
-func New(t testing.TB) *Cluster {
+// New starts a cluster for one test, which may stop, restart and break it. Settings
+// are as in postgresql.conf.
+func New(t testing.TB, settings ...string) *Cluster {
 	t.Helper()
-	c, err := start(programs(t))
+	c, err := start(programs(t), settings...)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -111,12 +113,12 @@ func version(p string) int {
 	return n
 }
 
-func start(bin string) (*Cluster, error) {
+func start(bin string, settings ...string) (*Cluster, error) {
 	dir, err := os.MkdirTemp("", "mgx-pg-")
 	if err != nil {
 		return nil, err
 	}
-	c := &Cluster{dir: dir, bin: bin}
+	c := &Cluster{dir: dir, bin: bin, with: settings}
 	if err := c.init(); err != nil {
 		os.RemoveAll(dir)
 		return nil, err
@@ -160,8 +162,11 @@ func (c *Cluster) command(program string, args ...string) *exec.Cmd {
 
 // Start starts the server and waits until it answers.
 func (c *Cluster) Start() error {
-	c.server = c.command("postgres", "-D", c.data(), "-k", c.dir, "-c", "listen_addresses=", "-c", "fsync=on", "-c", "max_connections=300",
-		"-c", "shared_buffers=64MB", "-c", "log_min_messages=warning")
+	args := []string{"-D", c.data(), "-k", c.dir}
+	for _, setting := range append([]string{"listen_addresses=", "fsync=on", "max_connections=300", "shared_buffers=64MB", "log_min_messages=warning"}, c.with...) {
+		args = append(args, "-c", setting)
+	}
+	c.server = c.command("postgres", args...)
 	log, err := os.OpenFile(filepath.Join(c.dir, "log"), os.O_CREATE|os.O_WRONLY|os.O_APPEND, 0o600)
 	if err != nil {
 		return err
