@@ -72,7 +72,7 @@ func (l *lab) events(s *store.Store, run mgx.Run) map[mgx.EventType][]mgx.Event 
 	return by
 }
 
-func decoded[D any](t *testing.T, e mgx.Event) (d D) {
+func decoded[D any](t testing.TB, e mgx.Event) (d D) {
 	t.Helper()
 	if err := e.Decode(&d); err != nil {
 		t.Fatal(err)

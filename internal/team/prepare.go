@@ -84,6 +84,7 @@ func (r *run) makeReady(s *workflow.StepContext) (prepared, error) {
 	r.suspect(s, p.Rules, "AGENTS.md", "AGENTS.md")
 	r.suspect(s, p.Overview, "The overview of the repository", "overview")
 	r.suspect(s, p.Attached, "The list of attachments", "attachments")
+	r.tellIgnored(s)
 	if task := r.in.Task.Description; guard.Hides(task) {
 		r.suspect(s, task, "The task, which agents are given without what hides in it,", "task")
 	}
@@ -93,6 +94,31 @@ func (r *run) makeReady(s *workflow.StepContext) (prepared, error) {
 	}
 	p.Roles, err = Roles()
 	return p, err
+}
+
+// likeSettings are names by which somebody would put settings of MGX into a
+// repository. It takes none from there.
+var likeSettings = []string{
+	".mgx", ".mgxrc", ".mgx.json", ".mgx.toml", ".mgx.yaml", ".mgx.yml", ".mgx.conf", ".mgx.env",
+	"mgx.json", "mgx.toml", "mgx.yaml", "mgx.yml", "mgx.conf", "mgx.ini",
+}
+
+// tellIgnored tells people of settings in the repository, by which somebody may have
+// wanted to weaken the run.
+func (r *run) tellIgnored(s *workflow.StepContext) {
+	var found []string
+	for _, name := range likeSettings {
+		if _, err := r.site.Files.Root.Lstat(name); err == nil {
+			found = append(found, name)
+		}
+	}
+	if len(found) == 0 {
+		return
+	}
+	s.Emit(s.Scope().Event(mgx.SuspiciousActivity, mgx.SuspicionData{
+		Severity: "low", Actor: string(s.Scope().Run), What: "tampering", Blocked: true, Target: found[0],
+		Detail: strings.Join(found, ", ") + " in the repository looks like settings of MGX. Nothing of it counts: MGX takes no settings from a repository.",
+	}))
 }
 
 // readRules reads the repository's AGENTS.md through the root: a link out of the
