@@ -261,6 +261,7 @@ type initProcess struct {
 	machine Machine
 	plan    *os.File // its life hangs on this
 	status  *os.File
+	said    []byte // of status, and not understood yet
 	killed  atomic.Bool
 }
 
@@ -317,11 +318,12 @@ func (in *initProcess) instruct(p Plan) error {
 // begins reads what the init says until that is all, or the init has ended.
 func (in *initProcess) begins() (mayHaveRun bool, f boxinit.Failure, err error) {
 	const most = 1 << 16
-	var said []byte
-	for piece := make([]byte, 512); len(said) < most; {
+	for piece := make([]byte, 512); len(in.said) < most; {
 		n, readErr := in.status.Read(piece)
-		said = append(said, piece[:n]...)
-		if mayHaveRun, f, err = boxinit.DecodeSaid(said); err == nil || readErr != nil {
+		in.said = append(in.said, piece[:n]...)
+		var left []byte
+		if mayHaveRun, f, left, err = boxinit.DecodeSaid(in.said); err == nil || readErr != nil {
+			in.said = left
 			return mayHaveRun, f, err
 		}
 	}
@@ -337,8 +339,8 @@ const lastGrace = time.Second
 func (in *initProcess) lastWords() (filled bool) {
 	defer in.status.Close()
 	_ = in.status.SetReadDeadline(time.Now().Add(lastGrace))
-	said, _ := io.ReadAll(io.LimitReader(in.status, 2))
-	return boxinit.Filled(said)
+	more, _ := io.ReadAll(io.LimitReader(in.status, 2))
+	return boxinit.Filled(append(in.said, more...))
 }
 
 // words are those of who built a container for the init. The init is gone, so it

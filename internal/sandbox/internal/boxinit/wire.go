@@ -47,17 +47,20 @@ func Filled(text []byte) bool { return len(text) == 1 && text[0] == filled }
 
 // DecodeSaid reads what an init said of the start of its command, and whether that
 // may have run, which is known also of an init that did not come to say more. An
-// error means that it is not all.
-func DecodeSaid(text []byte) (mayHaveRun bool, f Failure, err error) {
+// error means that it is not all. What it said after that is left: a command may have
+// ended before anybody read that it began.
+func DecodeSaid(text []byte) (mayHaveRun bool, f Failure, left []byte, err error) {
 	if mayHaveRun = len(text) > 0 && text[0] == begun; mayHaveRun {
 		text = text[1:]
 	}
 	if len(text) == 0 || text[0] != ended {
-		return mayHaveRun, Failure{}, errNotAgreed
+		return mayHaveRun, Failure{}, nil, errNotAgreed
 	}
 	w := &wire{text: text[1:], reading: true}
-	f.fields(w)
-	return mayHaveRun, f, w.end()
+	if f.fields(w); w.broken {
+		return mayHaveRun, Failure{}, nil, errNotAgreed
+	}
+	return mayHaveRun, f, w.text, nil
 }
 
 // wire writes values one after the other, or reads them: the same description

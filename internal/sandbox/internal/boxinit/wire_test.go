@@ -44,11 +44,15 @@ func TestPlanArrivesAsItWas(t *testing.T) {
 		}
 		var failure Failure
 		fill(t, reflect.ValueOf(&failure).Elem())
-		if ran, said, err := DecodeSaid(failure.encode()); err != nil || ran || said != failure {
-			t.Errorf("%+v became %+v, %v, %v", failure, said, ran, err)
-		}
-		if ran, said, err := DecodeSaid(append([]byte{begun}, failure.encode()...)); err != nil || !ran || said != failure {
-			t.Errorf("%+v became %+v, %v, %v", failure, said, ran, err)
+		// What it says at last may come in the same piece.
+		for _, last := range []string{"", string([]byte{filled})} {
+			text := append(failure.encode(), last...)
+			if ran, said, left, err := DecodeSaid(text); err != nil || ran || said != failure || string(left) != last {
+				t.Errorf("%+v became %+v, %v, %q, %v", failure, said, ran, left, err)
+			}
+			if ran, said, left, err := DecodeSaid(append([]byte{begun}, text...)); err != nil || !ran || said != failure || string(left) != last {
+				t.Errorf("%+v became %+v, %v, %q, %v", failure, said, ran, left, err)
+			}
 		}
 	})
 }
@@ -65,8 +69,8 @@ func TestBrokenMessages(t *testing.T) {
 	if _, err := decodePlan(append(whole, 0)); err == nil {
 		t.Error("more than a plan is one")
 	}
-	for _, text := range []string{"", "\x00", "\x00\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff", "\x7f", "\x01", "\x01\x00", "\x01\x01\x00\x00\x00\x00\x00"} {
-		ran, f, err := DecodeSaid([]byte(text))
+	for _, text := range []string{"", "\x00", "\x00\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff", "\x7f", "\x01", "\x01\x00", "\x01\x00\x00\x00\x00", "\x01\x01\x00\x00\x00\x00\x00"} {
+		ran, f, _, err := DecodeSaid([]byte(text))
 		if err == nil || ran != strings.HasPrefix(text, "\x01") {
 			t.Errorf("%q: %+v, %v", text, f, ran)
 		}
