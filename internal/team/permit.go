@@ -240,7 +240,7 @@ func (h host) confined(s *workflow.StepContext, call agent.Call, p permit, ws *t
 		}
 		return call.Tool.Call(s, ws, call.Args)
 	}
-	v, err := h.r.veil(s, p.facts)
+	v, err := h.r.veil(s, p.facts, ws.ReadOnly)
 	if why, ok := errors.AsType[*cannotKeep](err); ok {
 		return tool.Result{Status: tool.Denied, Text: "Refused by the policy of this run: " + why.why + ". Nothing was done."}, nil
 	}
@@ -268,7 +268,7 @@ func (r *run) unveil(ctx context.Context, v *veil, res tool.Result) (tool.Result
 		return res, err
 	case moved:
 		res.Status = tool.Denied
-		res.Text += "\n[refused by the policy of this run: the command moved a path that is kept from programs. All files are back as they were before it.]"
+		res.Text += "\n[refused by the policy of this run: the command moved a link that is kept from programs. All files are back as they were before it.]"
 		return res, r.site.Clone.Restore(ctx, r.tree)
 	case len(made) > 0:
 		res.Text += fmt.Sprintf("\n[the policy of this run keeps programs from making %s: it was taken away again]", strings.Join(made[:min(len(made), 20)], ", "))

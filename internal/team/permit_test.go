@@ -11,7 +11,9 @@ import (
 	"testing"
 
 	"mgx"
+	"mgx/internal/git"
 	"mgx/internal/guard/policy"
+	"mgx/internal/sandbox"
 )
 
 func TestThePolicyOfARunIsTheOneItWasStartedWith(t *testing.T) {
@@ -113,6 +115,48 @@ func TestAVeilFindsWhatIsKept(t *testing.T) {
 		}
 		if got := strings.Join(slices.Sorted(maps.Keys(found)), " "); got != want {
 			t.Errorf("%s: found %q, want %q", rules, got, want)
+		}
+	}
+}
+
+// TestAVeilHoldsTheDirectoriesAbove looks at what is mounted, as ro NAME, as rw NAME
+// for a directory over itself, and as -- NAME for nothing over it.
+func TestAVeilHoldsTheDirectoriesAbove(t *testing.T) {
+	files := []string{"a/b/keys/x", "a/b/other", "c/keys/y", "c/d/z", "way/in -> ../a/b/other"}
+	for _, tc := range []struct {
+		rules    string
+		readOnly bool
+		want     string
+	}{
+		{"deny path a/b/keys", false, "rw a, rw a/b, -- a/b/keys"},
+		{"deny path a/b/keys", true, "-- a/b/keys"},
+		{"deny path **/keys", false, "rw a, rw a/b, -- a/b/keys, rw c, -- c/keys"},
+		{"ask effect write path a\ndeny path a/b/keys", false, "ro a, -- a/b/keys"},
+		{"ask effect write path a/b/keys/x", false, "rw a, rw a/b, rw a/b/keys, ro a/b/keys/x"},
+		{"deny path way/in", false, "rw a, rw a/b, -- a/b/other, rw way"},
+	} {
+		p, err := policy.Parse("allow\n" + tc.rules)
+		if err != nil {
+			t.Fatal(err)
+		}
+		root := tree(t, files...)
+		v := &veil{kept: p.Kept(policy.Facts{Effect: policy.Execute})}
+		if v.held, err = v.look(t.Context(), root); err != nil {
+			t.Fatal(err)
+		}
+		v.cover(root.Name(), git.Blank{File: "/blank", Dir: "/blank"}, tc.readOnly)
+		var got []string
+		for _, m := range v.mounts {
+			name, how := strings.TrimPrefix(m.Guest, sandbox.Workspace+"/"), string(m.Mode)
+			if m.Host == "/blank" {
+				how = "--"
+			} else if m.Host != filepath.Join(root.Name(), name) {
+				t.Errorf("%s: %s is mounted at %s", tc.rules, m.Host, m.Guest)
+			}
+			got = append(got, how+" "+name)
+		}
+		if got := strings.Join(got, ", "); got != tc.want {
+			t.Errorf("%q: mounted %s\nwant %s", tc.rules, got, tc.want)
 		}
 	}
 }

@@ -22,11 +22,13 @@ import (
 // veil keeps from the programs of one call what the policy keeps from them: empty
 // files and directories are mounted over what they must not see, and what they
 // must not write is mounted over itself, read-only. The kernel does the keeping, so
-// it holds by whatever name a program asks.
+// it holds by whatever name a program asks. The directories above are mounted over
+// themselves, since a mount point cannot be renamed: below another name, this
+// command or the next would find what is kept.
 //
 // What is not there cannot be mounted over. So when the programs have ended, what
-// they made at a path that is kept is taken away, and when they moved one away, by
-// renaming a directory above it, the files are put back as they were.
+// they made at a path that is kept is taken away, and when they moved away a link
+// that is kept, the files are put back as they were.
 type veil struct {
 	kept   []policy.Kept
 	mounts []sandbox.Mount
@@ -42,7 +44,7 @@ type held struct {
 
 // Bounds of a veil: more is refused.
 const (
-	maxVeiled    = 200     // mounts
+	maxVeiled    = 1000    // mounts
 	maxVeilWalk  = 200_000 // files and directories looked at
 	maxVeilLinks = 4       // links to directories below each other
 )
@@ -52,8 +54,9 @@ type cannotKeep struct{ why string }
 
 func (e *cannotKeep) Error() string { return e.why }
 
-// veil makes the veil of a call; nil when the policy keeps nothing from programs.
-func (r *run) veil(ctx context.Context, f policy.Facts) (*veil, error) {
+// veil makes the veil of a call, whose programs get the files read-only or not; nil
+// when the policy keeps nothing from programs.
+func (r *run) veil(ctx context.Context, f policy.Facts, readOnly bool) (*veil, error) {
 	v := &veil{kept: r.rules.Kept(f)}
 	if len(v.kept) == 0 {
 		return nil, nil
@@ -69,33 +72,53 @@ func (r *run) veil(ctx context.Context, f policy.Facts) (*veil, error) {
 	if err != nil {
 		return nil, err
 	}
-	v.cover(r.site.Files.Root.Name(), blank)
+	v.cover(r.site.Files.Root.Name(), blank, readOnly)
 	if len(v.mounts) > maxVeiled {
-		return nil, &cannotKeep{fmt.Sprintf("the policy keeps %d paths from programs; at most %d can be", len(v.mounts), maxVeiled)}
+		return nil, &cannotKeep{fmt.Sprintf("the policy keeps paths from programs that are %d with the directories above them; at most %d can be", len(v.mounts), maxVeiled)}
 	}
 	return v, nil
 }
 
 // cover makes the mounts, directories before what lies in them. A link is not
 // covered: what it leads to is.
-func (v *veil) cover(host string, blank git.Blank) {
-	for _, name := range slices.Sorted(maps.Keys(v.held)) {
-		h := v.held[name]
-		if h.info.Mode()&fs.ModeSymlink != 0 || v.covered(name, h.hide) {
-			continue
-		}
-		m := sandbox.Mount{Guest: path.Join(sandbox.Workspace, name), Host: filepath.Join(host, name), Mode: sandbox.ReadOnly}
+func (v *veil) cover(host string, blank git.Blank, readOnly bool) {
+	over := map[string]sandbox.Mount{} // by path
+	mount := func(name, from string, mode sandbox.Mode) {
+		over[name] = sandbox.Mount{Host: from, Guest: path.Join(sandbox.Workspace, name), Mode: mode}
+	}
+	for name, h := range v.held {
+		at := filepath.Join(host, name)
 		switch {
+		case v.covered(name, h.hide):
+			continue
+		case h.info.Mode()&fs.ModeSymlink != 0:
 		case h.hide && h.info.IsDir():
-			m.Host = blank.Dir
+			mount(name, blank.Dir, sandbox.ReadOnly)
 		case h.hide:
-			m.Host = blank.File
+			mount(name, blank.File, sandbox.ReadOnly)
+		default:
+			mount(name, at, sandbox.ReadOnly)
 		}
-		v.mounts = append(v.mounts, m)
+		if readOnly {
+			continue // nothing can be renamed
+		}
+		for dir := path.Dir(name); dir != "." && !v.fixed(dir); dir = path.Dir(dir) {
+			mount(dir, filepath.Join(host, dir), sandbox.ReadWrite)
+		}
+	}
+	for _, name := range slices.Sorted(maps.Keys(over)) {
+		v.mounts = append(v.mounts, over[name])
 	}
 	if slices.ContainsFunc(v.kept, func(k policy.Kept) bool { return !k.Write }) {
 		v.mounts = append(v.mounts, blank.History...)
 	}
+}
+
+// fixed reports whether a directory is held itself, or lies in one that is: then
+// nothing can be renamed there, and it must not become writable.
+func (v *veil) fixed(dir string) bool {
+	_, held := v.held[dir]
+	return held || v.covered(dir, false)
 }
 
 // covered reports whether a directory above is held as strictly.
@@ -238,7 +261,7 @@ func (l *veilLook) hold(name string, hide, linked bool) error {
 // checkVeil is the veil of a check: what a check prints is read by agents, and they
 // may have written what it runs.
 func (w *work) checkVeil(ctx context.Context) (*veil, error) {
-	v, err := w.veil(ctx, policy.Facts{Tool: "check", Effect: policy.Execute, PlanOpen: w.planOpen(), Label: fromProgram})
+	v, err := w.veil(ctx, policy.Facts{Tool: "check", Effect: policy.Execute, PlanOpen: w.planOpen(), Label: fromProgram}, false)
 	if why, ok := errors.AsType[*cannotKeep](err); ok {
 		err = mgx.Errorf(mgx.KindRefused, "policy_not_kept", "the checks cannot run: %s", why.why)
 	}

@@ -27,7 +27,7 @@ type wallTest struct {
 // exempt are the tests that say nothing of a level, and why.
 var exempt = map[sandbox.Level]map[string]string{
 	sandbox.LevelLite: because("cannot mount",
-		"the guest paths are true", "a read-only directory in a writable workspace", "a mount point that is a link",
+		"the guest paths are true", "a read-only directory in a writable workspace", "a directory mounted over itself stays where it is", "a mount point that is a link",
 		"overlay", "overlay side by side", "cache without a host directory", "own loopback works", "hosts that are allowed",
 		"space in /tmp and home", "files in /tmp", "places for temporary files are a limit with a name", "/tmp is fresh"),
 	sandbox.LevelDocker: because("has no overlays", "overlay", "overlay side by side"),
@@ -66,6 +66,7 @@ var wallTests = []wallTest{
 	{"the guest paths are true", guestPaths},
 	{"a read-only workspace", readOnlyWorkspace},
 	{"a read-only directory in a writable workspace", readOnlyInside},
+	{"a directory mounted over itself stays where it is", pinned},
 	{"a mount point that is a link", linkedMountPoint},
 	{"mounts that a box refuses", refusedMounts},
 	{"overlay", overlayKeeps},
@@ -148,6 +149,27 @@ func readOnlyInside(t *testing.T, d sandbox.Driver) {
 	must(t, err)
 	equal(t, "entries of the mount point", len(entries), 0)
 	w.ok("echo x >beside")
+}
+
+// pinned has a command try to take directories away in which something is hidden, by
+// their names: each is mounted over itself.
+func pinned(t *testing.T, d sandbox.Driver) {
+	w := open(t, d, nil)
+	w.write("a/b/secret/key", secretText)
+	w.write("a/plain", "plain")
+	var mounts []sandbox.Mount
+	for _, name := range []string{"a", "a/b"} {
+		mounts = append(mounts, sandbox.Mount{Host: filepath.Join(w.work, name), Guest: sandbox.Workspace + "/" + name, Mode: sandbox.ReadWrite})
+	}
+	blank := filepath.Join(w.outside, "blank")
+	must(t, os.Mkdir(blank, 0o755))
+	mounts = append(mounts, sandbox.Mount{Host: blank, Guest: sandbox.Workspace + "/a/b/secret", Mode: sandbox.ReadOnly})
+	o := w.run(sandbox.Command{Mounts: mounts, Args: []string{"sh", "-c", `
+		for name in a a/b a/b/secret; do mv $name $name.moved && echo $name was moved; rmdir $name && echo $name was removed; done
+		echo new >a/b/new; ls a/b/secret; cat a/plain`}})
+	equal(t, "what came of it", o.out, "plain")
+	equal(t, "what is hidden", w.read("a/b/secret/key"), secretText)
+	equal(t, "what was written", w.read("a/b/new"), "new\n")
 }
 
 // linkedMountPoint plants a link where a later command mounts.

@@ -57,7 +57,7 @@ func Sample(t *testing.T, d sandbox.Driver) {
 	level := attacked(t, d)
 	for _, c := range wallTests {
 		if slices.Contains([]string{
-			"the guest paths are true", "a read-only workspace", "orphans of another session die at the end", "hosts that are allowed",
+			"the guest paths are true", "a read-only workspace", "a directory mounted over itself stays where it is", "orphans of another session die at the end", "hosts that are allowed",
 			"space in /tmp and home", "inherited descriptors", "memory of all processes", "output flood",
 		}, c.name) && c.concerns(level) {
 			t.Run(c.name, func(t *testing.T) { c.test(t, d) })
