@@ -27,7 +27,7 @@ var bulky = map[string]bool{
 func skipped(dir string) bool { return inRepository(dir) || bulky[dir] }
 
 // children are the entries of a directory by name, at most maxChildren of them,
-// without those that are hidden.
+// without those that are hidden: as p names them, or as links on the way to it do not.
 func children(p place) ([]fs.DirEntry, error) {
 	f, err := p.root.Open(p.name)
 	if err != nil {
@@ -39,7 +39,13 @@ func children(p place) ([]fs.DirEntry, error) {
 		err = nil
 	}
 	if p.hidden != nil {
-		entries = slices.DeleteFunc(entries, func(e fs.DirEntry) bool { return p.hidden(p.join(e.Name()).name) })
+		real, err := follow(p.root, p.name)
+		if err != nil {
+			return nil, err
+		}
+		entries = slices.DeleteFunc(entries, func(e fs.DirEntry) bool {
+			return p.hidden(p.join(e.Name()).name) || p.hidden(path.Join(real, e.Name()))
+		})
 	}
 	slices.SortFunc(entries, func(a, b fs.DirEntry) int { return cmp.Compare(a.Name(), b.Name()) })
 	return entries, err
