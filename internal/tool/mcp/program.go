@@ -81,6 +81,9 @@ func (c *connector) start() (*program, error) {
 		defer close(p.done)
 		p.result, p.err = c.options.Box.Run(ctx, sandbox.Command{
 			Args: append([]string{c.server.Command}, c.server.Args...), Env: env, Mounts: mounts,
+			// Interpreters and package runners look for code where they begin. In the
+			// workspace the repository's would be found, and be given the server's secrets.
+			Dir:   "/",
 			Stdin: stdin, Stdout: stdout, Stderr: p.said, Timeout: c.options.Lifetime, ReadOnly: true, Online: true,
 			Visited: func(soFar func() []sandbox.Visit) {
 				p.mu.Lock()

@@ -175,7 +175,8 @@ func newServer(kind string, called func(name string, meta sdk.Meta)) *sdk.Server
 		_, write := os.Create("/workspace/planted")
 		_, dial := net.DialTimeout("tcp", a.Text, time.Second)
 		seen, _ := os.ReadFile("/workspace/file.txt")
-		return say(fmt.Sprintf("write: %v\ndial: %v\nread: %s\nTOKEN=%s HOME_TOKEN=%s", write, dial, seen, os.Getenv("TOKEN"), os.Getenv("MGX_TEST_TOKEN"))), nil
+		dir, _ := os.Getwd()
+		return say(fmt.Sprintf("begins in %s\nwrite: %v\ndial: %v\nread: %s\nTOKEN=%s HOME_TOKEN=%s", dir, write, dial, seen, os.Getenv("TOKEN"), os.Getenv("MGX_TEST_TOKEN"))), nil
 	})
 	add("fetch", "Fetches a page through the proxy.", func(_ context.Context, _ *sdk.CallToolRequest, a echoArgs) (*sdk.CallToolResult, error) {
 		conn, err := net.Dial("tcp", sandbox.GateAddress)

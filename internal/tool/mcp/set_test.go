@@ -209,7 +209,7 @@ func TestProgramMeetsTheWalls(t *testing.T) {
 	s := stdio(t, "lab", "good")
 	s.Env["TOKEN"] = "Bearer ${MGX_TEST_TOKEN}"
 	walls := l.call(named(t, l.offered(s), "mcp__lab__walls"), listener.Listener.Addr().String())
-	want(t, walls, tool.Success, "write: open /workspace/planted: read-only file system", "read: content", "TOKEN=Bearer tok-0123456789 HOME_TOKEN=")
+	want(t, walls, tool.Success, "begins in /\n", "write: open /workspace/planted: read-only file system", "read: content", "TOKEN=Bearer tok-0123456789 HOME_TOKEN=")
 	if strings.Contains(walls.Text, "dial: <nil>") {
 		t.Error("it reached the network")
 	}
