@@ -180,6 +180,28 @@ func TestServeWorksForTenants(t *testing.T) {
 		t.Errorf("the difference is %+v", d)
 	}
 	unseen()
+
+	// While another run waits, its repository gets to borrow what lies elsewhere.
+	task["task"] = "say hello again"
+	var led mgx.RunInfo
+	server.wants(201, dev, "POST", "/tasks?", task, &led)
+	server.comes("the question", func() bool {
+		server.wants(200, admin, "GET", "/approvals", nil, &inbox)
+		return len(inbox.Approvals) > 0
+	})
+	alternates := filepath.Join(repo, ".git/objects/info/alternates")
+	if err := os.WriteFile(alternates, []byte(filepath.Join(l.repo, ".git/objects")+"\n"), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	at = "/runs/" + string(led.ID) + "/approvals/" + strings.TrimPrefix(inbox.Approvals[0].ID, "decision/")
+	server.wants(202, admin, "POST", at, map[string]any{"approved": true, "hash": inbox.Approvals[0].Hash}, nil)
+	server.comes("the end", func() bool {
+		server.wants(200, dev, "GET", "/runs/"+string(led.ID), nil, &led)
+		return led.Status.Ended()
+	})
+	if led.Status != mgx.RunRefused || led.Failure == nil || !strings.Contains(led.Failure.Message, "no such repository for this workspace") {
+		t.Errorf("a repository that leads out of its root by now: the run is %s %+v", led.Status, led.Failure)
+	}
 	db := l.store()
 	for id, want := range map[string]bool{ws: true, other: false, string(mgx.DefaultWorkspace): false} {
 		entries, err := db.Ledger(t.Context(), mgx.UsageQuery{Workspace: mgx.WorkspaceID(id)})
@@ -199,8 +221,8 @@ func TestServeWorksForTenants(t *testing.T) {
 		}
 		acts[a.Action+" "+a.Decision]++
 	}
-	for _, act := range []string{"project.create allowed", "task.create allowed", "approval.decide allowed"} {
-		if acts[act] != 1 {
+	for act, want := range map[string]int{"project.create allowed": 1, "task.create allowed": 2, "approval.decide allowed": 2} {
+		if acts[act] != want {
 			t.Errorf("the log has %d entries of %q: %v", acts[act], act, acts)
 		}
 	}

@@ -168,6 +168,9 @@ func (n *node) runDir(id mgx.RunID) string { return filepath.Join(n.data, "runs"
 func (n *node) site(ctx context.Context, of mgx.Scope, repo mgx.RepoInfo, settings mgx.RunSettings) (*team.Site, error) {
 	id := of.Run
 	src, err := git.Reopen(ctx, hereIn(n.data, of.Workspace, repo))
+	if err == nil {
+		err = n.app.Contained(ctx, of.Workspace, checkoutOf(src))
+	}
 	if err != nil {
 		return nil, err
 	}

@@ -58,7 +58,11 @@ func (h *host) Inspect(ctx context.Context, dir string) (app.Checkout, error) {
 	if err != nil {
 		return app.Checkout{}, err
 	}
-	return app.Checkout{RepoInfo: src.RepoInfo, Parts: append([]string{src.GitDir, src.CommonDir}, src.Objects...)}, nil
+	return checkoutOf(src), nil
+}
+
+func checkoutOf(src *git.Source) app.Checkout {
+	return app.Checkout{RepoInfo: src.RepoInfo, Parts: append([]string{src.GitDir, src.CommonDir}, src.Objects...)}
 }
 
 func (h *host) CheckBranch(name string) error { return git.ValidBranch(name) }

@@ -71,20 +71,27 @@ func (w *Work) place(actor access.Actor, path string) (dir, within string, err e
 		}
 		return dir, "", err
 	}
-	for _, root := range w.o.Roots {
-		// What an id is made of names nothing above, but that is not for here to trust.
-		if name := string(actor.Workspace); filepath.IsLocal(name) && !strings.ContainsAny(name, `/\`) {
-			home := filepath.Join(root, name)
-			dir := path
-			if !filepath.IsAbs(dir) {
-				dir = filepath.Join(home, dir)
-			}
-			if real, ok := below(home, dir); ok {
-				return real, home, nil
-			}
+	for _, home := range w.homes(actor.Workspace) {
+		dir := path
+		if !filepath.IsAbs(dir) {
+			dir = filepath.Join(home, dir)
+		}
+		if real, ok := below(home, dir); ok {
+			return real, home, nil
 		}
 	}
 	return "", "", outside()
+}
+
+// homes are the directories of a workspace, of which there is one in each root.
+func (w *Work) homes(ws mgx.WorkspaceID) (homes []string) {
+	// What an id is made of names nothing above, but that is not for here to trust.
+	if name := string(ws); filepath.IsLocal(name) && !strings.ContainsAny(name, `/\`) {
+		for _, root := range w.o.Roots {
+			homes = append(homes, filepath.Join(root, name))
+		}
+	}
+	return homes
 }
 
 func outside() error {
@@ -114,6 +121,24 @@ func contained(c Checkout, within string) error {
 	for _, dir := range append([]string{c.Path}, c.Parts...) {
 		if _, ok := below(within, dir); !ok {
 			return outside()
+		}
+	}
+	return nil
+}
+
+// Contained refuses, with outside_roots, a repository of a run that has begun when it
+// leads out of the directory where the workspace's have to be, by now.
+func (w *Work) Contained(ctx context.Context, ws mgx.WorkspaceID, c Checkout) error {
+	p, err := w.o.Store.Project(ctx, ws, mgx.ProjectOf(c.Path))
+	if err == nil {
+		return contained(c, p.Within)
+	}
+	if !mgx.IsCode(err, mgx.CodeNotFound) {
+		return err
+	}
+	for _, home := range w.homes(ws) { // the project was removed meanwhile
+		if rest, err := filepath.Rel(home, c.Path); err == nil && filepath.IsLocal(rest) {
+			return contained(c, home)
 		}
 	}
 	return nil

@@ -367,6 +367,22 @@ func TestNoPathLeadsOutOfARoot(t *testing.T) {
 		t.Errorf("once more: %+v %v %v", again, created, err)
 	}
 	o.start(as("developer", here), p, "inside")
+	// A run that has begun is looked at again, also when the project is no more.
+	at := app.Checkout{RepoInfo: mgx.RepoInfo{Path: mine}, Parts: []string{filepath.Join(mine, "HEAD")}}
+	away := app.Checkout{RepoInfo: at.RepoInfo, Parts: []string{outside}}
+	again := func(what string) {
+		t.Helper()
+		must(t, o.work.Contained(ctx, here, at))
+		if err := o.work.Contained(ctx, here, away); !mgx.IsCode(err, "outside_roots") {
+			t.Errorf("%s: a part that lies elsewhere by now: %v", what, err)
+		}
+	}
+	again("of a project")
+	must(t, o.work.RemoveProject(ctx, admin, p.ID))
+	again("of none")
+	must(t, o.work.Contained(ctx, here, app.Checkout{RepoInfo: mgx.RepoInfo{Path: outside}, Parts: []string{outside}})) // the owner's own word
+	p, _, err = o.work.CreateProject(ctx, admin, app.NewProject{Path: "shop"})
+	must(t, err)
 	// It leads elsewhere by now.
 	must(t, os.RemoveAll(mine))
 	must(t, os.Symlink(theirs, mine))

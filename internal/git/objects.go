@@ -2,8 +2,10 @@ package git
 
 import (
 	"fmt"
+	"io"
 	"os"
 	"path/filepath"
+	"regexp"
 	"slices"
 	"strconv"
 	"strings"
@@ -12,6 +14,7 @@ import (
 const (
 	maxBorrowed = 64 // object directories of one repository
 	maxDepth    = 5  // of alternates of alternates, as in git
+	mostInStore = 10_000
 )
 
 // objectDirs lists an object directory and every one it borrows from, each once,
@@ -31,8 +34,11 @@ func alternates(dir string, seen []string, depth int) ([]string, error) {
 	if len(seen) == maxBorrowed {
 		return nil, fmt.Errorf("it borrows objects from more than %d directories", maxBorrowed)
 	}
+	if err := isStore(dir); err != nil {
+		return nil, err
+	}
 	seen = append(seen, dir)
-	text, err := readSide(filepath.Join(dir, "info", "alternates"))
+	text, err := readSide(dir, "info/alternates")
 	if err != nil {
 		return nil, err
 	}
@@ -56,6 +62,33 @@ func alternates(dir string, seen []string, depth int) ([]string, error) {
 		}
 	}
 	return seen, nil
+}
+
+// ofStore matches what git makes in an object directory: objects by the first byte of
+// their names, packs, what it knows of both, and what is being written.
+var ofStore = regexp.MustCompile(`^([0-9a-f]{2}|pack|info|tmp_.*|incoming-.*|(maintenance|schedule)\.lock)$`)
+
+// isStore refuses a directory in which there is anything else. A repository that
+// somebody else made can name any directory of the machine, and agents see all of it.
+func isStore(dir string) error {
+	d, err := os.Open(dir)
+	if err != nil {
+		return err
+	}
+	defer d.Close()
+	names, err := d.Readdirnames(mostInStore)
+	if err != nil && err != io.EOF {
+		return err
+	}
+	for _, name := range names {
+		if !ofStore.MatchString(name) {
+			return fmt.Errorf("%s is no directory of objects alone: it has %q", dir, name)
+		}
+	}
+	if len(names) == mostInStore {
+		return fmt.Errorf("%s has %d entries; git prune removes what writing has left", dir, mostInStore)
+	}
+	return nil
 }
 
 // unquoteAlternate reads one line of an alternates file: a path, a comment

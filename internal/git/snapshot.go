@@ -109,10 +109,11 @@ func (s *scratch) git(ctx context.Context, doing string, stdin io.Reader, args .
 func (s *scratch) borrowIndex(ctx context.Context) error {
 	s.env = append(s.env, "GIT_WORK_TREE="+s.src.Path)
 	// Files in the user's work tree look as the user's attributes say.
-	if err := os.Remove(filepath.Join(s.dir, "info", "attributes")); err != nil {
-		return onDisk(err)
+	text, err := readSide(s.src.CommonDir, "info/attributes")
+	if err != nil {
+		return mgx.Errorf(mgx.KindUsage, "unreadable_repository", "the repository at %s cannot be read: %w", s.src.Path, err)
 	}
-	if err := copyIfThere(filepath.Join(s.src.CommonDir, "info", "attributes"), filepath.Join(s.dir, "info", "attributes")); err != nil {
+	if err := replaceFile(filepath.Join(s.dir, "info", "attributes"), string(text)); err != nil {
 		return err
 	}
 	shared, err := filepath.Glob(filepath.Join(globQuote(s.src.GitDir), "sharedindex.*"))

@@ -11,6 +11,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"syscall"
 
 	"mgx"
 )
@@ -79,6 +80,9 @@ func locate(ctx context.Context, dir string) (*Source, error) {
 	ask := finder{ctx, abs}
 	src := &Source{}
 	if err := ask.places(src); err != nil {
+		return nil, err
+	}
+	if err := src.belongs(); err != nil {
 		return nil, err
 	}
 	if err := ask.settings(src); err != nil {
@@ -204,17 +208,20 @@ func (f finder) traces() bool {
 
 // settings reads what of the user's configuration matters to a run.
 func (f finder) settings(src *Source) error {
-	out, err := f.git("config", "-z", "--get-regexp",
+	out, err := f.git("config", "-z", "--show-scope", "--get-regexp",
 		`^(core\.(autocrlf|eol|filemode|symlinks|ignorecase|excludesfile)|filter\..*\.(clean|smudge|process|required)|remote\..*\.promisor|extensions\.partialclone)$`)
 	if err != nil && exitCode(err) != 1 { // 1: there is none
 		return f.explain(err)
 	}
-	ignored := ""
-	for entry := range bytes.SplitSeq(out, []byte{0}) {
-		key, value, valued := strings.Cut(string(entry), "\n")
+	ignored, by := "", ""
+	for told := strings.Split(string(out), "\x00"); len(told) > 1; told = told[2:] {
+		scope := told[0]
+		key, value, valued := strings.Cut(told[1], "\n")
 		switch {
 		case key == "core.excludesfile":
-			ignored = value
+			if scope == "system" || scope == "global" { // the repository's own could name any file of the machine
+				ignored, by = value, scope
+			}
 		case strings.HasPrefix(key, "remote."), key == "extensions.partialclone":
 			src.partial = true
 		case strings.HasPrefix(key, "filter."):
@@ -226,7 +233,7 @@ func (f finder) settings(src *Source) error {
 			src.convert = append(src.convert, key, value)
 		}
 	}
-	return f.ignores(src, ignored)
+	return f.ignores(src, ignored, by)
 }
 
 // off is the value that switches a filter setting off.
@@ -239,11 +246,11 @@ func off(key string) string {
 
 // ignores gathers what the user ignores outside of the repository's files. A run
 // ignores the same. What comes later wins, so the repository's own comes last.
-// Global is core.excludesFile; where that begins with what git replaces, git is asked
-// for what it means.
-func (f finder) ignores(src *Source, global string) error {
+// Global is core.excludesFile, of a scope; where that begins with what git replaces,
+// git is asked for what it means.
+func (f finder) ignores(src *Source, global, scope string) error {
 	if strings.HasPrefix(global, "~") || strings.HasPrefix(global, "%(") {
-		out, err := f.git("config", "--type=path", "--get", "core.excludesFile")
+		out, err := f.git("config", "--"+scope, "--includes", "--type=path", "--get", "core.excludesFile")
 		if err != nil && exitCode(err) != 1 {
 			return f.explain(err)
 		}
@@ -252,11 +259,15 @@ func (f finder) ignores(src *Source, global string) error {
 	if global == "" {
 		global = defaultIgnore()
 	}
-	for _, name := range []string{global, filepath.Join(src.CommonDir, "info", "exclude")} {
-		if text, err := readSide(name); err == nil && len(text) > 0 {
+	add := func(text []byte, err error) {
+		if err == nil && len(text) > 0 {
 			src.ignore = append(append(src.ignore, text...), '\n')
 		}
 	}
+	if real, err := filepath.EvalSymlinks(global); err == nil { // links of the user's own
+		add(readSide(filepath.Dir(real), filepath.Base(real)))
+	}
+	add(readSide(src.CommonDir, "info/exclude"))
 	return nil
 }
 
@@ -268,34 +279,66 @@ func defaultIgnore() string {
 	return filepath.Join(home, "git", "ignore")
 }
 
-// readSide reads a small file that may be absent.
-func readSide(name string) ([]byte, error) {
-	info, err := os.Stat(name) // before opening: a FIFO would never open
+// readSide reads a small file below a directory; it may be absent. It may not be a
+// link, which in a repository that somebody else made leads to any file of the machine.
+func readSide(dir, name string) ([]byte, error) {
+	root, err := os.OpenRoot(dir)
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil, nil
 	}
 	if err != nil {
 		return nil, err
 	}
-	if !info.Mode().IsRegular() {
-		return nil, fmt.Errorf("%s is not a regular file", name)
+	defer root.Close()
+	info, err := root.Lstat(name)
+	switch {
+	case errors.Is(err, fs.ErrNotExist):
+		return nil, nil
+	case err != nil:
+		return nil, err
+	case !info.Mode().IsRegular():
+		return nil, fmt.Errorf("%s is a link or no regular file", filepath.Join(dir, name))
 	}
-	f, err := os.Open(name)
+	f, err := root.OpenFile(name, os.O_RDONLY|syscall.O_NONBLOCK, 0) // a pipe would have its reader wait
 	if err != nil {
 		return nil, err
 	}
 	defer f.Close()
+	if now, err := f.Stat(); err != nil || !os.SameFile(info, now) {
+		return nil, fmt.Errorf("%s changed while it was read", filepath.Join(dir, name))
+	}
 	text, err := io.ReadAll(io.LimitReader(f, maxSide+1))
 	if err == nil && len(text) > maxSide {
-		return nil, fmt.Errorf("%s is larger than %d bytes", name, maxSide)
+		return nil, fmt.Errorf("%s is larger than %d bytes", filepath.Join(dir, name), maxSide)
 	}
 	return text, err
+}
+
+// belongs refuses a git directory that is not the .git of the files. Git finds such
+// by core.worktree, which can name any files of the machine, and in a directory of a
+// repository that looks like a bare one, which any commit can hold.
+func (s *Source) belongs() error {
+	at := filepath.Join(s.Path, ".git")
+	if text, err := readSide(s.Path, ".git"); err == nil {
+		if to, ok := strings.CutPrefix(strings.TrimRight(string(text), "\r\n"), "gitdir: "); ok {
+			at = to
+			if !filepath.IsAbs(at) {
+				at = filepath.Join(s.Path, at)
+			}
+		}
+	}
+	own, err := os.Stat(at)
+	found, foundErr := os.Stat(s.GitDir)
+	if err == nil && foundErr == nil && os.SameFile(own, found) {
+		return nil
+	}
+	return mgx.Errorf(mgx.KindUsage, "unsafe_repository", "git takes %s for the repository of the files in %s, which do not say so by a .git of theirs; use a clone with git clone", s.GitDir, s.Path)
 }
 
 // readFiles reads what git has no question for.
 func (s *Source) readFiles() error {
 	var err error
-	if s.Shallow, err = readSide(filepath.Join(s.CommonDir, "shallow")); err == nil {
+	if s.Shallow, err = readSide(s.CommonDir, "shallow"); err == nil {
 		s.Objects, err = objectDirs(filepath.Join(s.CommonDir, "objects"))
 	}
 	if err != nil {
@@ -320,7 +363,7 @@ func (s *Source) env() []string {
 // headRef is the ref that HEAD stands for; "": none. Where the file does not say it,
 // since HEAD is detached or refs are kept elsewhere, git is asked.
 func (s *Source) headRef(ctx context.Context) (string, error) {
-	text, err := readSide(filepath.Join(s.GitDir, "HEAD"))
+	text, err := readSide(s.GitDir, "HEAD")
 	line, rest, _ := strings.Cut(string(text), "\n")
 	ref, symbolic := strings.CutPrefix(line, "ref: refs/heads/")
 	if err == nil && symbolic && rest == "" && ref != "" && ref != ".invalid" && ref == strings.TrimSpace(ref) {

@@ -88,6 +88,10 @@ func (r *run) makeReady(s *workflow.StepContext) (prepared, error) {
 	if task := r.in.Task.Description; guard.Hides(task) {
 		r.suspect(s, task, "The task, which agents are given without what hides in it,", "task")
 	}
+	if n := len(r.site.Source.Objects) - 1; n > 0 {
+		s.Emit(s.Scope().Event(mgx.RunNoted, mgx.NotedData{Level: "warning", Text: fmt.Sprintf(
+			"The repository borrows objects from %d other directories, as a clone with --shared or --reference does: agents can read all that is in them. A clone with --dissociate borrows nothing.", n)}))
+	}
 	p.Checks = r.findChecks(s)
 	if p.Foreign, err = r.outside(s); err != nil {
 		return p, err
