@@ -184,7 +184,7 @@ type ChecksData struct {
 type CheckResult struct {
 	Name       string `json:"name"`
 	Command    string `json:"command"`
-	Status     string `json:"status"` // passed, failed, timeout, unavailable (a program it needs is not there)
+	Status     string `json:"status"` // passed, failed, timeout, unavailable (a program it needs is not there), refused (the policy or a person did not let it run)
 	ExitCode   int    `json:"exit_code"`
 	DurationMS int64  `json:"duration_ms"`
 	Output     string `json:"output,omitempty"` // tail, bounded

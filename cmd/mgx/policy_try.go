@@ -36,8 +36,10 @@ JSON object:
   {"tool": "shell", "arguments": {"command": "git push"}, "expect": "deny"}
   {"tool": "mcp__forge__comment", "effect": "write", "outside": true,
    "label": {"untrusted": true, "confidentiality": "private"}, "expect": "ask"}
+  {"tool": "check", "effect": "execute", "command": "make test", "expect": "allow"}
 
-("expect" may be left out.) The exit code is 1 when a call is not decided as expected.
+("expect" may be left out. The last is a check that the repository's files name; one that
+a person names with --check is only ever allowed or denied.) The exit code is 1 when a call is not decided as expected.
 Paths are taken as they are written: links are followed only when a call is really made.`,
 		Example: `  mgx policy test calls.jsonl --policy ./mgx.policy
   mgx policy test --run 01K6 --policy ask`,

@@ -11,6 +11,7 @@ import (
 	"mgx"
 	"mgx/internal/access"
 	"mgx/internal/guard/policy"
+	"mgx/internal/team"
 )
 
 // PolicyVerdict is what a policy makes of a call: allow, ask or deny.
@@ -142,7 +143,7 @@ type TryQuery struct {
 
 // triedTypes are the events of a run that say what it called, and what that came
 // under.
-var triedTypes = []string{string(mgx.ToolCalled), string(mgx.ApprovalDecided), string(mgx.RunDelivered)}
+var triedTypes = []string{string(mgx.ToolCalled), string(mgx.ApprovalDecided), string(mgx.RunChecksCompleted), string(mgx.RunDelivered)}
 
 // TryRun says what a policy makes of the calls that a run made, in its order. The
 // plan counts as open until the run had one approved. A page may have no calls and
@@ -171,6 +172,13 @@ func (w *Work) TryRun(ctx context.Context, actor access.Actor, t Trial, id mgx.R
 	out := newTried(rules)
 	for _, e := range events {
 		after = e.Position
+		checks, err := checksIn(e, run.Settings, open)
+		if err != nil {
+			return TriedCalls{}, err
+		}
+		for _, f := range checks {
+			out.Calls = append(out.Calls, TriedCall{At: strconv.FormatInt(e.Sequence, 10), Facts: f, Decision: rules.Decide(f)})
+		}
 		f, refused, ok, err := t.recorded(e, run.Settings.AllowHosts, &open)
 		if err != nil {
 			return TriedCalls{}, err
@@ -197,6 +205,24 @@ func readTryToken(token string) (after int64, open bool, err error) {
 		return 0, false, badToken()
 	}
 	return after, open, nil
+}
+
+// checksIn are the facts of the checks that an event tells of, each once in a run.
+func checksIn(e mgx.Event, s mgx.RunSettings, open bool) (all []policy.Facts, err error) {
+	var d mgx.ChecksData
+	if e.Type != mgx.RunChecksCompleted {
+		return nil, nil
+	}
+	if err := e.Decode(&d); err != nil || d.Round != "baseline" {
+		return nil, err
+	}
+	for _, c := range d.Checks {
+		all = append(all, policy.Facts{
+			Tool: team.CheckTool, Effect: policy.Execute, Command: c.Command, PlanOpen: open, Named: len(s.Checks) > 0,
+			Label: mgx.Label{Untrusted: true, Secrecy: mgx.Private, Sources: []string{mgx.SourceProgram, mgx.SourceRepository}},
+		})
+	}
+	return all, nil
 }
 
 // recorded are the facts of a call that an event tells of.

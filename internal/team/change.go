@@ -38,8 +38,9 @@ type work struct {
 	before    mgx.ChecksData // the checks before the change
 	checks    mgx.ChecksData // the checks now
 	reviews   []reviewed
-	reviewed  mgx.Label // of what the reviewers said
-	made      int       // commits
+	reviewed  mgx.Label           // of what the reviewers said
+	made      int                 // commits
+	answered  map[string]Decision // by command of a check: what a person who was asked about it said
 }
 
 // baseline runs the checks before anything changes, so that a failure can be
@@ -56,10 +57,14 @@ func (w *work) baseline() error {
 		return err
 	}
 	for i, c := range w.before.Checks {
-		if c.Status == "unavailable" {
-			if err := w.warn(fmt.Sprintf("unavailable-%d", i+1), "The check `%s` cannot run in the sandbox: a program it needs is not there. It does not judge this run.", c.Command); err != nil {
-				return err
-			}
+		switch c.Status {
+		case "unavailable":
+			err = w.warn(fmt.Sprintf("unavailable-%d", i+1), "The check `%s` cannot run in the sandbox: a program it needs is not there. It does not judge this run.", c.Command)
+		case refused:
+			err = w.warn(fmt.Sprintf("refused-%d", i+1), "The check `%s` does not judge this run. %s", c.Command, c.Output)
+		}
+		if err != nil {
+			return err
 		}
 	}
 	return nil
@@ -183,17 +188,7 @@ func (w *work) checksFailed(failing []mgx.CheckResult) error {
 func (w *work) runChecks(round string) (mgx.ChecksData, error) {
 	data := mgx.ChecksData{Round: round, Passed: true}
 	for i, c := range w.prep.Checks {
-		res, err := workflow.Step(w.c, fmt.Sprintf("check/%s/%d", round, i+1), []string{c.Command, w.tree}, func(s *workflow.StepContext) (mgx.CheckResult, error) {
-			v, err := w.checkVeil(s)
-			if err != nil {
-				return mgx.CheckResult{}, err
-			}
-			res, err := w.runCheck(s, c, v.over())
-			if err == nil && (i == len(w.prep.Checks)-1 || v != nil) {
-				err = w.site.Clone.Restore(s, w.tree)
-			}
-			return res, err
-		})
+		res, err := w.check(fmt.Sprintf("check/%s/%d", round, i+1), c, i == len(w.prep.Checks)-1)
 		if err != nil {
 			return data, err
 		}
@@ -206,7 +201,7 @@ func (w *work) runChecks(round string) (mgx.ChecksData, error) {
 func failed(d mgx.ChecksData) []mgx.CheckResult {
 	var out []mgx.CheckResult
 	for _, c := range d.Checks {
-		if c.Status != "passed" && c.Status != "unavailable" {
+		if c.Status != "passed" && c.Status != "unavailable" && c.Status != refused {
 			out = append(out, c)
 		}
 	}

@@ -258,16 +258,6 @@ func (l *veilLook) hold(name string, hide, linked bool) error {
 	return nil
 }
 
-// checkVeil is the veil of a check: what a check prints is read by agents, and they
-// may have written what it runs.
-func (w *work) checkVeil(ctx context.Context) (*veil, error) {
-	v, err := w.veil(ctx, policy.Facts{Tool: "check", Effect: policy.Execute, PlanOpen: w.planOpen(), Label: fromProgram}, false)
-	if why, ok := errors.AsType[*cannotKeep](err); ok {
-		err = mgx.Errorf(mgx.KindRefused, "policy_not_kept", "the checks cannot run: %s", why.why)
-	}
-	return v, err
-}
-
 // over are the mounts of a veil, also of none.
 func (v *veil) over() []sandbox.Mount {
 	if v == nil {

@@ -40,7 +40,7 @@ func outcomeMark(status string) mark {
 	switch status {
 	case "passed", "success":
 		return mark{"✓", green, status}
-	case "denied":
+	case "denied", "refused":
 		return mark{"⊠", violet, "refused"}
 	case "timeout":
 		return mark{"✕", red, "timed out"}
@@ -86,7 +86,7 @@ func result(m mark, exit *int, took time.Duration) string {
 	if m.word == "refused" || m.word == "timed out" {
 		parts = append(parts, m.word)
 	}
-	if exit != nil && *exit != 0 {
+	if exit != nil && *exit > 0 {
 		parts = append(parts, fmt.Sprint("exit ", *exit))
 	}
 	return strings.Join(append(parts, Duration(took)), " · ")

@@ -56,6 +56,8 @@ type Facts struct {
 	PlanOpen bool `json:"plan_open,omitempty"`
 	// Own: it brings the run's own branch to the repository the run is for.
 	Own bool `json:"own,omitempty"`
+	// Named: a person named the command for the run, and so has answered for it.
+	Named bool `json:"-"`
 }
 
 // Decision is a verdict with its reason.
@@ -70,12 +72,16 @@ type Decision struct {
 // What stands in the place of a rule.
 const (
 	noRule   = "(no rule)"
+	named    = "(named by a person)"
 	trifecta = "(untrusted and confidential content before an outward effect)"
 )
 
 // Decide says what becomes of a call.
 func (p Policy) Decide(f Facts) Decision {
 	d := p.decide(p.newCall(f))
+	if d.Verdict == Ask && f.Named {
+		return Decision{Verdict: Allow, Rule: named, Why: "a person named this command for the run"}
+	}
 	if d.Verdict == Ask && p.Unattended {
 		d.Verdict, d.Unanswered = Deny, true
 		d.Why += "; and this policy asks nobody"

@@ -413,7 +413,7 @@ export interface RunCheckpointedData {
 /**
  * Checks completed: The repository's own checks ran on the run's files.
  *
- * Version 1.0.0, kept for 90 days.
+ * Version 1.1.0, kept for 90 days.
  */
 export interface RunChecksCompletedData {
   /** Each check. Null means none. */
@@ -428,8 +428,8 @@ export interface RunChecksCompletedData {
     readonly name: string;
     /** The end of its output, bounded. */
     readonly output?: string;
-    /** How it ended; unavailable: a program it needs is not there. */
-    readonly status: "failed" | "passed" | "timeout" | "unavailable" | (string & {});
+    /** How it ended; unavailable: a program it needs is not there; refused: the policy of the run or a person did not let it run. Neither of the two judges the change. */
+    readonly status: "failed" | "passed" | "refused" | "timeout" | "unavailable" | (string & {});
   }> | null;
   /** All of them passed. */
   readonly passed: boolean;
@@ -1370,7 +1370,7 @@ export const eventVersions: Readonly<Record<EventType, string>> = {
   "run.answered": "1.0.0",
   "run.changes.requested": "1.0.0",
   "run.checkpointed": "1.0.0",
-  "run.checks.completed": "1.0.0",
+  "run.checks.completed": "1.1.0",
   "run.comment.closed": "1.0.0",
   "run.comment.made": "1.0.0",
   "run.continued": "1.0.0",
