@@ -45,6 +45,19 @@ func TestClean(t *testing.T) {
 	}
 }
 
+// What Unicode calls ignorable by default nobody sees, but for the signs that it says
+// are seen in spite of that (UAX 44, Default_Ignorable_Code_Point).
+func TestWhatNobodySeesIsHidden(t *testing.T) {
+	t.Parallel()
+	seen := []*unicode.RangeTable{unicode.Prepended_Concatenation_Mark, unicode.White_Space, unicode.Egyptian_Hieroglyphs}
+	for r := rune(0); r <= unicode.MaxRune; r++ {
+		ignorable := unicode.In(r, unicode.Cf, unicode.Other_Default_Ignorable_Code_Point, unicode.Variation_Selector) && !unicode.In(r, seen...)
+		if ignorable && !Hidden(r) {
+			t.Errorf("%U passes", r)
+		}
+	}
+}
+
 func checkClean(t interface{ Errorf(string, ...any) }, s string) {
 	out := Clean(s)
 	if !utf8.ValidString(out) {

@@ -61,7 +61,7 @@ func asciiLower(s string) string {
 
 // Schemes that go somewhere, and those that are content or code themselves.
 var (
-	going   = []string{"http", "https", "ftp", "ftps", "ws", "wss", "file", "ssh", "git"}
+	going   = []string{"http", "https", "ftp", "ftps", "ws", "wss", "file", "ssh", "git", "mailto"}
 	holding = []string{"data", "javascript", "vbscript", "blob"}
 )
 
@@ -122,23 +122,28 @@ func scheme(text, lower string, i int, allowed []string) (int, string) {
 	for end < len(lower) && letter(lower[end]) {
 		end++
 	}
-	if end == len(lower) {
+	colon := end
+	if strings.HasPrefix(lower[end:], `\:`) { // Markdown takes the backslash off
+		colon++
+	}
+	if colon == len(lower) {
 		return 0, ""
 	}
-	word, rest := lower[i:end], lower[end+1:]
+	word, rest := lower[i:end], lower[colon+1:]
 	switch {
 	case lower[end] == '.' && word == "www" && rest != "" && letter(rest[0]) && !slices.Contains(allowed, hostAt(lower[i:])):
 		return end + 1 - i, text[i:end] + "[.]"
-	case lower[end] != ':' || rest == "" || rest[0] <= ' ':
+	case lower[colon] != ':' || rest == "" || rest[0] <= ' ':
 	case slices.Contains(holding, word):
-		return end + 1 - i, text[i:end] + "[:]"
-	case slices.Contains(going, word):
+		return colon + 1 - i, text[i:end] + "[:]"
+	case slices.Contains(going, word), len(word) > 1 && strings.HasPrefix(rest, "//"):
 		host := strings.TrimLeft(rest, `\/`)
 		if (word == "http" || word == "https") && strings.HasPrefix(rest, "//") && slices.Contains(allowed, hostAt(rest[2:])) {
-			return end + 3 - i + len(hostAt(rest[2:])), text[i : end+3+len(hostAt(rest[2:]))]
+			end = colon + 3 + len(hostAt(rest[2:]))
+			return end - i, text[i:end]
 		}
 		if host != "" && (letter(host[0]) || host != rest || host[0] == '[') {
-			return end + 1 - i, text[i:end] + "[:]"
+			return colon + 1 - i, text[i:end] + "[:]"
 		}
 	}
 	return 0, ""

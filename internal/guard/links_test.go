@@ -23,7 +23,12 @@ func TestLinks(t *testing.T) {
 		"![x](/\\evil.example)":                      "![x](/ \\evil.example)",
 		"[x](http:\\/\\/evil.example)":               "[x](http[:]\\/\\/evil.example)",
 		"[x](http:evil.example)":                     "[x](http[:]evil.example)",
-		"[x](&#104;ttp://evil.example)":              "[x](&amp;#104;ttp://evil.example)",
+		"![x](http\\://evil.example/p.png?d=1)":      "![x](http[:]//evil.example/p.png?d=1)",
+		"[1]: https\\:\\/\\/evil.example":            "[1]: https[:]\\/\\/evil.example",
+		"[x](https\\://good.example/a)":              "[x](https\\://good.example/a)",
+		"[x](vscode://evil.example/install)":         "[x](vscode[:]//evil.example/install)",
+		"[x](mailto:e@evil.example?body=d)":          "[x](mailto[:]e@evil.example?body=d)",
+		"[x](&#104;ttp://evil.example)":              "[x](&amp;#104;ttp[:]//evil.example)",
 		"[x](http&colon;//evil.example)":             "[x](http&amp;colon;//evil.example)",
 		"<img src=x onerror=alert(1)>":               "< img src=x onerror=alert(1)>",
 		"</a><SCRIPT>x</SCRIPT>":                     "< /a>< SCRIPT>x< /SCRIPT>",
@@ -61,7 +66,7 @@ func TestHostsIn(t *testing.T) {
 }
 
 func FuzzLinks(f *testing.F) {
-	for _, s := range []string{"[x](https://evil/", "<a href=//e", "&#104;ttp://x", "HTTP:\\\\x", "www.a", "İhttp://e"} {
+	for _, s := range []string{"[x](https://evil/", "<a href=//e", "&#104;ttp://x", "HTTP:\\\\x", "www.a", "İhttp://e", "[x](http\\://e"} {
 		f.Add(s)
 	}
 	f.Fuzz(func(t *testing.T, s string) {
@@ -70,7 +75,7 @@ func FuzzLinks(f *testing.F) {
 			t.Fatalf("%q, and again %q", out, again)
 		}
 		lower := strings.ToLower(out)
-		for _, bad := range []string{"](http://e", "<img", "<script", "](//e", "](data:i", "](javascript:a"} {
+		for _, bad := range []string{"](http://e", "](http\\://e", "<img", "<script", "](//e", "](data:i", "](javascript:a"} {
 			if strings.Contains(lower, bad) {
 				t.Fatalf("%q became %q", s, out)
 			}
