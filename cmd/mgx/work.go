@@ -14,6 +14,7 @@ import (
 	"mgx/internal/config"
 	"mgx/internal/git"
 	"mgx/internal/guard/policy"
+	"mgx/internal/sandbox/egress"
 )
 
 // me is the owner of the data directory, in the workspace of the command.
@@ -111,6 +112,13 @@ func (h *host) CheckSetting(repo, name, value string, trusted bool) (string, err
 	value, err := config.OfProject(h.c.getenv, name, value)
 	if err != nil {
 		return "", err
+	}
+	if name == "allow-host" && !trusted {
+		for text := range strings.SplitSeq(value, ",") {
+			if r, err := egress.ParseRule(text); err == nil && r.Inside() { // a proxy of the server could know the name
+				return "", usage("bad_host", "%s belongs to the network of the server, whose hosts are for its operator to allow", text)
+			}
+		}
 	}
 	return value, h.c.fitProject(repo, name, value)
 }

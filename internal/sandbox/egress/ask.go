@@ -41,7 +41,7 @@ func parseAsked(text string) (r Rule, why string) {
 	switch {
 	case err != nil:
 		return r, "it must read HOST:PORT, with a public host, such as registry.npmjs.org:443"
-	case !isAddress(r.Host) && inside(r.Host):
+	case r.Inside():
 		return r, "names like this belong to a private network, and only public hosts can be"
 	}
 	return r, ""
@@ -50,6 +50,10 @@ func parseAsked(text string) (r Rule, why string) {
 // private are the domains that name servers of a site, or of this machine: RFC 6762,
 // RFC 6761, RFC 8375, and .internal, which ICANN reserved, and clouds use for metadata.
 var private = []string{"local", "localhost", "localdomain", "home.arpa", "internal", "intranet", "lan", "corp", "home"}
+
+// Inside reports whether a rule allows names that only a site knows, which only who
+// runs it should allow.
+func (r Rule) Inside() bool { return !isAddress(r.Host) && inside(r.Host) }
 
 // inside reports whether a name is one that only a site knows: then an own proxy,
 // which resolves names itself, could lead there.
