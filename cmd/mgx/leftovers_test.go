@@ -161,3 +161,38 @@ func TestNotesOnWhatIsMade(t *testing.T) {
 		t.Errorf("what may come still was removed: %v", err)
 	}
 }
+
+// Temporary files of a command that was killed go when the next one of its kind begins.
+func TestKilledWithTemporaryFiles(t *testing.T) {
+	t.Parallel()
+	l := newLab(t, labScript)
+	tmp := t.TempDir()
+	l.env = append(l.env, "TMPDIR="+tmp)
+	servers := func(command string) string {
+		file := filepath.Join(l.home, "servers.json")
+		if err := os.WriteFile(file, []byte(`{"mcpServers": {"slow": `+command+`}}`), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		return file
+	}
+	left := func() []string {
+		found, _ := filepath.Glob(filepath.Join(tmp, "mgx-mcp-*"))
+		return found
+	}
+	slow := l.mgx("mcp", "list", servers(`{"command": "sleep", "args": ["600"]}`))
+	if err := slow.Start(); err != nil {
+		t.Fatal(err)
+	}
+	becomes(t, "it has a directory", func() bool { return len(left()) == 1 })
+	if err := slow.Process.Kill(); err != nil {
+		t.Fatal(err)
+	}
+	_ = slow.Wait() // it was killed
+	if len(left()) != 1 {
+		t.Fatal("nothing was left")
+	}
+	l.run("mcp", "list", servers(`{"command": "true"}`)) // which is no server
+	if all := left(); len(all) != 0 {
+		t.Errorf("there still are %q", all)
+	}
+}

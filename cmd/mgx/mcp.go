@@ -182,9 +182,9 @@ func (c *cli) mcpEach(ctx context.Context, args []string, f func(mgx.MCPServer, 
 	if err != nil {
 		return err
 	}
-	dir, err := os.MkdirTemp("", "mgx-mcp-")
+	dir, err := sandbox.Scratch("mcp")
 	if err != nil {
-		return mgx.Errorf(mgx.KindConfig, "sandbox_state", "there is no room for temporary files: %w", err)
+		return err
 	}
 	defer sandbox.RemoveState(dir)
 	work := filepath.Join(dir, "work")

@@ -11,6 +11,7 @@ import (
 	"mgx"
 	"mgx/client"
 	"mgx/internal/git"
+	"mgx/internal/sandbox"
 )
 
 // runUploaded sends the repository here to a server, has it do a task on that, and
@@ -50,9 +51,9 @@ func (c *cli) runUploaded(ctx context.Context, r theirRuns, n client.NewTask, f 
 
 // send packs the head of a repository and sends it.
 func (c *cli) send(ctx context.Context, r theirRuns, src *git.Source) (digest string, err error) {
-	tmp, err := os.MkdirTemp("", "mgx-upload-")
+	tmp, err := sandbox.Scratch("upload")
 	if err != nil {
-		return "", usage("no_temporary_files", "the repository cannot be packed: %s", err)
+		return "", err
 	}
 	defer os.RemoveAll(tmp)
 	file := filepath.Join(tmp, "bundle")
@@ -106,9 +107,9 @@ func (c *cli) fetchBranch(ctx context.Context, r runs, run mgx.Run, src *git.Sou
 	if src, err = git.Reopen(ctx, at); err != nil {
 		return usage("other_repository", "the repository at %s does not have the commit %.12s, with which the run began; name the one that does with --repo", at.Path, run.Repo.Head)
 	}
-	tmp, err := os.MkdirTemp("", "mgx-get-")
+	tmp, err := sandbox.Scratch("get")
 	if err != nil {
-		return usage("no_temporary_files", "the branch cannot be fetched: %s", err)
+		return err
 	}
 	defer os.RemoveAll(tmp)
 	f, err := os.OpenFile(filepath.Join(tmp, "bundle"), os.O_CREATE|os.O_RDWR|os.O_EXCL, 0o600)
