@@ -10,6 +10,7 @@ type PolicyInfo struct {
 
 // ProposedCall is the tool call that an approval is asked for: what happens on yes.
 type ProposedCall struct {
+	CallID    string   `json:"call_id,omitempty"` // of the call in the log; empty: it is no agent's
 	Tool      string   `json:"tool"`
 	Effect    string   `json:"effect"`
 	AgentRole string   `json:"agent_role"`

@@ -246,13 +246,15 @@ func (s *Security) limit(e Event, what string) {
 	}
 }
 
-// requested notes that a person is asked about the call that was made last with
-// the proposal's name and is still open; or about something that is no call.
+// requested notes that a person is asked about a call; or about something that is no
+// call. A record from before proposals named their call is of the one that was made
+// last with the proposal's name.
 func (s *Security) requested(e Event, d ApprovalRequestedData) {
 	if d.Call != nil {
 		for i := len(s.Calls) - 1; i >= 0; i-- {
-			if s.Calls[i].Name == d.Call.Tool && !s.Calls[i].Asked {
-				s.Calls[i].Asked = true
+			c := &s.Calls[i]
+			if c.Name == d.Call.Tool && !c.Asked && (d.Call.CallID == "" || d.Call.CallID == c.callID) {
+				c.Asked = true
 				s.asked[d.ApprovalID] = i
 				return
 			}

@@ -129,3 +129,26 @@ func TestSecurityListsLimits(t *testing.T) {
 		t.Errorf("%+v", s.s.Limits)
 	}
 }
+
+// TestSecurityKnowsWhichCallWasAskedAbout has two calls of a tool at once, one of which
+// is approved.
+func TestSecurityKnowsWhichCallWasAskedAbout(t *testing.T) {
+	t.Parallel()
+	s := &story{t: t}
+	for _, id := range []string{"a", "b"} {
+		s.add(ToolCalled, ToolCallData{CallID: id, Name: "shell", Effect: "execute", Summary: id, Conversation: "implementer", Verdict: "ask"})
+	}
+	for _, id := range []string{"a", "b"} {
+		s.add(ApprovalRequested, ApprovalRequestedData{ApprovalID: "decision/" + id, Call: &ProposedCall{CallID: id, Tool: "shell"}})
+	}
+	s.add(ApprovalDecided, ApprovalDecidedData{ApprovalID: "decision/b", Approved: false, By: "eve", Reason: "no"})
+	s.add(ApprovalDecided, ApprovalDecidedData{ApprovalID: "decision/a", Approved: true, By: "ada"})
+	for _, c := range s.s.Calls {
+		if want := map[string]string{"a": "ada", "b": "eve"}[c.Summary]; c.By != want || c.Approved != (want == "ada") {
+			t.Errorf("call %s was decided by %q, approved %v", c.Summary, c.By, c.Approved)
+		}
+	}
+	if len(s.s.Calls) != 2 {
+		t.Errorf("%d calls", len(s.s.Calls))
+	}
+}

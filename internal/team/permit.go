@@ -112,7 +112,7 @@ func (p permit) propose(call agent.Call, known *guard.Redactor) *asked {
 		summary = ": " + summary
 	}
 	return &asked{Hash: p.hash, Grant: p.grant, Effect: bounded(fmt.Sprintf("call %s%s", p.facts.Tool, summary), 1000), Call: mgx.ProposedCall{
-		Tool: p.facts.Tool, Effect: string(p.facts.Effect), AgentRole: call.Role,
+		CallID: call.ID, Tool: p.facts.Tool, Effect: string(p.facts.Effect), AgentRole: call.Role,
 		Arguments: bounded(known.String(string(p.args)), 64<<10), Digest: policy.Digest(p.args),
 		Paths: p.facts.Paths[:min(len(p.facts.Paths), 100)], Hosts: p.facts.Hosts[:min(len(p.facts.Hosts), 100)],
 		Rule: p.decision.Rule, Why: p.decision.Why, Rest: p.rest, Label: &p.facts.Label,

@@ -1102,7 +1102,7 @@ export interface WorkflowApprovalDecidedData {
 /**
  * Approval requested: An effect is proposed and waits for a decision.
  *
- * Version 1.1.0, kept for 90 days.
+ * Version 1.2.0, kept for 90 days.
  */
 export interface WorkflowApprovalRequestedData {
   /** Id of the request, and name of the signal that decides it. */
@@ -1115,6 +1115,8 @@ export interface WorkflowApprovalRequestedData {
     readonly arguments: string;
     /** SHA-256 of the whole arguments in that form. */
     readonly arguments_digest: string;
+    /** The call's in tool.call; absent: no agent makes it. */
+    readonly call_id?: string;
     /** The worst the tool can do: read, write, execute, network, deliver. */
     readonly effect: string;
     /** Hosts it would reach. */
@@ -1400,7 +1402,7 @@ export const eventVersions: Readonly<Record<EventType, string>> = {
   "webhook.skipped": "1.0.0",
   "webhook.test": "1.0.0",
   "workflow.approval.decided": "1.2.0",
-  "workflow.approval.requested": "1.1.0",
+  "workflow.approval.requested": "1.2.0",
   "workflow.completed": "1.1.0",
   "workflow.resumed": "1.0.0",
   "workflow.started": "1.1.0",
