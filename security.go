@@ -315,7 +315,9 @@ var obeyed = struct{ under, names []string }{
 	under: []string{".github/", ".gitlab/", ".circleci/", ".buildkite/", ".husky/", ".githooks/", ".mgx/", ".claude/", ".cursor/", ".vscode/", ".devcontainer/"},
 	names: []string{
 		".gitlab-ci.yml", "Jenkinsfile", "azure-pipelines.yml", ".travis.yml", "bitbucket-pipelines.yml", ".gitattributes", ".gitmodules",
-		".mcp.json", "AGENTS.md", "AGENTS.override.md", "CLAUDE.md", "CODEOWNERS", ".pre-commit-config.yaml", ".envrc",
+		".woodpecker.yml", ".drone.yml", ".mcp.json", "AGENTS.md", "AGENTS.override.md", "CLAUDE.md", "GEMINI.md", ".cursorrules", ".windsurfrules",
+		"CODEOWNERS", ".pre-commit-config.yaml", "lefthook.yml", ".envrc", "mise.toml", "flake.nix",
+		"package.json", ".npmrc", ".yarnrc.yml", "setup.py", "conftest.py",
 	},
 }
 

@@ -88,7 +88,7 @@ func TestSecuritySaysWhoDecidedAndWhatIsSuspicious(t *testing.T) {
 	s.add(SuspiciousActivity, SuspicionData{What: "prompt_injection", Target: "x", Detail: "result"})
 	s.add(RunNetworkUsed, NetworkUsedData{CallID: "x", Hosts: []NetworkUse{{Host: "a", Port: 443, Decision: "allowed", Times: 1, Sent: 5}, {Host: "b", Decision: "refused", Times: 1}}})
 	s.add(RunNetworkUsed, NetworkUsedData{CallID: "x", Hosts: []NetworkUse{{Host: "a", Port: 443, Decision: "allowed", Times: 2, Sent: 5}}})
-	s.add(RunDelivered, DeliveredData{Files: 5, Stat: []string{"main.go | +1 -0", ".github/workflows/ci.yml | +1 -0", "sub/.mcp.json | +1 -0"}})
+	s.add(RunDelivered, DeliveredData{Files: 5, Stat: []string{"main.go | +1 -0", ".github/workflows/ci.yml | +1 -0", "sub/.mcp.json | +1 -0", "web/package.json | +1 -0"}})
 	s.add(TaskFailed, TaskErrorData{Code: "turn_limit", Kind: KindGoal, Message: "turns"})
 
 	got := s.s
@@ -104,7 +104,7 @@ func TestSecuritySaysWhoDecidedAndWhatIsSuspicious(t *testing.T) {
 	if h := got.Hosts; len(h) != 2 || h[0].Times != 3 || h[0].Sent != 10 {
 		t.Errorf("hosts: %+v", h)
 	}
-	if f := got.Foreign; len(f) != 3 || f[0] != ".github/workflows/ci.yml" || f[1] != "sub/.mcp.json" {
+	if f := got.Foreign; len(f) != 4 || f[2] != "web/package.json" || f[0] != ".github/workflows/ci.yml" || f[1] != "sub/.mcp.json" {
 		t.Errorf("foreign: %q", f)
 	}
 }
