@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"os"
 	"strings"
+	"syscall"
 
 	"github.com/spf13/cobra"
 
@@ -26,10 +27,15 @@ With --secrets-vault it has HashiCorp Vault wrap them, with the newest version o
 there, whether the file or an earlier version wrapped them before. With --to-file as well
 it is the other way about: what Vault wrapped is wrapped with the key ring in the file.
 
-Interrupted, it is done again. See docs/secrets.md.`,
+Interrupted, it is done again; of several at once each waits for the one before. See docs/secrets.md.`,
 		Args: noArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			return c.withNode(cmd.Context(), func(ctx context.Context, n *node) error {
+				lock, err := lockFile(n.ringPath+".lock", syscall.LOCK_EX) // of two, one would drop the key with which the other wraps
+				if err != nil {
+					return ringError(n.ringPath, err)
+				}
+				defer lock.Close()
 				switch {
 				case n.wrapper == nil && toFile:
 					return usage("no_vault", "--to-file brings keys back from HashiCorp Vault, and none is named; name it with --secrets-vault, see docs/secrets.md")
@@ -48,7 +54,7 @@ Interrupted, it is done again. See docs/secrets.md.`,
 
 // rekey gives the ring in the file a new key.
 func (c *cli) rekey(ctx context.Context, n *node) error {
-	ring, err := n.ring(true)
+	ring, err := n.rekeyed()
 	if err != nil {
 		return err
 	}
@@ -62,18 +68,62 @@ func (c *cli) rekey(ctx context.Context, n *node) error {
 	if err != nil {
 		return err
 	}
-	newest, err := ring.Newest()
+	newest, err := n.drop(ring)
 	if err != nil {
 		return err
-	}
-	if err := saveRing(n.ringPath, newest, os.Rename); err != nil {
-		return ringError(n.ringPath, err)
 	}
 	if err := n.rewrapLate(ctx, ring, newest); err != nil {
 		return err
 	}
+	if err := os.Remove(n.earlierRing()); err != nil {
+		return ringError(n.earlierRing(), err)
+	}
 	fmt.Fprintf(c.err, "%s has a new key, and only that. Rewrapped: %s.\n", n.ringPath, which)
 	return nil
+}
+
+// rekeyed is the ring to renew: that in the file, or, where a rekey was interrupted when
+// it had dropped keys and not yet looked for what came late, that from before.
+func (n *node) rekeyed() (*secrets.Ring, error) {
+	ring, err := n.ring(true)
+	if err != nil {
+		return nil, err
+	}
+	earlier, err := readRing(n.earlierRing())
+	switch {
+	case err != nil || earlier == nil:
+		return ring, err
+	case !earlier.Has(ring):
+		return nil, n.twoRings()
+	}
+	return earlier, nil
+}
+
+// drop leaves in the file the key alone that wraps. The others are beside it until it is
+// known that nothing needs them.
+func (n *node) drop(ring *secrets.Ring) (*secrets.Ring, error) {
+	newest, err := ring.Newest()
+	if err != nil {
+		return nil, err
+	}
+	if err := saveRing(n.earlierRing(), ring, os.Rename); err != nil {
+		return nil, ringError(n.earlierRing(), err)
+	}
+	if now, err := n.ring(false); err != nil {
+		return nil, err
+	} else if !now.Has(ring) { // somebody put another in its place
+		return nil, n.twoRings()
+	}
+	if err := saveRing(n.ringPath, newest, os.Rename); err != nil {
+		return nil, ringError(n.ringPath, err)
+	}
+	return newest, nil
+}
+
+func (n *node) earlierRing() string { return n.ringPath + ".earlier" }
+
+func (n *node) twoRings() error {
+	return mgx.Errorf(mgx.KindConfig, "key_ring_changed", "the key ring %s was replaced while it was given a new key; what was wrapped until then opens with %s: put the right one of the two in the place of the first, move the other away, and run again: mgx secrets rekey", n.ringPath, n.earlierRing())
 }
 
 // rewrapLate wraps what a process wrapped that had read the ring before it was renewed,

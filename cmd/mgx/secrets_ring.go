@@ -46,15 +46,17 @@ func (n *node) ring(make bool) (*secrets.Ring, error) {
 }
 
 // fileRing is the ring in the file; nil: there is none.
-func (n *node) fileRing() (*secrets.Ring, error) {
-	text, err := os.ReadFile(n.ringPath)
+func (n *node) fileRing() (*secrets.Ring, error) { return readRing(n.ringPath) }
+
+func readRing(path string) (*secrets.Ring, error) {
+	text, err := os.ReadFile(path)
 	switch {
 	case errors.Is(err, fs.ErrNotExist):
 		return nil, nil
 	case err != nil:
-		return nil, ringError(n.ringPath, err)
+		return nil, ringError(path, err)
 	}
-	return parseRing(n.ringPath, text)
+	return parseRing(path, text)
 }
 
 // makeRing makes the ring in the file, unless another process is first.
@@ -80,7 +82,8 @@ func parseRing(path string, text []byte) (*secrets.Ring, error) {
 	return secrets.ParseRing(text)
 }
 
-// saveRing writes the ring beside its place and puts it there by place.
+// saveRing writes the ring beside its place and puts it there by place. When it returns
+// it is on the disk, so that what is wrapped then never outlives it.
 func saveRing(path string, ring *secrets.Ring, place func(from, to string) error) error {
 	text, err := ring.Text()
 	if err != nil {
@@ -95,7 +98,14 @@ func saveRing(path string, ring *secrets.Ring, place func(from, to string) error
 	if err = errors.Join(err, f.Sync(), f.Close()); err != nil {
 		return err
 	}
-	return place(f.Name(), path)
+	if err := place(f.Name(), path); err != nil {
+		return err
+	}
+	dir, err := os.Open(filepath.Dir(path))
+	if err != nil {
+		return err
+	}
+	return errors.Join(dir.Sync(), dir.Close())
 }
 
 func ringError(path string, err error) error {

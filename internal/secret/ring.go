@@ -95,6 +95,26 @@ func (r *Ring) Newest() (*Ring, error) {
 	return &Ring{handle: h}, err
 }
 
+// Has reports whether the ring has all keys that other has of its own.
+func (r *Ring) Has(other *Ring) bool {
+	for i := range other.handle.Len() {
+		e, err := other.handle.Entry(i)
+		if err != nil || !r.has(e) {
+			return false
+		}
+	}
+	return true
+}
+
+func (r *Ring) has(e *keyset.Entry) bool {
+	for i := range r.handle.Len() {
+		if own, err := r.handle.Entry(i); err == nil && own.KeyID() == e.KeyID() && own.Key().Equal(e.Key()) {
+			return true
+		}
+	}
+	return false
+}
+
 // keeper is what wraps now.
 func (r *Ring) keeper() Wrapper {
 	if r.outside != nil && !r.leaving {
