@@ -131,6 +131,8 @@ func scheme(text, lower string, i int, allowed []string) (int, string) {
 	}
 	word, rest := lower[i:end], lower[colon+1:]
 	switch {
+	case lower[colon] == ':' && !slices.Contains(going, word) && rest != "" && rest[0] > ' ' && destination(lower[:i], rest):
+		return colon + 1 - i, text[i:end] + "[:]"
 	case lower[end] == '.' && word == "www" && rest != "" && letter(rest[0]) && !slices.Contains(allowed, hostAt(lower[i:])):
 		return end + 1 - i, text[i:end] + "[.]"
 	case lower[colon] != ':' || rest == "" || rest[0] <= ' ':
@@ -149,6 +151,15 @@ func scheme(text, lower string, i int, allowed []string) (int, string) {
 	return 0, ""
 }
 
+// destination reports whether the word between these is the end of a scheme with which
+// an address of Markdown begins: of any, since programs on a desktop answer to many.
+// What names a line of a file is none.
+func destination(before, after string) bool {
+	at := strings.TrimRight(before, "abcdefghijklmnopqrstuvwxyz0123456789.+-")
+	line := strings.HasSuffix(before, ".") && '0' <= after[0] && after[0] <= '9'
+	return !line && (strings.HasSuffix(at, "](") || strings.HasSuffix(at, "](<"))
+}
+
 // schemeless is an address that takes the scheme of the page: two slashes where an
 // address may stand.
 func schemeless(text, lower string, i int, allowed []string) (int, string) {
@@ -165,17 +176,28 @@ func schemeless(text, lower string, i int, allowed []string) (int, string) {
 	return 1, text[i:i+1] + " "
 }
 
-// hostAt is the host that an authority begins with; empty when it also names a
-// user, which is how a host is made to look like another.
+// hostAt is the host that an authority begins with; empty when a program that follows
+// addresses could read another: where a user is named before it, where Markdown would
+// take a backslash away, or where what looks like the end of a host need not be one.
 func hostAt(s string) string {
-	end := strings.IndexAny(s, "/\\?#\"'<>()[]{} \t\r\n`|,;")
-	if end < 0 {
-		end = len(s)
+	authority := s
+	if end := strings.IndexAny(s, "/?#\"<> \t\r\n"); end >= 0 {
+		authority = s[:end]
 	}
-	authority := s[:end]
-	if strings.Contains(authority, "@") || strings.Contains(authority, "%") {
+	if strings.ContainsAny(authority, `@%\`) {
 		return ""
 	}
-	host, _, _ := strings.Cut(authority, ":")
+	end := strings.IndexFunc(authority, func(r rune) bool { return r < 0x80 && r != '.' && r != '-' && !letter(byte(r)) })
+	if end < 0 {
+		return strings.TrimRight(authority, ".")
+	}
+	host, rest := authority[:end], authority[end:]
+	if rest[0] == ':' {
+		rest = strings.TrimLeft(rest[1:], "0123456789")
+	}
+	more := strings.IndexFunc(rest, func(r rune) bool { return r >= 0x80 || letter(byte(r)) }) >= 0
+	if more && rest[0] != ']' { // "good.example;evil.example" is one host; no host goes on after a bracket
+		return ""
+	}
 	return strings.TrimRight(host, ".")
 }

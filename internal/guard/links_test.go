@@ -39,6 +39,21 @@ func TestLinks(t *testing.T) {
 		"https://good.example.evil.example/":         "https[:]//good.example.evil.example/",
 		"https://good.example%2eevil.example/":       "https[:]//good.example%2eevil.example/",
 		"https://[::1]/x":                            "https[:]//[::1]/x",
+		// A host that is allowed is not the beginning of another.
+		"https://good.example;@evil.example/":                "https[:]//good.example;@evil.example/",
+		"[x](https://good.example,evil.example/)":            "[x](https[:]//good.example,evil.example/)",
+		"[x](https://good.example\\@evil.example/)":          "[x](https[:]//good.example\\@evil.example/)",
+		"[x](https://good.example\\.evil.example/)":          "[x](https[:]//good.example\\.evil.example/)",
+		"[x](https://good.example().evil.example/)":          "[x](https[:]//good.example().evil.example/)",
+		"[x](<https://good.example).evil.example/>)":         "[x](<https[:]//good.example).evil.example/>)",
+		"https://good.example:80'.evil.example":              "https[:]//good.example:80'.evil.example",
+		"https://good.example\u3002evil.example":             "https[:]//good.example\u3002evil.example",
+		"(https://good.example), 'https://good.example'":     "(https://good.example), 'https://good.example'",
+		"[https://good.example](https://good.example)":       "[https://good.example](https://good.example)",
+		"**https://good.example:80**; https://good.example.": "**https://good.example:80**; https://good.example.",
+		// Any scheme may do something.
+		"[x](tel:0123) [y](<vscode:extension/e>)": "[x](tel[:]0123) [y](<vscode[:]extension/e>)",
+		"[x](ms-settings\\:e) [y](a.md:12)":       "[x](ms-settings[:]e) [y](a.md:12)",
 		// What is no address stays.
 		"Map<String, List<T>> // a comment":   "Map<String, List<T>> // a comment",
 		"case x: // next\nhttp: the protocol": "case x: // next\nhttp: the protocol",
