@@ -247,17 +247,17 @@ func (s *Security) limit(e Event, what string) {
 }
 
 // requested notes that a person is asked about a call; or about something that is no
-// call. A record from before proposals named their call is of the one that was made
-// last with the proposal's name.
+// call. A record from before proposals named their call is of the first one of its name
+// that has no result: calls that are made at once are asked about in their order.
 func (s *Security) requested(e Event, d ApprovalRequestedData) {
 	if d.Call != nil {
-		for i := len(s.Calls) - 1; i >= 0; i-- {
-			c := &s.Calls[i]
-			if c.Name == d.Call.Tool && !c.Asked && (d.Call.CallID == "" || d.Call.CallID == c.callID) {
-				c.Asked = true
-				s.asked[d.ApprovalID] = i
-				return
-			}
+		i := slices.IndexFunc(s.Calls, func(c SecurityCall) bool {
+			return c.Name == d.Call.Tool && !c.Asked && c.Status == "" && (d.Call.CallID == "" || d.Call.CallID == c.callID)
+		})
+		if i >= 0 {
+			s.Calls[i].Asked = true
+			s.asked[d.ApprovalID] = i
+			return
 		}
 	}
 	if len(s.Calls) < maxListed {

@@ -130,25 +130,26 @@ func TestSecurityListsLimits(t *testing.T) {
 	}
 }
 
-// TestSecurityKnowsWhichCallWasAskedAbout has two calls of a tool at once, one of which
-// is approved.
+// TestSecurityKnowsWhichCallWasAskedAbout has two calls of a tool wait at once, as this
+// version tells of them and as earlier ones did.
 func TestSecurityKnowsWhichCallWasAskedAbout(t *testing.T) {
-	t.Parallel()
-	s := &story{t: t}
-	for _, id := range []string{"a", "b"} {
-		s.add(ToolCalled, ToolCallData{CallID: id, Name: "shell", Effect: "execute", Summary: id, Conversation: "implementer", Verdict: "ask"})
-	}
-	for _, id := range []string{"a", "b"} {
-		s.add(ApprovalRequested, ApprovalRequestedData{ApprovalID: "decision/" + id, Call: &ProposedCall{CallID: id, Tool: "shell"}})
-	}
-	s.add(ApprovalDecided, ApprovalDecidedData{ApprovalID: "decision/b", Approved: false, By: "eve", Reason: "no"})
-	s.add(ApprovalDecided, ApprovalDecidedData{ApprovalID: "decision/a", Approved: true, By: "ada"})
-	for _, c := range s.s.Calls {
-		if want := map[string]string{"a": "ada", "b": "eve"}[c.Summary]; c.By != want || c.Approved != (want == "ada") {
-			t.Errorf("call %s was decided by %q, approved %v", c.Summary, c.By, c.Approved)
+	for name, id := range map[string]func(string) string{"now": func(id string) string { return id }, "earlier": func(string) string { return "" }} {
+		s := &story{t: t}
+		s.call("refused at once", "implementer", "read", "read", "ask", "denied")
+		for _, call := range []string{"harmless", "salaries"} {
+			s.add(ToolCalled, ToolCallData{CallID: call, Name: "read", Effect: "read", Summary: call, Verdict: "ask"})
 		}
-	}
-	if len(s.s.Calls) != 2 {
-		t.Errorf("%d calls", len(s.s.Calls))
+		asked := []string{"harmless", "salaries"}
+		if name == "now" {
+			asked = []string{"salaries", "harmless"}
+		}
+		for _, call := range asked {
+			s.add(ApprovalRequested, ApprovalRequestedData{ApprovalID: "decision/" + call, Call: &ProposedCall{Tool: "read", CallID: id(call)}})
+		}
+		s.add(ApprovalDecided, ApprovalDecidedData{ApprovalID: "decision/harmless", Approved: true, By: "alice"})
+		s.add(ApprovalDecided, ApprovalDecidedData{ApprovalID: "decision/salaries", By: "bob", Reason: "no"})
+		if c := s.s.Calls; len(c) != 3 || c[0].Asked || !c[1].Approved || c[1].By != "alice" || c[2].Approved || c[2].By != "bob" {
+			t.Errorf("%s: %+v", name, c)
+		}
 	}
 }
