@@ -77,6 +77,9 @@ func name(what, v string) error {
 	return nil
 }
 
+// beside are the directories next to the workspace that tools for files reach.
+var beside = []string{"/outputs", "/attachments"}
+
 // pathValue is a path of the workspace in the one form that is compared.
 func pathValue(v string) (string, error) {
 	p := strings.TrimPrefix(v, "/workspace/")
@@ -86,7 +89,7 @@ func pathValue(v string) (string, error) {
 	switch {
 	case v == "":
 		return "", errors.New("path takes a path of the workspace, such as src/** or **/.env")
-	case path.IsAbs(p) && !strings.HasPrefix(p, "/outputs"):
+	case path.IsAbs(p) && !slices.ContainsFunc(beside, func(dir string) bool { return p == dir || strings.HasPrefix(p, dir+"/") }):
 		return "", errors.New("path takes a path within the workspace; what lies outside is not there for agents")
 	case slices.Contains(strings.Split(p, "/"), ".."):
 		return "", errors.New("a path may not have .. in it")
@@ -102,9 +105,9 @@ func pathValue(v string) (string, error) {
 
 func setProvenance(r *Rule, v string) error {
 	kind, rest, named := strings.Cut(v, ":")
-	kinds := []string{mgx.SourceUser, mgx.SourceRepository, mgx.SourceProgram, mgx.SourceWeb, mgx.SourceMCP}
+	kinds := []string{mgx.SourceUser, mgx.SourceRepository, mgx.SourceProgram, mgx.SourceAttachment, mgx.SourceWeb, mgx.SourceMCP}
 	if v != untrusted && !slices.Contains(kinds, kind) || named && (rest == "" || kind != mgx.SourceWeb && kind != mgx.SourceMCP) {
-		return errors.New("provenance takes untrusted, user, repository, program, web, web:HOST, mcp or mcp:SERVER")
+		return errors.New("provenance takes untrusted, user, repository, program, attachment, web, web:HOST, mcp or mcp:SERVER")
 	}
 	r.Provenance = append(r.Provenance, v)
 	return nil

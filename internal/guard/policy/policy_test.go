@@ -315,6 +315,29 @@ func TestGrantsAreOfOneShape(t *testing.T) {
 	}
 }
 
+func TestRulesOnWhatARunWasGiven(t *testing.T) {
+	p := parse(t, `allow
+deny path /attachments/private/**
+deny effect write provenance attachment`)
+	given := mgx.Label{Untrusted: true, Sources: []string{mgx.SourceAttachment}}
+	for _, c := range []struct {
+		f    policy.Facts
+		want policy.Verdict
+	}{
+		{policy.Facts{Tool: "read", Effect: policy.Read, Paths: []string{"/attachments/private/a"}}, policy.Deny},
+		{policy.Facts{Tool: "read", Effect: policy.Read, Paths: []string{"/attachments/a"}}, policy.Allow},
+		{policy.Facts{Tool: "edit", Effect: policy.Write, Paths: []string{"a"}, Label: given}, policy.Deny},
+		{policy.Facts{Tool: "edit", Effect: policy.Write, Paths: []string{"a"}}, policy.Allow},
+	} {
+		if d := p.Decide(c.f); d.Verdict != c.want {
+			t.Errorf("%+v: %s, want %s", c.f, d.Verdict, c.want)
+		}
+	}
+	if _, err := policy.Parse("deny path /outputsider"); err == nil {
+		t.Error("a path beside the workspace that is not there is taken")
+	}
+}
+
 func TestKeptFromPrograms(t *testing.T) {
 	p := parse(t, `allow
 deny path secrets
