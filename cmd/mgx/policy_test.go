@@ -2,8 +2,10 @@ package main
 
 import (
 	"encoding/json"
+	"errors"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 
@@ -219,6 +221,44 @@ func (l *lab) names(dir string) string {
 
 // TestWhatAPolicyDeniesIsKeptFromPrograms tries to reach denied files by every way
 // that has a name other than theirs.
+// TestNoLinkLeadsAroundAPolicy has tools for files go to denied paths through links,
+// and to what rules name through links by its own name.
+func TestNoLinkLeadsAroundAPolicy(t *testing.T) {
+	t.Parallel()
+	l := newLab(t, `{"models": ["lab"], "roles": {
+  "triage": [{"calls": [{"name": "finish", "args": {"kind": "change", "type": "code_generation", "size": "S", "title": "Say hello"}}]}],
+  "implementer": [
+   {"calls": [{"name": "grep", "args": {"pattern": "sesame|plain", "path": "docs/current"}}, {"name": "list", "args": {"path": "docs/current"}}]},
+   {"calls": [{"name": "read", "args": {"path": "a/vault/key"}}, {"name": "grep", "args": {"pattern": "sesame|plain"}}]},
+   {"calls": [{"name": "finish", "args": {"status": "impossible", "subject": "", "body": "", "summary": "That is all."}}]}]}}`)
+	l.write("deploy/keys", "open sesame\n")
+	l.write("deploy/other", "plain\n")
+	l.write("a/vault/key", "open sesame\n")
+	for name, to := range map[string]string{"docs/current": "../deploy", "way": "a"} {
+		if err := errors.Join(os.MkdirAll(filepath.Join(l.repo, "docs"), 0o755), os.Symlink(to, filepath.Join(l.repo, name))); err != nil {
+			t.Fatal(err)
+		}
+	}
+	l.git("add", "-A")
+	l.git("commit", "-qm", "Link")
+	rules := l.file("own.policy", "extend auto\ndeny path deploy/keys,way/vault/*\n")
+	if _, stderr, code := l.run("run", "say hello", "--model", "openai/lab", "--check", "sh check.sh", "--policy", rules, "--approve", "auto"); code != 1 {
+		t.Fatalf("exit %d\n%s", code, stderr)
+	}
+	s := l.store()
+	var said []string
+	for _, e := range l.events(s, l.only(s))[mgx.ToolReturned] {
+		d := decoded[mgx.ToolResultData](t, e)
+		if said = append(said, d.Name+" "+d.Status); strings.Contains(d.Output, "sesame\n") || d.Status == "success" && !strings.Contains(d.Output, "other") {
+			t.Errorf("%s: %s", d.Name, d.Output)
+		}
+	}
+	slices.Sort(said) // those of one turn are made at once
+	if want := "grep success, grep success, list success, read denied"; strings.Join(said, ", ") != want {
+		t.Errorf("%q, want %q", said, want)
+	}
+}
+
 func TestWhatAPolicyDeniesIsKeptFromPrograms(t *testing.T) {
 	t.Parallel()
 	commands := []string{

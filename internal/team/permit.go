@@ -63,6 +63,21 @@ func rulesOf(s mgx.RunSettings) (policy.Policy, error) {
 	return p, err
 }
 
+// rulesHere is the policy with the links of the workspace followed, as they are now.
+// What programs are kept from, a veil finds by itself.
+func (r *run) rulesHere() policy.Policy {
+	root := r.site.Files.Root
+	if root == nil {
+		return r.rules
+	}
+	return r.rules.Follow(func(name string) string {
+		if real, err := tool.Resolve(root, name); err == nil {
+			return real
+		}
+		return name
+	})
+}
+
 // answerable reports whether a person can be asked in this run.
 func (r *run) answerable() bool { return r.in.Settings.Approve == "ask" }
 
@@ -94,7 +109,7 @@ func (h host) permit(call agent.Call) permit {
 		p.decision = policy.Decision{Verdict: policy.Deny, Rule: "(arguments)", Why: reach.Bad}
 		return p
 	}
-	p.decision, p.by = h.r.rules.Decide(p.facts), byPolicy
+	p.decision, p.by = h.r.rulesHere().Decide(p.facts), byPolicy
 	p.hash = policy.Bind(spec.Name, p.args, h.c.Scope().Run, h.r.policyHash)
 	p.grant, p.rest = policy.Grant(p.facts, p.args)
 	if in := h.granted(p.grant); p.decision.Verdict == policy.Ask && in != "" {
@@ -234,7 +249,7 @@ func (h host) confined(s *workflow.StepContext, call agent.Call, p permit, ws *t
 	if err := h.r.openGate(p, ws); err != nil {
 		return tool.Result{}, err
 	}
-	if kept := h.r.rules.Kept(p.facts); spec.Source != "" || spec.Effect != tool.Execute || len(kept) == 0 {
+	if kept := h.r.rulesHere().Kept(p.facts); spec.Source != "" || spec.Effect != tool.Execute || len(kept) == 0 {
 		if len(kept) > 0 {
 			ws.Hidden = (&veil{kept: kept}).hides
 		}
@@ -257,7 +272,7 @@ func (h host) confined(s *workflow.StepContext, call agent.Call, p permit, ws *t
 
 // unseen says which paths MGX itself does not read out to agents.
 func (r *run) unseen() func(string) bool {
-	return (&veil{kept: r.rules.Kept(policy.Facts{Tool: "list", Effect: policy.Read, PlanOpen: true})}).hides
+	return (&veil{kept: r.rulesHere().Kept(policy.Facts{Tool: "list", Effect: policy.Read, PlanOpen: true})}).hides
 }
 
 // unveil puts right what programs did around what was kept from them.

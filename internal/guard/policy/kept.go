@@ -1,6 +1,9 @@
 package policy
 
-import "slices"
+import (
+	"slices"
+	"strings"
+)
 
 // Kept is a part of the workspace that a rule keeps from programs.
 type Kept struct {
@@ -31,11 +34,43 @@ func (p Policy) Kept(f Facts) []Kept {
 		if !anyTool.concerns(c) || !write && !reads {
 			continue
 		}
-		for _, glob := range r.Paths {
+		for _, glob := range slices.Concat(r.Paths, r.led) {
 			kept = append(kept, Kept{Path: glob, Write: !reads, Rule: r.String()})
 		}
 	}
 	return kept
+}
+
+// Follow is the policy for a workspace with links: a rule that denies or asks about
+// a path means also what its parts before the first wildcard lead to. Resolve
+// follows the links of a path, which is the same where there are none.
+func (p Policy) Follow(resolve func(path string) string) Policy {
+	p.Rules = slices.Clone(p.Rules)
+	for i, r := range p.Rules {
+		if r.Verdict == Allow {
+			continue
+		}
+		for _, glob := range r.Paths {
+			head, rest := literal(clean(glob))
+			if head == "" || strings.HasPrefix(head, "/") {
+				continue // beside the workspace
+			}
+			if to := resolve(head); to != head {
+				p.Rules[i].led = append(p.Rules[i].led, clean(to+"/"+rest))
+			}
+		}
+	}
+	return p
+}
+
+// literal parts a glob before its first part with a wildcard.
+func literal(glob string) (head, rest string) {
+	parts := strings.Split(glob, "/")
+	n := slices.IndexFunc(parts, func(part string) bool { return strings.ContainsAny(part, "*?") })
+	if n < 0 {
+		return glob, ""
+	}
+	return strings.Join(parts[:n], "/"), strings.Join(parts[n:], "/")
 }
 
 // reaches says what a rule is about, of what is done to files.

@@ -333,8 +333,44 @@ deny effect write provenance attachment`)
 			t.Errorf("%+v: %s, want %s", c.f, d.Verdict, c.want)
 		}
 	}
+	beside := p.Follow(func(string) string { return "elsewhere" })
+	if d := beside.Decide(policy.Facts{Tool: "read", Effect: policy.Read, Paths: []string{"elsewhere/a"}}); d.Verdict != policy.Allow {
+		t.Errorf("links of the workspace were followed beside it: %+v", d)
+	}
 	if _, err := policy.Parse("deny path /outputsider"); err == nil {
 		t.Error("a path beside the workspace that is not there is taken")
+	}
+}
+
+// TestRulesFollowLinks has rules that forbid mean what links in them lead to, and
+// those that allow only what they say.
+func TestRulesFollowLinks(t *testing.T) {
+	p := parse(t, `allow path open/**,link/**
+deny path link/keys
+ask path link/**/b?
+deny path **/link/x`)
+	followed := p.Follow(func(name string) string {
+		if rest, ok := strings.CutPrefix(name, "link"); ok {
+			return "open/real" + rest
+		}
+		return name
+	})
+	for path, want := range map[string]policy.Verdict{
+		"open/real/keys": policy.Deny, "open/real/keys/below": policy.Deny, "link/keys": policy.Deny, "open/real/a/bc": policy.Ask,
+		"open/keys": policy.Allow, "open/real/x": policy.Allow, "real/other": policy.Ask,
+	} {
+		if d := followed.Decide(policy.Facts{Tool: "read", Effect: policy.Read, Paths: []string{path}}); d.Verdict != want {
+			t.Errorf("%s: %s (%s), want %s", path, d.Verdict, d.Rule, want)
+		}
+	}
+	if d := p.Decide(policy.Facts{Tool: "read", Effect: policy.Read, Paths: []string{"open/real/keys"}}); d.Verdict != policy.Allow {
+		t.Errorf("the policy itself changed: %+v", d)
+	}
+	if p.Hash() != followed.Hash() {
+		t.Error("a followed policy is another")
+	}
+	if n := len(followed.Kept(policy.Facts{Tool: "read", Effect: policy.Read})); n != 5 {
+		t.Errorf("%d kept, want 3 as written and 2 as led", n)
 	}
 }
 

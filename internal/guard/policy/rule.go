@@ -21,6 +21,8 @@ type Rule struct {
 	Confidentiality mgx.Confidentiality
 	Plan            string // open, approved
 	Because         string
+
+	led []string // globs too: where links lead Paths; see Policy.Follow
 }
 
 const (
@@ -173,7 +175,7 @@ func (r Rule) covers(c call, a atom) bool {
 }
 
 func (r Rule) hasPath(p string) bool {
-	return slices.ContainsFunc(r.Paths, func(glob string) bool { return pathGlob(glob, clean(p)) })
+	return slices.ContainsFunc(slices.Concat(r.Paths, r.led), func(glob string) bool { return pathGlob(glob, clean(p)) })
 }
 
 func (r Rule) hasHost(host string) bool {
