@@ -25,7 +25,8 @@ func (c *cli) approveCommand() *cobra.Command {
 		Short: "Decide what a run waits for",
 		Long: `Decide what a run waits for: approve its plan or a tool call, reject it, or answer its
 question. The decision counts only for exactly what mgx show displays. When several are
-pending, name one as mgx show lists them. With --rest a tool call is allowed for the rest
+pending, name one as mgx show lists them. Without a name or --hash it is about what
+the run waits for at that moment, which is printed. With --rest a tool call is allowed for the rest
 of the run, in the same shape: a command word by word, the same files for the same tool,
 anything else with the same arguments. What the team is to make different before it
 delivers is said with: mgx review RUN --request "words". mgx resume goes on.`,
@@ -69,10 +70,11 @@ func (c *cli) decide(ctx context.Context, r runs, run mgx.Run, d app.Answer) err
 	if !d.Approved {
 		verb = "Rejected"
 	}
+	c.tell("%s: %s\n", verb, ui.Text(ask.Effect)) // it may be another than the person looked at
 	if c.at.server != "" {
-		c.tell("%s. The server goes on; look on with: mgx resume %s%s\n", verb, run.ID, c.there())
+		c.tell("The server goes on; look on with: mgx resume %s%s\n", run.ID, c.there())
 	} else {
-		c.tell("%s. Go on with: mgx resume %s\n", verb, run.ID)
+		c.tell("Go on with: mgx resume %s\n", run.ID)
 	}
 	return nil
 }
