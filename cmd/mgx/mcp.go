@@ -193,7 +193,7 @@ func (c *cli) mcpEach(ctx context.Context, args []string, f func(mgx.MCPServer, 
 	}
 	spec := boxSpec("mcp", work, filepath.Join(dir, "state"), nil)
 	spec.Mounts, spec.Limits = lasting(spec.Mounts), boxLimits(c.cfg.SandboxLimits)
-	box, err := openBox(ctx, driver("auto"), sandbox.Level(c.cfg.LeastSandbox), spec)
+	box, err := openBox(ctx, driver(c.cfg.Sandbox), sandbox.Level(c.cfg.LeastSandbox), spec)
 	if err != nil {
 		return err
 	}

@@ -146,6 +146,17 @@ func TestToolsOutside(t *testing.T) {
 	}
 }
 
+// Servers are looked at in the sandbox that the operator chose, and in no other.
+func TestServersAreListedInTheChosenSandbox(t *testing.T) {
+	l := newLab(t, askingScript)
+	config := l.docs("Searches the docs.")
+	l.must("mcp", "list", config)
+	l.env = append(l.env, "MGX_SANDBOX=gvisor", "PATH="+t.TempDir())
+	if out, errs, code := l.run("mcp", "list", config); code != 3 || !strings.Contains(errs, "runsc") {
+		t.Errorf("without gVisor: exit %d: %s%s", code, out, errs)
+	}
+}
+
 func TestToolOutsideThatChanged(t *testing.T) {
 	l := newLab(t, strings.Replace(askingScript, "TOOL", "mcp__docs__search", 1))
 	l.must("mcp", "pin", l.docs("Searches the docs."), "--yes")

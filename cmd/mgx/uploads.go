@@ -235,7 +235,7 @@ func (u *uploads) receive(ctx context.Context, ws mgx.WorkspaceID, tmp string) (
 	if err != nil {
 		return "", err
 	}
-	box, err := openBox(ctx, driver("auto"), least, spec)
+	box, err := openBox(ctx, driver(u.n.sandbox), least, spec)
 	if err != nil {
 		return "", err
 	}

@@ -43,6 +43,7 @@ type node struct {
 	deltas    func(mgx.RunID, team.Delta) // may be set before work begins
 	apart     func()                      // ends what the models share with other processes
 	meters    *meters
+	sandbox   string           // where nothing else says which walls
 	least     sandbox.Level    // below it nothing runs; see leastFor
 	limits    sandbox.Limits   // of each command
 	leastSaid bool             // by a flag or the environment
@@ -70,7 +71,7 @@ func (c *cli) openAny(ctx context.Context) (*node, error) {
 
 // open builds a node on the data directory of the configuration.
 func (c *cli) open(ctx context.Context, m *models) (*node, error) {
-	n := &node{workspace: c.workspaceHere(), data: c.cfg.Data, models: m, redact: redactors(), least: sandbox.Level(c.cfg.LeastSandbox), leastSaid: c.cfg.Said("sandbox-minimum"), limits: boxLimits(c.cfg.SandboxLimits)}
+	n := &node{workspace: c.workspaceHere(), data: c.cfg.Data, models: m, redact: redactors(), sandbox: c.cfg.Sandbox, least: sandbox.Level(c.cfg.LeastSandbox), leastSaid: c.cfg.Said("sandbox-minimum"), limits: boxLimits(c.cfg.SandboxLimits)}
 	n.logTo.set(c.err)
 	var err error
 	if c.cfg.SentryDSN != "" {
