@@ -138,7 +138,7 @@ func (s *Server) identifySocket(r *http.Request) (access.Actor, error) {
 // where is where a request comes from, and whether that is this machine. What a
 // proxy says of it counts when it is one of ours.
 func (s *Server) where(r *http.Request) (w access.Where, local bool) {
-	w = access.Where{Agent: clip(r.UserAgent()), Request: requestID(r)}
+	w = access.Where{Agent: clip(mgx.ToText(r.UserAgent())), Request: requestID(r)}
 	peer, known := peerOf(r)
 	if !known {
 		w.Address = "socket"
@@ -216,12 +216,29 @@ func (s *Server) guard(next http.Handler) http.Handler {
 		case origin != "" && !sameOrigin(origin, r.Host) && !s.mayUse(origin):
 			s.fail(out, r, mgx.Errorf(mgx.KindRefused, codeOrigin, "pages of other origins may not use this server"))
 		case origin != "" && !sameOrigin(origin, r.Host) && s.cors(w, r, origin):
-		case !tidy(r.URL.Path): // the mux would redirect
+		case !tidy(r.URL.Path) || !mgx.IsText(r.URL.Path): // the mux would redirect; no database would look
 			s.fail(out, r, mgx.Errorf(mgx.KindUsage, mgx.CodeNotFound, "there is nothing at this path"))
+		case !saysText(r):
+			s.fail(out, r, badQuery("the query, or a header, holds bytes that are no text: zero bytes or broken UTF-8; send it without them"))
 		default:
 			next.ServeHTTP(w, r)
 		}
 	})
+}
+
+// readHeaders are those that are looked up somewhere.
+var readHeaders = []string{"Authorization", "X-Api-Key", "Mgx-Workspace", keyHeader, versionHeader, "Last-Event-ID", "If-Match", "If-None-Match", "Sec-WebSocket-Protocol"}
+
+// saysText reports whether what a request says beside its path and body is text, of
+// which databases take no other.
+func saysText(r *http.Request) bool {
+	query, _ := url.ParseQuery(r.URL.RawQuery) // what is not well formed is nowhere read
+	for name, all := range query {
+		if !mgx.IsText(name) || !mgx.IsText(all...) {
+			return false
+		}
+	}
+	return !slices.ContainsFunc(readHeaders, func(name string) bool { return !mgx.IsText(r.Header.Values(name)...) })
 }
 
 // tidy reports whether a path has no empty segments, and none that lead elsewhere.

@@ -295,7 +295,7 @@ func (o *operation) problems() codes {
 	all := codes{
 		codeQuery: 400, codeOrigin: 403, codeProxy: 403, codeHost: 421, "internal": 500, "timed_out": 503, "restarting": 503,
 		"database_unavailable": 503, "database_busy": 503, "database_refused": 503, "database_corrupt": 503, "disk_full": 503, "disk_error": 503, "data_read_only": 503,
-		codeRateLimited: 429, codeVersion: 400,
+		codeRateLimited: 429, codeVersion: 400, "bad_text": 400,
 	}
 	if strings.HasPrefix(o.Path, "/api/") {
 		all[mgx.CodeNotFound] = 404 // what is in the path, or what the server does not have

@@ -23,12 +23,13 @@ func townDatabase(t testing.TB) string {
 
 // What the API promises holds on PostgreSQL too, with row-level security forced:
 // every route by everybody, no id of another tenant's, terms of requests, sessions,
-// and the work of a workspace.
+// the work of a workspace, and that nothing that is sent makes the server fail.
 func TestOnPostgreSQL(t *testing.T) {
 	t.Parallel()
 	for name, test := range map[string]func(*testing.T){
 		"EveryRouteByEverybody": TestEveryRouteByEverybody, "NoIDOpensAnotherTenants": TestNoIDOpensAnotherTenants, "NoUpdateIsLost": TestNoUpdateIsLost,
 		"OneUpdateWins": TestOneUpdateWins, "DoneOnce": TestDoneOnce, "Sessions": TestSessions, "WorkOverHTTP": TestWorkOverHTTP,
+		"AnythingIsAnswered": TestAnythingIsAnswered, "WhatIsNoText": TestWhatIsNoText,
 	} {
 		t.Run(name, test)
 	}

@@ -8,6 +8,7 @@ import (
 	"maps"
 	"slices"
 	"strings"
+	"unicode/utf8"
 
 	"mgx"
 )
@@ -15,11 +16,14 @@ import (
 // deepest is how far values of a body may be nested.
 const deepest = 32
 
-// strictJSON accepts one JSON value with nothing after it, in which no object has
-// a name twice: of two readers of such an object one may see the first value and
+// strictJSON accepts one JSON value with nothing after it, all of it text, in which no
+// object has a name twice: of two readers of such an object one may see the first value and
 // the other the second. Names that differ only in case count as the same, since
 // decoders take them so.
 func strictJSON(text []byte) error {
+	if !utf8.Valid(text) {
+		return badBody("the body is not UTF-8")
+	}
 	d := json.NewDecoder(bytes.NewReader(text))
 	d.UseNumber()
 	if err := strictValue(d, 0); err != nil {
@@ -36,6 +40,9 @@ func strictValue(d *json.Decoder, depth int) error {
 	if err != nil {
 		return notJSON(err)
 	}
+	if text, is := t.(string); is && !mgx.IsText(text) {
+		return badBody("the body holds a zero byte, which no text has; send it without")
+	}
 	open, nested := t.(json.Delim)
 	if !nested {
 		return nil
@@ -51,6 +58,9 @@ func strictValue(d *json.Decoder, depth int) error {
 				return notJSON(err)
 			}
 			text, _ := name.(string) // the decoder takes nothing else
+			if !mgx.IsText(text) {
+				return badBody("the body has a name with a zero byte in it")
+			}
 			if folded := strings.ToLower(text); seen[folded] {
 				return badBody("the body has the name %q twice in one object", clip(text))
 			} else {

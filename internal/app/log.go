@@ -93,7 +93,7 @@ func (l *Log) Event(ctx context.Context, actor access.Actor, id mgx.EventID) (Ev
 	if err := l.may(ctx, actor); err != nil {
 		return d, err
 	}
-	if !sound(string(id)) {
+	if !mgx.IsText(string(id)) {
 		return d, noSuch("event", string(id))
 	}
 	e, err := l.Store.EventOf(ctx, actor.Workspace, id)

@@ -115,7 +115,7 @@ func (m *Models) List(ctx context.Context, actor access.Actor) (ModelList, error
 
 // Try makes one small real call for the actor, at the cost of the workspace.
 func (m *Models) Try(ctx context.Context, actor access.Actor, model string) (ModelTrial, error) {
-	if !sound(model) {
+	if !mgx.IsText(model) {
 		return ModelTrial{}, mgx.Errorf(mgx.KindUsage, "bad_model", "the name of a model is text without a character 0")
 	}
 	if err := m.enter(ctx, actor, "execute"); err != nil {

@@ -178,7 +178,7 @@ func (w *Work) project(ctx context.Context, actor access.Actor, action string, i
 	if err := w.o.Access.Authorize(ctx, actor, action, access.Resource{Kind: "repositories", ID: string(id)}); err != nil {
 		return mgx.Project{}, err
 	}
-	if !sound(string(id)) {
+	if !mgx.IsText(string(id)) {
 		return mgx.Project{}, noSuch("project", string(id))
 	}
 	return w.o.Store.Project(ctx, actor.Workspace, id)
@@ -249,7 +249,7 @@ func (w *Work) SetProject(ctx context.Context, actor access.Actor, s Setting) er
 	case !actor.Owner:
 		return err
 	}
-	if !sound(s.Name, s.Value) {
+	if !mgx.IsText(s.Name, s.Value) {
 		return mgx.Errorf(mgx.KindUsage, "bad_setting", "the value is no text")
 	}
 	value, err := w.o.Host.CheckSetting(s.Repo, s.Name, s.Value, actor.Owner)
@@ -267,7 +267,7 @@ func (w *Work) UnsetProject(ctx context.Context, actor access.Actor, id mgx.Proj
 	if err := w.tenants(actor, name); err != nil {
 		return err
 	}
-	if !sound(name) {
+	if !mgx.IsText(name) {
 		return noSuch("setting", name)
 	}
 	return w.o.Store.ChangeProject(ctx, actor.Doer(), id, name, nil)

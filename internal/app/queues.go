@@ -71,7 +71,7 @@ func (q *Queues) Undelivered(ctx context.Context, actor access.Actor, id mgx.Web
 	if err := q.hooks(ctx, actor, "read", id); err != nil {
 		return mgx.Webhook{}, nil, err
 	}
-	if !sound(string(id)) {
+	if !mgx.IsText(string(id)) {
 		return mgx.Webhook{}, nil, noSuch("webhook", string(id))
 	}
 	hook, err := q.Store.Webhook(ctx, actor.Workspace, id)
@@ -90,7 +90,7 @@ func (q *Queues) Resend(ctx context.Context, actor access.Actor, id mgx.WebhookI
 	if err := q.hooks(ctx, actor, "execute", id); err != nil {
 		return err
 	}
-	if !sound(string(id), string(event)) {
+	if !mgx.IsText(string(id), string(event)) {
 		return noSuch("webhook", string(id))
 	}
 	if event != "" {
@@ -124,7 +124,7 @@ func (q *Queues) Letters(ctx context.Context, actor access.Actor, name string, a
 	if err := q.installation(ctx, actor, "read"); err != nil {
 		return mgx.Consumer{}, nil, err
 	}
-	if !sound(name) {
+	if !mgx.IsText(name) {
 		return mgx.Consumer{}, nil, noSuch("reader", name)
 	}
 	reader, err := q.Store.Consumer(ctx, name)
@@ -140,7 +140,7 @@ func (q *Queues) Reread(ctx context.Context, actor access.Actor, name string, ev
 	if err := q.installation(ctx, actor, "manage"); err != nil {
 		return err
 	}
-	if !sound(name, string(event)) {
+	if !mgx.IsText(name, string(event)) {
 		return noSuch("reader", name)
 	}
 	_, err := q.Store.RetryDeadLetters(ctx, name, event)
@@ -152,7 +152,7 @@ func (q *Queues) Discard(ctx context.Context, actor access.Actor, name string, e
 	if err := q.installation(ctx, actor, "manage"); err != nil {
 		return err
 	}
-	if !sound(name, string(event)) {
+	if !mgx.IsText(name, string(event)) {
 		return noSuch("reader", name)
 	}
 	return q.Store.DiscardDeadLetter(ctx, name, event)

@@ -323,13 +323,13 @@ type NewComment struct {
 func (w *Work) Comment(ctx context.Context, actor access.Actor, id mgx.RunID, n NewComment) (Comment, error) {
 	n.Text, n.Side = strings.TrimSpace(n.Text), cmp.Or(n.Side, SideNew)
 	switch {
-	case n.Text == "" || !sound(n.Text):
+	case n.Text == "" || !mgx.IsText(n.Text):
 		return Comment{}, mgx.Errorf(mgx.KindUsage, "empty_comment", "the comment is empty; say what should be different")
 	case len(n.Text) > maxComment:
 		return Comment{}, mgx.Errorf(mgx.KindUsage, "comment_too_long", "a comment has at most %d bytes, and this one %d; say the rest when you request changes", maxComment, len(n.Text))
 	case n.Side != SideOld && n.Side != SideNew:
 		return Comment{}, mgx.Errorf(mgx.KindUsage, "bad_line", "a side is old or new")
-	case len(n.Key) > maxKey || len(n.File) > maxFileName || !sound(n.File, n.Key):
+	case len(n.Key) > maxKey || len(n.File) > maxFileName || !mgx.IsText(n.File, n.Key):
 		return Comment{}, mgx.Errorf(mgx.KindUsage, "bad_query", "a name of a file has at most %d bytes and an Idempotency-Key at most %d", maxFileName, maxKey)
 	}
 	run, err := w.reviewed(ctx, actor, id)

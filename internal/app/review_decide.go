@@ -103,7 +103,7 @@ func approvalOf(a *mgx.Approval) string {
 // that they were sent.
 func (w *Work) requested(ctx context.Context, actor access.Actor, run mgx.Run, reason string) (words string, told mgx.ChangesRequestedData, err error) {
 	told = mgx.ChangesRequestedData{By: whoActs(actor), Reason: strings.TrimSpace(reason)}
-	if len(reason) > maxReason || !sound(reason) {
+	if len(reason) > maxReason || !mgx.IsText(reason) {
 		return "", told, mgx.Errorf(mgx.KindUsage, "bad_reason", "what you want to be different is text of at most %d bytes", maxReason)
 	}
 	r := Review{}

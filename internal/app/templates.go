@@ -219,7 +219,7 @@ func (n TaskTemplate) normal() (TaskTemplate, error) {
 	switch {
 	case n.Name == "":
 		return bad("a template needs a name by which people know it")
-	case !sound(append(n.Task.Checks, string(n.Project), n.Task.Text, n.Task.Model)...):
+	case !mgx.IsText(append(n.Task.Checks, string(n.Project), n.Task.Text, n.Task.Model)...):
 		return bad("a template is of text")
 	case n.Task.Approve != "" && !slices.Contains([]string{"auto", "ask", "never"}, n.Task.Approve):
 		return bad("who approves is auto, ask or never")

@@ -3,10 +3,8 @@ package app
 import (
 	"context"
 	"encoding/base64"
-	"slices"
 	"strings"
 	"time"
-	"unicode/utf8"
 
 	"mgx"
 	"mgx/internal/access"
@@ -142,7 +140,7 @@ func readToken(token string, n int) ([]string, error) {
 	}
 	raw, err := base64.RawURLEncoding.DecodeString(token)
 	parts := strings.Split(string(raw), "\t")
-	if err != nil || len(raw) > 500 || len(parts) != n || !sound(parts...) {
+	if err != nil || len(raw) > 500 || len(parts) != n || !mgx.IsText(parts...) {
 		return nil, badToken()
 	}
 	return parts, nil
@@ -168,11 +166,6 @@ func moment(at time.Time, id string) []string {
 	return []string{at.UTC().Format(time.RFC3339Nano), id}
 }
 
-// sound reports whether texts are some that every database takes.
-func sound(texts ...string) bool {
-	return !slices.ContainsFunc(texts, func(s string) bool { return strings.ContainsRune(s, 0) || !utf8.ValidString(s) })
-}
-
 // noSuch is the error for a thing that is not there, or is another workspace's.
 func noSuch(what, id string) error {
 	return mgx.Errorf(mgx.KindUsage, mgx.CodeNotFound, "there is no %s %q in this workspace", what, id)
@@ -191,7 +184,7 @@ func (w *Work) run(ctx context.Context, actor access.Actor, action string, id mg
 // runFor does so for a thing of a run.
 func (w *Work) runFor(ctx context.Context, actor access.Actor, action, kind string, id mgx.RunID) (mgx.RunInfo, error) {
 	run, err := mgx.RunInfo{}, noSuch("run", string(id))
-	if sound(string(id)) {
+	if mgx.IsText(string(id)) {
 		run, err = w.o.Store.RunInfo(ctx, actor.Workspace, id)
 	}
 	if mgx.IsCode(err, mgx.CodeNotFound) {

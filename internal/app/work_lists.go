@@ -17,7 +17,7 @@ func checkWords(words string, ids ...string) error {
 	if len(words) > maxWords {
 		return mgx.Errorf(mgx.KindUsage, "bad_query", "what to search for has at most %d bytes", maxWords)
 	}
-	if !sound(append(ids, words)...) {
+	if !mgx.IsText(append(ids, words)...) {
 		return mgx.Errorf(mgx.KindUsage, "bad_query", "what to search for is no text")
 	}
 	return nil
@@ -57,7 +57,7 @@ func (w *Work) Task(ctx context.Context, actor access.Actor, id mgx.TaskID) (Tas
 	if err := w.o.Access.Authorize(ctx, actor, "read", access.Resource{Kind: "tasks", ID: string(id)}); err != nil {
 		return t, err
 	}
-	if !sound(string(id)) {
+	if !mgx.IsText(string(id)) {
 		return t, noSuch("task", string(id))
 	}
 	task, err := w.o.Store.Task(ctx, actor.Workspace, id)
@@ -255,7 +255,7 @@ func (w *Work) Execution(ctx context.Context, actor access.Actor, id mgx.Executi
 	if err := w.o.Access.Authorize(ctx, actor, "read", access.Resource{Kind: "workflows", ID: string(id)}); err != nil {
 		return out, err
 	}
-	if !sound(string(id)) {
+	if !mgx.IsText(string(id)) {
 		return out, noSuch("execution", string(id))
 	}
 	x, err := w.o.Store.Execution(ctx, id)

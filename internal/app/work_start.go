@@ -84,7 +84,7 @@ func (w *Work) Start(ctx context.Context, actor access.Actor, n NewTask) (run mg
 func (n NewTask) check() error {
 	bad := func(code, format string, args ...any) error { return mgx.Errorf(mgx.KindUsage, code, format, args...) }
 	switch {
-	case !sound(n.Text, string(n.Project), n.Repo, n.Model, n.Branch) || !sound(n.Checks...):
+	case !mgx.IsText(n.Text, string(n.Project), n.Repo, n.Model, n.Branch) || !mgx.IsText(n.Checks...):
 		return bad("bad_task", "a task is text without a character 0")
 	case n.Project != "" && n.Repo != "" || n.Upload != "" && (n.Project != "" || n.Repo != ""):
 		return bad("bad_project", "a task is on a project, in a directory or on an upload, not on two of them")
@@ -336,7 +336,7 @@ func (w *Work) Cancel(ctx context.Context, actor access.Actor, id mgx.RunID, why
 	if run.Status.Ended() {
 		return mgx.Errorf(mgx.KindUsage, "already_ended", "run %s has ended already: %s", run.ID, run.Status)
 	}
-	if why = strings.TrimSpace(why); len(why) > maxReason || !sound(why) {
+	if why = strings.TrimSpace(why); len(why) > maxReason || !mgx.IsText(why) {
 		return mgx.Errorf(mgx.KindUsage, "bad_reason", "a reason is text of at most %d bytes", maxReason)
 	}
 	err = w.o.Engine.Cancel(ctx, run.Execution, why, act(actor, "run.cancel", string(run.ID), map[string]any{"reason": why}, string(run.Execution)))

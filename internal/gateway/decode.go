@@ -9,9 +9,9 @@ import (
 	"slices"
 	"strings"
 
-	"mgx/internal/llm"
-
+	"mgx"
 	"mgx/internal/lazy"
+	"mgx/internal/llm"
 )
 
 // call is a request as a caller made it, read.
@@ -89,8 +89,8 @@ func readModel(c *call, name string, raw json.RawMessage) error {
 	if err := into(raw, name, "a string", &c.req.Model); err != nil {
 		return err
 	}
-	if len(c.req.Model) > 200 {
-		return bad("invalid_model", "model is longer than any name of a model")
+	if len(c.req.Model) > 200 || !mgx.IsText(c.req.Model) {
+		return bad("invalid_model", "model is no name of a model: it is too long, or not text")
 	}
 	return nil
 }

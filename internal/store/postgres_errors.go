@@ -17,6 +17,7 @@ import (
 const (
 	CodeUnavailable = "database_unavailable" // it cannot be reached, or went away
 	CodeRefused     = "database_refused"     // it does not let us in
+	CodeBadText     = "bad_text"             // of kind usage: a value is not text
 )
 
 // explain turns a server's error into one that says what to do.
@@ -44,7 +45,9 @@ func (d *server) explain(err error) error {
 	case unavailable(err):
 		code, sentence = CodeUnavailable, "the database %s cannot be reached; nothing was lost: check the server and the network, then try again"
 	case state == "22021", state == "22P05":
-		kind, code, sentence = mgx.KindInternal, "bad_text", "a value to be stored in %s holds bytes that are not text: zero bytes or broken UTF-8"
+		e := mgx.Errorf(mgx.KindUsage, CodeBadText, "a value holds bytes that are not text, zero bytes or broken UTF-8; leave them out")
+		e.Err = err
+		return e
 	default:
 		kind, code, sentence = mgx.KindInternal, "database_error", "the database %s failed"
 	}

@@ -79,6 +79,11 @@ func readForm(r *http.Request) error {
 	if err := r.ParseForm(); err != nil {
 		return mgx.Errorf(mgx.KindUsage, "bad_form", "The form could not be read, so nothing was done: it was cut off or is longer than %d KB.", maxForm>>10)
 	}
+	for _, all := range r.Form {
+		if !mgx.IsText(all...) {
+			return mgx.Errorf(mgx.KindUsage, "bad_form", "The form holds bytes that are no text, so nothing was done: fill it in by hand.")
+		}
+	}
 	return nil
 }
 
