@@ -150,7 +150,7 @@ func newFilter(granted []Channel, types []string) (*filter, error) {
 		return nil, mgx.Errorf(mgx.KindUsage, CodeBadFilter, "a subscription takes at most %d types, not %d", maxTypes, len(types))
 	}
 	for _, t := range types {
-		if t == "" || len(t) > maxGlob {
+		if t == "" || len(t) > maxGlob || !mgx.IsText(t) {
 			return nil, mgx.Errorf(mgx.KindUsage, CodeBadFilter, "a type is 1 to %d characters in which * stands for any text, not %q", maxGlob, clip(t))
 		}
 	}

@@ -35,6 +35,11 @@ func TestMatcher(t *testing.T) {
 			t.Errorf("%s %v %v: %v", c.ws, c.channels, c.types, got)
 		}
 	}
+	for _, text := range []string{"", "a\x00", "\xff", strings.Repeat("a", 129)} {
+		if _, err := event.Matcher("ws_a", nil, []string{text}); !mgx.IsCode(err, event.CodeBadFilter) {
+			t.Errorf("the type %q is taken: %v", text, err)
+		}
+	}
 	// Entries of the audit log go to who asks for them by type, and to nobody else.
 	entry := mgx.Event{Type: mgx.AuditRecorded, Workspace: "ws_a", Stream: mgx.AuditStream("ws_a")}
 	for types, want := range map[string]bool{"": false, "*": false, "aud*": false, "audit.*": true, "audit.recorded": true} {

@@ -10,7 +10,7 @@ import (
 
 const (
 	failPause  = time.Second     // between the attempts to an endpoint that fails
-	stuckPause = 5 * time.Second // after an attempt that could not be recorded
+	stuckPause = 5 * time.Second // after an attempt that could not be recorded, or the store refused what is for one endpoint
 )
 
 // dispatch begins the requests that are due and for which there is a slot.

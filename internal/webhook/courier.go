@@ -25,6 +25,7 @@ type courier struct {
 	look    bool                  // there may be something due
 	next    time.Time             // when something is due at the latest; zero: nothing is
 	pause   time.Time             // nothing is sent before
+	stuck   time.Time             // nor is anything read for it before, as the store refused to
 	retired bool                  // disabled or removed: nothing new is begun
 	tidied  time.Time             // when the past was pruned last
 }
@@ -43,7 +44,7 @@ func (c *courier) holds(l mgx.WebhookLease) bool {
 func (c *courier) update(w mgx.Webhook) {
 	if !w.UpdatedAt.Equal(c.hook.UpdatedAt) {
 		c.match, _ = event.Matcher(w.Workspace, w.Channels, w.Types)
-		c.look, c.full, c.pause = true, false, time.Time{}
+		c.look, c.full, c.pause, c.stuck = true, false, time.Time{}, time.Time{}
 	}
 	c.hook = w
 	c.cursor = max(c.cursor, w.Cursor)
@@ -91,6 +92,9 @@ func (p *pages) after(ctx context.Context, w mgx.Webhook, position int64) ([]mgx
 func (d *Deliverer) serve(ctx context.Context, c *courier, head int64, p *pages) (time.Time, error) {
 	if c.retired || c.ctx.Err() != nil || c.match == nil {
 		return time.Time{}, nil
+	}
+	if time.Now().Before(c.stuck) {
+		return c.stuck, nil
 	}
 	if err := d.tidy(ctx, c); err != nil {
 		return time.Time{}, err

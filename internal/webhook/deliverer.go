@@ -134,7 +134,13 @@ func (d *Deliverer) round(ctx, work context.Context) (time.Time, error) {
 	for _, c := range d.inTurn() {
 		again, err := d.serve(ctx, c, head, &pages)
 		if err != nil && !mgx.IsCode(err, mgx.CodeFenced) {
-			return time.Time{}, err
+			if _, down := d.o.Store.Head(ctx); down != nil {
+				return time.Time{}, err
+			}
+			// It is this endpoint's own: the others do not wait for it.
+			d.o.Log.Error("a webhook cannot be served at present; trying again", "webhook", c.hook.ID, "error", err)
+			again = time.Now().Add(stuckPause)
+			c.stuck, c.look = again, true
 		}
 		if !again.IsZero() && again.Before(next) {
 			next = again

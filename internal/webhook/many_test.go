@@ -22,6 +22,43 @@ import (
 	"mgx/internal/webhook"
 )
 
+// choosy is a store that fails for what some webhooks ask for.
+type choosy struct {
+	*store.Store
+	types string
+}
+
+func (s choosy) EventsAfter(ctx context.Context, ws mgx.WorkspaceID, stream mgx.StreamID, run mgx.RunID, types []string, after int64, limit int) ([]mgx.Event, error) {
+	if len(types) > 0 && types[0] == s.types {
+		return nil, errDead
+	}
+	return s.Store.EventsAfter(ctx, ws, stream, run, types, after, limit)
+}
+
+// Endpoints for which the store fails, however many, keep nobody else's waiting.
+func TestOneThatFailsHoldsUpNoOther(t *testing.T) {
+	t.Parallel()
+	l := newLab(t)
+	rec := newReceiver(t, status(200))
+	web := httptest.NewServer(rec)
+	defer web.Close()
+	for range 20 {
+		l.add(web.URL, func(n *webhook.NewEndpoint) { n.Types = []string{"agent.bad"} })
+	}
+	good, _ := l.add(web.URL)
+	l.run(webhook.Options{Store: choosy{l.s, "agent.bad"}})
+	for i := range 3 {
+		l.say("task_a", "agent.message", 1)
+		l.delivered(good.ID, i+1)
+	}
+	if said := l.said.String(); strings.Contains(said, "webhooks cannot be delivered") {
+		t.Errorf("all wait:\n%s", said)
+	}
+	if n := strings.Count(l.said.String(), "cannot be served"); n < 20 {
+		t.Errorf("told %d times", n)
+	}
+}
+
 // dying is the store of a process that dies between sending and recording: from
 // that moment on nothing that it does reaches the database.
 type dying struct {
