@@ -323,7 +323,7 @@ func outcomeOf(failure *CallError) outcome {
 // settleFailed settles an attempt that failed at nothing when the provider
 // never took the call on, else at the most that it can have cost.
 func (y *try) settleFailed(s *seen, failure *CallError) (used mgx.Usage, err error) {
-	if failure == nil || failure.InStream || s.content {
+	if failure == nil || failure.InStream || failure.MayCost || s.content {
 		used = y.failedUsage(s, failure)
 	}
 	y.lost = y.most(used.Prompt, used.Completion)

@@ -28,6 +28,9 @@ type CallError struct {
 	// InStream says that the provider had accepted the call (status 200) and
 	// reported the failure, or broke off, afterwards: it may have cost something.
 	InStream bool
+	// MayCost says that the provider had the whole call and time to work on it
+	// before the way to it broke: nobody knows what it did.
+	MayCost bool
 	// KeySetting is where the user set the key, such as OPENAI_API_KEY.
 	KeySetting string
 	Err        error

@@ -11,9 +11,11 @@ import (
 	"io"
 	"net"
 	"net/http"
+	"net/http/httptrace"
 	"net/url"
 	"slices"
 	"strings"
+	"sync/atomic"
 	"time"
 
 	"mgx"
@@ -131,10 +133,26 @@ func (e *Endpoint) badURL(model string) error {
 	}
 }
 
+// workable is how long after a call has gone out a provider may have begun to work
+// on it. A connection that breaks sooner was stale, or met a server that was going
+// down.
+const workable = time.Second
+
 func (e *Endpoint) do(req *http.Request, model string) (*Answer, error) {
-	resp, err := e.client.Do(req)
+	var sent atomic.Pointer[time.Time]
+	traced := httptrace.WithClientTrace(req.Context(), &httptrace.ClientTrace{WroteRequest: func(w httptrace.WroteRequestInfo) {
+		if w.Err == nil {
+			sent.Store(new(time.Now()))
+		}
+	}})
+	resp, err := e.client.Do(req.WithContext(traced))
 	if err != nil {
-		return nil, e.unreachable(req.Context(), model, err)
+		err = e.unreachable(req.Context(), model, err)
+		if broken, ok := errors.AsType[*CallError](err); ok {
+			at := sent.Load()
+			broken.MayCost = at != nil && time.Since(*at) >= workable
+		}
+		return nil, err
 	}
 	showHeaders(req.Context(), resp.Header)
 	if resp.StatusCode != http.StatusOK {
@@ -204,8 +222,13 @@ func (e *Endpoint) refused(resp *http.Response, model string) error {
 		Provider: e.Provider, Model: model, Status: resp.StatusCode, Fault: fault, NoModel: noModel,
 		Filtered: fault == FaultRequest && body.filtered(), Message: Clean(body.Message, e.Secrets...), RetryAfter: wait,
 		RequestID: requestID(resp.Header), KeySetting: e.KeySetting,
+		MayCost: resp.StatusCode == http.StatusGatewayTimeout || resp.StatusCode == statusTimeout,
 	}
 }
+
+// statusTimeout is what Cloudflare says when a server behind it does not answer in
+// time (developers.cloudflare.com, error 524).
+const statusTimeout = 524
 
 func requestID(h http.Header) string {
 	id := cmp.Or(h.Get("X-Request-Id"), h.Get("Request-Id"), h.Get("Apim-Request-Id"))
