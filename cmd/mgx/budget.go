@@ -349,6 +349,11 @@ const reapEvery = time.Minute
 // reapOnce gives up reservations that nobody settled in time, and those that nobody
 // can settle any more, since the process of this machine that made them is dead.
 func (n *node) reapOnce(ctx context.Context) (reaped int, err error) {
+	if settled, err := n.owed.settle(n.store); err != nil {
+		return 0, err
+	} else if settled > 0 {
+		n.log.Info("settled calls that ended while the database could not be written", "count", settled)
+	}
 	late, err := n.store.Reap(ctx)
 	if err != nil {
 		return late, err

@@ -20,7 +20,7 @@ func (n *node) gateway(keys gateway.Keys) *gateway.Server {
 	return gateway.New(gateway.Options{
 		Keys:   keys,
 		Models: &gateway.Routed{Router: n.models.gatewayRouter(), Log: n.log},
-		Books:  &books{store: n.store, owner: n.owner.id},
+		Books:  &books{store: n.store, owner: n.owner.id, owed: &n.owed},
 		Log:    n.log,
 	})
 }
@@ -110,6 +110,7 @@ func (m *models) routerOf(ws mgx.WorkspaceID) (*llm.Router, error) {
 type books struct {
 	store *store.Store
 	owner string
+	owed  *owed // nil: what cannot be written is lost with the process
 }
 
 func (b *books) Open(ctx context.Context, key mgx.APIKey, call string) gateway.Account {
@@ -132,8 +133,13 @@ func (a *callAccount) Capped() bool { return a.key.Budget != nil }
 // capPeriods are the periods of budgets by those of keys.
 var capPeriods = map[string]mgx.BudgetPeriod{"daily": mgx.PeriodDay, "monthly": mgx.PeriodMonth}
 
-// Reserve sets money aside in the key's own account.
+// Reserve sets money aside in the key's own account, once what is owed is settled.
 func (a *callAccount) Reserve(s llm.Spend) error {
+	if a.owed != nil {
+		if _, err := a.owed.settle(a.store); err != nil {
+			return err
+		}
+	}
 	id := mgx.NewID[string]("rsv")
 	a.ids[s.ID] = id
 	_, err := a.store.Commit(a.ctx, mgx.Change{Reserve: &mgx.Reservation{
@@ -146,8 +152,7 @@ func (a *callAccount) Reserve(s llm.Spend) error {
 
 func (a *callAccount) SettleNow(s mgx.Settlement) error {
 	s.ID = a.ids[s.ID]
-	_, err := a.store.Commit(a.ctx, mgx.Change{Settle: []mgx.Settlement{s}})
-	return err
+	return a.settle(mgx.Change{Settle: []mgx.Settlement{s}})
 }
 
 func (a *callAccount) Close(s mgx.Settlement, events []mgx.Event) error {
@@ -156,6 +161,14 @@ func (a *callAccount) Close(s mgx.Settlement, events []mgx.Event) error {
 		s.ID = a.ids[s.ID]
 		change.Settle = []mgx.Settlement{s}
 	}
-	_, err := a.store.Commit(a.ctx, change)
+	return a.settle(change)
+}
+
+// settle writes what a call cost, now or when the database can again.
+func (a *callAccount) settle(c mgx.Change) error {
+	_, err := a.store.Commit(a.ctx, c)
+	if err != nil && a.owed != nil && len(c.Settle) > 0 {
+		a.owed.add(a.ctx, c)
+	}
 	return err
 }

@@ -42,6 +42,7 @@ type node struct {
 	models    *models
 	deltas    func(mgx.RunID, team.Delta) // may be set before work begins
 	apart     func()                      // ends what the models share with other processes
+	owed      owed                        // of the gateway, when the database was away
 	meters    *meters
 	sandbox   string           // where nothing else says which walls
 	least     sandbox.Level    // below it nothing runs; see leastFor
@@ -148,6 +149,9 @@ func (n *node) close() error {
 	n.unmeasure()
 	defer n.reporter.Close()
 	n.leaveVault()
+	if _, err := n.owed.settle(n.store); err != nil {
+		n.log.Error("calls that ended while the database could not be written count in full", "error", err)
+	}
 	n.owner.close()
 	n.apart()
 	return n.store.Close()

@@ -1,6 +1,7 @@
 package api
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"net/http"
@@ -46,36 +47,15 @@ type tried struct {
 	MS     float64 `json:"ms"`
 }
 
-// details say in words what a code means, to people who may not be allowed to
-// hear more. The log has the rest: paths, addresses, what the system said.
+// details say in words what the codes of checks mean that are of checks alone.
 var details = map[string]string{
-	"disk_full":            "the disk is full: writes are refused until there is room again",
-	"data_read_only":       "the data cannot be written: writes are refused until it can",
-	"disk_error":           "the disk fails: writes are refused while it does",
-	"database_corrupt":     "the database is damaged: restore a backup",
-	"database_busy":        "another process keeps the database locked",
-	"database_unavailable": "the database server cannot be reached: reads and writes are refused until it can",
-	"database_refused":     "the database server does not let this server in",
-	"nats_unavailable":     "NATS cannot be reached: PostgreSQL carries wake-ups until it can",
-	"nats_refused":         "NATS does not let this server in: PostgreSQL carries wake-ups until it does",
-	"vault_unreachable":    "HashiCorp Vault cannot be reached: what needs secrets fails until it can",
-	"vault_sealed":         "HashiCorp Vault is sealed: what needs secrets fails until it is unsealed",
-	"vault_answer":         "what answers in the place of HashiCorp Vault is not it: what needs secrets fails",
-	"vault_token":          "HashiCorp Vault does not take the token: what needs secrets fails until there is a new one",
-	"vault_refused":        "the policies in HashiCorp Vault do not let this server wrap and unwrap keys",
-	"vault_key":            "the key in HashiCorp Vault is not as it must be: what needs secrets fails",
-	"timed_out":            "no answer within 5 seconds",
-	"database_newer":       "a newer mgx has changed the database: bring this server up to date",
-	"database_older":       "the database is that of an older mgx: start this server anew, which brings it up to date",
-	"workers_stuck":        "nobody has looked for runs to work on for a minute: restart the server",
-	"restarting":           "the server is stopping or starting",
+	"timed_out":     "no answer within 5 seconds",
+	"workers_stuck": "nobody has looked for runs to work on for a minute: restart the server",
+	"restarting":    "the server is stopping or starting",
 }
 
 func detail(code string) string {
-	if words, ok := details[code]; ok {
-		return words
-	}
-	return "it failed; the server's log says why"
+	return cmp.Or(details[code], mgx.Ailing(code), "it failed; the server's log says why")
 }
 
 // getLive says that the process answers.

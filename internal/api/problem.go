@@ -137,11 +137,10 @@ func (s *Server) problemOf(of mgx.WorkspaceID, err error) problem {
 	}
 	if !ours {
 		e = mgx.AsError(err)
-		e = &mgx.Error{Kind: e.Kind, Code: e.Code, Message: "an internal error; the server's log tells more", Err: err}
 	}
 	code := status(e)
 	s.tell(e, code, err)
-	p := problem{Type: "urn:mgx:problem:" + e.Code, Title: http.StatusText(code), Status: code, Detail: e.Message, Code: e.Code}
+	p := problem{Type: "urn:mgx:problem:" + e.Code, Title: http.StatusText(code), Status: code, Detail: e.Outward(), Code: e.Code}
 	if wrong, ok := errors.AsType[*invalid](err); ok {
 		p.Errors = wrong.faults
 	}

@@ -89,7 +89,7 @@ func failed(err error) *failure {
 	if slow, ok := errors.AsType[patience](err); ok {
 		return &failure{kind: tooFast, code: e.Code, message: e.Message, wait: slow.Waits()}
 	}
-	f := &failure{code: e.Code, message: e.Message, final: true}
+	f := &failure{code: e.Code, message: e.Outward(), final: true}
 	if e.Unset() { // for this workspace there is no such model until somebody sets it up
 		f.kind = notFound
 		return f

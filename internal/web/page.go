@@ -176,7 +176,7 @@ type failure struct {
 func (s *site) fail(w http.ResponseWriter, v *visit, err error) {
 	e := mgx.AsError(err)
 	status := statusOf(e)
-	text := e.Message
+	text := e.Outward()
 	if status == http.StatusInternalServerError {
 		s.o.Log.Error("a page failed", "path", v.URL.Path, "request", v.ID, "error", err)
 		text = s.t("error.internal")

@@ -119,7 +119,7 @@ func (s *site) signInFailed(w http.ResponseWriter, v *visit, err error) {
 		w.Header().Set("Retry-After", strconv.Itoa(int(wait/time.Second)+1))
 		status = http.StatusTooManyRequests
 	}
-	text := sentence(e.Message)
+	text := sentence(e.Outward())
 	if status == http.StatusInternalServerError {
 		s.o.Log.Error("a page failed", "path", v.URL.Path, "request", v.ID, "error", err)
 		text = s.t("error.internal")
