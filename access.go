@@ -31,6 +31,7 @@ type Identity struct {
 	Issuer    string    `json:"issuer"`
 	Subject   string    `json:"subject"`
 	User      UserID    `json:"user_id"`
+	Email     string    `json:"email,omitempty"` // that the issuer verified last, in lower case
 	CreatedAt time.Time `json:"created_at"`
 }
 
@@ -146,6 +147,20 @@ type Invitation struct {
 	ExpiresAt  time.Time    `json:"expires_at"`
 	AcceptedAt time.Time    `json:"accepted_at,omitzero"`
 	RevokedAt  time.Time    `json:"revoked_at,omitzero"`
+	DeclinedAt time.Time    `json:"declined_at,omitzero"` // by whom it was for; then it is revoked, too
+}
+
+// WaitingInvitation is an invitation as whom it is for sees it.
+type WaitingInvitation struct {
+	ID            InvitationID `json:"id"`
+	Workspace     WorkspaceID  `json:"workspace_id"`
+	WorkspaceName string       `json:"workspace_name"`
+	Email         string       `json:"email"` // the address that was invited
+	Role          string       `json:"role"`
+	InvitedBy     string       `json:"invited_by,omitempty"` // name of who invited
+	CreatedAt     time.Time    `json:"created_at"`
+	ExpiresAt     time.Time    `json:"expires_at"`
+	Digest        string       `json:"-"`
 }
 
 // Acceptance is what somebody brings who was invited.
@@ -155,16 +170,6 @@ type Acceptance struct {
 	New     bool
 	Session Session // that begins; without an id none does
 	Tokens  []SessionToken
-}
-
-// SignInStart is a sign-in that has to come back from a provider, to the browser
-// in which it began.
-type SignInStart struct {
-	Digest    string // of the state
-	Browser   string // digest of what the browser keeps
-	Provider  string
-	Next      string // path where the person wanted to go
-	ExpiresAt time.Time
 }
 
 // Grant is a role in a workspace that somebody has by being in a group.

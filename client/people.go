@@ -147,6 +147,24 @@ func (c *Client) RevokeInvitation(ctx context.Context, id mgx.InvitationID) erro
 	return c.send(ctx, http.MethodDelete, "/api/v1/invitations/"+url.PathEscape(string(id)), nil, nil, nil)
 }
 
+// MyInvitations lists those that wait for the person whom the client stands for.
+func (c *Client) MyInvitations(ctx context.Context) ([]mgx.WaitingInvitation, error) {
+	var all struct {
+		Invitations []mgx.WaitingInvitation `json:"invitations"`
+	}
+	return all.Invitations, c.get(ctx, "/api/v1/me/invitations", nil, &all)
+}
+
+// AcceptMine makes the person a member, as one of those says.
+func (c *Client) AcceptMine(ctx context.Context, id mgx.InvitationID) (m mgx.Member, err error) {
+	return m, c.send(ctx, http.MethodPost, "/api/v1/me/invitations/"+url.PathEscape(string(id))+"/accept", nil, nil, &m)
+}
+
+// DeclineMine ends one of those.
+func (c *Client) DeclineMine(ctx context.Context, id mgx.InvitationID) error {
+	return c.send(ctx, http.MethodPost, "/api/v1/me/invitations/"+url.PathEscape(string(id))+"/decline", nil, nil, nil)
+}
+
 // Roles lists the roles that members can have.
 func (c *Client) Roles(ctx context.Context) ([]mgx.Role, error) {
 	var all struct {

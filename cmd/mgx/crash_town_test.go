@@ -99,6 +99,9 @@ func (c *crashTown) settle() {
 		}
 		return thing.ID
 	}
+	var invited struct{ Token string }
+	do("", "POST", "/api/v1/invitations", map[string]string{"role": "viewer", "email": "hal@example.com"}, &invited)
+	hal := accept(invited.Token, "hal")
 	pending := inside("/api/v1/invitations", "invitation", map[string]string{"role": "viewer", "email": "eve@example.com"})
 	budget := id("/api/v1/budgets", map[string]any{"limit_usd": 5, "scope": "user", "scope_id": "user_x"})
 	do("", "PUT", "/api/v1/roles/builder", map[string]string{"policy": "permit (principal, action, resource is Runs);"}, nil)
@@ -111,6 +114,15 @@ func (c *crashTown) settle() {
 	do(ada.Access, "POST", "/api/v1/keys", map[string]any{"name": "nightly", "scopes": []string{"runs"}}, &key)
 	var space mgx.Workspace
 	do("", "POST", "/api/v1/workspaces", map[string]string{"name": "other"}, &space)
+	ofSpace := func(role string) string {
+		var made struct{ Invitation struct{ ID string } }
+		a := s.ask("POST", "/api/v1/invitations", map[string]string{"role": role, "email": "hal@example.com"}, func(r *http.Request) { r.Header.Set("Mgx-Workspace", string(space.ID)) })
+		if err := json.Unmarshal([]byte(a.body), &made); err != nil || a.status != 201 {
+			t.Fatalf("%d %s %v", a.status, a.body, err)
+		}
+		return made.Invitation.ID
+	}
+	wanted, unwanted := ofSpace("viewer"), ofSpace("developer")
 	project := id("/api/v1/projects", map[string]string{"path": c.lab.repo})
 	do("", "PUT", "/api/v1/projects/"+project+"/settings/policy", map[string]string{"value": "ask"}, nil)
 	task := func() (run mgx.RunInfo) {
@@ -137,6 +149,9 @@ func (c *crashTown) settle() {
 		"signOut":          {token: third.Access},
 		"changePassword":   {steps: true, token: ada.Access, body: map[string]string{"current_password": crashPassword, "new_password": "other words of theirs"}}, // as signIn
 		"endSession":       {token: ada.Access, ids: []string{second.Session.ID}},
+
+		"acceptMyInvitation":  {token: hal.Access, ids: []string{wanted}},
+		"declineMyInvitation": {token: hal.Access, ids: []string{unwanted}},
 
 		"createWorkspace": {body: map[string]string{"name": "new"}},
 		"renameWorkspace": {ids: []string{string(space.ID)}, in: space.ID, body: map[string]string{"name": "renamed"}},

@@ -72,6 +72,27 @@ func TestPeopleAtAServer(t *testing.T) {
 	if all := must(bo, "", "members"); !strings.Contains(all, "bo@example.com") || !strings.Contains(all, "jo@example.com") {
 		t.Error(all)
 	}
+	// Invited by another workspace, Bo is a member when Bo accepts.
+	second := strings.Fields(must(jo, "", "workspaces", "create", "second"))[0]
+	must(jo, "", "members", "invite", "bo@example.com", "--role", "auditor", "--workspace", second)
+	waits := strings.Fields(must(bo, "", "invitations"))
+	if len(waits) < 3 || waits[1] != "auditor" || waits[2] != "second" {
+		t.Fatalf("for Bo waits %q", waits)
+	}
+	if who := must(bo, "", "whoami"); strings.Contains(who, second) {
+		t.Errorf("before Bo accepts: %s", who)
+	}
+	fails(jo, 2, "there is no invitation", "invitations", "accept", waits[0])
+	must(bo, "", "invitations", "accept", waits[0])
+	if who := must(bo, "", "whoami"); !strings.Contains(who, "member of "+second+" (second) as auditor") || !strings.Contains(who, "in ws_default as viewer") {
+		t.Errorf("afterwards: %s", who)
+	}
+	must(jo, "", "members", "remove", "bo@example.com", "--workspace", second)
+	must(jo, "", "members", "invite", "bo@example.com", "--workspace", second)
+	must(bo, "", "invitations", "decline", strings.Fields(must(bo, "", "invitations"))[0])
+	if left := must(bo, "", "invitations"); left != "" || !strings.Contains(must(jo, "", "members", "invitations", "--workspace", second), "declined") {
+		t.Errorf("declined, and there waits %s", left)
+	}
 	key := strings.TrimSpace(must(bo, "", "keys", "create", "ci", "--scope", "users:read", "--expires", "1h"))
 	program := t.TempDir()
 	must(program, key+"\n", "login", "--key-stdin")

@@ -201,6 +201,8 @@ func (c *cli) listInvitations(ctx context.Context, p people) error {
 		switch {
 		case !i.AcceptedAt.IsZero():
 			state = "used"
+		case !i.DeclinedAt.IsZero():
+			state = "declined"
 		case !i.RevokedAt.IsZero():
 			state = "revoked"
 		case !now.Before(i.ExpiresAt):

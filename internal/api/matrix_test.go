@@ -59,7 +59,7 @@ var (
 		"GET /health/", "GET /health/live", "GET /health/ready", "GET /api/v1/openapi.json", "GET /api/v1/openapi.yaml", "GET /api/v1/docs", "GET /api/v1/docs.css", "GET /api/v1/auth/providers", "POST /api/v1/auth/sign-in", "POST /api/v1/auth/refresh", "POST /api/v1/auth/accept",
 	}
 	aboutOneself = []string{
-		"POST /api/v1/auth/sign-out", "GET /api/v1/me", "PUT /api/v1/me/password", "GET /api/v1/sessions", "DELETE /api/v1/sessions/{id}", "GET /api/v1/workspaces",
+		"POST /api/v1/auth/sign-out", "GET /api/v1/me", "GET /api/v1/me/invitations", "POST /api/v1/me/invitations/{id}/accept", "POST /api/v1/me/invitations/{id}/decline", "PUT /api/v1/me/password", "GET /api/v1/sessions", "DELETE /api/v1/sessions/{id}", "GET /api/v1/workspaces",
 	}
 	ofTheInstallation = []string{"/metrics", "/health/status", "/api/v1/consumers", "POST /api/v1/workspaces", "/api/v1/settings", "/api/v1/people", "/api/v1/quotas/{id}"}
 

@@ -40,6 +40,20 @@ func (s *Server) peopleRoutes() []route {
 		op("GET /api/v1/me", somebody, s.me, about{
 			ID: "getMe", Group: group, Short: "Show who asks, and what they are in which workspace",
 		}),
+		op("GET /api/v1/me/invitations", somebody, known(s, s.listWaiting), about{
+			ID: "listMyInvitations", Group: group, Short: "List the invitations that wait for who asks",
+			Long:  "Those of every workspace to an address that a provider, or an admin of the default workspace by inviting it, has found to be theirs.",
+			Codes: codes{"session_required": 403},
+		}),
+		op("POST /api/v1/me/invitations/{id}/accept", somebody, known(s, s.acceptWaiting), about{
+			ID: "acceptMyInvitation", Group: group, Short: "Become a member, as an invitation says",
+			Long:  "Who is a member of another workspace already names one in requests from then on.",
+			Codes: codes{mgx.CodeInvitationSpent: 410, "conflict": 409, "session_required": 403},
+		}),
+		op("POST /api/v1/me/invitations/{id}/decline", somebody, known(s, s.declineWaiting), about{
+			ID: "declineMyInvitation", Group: group, Short: "End an invitation to oneself",
+			Codes: codes{mgx.CodeInvitationSpent: 410, "session_required": 403},
+		}),
 		op("PUT /api/v1/me/password", somebody, known(s, s.changePassword), about{
 			ID: "changePassword", Group: group, Short: "Change one's own password", Long: "Every other session of the same person ends.",
 			Codes: codes{app.CodeBadCredentials: 401, "weak_password": 400, "session_required": 403, "too_many_attempts": 429, access.CodeTooBusy: 503},
@@ -117,6 +131,28 @@ func (s *Server) me(ctx context.Context, _ *none) (*meOut, error) {
 	me, err := s.o.Access.Me(ctx, actor(ctx))
 	me.Members = every(me.Members)
 	return &meOut{me}, err
+}
+
+type waitingOut struct {
+	Body struct {
+		Invitations []mgx.WaitingInvitation `json:"invitations"`
+	} `nameHint:"WaitingInvitations"`
+}
+
+func (s *Server) listWaiting(ctx context.Context, _ *none) (*waitingOut, error) {
+	all, err := s.o.Access.Waiting(ctx, actor(ctx))
+	out := &waitingOut{}
+	out.Body.Invitations = every(all)
+	return out, err
+}
+
+func (s *Server) acceptWaiting(ctx context.Context, in *At[mgx.InvitationID]) (*memberOut, error) {
+	m, err := s.o.Access.AcceptWaiting(ctx, actor(ctx), in.ID)
+	return &memberOut{m}, err
+}
+
+func (s *Server) declineWaiting(ctx context.Context, in *At[mgx.InvitationID]) (*none, error) {
+	return &none{}, s.o.Access.Decline(ctx, actor(ctx), in.ID)
 }
 
 type passwordIn struct {

@@ -302,6 +302,62 @@ func TestSignInIsNotGuessed(t *testing.T) {
 }
 
 // Invitations let one person in once, as what they say, and nothing else.
+// TestInvitationsWait: being invited to another workspace changes nothing for a member
+// until they accept, which nobody does for them.
+func TestInvitationsWait(t *testing.T) {
+	t.Parallel()
+	w := newTown(t)
+	in := func(ws mgx.WorkspaceID) func(*http.Request) {
+		return func(r *http.Request) { r.Header.Set("Mgx-Workspace", string(ws)) }
+	}
+	invited := func(email, role string) (id string) {
+		var made struct{ Invitation struct{ ID string } }
+		w.must(w.do(w.tokens["other"], "POST", "/api/v1/invitations", map[string]string{"role": role, "email": email}, &made), 201)
+		return made.Invitation.ID
+	}
+	developer := w.tokens["developer"]
+	waits := func(token string) (ids []string) {
+		var all struct{ Invitations []mgx.WaitingInvitation }
+		w.must(w.do(token, "GET", "/api/v1/me/invitations", nil, &all), 200)
+		for _, i := range all.Invitations {
+			if i.WorkspaceName != "other" || i.Workspace != w.other || i.InvitedBy != "other" {
+				t.Errorf("%+v", i)
+			}
+			ids = append(ids, string(i.ID))
+		}
+		return ids
+	}
+	decide := func(token, id, how string) reply {
+		return w.do(token, "POST", "/api/v1/me/invitations/"+id+"/"+how, nil, nil)
+	}
+	unwanted, id := invited("developer@example.com", "admin"), invited("Developer@Example.com", "viewer")
+	if got := waits(developer); len(got) != 2 || len(waits(w.tokens["viewer"])) != 0 {
+		t.Errorf("there wait %v for whom it is for, and %v for somebody else", got, waits(w.tokens["viewer"]))
+	}
+	w.must(w.do(developer, "GET", "/api/v1/members", nil, nil), 200) // of the default workspace, as before
+	w.call(developer, "GET", "/api/v1/members", nil, nil, in(w.other)).want(403, "not_a_member")
+	_, key := w.key("developer", nil)
+	decide(key, id, "accept").want(403, "session_required")
+	decide(w.tokens["viewer"], id, "accept").want(404, "not_found")
+	w.must(decide(developer, unwanted, "decline"), 204)
+	decide(developer, unwanted, "accept").want(404, "not_found")
+	var seen mgx.Invitation
+	w.must(w.do(w.tokens["other"], "GET", "/api/v1/invitations/"+unwanted, nil, &seen), 200)
+	if seen.DeclinedAt.IsZero() {
+		t.Errorf("who invited sees %+v", seen)
+	}
+	taken := invited("developer@example.com", "admin")
+	w.must(w.do(w.tokens["other"], "DELETE", "/api/v1/invitations/"+taken, nil, nil), 204)
+	decide(developer, taken, "accept").want(404, "not_found")
+	var member mgx.Member
+	w.must(w.do(developer, "POST", "/api/v1/me/invitations/"+id+"/accept", nil, &member), 200)
+	if member.Role != "viewer" || member.Workspace != w.other || member.User != w.users["developer"] || len(waits(developer)) != 0 {
+		t.Errorf("%+v", member)
+	}
+	w.must(w.call(developer, "GET", "/api/v1/members", nil, nil, in(w.other)), 200)
+	w.must(w.call(developer, "GET", "/api/v1/members", nil, nil, in(mgx.DefaultWorkspace)), 200)
+}
+
 func TestInvitations(t *testing.T) {
 	t.Parallel()
 	w := newTown(t)

@@ -41,7 +41,9 @@ type AccessStore interface {
 	Invite(context.Context, mgx.Doer, mgx.Invitation) error
 	Invitations(ctx context.Context, ws mgx.WorkspaceID, after mgx.InvitationID, limit int) ([]mgx.Invitation, error)
 	InvitationOf(ctx context.Context, digest string) (mgx.Invitation, error)
-	InvitationsTo(ctx context.Context, email string) ([]mgx.Invitation, error)
+	InvitationsTo(context.Context, mgx.UserID) ([]mgx.WaitingInvitation, error)
+	Invited(ctx context.Context, email string) (bool, error)
+	Decline(ctx context.Context, by mgx.Doer, ws mgx.WorkspaceID, id mgx.InvitationID) error
 	RevokeInvitation(ctx context.Context, by mgx.Doer, ws mgx.WorkspaceID, id mgx.InvitationID) error
 	Accept(context.Context, mgx.Doer, mgx.Acceptance) error
 

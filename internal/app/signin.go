@@ -15,8 +15,6 @@ import (
 type SignInStore interface {
 	UserByIdentity(ctx context.Context, issuer, subject string) (mgx.User, error)
 	RenewBrowser(ctx context.Context, by mgx.Doer, digest string, fresh func(mgx.Session) mgx.SessionToken) (mgx.Session, bool, error)
-	BeginSignIn(context.Context, mgx.SignInStart) error
-	TakeSignIn(ctx context.Context, digest, browser, provider string) (mgx.SignInStart, error)
 	SignInVouched(context.Context, mgx.Doer, mgx.Vouched) (skipped []mgx.Grant, err error)
 	EndVouched(ctx context.Context, by mgx.Doer, issuer, subject, session string) (ended int, err error)
 }

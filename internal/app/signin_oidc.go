@@ -2,9 +2,12 @@ package app
 
 import (
 	"context"
+	"crypto/aes"
+	"crypto/cipher"
 	"crypto/hmac"
 	"crypto/sha256"
 	"encoding/base64"
+	"encoding/json"
 	"net/url"
 	"time"
 
@@ -49,14 +52,67 @@ func (a *Access) BeginSignIn(ctx context.Context, provider, kept, back, next str
 	if keep = kept; keep == "" {
 		keep = access.NewSecret("")
 	}
-	state := access.NewSecret("")
+	state, err := (underWay{Provider: provider, Next: Next(next), Until: a.o.Now().Add(signInWait)}).seal(keep)
+	if err != nil {
+		return "", "", err
+	}
 	if address, err = p.Begin(ctx, attempt(keep, state, back)); err != nil {
 		a.o.Log.Warn("a sign-in cannot begin", "provider", provider, "error", err, "cause", cause(err))
 		return "", "", err
 	}
-	return address, keep, a.o.Store.BeginSignIn(ctx, mgx.SignInStart{
-		Digest: access.Digest(state), Browser: access.Digest(keep), Provider: provider, Next: Next(next), ExpiresAt: a.o.Now().Add(signInWait),
-	})
+	return address, keep, nil
+}
+
+// underWay is a sign-in that has to come back from a provider. It is nowhere but in the
+// state that comes back with it, sealed under what the browser keeps: nobody else can
+// make one or read it, and however many there are, none costs another its place. That
+// it counts once is up to the provider, whose code does, and to the browser, which
+// forgets what it kept when it is in.
+type underWay struct {
+	Provider string
+	Next     string // path where the person wanted to go
+	Until    time.Time
+}
+
+// stateSeal seals what is under way in a browser.
+func stateSeal(keep string) (cipher.AEAD, error) {
+	h := hmac.New(sha256.New, []byte(keep))
+	h.Write([]byte("state"))
+	block, err := aes.NewCipher(h.Sum(nil))
+	if err != nil {
+		return nil, err
+	}
+	return cipher.NewGCMWithRandomNonce(block)
+}
+
+func (u underWay) seal(keep string) (state string, err error) {
+	text, err := json.Marshal(u)
+	if err != nil {
+		return "", err
+	}
+	seal, err := stateSeal(keep)
+	if err != nil {
+		return "", err
+	}
+	return base64.RawURLEncoding.EncodeToString(seal.Seal(nil, nil, text, nil)), nil
+}
+
+// opened is what came back to a browser (mgx.CodeTokenUnknown).
+func opened(keep, state, provider string, now time.Time) (u underWay, err error) {
+	unknown := mgx.Errorf(mgx.KindRefused, mgx.CodeTokenUnknown, "this sign-in did not begin in this browser, was finished already or took too long; begin again")
+	sealed, err := base64.RawURLEncoding.DecodeString(state)
+	if err != nil || keep == "" {
+		return u, unknown
+	}
+	seal, err := stateSeal(keep)
+	if err != nil {
+		return u, err
+	}
+	text, err := seal.Open(nil, nil, sealed, nil)
+	if err != nil || json.Unmarshal(text, &u) != nil || u.Provider != provider || !now.Before(u.Until) {
+		return underWay{}, unknown
+	}
+	return u, nil
 }
 
 // attempt is a sign-in of a browser, whose secrets follow from what it keeps: so
@@ -87,7 +143,7 @@ func (a *Access) FinishSignIn(ctx context.Context, r Returned, where access.Wher
 		return b, "", err
 	}
 	state := r.Query.Get("state")
-	began, err := a.o.Store.TakeSignIn(ctx, access.Digest(state), access.Digest(r.Kept), r.Provider)
+	began, err := opened(r.Kept, state, r.Provider, a.o.Now())
 	if err != nil {
 		return b, "", a.notVouched(ctx, r.Provider, where, err)
 	}
@@ -117,12 +173,9 @@ func cause(err error) error { return mgx.AsError(err).Err }
 
 // vouched begins the session of a person for whom a provider vouches.
 func (a *Access) vouched(ctx context.Context, p access.Provider, c access.Claims, where access.Where) (Browser, error) {
-	v := mgx.Vouched{Identity: mgx.Identity{Issuer: c.Issuer, Subject: c.Subject}, Grants: c.Grants}
-	invited, err := a.o.Store.InvitationsTo(ctx, c.Email)
-	if err != nil {
-		return Browser{}, err
-	}
-	if v.User, v.New, err = a.whom(ctx, p, c, len(invited) > 0); err != nil {
+	v := mgx.Vouched{Identity: mgx.Identity{Issuer: c.Issuer, Subject: c.Subject, Email: c.Email}, Grants: c.Grants}
+	var err error
+	if v.User, v.New, err = a.whom(ctx, p, c); err != nil {
 		return Browser{}, err
 	}
 	v.Identity.User = v.User.ID
@@ -139,43 +192,14 @@ func (a *Access) vouched(ctx context.Context, p access.Provider, c access.Claims
 		a.o.Log.Warn("a role that groups give, or no longer give, stays as it is: there is no such workspace or role, it is full, or somebody is its last admin",
 			"provider", p.Name(), "user", v.User.ID, "workspace", g.Workspace, "role", g.Role)
 	}
-	return b, a.letIn(ctx, by, v.User, c.Email, invited)
-}
-
-// letIn spends the invitations to an address that a provider has verified: the person
-// becomes a member as what each says. One that cannot be spent, such as to where they
-// are already, stays as it is; so does whatever a killed server had not come to, which
-// the next sign-in does.
-func (a *Access) letIn(ctx context.Context, by mgx.Doer, user mgx.User, verified string, invited []mgx.Invitation) error {
-	for _, i := range invited {
-		if i.Email != verified || i.User != "" {
-			continue
-		}
-		if _, err := a.o.Store.Member(mgx.ForInstallation(ctx), i.Workspace, user.ID); !mgx.IsCode(err, mgx.CodeNotFound) {
-			if err != nil {
-				return err
-			}
-			continue
-		}
-		by.Workspace = i.Workspace
-		err := a.o.Store.Accept(ctx, by, mgx.Acceptance{Digest: i.Digest, User: user})
-		if err == nil {
-			continue
-		}
-		switch mgx.AsError(err).Kind {
-		case mgx.KindUsage, mgx.KindRefused:
-			a.o.Log.Warn("somebody who was invited does not become a member", "user", user.ID, "workspace", i.Workspace, "invitation", i.ID, "error", err)
-		default:
-			return err
-		}
-	}
-	return a.changed(nil)
+	return b, nil
 }
 
 // whom is the person whom claims are of: whoever the issuer knows by the subject,
 // or else has verified the address of, or somebody new, who has been invited or is in
-// a group that lets people in.
-func (a *Access) whom(ctx context.Context, p access.Provider, c access.Claims, invited bool) (user mgx.User, fresh bool, err error) {
+// a group that lets people in. Being invited makes nobody a member: the invitation
+// waits for them.
+func (a *Access) whom(ctx context.Context, p access.Provider, c access.Claims) (user mgx.User, fresh bool, err error) {
 	user, err = a.o.Store.UserByIdentity(ctx, c.Issuer, c.Subject)
 	if mgx.IsCode(err, mgx.CodeNotFound) && c.Email != "" {
 		user, err = a.o.Store.UserByEmail(ctx, c.Email)
@@ -183,10 +207,21 @@ func (a *Access) whom(ctx context.Context, p access.Provider, c access.Claims, i
 	if !mgx.IsCode(err, mgx.CodeNotFound) {
 		return user, false, err
 	}
-	if !invited && (!c.New || len(c.Grants) == 0) {
+	if c.New && len(c.Grants) > 0 {
+		return newcomer(c), true, nil
+	}
+	invited, err := a.o.Store.Invited(ctx, c.Email)
+	if err != nil {
+		return user, false, err
+	}
+	if !invited {
 		return user, false, mgx.Errorf(mgx.KindRefused, "no_account", "%s knows you, and here you have no account yet; ask an admin for an invitation", p.Title())
 	}
-	return mgx.User{ID: mgx.NewID[mgx.UserID]("user"), Email: c.Email, Name: c.Name}, true, nil
+	return newcomer(c), true, nil
+}
+
+func newcomer(c access.Claims) mgx.User {
+	return mgx.User{ID: mgx.NewID[mgx.UserID]("user"), Email: c.Email, Name: c.Name}
 }
 
 // SignedOutAt ends the sessions of whoever signed out at a provider, which says so

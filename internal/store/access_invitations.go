@@ -8,7 +8,7 @@ import (
 	"mgx"
 )
 
-const invitationColumns = `id, workspace, email, role, user_id, digest, created_by, created_at, expires_at, accepted_at, revoked_at`
+const invitationColumns = `id, workspace, email, role, user_id, digest, created_by, created_at, expires_at, accepted_at, revoked_at, declined_at`
 
 // Invite stores an invitation.
 func (s *Store) Invite(ctx context.Context, by mgx.Doer, i mgx.Invitation) error {
@@ -38,7 +38,7 @@ func (s *Store) Invite(ctx context.Context, by mgx.Doer, i mgx.Invitation) error
 }
 
 func (t *tx) addInvitation(i mgx.Invitation) error {
-	_, err := t.exec(`INSERT INTO invitations (`+invitationColumns+`) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, NULL, NULL)`,
+	_, err := t.exec(`INSERT INTO invitations (`+invitationColumns+`) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, NULL, NULL, NULL)`,
 		string(i.ID), string(i.Workspace), i.Email, i.Role, string(i.User), i.Digest, string(i.CreatedBy), micros(t.now), micros(i.ExpiresAt))
 	return err
 }
@@ -58,14 +58,38 @@ func (s *Store) InvitationOf(ctx context.Context, digest string) (mgx.Invitation
 	return i, err
 }
 
-// InvitationsTo lists the open invitations of all workspaces that are for an address
-// and let somebody in, by id: 100 at most.
-func (s *Store) InvitationsTo(ctx context.Context, email string) ([]mgx.Invitation, error) {
+// verifiedOf are the addresses that are known to be a person's ($1), and ” of whom an
+// issuer knows without one: an issuer verified it, or an admin of the installation ($2)
+// invited that very address, or that person. Admins of other workspaces may invite any
+// address, and accept it themselves.
+const verifiedOf = `(SELECT email FROM identities WHERE user_id = $1 UNION
+	SELECT u.email FROM users u JOIN invitations a ON a.workspace = $2 AND a.accepted_at IS NOT NULL AND (a.user_id = u.id OR a.user_id = '' AND a.email = u.email) WHERE u.id = $1)`
+
+// InvitationsTo lists the open invitations of all workspaces, but those where they are
+// already, that are for an address of a person, by id: 100 at most.
+func (s *Store) InvitationsTo(ctx context.Context, id mgx.UserID) ([]mgx.WaitingInvitation, error) {
+	return list(mgx.ForInstallation(ctx), s, scanWaiting, `SELECT i.id, i.workspace, w.name, i.email, i.role, COALESCE(u.name, ''), i.digest, i.created_at, i.expires_at
+		FROM invitations i JOIN workspaces w ON w.id = i.workspace LEFT JOIN users u ON u.id = i.created_by
+		WHERE i.email <> '' AND i.email IN `+verifiedOf+` AND i.user_id = '' AND i.accepted_at IS NULL AND i.revoked_at IS NULL AND i.expires_at > $3
+		AND NOT EXISTS (SELECT 1 FROM members m WHERE m.workspace = i.workspace AND m.user_id = $1) ORDER BY i.id LIMIT 100`,
+		string(id), string(mgx.DefaultWorkspace), micros(s.opts.Now()))
+}
+
+func scanWaiting(row scanner) (i mgx.WaitingInvitation, err error) {
+	var created, expires int64
+	err = row.Scan(&i.ID, &i.Workspace, &i.WorkspaceName, &i.Email, &i.Role, &i.InvitedBy, &i.Digest, &created, &expires)
+	i.CreatedAt, i.ExpiresAt = fromTime(created), fromTime(expires)
+	return i, err
+}
+
+// Invited reports whether there is an open invitation to an address anywhere.
+func (s *Store) Invited(ctx context.Context, email string) (bool, error) {
 	if email == "" {
-		return nil, nil
+		return false, nil
 	}
-	return list(mgx.ForInstallation(ctx), s, scanInvitation, `SELECT `+invitationColumns+` FROM invitations
-		WHERE email = $1 AND user_id = '' AND accepted_at IS NULL AND revoked_at IS NULL AND expires_at > $2 ORDER BY id LIMIT 100`, email, micros(s.opts.Now()))
+	n, _, err := get(mgx.ForInstallation(ctx), s, scanCount, `SELECT COUNT(*) FROM invitations
+		WHERE email = $1 AND email <> '' AND user_id = '' AND accepted_at IS NULL AND revoked_at IS NULL AND expires_at > $2`, email, micros(s.opts.Now()))
+	return n > 0, err
 }
 
 func open(i mgx.Invitation, now time.Time) bool {
@@ -82,6 +106,20 @@ func (s *Store) RevokeInvitation(ctx context.Context, by mgx.Doer, ws mgx.Worksp
 		a.resource = string(id)
 		n, err := t.exec(`UPDATE invitations SET revoked_at = COALESCE(revoked_at, $1) WHERE workspace = $2 AND id = $3 AND accepted_at IS NULL`, micros(t.now), string(ws), string(id))
 		return orNo(n > 0, err, "open invitation", string(id))
+	})
+}
+
+// Decline ends an open invitation for whom it is for (mgx.CodeInvitationSpent).
+func (s *Store) Decline(ctx context.Context, by mgx.Doer, ws mgx.WorkspaceID, id mgx.InvitationID) error {
+	ctx = mgx.ForInstallation(ctx)
+	return s.act(ctx, by, "invitation.decline", func(t *tx, a *act) error {
+		a.resource = string(id)
+		n, err := t.exec(`UPDATE invitations SET revoked_at = $1, declined_at = $1 WHERE workspace = $2 AND id = $3 AND accepted_at IS NULL AND revoked_at IS NULL AND expires_at > $1`,
+			micros(t.now), string(ws), string(id))
+		if err == nil && n == 0 {
+			err = spent()
+		}
+		return err
 	})
 }
 
@@ -141,8 +179,9 @@ func (t *tx) join(c mgx.Acceptance, ws mgx.WorkspaceID, role, invited string) er
 
 func scanInvitation(row scanner) (i mgx.Invitation, err error) {
 	var created, expires int64
-	var accepted, revoked sql.NullInt64
-	err = row.Scan(&i.ID, &i.Workspace, &i.Email, &i.Role, &i.User, &i.Digest, &i.CreatedBy, &created, &expires, &accepted, &revoked)
-	i.CreatedAt, i.ExpiresAt, i.AcceptedAt, i.RevokedAt = fromTime(created), fromTime(expires), fromMicros(accepted), fromMicros(revoked)
+	var accepted, revoked, declined sql.NullInt64
+	err = row.Scan(&i.ID, &i.Workspace, &i.Email, &i.Role, &i.User, &i.Digest, &i.CreatedBy, &created, &expires, &accepted, &revoked, &declined)
+	i.CreatedAt, i.ExpiresAt, i.AcceptedAt = fromTime(created), fromTime(expires), fromMicros(accepted)
+	i.RevokedAt, i.DeclinedAt = fromMicros(revoked), fromMicros(declined)
 	return i, err
 }

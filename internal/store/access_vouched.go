@@ -2,8 +2,10 @@ package store
 
 import (
 	"context"
+	"maps"
 	"slices"
 	"strings"
+	"time"
 
 	"mgx"
 )
@@ -11,7 +13,8 @@ import (
 // SignInVouched begins the session of a person for whom an issuer vouches. It
 // makes the person where they are new, and remembers who they are to the issuer. An
 // account that had the address without anybody having seen that it was theirs is
-// theirs from now on alone: its password, sessions and keys end.
+// theirs from now on alone: its password, sessions and keys end, and of the workspaces
+// that somebody became a member of by it they are asked anew, by invitations.
 // What the issuer's groups granted before and do no longer ends; roles that somebody
 // gave by hand stay as they are, and so does the last admin of a workspace. Skipped
 // are the grants that cannot be given, such as of a workspace that there is not.
@@ -19,7 +22,7 @@ func (s *Store) SignInVouched(ctx context.Context, by mgx.Doer, v mgx.Vouched) (
 	ctx = mgx.ForInstallation(ctx)
 	err = s.write(ctx, func(t *tx) error {
 		t.normalEvent, skipped = s.normalEvent, nil
-		known, cleared, err := t.vouch(v)
+		known, cleared, err := t.vouch(by, v)
 		if err != nil {
 			return err
 		}
@@ -52,7 +55,7 @@ func (s *Store) SignInVouched(ctx context.Context, by mgx.Doer, v mgx.Vouched) (
 
 // vouch remembers who a person is to an issuer, and reports whether it was known,
 // and whether the account was cleared.
-func (t *tx) vouch(v mgx.Vouched) (known, cleared bool, err error) {
+func (t *tx) vouch(by mgx.Doer, v mgx.Vouched) (known, cleared bool, err error) {
 	var user string
 	known, err = t.row(`SELECT user_id FROM identities WHERE issuer = $1 AND subject = $2`, []any{v.Identity.Issuer, v.Identity.Subject}, &user)
 	switch {
@@ -61,19 +64,20 @@ func (t *tx) vouch(v mgx.Vouched) (known, cleared bool, err error) {
 	case known && (v.New || user != string(v.User.ID)):
 		return known, false, vouchedMeanwhile()
 	case known:
-		return known, false, nil
+		_, err = t.exec(`UPDATE identities SET email = $1 WHERE issuer = $2 AND subject = $3 AND email <> $1`, v.Identity.Email, v.Identity.Issuer, v.Identity.Subject)
+		return known, false, err
 	case v.New:
 		err = t.addUser(v.User)
 	default:
 		if err = t.unknownTo(v.Identity.Issuer, v.User.ID); err == nil {
-			cleared, err = t.clear(v.User.ID)
+			cleared, err = t.clear(by, v.User)
 		}
 	}
 	if err != nil {
 		return known, false, err
 	}
-	n, err := t.exec(`INSERT INTO identities (issuer, subject, user_id, created_at) VALUES ($1, $2, $3, $4) ON CONFLICT DO NOTHING`,
-		v.Identity.Issuer, v.Identity.Subject, string(v.User.ID), micros(t.now))
+	n, err := t.exec(`INSERT INTO identities (issuer, subject, user_id, email, created_at) VALUES ($1, $2, $3, $4, $5) ON CONFLICT DO NOTHING`,
+		v.Identity.Issuer, v.Identity.Subject, string(v.User.ID), v.Identity.Email, micros(t.now))
 	if err == nil && n == 0 {
 		err = vouchedMeanwhile()
 	}
@@ -81,16 +85,10 @@ func (t *tx) vouch(v mgx.Vouched) (known, cleared bool, err error) {
 }
 
 // clear takes an account from whoever made it under an address that they may not
-// have: what lets them in ends. The address counts as seen to be theirs when an
-// issuer vouched for it before, or when an admin of the installation invited that
-// very address, or that person; admins of other workspaces may invite any address,
-// and accept it themselves.
-func (t *tx) clear(user mgx.UserID) (cleared bool, err error) {
-	id := string(user)
-	seen, err := t.row(`SELECT 1 FROM identities WHERE user_id = $1 UNION ALL
-		SELECT 1 FROM invitations i JOIN users u ON u.id = $1
-		WHERE i.workspace = $2 AND i.accepted_at IS NOT NULL AND (i.user_id = u.id OR i.user_id = '' AND i.email = u.email) LIMIT 1`,
-		[]any{id, string(mgx.DefaultWorkspace)}, new(int))
+// have, unless the address was seen to be theirs: what lets them in ends.
+func (t *tx) clear(by mgx.Doer, user mgx.User) (cleared bool, err error) {
+	id := string(user.ID)
+	seen, err := t.row(`SELECT 1 FROM `+verifiedOf+` known LIMIT 1`, []any{id, string(mgx.DefaultWorkspace)}, new(int))
 	if err != nil || seen {
 		return false, err
 	}
@@ -103,7 +101,47 @@ func (t *tx) clear(user mgx.UserID) (cleared bool, err error) {
 	if _, err := t.exec(`UPDATE invitations SET revoked_at = $1 WHERE (user_id = $2 OR created_by = $2) AND accepted_at IS NULL AND revoked_at IS NULL`, micros(t.now), id); err != nil {
 		return false, err
 	}
-	return true, t.endSessions(user, "", "address_taken")
+	if err := t.endSessions(user.ID, "", "address_taken"); err != nil {
+		return false, err
+	}
+	return true, t.askAnew(by, user)
+}
+
+// askTime is how long a person is asked.
+const askTime = 30 * 24 * time.Hour
+
+// askAnew makes invitations of memberships that somebody took under a person's address
+// before anybody had seen that it was theirs. What groups gave stays, and so does the
+// last admin of a workspace.
+func (t *tx) askAnew(by mgx.Doer, user mgx.User) error {
+	all, err := t.granted(user.ID)
+	if err != nil {
+		return err
+	}
+	for _, ws := range slices.Sorted(maps.Keys(all)) {
+		m := all[ws]
+		if m.issuer != "" {
+			continue
+		}
+		if _, err := t.leaveAdmins(ws, user.ID, ""); mgx.IsCode(err, mgx.CodeLastAdmin) {
+			continue
+		} else if err != nil {
+			return err
+		}
+		if err := t.removeMember(ws, user.ID); err != nil {
+			return err
+		}
+		i := mgx.Invitation{ID: mgx.NewID[mgx.InvitationID]("inv"), Workspace: ws, Email: user.Email, Role: m.role, ExpiresAt: t.now.Add(askTime)}
+		i.Digest = string(i.ID) // which is that of no token
+		if err := t.addInvitation(i); err != nil {
+			return err
+		}
+		by.Workspace = ws
+		if err := t.audit(by, "member.delete", act{resource: string(user.ID), before: map[string]string{"role": m.role}, after: map[string]string{"invitation_id": string(i.ID)}}); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // unknownTo refuses somebody whom an issuer knows as another subject already: an

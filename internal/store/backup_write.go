@@ -50,7 +50,6 @@ var backupTables = []backupTable{
 	{"settings", "workspace, name"},
 	{"erasures", "subject"},
 	{"attempts", "id"},
-	{"sign_ins", "digest"},
 	{"revisions", "workspace, kind, id"},
 	{"kept_answers", "workspace, actor, route, key"},
 	{"consumers", "name"},
@@ -58,7 +57,7 @@ var backupTables = []backupTable{
 }
 
 // lastTable are tables that are no more, with the schema that did away with them.
-var lastTable = map[string]int{"gateway_keys": 12}
+var lastTable = map[string]int{"gateway_keys": 12, "sign_ins": 22}
 
 // backupTable is a table and the order of its rows, in columns.
 type backupTable struct{ name, order string }

@@ -344,8 +344,8 @@ func TestEveryColumnIsErasedOrHoldsNoWords(t *testing.T) {
 		"webhook_attempts.webhook webhook_attempts.event " +
 		"workspace_keys.workspace secrets.workspace secrets.name secrets.created_by " +
 		"api_keys.id api_keys.workspace api_keys.user_id api_keys.name api_keys.digest api_keys.models api_keys.period api_keys.scopes api_keys.role api_keys.old_digest " +
-		"users.id users.email users.name users.password identities.issuer identities.subject identities.user_id workspaces.id workspaces.name " +
-		"members.workspace members.user_id members.role members.granted_by sign_ins.digest sign_ins.browser sign_ins.provider sign_ins.next roles.workspace roles.name roles.description roles.policy " +
+		"users.id users.email users.name users.password identities.issuer identities.subject identities.user_id identities.email workspaces.id workspaces.name " +
+		"members.workspace members.user_id members.role members.granted_by roles.workspace roles.name roles.description roles.policy " +
 		"sessions.id sessions.user_id sessions.address sessions.agent sessions.revoked_why sessions.kind sessions.issuer sessions.issuer_session session_tokens.digest session_tokens.session session_tokens.kind " +
 		"invitations.id invitations.workspace invitations.email invitations.role invitations.user_id invitations.digest invitations.created_by " +
 		"projects.workspace projects.id projects.name projects.path projects.within projects.created_by " +

@@ -41,7 +41,7 @@ var exports = []exported{
 	{"member", "members", "workspace, user_id", ofWorkspace, "", ""},
 	{"user", `(SELECT id, email, name, created_at, updated_at FROM users) users`, "id", `id IN (SELECT user_id FROM members WHERE workspace = $1)`, "", ""},
 	{"role", "roles", "name", ofWorkspace, "", ""},
-	{"invitation", `(SELECT id, workspace, email, role, user_id, created_by, created_at, expires_at, accepted_at, revoked_at FROM invitations) invitations`, "id", ofWorkspace, "", ""},
+	{"invitation", `(SELECT id, workspace, email, role, user_id, created_by, created_at, expires_at, accepted_at, revoked_at, declined_at FROM invitations) invitations`, "id", ofWorkspace, "", ""},
 	{"key", `(SELECT id, workspace, user_id, name, scopes, role, models, budget, period, created_at, expires_at, revoked_at, last_used_at FROM api_keys) api_keys`, "id", ofWorkspace, "", ""},
 	{"project", "projects", "id", ofWorkspace, "", ""},
 	{"project_setting", "project_settings", "project, name", ofWorkspace, "", ""},

@@ -16,10 +16,10 @@ type person struct {
 	sessions    []mgx.SessionID
 	keys        []mgx.KeyID
 	invitations []mgx.InvitationID
-	email       string
+	addresses   []string // that they have here, and that issuers verified
 }
 
-// words are what the log may say of them: ids, and their address.
+// words are what the log may say of them: ids, and their addresses.
 func (p person) words() [][]byte {
 	all := [][]byte{[]byte(p.User)}
 	for _, id := range p.sessions {
@@ -31,8 +31,8 @@ func (p person) words() [][]byte {
 	for _, id := range p.invitations {
 		all = append(all, []byte(id))
 	}
-	if p.email != "" {
-		all = append(all, []byte(p.email), []byte(jsonText(p.email)))
+	for _, email := range p.addresses {
+		all = append(all, []byte(email), []byte(jsonText(email)))
 	}
 	return all
 }
@@ -42,7 +42,8 @@ func (p person) meant(data []byte) bool {
 }
 
 const (
-	invitationsOf = `(user_id = $1 OR (email <> '' AND email = (SELECT email FROM users WHERE id = $1)))`
+	addressesOf   = `SELECT email FROM users WHERE id = $1 AND email <> '' UNION SELECT email FROM identities WHERE user_id = $1 AND email <> ''`
+	invitationsOf = `(user_id = $1 OR email IN (` + addressesOf + `))`
 	// Who wrote a task is the person, or one of their keys.
 	writtenBy = `SELECT task FROM executions WHERE task <> '' AND (user_id = $1 OR user_id IN (SELECT id FROM api_keys WHERE user_id = $1))
 		UNION SELECT task FROM events WHERE type = 'task.created' AND (data LIKE '%"user_id":"' || $1 || '"%'
@@ -64,15 +65,15 @@ func (s *Store) person(ctx context.Context, id mgx.UserID) (p person, err error)
 	if err := s.wasErased(ctx, string(id)); err != nil {
 		return p, err
 	}
-	u, err := s.User(ctx, id)
-	if err != nil {
+	if _, err := s.User(ctx, id); err != nil {
 		return p, err
 	}
-	p.User, p.email = id, u.Email
+	p.User = id
 	for _, q := range []struct {
 		query string
 		add   func(string)
 	}{
+		{addressesOf, func(v string) { p.addresses = append(p.addresses, v) }},
 		{`SELECT workspace FROM members WHERE user_id = $1 ORDER BY workspace`, func(v string) { p.Workspaces = append(p.Workspaces, mgx.WorkspaceID(v)) }},
 		{`SELECT id FROM sessions WHERE user_id = $1 ORDER BY id`, func(v string) { p.sessions = append(p.sessions, mgx.SessionID(v)) }},
 		{`SELECT id FROM api_keys WHERE user_id = $1 ORDER BY id`, func(v string) { p.keys = append(p.keys, mgx.KeyID(v)) }},
@@ -115,16 +116,18 @@ func (s *Store) findTraces(ctx context.Context, p *person) error {
 		}
 		return nil
 	})
-	if err != nil || p.email == "" {
+	if err != nil {
 		return err
 	}
-	all, err := list(ctx, s, scanText, `SELECT DISTINCT task FROM events WHERE task <> '' AND LOWER(data) LIKE $1 ESCAPE '\' ORDER BY task`, "%"+likeText(jsonText(p.email))+"%")
-	for _, id := range all {
-		if !slices.Contains(p.Tasks, mgx.TaskID(id)) {
-			p.Mentions = append(p.Mentions, mgx.TaskID(id))
+	return each(p.addresses, func(email string) error {
+		all, err := list(ctx, s, scanText, `SELECT DISTINCT task FROM events WHERE task <> '' AND LOWER(data) LIKE $1 ESCAPE '\' ORDER BY task`, "%"+likeText(jsonText(email))+"%")
+		for _, id := range all {
+			if id := mgx.TaskID(id); !slices.Contains(p.Tasks, id) && !slices.Contains(p.Mentions, id) {
+				p.Mentions = append(p.Mentions, id)
+			}
 		}
-	}
-	return err
+		return err
+	})
 }
 
 // eachTrace calls back for the entries of audit logs and the security events that
@@ -363,9 +366,9 @@ func (t *tx) erasePerson(p person) error {
 		`DELETE FROM session_tokens WHERE session IN (SELECT id FROM sessions WHERE user_id = $1)`,
 		`DELETE FROM sessions WHERE user_id = $1`,
 		`DELETE FROM api_keys WHERE user_id = $1`,
-		`DELETE FROM identities WHERE user_id = $1`,
 		`DELETE FROM members WHERE user_id = $1`,
 		`DELETE FROM invitations WHERE ` + invitationsOf,
+		`DELETE FROM identities WHERE user_id = $1`,
 		`DELETE FROM users WHERE id = $1`,
 		`UPDATE kept_answers SET status = 0, body = '' WHERE actor = $1 OR body LIKE '%"' || $1 || '"%'`,
 	} {

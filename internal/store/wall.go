@@ -58,7 +58,7 @@ var tenancies = map[string]tenancy{
 	"events": {inWorkspace, `SELECT`}, "outbox": {inWorkspace, `SELECT`}, "streams": {inWorkspace, `SELECT`},
 
 	// Of people across workspaces, and of the installation.
-	"identities": {}, "sessions": {}, "sign_ins": {}, "attempts": {}, "session_tokens": {}, "mgx_schema": {}, "receipts": {}, "shared_keys": {}, "consumers": {}, "consumer_dead": {},
+	"identities": {}, "sessions": {}, "attempts": {}, "session_tokens": {}, "mgx_schema": {}, "receipts": {}, "shared_keys": {}, "consumers": {}, "consumer_dead": {},
 }
 
 // tenancyOf is that of a table that may have a column workspace.

@@ -11,6 +11,7 @@ type youPage struct {
 	sheetPage
 	Me       app.Me
 	Sessions []mgx.Session
+	Waiting  []mgx.WaitingInvitation
 	Least    int // characters of a password
 }
 
@@ -22,6 +23,9 @@ func you(v *visit, f *form) (page, error) {
 	}
 	if v.Actor.Session != "" {
 		if d.Sessions, err = v.site.o.Access.Sessions(v.Context(), v.Actor); err != nil {
+			return page{}, err
+		}
+		if d.Waiting, err = v.site.o.Access.Waiting(v.Context(), v.Actor); err != nil {
 			return page{}, err
 		}
 	}

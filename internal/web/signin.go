@@ -63,6 +63,7 @@ func (s *site) signIns(m *mux) {
 	m.Handle("POST /signin/with/{provider}/signed-out", http.HandlerFunc(s.signedOutAtProvider))
 	m.Handle("GET /invitation", s.open(s.invitation))
 	m.Handle("POST /invitation", s.form(s.acceptInvitation))
+	s.waitings(m)
 	m.Handle("POST /signout", s.form(s.signOut))
 	m.Handle("GET /signedout", s.open(s.signedOut))
 	m.Handle("POST /workspace", s.form(s.changeWorkspace))
@@ -160,7 +161,7 @@ func (s *site) letIn(w http.ResponseWriter, v *visit, b app.Browser, next string
 	if err != nil {
 		return err
 	}
-	http.Redirect(w, v.Request, app.Next(next), http.StatusSeeOther)
+	http.Redirect(w, v.Request, s.onwards(v, b.Session, app.Next(next)), http.StatusSeeOther)
 	return nil
 }
 

@@ -1,12 +1,14 @@
 package web_test
 
 import (
+	"net/url"
 	"strings"
 	"testing"
 	"time"
 
 	"mgx"
 	"mgx/internal/access"
+	"mgx/internal/access/oidc/oidctest"
 	"mgx/internal/app"
 )
 
@@ -22,8 +24,8 @@ func (h *house) invites(ws mgx.WorkspaceID, email, role string) mgx.Invitation {
 	return i
 }
 
-// Who was invited signs in at the provider and is what the invitation says, in every
-// workspace that has one for the address; for that the provider has verified it.
+// Who was invited gets in at the provider, is led to the invitations that wait for the
+// address, and is a member of what they accept; for that the provider has verified it.
 func TestInvitedPeopleSignInThere(t *testing.T) {
 	t.Parallel()
 	h := newHouse(t, false)
@@ -46,52 +48,92 @@ func TestInvitedPeopleSignInThere(t *testing.T) {
 	h.pass(8 * 24 * time.Hour)
 	turnedAway("the invitation is over")
 
-	h.invites(mgx.DefaultWorkspace, "jo@example.com", "viewer")
+	first := h.invites(mgx.DefaultWorkspace, "jo@example.com", "viewer")
 	unverified := jo()
 	unverified["email_verified"] = false
 	h.says(unverified)
 	turnedAway("the provider has not verified the address")
 
-	other, err := h.access.CreateWorkspace(t.Context(), h.owner(mgx.DefaultWorkspace), "other")
-	must(t, err)
-	h.invites(other.ID, "jo@example.com", "auditor")
+	other := h.space("<b>other</b>")
+	no := h.invites(other, "jo@example.com", "auditor")
 	h.says(jo())
-	b.signInThere("/")
-	var user mgx.User
-	if user, err = h.store.UserByEmail(t.Context(), "jo@example.com"); err != nil {
-		t.Fatal(err)
+	s := b.wants(200, b.follow(b.signInThere("/runs/x")))
+	if at := s.Request.URL; at.Path != "/invitations" || at.Query().Get("next") != "/runs/x" {
+		t.Errorf("they are led to %s", at)
 	}
-	for ws, want := range map[mgx.WorkspaceID]string{mgx.DefaultWorkspace: "viewer", other.ID: "auditor"} {
-		if m, err := h.store.Member(t.Context(), ws, user.ID); err != nil || m.Role != want || m.GrantedBy != "" {
-			t.Errorf("in %s they are %+v %v, want %s", ws, m, err, want)
+	if text := words(s.body); !strings.Contains(text, "&lt;b&gt;other&lt;/b&gt;") || !strings.Contains(text, "As viewer Invited by Owner Your address jo@example.com") || strings.Contains(text, "Not now") {
+		t.Errorf("they read %s", text)
+	}
+	if me := b.me(); me != "jo@example.com" {
+		t.Errorf("before they accept they are %q", me)
+	}
+	if s := b.get("/"); s.Header.Get("Location") != "/invitations" {
+		t.Errorf("from elsewhere they come to %d %s", s.StatusCode, s.Header)
+	}
+	decide := func(id mgx.InvitationID, how string) seen {
+		t.Helper()
+		return b.do("POST", "/invitations/"+string(id)+"/"+how, url.Values{"next": {"/runs/x"}})
+	}
+	b.wants(303, decide(no.ID, "decline"))
+	b.wants(303, decide(first.ID, "accept"))
+	if s := b.wants(303, b.get("/invitations?next=/runs/x")); s.Header.Get("Location") != "/runs/x" || b.me() != "jo@example.com viewer" {
+		t.Errorf("afterwards they are sent to %q and are %q", s.Header.Get("Location"), b.me())
+	}
+	for what, s := range map[string]seen{"a second time": decide(first.ID, "accept"), "declined before": decide(no.ID, "accept")} {
+		if b.wants(404, s); !strings.Contains(words(s.body), "waits for you") {
+			t.Errorf("%s: %s", what, words(s.body))
 		}
 	}
+	b.wants(403, b.do("POST", "/invitations/"+string(no.ID)+"/accept", url.Values{}, "Origin", "https://evil.example.com", "Sec-Fetch-Site", "cross-site"))
+}
 
-	// An invitation to where somebody is already changes nothing, and one is spent once.
-	again := h.invites(mgx.DefaultWorkspace, "jo@example.com", "admin")
+func (h *house) space(name string) mgx.WorkspaceID {
+	h.t.Helper()
+	w, err := h.access.CreateWorkspace(h.t.Context(), h.owner(mgx.DefaultWorkspace), name)
+	must(h.t, err)
+	return w.ID
+}
+
+// Being invited elsewhere changes nothing for a member until they accept: signing in
+// leaves them where they are, and their requests mean what they meant.
+func TestInvitedMembersStayWhatTheyAre(t *testing.T) {
+	t.Parallel()
+	h := newHouse(t, false)
+	h.moveIn()
+	h.says(jo("builders"))
+	b := h.browser()
 	b.signInThere("/")
-	if m, err := h.store.Member(t.Context(), mgx.DefaultWorkspace, user.ID); err != nil || m.Role != "viewer" {
-		t.Errorf("they are %+v %v", m, err)
+	other := h.space("other")
+	i := h.invites(other, "jo@example.com", "admin")
+	s := b.follow(b.signInThere("/tasks"))
+	if at := s.Request.URL; at.Path != "/invitations" || !strings.Contains(words(s.body), "Not now") {
+		t.Errorf("they are led to %s: %s", at, words(s.body))
 	}
-	all, err := h.store.Invitations(t.Context(), mgx.DefaultWorkspace, "", 100)
-	must(t, err)
-	spent := 0
-	for _, i := range all {
-		if !i.AcceptedAt.IsZero() && i.Email == "jo@example.com" {
-			spent++
-		}
-		if i.ID == again.ID && !i.AcceptedAt.IsZero() {
-			t.Error("an invitation was spent on somebody who is a member")
-		}
+	if me := b.me(); me != "jo@example.com developer" {
+		t.Errorf("without a workspace they are %q", me)
 	}
-	if spent != 1 {
-		t.Errorf("%d invitations are spent, want 1", spent)
+	b.wants(200, b.get("/api/v1/members"))
+	must(t, h.access.RevokeInvitation(t.Context(), h.owner(other), i.ID))
+	if s := b.do("POST", "/invitations/"+string(i.ID)+"/accept", url.Values{}); s.StatusCode != 404 || b.me() != "jo@example.com developer" {
+		t.Errorf("one that was revoked meanwhile: %d, and they are %q", s.StatusCode, b.me())
 	}
-	must(t, h.store.RemoveMember(t.Context(), mgx.Doer{Workspace: other.ID, Actor: "test"}, other.ID, user.ID))
-	b.signInThere("/")
-	if _, err := h.store.Member(t.Context(), other.ID, user.ID); !mgx.IsCode(err, mgx.CodeNotFound) {
-		t.Errorf("who was removed is back by an invitation that was spent: %v", err)
+	// Somebody else sees and decides nothing of it.
+	i = h.invites(other, "jo@example.com", "admin")
+	h.there.Say(oidctest.Said{Person: map[string]any{"sub": "kim", "email": "kim@example.com", "email_verified": true, "name": "Kim", "groups": []string{"builders"}}})
+	kim := h.browser()
+	if s := kim.signInThere("/tasks"); s.Header.Get("Location") != "/tasks" {
+		t.Errorf("somebody else is led to %s", s.Header.Get("Location"))
 	}
+	kim.wants(404, kim.do("POST", "/invitations/"+string(i.ID)+"/decline", url.Values{}))
+	b.wants(303, b.do("POST", "/invitations/"+string(i.ID)+"/accept", url.Values{}))
+	if me := b.me("Mgx-Workspace", string(other)); me != "jo@example.com admin" {
+		t.Errorf("who accepted is %q there", me)
+	}
+	nobody := h.browser()
+	if s := nobody.get("/invitations"); s.StatusCode != 303 || !strings.HasPrefix(s.Header.Get("Location"), "/signin?next=") {
+		t.Errorf("nobody in particular sees %d %s", s.StatusCode, words(s.body))
+	}
+	nobody.wants(401, nobody.do("POST", "/invitations/"+string(i.ID)+"/accept", url.Values{}))
 }
 
 // What lets a member set a password lets nobody in at a provider.
@@ -103,10 +145,10 @@ func TestPasswordResetsAreNoInvitations(t *testing.T) {
 	must(t, err)
 	_, _, err = h.access.Invite(t.Context(), h.owner(mgx.DefaultWorkspace), app.NewInvitation{User: owner.ID})
 	must(t, err)
-	found, err := h.store.InvitationsTo(t.Context(), owner.Email)
+	found, err := h.store.Invited(t.Context(), owner.Email)
 	must(t, err)
-	if len(found) != 0 {
-		t.Errorf("%+v", found)
+	if found {
+		t.Error("who forgot the password is invited")
 	}
 }
 
@@ -121,5 +163,6 @@ func TestBrowserIsInvitedThere(t *testing.T) {
 	there.begin(h.url, map[string]any{"jo": person("nobodies")})
 	b := h.window()
 	b.open("/signin").click(`a[href^="/signin/with/corp"]`)
-	b.signInAt(there).isIn(h, "jo@example.com viewer")
+	b.signInAt(there).says("You are invited.")
+	b.submit(eval[string](b.tab, `new URL(document.querySelector('form[action$="/accept"]').action).pathname`)).isIn(h, "jo@example.com viewer")
 }

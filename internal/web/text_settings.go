@@ -38,7 +38,7 @@ func settingsFrameText() map[string]string {
 
 func settingsPeopleText() map[string]string {
 	return map[string]string{
-		"set.you": "You", "set.you.lead": "Who you are here, where you are signed in, and your password.", "set.you.email": "Address", "set.grantedby": "by their groups",
+		"set.you": "You", "set.you.lead": "Who you are here, where you are signed in, and your password.", "set.you.email": "Address", "set.you.waiting": "Invitations that wait for you: %d.", "set.you.waiting.do": "Look at them", "set.grantedby": "by their groups",
 		"set.sessions": "Where you are signed in", "set.sessions.none": "You have no session: you came with a key or a token.",
 		"set.session.browser": "A browser", "set.session.client": "A program", "set.session.this": "this one", "set.session.from": "from %s", "set.session.began": "since", "set.session.ends": "ends", "set.session.issuer": "vouched for by %s",
 		"set.session.end": "End it…", "set.session.end.what": "Whoever uses it is signed out at once, and has to sign in again.", "set.session.end.do": "End this session",

@@ -47,11 +47,14 @@ func (s *site) show(make view) http.Handler {
 		if err == nil {
 			p, err = make(v)
 		}
-		if err != nil {
+		switch {
+		case s.o.People != nil && mgx.IsCode(err, access.CodeWorkspace):
+			http.Redirect(w, r, waitingAt(r.URL.RequestURI()), http.StatusSeeOther)
+		case err != nil:
 			s.fail(w, v, err)
-			return
+		default:
+			s.render(w, v, p)
 		}
-		s.render(w, v, p)
 	})
 }
 
@@ -133,6 +136,9 @@ func (v *visit) part() bool { return v.URL.Query().Get("part") != "" }
 
 // nowhere is the page of every path without one.
 func nowhere(v *visit) (page, error) {
+	if v.site.o.People != nil && v.URL.Path == "/" && v.Actor.Session != "" && v.Actor.Workspace == "" {
+		return page{Redirect: waitingPath}, nil
+	}
 	if places := v.site.here(v, ""); v.URL.Path == "/" && len(places) > 0 {
 		return page{Redirect: places[0].Path}, nil
 	}

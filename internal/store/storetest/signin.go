@@ -19,18 +19,20 @@ type SignInStore interface {
 	AccessStore
 	UserByIdentity(ctx context.Context, issuer, subject string) (mgx.User, error)
 	RenewBrowser(ctx context.Context, by mgx.Doer, digest string, fresh func(mgx.Session) mgx.SessionToken) (mgx.Session, bool, error)
-	BeginSignIn(context.Context, mgx.SignInStart) error
-	TakeSignIn(ctx context.Context, digest, browser, provider string) (mgx.SignInStart, error)
 	SignInVouched(context.Context, mgx.Doer, mgx.Vouched) ([]mgx.Grant, error)
 	EndVouched(ctx context.Context, by mgx.Doer, issuer, subject, session string) (int, error)
+	Invitations(ctx context.Context, ws mgx.WorkspaceID, after mgx.InvitationID, limit int) ([]mgx.Invitation, error)
+	InvitationsTo(context.Context, mgx.UserID) ([]mgx.WaitingInvitation, error)
+	Invited(ctx context.Context, email string) (bool, error)
+	Decline(ctx context.Context, by mgx.Doer, ws mgx.WorkspaceID, id mgx.InvitationID) error
 }
 
 // RunSignIn runs the part of the suite that is about signing in. create makes a
 // database with a clock.
 func RunSignIn(t *testing.T, create func(testing.TB, func() time.Time) SignInStore) {
 	for name, test := range map[string]func(*testing.T, SignInStore, *clock){
-		"Cookies": cookies, "LostCookie": lostCookie, "StolenCookie": stolenCookie, "CookiesAtOnce": cookiesAtOnce, "UnderWay": underWay, "Vouched": vouchedFor, "LastAdmin": lastVouched,
-		"Linked": linked, "SignedOutThere": signedOutThere,
+		"Cookies": cookies, "LostCookie": lostCookie, "StolenCookie": stolenCookie, "CookiesAtOnce": cookiesAtOnce, "Vouched": vouchedFor, "LastAdmin": lastVouched,
+		"Linked": linked, "SignedOutThere": signedOutThere, "Waiting": waiting, "WrongAddress": wrongAddress, "Race": declineOrRevoke, "AskedAnew": askedAnew,
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -189,38 +191,13 @@ func cookiesAtOnce(t *testing.T, s SignInStore, c *clock) {
 	}
 }
 
-// A sign-in comes back once, in time, to the browser and from the provider with
-// which it began.
-func underWay(t *testing.T, s SignInStore, c *clock) {
-	begin := func(state string) {
-		t.Helper()
-		must(t, s.BeginSignIn(t.Context(), mgx.SignInStart{Digest: state, Browser: "browser", Provider: "corp", Next: "/runs", ExpiresAt: c.now().Add(time.Minute)}))
-	}
-	take := func(state, browser, provider string) error {
-		b, err := s.TakeSignIn(t.Context(), state, browser, provider)
-		if err == nil && b.Next != "/runs" {
-			t.Errorf("%+v", b)
-		}
-		return err
-	}
-	begin("a")
-	wants(t, mgx.CodeTokenUnknown, take("a", "another", "corp"))
-	wants(t, mgx.CodeTokenUnknown, take("a", "browser", "other"))
-	wants(t, mgx.CodeTokenUnknown, take("b", "browser", "corp"))
-	must(t, take("a", "browser", "corp"))
-	wants(t, mgx.CodeTokenUnknown, take("a", "browser", "corp"))
-	begin("late")
-	c.pass(time.Minute)
-	wants(t, mgx.CodeTokenUnknown, take("late", "browser", "corp"))
-}
-
 const issuer = "https://id.example.com"
 
 // signsIn has an issuer vouch for somebody.
 func signsIn(t *testing.T, s SignInStore, c *clock, user mgx.UserID, fresh bool, grants ...string) (skipped []mgx.Grant, err error) {
 	t.Helper()
 	v := mgx.Vouched{
-		Identity: mgx.Identity{Issuer: issuer, Subject: "sub of " + string(user), User: user}, New: fresh, User: mgx.User{ID: user, Email: string(user) + "@example.com", Name: "x"},
+		Identity: mgx.Identity{Issuer: issuer, Subject: "sub of " + string(user), User: user, Email: string(user) + "@example.com"}, New: fresh, User: mgx.User{ID: user, Email: string(user) + "@example.com", Name: "x"},
 		Session: mgx.Session{ID: mgx.NewID[mgx.SessionID]("ses"), User: user, Kind: mgx.SessionBrowser, Issuer: issuer, Vouched: "sid of " + string(user), ExpiresAt: c.now().Add(time.Hour)},
 	}
 	for _, g := range grants {
