@@ -38,6 +38,12 @@ type AuditData struct {
 	Commitment string        `json:"commitment"` // SHA-256 of Salt and Details, in hex; the store fills it
 	Salt       string        `json:"salt,omitempty"`
 	Details    *AuditDetails `json:"details,omitempty"`
+	// Leaf is how the tree hashes the entry: 0 as at first, 1 since erasing is recorded.
+	// Of an entry of that kind details are gone only where an Erased tells of it.
+	Leaf int `json:"leaf,omitempty"`
+	// Erased says which earlier entries lost their details by this act, as
+	// [AuditErasure] writes it, with a signature.
+	Erased string `json:"erased,omitempty"`
 }
 
 // Changes reports whether an act makes something else of what it is done to, rather
@@ -61,7 +67,7 @@ func NewAudit(ws WorkspaceID, d AuditData) Event {
 	if d.Details == nil {
 		d.Details = &AuditDetails{}
 	}
-	d.Salt = rand.Text()
+	d.Salt, d.Leaf = rand.Text(), 1
 	e := NewEvent(AuditRecorded, d.committed())
 	e.Workspace, e.Stream = ws, AuditStream(ws)
 	return e
@@ -110,10 +116,18 @@ func AuditLeaf(e Event) ([]byte, error) {
 	if err := e.Decode(&d); err != nil {
 		return nil, err
 	}
+	fields := []string{string(e.ID), string(e.Workspace), d.Actor, d.Action, d.Resource, d.Decision, d.Reason, d.Request, d.Commitment}
 	leaf := []byte("mgx audit 1\n")
+	switch d.Leaf {
+	case 0:
+	case 1:
+		leaf, fields = []byte("mgx audit 2\n"), append(fields, d.Erased)
+	default:
+		return nil, Errorf(KindUsage, "bad_audit", "audit entry %s is of a kind that this version of MGX does not know", e.ID)
+	}
 	leaf = binary.BigEndian.AppendUint64(leaf, uint64(e.Sequence))
 	leaf = binary.BigEndian.AppendUint64(leaf, uint64(e.Time.UnixMicro()))
-	for _, field := range []string{string(e.ID), string(e.Workspace), d.Actor, d.Action, d.Resource, d.Decision, d.Reason, d.Request, d.Commitment} {
+	for _, field := range fields {
 		leaf = binary.BigEndian.AppendUint32(leaf, uint32(len(field)))
 		leaf = append(leaf, field...)
 	}

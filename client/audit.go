@@ -51,13 +51,15 @@ func (a Audit) Entries(ctx context.Context, q AuditQuery) iter.Seq2[AuditEntry, 
 
 // AuditReport is what reading the log over found.
 type AuditReport struct {
-	Workspace   mgx.WorkspaceID `json:"workspace_id"`
-	Entries     int64           `json:"entries"`
-	Removed     int64           `json:"removed"`
-	Erased      int64           `json:"erased"`
-	Checkpoints int             `json:"checkpoints"`
-	Covered     int64           `json:"covered"`
-	Problems    []string        `json:"problems"`
+	Workspace mgx.WorkspaceID `json:"workspace_id"`
+	Entries   int64           `json:"entries"`
+	Removed   int64           `json:"removed"`
+	Erased    int64           `json:"erased"`
+	// ErasedBefore are those without details from before erasures were recorded.
+	ErasedBefore int64    `json:"erased_before"`
+	Checkpoints  int      `json:"checkpoints"`
+	Covered      int64    `json:"covered"`
+	Problems     []string `json:"problems"`
 }
 
 // Verify has the server read the log over. It says what the server found: who does

@@ -182,7 +182,10 @@ func (c *cli) reportAudit(r audit.Report) {
 	}
 	c.printf("%s: %d entries, %d checkpoints; the first %d entries are as they were signed", r.Workspace, r.Entries, r.Checkpoints, r.Covered)
 	if r.Erased > 0 {
-		c.printf("; the details of %d were erased", r.Erased)
+		c.printf("; the details of %d were erased, as signed erasures tell", r.Erased)
+	}
+	if r.ErasedBefore > 0 {
+		c.printf("; those of %d are gone since before MGX recorded what is erased, so whether they were erased or taken away cannot be told", r.ErasedBefore)
 	}
 	if r.Removed > 0 {
 		c.printf("; %d were removed because their time was over", r.Removed)

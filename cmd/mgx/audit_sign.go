@@ -43,6 +43,15 @@ func (n *node) auditKey(make bool) (*audit.Key, error) {
 	return audit.NewKey(s.value), nil
 }
 
+// vouch signs what an erasure says of itself.
+func (n *node) vouch(text string) (string, error) {
+	key, err := n.auditKey(true)
+	if err != nil {
+		return "", err
+	}
+	return key.Vouch(text)
+}
+
 // signAudit makes checkpoints of the audit logs that grew, and adds them to a file
 // in a second place, if one is named.
 func (n *node) signAudit(ctx context.Context, second string) error {

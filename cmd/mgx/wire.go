@@ -111,7 +111,7 @@ func (c *cli) open(ctx context.Context, m *models) (*node, error) {
 	if n.apart, err = m.share(c.cfg.Redis, n.log); err != nil {
 		return nil, err
 	}
-	if n.store, err = store.Open(ctx, path, store.Options{Check: n.meters.checked(contracts, keep), Redact: n.hidesStored, Keep: keep, Waker: waker, Beside: func(ws mgx.WorkspaceID) (int64, error) { return n.uploads.size(ws) }}); err != nil {
+	if n.store, err = store.Open(ctx, path, store.Options{Check: n.meters.checked(contracts, keep), Redact: n.hidesStored, Keep: keep, Waker: waker, Vouch: n.vouch, Beside: func(ws mgx.WorkspaceID) (int64, error) { return n.uploads.size(ws) }}); err != nil {
 		return nil, err
 	}
 	if err := n.keepAsSet(ctx, contracts); err != nil {

@@ -17,17 +17,19 @@ import (
 	"mgx/internal/secret"
 )
 
+// townAudit signs the audit logs of a town.
+var townAudit = audit.NewKey("a secret of this test")
+
 // withRights adds what is about secrets, the audit log and data.
 func (w *town) withRights(o *api.Options, contracts *event.Registry) {
 	w.t.Helper()
 	ring, err := secret.NewRing()
 	must(w.t, err)
-	key := audit.NewKey("a secret of this test")
 	o.Secrets = &app.Secrets{
 		Vault: func(bool) (secret.Vault, error) { return secret.Vault{Store: w.store, Ring: ring}, nil },
 		Hide:  func(_ mgx.WorkspaceID, v string) { w.hidden = append(w.hidden, v) },
 	}
-	o.Audit = &app.Audit{Store: w.store, Key: func(bool) (*audit.Key, error) { return key, nil }}
+	o.Audit = &app.Audit{Store: w.store, Key: func(bool) (*audit.Key, error) { return townAudit, nil }}
 	o.Retention = &app.Retention{Store: w.store, Contracts: contracts, Changed: w.store.SetKeep}
 	o.Rights = &app.Rights{Store: w.store, Retain: func(context.Context, bool) (mgx.RetainedEvents, error) { return mgx.RetainedEvents{}, nil }}
 }

@@ -50,7 +50,7 @@ func newTown(t testing.TB) *town {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if w.store, err = store.Open(context.Background(), townDatabase(t), store.Options{Check: latest(contracts)}); err != nil {
+	if w.store, err = store.Open(context.Background(), townDatabase(t), store.Options{Check: latest(contracts), Vouch: townAudit.Vouch}); err != nil {
 		t.Fatal(err)
 	}
 	start := time.Now() // at which it stays: nothing is over because the machine is slow

@@ -154,7 +154,7 @@ func (a *Audit) csv(ctx context.Context, f AuditFilter, out io.Writer) error {
 }
 
 // AuditColumns are the columns of the audit log as CSV.
-var AuditColumns = []string{"sequence", "timestamp", "event_id", "actor", "action", "resource", "decision", "reason", "request_id", "from", "user_agent", "before", "after"}
+var AuditColumns = []string{"sequence", "timestamp", "event_id", "actor", "action", "resource", "decision", "reason", "request_id", "from", "user_agent", "before", "after", "erased"}
 
 // Row is an entry as a row of these columns, none of which a spreadsheet takes for
 // a formula.
@@ -165,7 +165,7 @@ func (e AuditEntry) Row() []string {
 	}
 	row := []string{
 		strconv.FormatInt(e.Sequence, 10), e.Time.Format(time.RFC3339Nano), e.ID, e.Actor, e.Action, e.Resource, e.Decision,
-		e.Reason, e.Request, d.From, d.Agent, string(d.Before), string(d.After),
+		e.Reason, e.Request, d.From, d.Agent, string(d.Before), string(d.After), e.Erased,
 	}
 	for i, field := range row {
 		row[i] = Cell(field)

@@ -13,10 +13,12 @@
 //     without its key. What came after the last checkpoint can; keep checkpoints in a
 //     second place, where the log is cut off together with its last checkpoints.
 //   - Erasing the details of an entry, and removing entries whose time is over,
-//     break nothing: the tree holds commitments. Verify says how many there are, and
-//     that none was removed too early.
+//     break nothing: the tree holds commitments. Verify says how many there are, that
+//     none was removed too early, and that no details are gone but those of which an
+//     erasure tells, which is an entry of its own with a signature.
 //   - A proof can be checked without the log: with the public key alone.
-//   - Bounded: reading over a log of any length takes a page of it and 64 hashes.
+//   - Bounded: reading over a log of any length takes a page of it, 64 hashes, and what
+//     was erased as ranges of numbers.
 package audit
 
 import (

@@ -17,6 +17,7 @@ type Proof struct {
 	Index      int64       `json:"index"` // of its leaf, from 0
 	Hashes     []tlog.Hash `json:"hashes"`
 	Checkpoint string      `json:"checkpoint"`
+	Erasure    string      `json:"erasure,omitempty"` // what erased the details says of itself, signed
 }
 
 // Prove proves the entry with a sequence by the last checkpoint that covers it.
@@ -37,8 +38,12 @@ func (l Log) Prove(ctx context.Context, sequence int64) (Proof, error) {
 		return p, mgx.Errorf(mgx.KindUsage, "not_signed_yet", "no checkpoint covers audit entry %d yet; make one first: mgx audit checkpoint", sequence)
 	}
 	last := all[len(all)-1]
-	hashes, err := tlog.ProveRecord(last.Size, sequence-1, l.tree(ctx))
-	return Proof{Entry: entries[0], Index: sequence - 1, Hashes: hashes, Checkpoint: last.Note}, err
+	p = Proof{Entry: entries[0], Index: sequence - 1, Checkpoint: last.Note}
+	if p.Erasure, err = l.erasureOf(ctx, p.Entry); err != nil {
+		return p, err
+	}
+	p.Hashes, err = tlog.ProveRecord(last.Size, sequence-1, l.tree(ctx))
+	return p, err
 }
 
 // Check checks a proof and returns the checkpoint that it rests on.
@@ -57,7 +62,7 @@ func (p Proof) Check(trusted note.Verifiers) (State, error) {
 	if err := tlog.CheckRecord(p.Hashes, state.Size, state.Root, p.Index, leaf); err != nil {
 		return state, fmt.Errorf("the entry is not in that log as it is here: %w", err)
 	}
-	return state, nil
+	return state, p.lawful(trusted)
 }
 
 // leafOf hashes an entry whose details are what it committed to, or erased.

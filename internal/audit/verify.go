@@ -13,13 +13,16 @@ import (
 
 // Report is what reading over a log found.
 type Report struct {
-	Workspace   mgx.WorkspaceID `json:"workspace_id"`
-	Entries     int64           `json:"entries"`
-	Removed     int64           `json:"removed"` // because their time was over
-	Erased      int64           `json:"erased"`  // whose details were
-	Checkpoints int             `json:"checkpoints"`
-	Covered     int64           `json:"covered"` // entries, by the last checkpoint that holds
-	Problems    []string        `json:"problems"`
+	Workspace mgx.WorkspaceID `json:"workspace_id"`
+	Entries   int64           `json:"entries"`
+	Removed   int64           `json:"removed"` // because their time was over
+	Erased    int64           `json:"erased"`  // whose details were, as a signed erasure tells
+	// ErasedBefore are entries without details from before erasures were recorded: nobody
+	// can tell whether they were erased or taken away.
+	ErasedBefore int64    `json:"erased_before"`
+	Checkpoints  int      `json:"checkpoints"`
+	Covered      int64    `json:"covered"` // entries, by the last checkpoint that holds
+	Problems     []string `json:"problems"`
 }
 
 // codeMissing is the code of the store's error for a hash that is not there.
@@ -62,6 +65,9 @@ type verifier struct {
 	claims  map[int64][]State // by size
 	pending []int64           // stored hashes still to be compared
 	fresh   []tlog.Hash
+	gone    mgx.Spans // entries without details, of which an erasure must tell
+	old     mgx.Spans // the same, from before erasures did
+	told    mgx.Spans // of which erasures tell
 }
 
 func (v *verifier) run(ctx context.Context) (err error) {
@@ -82,6 +88,9 @@ func (v *verifier) run(ctx context.Context) (err error) {
 		return err
 	}
 	v.report.Entries = v.size
+	if err := v.account(ctx); err != nil {
+		return err
+	}
 	return v.compare(ctx)
 }
 
@@ -165,9 +174,11 @@ func (v *verifier) entry(ctx context.Context, e mgx.Event) error {
 		return v.stored(ctx, e.Sequence)
 	}
 	var d mgx.AuditData
-	if e.Decode(&d) == nil && d.Details == nil {
-		v.report.Erased++
+	if err := e.Decode(&d); err != nil {
+		return err
 	}
+	v.lacking(e, d)
+	v.hear(e, d)
 	return v.add(ctx, e.Sequence, leaf)
 }
 

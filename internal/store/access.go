@@ -16,6 +16,7 @@ type act struct {
 	resource      string // id of what it is done to
 	before, after any    // as they may be shown; nil: there is nothing
 	denied        string // why it was not done, where that is to be remembered
+	erased        string // which entries of the log lost their details by it, signed
 }
 
 // act does something and records that it was done, in one transaction. Nothing is
@@ -38,7 +39,7 @@ func (s *Store) act(ctx context.Context, by mgx.Doer, action string, f func(*tx,
 // audit appends the entry of an act.
 func (t *tx) audit(by mgx.Doer, action string, a act) error {
 	d := mgx.AuditData{
-		Actor: by.Actor, Action: action, Resource: a.resource, Decision: mgx.AuditAllowed, Reason: a.denied, Request: by.Request,
+		Actor: by.Actor, Action: action, Resource: a.resource, Decision: mgx.AuditAllowed, Reason: a.denied, Request: by.Request, Erased: a.erased,
 		Details: &mgx.AuditDetails{From: by.From, Agent: by.Agent, Before: shown(a.before), After: shown(a.after)},
 	}
 	if a.denied != "" {

@@ -55,11 +55,11 @@ func onBoth(t *testing.T, test func(t *testing.T, s *store.Store, path string)) 
 	t.Run("sqlite", func(t *testing.T) {
 		t.Parallel()
 		path := place(t)
-		test(t, open(t, path, store.Options{}), path)
+		test(t, open(t, path, store.Options{Vouch: auditKey.Vouch}), path)
 	})
 	t.Run("postgres", func(t *testing.T) {
 		t.Parallel()
-		test(t, open(t, newDatabase(t), store.Options{}), "")
+		test(t, open(t, newDatabase(t), store.Options{Vouch: auditKey.Vouch}), "")
 	})
 }
 

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
+	"maps"
 	"slices"
 	"time"
 
@@ -139,7 +140,7 @@ func (s *Store) eachTrace(ctx context.Context, p person, do func(mgx.Event) erro
 	}
 	for _, ws := range spaces {
 		if err := s.eachEntry(ctx, ws, func(e mgx.Event, d mgx.AuditData) error {
-			if d.Details == nil || !p.meant(e.Data) {
+			if d.Details == nil || d.Erased != "" || !p.meant(e.Data) { // an erasure's own entry has nothing in its details
 				return nil
 			}
 			return do(e)
@@ -236,7 +237,7 @@ func (s *Store) erasePerson(ctx context.Context, by mgx.Doer, p *person, tasksTo
 	if err := s.findTraces(ctx, p); err != nil {
 		return err
 	}
-	if err := s.eraseTraces(ctx, *p); err != nil {
+	if err := s.eraseTraces(ctx, by, *p); err != nil {
 		return err
 	}
 	if err := s.write(ctx, func(t *tx) error { return t.erasePerson(*p) }); err != nil {
@@ -300,10 +301,10 @@ func (s *Store) expel(ctx context.Context, by mgx.Doer, p person) error {
 }
 
 // eraseTraces takes the words out of what the log says of a person.
-func (s *Store) eraseTraces(ctx context.Context, p person) error {
+func (s *Store) eraseTraces(ctx context.Context, by mgx.Doer, p person) error {
 	var batch []mgx.Event
 	flush := func() error {
-		err := s.write(ctx, func(t *tx) error { return each(batch, t.eraseTrace) })
+		err := s.eraseTogether(ctx, by, string(p.User), batch)
 		batch = batch[:0]
 		return err
 	}
@@ -317,6 +318,36 @@ func (s *Store) eraseTraces(ctx context.Context, p person) error {
 		err = flush()
 	}
 	return err
+}
+
+// eraseTogether takes the words out of events that are in the log, and says in each
+// audit log which of its entries those were.
+func (s *Store) eraseTogether(ctx context.Context, by mgx.Doer, subject string, all []mgx.Event) error {
+	return s.write(ctx, func(t *tx) error {
+		t.normalEvent = s.normalEvent
+		if err := each(all, t.eraseTrace); err != nil {
+			return err
+		}
+		gone := map[mgx.WorkspaceID]mgx.Spans{}
+		for _, e := range all {
+			if e.Type == mgx.AuditRecorded {
+				gone[e.Workspace] = gone[e.Workspace].With(e.Sequence)
+			}
+		}
+		for _, ws := range slices.Sorted(maps.Keys(gone)) {
+			text := mgx.AuditErasure{Workspace: ws, Subject: subject, Entries: gone[ws], Time: t.now}.Text()
+			if s.opts.Vouch != nil {
+				var err error
+				if text, err = s.opts.Vouch(text); err != nil {
+					return err
+				}
+			}
+			if err := t.audit(mgx.Doer{Workspace: ws, Actor: by.Actor, Request: by.Request}, "audit.erase", act{resource: subject, erased: text}); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
 }
 
 // eraseTrace takes the words out of one event that is in the log. An audit entry

@@ -165,7 +165,7 @@ func verified(t testing.TB, s *store.Store) {
 func TestErasePersonWithTasks(t *testing.T) {
 	t.Parallel()
 	path := place(t)
-	s := open(t, path, store.Options{})
+	s := open(t, path, store.Options{Vouch: auditKey.Vouch})
 	gone := settle(t, s, "CANARY")
 	busy := newScope()
 	busy.User = gone

@@ -130,7 +130,7 @@ func (s *Store) EraseWorkspace(ctx context.Context, by mgx.Doer, ws mgx.Workspac
 			return p, err
 		}
 	}
-	if err := s.eraseLog(ctx, ws); err != nil {
+	if err := s.eraseLog(ctx, by, ws); err != nil {
 		return p, err
 	}
 	if err := s.write(ctx, func(t *tx) error { return t.eraseWorkspace(ws) }); err != nil {
@@ -195,14 +195,24 @@ func (t *tx) takesWork(ws mgx.WorkspaceID) error {
 // eraseLog takes the words out of what is left of a workspace's events once its
 // tasks are erased, page by page, and out of what the log of the installation says
 // of it.
-func (s *Store) eraseLog(ctx context.Context, ws mgx.WorkspaceID) error {
+func (s *Store) eraseLog(ctx context.Context, by mgx.Doer, ws mgx.WorkspaceID) error {
 	for _, log := range []mgx.WorkspaceID{ws, mgx.DefaultWorkspace} {
-		if err := s.eachEntry(ctx, log, func(e mgx.Event, d mgx.AuditData) error {
-			if d.Details == nil || log != ws && d.Resource != string(ws) {
+		var batch []mgx.Event
+		err := s.eachEntry(ctx, log, func(e mgx.Event, d mgx.AuditData) error {
+			if d.Details == nil || d.Erased != "" || log != ws && d.Resource != string(ws) {
 				return nil
 			}
-			return s.write(ctx, func(t *tx) error { return t.eraseTrace(e) })
-		}); err != nil {
+			if batch = append(batch, e); len(batch) < retainBatch {
+				return nil
+			}
+			err := s.eraseTogether(ctx, by, string(ws), batch)
+			batch = batch[:0]
+			return err
+		})
+		if err == nil && len(batch) > 0 {
+			err = s.eraseTogether(ctx, by, string(ws), batch)
+		}
+		if err != nil {
 			return err
 		}
 	}

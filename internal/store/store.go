@@ -47,6 +47,10 @@ type Options struct {
 	// ReadOnly opens an existing database without writing to it.
 	ReadOnly bool
 
+	// Vouch signs what an erasure says it took out of an audit log, so that nobody else
+	// can say so. Nil: it is not signed, and does not count when the log is verified.
+	Vouch func(text string) (signed string, err error)
+
 	// Beside says how many bytes of files are kept for a workspace, besides what its
 	// runs were given. They count against its quota. Nil: none.
 	Beside func(mgx.WorkspaceID) (int64, error)

@@ -29,6 +29,7 @@ func moreText() map[string]string {
 
 		"audit.title": "Audit", "audit.lead": "Who did what and was refused what in this workspace, the newest first. Nothing in it can be changed without it showing.",
 		"audit.holds": "The log is as it was written: %s entries read over, %s of them held against %s signed checkpoints.", "audit.unsigned": "The log is as it was written: %s entries read over. Nothing is signed yet, which happens at the next checkpoint.", "audit.broken": "The log is not as it was written",
+		"audit.erased": "The details of %s were erased, as signed erasures tell.", "audit.erasedbefore": "Those of %s are gone since before erasures were recorded: whether they were erased or taken away cannot be told.",
 		"audit.long": "The log has %s entries.", "audit.verify": "Read it over: is it what was signed?",
 		"audit.actor": "Actor", "audit.action": "Action", "audit.resource": "On what", "audit.decision": "Decision", "audit.time": "When", "audit.number": "No.", "audit.denied": "only what was refused",
 		"audit.show": "Show", "audit.all": "Show all", "audit.none": "No entry matches", "audit.none.text": "Actors are chosen by their whole id, actions by a pattern such as key.*.",
