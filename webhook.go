@@ -1,6 +1,9 @@
 package mgx
 
-import "time"
+import (
+	"net/url"
+	"time"
+)
 
 // WebhookID names an endpoint that events are sent to: whk_…
 type WebhookID string
@@ -29,6 +32,27 @@ type Webhook struct {
 	Dead    int64 `json:"dead"`    // dead letters
 
 	Lease WebhookLease `json:"-"` // as it stands, held or not
+}
+
+// Shown is the webhook as people see it, with [ShownAddress].
+func (w Webhook) Shown() Webhook {
+	w.URL = ShownAddress(w.URL)
+	return w
+}
+
+// ShownAddress is what may be shown of the address of a webhook: the scheme and the
+// host. Whoever has the rest can often send there themselves, as with those of chats.
+func ShownAddress(text string) string {
+	u, err := url.Parse(text)
+	switch {
+	case err != nil || u.Host == "":
+		return "…"
+	case u.RawQuery == "" && u.Path == "":
+		return u.Scheme + "://" + u.Host
+	case u.RawQuery == "" && u.Path == "/":
+		return u.Scheme + "://" + u.Host + "/"
+	}
+	return u.Scheme + "://" + u.Host + "/…"
 }
 
 // WebhookLease is the right to deliver to one endpoint until it expires or a

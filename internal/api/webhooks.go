@@ -22,11 +22,11 @@ func (s *Server) webhookRoutes() []route {
 		op("GET /api/v1/webhooks", to("read", "webhooks"), with(s.hooks, listWebhooks), about{ID: "listWebhooks", Group: group, Short: "List endpoints, by id"}),
 		op("POST /api/v1/webhooks", to("create", "webhooks"), with(s.hooks, addWebhook), about{
 			ID: "createWebhook", Group: group, Short: "Add an endpoint that events are sent to", Made: true, Kind: "webhook", Secret: true, Inside: "webhook", Codes: bad,
-			Long: "The secret that requests are signed with is in this answer and never again.",
+			Long: "The secret that requests are signed with is in this answer and never again. Of the address only scheme and host are shown from now on, and … for the rest.",
 		}),
 		op("GET /api/v1/webhooks/{id}", to("read", "webhooks"), with(s.hooks, getWebhook), about{ID: "getWebhook", Group: group, Short: "Show an endpoint", Kind: "webhook"}),
 		op("PATCH /api/v1/webhooks/{id}", to("update", "webhooks"), with(s.hooks, changeWebhook), about{
-			ID: "changeWebhook", Group: group, Short: "Change an endpoint", Long: "It holds for events that are not deliveries yet. What is not sent stays.",
+			ID: "changeWebhook", Group: group, Short: "Change an endpoint", Long: "It holds for events that are not deliveries yet. What is not sent stays, and so does the address when it is sent as it is shown.",
 			Kind: "webhook", Codes: bad,
 		}),
 		op("DELETE /api/v1/webhooks/{id}", to("delete", "webhooks"), with(s.hooks, removeWebhook), about{

@@ -58,7 +58,11 @@ func (q *Queues) Endpoints(ctx context.Context, actor access.Actor) ([]mgx.Webho
 	if err := q.hooks(ctx, actor, "read", ""); err != nil {
 		return nil, err
 	}
-	return q.Store.Webhooks(ctx, actor.Workspace)
+	all, err := q.Store.Webhooks(ctx, actor.Workspace)
+	for i, w := range all {
+		all[i] = w.Shown()
+	}
+	return all, err
 }
 
 func (q *Queues) hooks(ctx context.Context, actor access.Actor, action string, id mgx.WebhookID) error {
@@ -81,7 +85,7 @@ func (q *Queues) Undelivered(ctx context.Context, actor access.Actor, id mgx.Web
 	all, err := q.Store.Deliveries(ctx, mgx.DeliveryQuery{
 		Workspace: actor.Workspace, Webhook: id, Statuses: []mgx.DeliveryStatus{mgx.DeliveryDead, mgx.DeliveryPending}, Before: before, Limit: pageSize(limit),
 	})
-	return hook, all, err
+	return hook.Shown(), all, err
 }
 
 // Resend gives a delivery all its attempts again, the first one now; without an

@@ -167,6 +167,9 @@ func scanRecord(rows *sql.Rows) (any, error) {
 	row := make(map[string]any, len(columns))
 	for i, name := range columns {
 		row[name] = readable(name, values[i])
+		if address, ok := row[name].(string); ok && name == "url" {
+			row[name] = mgx.ShownAddress(address)
+		}
 	}
 	return row, nil
 }

@@ -58,8 +58,8 @@ func (s *Store) CreateWebhook(ctx context.Context, by mgx.Doer, w mgx.Webhook, s
 }
 
 // filtersOf is what the audit log shows of an endpoint.
-func filtersOf(w mgx.Webhook) any {
-	return map[string]any{"url": w.URL, "types": w.Types, "channels": w.Channels}
+func filtersOf(w mgx.Webhook) map[string]any {
+	return map[string]any{"url": mgx.ShownAddress(w.URL), "types": w.Types, "channels": w.Channels}
 }
 
 // Webhook returns one endpoint of a workspace.
@@ -80,7 +80,15 @@ func (s *Store) Webhooks(ctx context.Context, ws mgx.WorkspaceID) ([]mgx.Webhook
 // endpoint. What has become a delivery already stays one.
 func (s *Store) UpdateWebhook(ctx context.Context, by mgx.Doer, w mgx.Webhook) error {
 	return s.act(ctx, by, "webhook.update", func(t *tx, a *act) error {
-		a.resource, a.after = string(w.ID), filtersOf(w)
+		var before string
+		if _, err := t.row(`SELECT url FROM webhooks WHERE workspace = $1 AND id = $2`, []any{string(w.Workspace), string(w.ID)}, &before); err != nil {
+			return err
+		}
+		after := filtersOf(w)
+		if before != w.URL { // which does not show where the hosts are the same
+			after["url_changed"] = true
+		}
+		a.resource, a.after = string(w.ID), after
 		n, err := t.exec(`UPDATE webhooks SET url = $1, description = $2, types = $3, channels = $4, `+touched("$5")+` WHERE workspace = $6 AND id = $7`,
 			w.URL, w.Description, names(w.Types), names(w.Channels), micros(t.now), string(w.Workspace), string(w.ID))
 		return orNoWebhook(w.ID, n, err)

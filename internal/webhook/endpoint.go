@@ -4,7 +4,9 @@ import (
 	"errors"
 	"net/netip"
 	"net/url"
+	"slices"
 	"strconv"
+	"strings"
 
 	"mgx"
 	"mgx/internal/event"
@@ -67,6 +69,8 @@ func address(text string) (*url.URL, error) {
 		return nil, errors.New("it may hold no user name and no password; messages are signed instead")
 	case u.Hostname() == "" || u.Opaque != "":
 		return nil, errors.New("it names no host")
+	case strings.Contains(text, "…"):
+		return nil, errors.New("it ends with …, as addresses are shown; give the whole one")
 	case u.Fragment != "":
 		return nil, errors.New("it may hold no fragment (#…)")
 	}
@@ -86,3 +90,25 @@ func host(text string) string {
 	}
 	return u.Host
 }
+
+// veiled takes out of an answer what it repeats of the address: of its path, of the
+// parts of that, and of its query, as they are and as they are sent.
+func veiled(text string, u *url.URL) string {
+	words := []string{u.RequestURI(), u.EscapedPath(), u.Path, u.RawQuery}
+	for _, path := range []string{u.Path, u.EscapedPath()} {
+		words = append(words, strings.Split(path, "/")...)
+	}
+	for _, values := range u.Query() {
+		words = append(words, values...)
+	}
+	slices.SortFunc(words, func(a, b string) int { return len(b) - len(a) })
+	for _, word := range words {
+		if len(word) >= leastVeiled {
+			text = strings.ReplaceAll(text, word, "…")
+		}
+	}
+	return text
+}
+
+// leastVeiled is how long a part of an address is, in bytes, that may be secret.
+const leastVeiled = 6

@@ -34,23 +34,23 @@ type NewEndpoint struct {
 }
 
 // Add stores an endpoint and returns it with its secret, which is not shown
-// again.
+// again. No endpoint is returned with more of its address than [mgx.ShownAddress].
 func (s Endpoints) Add(ctx context.Context, n NewEndpoint) (w mgx.Webhook, secret string, err error) {
 	w = mgx.Webhook{ID: mgx.NewWebhookID(), Workspace: s.By.Workspace, URL: n.URL, Types: n.Types, Channels: n.Channels, Cursor: -1}
 	if n.Since != nil {
 		if w.Cursor = *n.Since; w.Cursor < 0 {
-			return w, "", mgx.Errorf(mgx.KindUsage, "bad_position", "a webhook begins after a position of 0 or more, not %d", w.Cursor)
+			return w.Shown(), "", mgx.Errorf(mgx.KindUsage, "bad_position", "a webhook begins after a position of 0 or more, not %d", w.Cursor)
 		}
 	}
 	if err := describe(&w, n.Description); err != nil {
-		return w, "", err
+		return w.Shown(), "", err
 	}
 	if err := s.check(ctx, w); err != nil {
-		return w, "", err
+		return w.Shown(), "", err
 	}
 	secret = NewSecret()
 	if err := s.Store.CreateWebhook(ctx, s.By, w, secret); err != nil {
-		return w, "", err
+		return w.Shown(), "", err
 	}
 	w, err = s.Get(ctx, w.ID)
 	return w, secret, err
@@ -69,7 +69,7 @@ func (s Endpoints) known(ctx context.Context, id mgx.WebhookID) error {
 	if s.May == nil {
 		return nil
 	}
-	w, err := s.Get(ctx, id)
+	w, err := s.whole(ctx, id)
 	if err != nil {
 		return err
 	}
@@ -77,10 +77,20 @@ func (s Endpoints) known(ctx context.Context, id mgx.WebhookID) error {
 }
 
 func (s Endpoints) List(ctx context.Context) ([]mgx.Webhook, error) {
-	return s.Store.Webhooks(ctx, s.By.Workspace)
+	all, err := s.Store.Webhooks(ctx, s.By.Workspace)
+	for i, w := range all {
+		all[i] = w.Shown()
+	}
+	return all, err
 }
 
 func (s Endpoints) Get(ctx context.Context, id mgx.WebhookID) (mgx.Webhook, error) {
+	w, err := s.whole(ctx, id)
+	return w.Shown(), err
+}
+
+// whole is an endpoint with its address.
+func (s Endpoints) whole(ctx context.Context, id mgx.WebhookID) (mgx.Webhook, error) {
 	return s.Store.Webhook(ctx, s.By.Workspace, id)
 }
 
@@ -93,25 +103,27 @@ type Change struct {
 }
 
 // Update changes an endpoint's settings, for the events that are not deliveries
-// yet.
+// yet. The address as it is shown stands for the one that there is.
 func (s Endpoints) Update(ctx context.Context, id mgx.WebhookID, c Change) (mgx.Webhook, error) {
-	w, err := s.Get(ctx, id)
+	w, err := s.whole(ctx, id)
 	if err != nil {
-		return w, err
+		return w.Shown(), err
 	}
-	set(&w.URL, c.URL)
+	if c.URL != nil && *c.URL != mgx.ShownAddress(w.URL) {
+		w.URL = *c.URL
+	}
 	set(&w.Types, c.Types)
 	set(&w.Channels, c.Channels)
 	if c.Description != nil {
 		if err := describe(&w, *c.Description); err != nil {
-			return w, err
+			return w.Shown(), err
 		}
 	}
 	if err := s.check(ctx, w); err != nil {
-		return w, err
+		return w.Shown(), err
 	}
 	if err := s.Store.UpdateWebhook(ctx, s.By, w); err != nil {
-		return w, err
+		return w.Shown(), err
 	}
 	return s.Get(ctx, id)
 }
@@ -184,7 +196,7 @@ func (s Endpoints) RetryDead(ctx context.Context, id mgx.WebhookID) (int64, erro
 // Test sends one message of type [TestEvent] now, also to a disabled endpoint,
 // and returns what came of it. Nothing is recorded.
 func (s Endpoints) Test(ctx context.Context, id mgx.WebhookID) (mgx.WebhookAttempt, error) {
-	w, err := s.Get(ctx, id)
+	w, err := s.whole(ctx, id)
 	if err != nil {
 		return mgx.WebhookAttempt{}, err
 	}

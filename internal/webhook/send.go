@@ -10,6 +10,7 @@ import (
 	"io"
 	"net"
 	"net/http"
+	"net/url"
 	"strconv"
 	"strings"
 	"syscall"
@@ -91,13 +92,16 @@ type answer struct {
 
 // send makes one request. The answer's Error is empty when its status is 2xx; it
 // says what happened in words that tell nothing about this side's network.
-func (s *sender) send(ctx context.Context, url string, secrets []string, m message) answer {
+func (s *sender) send(ctx context.Context, to string, secrets []string, m message) answer {
 	ctx, cancel := context.WithTimeout(ctx, attemptTime)
 	defer cancel()
 	out := answer{attempt: mgx.WebhookAttempt{Event: m.id, At: mgx.Now()}}
-	res, err := s.do(ctx, url, secrets, m, out.attempt.At)
+	res, err := s.do(ctx, to, secrets, m, out.attempt.At)
 	if err != nil {
 		out.attempt.Error, out.cause = sentence(err), err
+		if at, ok := errors.AsType[*url.Error](err); ok { // which repeats the address
+			out.cause = at.Err
+		}
 	} else {
 		defer res.Body.Close()
 		out.attempt.Status = res.StatusCode
@@ -105,7 +109,7 @@ func (s *sender) send(ctx context.Context, url string, secrets []string, m messa
 		if res.StatusCode == http.StatusTooManyRequests || res.StatusCode == http.StatusServiceUnavailable {
 			out.after = retryAfter(res.Header, time.Now())
 		}
-		out.attempt.Response = excerpt(res.Body)
+		out.attempt.Response = excerpt(res.Body, res.Request.URL)
 	}
 	out.attempt.Duration = time.Since(out.attempt.At)
 	return out
@@ -175,14 +179,17 @@ func sentence(err error) string {
 	return "the connection to the endpoint failed"
 }
 
-// excerpt reads the beginning of an answer as one line of text. That the rest
-// does not come, or comes slowly, changes nothing about the status.
-func excerpt(body io.Reader) string {
-	b, _ := io.ReadAll(io.LimitReader(body, maxKept))
-	if len(b) == maxKept {
+// excerpt reads the beginning of an answer as one line of text, without what it says
+// of the address that it came from. That the rest does not come, or comes slowly,
+// changes nothing about the status.
+func excerpt(body io.Reader, from *url.URL) string {
+	const read = maxKept + maxAddress // so that no part of the address is cut through
+	b, _ := io.ReadAll(io.LimitReader(body, read))
+	if len(b) == read {
 		io.CopyN(io.Discard, body, maxDrained)
 	}
-	return oneLine(string(b))
+	text := veiled(string(b), from)
+	return oneLine(text[:min(len(text), maxKept)])
 }
 
 // oneLine keeps what can be shown anywhere: no control or format characters, so
