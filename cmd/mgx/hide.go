@@ -29,8 +29,16 @@ func hide(secrets ...string) {
 	}
 }
 
-// hideOf has it hide a secret of a workspace in what is that one's.
-func (n *node) hideOf(ws mgx.WorkspaceID, secret string) { n.hiding(ws).Add(secret) }
+// warnCommonplace says which secrets of the environment are not hidden, since texts have
+// their values anyway. Of the values it says nothing.
+func (n *node) warnCommonplace(environ []string) {
+	for _, name := range guard.CommonplaceIn(environ) {
+		n.log.Warn("a secret of the environment is not hidden: its value is a word, a name, an id, a time or a short number, which texts have anyway; give it one that nobody can guess, with digits and letters", "variable", name)
+	}
+}
+
+// hideOf has it hide a secret that somebody keeps in a workspace in what is that one's.
+func (n *node) hideOf(ws mgx.WorkspaceID, secret string) { n.hiding(ws).Remember(secret, mgx.Now()) }
 
 // hiding hides what is secret in a workspace.
 func (n *node) hiding(ws mgx.WorkspaceID) *guard.Redactor { return n.redact.Of(string(ws)) }

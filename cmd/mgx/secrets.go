@@ -82,7 +82,7 @@ func (n *node) useSecret(ctx context.Context, ws mgx.WorkspaceID, name, purpose 
 	case ws == mgx.DefaultWorkspace:
 		n.redact.Own().Add(value)
 	default:
-		n.hideOf(ws, value)
+		n.hiding(ws).Add(value)
 	}
 	return value, err
 }

@@ -85,6 +85,7 @@ func (c *cli) open(ctx context.Context, m *models) (*node, error) {
 	if m.stale != nil {
 		n.log.Warn(m.stale.Error())
 	}
+	n.warnCommonplace(os.Environ())
 	if err := os.MkdirAll(n.data, 0o700); err != nil {
 		return nil, dataError(n.data, err)
 	}

@@ -8,16 +8,18 @@
 // # Promises
 //
 //   - No known secret of [MinSecret] bytes or more is left in the output, neither
-//     as it is nor escaped for JSON, Go, a URL or HTML, in hexadecimal, or in base64
-//     at any alignment. Overlapping secrets leave no piece of each other.
+//     as it is nor escaped for JSON, Go, a URL (also in part) or HTML, in hexadecimal
+//     (also with something between the bytes), or in base64 at any alignment, nor any of
+//     these over the ends of lines. Overlapping secrets leave no piece of each other.
 //   - What was a JSON object, array or string is one afterwards, of the same shape.
-//   - Text without a secret comes back as it was, after one pass over it.
+//   - Text without a secret comes back as it was, after one pass over it and over each
+//     other way to read it that there is (view.go).
 //   - When in doubt it hides too much: a document whose very syntax spells a
 //     secret is replaced as a whole.
 //
 // It does not guess: values that merely look like secrets stay, because a
 // redactor that eats commit ids makes every log useless. It cannot recognise a
-// secret that is spelt in two ways at once, that base64 breaks into lines, or that was
+// secret that is spelt in two ways at once but for those, or that was
 // cut in two, so redact before cutting; [Redactor.Stream] is for
 // text that comes in pieces, [Redactor.Cut] for text that others have cut.
 //
@@ -26,9 +28,12 @@
 // [Redactors] keep the secrets of each workspace apart: what belongs to one has its own
 // secrets hidden and those of the installation, never those of another. So nobody can
 // take words out of what others write and read, nor learn by a guess what they keep. What
-// is [Commonplace], as are all names and words of the contracts, a workspace cannot have
-// hidden at all, so that its own events keep their contract. Only what whoever runs the
+// is [Commonplace], as are all names and words of the contracts, nobody can have
+// hidden at all, so that events keep their contract. Only what whoever runs the
 // installation reads has everybody's secrets hidden.
+//
+// What something uses is hidden until the process ends, since that may hold it; what was
+// only kept here is forgotten after a while ([Redactor.Remember]).
 //
 // # Where text leaves
 //

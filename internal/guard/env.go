@@ -12,13 +12,32 @@ import (
 func SecretsFromEnv(environ []string) []string {
 	var secrets []string
 	for _, entry := range environ {
-		name, value, _ := strings.Cut(entry, "=")
-		if secretName(name) {
-			secrets = append(secrets, value)
-		}
-		secrets = append(secrets, SecretsIn(value)...)
+		_, found := ofVariable(entry)
+		secrets = append(secrets, found...)
 	}
 	return tidy(secrets)
+}
+
+// CommonplaceIn names the variables of which something is taken for a secret that is
+// [Commonplace], and so is hidden nowhere.
+func CommonplaceIn(environ []string) (names []string) {
+	for _, entry := range environ {
+		if name, found := ofVariable(entry); slices.ContainsFunc(tidy(found), Commonplace) {
+			names = append(names, name)
+		}
+	}
+	slices.Sort(names)
+	return slices.Compact(names)
+}
+
+// ofVariable is what is taken for secret in an entry of an environment.
+func ofVariable(entry string) (name string, secrets []string) {
+	name, value, _ := strings.Cut(entry, "=")
+	secrets = SecretsIn(value)
+	if secretName(name) {
+		secrets = append(secrets, value)
+	}
+	return name, secrets
 }
 
 // SecretsIn picks what is secret inside of a setting, whole or as one of a list:

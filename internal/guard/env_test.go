@@ -7,6 +7,17 @@ import (
 	"mgx/internal/guard"
 )
 
+func TestCommonplaceIn(t *testing.T) {
+	t.Parallel()
+	got := guard.CommonplaceIn([]string{
+		"X_TOKEN=workspace_id", "API_KEY=sk-lab-0123456789", "SHORT_KEY=none", "HOME=workspace_id", "EMPTY_KEY=", "NOVALUE_KEY",
+		"DATABASE_URL=postgres://mgx:postgres@db/x", "X_TOKEN=production",
+	})
+	if want := []string{"DATABASE_URL", "X_TOKEN"}; !slices.Equal(got, want) {
+		t.Errorf("got %q, want %q", got, want)
+	}
+}
+
 func TestSecretsFromEnv(t *testing.T) {
 	t.Parallel()
 	got := guard.SecretsFromEnv([]string{

@@ -7,6 +7,7 @@ import (
 	"strings"
 	"sync"
 	"sync/atomic"
+	"time"
 )
 
 // Mask is what stands where a secret was.
@@ -17,10 +18,12 @@ const Mask = "[redacted]"
 const MinSecret = 8
 
 // Redactor hides exact secrets. The zero value knows none, and nil neither; all
-// methods but Add take nil, and all may be called at the same time.
+// methods but Add and Remember take nil, and all may be called at the same time.
 type Redactor struct {
-	adding  sync.Mutex // held while a new set is built
-	secrets map[string]bool
+	adding  sync.Mutex      // held while a new set is built
+	secrets map[string]int  // how many want each hidden
+	kept    map[string]bool // those that Add was told
+	lately  []remembered    // those that Remember was told, the latest last
 	known   atomic.Pointer[needles]
 
 	above  *Redactor // whose secrets it hides as well; nil: nobody's
@@ -32,6 +35,18 @@ type Redactor struct {
 // joint is what a redactor and the one above it know together.
 type joint struct{ own, above, both *needles }
 
+// remembered is a secret that is hidden for a while.
+type remembered struct {
+	secret string
+	until  time.Time
+}
+
+// How long a secret that nothing used is remembered, and how many are.
+const (
+	Remembered    = 30 * 24 * time.Hour
+	maxRemembered = 1000
+)
+
 // NewRedactor returns a Redactor that knows these secrets.
 func NewRedactor(secrets ...string) *Redactor {
 	r := new(Redactor)
@@ -39,46 +54,105 @@ func NewRedactor(secrets ...string) *Redactor {
 	return r
 }
 
-// Add makes the redactor know one more secret. Values shorter than [MinSecret]
-// bytes are ignored.
+// Add makes the redactor know one more secret, for good: whatever uses it may hold it
+// for as long as the process lives. Values shorter than [MinSecret] bytes are ignored.
 func (r *Redactor) Add(secret string) { r.add([]string{secret}) }
 
 func (r *Redactor) add(secrets []string) {
-	var all []string
-	for _, s := range secrets {
-		for _, s := range append(longLines(s), s) {
-			if len(s) >= MinSecret && !(r.picky && Commonplace(s)) {
+	r.adding.Lock()
+	defer r.adding.Unlock()
+	if r.kept == nil {
+		r.kept = map[string]bool{}
+	}
+	var fresh []string
+	for _, s := range r.takes(secrets) {
+		if !r.kept[s] {
+			r.kept[s] = true
+			fresh = append(fresh, s)
+		}
+	}
+	r.count(fresh, nil)
+}
+
+// Remember makes the redactor know a secret for [Remembered] at least, counted from the
+// last time that it was told, unless more than a thousand others are told meanwhile. It is
+// for what somebody keeps here and nothing has used: of what they replace and remove
+// again and again not all is carried for ever. What Add is told stays all the same.
+func (r *Redactor) Remember(secret string, now time.Time) {
+	r.adding.Lock()
+	defer r.adding.Unlock()
+	var fresh, gone []string
+	for _, s := range r.takes([]string{secret}) {
+		had := len(r.lately)
+		r.lately = slices.DeleteFunc(r.lately, func(m remembered) bool { return m.secret == s })
+		if len(r.lately) == had {
+			fresh = append(fresh, s)
+		}
+		r.lately = append(r.lately, remembered{s, now.Add(Remembered)})
+	}
+	over := 0
+	for over < len(r.lately) && (len(r.lately)-over > maxRemembered || r.lately[over].until.Before(now)) {
+		gone = append(gone, r.lately[over].secret)
+		over++
+	}
+	r.lately = slices.Delete(r.lately, 0, over)
+	r.count(fresh, gone)
+}
+
+// takes are those of the values, and of their lines, that are secrets.
+func (r *Redactor) takes(values []string) (all []string) {
+	for _, v := range values {
+		for _, s := range append(longLines(v), v) {
+			if len(s) >= MinSecret && !(r.picky && Commonplace(s)) && !slices.Contains(all, s) {
 				all = append(all, s)
 			}
 		}
 	}
-	r.learn(all)
-	if r.tells != nil {
-		r.tells.learn(all)
-	}
+	return all
 }
 
-func (r *Redactor) learn(secrets []string) {
-	r.adding.Lock()
-	defer r.adding.Unlock()
-	var fresh []string
-	for _, s := range secrets {
-		if r.secrets[s] {
-			continue
-		}
-		if r.secrets == nil {
-			r.secrets = map[string]bool{}
-		}
-		r.secrets[s] = true
-		fresh = append(fresh, forms(s)...)
+// count takes down that one more wants some hidden, and one less others; r.adding is
+// held.
+func (r *Redactor) count(more, less []string) {
+	if r.secrets == nil {
+		r.secrets = map[string]int{}
 	}
-	if len(fresh) == 0 {
+	var fresh, gone, spelt []string
+	for _, s := range more {
+		if r.secrets[s]++; r.secrets[s] == 1 {
+			fresh = append(fresh, s)
+			spelt = append(spelt, forms(s)...)
+		}
+	}
+	for _, s := range less {
+		if r.secrets[s]--; r.secrets[s] == 0 {
+			delete(r.secrets, s)
+			gone = append(gone, s)
+		}
+	}
+	switch {
+	case len(gone) > 0: // a spelling may be that of another one too
+		spelt = nil
+		for s := range r.secrets {
+			spelt = append(spelt, forms(s)...)
+		}
+	case len(fresh) == 0:
 		return
+	default:
+		if n := r.known.Load(); n != nil {
+			spelt = append(spelt, n.all...)
+		}
 	}
-	if n := r.known.Load(); n != nil {
-		fresh = append(fresh, n.all...)
+	var known *needles
+	if len(spelt) > 0 {
+		known = newNeedles(spelt)
 	}
-	r.known.Store(newNeedles(fresh))
+	r.known.Store(known)
+	if r.tells != nil {
+		r.tells.adding.Lock()
+		r.tells.count(fresh, gone)
+		r.tells.adding.Unlock()
+	}
 }
 
 // String returns s without its secrets. If s is a JSON object, array or string,
@@ -197,11 +271,15 @@ func newNeedles(all []string) *needles {
 
 func pair(s string) uint16 { return uint16(s[0])<<8 | uint16(s[1]) }
 
-// at returns the length of the longest needle that s starts with, or 0.
+// begin reports whether a needle may start with two bytes.
+func (n *needles) begin(a, b byte) bool {
+	p := uint(a)<<8 | uint(b)
+	return n.pairs[p/64]&(1<<(p%64)) != 0
+}
+
+// at returns the length of the longest needle that s, of [MinSecret] bytes at least,
+// starts with, or 0.
 func (n *needles) at(s string) int {
-	if p := pair(s); n.pairs[p/64]&(1<<(p%64)) == 0 {
-		return 0
-	}
 	for _, needle := range n.heads[[MinSecret]byte([]byte(s[:MinSecret]))] {
 		if strings.HasPrefix(s, needle) {
 			return len(needle)
@@ -210,10 +288,15 @@ func (n *needles) at(s string) int {
 	return 0
 }
 
-// found reports whether any needle is in s.
+// found reports whether any needle is in s, in whatever way it is read.
 func (n *needles) found(s string) bool {
+	return n.stands(s) || slices.ContainsFunc(views(s), func(v *view) bool { return n.stands(v.text) })
+}
+
+// stands reports whether any needle is in s as it is.
+func (n *needles) stands(s string) bool {
 	for i := 0; i+MinSecret <= len(s); i++ {
-		if n.at(s[i:]) > 0 {
+		if n.begin(s[i], s[i+1]) && n.at(s[i:]) > 0 {
 			return true
 		}
 	}
@@ -223,10 +306,30 @@ func (n *needles) found(s string) bool {
 // span is a piece of a text, from start up to and not including end.
 type span struct{ start, end int }
 
-// spans returns where needles are in s, overlapping ones joined.
+// spans returns where needles are in s, in whatever way it is read, overlapping ones
+// joined.
 func (n *needles) spans(s string) []span {
+	all := n.standing(s)
+	for _, v := range views(s) {
+		for _, f := range n.standing(v.text) {
+			all = append(all, span{v.in(f.start), v.end(f.end)})
+		}
+	}
+	slices.SortFunc(all, func(a, b span) int { return cmp.Compare(a.start, b.start) })
+	var joined []span
+	for _, f := range all {
+		joined = join(joined, f)
+	}
+	return joined
+}
+
+// standing returns where needles are in s as it is, overlapping ones joined.
+func (n *needles) standing(s string) []span {
 	var all []span
 	for i := 0; i+MinSecret <= len(s); i++ {
+		if !n.begin(s[i], s[i+1]) {
+			continue
+		}
 		if l := n.at(s[i:]); l > 0 {
 			all = join(all, span{i, i + l})
 		}

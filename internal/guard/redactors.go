@@ -14,9 +14,10 @@ type Redactors struct {
 }
 
 // NewRedactors returns the redactors of an installation that has these secrets itself.
+// None of them takes what is [Commonplace] for a secret.
 func NewRedactors(secrets ...string) *Redactors {
 	r := new(Redactors)
-	r.own.tells = &r.all
+	r.own.tells, r.own.picky = &r.all, true
 	r.own.add(secrets)
 	return r
 }
@@ -30,7 +31,7 @@ func (r *Redactors) Own() *Redactor { return &r.own }
 func (r *Redactors) All() *Redactor { return &r.all }
 
 // Of hides the secrets of a workspace and those of the installation, also such as
-// either learns later. It does not take what is [Commonplace] for a secret.
+// either learns later.
 func (r *Redactors) Of(workspace string) *Redactor {
 	if known, ok := r.of.Load(workspace); ok {
 		return known.(*Redactor)

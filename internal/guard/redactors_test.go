@@ -8,6 +8,7 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"time"
 
 	"mgx/internal/guard"
 )
@@ -42,17 +43,56 @@ func TestRedactorsKeepSecretsApart(t *testing.T) {
 	}
 }
 
-// What is commonplace is no workspace's secret, also as one line of several.
-func TestRedactorsOfWorkspacesArePicky(t *testing.T) {
+// What is commonplace is nobody's secret, also as one line of several: neither a
+// workspace's nor one of whoever runs the installation.
+func TestRedactorsArePicky(t *testing.T) {
 	t.Parallel()
-	r := guard.NewRedactors()
+	r := guard.NewRedactors("workspace_id")
 	ours := r.Of("ws_us")
 	ours.Add("workspace_id")
+	r.Own().Add("suspicious_activity")
+	ours.Remember("security.suspicious", time.Now())
 	ours.Add("k3y-0123456789\nsecurity.suspicious_activity\n")
-	for _, all := range []*guard.Redactor{ours, r.All()} {
+	for _, all := range []*guard.Redactor{ours, r.Own(), r.All()} {
 		if in := `{"workspace_id":"security.suspicious_activity"}`; all.String(in) != in {
 			t.Errorf("%s", all.String(in))
 		}
+	}
+}
+
+// What somebody keeps and nothing uses is forgotten after a while, and when it is too
+// much; what something uses is not, nor what somebody else keeps as well.
+func TestWhatNothingUsesIsForgotten(t *testing.T) {
+	t.Parallel()
+	r := guard.NewRedactors("installed-0001")
+	us, them := r.Of("ws_us"), r.Of("ws_them")
+	now := time.Now()
+	us.Remember("kept-by-us-0001", now)
+	us.Remember("used-by-us-0002", now)
+	us.Add("used-by-us-0002")
+	us.Remember("kept-by-both-03", now)
+	them.Remember("kept-by-both-03", now.Add(guard.Remembered))
+	const text = "installed-0001 kept-by-us-0001 used-by-us-0002 kept-by-both-03 kept-again-04"
+	us.Remember("kept-again-04", now)
+	us.Remember("kept-again-04", now.Add(guard.Remembered-time.Minute))
+	if got := us.String(text); strings.Count(got, guard.Mask) != 5 {
+		t.Errorf("at first: %s", got)
+	}
+	us.Remember("later-by-us-0004", now.Add(guard.Remembered+time.Second))
+	if got, want := us.String(text), "[redacted] kept-by-us-0001 [redacted] kept-by-both-03 [redacted]"; got != want {
+		t.Errorf("ours, after a while: %s", got)
+	}
+	if got, want := r.All().String(text), "[redacted] kept-by-us-0001 [redacted] [redacted] [redacted]"; got != want {
+		t.Errorf("everybody's, after a while: %s", got)
+	}
+	for i := range 1001 {
+		them.Remember(fmt.Sprintf("one-of-many-%04d-x", i), now.Add(guard.Remembered))
+	}
+	if got, want := them.String("one-of-many-0000-x one-of-many-0001-x one-of-many-1000-x"), "one-of-many-0000-x [redacted] [redacted]"; got != want {
+		t.Errorf("of too many: %s", got)
+	}
+	if got := r.All().String(text); !strings.Contains(got, "kept-by-both-03") {
+		t.Errorf("nobody keeps it any more: %s", got)
 	}
 }
 

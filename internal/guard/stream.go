@@ -64,34 +64,41 @@ func (r *Redactor) text(s string) string {
 	return n.text(s)
 }
 
-// unfinished is where what may be the beginning of a secret begins, or the length
-// of s. No secret in s lies on both sides of it.
+// unfinished is where what may be the beginning of a secret begins, in whatever way s is
+// read, or the length of s. No secret in s lies on both sides of it.
 func (n *needles) unfinished(s string) int {
-	at := len(s)
-	for i := max(0, len(s)-n.longest+1); i < len(s); i++ {
-		if n.begins(s[i:]) {
-			at = i
-			break
+	at := n.ending(s)
+	for _, v := range views(s) {
+		if begin := n.ending(v.text); begin < len(v.text) {
+			at = min(at, v.in(begin))
 		}
+		at = min(at, v.begun)
 	}
 	if at == len(s) {
 		return at
 	}
-	for _, f := range n.spans(s[max(0, at-n.longest):]) {
-		start, end := f.start+max(0, at-n.longest), f.end+max(0, at-n.longest)
-		if start < at && end > at {
-			return start
+	for _, f := range n.spans(s) {
+		if f.start < at && f.end > at {
+			return f.start
 		}
 	}
 	return at
 }
 
+// ending is where the beginning of a secret begins that s ends with, or the length of s.
+func (n *needles) ending(s string) int {
+	for i := max(0, len(s)-n.longest+1); i < len(s); i++ {
+		if n.begins(s[i:]) {
+			return i
+		}
+	}
+	return len(s)
+}
+
 // begins reports whether s is the beginning of a secret, and not the whole of it.
 func (n *needles) begins(s string) bool {
-	if len(s) >= 2 {
-		if p := pair(s); n.pairs[p/64]&(1<<(p%64)) == 0 {
-			return false
-		}
+	if len(s) >= 2 && !n.begin(s[0], s[1]) {
+		return false
 	}
 	for _, needle := range n.all { // longest first
 		if len(needle) <= len(s) {

@@ -1,0 +1,240 @@
+package guard
+
+import (
+	"sort"
+	"strings"
+)
+
+// A view is a text as it reads once what programs put between the characters of a
+// secret is taken out, with the way back. Three are looked at besides the text itself:
+// its lines joined, its percent-escapes undone, and the hexadecimal digits in it
+// without what separates bytes. A view is made only of a text that has something to take
+// out, so most texts cost no more than a look for that.
+type view struct {
+	text  string
+	turns []turn // where the view leaves something out, in order
+	whole bool   // a character may stand for several bytes of the text
+	begun int    // where the text ends in what may be the beginning of something left out
+}
+
+// turn says that from a byte of the view on the text goes on elsewhere.
+type turn struct{ view, text int }
+
+// in returns where in the text a byte of the view is.
+func (v *view) in(at int) int {
+	i := sort.Search(len(v.turns), func(i int) bool { return v.turns[i].view > at })
+	if i == 0 {
+		return at
+	}
+	return v.turns[i-1].text + at - v.turns[i-1].view
+}
+
+// end returns where in the text a piece ends that ends before a byte of the view.
+func (v *view) end(at int) int {
+	if v.whole {
+		return v.in(at)
+	}
+	return v.in(at-1) + 1
+}
+
+// builder makes a view.
+type builder struct {
+	b     strings.Builder
+	turns []turn
+	next  int // byte of the text that would come next without a turn
+}
+
+// add takes a piece that stands in the text at a byte, and is there so long.
+func (b *builder) add(piece string, at, width int) {
+	b.from(at)
+	b.b.WriteString(piece)
+	if b.next = at + width; width != len(piece) {
+		b.next = -1
+	}
+}
+
+// copy takes what stands in the text from a byte up to another.
+func (b *builder) copy(s string, from, to int) {
+	if from < to {
+		b.add(s[from:to], from, to-from)
+	}
+}
+
+func (b *builder) from(at int) {
+	if at != b.next {
+		b.turns = append(b.turns, turn{b.b.Len(), at})
+		b.next = at
+	}
+}
+
+// view is what was taken of a text, up to where something is begun.
+func (b *builder) view(begun int, whole bool) *view {
+	b.from(begun)
+	return &view{b.b.String(), b.turns, whole, begun}
+}
+
+// views are the other ways to read a text.
+func views(s string) (all []*view) {
+	for _, read := range []func(string) *view{joinedLines, unescaped, bareDigits} {
+		if v := read(s); v != nil {
+			all = append(all, v)
+		}
+	}
+	return all
+}
+
+// joinedLines leaves out the ends of lines, also where they are written \n, and what the
+// next one is indented by: as base64 has them after 64 or 76 characters.
+func joinedLines(s string) *view {
+	if !strings.ContainsAny(s, "\n\r\\") {
+		return nil
+	}
+	var b builder
+	from, to := 0, len(strings.TrimSuffix(s, `\`))
+	for i := 0; i < to; {
+		if c := s[i]; c != '\n' && c != '\r' && c != '\\' {
+			i++
+			continue
+		}
+		n := lineEnd(s[i:])
+		if n == 0 {
+			i++
+			continue
+		}
+		b.copy(s, from, i)
+		i += n
+		from = i
+	}
+	b.copy(s, from, to)
+	return b.view(max(from, to), false)
+}
+
+// lineEnd is the length of the ends of lines and the indentation that a text begins with.
+func lineEnd(s string) int {
+	n := 0
+	for {
+		rest := s[n:]
+		switch {
+		case strings.HasPrefix(rest, "\n"), strings.HasPrefix(rest, "\r"):
+			n++
+		case strings.HasPrefix(rest, `\n`), strings.HasPrefix(rest, `\r`):
+			n += 2
+		case n > 0 && rest != "" && (rest[0] == ' ' || rest[0] == '\t'):
+			n++
+		default:
+			return n
+		}
+	}
+}
+
+// unescaped has the percent-escapes of a text undone, once.
+func unescaped(s string) *view {
+	at := strings.IndexByte(s, '%')
+	if at < 0 {
+		return nil
+	}
+	var b builder
+	from, to := 0, len(s)
+	if i := strings.LastIndexByte(s, '%'); i+2 >= len(s) && (i+1 == len(s) || digit(s[i+1]) >= 0) {
+		to = i
+	}
+	for i := at; i+2 < len(s); {
+		hi, lo := digit(s[i+1]), digit(s[i+2])
+		if s[i] != '%' || hi < 0 || lo < 0 {
+			i++
+			continue
+		}
+		b.copy(s, from, i)
+		b.add(string([]byte{byte(hi<<4 | lo)}), i, 3)
+		i += 3
+		from = i
+	}
+	b.copy(s, from, to)
+	return b.view(to, true)
+}
+
+const mostBetween = 6 // characters between two bytes, such as `, 0x`
+
+// bareDigits has the hexadecimal digits of a text, in lower case, two for a byte, where
+// bytes are set apart by what programs put there: 73:65, 73 65, \x73\x65, 0x73, 0x65.
+// What separates two runs of them is one line end.
+func bareDigits(s string) *view {
+	var b builder
+	last := 0
+	for i := 0; i+1 < len(s); {
+		switch { // most bytes are none
+		case digits[s[i+1]] < 0:
+			i += 2
+			continue
+		case digits[s[i]] < 0:
+			i++
+			continue
+		}
+		end, bytes, apart := run(s, i)
+		if apart && (bytes >= MinSecret || end+mostBetween >= len(s)) {
+			if b.b.Len() > 0 {
+				b.add("\n", i-1, 1)
+			}
+			for at := i; at < end; {
+				b.add(strings.ToLower(s[at:at+2]), at, 2)
+				at += 2
+				at += between(s[at:])
+			}
+			last = end
+		}
+		i = end
+	}
+	if b.b.Len() == 0 {
+		return nil
+	}
+	if rest := s[last:]; len(rest)-between(rest) > 1 { // more than one half of the next byte
+		b.add("\n", last, 1)
+	}
+	return b.view(len(s), false)
+}
+
+// run is a run of bytes in hexadecimal that begins at i: where it ends, how many they
+// are, and whether something is between them, or behind the last one.
+func run(s string, i int) (end, bytes int, apart bool) {
+	for {
+		i += 2
+		bytes++
+		n := between(s[i:])
+		apart = apart || n > 0
+		if i+n+1 >= len(s) || digit(s[i+n]) < 0 || digit(s[i+n+1]) < 0 {
+			return i, bytes, apart
+		}
+		i += n
+	}
+}
+
+// between is the length of what sets apart two bytes, which a text begins with: 0 when
+// it is nothing or something else.
+func between(s string) int {
+	n := 0
+	for n < len(s) && n < mostBetween {
+		switch {
+		case strings.IndexByte(" \t\r\n:,;-_.\\%&#\"'", s[n]) >= 0, s[n] == 'x' || s[n] == 'X':
+			n++
+			continue
+		case s[n] == '0' && n+1 < len(s) && (s[n+1] == 'x' || s[n+1] == 'X'):
+			n += 2
+			continue
+		}
+		break
+	}
+	return n
+}
+
+func digit(c byte) int { return int(digits[c]) }
+
+// digits are the values of hexadecimal digits; of all else -1.
+var digits = func() (all [256]int8) {
+	for i := range all {
+		all[i] = int8(strings.IndexByte("0123456789abcdef", byte(i)))
+	}
+	for c := 'A'; c <= 'F'; c++ {
+		all[c] = int8(c-'A') + 10
+	}
+	return all
+}()
