@@ -33,25 +33,35 @@ func spellings(secret string) map[string]string {
 	quoted, _ := json.Marshal(secret)
 	inner := string(quoted[1 : len(quoted)-1])
 	twice, _ := json.Marshal(inner)
+	digits, lines := hex.EncodeToString([]byte(secret)), base64.StdEncoding.EncodeToString([]byte("u:"+secret))
 	plain := strings.ReplaceAll(strings.ReplaceAll(secret, `\`, `\\`), `"`, `\"`)
 	return map[string]string{
 		"plain": secret, "JSON": inner, "JSON twice": string(twice[1 : len(twice)-1]), "JSON for people": plain,
 		"query": url.QueryEscape(secret), "path": url.PathEscape(secret),
-		"base64": base64.RawStdEncoding.EncodeToString([]byte(secret)), "hex": hex.EncodeToString([]byte(secret)),
+		"base64": base64.RawStdEncoding.EncodeToString([]byte(secret)), "hex": digits,
+		"base64 in lines": lines[:20] + "\n" + lines[20:], "hex in lines": digits[:30] + "\n" + digits[30:], "bytes": strings.Join(pairs(digits), " "), "all percent": "%" + strings.Join(pairs(digits), "%"),
 		"HTML": html.EscapeString(secret), "HTML of a template": template.HTMLEscapeString(secret),
 	}
+}
+
+func pairs(digits string) (all []string) {
+	for i := 0; i < len(digits); i += 2 {
+		all = append(all, digits[i:i+2])
+	}
+	return all
 }
 
 // TestASecretReachesNoSink has a run whose program prints a secret of the
 // environment, in every spelling and in a flood, whose model repeats it, and whose
 // check and task hold it, as what people say to it does; then it looks for the secret in
 // all that mgx has kept, shown and sent: every answer of the API, every page of the
-// console, every command, what went to models, servers of tools, webhooks and traces.
+// console, every command, what went to models, servers of tools, webhooks, traces, which
+// also say what the environment has them say, and reports of errors.
 // The key of a provider, which a file names, is looked for as well.
 func TestASecretReachesNoSink(t *testing.T) {
 	t.Parallel()
 	g := newGround(t)
-	var sent, traced said
+	var sent, traced, reported said
 	ear := func(to *said) string {
 		web := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 			io.Copy(to, r.Body)
@@ -65,7 +75,8 @@ func TestASecretReachesNoSink(t *testing.T) {
 		t.Fatal(err)
 	}
 	models := g.file("models.json", `{"providers": {"other": {"dialect": "openai", "base_url": "http://127.0.0.1:1/v1", "key_file": "`+keyFile+`"}}}`)
-	g.env = append(g.env, "SERVICE_TOKEN="+sinkSecret, "MGX_MODELS_FILE="+models, "OTEL_EXPORTER_OTLP_ENDPOINT="+ear(&traced))
+	g.env = append(g.env, "SERVICE_TOKEN="+sinkSecret, "MGX_MODELS_FILE="+models, "OTEL_EXPORTER_OTLP_ENDPOINT="+ear(&traced),
+		"OTEL_RESOURCE_ATTRIBUTES=deploy.note="+url.PathEscape(sinkSecret), "MGX_SENTRY_DSN="+strings.Replace(ear(&reported), "://", "://public-key@", 1)+"/1")
 	forge := newForge(t)
 	g.must("mcp", "pin", forge.config(g.lab), "--yes")
 	g.write("service.conf", "token = "+sinkSecret+"\nkey = "+sinkKey+"\n"+strings.Repeat("x", 1990)+sinkSecret+"\n")
@@ -132,7 +143,7 @@ func TestASecretReachesNoSink(t *testing.T) {
 		sinks["mgx "+name+" --json"] = out(append(args, "--json")...)
 	}
 	maps.Copy(sinks, map[string]string{
-		"the prompts": g.asked.String(), "a tool outside": forge.got(), "the webhooks": sent.String(), "the traces": traced.String(), "the last log": server.errs.String(),
+		"the prompts": g.asked.String(), "a tool outside": forge.got(), "the webhooks": sent.String(), "the traces": traced.String(), "the reports": reported.String(), "the last log": server.errs.String(),
 		"an error": out("show", sinkSecret), "the commit": g.git("log", "-1", "--format=%B", g.branch()),
 	})
 	maps.Copy(sinks, files(t, backup, g.data()))

@@ -62,6 +62,7 @@ func Start(ctx context.Context, o Options) (*Process, error) {
 	if err != nil {
 		return nil, mgx.Errorf(mgx.KindConfig, "bad_otel_settings", "OTEL_RESOURCE_ATTRIBUTES cannot be read; write key=value with commas between: %w", err)
 	}
+	about = (&redacting{redact: o.Redact}).resource(about)
 	p := &Process{}
 	if o.Metrics {
 		if err := p.meter(about, o.Log); err != nil {

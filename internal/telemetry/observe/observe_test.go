@@ -42,6 +42,7 @@ func TestProcess(t *testing.T) {
 	for k, v := range env {
 		t.Setenv(k, v)
 	}
+	t.Setenv("OTEL_RESOURCE_ATTRIBUTES", "team=core,deploy.note="+secret+"-x")
 	getenv := func(k string) string { return env[k] }
 	calls, err := otel.Meter("test").Int64Counter("mgx.test.calls") // before there is a provider
 	if err != nil {
@@ -67,7 +68,7 @@ func TestProcess(t *testing.T) {
 	w := httptest.NewRecorder()
 	p.Metrics().ServeHTTP(w, httptest.NewRequest("GET", "/metrics", nil))
 	text := w.Body.String()
-	if n := strings.Count(text, "mgx_test_calls_total{"); n > 1000 || !strings.Contains(text, `otel_metric_overflow="true"`) || !strings.Contains(text, `service_version="1.2.3"`) {
+	if n := strings.Count(text, "mgx_test_calls_total{"); n > 1000 || !strings.Contains(text, `otel_metric_overflow="true"`) || !strings.Contains(text, `service_version="1.2.3"`) || !strings.Contains(text, `deploy_note="[redacted]-x"`) {
 		t.Errorf("%d series, of\n%.2000s", n, text)
 	}
 	for _, part := range []string{
@@ -84,7 +85,7 @@ func TestProcess(t *testing.T) {
 	}
 	mu.Lock()
 	got := sent.String()
-	if strings.Contains(got, secret) || strings.Count(got, "[redacted]") != 5 {
+	if strings.Contains(got, secret) || strings.Count(got, "[redacted]") != 6 || !strings.Contains(got, `{"key":"team","value":{"stringValue":"core"}}`) {
 		t.Errorf("sent %q", got)
 	}
 	id := span.SpanContext()

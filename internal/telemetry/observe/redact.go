@@ -4,6 +4,7 @@ import (
 	"context"
 
 	"go.opentelemetry.io/otel/attribute"
+	"go.opentelemetry.io/otel/sdk/resource"
 	"go.opentelemetry.io/otel/sdk/trace"
 )
 
@@ -26,6 +27,8 @@ type cleanSpan struct {
 	trace.ReadOnlySpan
 	r *redacting
 }
+
+func (s cleanSpan) Resource() *resource.Resource { return s.r.resource(s.ReadOnlySpan.Resource()) }
 
 func (s cleanSpan) Name() string { return s.r.redact(s.ReadOnlySpan.Name()) }
 
@@ -54,6 +57,11 @@ func (s cleanSpan) Links() []trace.Link {
 		links[i].Attributes = s.r.attributes(links[i].Attributes)
 	}
 	return links
+}
+
+// resource is what the process says of itself, which whoever starts it can add to.
+func (r *redacting) resource(about *resource.Resource) *resource.Resource {
+	return resource.NewWithAttributes(about.SchemaURL(), r.attributes(about.Attributes())...)
 }
 
 func (r *redacting) attributes(list []attribute.KeyValue) []attribute.KeyValue {
