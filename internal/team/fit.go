@@ -2,6 +2,7 @@ package team
 
 import (
 	"encoding/json"
+	"slices"
 
 	"mgx"
 	"mgx/internal/guard"
@@ -20,6 +21,24 @@ func (r *run) fit(args json.RawMessage) (json.RawMessage, error) {
 		return nil, mgx.Errorf(mgx.KindInternal, "bad_finish", "the finish call does not decode: %w", err)
 	}
 	return json.Marshal(fitted(v, guard.HostsIn(r.in.Task.Description)))
+}
+
+// fitText is fit for one text that an agent hands over besides, such as a question.
+func (r *run) fitText(text string) string {
+	if r.prep.Secret == "" {
+		return text
+	}
+	return guard.Links(tool.Clean(text), guard.HostsIn(r.in.Task.Description))
+}
+
+// fitPlan is fit for a plan that an agent changes while it works. Of the rest it was done
+// when it was made.
+func (r *run) fitPlan(p mgx.Plan) mgx.Plan {
+	p.Steps = slices.Clone(p.Steps)
+	for i := range p.Steps {
+		p.Steps[i].Text = r.fitText(p.Steps[i].Text)
+	}
+	return p
 }
 
 func fitted(v any, hosts []string) any {

@@ -14,6 +14,13 @@ func TestWhatIsHandedOverIsFit(t *testing.T) {
 	if got, err := r.fit([]byte(in)); err != nil || string(got) != want {
 		t.Errorf("got %s, %v, want %s", got, err, want)
 	}
+	plan := mgx.Plan{Goal: "g", Steps: []mgx.PlanStep{{Text: "see\u202e http://evil.example/p", Status: "todo"}}}
+	if got := r.fitPlan(plan); got.Steps[0].Text != "see http[:]//evil.example/p" || got.Steps[0].Status != "todo" || got.Goal != "g" {
+		t.Errorf("a plan that was changed: %+v", got)
+	}
+	if plan.Steps[0].Text == r.fitText(plan.Steps[0].Text) {
+		t.Error("the agent's own plan was changed")
+	}
 	if got, err := (&run{}).fit([]byte(in)); err != nil || string(got) != in {
 		t.Errorf("a journal from before: %s, %v", got, err)
 	}

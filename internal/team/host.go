@@ -322,6 +322,7 @@ func (h host) Ask(step, question string) (string, error) {
 	if h.r.in.Settings.Approve != "ask" {
 		return nobody, nil
 	}
+	question = h.r.fitText(question)
 	d, err := h.r.decide(h.c, step, QuestionPrefix+h.r.bounded(question, 4000), hash(question), nil)
 	if err != nil {
 		return "", err
@@ -333,6 +334,7 @@ func (h host) Ask(step, question string) (string, error) {
 }
 
 func (h host) Plan(step string, plan mgx.Plan) error {
+	plan = h.r.fitPlan(plan)
 	if err := h.r.publishPlan(h.c, step, plan); err != nil {
 		return err
 	}

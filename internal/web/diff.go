@@ -4,6 +4,7 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"html/template"
+	"strings"
 
 	"mgx/internal/app"
 	"mgx/internal/guard"
@@ -64,7 +65,7 @@ func drawDiff(text string, said []judged) change {
 	c := change{Cut: cut || len(files) > maxDiffFiles}
 	for i, f := range files[:min(len(files), maxDiffFiles)] {
 		one := changedFile{
-			Name: guard.Clean(f.Name), Was: guard.Clean(f.Was), Path: f.Name, Anchor: anchorOf(f.Name), What: f.What, Adds: f.Adds, Dels: f.Dels,
+			Name: guard.Visible(f.Name), Was: guard.Visible(f.Was), Path: f.Name, Anchor: anchorOf(f.Name), What: f.What, Adds: f.Adds, Dels: f.Dels,
 		}
 		if i < len(said) {
 			one.judged = said[i]
@@ -93,7 +94,7 @@ func drawHunk(h app.PatchHunk, l *language, on func(side string, line int) []not
 	var before, after []string
 	for _, text := range h.Lines {
 		mark, rest := markOf(text)
-		rest = guard.Clean(rest)
+		rest = guard.Visible(strings.TrimSuffix(rest, "\r")) // a reviewer must see what hides
 		if mark != '+' {
 			before = append(before, rest)
 		}
@@ -106,7 +107,7 @@ func drawHunk(h app.PatchHunk, l *language, on func(side string, line int) []not
 		mark, _ := markOf(text)
 		b.add(mark)
 	}
-	out := hunk{Head: guard.Clean(h.Head)}
+	out := hunk{Head: guard.Visible(h.Head)}
 	for _, one := range b.all {
 		out.Blocks = append(out.Blocks, split(one, on)...)
 	}

@@ -144,7 +144,7 @@ func (s *site) render(w http.ResponseWriter, v *visit, p page) {
 	if p.Status != 0 {
 		w.WriteHeader(p.Status)
 	}
-	w.Write(b.Bytes())
+	w.Write(unhidden(b.Bytes()))
 }
 
 // here is the rail of a reader, who sees the places that they may go to, with the

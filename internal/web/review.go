@@ -124,7 +124,7 @@ func fillDiff(v *visit, d *runPage) error {
 }
 
 func (j *judged) take(n note) {
-	n.Quote = guard.Clean(n.Quote)
+	n.Quote = guard.Visible(n.Quote)
 	j.all = append(j.all, n)
 	if n.Outdated {
 		j.Apart = append(j.Apart, n)

@@ -12,6 +12,7 @@ import (
 	"mgx"
 	"mgx/internal/access"
 	"mgx/internal/app"
+	"mgx/internal/guard"
 )
 
 // runPage is what the page of a run draws, whichever of its tabs.
@@ -256,7 +257,7 @@ func arguments(text string) []argument {
 		if text == "" {
 			return nil
 		}
-		return []argument{{"", text}}
+		return []argument{{"", guard.VisibleLines(text)}}
 	}
 	var all []argument
 	for name, raw := range m {
@@ -265,7 +266,7 @@ func arguments(text string) []argument {
 		if json.Unmarshal(raw, &s) == nil {
 			value = s
 		}
-		all = append(all, argument{name, value})
+		all = append(all, argument{guard.Visible(name), guard.VisibleLines(value)})
 	}
 	slices.SortFunc(all, func(a, b argument) int {
 		return cmp.Or(cmp.Compare(strings.Count(a.Value, "\n"), strings.Count(b.Value, "\n")), cmp.Compare(a.Name, b.Name))

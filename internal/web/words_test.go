@@ -106,6 +106,24 @@ func TestReadDiff(t *testing.T) {
 	}
 }
 
+// TestWhoReviewsSeesWhatHides has characters that hide in a change and in a call that
+// somebody is to approve.
+func TestWhoReviewsSeesWhatHides(t *testing.T) {
+	t.Parallel()
+	f := readDiff("diff --git a/x\u202e.go b/x\u202e.go\n--- a/x\u202e.go\n+++ b/x\u202e.go\n@@ -1 +1 @@ f\u200b\n-old\r\n+if admin\u202e {\x1b[2K\r\n").Files[0]
+	line := strings.NewReplacer(`<span class="k">`, "", `<span class="n">`, "", "</span>", "").Replace(string(f.Hunks[0].Blocks[0].New[0].HTML))
+	if f.Name != "x<U+202E>.go" || f.Path != "x\u202e.go" || !strings.Contains(line, "admin&lt;U+202E&gt;") || !strings.Contains(line, "&lt;U+001B&gt;[2K") || strings.Contains(line, "U+000D") || f.Hunks[0].Head != "f<U+200B>" {
+		t.Errorf("the change: %+v, %s", f, line)
+	}
+	args := arguments(`{"command":"rm \u202e-rf\nls","na\u200bme":["\u2066"]}`)
+	if len(args) != 2 || args[0].Name != "na<U+200B>me" || args[1].Value != "rm <U+202E>-rf\nls" {
+		t.Errorf("the call: %+v", args)
+	}
+	if got := arguments("no \u202e JSON"); len(got) != 1 || got[0].Value != "no <U+202E> JSON" {
+		t.Errorf("a call that is no JSON: %+v", got)
+	}
+}
+
 func FuzzReadDiff(f *testing.F) {
 	f.Add(samplePatch)
 	f.Add("diff --git a/x b/x\n@@ -9999999999999999999,2 +1,3 @@ <x>\n-\n+\n\\\n")
