@@ -42,7 +42,7 @@ type Host interface {
 	Plan(step string, plan mgx.Plan) error
 	// Heard returns what a person has said to the run since it was asked last. It is
 	// asked before the turn of a step.
-	Heard(turn string) ([]string, error)
+	Heard(turn string) ([]Said, error)
 	// Warn tells people what the loop noticed about its agent.
 	Warn(step, text string) error
 }
@@ -242,21 +242,27 @@ func (c *Conversation) ask() (*llm.Response, error) {
 // hear adds what a person has said meanwhile. Whoever is told something new is not
 // stuck.
 func (c *Conversation) hear(turn string) error {
-	words, err := c.host.Heard(turn)
+	all, err := c.host.Heard(turn)
 	if err != nil {
 		return err
 	}
-	for _, said := range words {
-		c.Say(Heard(said)...)
+	for _, said := range all {
+		c.Say(said.Pieces()...)
 	}
 	return nil
 }
 
-// Heard are the pieces that hand on what a person said while a run was under way.
-func Heard(words string) []Piece {
+// Said is what a person said while a run was under way, and whose words are in it.
+type Said struct {
+	Text  string
+	Label mgx.Label
+}
+
+// Pieces are what hands it on.
+func (s Said) Pieces() []Piece {
 	return []Piece{
 		own("The person who gave the task says now:\n"),
-		{What: "message", Text: words, Label: mgx.Label{Sources: []string{mgx.SourceUser}}},
+		{What: "message", Text: s.Text, Label: s.Label},
 		own("\n"),
 	}
 }

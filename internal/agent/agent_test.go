@@ -80,10 +80,12 @@ func (d *desk) Plan(step string, p mgx.Plan) error {
 	return nil
 }
 
-func (d *desk) Heard(turn string) ([]string, error) {
-	said := d.said[turn]
+func (d *desk) Heard(turn string) (all []Said, err error) {
+	for _, words := range d.said[turn] {
+		all = append(all, Said{Text: words, Label: mgx.Label{Sources: []string{mgx.SourceUser}}})
+	}
 	delete(d.said, turn)
-	return said, nil
+	return all, nil
 }
 
 func (d *desk) Warn(step, text string) error {

@@ -83,7 +83,7 @@ func (w *Work) RequestChanges(ctx context.Context, actor access.Actor, id mgx.Ru
 	}
 	text := strings.TrimSpace(strings.TrimSpace(c.Reason) + "\n\n" + words)
 	key := cmp.Or(c.Key, mgx.NewID[string]("key"))
-	err = w.o.Engine.Signal(ctx, run.Execution, team.MessageSignal, team.Message{Text: text, By: told.By},
+	err = w.o.Engine.Signal(ctx, run.Execution, team.MessageSignal, team.Message{Text: text, By: told.By, Quotes: words != ""},
 		scopeOf(run).Event(mgx.RunMessageSent, mgx.MessageSentData{Text: text, By: told.By}), scopeOf(run).Event(mgx.RunChangesRequested, told),
 		act(actor, "run.changes", string(run.ID), map[string]any{"comments": told.Comments, "bytes": len(text)}, string(run.Execution), "changes", key))
 	if mgx.IsCode(err, mgx.CodeConflict) {

@@ -3,6 +3,7 @@ package git
 import (
 	"context"
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 	"unicode"
@@ -130,6 +131,34 @@ func (c *Clone) log(ctx context.Context, n int, format string) ([]string, error)
 		lines = append(lines, strings.ToValidUTF8(line, "\uFFFD"))
 	}
 	return lines, nil
+}
+
+const maxMessages = 16 << 20 // bytes of the messages that trailers are looked for in
+
+// Trailers returns the values of the lines "KEY: value" in the messages of the last n
+// commits, wherever in a message they stand: who squashes commits joins their
+// messages. It is not the whole of them when the messages are too long to be read.
+func (c *Clone) Trailers(ctx context.Context, key string, n int) (values []string, whole bool, err error) {
+	end, err := c.begin()
+	if err != nil {
+		return nil, false, err
+	}
+	defer end()
+	var over int64
+	out, err := c.run(ctx, command{
+		args:  []string{"log", fmt.Sprintf("--max-count=%d", n), "--no-color", "--no-decorate", "--encoding=UTF-8", "--format=%B", "HEAD", "--"},
+		limit: maxMessages, cut: true, over: &over, timeout: quick, doing: "read the messages of commits",
+	})
+	if err != nil {
+		return nil, false, err
+	}
+	for line := range strings.Lines(out) {
+		if v, ok := strings.CutPrefix(strings.TrimSpace(line), key+": "); ok {
+			values = append(values, v)
+		}
+	}
+	slices.Sort(values)
+	return slices.Compact(values), over == 0, nil
 }
 
 const (

@@ -302,6 +302,28 @@ func TestLogAndStatus(t *testing.T) {
 	}
 }
 
+// TestTrailersAreFoundWhereverTheyStand has commits squashed, as a forge does, and one
+// whose message is longer than what is read.
+func TestTrailersAreFoundWhereverTheyStand(t *testing.T) {
+	t.Parallel()
+	r := newRepo(t)
+	r.commit("old\n\nRead-From: attachment")
+	r.commit("squashed (#1)\n\n* one\n\n  Read-From: web\nAssisted-by: x\n\n* two\n\nRead-From: mcp\n")
+	r.commit("no Read-From: nothing")
+	run := prepared(t, r.dir)
+	for n, want := range map[int]string{1: "", 2: "mcp|web", 10: "attachment|mcp|web"} {
+		got, whole, err := run.Trailers(t.Context(), "Read-From", n)
+		if err != nil || !whole || strings.Join(got, "|") != want {
+			t.Errorf("of %d commits: %q, whole %v, %v", n, got, whole, err)
+		}
+	}
+	r.write("message", strings.Repeat("A line that says nothing of it.\n", 17<<20/32))
+	r.git("commit", "-q", "--allow-empty", "-F", "message")
+	if _, whole, err := prepared(t, r.dir).Trailers(t.Context(), "Read-From", 10); err != nil || whole {
+		t.Errorf("a message of 17 MB is said to be read whole, %v", err)
+	}
+}
+
 func TestBadIDsAreRefused(t *testing.T) {
 	t.Parallel()
 	run := newRun(t, newRepo(t).dir)

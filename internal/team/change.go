@@ -39,6 +39,7 @@ type work struct {
 	checks    mgx.ChecksData // the checks now
 	reviews   []reviewed
 	reviewed  mgx.Label           // of what the reviewers said
+	printed   mgx.Label           // of what the checks printed
 	made      int                 // commits
 	answered  map[string]Decision // by command of a check: what a person who was asked about it said
 }
@@ -111,7 +112,7 @@ func (w *work) thePlan() agent.Piece {
 }
 
 func (w *work) failures(failing []mgx.CheckResult) agent.Piece {
-	return data("failing checks", checkText(failing), w.fromChecks())
+	return data("failing checks", checkText(failing), w.printed)
 }
 
 // finish lets the author work to its next finish call.
@@ -192,7 +193,8 @@ func (w *work) runChecks(round string) (mgx.ChecksData, error) {
 		if err != nil {
 			return data, err
 		}
-		data.Checks = append(data.Checks, res)
+		w.printed = w.printed.Join(res.labelOf(w.run))
+		data.Checks = append(data.Checks, res.CheckResult)
 		data.Passed = data.Passed && (res.Status == "passed" || res.Status == "unavailable")
 	}
 	return data, workflow.Record(w.c, "check/"+round+"/result", w.c.Scope().Event(mgx.RunChecksCompleted, data))
@@ -242,7 +244,7 @@ func (w *work) message() string {
 	if body := strings.TrimSpace(w.done.Body); body != "" {
 		msg += "\n" + body + "\n"
 	}
-	return fmt.Sprintf("%s\nAssisted-by: MGX (%s)\n", msg, w.authorModel())
+	return fmt.Sprintf("%s\n%sAssisted-by: MGX (%s)\n", msg, w.readFrom(), w.authorModel())
 }
 
 // authorModel is the model that the author worked on last, as far as the journal
@@ -336,7 +338,7 @@ func (w *work) results() agent.Piece {
 	if len(w.checks.Checks) == 0 {
 		return words("none ran\n")
 	}
-	p := agent.Piece{What: "results of checks", Label: w.fromChecks()}
+	p := agent.Piece{What: "results of checks", Label: w.printed}
 	for _, c := range w.checks.Checks {
 		p.Text += fmt.Sprintf("- `%s`: %s\n", c.Command, c.Status)
 	}

@@ -13,7 +13,7 @@ import (
 
 // runCheck runs one check in the sandbox. Its verdict is the exit code; a program
 // that is not there is no verdict on the change.
-func (r *run) runCheck(s *workflow.StepContext, c Check, mounts []sandbox.Mount) (mgx.CheckResult, error) {
+func (r *run) runCheck(s *workflow.StepContext, c Check, mounts []sandbox.Mount) (checked, error) {
 	out := &tail{max: 16 << 10}
 	hide := r.hides.Stream(func(s string) { _, _ = out.Write([]byte(s)) })
 	start := time.Now()
@@ -24,17 +24,17 @@ func (r *run) runCheck(s *workflow.StepContext, c Check, mounts []sandbox.Mount)
 	r.emitNetwork(s, mgx.NetworkUsedData{Check: c.Name}, res.Visits, byList)
 	hide.Close()
 	if err != nil {
-		return mgx.CheckResult{}, err
+		return checked{}, err
 	}
 	limit := mgx.LimitReachedData{Check: c.Name}
 	if !res.TimedOut {
 		limit.ExitCode = &res.ExitCode
 	}
 	emitLimit(s, limit, res.Reached())
-	result := mgx.CheckResult{
+	result := checked{CheckResult: mgx.CheckResult{
 		Name: c.Name, Command: c.Command, Status: "passed", ExitCode: res.ExitCode,
 		DurationMS: time.Since(start).Milliseconds(), Output: r.hides.String(tool.Clean(out.String())),
-	}
+	}, Label: new(withHosts(fromProgram.Join(r.inFiles()).Join(r.besides()), res.Visits))}
 	if hint := tool.LimitHint(res.Reached()); hint != "" {
 		result.Output += "\n[" + hint + "]"
 	}

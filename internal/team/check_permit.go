@@ -25,27 +25,27 @@ const refused = "refused"
 // checked is what the step of a check records.
 type checked struct {
 	mgx.CheckResult
-	Ask *asked `json:"ask,omitempty"`
+	Ask   *asked     `json:"ask,omitempty"`
+	Label *mgx.Label `json:"label,omitempty"` // of its output; nil where it did not run, and in journals from before there was one
 }
 
 // check runs a check, or says that it may not run, once who has to be asked has
 // answered.
-func (w *work) check(step string, c Check, last bool) (mgx.CheckResult, error) {
+func (w *work) check(step string, c Check, last bool) (checked, error) {
 	in := []string{c.Command, w.tree}
 	out, err := workflow.Step(w.c, step, in, func(s *workflow.StepContext) (checked, error) { return w.tryCheck(s, c, last) })
 	if err != nil || out.Ask == nil {
-		return out.CheckResult, err
+		return out, err
 	}
 	d, err := w.decide(w.c, step, out.Ask.Effect, out.Ask.Hash, &out.Ask.Call)
 	if err != nil {
-		return mgx.CheckResult{}, err
+		return checked{}, err
 	}
 	if w.answered == nil {
 		w.answered = map[string]Decision{}
 	}
 	w.answered[c.Command] = d
-	out, err = workflow.Step(w.c, step+"/answered", append(in, d.Hash, fmt.Sprint(d.Approved)), func(s *workflow.StepContext) (checked, error) { return w.tryCheck(s, c, last) })
-	return out.CheckResult, err
+	return workflow.Step(w.c, step+"/answered", append(in, d.Hash, fmt.Sprint(d.Approved)), func(s *workflow.StepContext) (checked, error) { return w.tryCheck(s, c, last) })
 }
 
 // tryCheck runs a check, or does what its permit says instead. Then, or after the last
@@ -84,7 +84,7 @@ func (w *work) tryCheck(s *workflow.StepContext, c Check, last bool) (checked, e
 	if err == nil && (last || v != nil) {
 		err = w.site.Clone.Restore(s, w.tree)
 	}
-	return checked{CheckResult: res}, err
+	return res, err
 }
 
 // checkFacts are what is known of a check before it runs. Its command the repository's

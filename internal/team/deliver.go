@@ -95,9 +95,9 @@ func (w *work) redo(name string, d Decision) error {
 		return err
 	}
 	pieces := []agent.Piece{words("Your change was looked at and is not delivered as it is. Do what is asked for below, leave the rest as it is, run the checks, then call finish with a commit message for this revision alone.\n\n")}
-	for _, said := range []string{d.Reason, d.Remarks} {
-		if said != "" {
-			pieces = append(pieces, agent.Heard(said)...)
+	for _, said := range []agent.Said{w.said(d.Reason, false), w.said(d.Remarks, true)} {
+		if said.Text != "" {
+			pieces = append(pieces, said.Pieces()...)
 			w.told = append(w.told, said) // reviewers hear it too
 		}
 	}

@@ -31,10 +31,13 @@ func labelOf(s tool.Spec) mgx.Label {
 	return fromProgram
 }
 
-// fromChecks is the label of what checks print. Which hosts one of them reached is
-// not in its record, so all that it could have reached count.
-func (r *run) fromChecks() mgx.Label {
-	l := fromProgram.Join(r.inFiles())
+// labelOf is the label of what a check printed. A record from before it held one does
+// not say which hosts the check reached, so all that it could have reached count.
+func (c checked) labelOf(r *run) mgx.Label {
+	if c.Label != nil {
+		return *c.Label
+	}
+	l := fromProgram.Join(r.inFiles()).Join(r.besides())
 	if len(r.in.Settings.AllowHosts) > 0 {
 		l = l.Join(mgx.Label{Sources: []string{mgx.SourceWeb}})
 	}
@@ -60,6 +63,16 @@ func labelIn(out agent.Outcome) mgx.Label {
 	return *out.Label
 }
 
+// leaves reports whether a call may have left something that is read later: in the
+// files, or in the kept outputs, which an agent that may change nothing fills as well.
+func leaves(call agent.Call, out agent.Outcome) bool {
+	if call.Tool == nil || out.Result.Status == tool.Denied && !labelIn(out).Untrusted {
+		return false // nothing was called
+	}
+	spec := call.Tool.Spec()
+	return spec.Effect != tool.Read || spec.Source != ""
+}
+
 // wrote notes what went into the files: what a call was told by, and what it got
 // from elsewhere. Of that whatever is read from the files carries the rest, since
 // it may be what was written.
@@ -67,12 +80,17 @@ func (r *run) wrote(labels ...mgx.Label) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	for _, l := range labels {
-		l.Sources = slices.DeleteFunc(slices.Clone(l.Sources), func(s string) bool {
-			kind, _, _ := strings.Cut(s, ":")
-			return kind != mgx.SourceWeb && kind != mgx.SourceMCP
-		})
+		l.Sources = elsewhere(l.Sources)
 		r.files = r.files.Join(l)
 	}
+}
+
+// elsewhere are the sources that a text read from a file does not show by itself.
+func elsewhere(sources []string) []string {
+	return slices.DeleteFunc(slices.Clone(sources), func(s string) bool {
+		kind, _, _ := strings.Cut(s, ":")
+		return !slices.Contains([]string{mgx.SourceWeb, mgx.SourceMCP, mgx.SourceAttachment}, kind)
+	})
 }
 
 // inFiles is the label of what is in the files besides the repository's.

@@ -1,8 +1,10 @@
 package team
 
 import (
+	"context"
 	"encoding/json"
 	"reflect"
+	"slices"
 	"testing"
 
 	"pgregory.net/rapid"
@@ -60,6 +62,77 @@ func TestFilesKeepWhereTheirTextCameFrom(t *testing.T) {
 			t.Fatalf("live %+v, from the journal %+v", live.inFiles(), again.inFiles())
 		}
 	})
+}
+
+// TestWhatACallLeaves says after which calls a file or a kept output may hold what came
+// from elsewhere: also of an agent that may change nothing, whose long outputs are kept.
+func TestWhatACallLeaves(t *testing.T) {
+	t.Parallel()
+	own, web := &mgx.Label{}, &mgx.Label{Untrusted: true}
+	for _, c := range []struct {
+		name   string
+		spec   *tool.Spec
+		status tool.Status
+		label  *mgx.Label
+		want   bool
+	}{
+		{"a program", &tool.Spec{Effect: tool.Execute}, tool.Success, web, true},
+		{"a program that failed", &tool.Spec{Effect: tool.Execute}, tool.Failure, web, true},
+		{"a program whose files were put back", &tool.Spec{Effect: tool.Execute}, tool.Denied, web, true},
+		{"a program that was not run", &tool.Spec{Effect: tool.Execute}, tool.Denied, own, false},
+		{"an edit", &tool.Spec{Effect: tool.Write}, tool.Success, web, true},
+		{"a tool outside that reads", &tool.Spec{Effect: tool.Read, Source: "mcp:x"}, tool.Success, web, true},
+		{"a file that is read", &tool.Spec{Effect: tool.Read}, tool.Success, web, false},
+		{"no tool", nil, tool.Denied, own, false},
+		{"a label that was forgotten", &tool.Spec{Effect: tool.Execute}, tool.Denied, nil, true},
+	} {
+		call := agent.Call{}
+		if c.spec != nil {
+			call.Tool = named{*c.spec}
+		}
+		if got := leaves(call, agent.Outcome{Result: tool.Result{Status: c.status}, Label: c.label}); got != c.want {
+			t.Errorf("%s: %v", c.name, got)
+		}
+	}
+}
+
+type named struct{ spec tool.Spec }
+
+func (n named) Spec() tool.Spec { return n.spec }
+
+func (named) Call(context.Context, *tool.Workspace, json.RawMessage) (tool.Result, error) {
+	return tool.Result{}, nil
+}
+
+// TestChecksSayWhereTheirOutputCameFrom reads records of checks anew, under settings that
+// a fork changed.
+func TestChecksSayWhereTheirOutputCameFrom(t *testing.T) {
+	t.Parallel()
+	var recorded checked
+	if err := json.Unmarshal([]byte(`{"name":"x","status":"failed","label":{"untrusted":true,"confidentiality":"private","sources":["program","web:evil.example"]}}`), &recorded); err != nil {
+		t.Fatal(err)
+	}
+	if got := recorded.labelOf(&run{}); !reflect.DeepEqual(got, *recorded.Label) || recorded.Status != "failed" {
+		t.Errorf("of a record: %+v", recorded)
+	}
+	r := &run{in: Input{Settings: mgx.RunSettings{AllowHosts: []string{"a.example:443"}}}}
+	if got := (checked{}).labelOf(r); !got.Untrusted || !slices.Contains(got.Sources, "web") {
+		t.Errorf("of a record without a label: %+v", got)
+	}
+}
+
+// TestACommitSaysWhatWentIntoIt has files written after texts of all kinds were read.
+func TestACommitSaysWhatWentIntoIt(t *testing.T) {
+	t.Parallel()
+	r := &run{}
+	r.wrote(fromUser, fromRepository, fromProgram)
+	if got := r.readFrom(); got != "" {
+		t.Errorf("of what is the repository's: %q", got)
+	}
+	r.wrote(mgx.Label{Sources: []string{"web:b.corp.example", "mcp:tracker", "web:a.example"}}, fromAttachment)
+	if got := r.readFrom(); got != "Read-From: attachment, mcp, web\n" {
+		t.Errorf("of all: %q", got)
+	}
 }
 
 func TestUnknownConversationIsTheWorst(t *testing.T) {

@@ -161,6 +161,8 @@ func (h host) Call(step string, call agent.Call) (agent.Outcome, error) {
 	}
 	if err == nil && out.Tree != "" {
 		h.r.tree = out.Tree
+	}
+	if err == nil && leaves(call, out.Outcome) {
 		h.r.wrote(h.label(call.Conversation), labelIn(out.Outcome))
 	}
 	if err == nil && out.Unanswered != "" {
@@ -203,7 +205,7 @@ func (h host) answered(step string, call agent.Call, in callInput, a asked) (cal
 	if err != nil {
 		return called{}, err
 	}
-	if d.Approved && d.Rest {
+	if d.Approved && d.Rest && h.r.proposedHere(call, a.Hash) {
 		h.allowRest(grant{a.Grant, approvalID(step)})
 	}
 	if call, err = h.once(step+"/answered", call); err != nil {
@@ -306,6 +308,14 @@ func (h host) granted(key string) string {
 		}
 	}
 	return h.r.grants[key]
+}
+
+// proposedHere reports whether a call was proposed in this run, under its policy. A
+// fork takes over what was answered in the run that it is of, and that person said
+// what holds for the rest of that run.
+func (r *run) proposedHere(call agent.Call, hash string) bool {
+	args, err := policy.Canonical(call.Args)
+	return err == nil && policy.Bind(call.Tool.Spec().Name, args, r.c.Scope().Run, r.policyHash) == hash
 }
 
 // allowRest notes a grant. In a branch beside others it holds for that branch

@@ -39,7 +39,7 @@ type run struct {
 	rules        policy.Policy
 	policyHash   string
 	grants       map[string]string // what a person allowed for the rest of the run, and in which approval
-	told         []string          // what people have said to the run
+	told         []agent.Said      // what people have said to the run
 	without      []string          // step and reason of a call that the run had to do without
 	approvedPlan string            // hash of the plan that was approved last
 	currentPlan  string            // hash of the plan as it stands

@@ -16,8 +16,9 @@ const (
 
 // Message is what a person says to a run.
 type Message struct {
-	Text string `json:"text"`
-	By   string `json:"by"`
+	Text   string `json:"text"`
+	By     string `json:"by"`
+	Quotes bool   `json:"quotes,omitempty"` // lines of the change
 }
 
 const mostHeard = 20 // messages before one turn; more come before the next
@@ -25,14 +26,14 @@ const mostHeard = 20 // messages before one turn; more come before the next
 // Heard takes what people have said to the run. The agent that leads hears it, not
 // those that look around beside each other for it; whoever leads after it is told
 // with the task.
-func (h host) Heard(turn string) ([]string, error) {
+func (h host) Heard(turn string) ([]agent.Said, error) {
 	if h.branch != nil {
 		return nil, nil
 	}
 	if err := h.hold(turn); err != nil {
 		return nil, err
 	}
-	var words []string
+	var all []agent.Said
 	for n := 1; n <= mostHeard; n++ {
 		m, ok, err := workflow.Poll[Message](h.c, fmt.Sprintf("%s/heard-%d", turn, n), MessageSignal, turn)
 		if err != nil {
@@ -41,10 +42,20 @@ func (h host) Heard(turn string) ([]string, error) {
 		if !ok {
 			break
 		}
-		words = append(words, m.Text)
+		all = append(all, h.r.said(m.Text, m.Quotes))
 	}
-	h.r.told = append(h.r.told, words...)
-	return words, nil
+	h.r.told = append(h.r.told, all...)
+	return all, nil
+}
+
+// said are a person's words. Lines of the change that stand in them stay what they
+// are: whoever wrote the change, and what that had read, chose them.
+func (r *run) said(words string, quotes bool) agent.Said {
+	s := agent.Said{Text: words, Label: fromUser}
+	if quotes {
+		s.Label = s.Label.Join(fromRepository).Join(r.inFiles())
+	}
+	return s
 }
 
 // hold waits before a step while a person wants the run to stand still. Agents that
@@ -66,8 +77,8 @@ func (h host) hold(step string) error {
 
 // heard are the pieces of an opening that hand on what people have said so far.
 func (r *run) heard() (all []agent.Piece) {
-	for _, words := range r.told {
-		all = append(all, agent.Heard(words)...)
+	for _, said := range r.told {
+		all = append(all, said.Pieces()...)
 	}
 	return all
 }
