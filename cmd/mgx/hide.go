@@ -46,18 +46,25 @@ func (n *node) hiding(ws mgx.WorkspaceID) *guard.Redactor { return n.redact.Of(s
 // hidesStored is hiding for what is stored; what is no single workspace's may be
 // anybody's.
 func (n *node) hidesStored(of mgx.WorkspaceID) func([]byte) []byte {
-	if of == "" {
-		return n.redact.All().Bytes
+	from := n.redact.All()
+	if of != "" {
+		from = n.hiding(of)
 	}
-	return n.hiding(of).Bytes
+	return func(record []byte) []byte {
+		s := string(record)
+		if out := from.Record(s); out != s {
+			return []byte(out)
+		}
+		return record
+	}
 }
 
 // hidesShown is hiding for an answer to who is in a workspace, or in none.
 func (n *node) hidesShown(of mgx.WorkspaceID, text string) string {
 	if of == "" {
-		return n.redact.Own().String(text)
+		return n.redact.Own().Record(text)
 	}
-	return n.hiding(of).String(text)
+	return n.hiding(of).Record(text)
 }
 
 // hideSettings hides what is secret in settings that are addresses, wherever they

@@ -144,3 +144,48 @@ func TestSecretsOfOneWorkspaceAreNoneOfAnother(t *testing.T) {
 	}
 	server.end()
 }
+
+// Whoever may set secrets cannot rewrite what is recorded by them, or have it that
+// nothing can be: who did what stays readable, and every act works.
+func TestSecretsRewriteNoRecord(t *testing.T) {
+	t.Parallel()
+	l := newLab(t, labScript)
+	ws := strings.TrimSpace(l.must("workspaces", "create", "acme"))
+	server := l.serve("127.0.0.1:0", "--workers", "0")
+	ada := server.joins(ws, "admin", "ada")
+	var me struct {
+		User struct {
+			ID string `json:"id"`
+		} `json:"user"`
+	}
+	_, told := server.call(ada, "GET", "/me", nil, nil)
+	if err := json.Unmarshal(told, &me); err != nil || !strings.Contains(me.User.ID, "_") {
+		t.Fatalf("%v in %s", err, told)
+	}
+	_, own, _ := strings.Cut(me.User.ID, "_")
+	for i, value := range []string{`","decision":"allowed"`, `"actor":"`, `},"x9`, `{"error":"}`, own, `"` + me.User.ID + `"`} {
+		server.wants(200, ada, "PUT", "/secrets/s"+string(rune('a'+i)), map[string]string{"value": value}, nil)
+		server.wants(201, ada, "POST", "/keys", map[string]any{"name": "after " + string(rune('a'+i)), "scopes": []string{"runs:read"}}, nil)
+	}
+	acts, err := l.store().AuditEntries(t.Context(), mgx.WorkspaceID(ws), 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	made := 0
+	for _, e := range acts {
+		var d mgx.AuditData
+		if err := e.Decode(&d); err != nil {
+			t.Fatalf("%v in %s", err, e.Data)
+		}
+		if d.Action == "key.create" && d.Actor == me.User.ID && strings.HasPrefix(d.Resource, "key_") && d.Decision == mgx.AuditAllowed {
+			made++
+		}
+	}
+	if made != 6 {
+		t.Errorf("%d of 6 keys are in the audit log with who made them: %+v", made, acts)
+	}
+	if _, list := server.call(ada, "GET", "/audit?limit=100", nil, nil); strings.Count(string(list), `"key.create"`) != 6 {
+		t.Errorf("the list is %s", list)
+	}
+	server.end()
+}

@@ -80,7 +80,7 @@ func (c *cli) open(ctx context.Context, m *models) (*node, error) {
 			return nil, mgx.Errorf(mgx.KindConfig, "bad_sentry_dsn", "--sentry-dsn: %w", err)
 		}
 	}
-	n.log = telemetry.NewLogger(&n.logTo, telemetry.Options{Format: c.cfg.LogFormat, Level: c.cfg.LogLevel, Redact: n.redact.All().String, Report: n.reporter})
+	n.log = telemetry.NewLogger(&n.logTo, telemetry.Options{Format: c.cfg.LogFormat, Level: c.cfg.LogLevel, Redact: n.redact.All().String, Message: n.redact.Own().String, Report: n.reporter})
 	m.log = n.log
 	if m.stale != nil {
 		n.log.Warn(m.stale.Error())

@@ -61,14 +61,15 @@ func (s *Secrets) Set(ctx context.Context, name, value string) (mgx.SecretInfo, 
 	if len(value) >= guard.MinSecret && guard.Commonplace(value) {
 		return mgx.SecretInfo{}, mgx.Errorf(mgx.KindUsage, "bad_secret_value", "this value is a word, a name, an id, a time or a short number, which cannot be hidden where texts have it anyway; use one that nobody can guess, with digits and letters")
 	}
-	if s.Hide != nil && value != "" {
-		s.Hide(s.By.Workspace, value)
-	}
 	v, err := s.vault(true)
 	if err != nil {
 		return mgx.SecretInfo{}, err
 	}
-	return v.Set(ctx, name, value)
+	kept, err := v.Set(ctx, name, value)
+	if err == nil && s.Hide != nil && value != "" { // what is not kept is no secret of anybody
+		s.Hide(s.By.Workspace, value)
+	}
+	return kept, err
 }
 
 // Remove forgets a secret, in all its versions.

@@ -1,6 +1,9 @@
 package guard
 
-import "strings"
+import (
+	"net/netip"
+	"strings"
+)
 
 // Bounds of what is commonplace, in bytes.
 const (
@@ -17,7 +20,18 @@ const (
 // has it by chance. What is part of a name that is commonplace is so as well.
 func Commonplace(value string) bool {
 	value = strings.TrimSpace(value)
-	return few(value) || isNumeral(value) || isID(value) || isWords(value)
+	return few(value) || isNumeral(value) || isFixed(value) || isWords(value)
+}
+
+// isFixed reports whether a text as a whole is an id or an address of the network.
+// Those are never hidden: whatever somebody calls a secret, a record tells who did
+// what, to what and from where.
+func isFixed(text string) bool {
+	if isID(text) {
+		return true
+	}
+	_, err := netip.ParseAddr(text)
+	return err == nil
 }
 
 // few reports whether a value is made of three characters or less.

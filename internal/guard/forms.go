@@ -40,6 +40,41 @@ func forms(secret string) []string {
 	})
 }
 
+// pieces are the parts of a secret that give it away by themselves: its long lines,
+// and, of one that is JSON, its long strings.
+func pieces(secret string) []string {
+	all := longLines(secret)
+	var v any
+	if !isDocument(secret) || json.Unmarshal([]byte(secret), &v) != nil {
+		return all
+	}
+	each(v, func(text string) {
+		if len(text) >= longPiece {
+			all = append(append(all, text), longLines(text)...)
+		}
+	})
+	return all
+}
+
+// longPiece is the length in bytes from which on a part gives a secret away.
+const longPiece = 20
+
+// each calls f for the strings in a JSON value.
+func each(v any, f func(string)) {
+	switch v := v.(type) {
+	case string:
+		f(v)
+	case []any:
+		for _, v := range v {
+			each(v, f)
+		}
+	case map[string]any:
+		for _, v := range v {
+			each(v, f)
+		}
+	}
+}
+
 // longLines are the lines of a secret of several that are secret by themselves:
 // output shows them apart, with numbers between, say.
 func longLines(secret string) []string {
@@ -48,7 +83,7 @@ func longLines(secret string) []string {
 	}
 	var all []string
 	for line := range strings.Lines(secret) {
-		if line = strings.TrimSpace(line); len(line) >= 20 && !strings.HasPrefix(line, "-----") {
+		if line = strings.TrimSpace(line); len(line) >= longPiece && !strings.HasPrefix(line, "-----") {
 			all = append(all, line)
 		}
 	}

@@ -8,18 +8,22 @@ import (
 // redact hides the needles in a text that may be JSON. A text without a needle
 // and without a backslash, behind which one could hide, costs one pass.
 func (n *needles) redact(s string) string {
-	hit := n.found(s)
-	if !hit && strings.IndexByte(s, '\\') < 0 {
-		return s
-	}
-	if !isDocument(s) {
-		return n.text(s)
-	}
-	out := n.document(s)
-	if n.found(out) {
+	out, document := n.shaped(s)
+	if document && n.found(out) {
 		return `"` + Mask + `"` // its syntax spells a secret
 	}
 	return out
+}
+
+// shaped is redact that leaves a document's syntax as it is.
+func (n *needles) shaped(s string) (out string, document bool) {
+	switch {
+	case isFixed(s), !n.found(s) && strings.IndexByte(s, '\\') < 0:
+		return s, false
+	case !isDocument(s):
+		return n.text(s), false
+	}
+	return n.document(s), true
 }
 
 // isDocument reports whether s is a JSON object, array or string. A bare number
@@ -73,6 +77,9 @@ func numberEnd(s string, i int) int {
 func (n *needles) quoted(q string) string {
 	inner := q[1 : len(q)-1]
 	if strings.IndexByte(inner, '\\') < 0 {
+		if isFixed(inner) {
+			return q
+		}
 		return `"` + n.text(inner) + `"`
 	}
 	var read string

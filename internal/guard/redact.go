@@ -41,10 +41,12 @@ type remembered struct {
 	until  time.Time
 }
 
-// How long a secret that nothing used is remembered, and how many are.
+// How long a secret that nothing used is remembered, how many are, and of how many
+// bytes together: each takes some forty times its length, in all its spellings.
 const (
-	Remembered    = 30 * 24 * time.Hour
-	maxRemembered = 1000
+	Remembered         = 30 * 24 * time.Hour
+	maxRemembered      = 1000
+	maxRememberedBytes = 256 << 10
 )
 
 // NewRedactor returns a Redactor that knows these secrets.
@@ -75,7 +77,7 @@ func (r *Redactor) add(secrets []string) {
 }
 
 // Remember makes the redactor know a secret for [Remembered] at least, counted from the
-// last time that it was told, unless more than a thousand others are told meanwhile. It is
+// last time that it was told, unless more than a thousand others, or 256 kB of them, are told meanwhile. It is
 // for what somebody keeps here and nothing has used: of what they replace and remove
 // again and again not all is carried for ever. What Add is told stays all the same.
 func (r *Redactor) Remember(secret string, now time.Time) {
@@ -90,9 +92,12 @@ func (r *Redactor) Remember(secret string, now time.Time) {
 		}
 		r.lately = append(r.lately, remembered{s, now.Add(Remembered)})
 	}
-	over := 0
-	for over < len(r.lately) && (len(r.lately)-over > maxRemembered || r.lately[over].until.Before(now)) {
-		gone = append(gone, r.lately[over].secret)
+	over, size := 0, 0
+	for _, m := range r.lately {
+		size += len(m.secret)
+	}
+	for over < len(r.lately) && (len(r.lately)-over > maxRemembered || size > maxRememberedBytes || r.lately[over].until.Before(now)) {
+		gone, size = append(gone, r.lately[over].secret), size-len(r.lately[over].secret)
 		over++
 	}
 	r.lately = slices.Delete(r.lately, 0, over)
@@ -102,7 +107,7 @@ func (r *Redactor) Remember(secret string, now time.Time) {
 // takes are those of the values, and of their lines, that are secrets.
 func (r *Redactor) takes(values []string) (all []string) {
 	for _, v := range values {
-		for _, s := range append(longLines(v), v) {
+		for _, s := range append(pieces(v), v) {
 			if len(s) >= MinSecret && !(r.picky && Commonplace(s)) && !slices.Contains(all, s) {
 				all = append(all, s)
 			}
@@ -164,6 +169,18 @@ func (r *Redactor) String(s string) string {
 		return s
 	}
 	return n.redact(s)
+}
+
+// Record is [Redactor.String] for a record of our own, or an answer, in JSON: what is
+// secret goes out of its strings, and its shape stays whatever somebody calls a secret,
+// so that who reads it still can.
+func (r *Redactor) Record(s string) string {
+	n := r.set()
+	if n == nil {
+		return s
+	}
+	out, _ := n.shaped(s)
+	return out
 }
 
 // set is what is known; nil: nothing, as of a nil Redactor.

@@ -13,7 +13,9 @@ type Options struct {
 	Format string       // "json", or text
 	Level  slog.Leveler // lines below are dropped; nil is Info
 	Redact func(string) string
-	Report *Reporter // of lines of level error, as they are written; nil: nobody is told
+	// Message is Redact for messages, which are words of the program; nil: Redact.
+	Message func(string) string
+	Report  *Reporter // of lines of level error, as they are written; nil: nobody is told
 }
 
 // NewLogger returns a logger that writes to w.
@@ -21,6 +23,9 @@ func NewLogger(w io.Writer, o Options) *slog.Logger {
 	h := &handler{clean: cleaner{redact: o.Redact}, report: o.Report}
 	if h.clean.redact == nil {
 		h.clean.redact = func(s string) string { return s }
+	}
+	if h.message = o.Message; h.message == nil {
+		h.message = h.clean.redact
 	}
 	base := &slog.HandlerOptions{Level: o.Level}
 	if o.Format == "json" {
@@ -35,10 +40,11 @@ func NewLogger(w io.Writer, o Options) *slog.Logger {
 // handler that only formats. It keeps attributes and groups itself, instead of
 // handing them on, so that the ids stay outside the groups.
 type handler struct {
-	next   slog.Handler
-	clean  cleaner
-	report *Reporter
-	scope  []scope // outermost first
+	next    slog.Handler
+	clean   cleaner
+	message func(string) string
+	report  *Reporter
+	scope   []scope // outermost first
 }
 
 // scope is what one call of WithGroup (name) or WithAttrs (attrs) added.
@@ -70,7 +76,7 @@ func (h *handler) with(s scope) *handler {
 }
 
 func (h *handler) Handle(ctx context.Context, r slog.Record) error {
-	out := slog.NewRecord(r.Time, r.Level, h.clean.redact(r.Message), r.PC)
+	out := slog.NewRecord(r.Time, r.Level, h.message(r.Message), r.PC)
 	out.AddAttrs(h.clean.attrs(FromContext(ctx).attrs())...)
 	out.AddAttrs(h.clean.attrs(h.nest(r))...)
 	if h.report != nil && r.Level >= slog.LevelError {

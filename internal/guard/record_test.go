@@ -1,0 +1,51 @@
+package guard_test
+
+import (
+	"encoding/json"
+	"strings"
+	"testing"
+
+	"mgx/internal/guard"
+)
+
+// Whatever somebody calls a secret, a record keeps its shape, and tells who did what
+// from where.
+func TestRecordsKeepTheirShape(t *testing.T) {
+	t.Parallel()
+	const record = `{"actor":"key_01M8XK5T3N0000000000000000","decision":"allowed","resource":"user_01M8XK5T3N0000000000000001","details":{"from":"2001:db8::1f","after":{"name":"my hunter2hunter2 key"}},"at":"2026-11-29T08:00:00Z"}`
+	r := guard.NewRedactor(`","decision":"allowed"`, `"actor":"`, `},"at":`, `{"actor":"key_01M8XK5T3N0000000000000000`, "01M8XK5T3N0000000000000000", "T3N0000000000000001", "2001:db8::1f", "hunter2hunter2")
+	want := strings.Replace(record, "hunter2hunter2", guard.Mask, 1)
+	if got := r.Record(record); got != want {
+		t.Errorf("%s\nwant %s", got, want)
+	}
+	for _, text := range []string{"key_01M8XK5T3N0000000000000000", "2001:db8::1f"} { // as a log has it
+		if got := r.String(text); got != text {
+			t.Errorf("%s became %s", text, got)
+		}
+	}
+	if got := r.Record("plain hunter2hunter2"); got != "plain "+guard.Mask {
+		t.Errorf("%s", got)
+	}
+}
+
+// A secret that is JSON is hidden in records by its long strings, which are what is
+// secret of it, however it is written there.
+func TestSecretThatIsJSON(t *testing.T) {
+	t.Parallel()
+	account := `{"type": "service_account", "private_key": "-----BEGIN KEY-----\nMIIabcdefghijklmnop0123456789\n-----END KEY-----\n", "id": "short"}`
+	r := guard.NewRedactor(account)
+	var v any
+	if err := json.Unmarshal([]byte(account), &v); err != nil {
+		t.Fatal(err)
+	}
+	again, _ := json.Marshal(map[string]any{"args": v})
+	for _, in := range []string{string(again), `{"args":` + account + `}`, `{"text":"MIIabcdefghijklmnop0123456789"}`} {
+		out := r.Record(in)
+		if strings.Contains(out, "MIIabcdefghij") || !json.Valid([]byte(out)) {
+			t.Errorf("%s became %s", in, out)
+		}
+	}
+	if in := `{"type":"service_account","id":"short"}`; r.Record(in) != in {
+		t.Errorf("%s became %s", in, r.Record(in))
+	}
+}
