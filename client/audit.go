@@ -65,7 +65,13 @@ type AuditReport struct {
 // Verify has the server read the log over. It says what the server found: who does
 // not take its word for it checks proofs.
 func (a Audit) Verify(ctx context.Context) (r AuditReport, err error) {
-	return r, a.c.get(ctx, "/api/v1/audit/verification", nil, &r)
+	ctx, stop := context.WithTimeout(ctx, fileWait)
+	defer stop()
+	req, err := a.c.request(ctx, http.MethodGet, "/api/v1/audit/verification", nil, nil)
+	if err != nil {
+		return r, err
+	}
+	return r, a.c.do(ctx, req, &r)
 }
 
 // Sign has the server sign how the log stands and returns the last checkpoint.

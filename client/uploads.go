@@ -14,7 +14,7 @@ import (
 	"mgx"
 )
 
-// fileWait is how long a file may take, either way.
+// fileWait is how long a file may take, either way, and what reads everything there is.
 const fileWait = 15 * time.Minute
 
 // typeBundle is the media type of a bundle of git.

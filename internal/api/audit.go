@@ -23,8 +23,8 @@ func (s *Server) auditRoutes() []route {
 		}, stream),
 		op("GET /api/v1/audit/verification", to("read", "audit"), with(s.audit, verifyAudit), about{
 			ID: "verifyAudit", Group: group, Short: "Read the log over: is it what was signed?",
-			Long: "Counts what this server signed. A log of very many entries is read over where the data is, with checkpoints from a second place: `mgx audit verify`.",
-		}),
+			Long: "Counts what this server signed, and takes as long as there is to read: a minute for a few hundred thousand entries. With checkpoints from a second place a log is read over where the data is: `mgx audit verify`.",
+		}, stream),
 		op("GET /api/v1/audit/checkpoints", to("read", "audit"), with(s.audit, listCheckpoints), about{
 			ID: "listAuditCheckpoints", Group: group, Short: "List the signed checkpoints, oldest first, and the key they are checked with",
 		}),

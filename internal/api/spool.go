@@ -15,7 +15,7 @@ import (
 	"mgx/internal/limit"
 )
 
-// Bounds of exports, which may be of any length.
+// Bounds of exports, and of what else reads everything there is.
 const (
 	exportsAtOnce = 4 // that read the database
 	exportsQueue  = 64
@@ -34,21 +34,27 @@ func due(began time.Time, bytes int64) time.Time {
 	return due
 }
 
-// spools reports whether a route or page hands out a file of whatever length that is
-// made for it.
-func spools(to route) bool {
-	_, at := split(to.pattern)
-	return path.Base(at) == "export" || strings.HasSuffix(at, ".jsonl")
+// spools reports whether what a route or page answers is made for it from everything
+// there is, and so of whatever length, or as long in the making.
+func spools(to route, r *http.Request) bool {
+	switch _, at := split(to.pattern); path.Base(at) {
+	case "export", "verification":
+		return true
+	case "usage":
+		return strings.HasPrefix(at, "/api/") && wantsCSV(r)
+	default:
+		return strings.HasSuffix(at, ".jsonl")
+	}
 }
 
 // spooled has an export be whole in a file before the first byte is sent: whoever
 // reads slowly holds neither a connection of the database nor a place, and for as
 // long as a slow line takes. Nobody has more than a few under way.
 func (s *Server) spooled(to route, next handler) handler {
-	if !spools(to) {
-		return next
-	}
 	return func(w http.ResponseWriter, r *http.Request) error {
+		if !spools(to, r) {
+			return next(w, r)
+		}
 		leave, err := s.exporting(r)
 		if err != nil {
 			return err
@@ -59,6 +65,7 @@ func (s *Server) spooled(to route, next handler) handler {
 			return err
 		}
 		defer file.Close()
+		http.NewResponseController(w).SetWriteDeadline(time.Time{}) // until there is something to send
 		if err := s.fill(file, r, next); err != nil {
 			return err
 		}

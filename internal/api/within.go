@@ -77,6 +77,9 @@ func (l *late) send(w http.ResponseWriter, zipped bool) {
 // what it is in the middle of may then still come to pass, and the answer says so.
 func (s *Server) within(to route, handle handler) handler {
 	return func(w http.ResponseWriter, r *http.Request) error {
+		if spools(to, r) {
+			return handle(w, r)
+		}
 		ctx, stop := context.WithTimeout(r.Context(), s.o.WorkWait)
 		defer stop()
 		held := &late{header: http.Header{}}

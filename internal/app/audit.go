@@ -205,11 +205,8 @@ func (a *Audit) Checkpoints(ctx context.Context, after int64, limit int) (all []
 	if err != nil {
 		return nil, "", err
 	}
-	all, err = a.Store.AuditCheckpoints(ctx, a.By.Workspace)
-	for len(all) > 0 && all[0].Size <= after {
-		all = all[1:]
-	}
-	return all[:min(len(all), limit)], k.Public(), err
+	all, err = a.Store.AuditCheckpoints(ctx, a.By.Workspace, after, limit)
+	return all, k.Public(), err
 }
 
 // Sign makes a checkpoint, unless the last one says how the log stands already, and
@@ -226,14 +223,11 @@ func (a *Audit) Sign(ctx context.Context) (mgx.AuditCheckpoint, error) {
 	if err != nil || made {
 		return c, err
 	}
-	all, err := a.Store.AuditCheckpoints(ctx, a.By.Workspace)
-	if err == nil && len(all) == 0 {
+	last, found, err := a.Store.LastAuditCheckpoint(ctx, a.By.Workspace)
+	if err == nil && !found {
 		err = mgx.Errorf(mgx.KindUsage, mgx.CodeNotFound, "nothing is in the audit log yet")
 	}
-	if err != nil {
-		return c, err
-	}
-	return all[len(all)-1], nil
+	return last, err
 }
 
 // Prove proves an entry to others, who need nothing but the key.

@@ -109,12 +109,12 @@ func Read(text string, trusted note.Verifiers) (State, error) {
 // false when there is nothing that the last one does not cover.
 func (l Log) Sign(ctx context.Context, k *Key, now time.Time) (mgx.AuditCheckpoint, bool, error) {
 	c := mgx.AuditCheckpoint{Workspace: l.Workspace, CreatedAt: now}
-	all, err := l.Store.AuditCheckpoints(ctx, l.Workspace)
+	last, found, err := l.Store.LastAuditCheckpoint(ctx, l.Workspace)
 	if err != nil {
 		return c, false, err
 	}
 	size, err := l.Store.AuditSize(ctx, l.Workspace)
-	if err != nil || size == 0 || len(all) > 0 && all[len(all)-1].Size >= size {
+	if err != nil || size == 0 || found && last.Size >= size {
 		return c, false, err
 	}
 	root, err := tlog.TreeHash(size, l.tree(ctx))

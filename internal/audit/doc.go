@@ -17,7 +17,8 @@
 //     none was removed too early, and that no details are gone but those of which an
 //     erasure tells, which is an entry of its own with a signature.
 //   - A proof can be checked without the log: with the public key alone.
-//   - Bounded: reading over a log of any length takes a page of it, 64 hashes, and what
+//   - Bounded: reading over a log of any length takes a page of it, a page of its
+//     checkpoints and 64 hashes, besides the checkpoints that are given, and what
 //     was erased as ranges of numbers.
 package audit
 
@@ -35,7 +36,8 @@ type Store interface {
 	AuditSize(ctx context.Context, ws mgx.WorkspaceID) (int64, error)
 	AuditRemoved(ctx context.Context, ws mgx.WorkspaceID) (int64, error)
 	AuditHashes(ctx context.Context, ws mgx.WorkspaceID, at []int64) ([]tlog.Hash, error)
-	AuditCheckpoints(ctx context.Context, ws mgx.WorkspaceID) ([]mgx.AuditCheckpoint, error)
+	AuditCheckpoints(ctx context.Context, ws mgx.WorkspaceID, after int64, limit int) ([]mgx.AuditCheckpoint, error)
+	LastAuditCheckpoint(ctx context.Context, ws mgx.WorkspaceID) (c mgx.AuditCheckpoint, found bool, err error)
 	SaveAuditCheckpoint(ctx context.Context, c mgx.AuditCheckpoint) error
 }
 

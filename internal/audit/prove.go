@@ -30,14 +30,13 @@ func (l Log) Prove(ctx context.Context, sequence int64) (Proof, error) {
 	if sequence < 1 || len(entries) == 0 || entries[0].Sequence != sequence {
 		return p, mgx.Errorf(mgx.KindUsage, mgx.CodeNotFound, "there is no audit entry %d; see: mgx audit", sequence)
 	}
-	all, err := l.Store.AuditCheckpoints(ctx, l.Workspace)
+	last, found, err := l.Store.LastAuditCheckpoint(ctx, l.Workspace)
 	if err != nil {
 		return p, err
 	}
-	if len(all) == 0 || all[len(all)-1].Size < sequence {
+	if !found || last.Size < sequence {
 		return p, mgx.Errorf(mgx.KindUsage, "not_signed_yet", "no checkpoint covers audit entry %d yet; make one first: mgx audit checkpoint", sequence)
 	}
-	last := all[len(all)-1]
 	p = Proof{Entry: entries[0], Index: sequence - 1, Checkpoint: last.Note}
 	if p.Erasure, err = l.erasureOf(ctx, p.Entry); err != nil {
 		return p, err

@@ -60,10 +60,9 @@ type verifier struct {
 	report  Report
 	size    int64
 	removed int64 // up to here retention says that it removed entries
-	overdue int64 // up to here a checkpoint shows that they are older than entries are kept
 	last    [64]tlog.Hash
-	claims  map[int64][]State // by size
-	pending []int64           // stored hashes still to be compared
+	claims  claims
+	pending []int64 // stored hashes still to be compared
 	fresh   []tlog.Hash
 	gone    mgx.Spans // entries without details, of which an erasure must tell
 	old     mgx.Spans // the same, from before erasures did
@@ -71,13 +70,10 @@ type verifier struct {
 }
 
 func (v *verifier) run(ctx context.Context) (err error) {
-	if v.size, err = v.Store.AuditSize(ctx, v.Workspace); err != nil {
+	if err := v.begin(ctx); err != nil {
 		return err
 	}
 	if v.removed, err = v.Store.AuditRemoved(ctx, v.Workspace); err != nil {
-		return err
-	}
-	if err := v.readClaims(ctx); err != nil {
 		return err
 	}
 	next, err := v.walk(ctx)
@@ -132,40 +128,6 @@ func (v *verifier) step(ctx context.Context, next int64, e mgx.Event) (int64, er
 	return e.Sequence + 1, v.entry(ctx, e)
 }
 
-// readClaims reads what was signed.
-func (v *verifier) readClaims(ctx context.Context) error {
-	stored, err := v.Store.AuditCheckpoints(ctx, v.Workspace)
-	if err != nil {
-		return err
-	}
-	texts := append([]string(nil), v.o.Also...)
-	for _, c := range stored {
-		texts = append(texts, c.Note)
-	}
-	v.claims = map[int64][]State{}
-	for i, text := range texts {
-		state, err := Read(text, v.o.Trusted)
-		switch {
-		case err != nil && i >= len(v.o.Also):
-			v.report.found("checkpoint over %d entries: %v; a key that is not kept here is named with --key", stored[i-len(v.o.Also)].Size, err)
-		case err != nil:
-			v.report.found("a checkpoint of the second place: %v", err)
-		case state.Workspace != v.Workspace:
-			if i >= len(v.o.Also) {
-				v.report.found("a checkpoint over %d entries is of another workspace, %s", state.Size, state.Workspace)
-			}
-		case state.Size > v.size:
-			v.report.found("the log was cut off: it has %d entries, and %s signed %d on %s", v.size, state.Key, state.Size, state.Time.Format(time.RFC3339))
-		default:
-			v.claims[state.Size] = append(v.claims[state.Size], state)
-			if time.Since(state.Time) > v.o.Keep {
-				v.overdue = max(v.overdue, state.Size)
-			}
-		}
-	}
-	return nil
-}
-
 // entry adds an entry to the tree as it stands in the log.
 func (v *verifier) entry(ctx context.Context, e mgx.Event) error {
 	leaf, err := leafOf(e)
@@ -185,7 +147,11 @@ func (v *verifier) entry(ctx context.Context, e mgx.Event) error {
 // gap takes the leaves of entries that are missing from the stored tree.
 func (v *verifier) gap(ctx context.Context, from, to int64) error {
 	for ; from < to; from++ {
-		if from <= min(v.removed, v.overdue) {
+		old, err := v.old(ctx, from)
+		if err != nil {
+			return err
+		}
+		if from <= v.removed && old {
 			v.report.Removed++
 		} else {
 			v.report.found("entry %d is missing", from)
@@ -235,7 +201,15 @@ func (v *verifier) add(ctx context.Context, sequence int64, leaf tlog.Hash) erro
 		v.pending = append(v.pending, tlog.StoredHashIndex(0, n)+int64(level))
 		v.fresh = append(v.fresh, h)
 	}
-	for _, s := range v.claims[sequence] {
+	for {
+		s, claimed, err := v.claim(ctx, sequence)
+		if err != nil {
+			return err
+		}
+		if !claimed || s.Size > sequence {
+			break
+		}
+		v.claims.done()
 		root, err := tlog.TreeHash(sequence, own)
 		if err != nil {
 			return err

@@ -161,14 +161,27 @@ func (s *Store) SaveAuditCheckpoint(ctx context.Context, c mgx.AuditCheckpoint) 
 	})
 }
 
-// AuditCheckpoints lists the checkpoints of a workspace, oldest first.
-func (s *Store) AuditCheckpoints(ctx context.Context, ws mgx.WorkspaceID) ([]mgx.AuditCheckpoint, error) {
-	return list(ctx, s, func(row scanner) (c mgx.AuditCheckpoint, err error) {
-		var at int64
-		err = row.Scan(&c.Workspace, &c.Size, &c.Note, &at)
-		c.CreatedAt = time.UnixMicro(at).UTC()
-		return c, err
-	}, `SELECT workspace, size, note, created_at FROM audit_checkpoints WHERE workspace = $1 ORDER BY size`, string(ws))
+// MaxAuditCheckpoints is how many one call of AuditCheckpoints returns at most.
+const MaxAuditCheckpoints = 1000
+
+// AuditCheckpoints lists the checkpoints of a workspace over more than so many
+// entries, oldest first.
+func (s *Store) AuditCheckpoints(ctx context.Context, ws mgx.WorkspaceID, after int64, limit int) ([]mgx.AuditCheckpoint, error) {
+	return list(ctx, s, scanCheckpoint, `SELECT workspace, size, note, created_at FROM audit_checkpoints WHERE workspace = $1 AND size > $2 ORDER BY size LIMIT $3`,
+		string(ws), after, bounded(limit, MaxAuditCheckpoints))
+}
+
+// LastAuditCheckpoint is the checkpoint of a workspace over the most entries, if there
+// is any.
+func (s *Store) LastAuditCheckpoint(ctx context.Context, ws mgx.WorkspaceID) (c mgx.AuditCheckpoint, found bool, err error) {
+	return get(ctx, s, scanCheckpoint, `SELECT workspace, size, note, created_at FROM audit_checkpoints WHERE workspace = $1 ORDER BY size DESC LIMIT 1`, string(ws))
+}
+
+func scanCheckpoint(row scanner) (c mgx.AuditCheckpoint, err error) {
+	var at int64
+	err = row.Scan(&c.Workspace, &c.Size, &c.Note, &at)
+	c.CreatedAt = time.UnixMicro(at).UTC()
+	return c, err
 }
 
 // acting writes with f, and in the same transaction the acts that say so.

@@ -20,7 +20,8 @@ type AuditStore interface {
 	AuditHashes(ctx context.Context, ws mgx.WorkspaceID, at []int64) ([]tlog.Hash, error)
 	AuditSize(ctx context.Context, ws mgx.WorkspaceID) (int64, error)
 	SaveAuditCheckpoint(ctx context.Context, c mgx.AuditCheckpoint) error
-	AuditCheckpoints(ctx context.Context, ws mgx.WorkspaceID) ([]mgx.AuditCheckpoint, error)
+	AuditCheckpoints(ctx context.Context, ws mgx.WorkspaceID, after int64, limit int) ([]mgx.AuditCheckpoint, error)
+	LastAuditCheckpoint(ctx context.Context, ws mgx.WorkspaceID) (mgx.AuditCheckpoint, bool, error)
 }
 
 func act(ws mgx.WorkspaceID, what string) mgx.Event {
@@ -137,15 +138,28 @@ func auditSealed(t *testing.T, open Opener) {
 		}
 	}
 	audit := s.(AuditStore)
+	if _, found, err := audit.LastAuditCheckpoint(t.Context(), ws); found || err != nil {
+		t.Errorf("a checkpoint of a log that nobody signed: %v", err)
+	}
 	first := mgx.AuditCheckpoint{Workspace: ws, Size: 3, Note: "first", CreatedAt: mgx.Now()}
 	again := first
 	again.Note = "again"
-	for _, c := range []mgx.AuditCheckpoint{first, again, {Workspace: "ws_other", Size: 9, Note: "other", CreatedAt: mgx.Now()}} {
+	second := mgx.AuditCheckpoint{Workspace: ws, Size: 5, Note: "second", CreatedAt: mgx.Now()}
+	for _, c := range []mgx.AuditCheckpoint{second, first, again, {Workspace: "ws_other", Size: 9, Note: "other", CreatedAt: mgx.Now()}} {
 		if err := audit.SaveAuditCheckpoint(t.Context(), c); err != nil {
 			t.Fatal(err)
 		}
 	}
-	if all, err := audit.AuditCheckpoints(t.Context(), ws); err != nil || !reflect.DeepEqual(all, []mgx.AuditCheckpoint{first}) {
-		t.Errorf("checkpoints %+v %v", all, err)
+	for _, c := range []struct {
+		after int64
+		limit int
+		want  []mgx.AuditCheckpoint
+	}{{0, 0, []mgx.AuditCheckpoint{first, second}}, {0, 1, []mgx.AuditCheckpoint{first}}, {3, 9, []mgx.AuditCheckpoint{second}}, {5, 9, nil}} {
+		if all, err := audit.AuditCheckpoints(t.Context(), ws, c.after, c.limit); err != nil || !reflect.DeepEqual(all, c.want) {
+			t.Errorf("checkpoints after %d: %+v %v", c.after, all, err)
+		}
+	}
+	if last, found, err := audit.LastAuditCheckpoint(t.Context(), ws); !found || err != nil || last != second {
+		t.Errorf("the last checkpoint: %+v %v", last, err)
 	}
 }
