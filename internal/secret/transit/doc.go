@@ -19,7 +19,7 @@
 //
 // Three endpoints are all it takes, so there is no client library:
 // https://developer.hashicorp.com/vault/api-docs/secret/transit,
-// …/auth/token and …/auth/approle. Rewrapping in Vault (transit/rewrap) knows no
+// …/auth/token and, to sign in, …/auth/approle or …/auth/cert. Rewrapping in Vault (transit/rewrap) knows no
 // associated data, so a key changes hands by unwrapping and wrapping.
 package transit
 

@@ -59,7 +59,7 @@ func (c *Client) keepOnce(ctx context.Context) (time.Duration, error) {
 		return 10 * time.Second, err
 	case token.TTL == 0:
 		return latest, nil
-	case c.o.AppRole == nil && token.TTL < warnAt && !token.Renewable:
+	case !c.o.signsIn() && token.TTL < warnAt && !token.Renewable:
 		c.o.Log.Warn("the token for HashiCorp Vault expires and cannot be renewed: put a new one in its place", "left", token.TTL.String())
 	}
 	return min(max(token.TTL/2, soonest), latest), nil
@@ -99,7 +99,7 @@ func (c *Client) Try(ctx context.Context) (Token, error) {
 // Close gives back the token of a sign-in, so that it does not outlive the process.
 func (c *Client) Close() error {
 	defer c.http.CloseIdleConnections()
-	if c.o.AppRole == nil {
+	if !c.o.signsIn() {
 		return nil
 	}
 	ctx, stop := context.WithTimeoutCause(context.Background(), min(c.o.Timeout, time.Second), errSlow)

@@ -29,9 +29,13 @@ type Options struct {
 	CAFile    string // certificates that sign the server's, PEM; "": those of the system
 	Timeout   time.Duration
 
-	// One of three: a file with a token, a variable with one, AppRole.
+	// What MGX shows of itself when it connects, PEM: both or none.
+	ClientCertFile, ClientKeyFile string
+
+	// One of four: a file with a token, a variable with one, AppRole, the certificate.
 	TokenFile, TokenEnv string
 	AppRole             *AppRole
+	Cert                *Cert
 
 	Getenv func(string) string
 	Hide   func(secret string) // has the process hide it wherever it writes; nil: nothing does
@@ -68,10 +72,13 @@ func Load(file string) (Options, error) {
 		Key       string   `json:"key"`
 		Namespace string   `json:"namespace"`
 		CAFile    string   `json:"ca_file"`
+		CertFile  string   `json:"client_cert_file"`
+		KeyFile   string   `json:"client_key_file"`
 		Timeout   string   `json:"timeout"`
 		TokenFile string   `json:"token_file"`
 		TokenEnv  string   `json:"token_env"`
 		AppRole   *AppRole `json:"approle"`
+		Cert      *Cert    `json:"cert"`
 	}
 	d := json.NewDecoder(bytes.NewReader(text))
 	d.DisallowUnknownFields()
@@ -89,10 +96,14 @@ func Load(file string) (Options, error) {
 	}
 	o := Options{
 		Address: f.Address, Mount: cmp.Or(f.Mount, "transit"), Key: f.Key, Namespace: f.Namespace, CAFile: beside(f.CAFile),
-		Timeout: defaultTimeout, TokenFile: beside(f.TokenFile), TokenEnv: f.TokenEnv, AppRole: f.AppRole,
+		Timeout: defaultTimeout, TokenFile: beside(f.TokenFile), TokenEnv: f.TokenEnv, AppRole: f.AppRole, Cert: f.Cert,
+		ClientCertFile: beside(f.CertFile), ClientKeyFile: beside(f.KeyFile),
 	}
 	if o.AppRole != nil {
 		o.AppRole.Mount, o.AppRole.SecretIDFile = cmp.Or(o.AppRole.Mount, "approle"), beside(o.AppRole.SecretIDFile)
+	}
+	if o.Cert != nil {
+		o.Cert.Mount = cmp.Or(o.Cert.Mount, "cert")
 	}
 	if f.Timeout != "" {
 		if o.Timeout, err = time.ParseDuration(f.Timeout); err != nil {
@@ -152,7 +163,7 @@ func (o *Options) check() error {
 	case err != nil || u.Host == "" || (u.Scheme != "https" && u.Scheme != "http") || strings.Trim(u.Path, "/") != "" || u.RawQuery != "" || u.Fragment != "":
 		return errors.New("address must be like https://vault.example.org:8200")
 	case u.User != nil:
-		return errors.New("address must hold no user and password; give a token by token_file, token_env or approle")
+		return errors.New("address must hold no user and password; give a token by token_file, token_env, approle or cert")
 	case u.Scheme == "http" && !here(u.Hostname()):
 		return errors.New("address must begin with https://: over http:// anybody on the way could read the token (it is taken for 127.0.0.1, ::1 and localhost alone)")
 	case !plainPath(o.Mount):
@@ -165,7 +176,10 @@ func (o *Options) check() error {
 		return errors.New("timeout must be from 100ms to 1m")
 	}
 	o.Address = u.Scheme + "://" + u.Host
-	if err := o.checkIdentity(); err != nil || o.CAFile == "" {
+	if err := o.checkIdentity(); err != nil {
+		return err
+	}
+	if err := o.checkClientCert(u.Scheme); err != nil || o.CAFile == "" {
 		return err
 	}
 	text, err := readSmall(o.CAFile)
@@ -181,19 +195,25 @@ func (o *Options) check() error {
 
 func (o *Options) checkIdentity() error {
 	ways := 0
-	for _, given := range []bool{o.TokenFile != "", o.TokenEnv != "", o.AppRole != nil} {
+	for _, given := range []bool{o.TokenFile != "", o.TokenEnv != "", o.AppRole != nil, o.Cert != nil} {
 		if given {
 			ways++
 		}
 	}
 	if ways != 1 {
-		return errors.New("give one of token_file, token_env and approle")
+		return errors.New("give one of token_file, token_env, approle and cert")
 	}
 	if a := o.AppRole; a != nil && (!plainPath(a.Mount) || a.RoleID == "" || a.SecretIDFile == "") {
 		return errors.New("approle must have role_id and secret_id_file")
 	}
+	if o.Cert != nil && (!plainPath(o.Cert.Mount) || o.ClientCertFile == "") {
+		return errors.New("cert signs in by client_cert_file and client_key_file, which are missing, or its mount is not like cert")
+	}
 	return nil
 }
+
+// signsIn reports whether tokens are got from Vault, and given back.
+func (o *Options) signsIn() bool { return o.AppRole != nil || o.Cert != nil }
 
 func here(host string) bool {
 	ip, err := netip.ParseAddr(host)

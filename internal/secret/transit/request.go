@@ -34,10 +34,20 @@ type answer struct {
 
 // newHTTP is what requests go out by.
 func newHTTP(o Options) *http.Client {
+	trust := &tls.Config{RootCAs: o.roots, MinVersion: tls.VersionTLS12}
+	if o.ClientCertFile != "" {
+		trust.GetClientCertificate = func(*tls.CertificateRequestInfo) (*tls.Certificate, error) {
+			cert, err := o.clientCert()
+			if err != nil {
+				err = mgx.Errorf(mgx.KindConfig, CodeConfig, "MGX cannot show itself to the HashiCorp Vault at %s: %w", o.Address, err)
+			}
+			return cert, err
+		}
+	}
 	return &http.Client{
 		Transport: &http.Transport{
 			Proxy:                  http.ProxyFromEnvironment,
-			TLSClientConfig:        &tls.Config{RootCAs: o.roots, MinVersion: tls.VersionTLS12},
+			TLSClientConfig:        trust,
 			ForceAttemptHTTP2:      true,
 			DisableCompression:     true,
 			MaxResponseHeaderBytes: maxAnswer,
@@ -151,12 +161,17 @@ func (c *Client) unreachable(ctx context.Context, err error) error {
 	if ctx.Err() != nil && !errors.Is(context.Cause(ctx), errSlow) {
 		return context.Cause(ctx) // the caller has gone
 	}
+	if ours, is := errors.AsType[*mgx.Error](err); is {
+		return ours // the certificate that is to be shown
+	}
 	why := "it does not answer"
 	switch {
 	case ctx.Err() != nil:
 		why = "it gives no answer within " + c.o.Timeout.String()
 	case isCertificate(err):
 		why = "its certificate is not trusted; name the file of those that sign it as ca_file"
+	case strings.Contains(err.Error(), "remote error: tls:"):
+		why = "it wants to be shown a certificate that it trusts, by client_cert_file and client_key_file"
 	case strings.Contains(err.Error(), "server gave HTTP response to HTTPS client"):
 		why = "it speaks http, not https"
 	}

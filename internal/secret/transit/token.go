@@ -51,7 +51,7 @@ func (c *Client) another(ctx context.Context, refused string) (string, error) {
 		if c.token != refused {
 			return c.token, nil // somebody was first
 		}
-		if c.o.AppRole != nil {
+		if c.o.signsIn() {
 			if a, err := c.ask(ctx, http.MethodGet, "auth/token/lookup-self", nil, refused); err != nil || a.status == http.StatusOK {
 				return refused, err // it is the policies: a new token would have the same
 			}
@@ -76,7 +76,7 @@ func (c *Client) inTurn(ctx context.Context, f func() (string, error)) (string, 
 
 // get reads the token, or signs in.
 func (c *Client) get(ctx context.Context) (string, error) {
-	if c.o.AppRole != nil {
+	if c.o.signsIn() {
 		return c.signIn(ctx)
 	}
 	if c.o.TokenEnv != "" {
@@ -112,21 +112,30 @@ func (c *Client) private(value string) string {
 	return value
 }
 
-// signIn gets a token for the role.
+// signIn gets a token, for a role and its secret id or for the certificate that is shown.
 func (c *Client) signIn(ctx context.Context) (string, error) {
-	role := c.o.AppRole
-	id, err := c.readSecret(role.SecretIDFile, "the secret id")
-	if err != nil {
-		return "", err
+	way, mount, wrong, body := "AppRole", "", "", map[string]string{}
+	if role := c.o.AppRole; role != nil {
+		id, err := c.readSecret(role.SecretIDFile, "the secret id")
+		if err != nil {
+			return "", err
+		}
+		mount, wrong = role.Mount, "role id or secret id are wrong, expired or used up; put a new secret id in "+role.SecretIDFile
+		body["role_id"], body["secret_id"] = role.RoleID, id
+	} else {
+		way, mount, wrong = "certificate", c.o.Cert.Mount, "no role there takes the one in "+c.o.ClientCertFile+", or nothing asks for it on the way (tls_disable_client_certs of Vault's listener, or something that ends TLS before it)"
+		if c.o.Cert.Role != "" {
+			body["name"] = c.o.Cert.Role
+		}
 	}
-	a, err := c.ask(ctx, http.MethodPost, "auth/"+role.Mount+"/login", map[string]string{"role_id": role.RoleID, "secret_id": id}, "")
+	a, err := c.ask(ctx, http.MethodPost, "auth/"+mount+"/login", body, "")
 	switch {
 	case err != nil:
 		return "", err
 	case a.status == http.StatusNotFound, a.says("no handler for route"):
-		return "", mgx.Errorf(mgx.KindConfig, CodeToken, "the HashiCorp Vault at %s has no AppRole at auth/%s; enable it, or name its mount in the file of --secrets-vault", c.o.Address, role.Mount)
+		return "", mgx.Errorf(mgx.KindConfig, CodeToken, "the HashiCorp Vault at %s has no sign-in by %s at auth/%s; enable it, or name its mount in the file of --secrets-vault", c.o.Address, way, mount)
 	case a.status != http.StatusOK:
-		return "", mgx.Errorf(mgx.KindConfig, CodeToken, "the HashiCorp Vault at %s does not sign MGX in by AppRole: role id or secret id are wrong, expired or used up; put a new secret id in %s", c.o.Address, role.SecretIDFile)
+		return "", mgx.Errorf(mgx.KindConfig, CodeToken, "the HashiCorp Vault at %s does not sign MGX in by %s: %s", c.o.Address, way, wrong)
 	case a.Auth == nil || a.Auth.Token == "":
 		return "", c.senseless(a.status, "there is no token in it")
 	}
@@ -164,8 +173,8 @@ func (c *Client) spent() error {
 	if c.o.TokenEnv != "" {
 		where = "the variable " + c.o.TokenEnv + ", and start MGX anew"
 	}
-	if c.o.AppRole != nil {
-		return mgx.Errorf(mgx.KindConfig, CodeToken, "the HashiCorp Vault at %s does not take the token that it gave by AppRole; look at the role", c.o.Address)
+	if c.o.signsIn() {
+		return mgx.Errorf(mgx.KindConfig, CodeToken, "the HashiCorp Vault at %s does not take the token that it gave when MGX signed in; look at the role", c.o.Address)
 	}
 	return mgx.Errorf(mgx.KindConfig, CodeToken, "the HashiCorp Vault at %s does not take the token: it is expired, revoked or that of another; put a new one in %s", c.o.Address, where)
 }

@@ -128,7 +128,7 @@ func TestVault(t *testing.T) {
 	t.Run("all", func(t *testing.T) {
 		for name, f := range map[string]func(*testing.T, *world){
 			"suite": suite, "derived": derived, "versions": versions, "keys that will not do": badKeys,
-			"tokens": tokens, "renewing": renewing, "approle": appRole, "permissions": permissions, "configuration": configuration,
+			"tokens": tokens, "renewing": renewing, "approle": appRole, "certificates": certificates, "permissions": permissions, "configuration": configuration,
 		} {
 			t.Run(name, func(t *testing.T) { t.Parallel(); f(t, w) })
 		}

@@ -1,5 +1,5 @@
 // Package vaulttest runs a real HashiCorp Vault for a test: version 1.21.4 with the
-// transit engine, AppRole and files for storage, behind TLS. scripts/vault.sh builds it,
+// transit engine, AppRole, certificates and files for storage, behind TLS. scripts/vault.sh builds it,
 // from the module in server; where it is not built, tests skip and say so.
 package vaulttest
 
@@ -12,6 +12,7 @@ import (
 	"crypto/rand"
 	"crypto/tls"
 	"crypto/x509"
+	"crypto/x509/pkix"
 	"encoding/json"
 	"encoding/pem"
 	"fmt"
@@ -30,8 +31,8 @@ import (
 	"time"
 )
 
-// Server is a Vault with a transit engine at transit, AppRole at approle, and the policy
-// mgx, which is that of docs/secrets.md for the key mgx.
+// Server is a Vault with a transit engine at transit, AppRole at approle, certificates at
+// cert, and the policy mgx, which is that of docs/secrets.md for the key mgx.
 type Server struct {
 	Address string // https://127.0.0.1:PORT; the same after a restart
 	CA      string // file of the certificate
@@ -39,6 +40,7 @@ type Server struct {
 
 	t       testing.TB
 	dir     string
+	key     string // file of the certificate's
 	unseal  string
 	client  *http.Client
 	process *exec.Cmd
@@ -76,7 +78,9 @@ func Start(t testing.TB) *Server {
 	s.unseal, s.Root = begun.Keys[0], begun.Root
 	s.Unseal()
 	s.Do("POST", "sys/mounts/transit", map[string]string{"type": "transit"})
-	s.Do("POST", "sys/auth/approle", map[string]string{"type": "approle"})
+	for _, way := range []string{"approle", "cert"} {
+		s.Do("POST", "sys/auth/"+way, map[string]string{"type": way})
+	}
 	s.Do("POST", "transit/keys/mgx", nil)
 	s.Policy("mgx", Policy("mgx"))
 	return s
@@ -99,21 +103,32 @@ func Policy(key string) string {
 
 // certify makes the server's certificate.
 func (s *Server) certify() {
-	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	s.CA, s.key = s.Certificate("server")
+	text, err := os.ReadFile(s.CA)
 	s.must(err)
-	of := &x509.Certificate{SerialNumber: big.NewInt(1), NotAfter: time.Now().Add(24 * time.Hour), IPAddresses: []net.IP{net.IPv4(127, 0, 0, 1)}, IsCA: true, BasicConstraintsValid: true}
-	cert, err := x509.CreateCertificate(rand.Reader, of, of, &key.PublicKey, key)
-	s.must(err)
-	private, err := x509.MarshalPKCS8PrivateKey(key)
-	s.must(err)
-	s.CA = filepath.Join(s.dir, "cert.pem")
-	s.must(os.WriteFile(s.CA, pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: cert}), 0o600))
-	s.must(os.WriteFile(filepath.Join(s.dir, "key.pem"), pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: private}), 0o600))
 	roots := x509.NewCertPool()
-	parsed, err := x509.ParseCertificate(cert)
-	s.must(err)
-	roots.AddCert(parsed)
+	roots.AppendCertsFromPEM(text)
 	s.client = &http.Client{Transport: &http.Transport{TLSClientConfig: &tls.Config{RootCAs: roots}}}
+}
+
+// Certificate makes a certificate of 127.0.0.1 that signs itself, with a name, and
+// returns the files of it and of its key.
+func (s *Server) Certificate(name string) (cert, key string) {
+	s.t.Helper()
+	private, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	s.must(err)
+	of := &x509.Certificate{
+		SerialNumber: big.NewInt(1), Subject: pkix.Name{CommonName: name}, NotAfter: time.Now().Add(24 * time.Hour), IPAddresses: []net.IP{net.IPv4(127, 0, 0, 1)},
+		IsCA: true, BasicConstraintsValid: true, ExtKeyUsage: []x509.ExtKeyUsage{x509.ExtKeyUsageServerAuth, x509.ExtKeyUsageClientAuth},
+	}
+	made, err := x509.CreateCertificate(rand.Reader, of, of, &private.PublicKey, private)
+	s.must(err)
+	text, err := x509.MarshalPKCS8PrivateKey(private)
+	s.must(err)
+	cert, key = filepath.Join(s.dir, name+".pem"), filepath.Join(s.dir, name+"-key.pem")
+	s.must(os.WriteFile(cert, pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: made}), 0o600))
+	s.must(os.WriteFile(key, pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: text}), 0o600))
+	return cert, key
 }
 
 func (s *Server) must(err error) {
@@ -130,7 +145,7 @@ func (s *Server) run() {
 	log, err := os.OpenFile(filepath.Join(s.dir, "log"), os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o600)
 	s.must(err)
 	defer log.Close()
-	s.process = exec.Command(path, "-listen", strings.TrimPrefix(s.Address, "https://"), "-data", filepath.Join(s.dir, "data"), "-cert", s.CA, "-key", filepath.Join(s.dir, "key.pem"))
+	s.process = exec.Command(path, "-listen", strings.TrimPrefix(s.Address, "https://"), "-data", filepath.Join(s.dir, "data"), "-cert", s.CA, "-key", s.key)
 	s.process.Stderr = log
 	out, err := s.process.StdoutPipe()
 	s.must(err)

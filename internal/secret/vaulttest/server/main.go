@@ -1,5 +1,5 @@
 // Command server is a real HashiCorp Vault for the tests: its core, its HTTP API, the
-// transit engine, AppRole and tokens, with files for storage. What the test wants of it
+// transit engine, AppRole, certificates and tokens, with files for storage. What the test wants of it
 // (initialising, unsealing, mounts, policies) it does over HTTP, as an operator would.
 //
 //	server -listen 127.0.0.1:0 -data DIR [-cert FILE -key FILE]
@@ -20,6 +20,7 @@ import (
 
 	"github.com/hashicorp/go-hclog"
 	"github.com/hashicorp/vault/builtin/credential/approle"
+	"github.com/hashicorp/vault/builtin/credential/cert"
 	"github.com/hashicorp/vault/builtin/logical/transit"
 	vaulthttp "github.com/hashicorp/vault/http"
 	"github.com/hashicorp/vault/internalshared/configutil"
@@ -32,13 +33,13 @@ import (
 func main() {
 	listen := flag.String("listen", "127.0.0.1:0", "address to listen on")
 	data := flag.String("data", "", "directory of the storage")
-	cert := flag.String("cert", "", "file of the certificate; none: no TLS")
+	certificate := flag.String("cert", "", "file of the certificate; none: no TLS")
 	key := flag.String("key", "", "file of its key")
 	flag.Parse()
-	log.Fatal(serve(*listen, *data, *cert, *key))
+	log.Fatal(serve(*listen, *data, *certificate, *key))
 }
 
-func serve(listen, data, cert, key string) error {
+func serve(listen, data, certificate, key string) error {
 	logger := hclog.New(&hclog.LoggerOptions{Level: hclog.Warn})
 	storage, err := file.NewFileBackend(map[string]string{"path": data}, logger)
 	if err != nil {
@@ -46,7 +47,7 @@ func serve(listen, data, cert, key string) error {
 	}
 	b := builtins{
 		consts.PluginTypeSecrets:    {"transit": transit.Factory},
-		consts.PluginTypeCredential: {"approle": approle.Factory},
+		consts.PluginTypeCredential: {"approle": approle.Factory, "cert": cert.Factory},
 	}
 	core, err := vault.NewCore(&vault.CoreConfig{
 		BuiltinRegistry:    b,
@@ -67,13 +68,13 @@ func serve(listen, data, cert, key string) error {
 		return err
 	}
 	address := "http://" + l.Addr().String()
-	if cert != "" {
-		pair, err := tls.LoadX509KeyPair(cert, key)
+	if certificate != "" {
+		pair, err := tls.LoadX509KeyPair(certificate, key)
 		if err != nil {
 			return err
 		}
 		address = "https://" + l.Addr().String()
-		l = tls.NewListener(l, &tls.Config{Certificates: []tls.Certificate{pair}})
+		l = tls.NewListener(l, &tls.Config{Certificates: []tls.Certificate{pair}, ClientAuth: tls.RequestClientCert}) // as Vault's own listener does
 	}
 	fmt.Println(address)
 	return http.Serve(l, vaulthttp.Handler.Handler(&vault.HandlerProperties{Core: core, ListenerConfig: &configutil.Listener{}}))
