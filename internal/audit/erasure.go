@@ -47,7 +47,7 @@ func (v *verifier) lacking(e mgx.Event, d mgx.AuditData) {
 	switch {
 	case d.Details != nil:
 	case d.Leaf == 0:
-		v.old = v.old.With(e.Sequence)
+		v.earlier = v.earlier.With(e.Sequence)
 	default:
 		v.gone = v.gone.With(e.Sequence)
 	}
@@ -80,7 +80,7 @@ func (v *verifier) account(ctx context.Context) error {
 		}
 		v.report.found("the details of entry %d were taken away, and no erasure tells of it", n)
 	}
-	for n := range v.old.All() {
+	for n := range v.earlier.All() {
 		if v.told.Has(n) {
 			v.report.Erased++
 			continue

@@ -65,7 +65,7 @@ type verifier struct {
 	pending []int64 // stored hashes still to be compared
 	fresh   []tlog.Hash
 	gone    mgx.Spans // entries without details, of which an erasure must tell
-	old     mgx.Spans // the same, from before erasures did
+	earlier mgx.Spans // the same, from before erasures did
 	told    mgx.Spans // of which erasures tell
 }
 

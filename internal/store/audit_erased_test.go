@@ -191,7 +191,7 @@ func elsewhere(t *testing.T, s *store.Store, trusted signed.Verifiers) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	all, err := s.AuditCheckpoints(t.Context(), mgx.DefaultWorkspace)
+	all, err := s.AuditCheckpoints(t.Context(), mgx.DefaultWorkspace, 0, 10)
 	if err != nil {
 		t.Fatal(err)
 	}
