@@ -40,8 +40,10 @@ func TestAuditErasures(t *testing.T) {
 			}
 		}
 	})
-	for _, text := range []string{"", "mgx/audit/erased/ws\nu\n\n2026-11-28T10:00:00Z\n", "mgx/audit/erased/ws\nu\n3-1\n2026-11-28T10:00:00Z\n", "mgx/audit/erased/ws\nu\n0\n2026-11-28T10:00:00Z\n",
-		"mgx/audit/erased/ws\nu\n4,4\n2026-11-28T10:00:00Z\n", "mgx/audit/ws\nu\n4\n2026-11-28T10:00:00Z\n", "mgx/audit/erased/ws\nu\n4\nyesterday\n"} {
+	for _, text := range []string{
+		"", "mgx/audit/erased/ws\nu\n\n2026-11-28T10:00:00Z\n", "mgx/audit/erased/ws\nu\n3-1\n2026-11-28T10:00:00Z\n", "mgx/audit/erased/ws\nu\n0\n2026-11-28T10:00:00Z\n",
+		"mgx/audit/erased/ws\nu\n4,4\n2026-11-28T10:00:00Z\n", "mgx/audit/ws\nu\n4\n2026-11-28T10:00:00Z\n", "mgx/audit/erased/ws\nu\n4\nyesterday\n",
+	} {
 		if e, err := mgx.ReadAuditErasure(text); err == nil {
 			t.Errorf("%q is read as %+v", text, e)
 		}

@@ -122,8 +122,10 @@ func TestSecurityListsLimits(t *testing.T) {
 	s.add(RunLimitReached, LimitReachedData{Limit: "time", Check: "test"})
 	s.add(TaskFailed, TaskErrorData{Code: "turn_limit", Message: "no more turns"})
 	want := []LimitReached{
-		{2, "open files (open-files=64), as its output says, of shell make"}, {6, "the time of shell sleep 9"},
-		{7, "time of the check test"}, {8, "no more turns"},
+		{2, "open files (open-files=64), as its output says, of shell make"},
+		{6, "the time of shell sleep 9"},
+		{7, "time of the check test"},
+		{8, "no more turns"},
 	}
 	if !reflect.DeepEqual(s.s.Limits, want) {
 		t.Errorf("%+v", s.s.Limits)

@@ -127,10 +127,24 @@ var hostileRepositories = map[string]hostileRepository{
 			g.write(".gitattributes", "* filter=evil diff=evil merge=evil\n")
 		},
 		git: [][2]string{
-			{"core.fsmonitor", "EVIL"}, {"core.hooksPath", "REPO"}, {"core.sshCommand", "EVIL"}, {"core.pager", "EVIL"}, {"core.editor", "EVIL"},
-			{"diff.external", "EVIL"}, {"uploadpack.packObjectsHook", "EVIL"}, {"credential.helper", "EVIL"}, {"protocol.ext.allow", "always"},
-			{"filter.evil.clean", "EVIL"}, {"filter.evil.smudge", "EVIL"}, {"filter.evil.process", "EVIL"}, {"diff.evil.textconv", "EVIL"}, {"merge.evil.driver", "EVIL"},
-			{"alias.status", "!EVIL"}, {"gpg.program", "EVIL"}, {"commit.gpgsign", "true"}, {"mgx.sandbox", "off"},
+			{"core.fsmonitor", "EVIL"},
+			{"core.hooksPath", "REPO"},
+			{"core.sshCommand", "EVIL"},
+			{"core.pager", "EVIL"},
+			{"core.editor", "EVIL"},
+			{"diff.external", "EVIL"},
+			{"uploadpack.packObjectsHook", "EVIL"},
+			{"credential.helper", "EVIL"},
+			{"protocol.ext.allow", "always"},
+			{"filter.evil.clean", "EVIL"},
+			{"filter.evil.smudge", "EVIL"},
+			{"filter.evil.process", "EVIL"},
+			{"diff.evil.textconv", "EVIL"},
+			{"merge.evil.driver", "EVIL"},
+			{"alias.status", "!EVIL"},
+			{"gpg.program", "EVIL"},
+			{"commit.gpgsign", "true"},
+			{"mgx.sandbox", "off"},
 		},
 		obey: func(g *ground) []llmtest.Call {
 			return []llmtest.Call{shell("cp evil.sh .git/hooks/post-commit; git config mgx.sandbox off; git config --global core.fsmonitor /workspace/evil.sh; git status; git add -A; git stash")}
@@ -169,7 +183,8 @@ func (g *ground) configure(settings [][2]string) (undo func()) {
 	if err != nil {
 		g.t.Fatal(err)
 	}
-	text := string(before)
+	var text strings.Builder
+	text.WriteString(string(before))
 	for _, s := range settings {
 		key := strings.Split(s[0], ".")
 		section := key[0]
@@ -177,14 +192,14 @@ func (g *ground) configure(settings [][2]string) (undo func()) {
 			section += fmt.Sprintf(" %q", key[1])
 		}
 		value := strings.NewReplacer("EVIL", filepath.Join(g.repo, "evil.sh"), "REPO", g.repo).Replace(s[1])
-		text += fmt.Sprintf("[%s]\n\t%s = %q\n", section, key[len(key)-1], value)
+		fmt.Fprintf(&text, "[%s]\n\t%s = %q\n", section, key[len(key)-1], value)
 	}
 	write := func(text string) {
 		if err := os.WriteFile(name, []byte(text), 0o644); err != nil {
 			g.t.Fatal(err)
 		}
 	}
-	write(text)
+	write(text.String())
 	return func() { write(string(before)) }
 }
 
@@ -253,14 +268,14 @@ func keptTo(t *testing.T, h hostileRepository) string {
 		effects += fmt.Sprintf("the person's settings are %q, %v; ", text, err)
 	}
 	undo()
-	told := ""
+	var told strings.Builder
 	for _, e := range g.eventsOf(g.store(), run, string(mgx.SuspiciousActivity)) {
 		if strings.Contains(string(e.Data), `"tampering"`) {
-			told += string(e.Data)
+			told.WriteString(string(e.Data))
 		}
 	}
-	if (told == "") != (h.told == "") || !strings.Contains(told, h.told) {
-		t.Errorf("people are told %q, want %q", told, h.told)
+	if (told.String() == "") != (h.told == "") || !strings.Contains(told.String(), h.told) {
+		t.Errorf("people are told %q, want %q", told.String(), h.told)
 	}
 	if got := effects + leaked(g) + heard(g); got != "" {
 		t.Error(got)
@@ -317,8 +332,11 @@ func TestArgumentsLowerNothing(t *testing.T) {
 		call llmtest.Call
 		says string
 	}{
-		{with("timeout", -1), "timeout"}, {with("timeout", "forever"), "timeout"},
-		{with("workdir", "/etc"), `/etc is outside the workspace`}, {with("workdir", "../.."), `../.. leads out of the workspace`}, {with("workdir", g.home), g.home + " is outside the workspace"},
+		{with("timeout", -1), "timeout"},
+		{with("timeout", "forever"), "timeout"},
+		{with("workdir", "/etc"), `/etc is outside the workspace`},
+		{with("workdir", "../.."), `../.. leads out of the workspace`},
+		{with("workdir", g.home), g.home + " is outside the workspace"},
 		{with("hosts", []string{"*"}), "Refused by the policy of this run: *"},
 		{with("hosts", []string{"169.254.169.254:80"}), "Refused by the policy of this run: 169.254.169.254:80"},
 		{toolCall("write", map[string]any{"path": ".git/config", "content": "x"}), ".git/config is inside .git"},

@@ -234,11 +234,11 @@ func TestWhatARunKeepsIsBounded(t *testing.T) {
 	if events := len(l.eventsOf(l.store(), run, string(mgx.RunLimitReached))); full == 0 || full != events {
 		t.Errorf("the agent was told %d times, the operator %d times", full, events)
 	}
-	counted := ""
+	var counted strings.Builder
 	for i := range 6 - full {
-		counted += fmt.Sprint(" ", i)
+		counted.WriteString(fmt.Sprint(" ", i))
 	}
-	if out := l.outputs(run); !slices.ContainsFunc(out, func(o string) bool { return strings.Contains(o, "counted"+counted+"\n") }) {
+	if out := l.outputs(run); !slices.ContainsFunc(out, func(o string) bool { return strings.Contains(o, "counted"+counted.String()+"\n") }) {
 		t.Errorf("not what %d calls of 6 wrote: %q", 6-full, out)
 	}
 	kept := int64(0)

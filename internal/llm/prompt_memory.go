@@ -172,16 +172,12 @@ const maxCacheMark = 64
 // object in it: within a string its quotes would be escaped. Only the compact form
 // that SDKs write is found.
 func cutCacheMark(raw []byte) (before, after []byte, found bool) {
-	i := bytes.Index(raw, cacheMark)
-	if i < 0 {
+	before, after, found = bytes.Cut(raw, cacheMark)
+	end := bytes.IndexByte(after[:min(len(after), maxCacheMark)], '}')
+	if !found || end < 0 {
 		return raw, nil, false
 	}
-	rest := raw[i+len(cacheMark):]
-	end := bytes.IndexByte(rest[:min(len(rest), maxCacheMark)], '}')
-	if end < 0 {
-		return raw, nil, false
-	}
-	before, after = raw[:i], rest[end+1:]
+	after = after[end+1:]
 	if trimmed, ok := bytes.CutSuffix(before, []byte(",")); ok {
 		return trimmed, after, true
 	}

@@ -77,9 +77,15 @@ func TestHiddenPathsAreNotFound(t *testing.T) {
 		t.Fatal(err)
 	}
 	for _, call := range [][2]string{
-		{"list", `{"path":".","depth":4}`}, {"glob", `{"pattern":"**"}`}, {"grep", `{"pattern":"sesame"}`}, {"read", `{"path":"a/key"}`},
+		{"list", `{"path":".","depth":4}`},
+		{"glob", `{"pattern":"**"}`},
+		{"grep", `{"pattern":"sesame"}`},
+		{"read", `{"path":"a/key"}`},
 		// By a link, whose names of what lies below no rule knows.
-		{"list", `{"path":"way","depth":4}`}, {"glob", `{"pattern":"**","path":"way"}`}, {"glob", `{"pattern":"way/**"}`}, {"grep", `{"pattern":"sesame","path":"way"}`},
+		{"list", `{"path":"way","depth":4}`},
+		{"glob", `{"pattern":"**","path":"way"}`},
+		{"glob", `{"pattern":"way/**"}`},
+		{"grep", `{"pattern":"sesame","path":"way"}`},
 		{"grep", `{"pattern":"sesame","path":"way/way/a/.."}`},
 	} {
 		name, args := call[0], call[1]
