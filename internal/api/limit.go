@@ -40,7 +40,7 @@ const (
 )
 
 // heavy are routes, besides streams and those that anybody may use, that do much.
-var heavy = []string{"export", "usage", "audit", "backup", "retry", "models", "replay", "uploads", "branch"}
+var heavy = []string{"export", "usage", "audit", "backup", "retry", "models", "replay", "uploads", "branch", "trials", "policy-trials"}
 
 // costOf is what a request by a route costs.
 func costOf(to route) int {
@@ -190,7 +190,11 @@ func (s *Server) shared(to route, next handler) handler {
 		if err != nil {
 			return err
 		}
-		defer leave()
+		if p, _ := r.Context().Value(placeKey{}).(*place); p != nil {
+			p.also(leave)
+		} else {
+			defer leave()
+		}
 		return next(w, r)
 	}
 }

@@ -21,6 +21,7 @@ import (
 	"mgx/internal/api"
 	"mgx/internal/app"
 	"mgx/internal/event"
+	"mgx/internal/guard/policy"
 	"mgx/internal/limit"
 	"mgx/internal/store"
 	"mgx/internal/webhook"
@@ -31,7 +32,7 @@ import (
 func limitedTown(t *testing.T, l api.Limits) *town { return pagedTown(t, l, nil) }
 
 // pagedTown is one whose server has pages, too.
-func pagedTown(t *testing.T, l api.Limits, pages http.HandlerFunc) *town {
+func pagedTown(t *testing.T, l api.Limits, pages http.HandlerFunc, edits ...func(*api.Options)) *town {
 	t.Helper()
 	w := newTown(t)
 	contracts, err := event.NewRegistry()
@@ -47,6 +48,9 @@ func pagedTown(t *testing.T, l api.Limits, pages http.HandlerFunc) *town {
 	}
 	if pages != nil {
 		o.Console = func(*api.Server) http.Handler { return pages }
+	}
+	for _, edit := range edits {
+		edit(&o)
 	}
 	w.web = api.New(o)
 	listener, err := net.Listen("tcp", "127.0.0.1:0")
@@ -352,4 +356,53 @@ func TestUnreadExports(t *testing.T) {
 	if n, err := io.Copy(io.Discard, a.Body); n != size || err != nil {
 		t.Errorf("who reads it has %d bytes, %v", n, err)
 	}
+}
+
+// Work that goes on after nobody waited for it any more keeps its place, so that who
+// asks for it again and again is stopped by that.
+func TestLateWorkKeepsItsPlace(t *testing.T) {
+	t.Parallel()
+	release := make(chan struct{})
+	w := pagedTown(t, api.Limits{AtOnce: 1, Queue: 1, QueueWait: time.Millisecond}, nil, func(o *api.Options) {
+		o.WorkWait, o.GraceWait = time.Second, time.Millisecond
+		o.Trial = app.Trial{Facts: func(f policy.Facts, _ json.RawMessage) (policy.Facts, string) {
+			<-release
+			return f, ""
+		}}
+	})
+	call := func(path string, body any) reply {
+		return w.call(w.tokens[mgx.RoleDeveloper], map[bool]string{true: "GET", false: "POST"}[body == nil], path, body, nil, from("192.0.2.1"))
+	}
+	call("/api/v1/policies/test", map[string]string{"policy": "auto", "tool": "x", "effect": "read"}).want(503, mgx.CodeTimedOut)
+	call("/api/v1/me", nil).want(503, limit.CodeOverloaded)
+	close(release)
+	for until := time.Now().Add(patience); call("/api/v1/me", nil).status != 200; time.Sleep(5 * time.Millisecond) {
+		if time.Now().After(until) {
+			t.Fatal("the place is not given back")
+		}
+	}
+}
+
+// Who has not said who it is takes no room from anybody who has.
+func TestStrangersHaveRoomOfTheirOwn(t *testing.T) {
+	t.Parallel()
+	w := limitedTown(t, api.Limits{})
+	large := `{"email":"` + strings.Repeat("x", 16<<10) + `"}`
+	w.call("", "POST", "/api/v1/auth/sign-in", json.RawMessage(large), nil, from("192.0.2.1")).want(413, "body_too_large")
+	const each, addresses = 8, 33 // of 16 kB
+	for i := range each * addresses {
+		conn, err := net.Dial("tcp", strings.TrimPrefix(w.url, "http://"))
+		must(t, err)
+		t.Cleanup(func() { conn.Close() })
+		_, err = fmt.Fprintf(conn, "POST /api/v1/auth/sign-in HTTP/1.1\r\nHost: localhost\r\nX-Forwarded-For: 198.51.100.%d\r\nContent-Type: application/json\r\nContent-Length: %d\r\n\r\n%s",
+			1+i%addresses, 16<<10, strings.Repeat(" ", 16<<10-1))
+		must(t, err)
+	}
+	signIn := map[string]string{"email": "a@example.com", "password": strings.Repeat("x", 16_000)}
+	for until := time.Now().Add(patience); w.call("", "POST", "/api/v1/auth/sign-in", signIn, nil, from("203.0.113.1")).status != 503; time.Sleep(5 * time.Millisecond) {
+		if time.Now().After(until) {
+			t.Fatal("the room of strangers is without bound")
+		}
+	}
+	w.call(w.tokens[mgx.RoleDeveloper], "POST", "/api/v1/policies/test", map[string]string{"policy": "auto", "tool": "x", "effect": "read"}, nil, from("203.0.113.1")).want(200, "")
 }

@@ -92,7 +92,7 @@ type Server struct {
 	drain    context.CancelFunc
 	streams  streams
 	shares   limit.Shares // of streams
-	bodies   *limit.Bytes
+	bodies   bodies
 	slow     limit.Shares // of what may take long
 	exports  *limit.Gate
 	warden   warden
@@ -127,7 +127,7 @@ func New(o Options) *Server {
 	}
 	s := &Server{o: o, health: health{checks: o.Checks}}
 	s.warden.access = o.Access
-	s.bodies = limit.NewBytes(mostBodies, eachBodies)
+	s.bodies = newBodies()
 	s.exports = limit.NewGate(exportsAtOnce, exportsQueue, exportsWait)
 	s.edge = newEdge(o)
 	s.streams.most = o.Connections

@@ -1,6 +1,7 @@
 package api
 
 import (
+	"context"
 	"net/http"
 	"slices"
 	"strconv"
@@ -52,6 +53,15 @@ func (l Limits) sharesOf(a access.Actor) []share {
 
 // share counts a stream of somebody, or says in the headers when to ask again.
 func (s *Server) share(w http.ResponseWriter, r *http.Request, a access.Actor) (leave func(), err error) {
+	if leave, err = s.follow(r.Context(), a); err != nil {
+		w.Header().Set("Retry-After", strconv.Itoa(int(shareWait/time.Second)))
+	}
+	return leave, err
+}
+
+// follow counts one more stream of somebody: a connection with what it follows, or what
+// it follows besides.
+func (s *Server) follow(ctx context.Context, a access.Actor) (leave func(), err error) {
 	all := s.edge.limits.sharesOf(a)
 	counted := make([]limit.Share, len(all))
 	for i, one := range all {
@@ -61,7 +71,6 @@ func (s *Server) share(w http.ResponseWriter, r *http.Request, a access.Actor) (
 	if full == nil {
 		return leave, nil
 	}
-	s.o.Access.Throttled(r.Context(), a, "streams")
-	w.Header().Set("Retry-After", strconv.Itoa(int(shareWait/time.Second)))
+	s.o.Access.Throttled(ctx, a, "streams")
 	return nil, all[slices.IndexFunc(all, func(one share) bool { return one.Owner == full.Owner })].tooMany()
 }

@@ -95,3 +95,45 @@ func TestManyStreamsOfOnePerson(t *testing.T) {
 		}
 	}
 }
+
+// What one connection follows counts as if it were several, so that few connections
+// take no places of others.
+func TestSubscriptionsAreStreams(t *testing.T) {
+	t.Parallel()
+	w := limitedTown(t, api.Limits{UserStreams: 3})
+	conn, _, err := websocket.Dial(t.Context(), w.url+"/api/v1/events/ws", &websocket.DialOptions{
+		Subprotocols: []string{"events.v1+json"}, HTTPHeader: http.Header{"Authorization": {"Bearer " + w.tokens["developer"]}},
+	})
+	must(t, err)
+	defer conn.CloseNow()
+	say := func(typ, id string) (code string) {
+		t.Helper()
+		must(t, conn.Write(t.Context(), websocket.MessageText, []byte(`{"type":"`+typ+`","id":"`+id+`","channels":["all"]}`)))
+		for {
+			_, data, err := conn.Read(t.Context())
+			must(t, err)
+			var f struct {
+				Type, ID string
+				Problem  struct{ Code string }
+			}
+			must(t, json.Unmarshal(data, &f))
+			if f.ID == id && f.Type != "event" {
+				return f.Type + f.Problem.Code
+			}
+		}
+	}
+	for _, id := range []string{"a", "b", "c"} {
+		if got := say("subscribe", id); got != "subscribed" {
+			t.Fatalf("%s: %s", id, got)
+		}
+	}
+	if got := say("subscribe", "d"); got != "errortoo_many_streams" {
+		t.Errorf("a fourth: %s", got)
+	}
+	must(t, conn.Write(t.Context(), websocket.MessageText, []byte(`{"type":"unsubscribe","id":"b"}`)))
+	for until := time.Now().Add(patience); say("subscribe", "d") != "subscribed"; time.Sleep(5 * time.Millisecond) {
+		if time.Now().After(until) {
+			t.Fatal("what was given up is not given back")
+		}
+	}
+}

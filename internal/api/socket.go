@@ -229,9 +229,14 @@ func (c *socket) subscribe(f clientFrame) error {
 	if err := c.room(f.ID); err != nil {
 		return err
 	}
+	leave, err := c.besides()
+	if err != nil {
+		return err
+	}
 	req.Actor, req.Reader, req.Stalled, req.Cloud = c.actor.ID(), c.actor.ID(), c.stalled, c.cloud
 	sub, err := c.server.o.Hub.Subscribe(c.ctx, req)
 	if err != nil {
+		leave()
 		return err
 	}
 	c.mu.Lock()
@@ -240,12 +245,25 @@ func (c *socket) subscribe(f clientFrame) error {
 	position := sub.Position()
 	c.send(serverFrame{Type: "subscribed", ID: f.ID, Epoch: c.server.o.Hub.Epoch(), Position: &position, Resume: sub.Token(position)})
 	c.pumps.Go(func() {
+		defer leave()
 		defer sub.Close()
 		err := c.pump(f.ID, sub)
 		c.forget(f.ID, sub)
 		c.ended(f.ID, err)
 	})
 	return nil
+}
+
+// besides counts a subscription as a stream of its own, when the connection has one
+// already.
+func (c *socket) besides() (leave func(), err error) {
+	c.mu.Lock()
+	n := len(c.subs)
+	c.mu.Unlock()
+	if n == 0 {
+		return func() {}, nil
+	}
+	return c.server.follow(c.ctx, c.actor)
 }
 
 // room refuses a subscription too many. Only the reading goroutine adds any.

@@ -111,6 +111,14 @@ func (s *Server) within(to route, handle handler) handler {
 		case p := <-panicked:
 			panic(p)
 		case <-over:
+			if p, _ := r.Context().Value(placeKey{}).(*place); p != nil { // the work takes its place on
+				p.until(func() {
+					select {
+					case <-done:
+					case <-panicked:
+					}
+				})
+			}
 			return unanswered(to, r, ctx.Err())
 		}
 	}

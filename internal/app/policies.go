@@ -92,6 +92,9 @@ func (t Trial) Try(name, text string, c Call) (Verdict, error) {
 	if err != nil {
 		return Verdict{}, err
 	}
+	if err := newEffort(rules).take(c); err != nil {
+		return Verdict{}, err
+	}
 	f, refused, err := t.facts(c)
 	if err != nil {
 		return Verdict{}, mgx.Errorf(mgx.KindUsage, "bad_trial", "%s", mgx.AsError(err).Message)

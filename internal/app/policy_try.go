@@ -59,8 +59,11 @@ func (t Trial) TryAll(name, text string, calls []TryCall) (TriedCalls, error) {
 	if err != nil {
 		return TriedCalls{}, err
 	}
-	out := newTried(rules)
+	out, e := newTried(rules), newEffort(rules)
 	for i, c := range calls {
+		if err := e.take(c.Call); err != nil {
+			return TriedCalls{}, err
+		}
 		if c.At == "" {
 			c.At = strconv.Itoa(i + 1)
 		}
@@ -74,6 +77,35 @@ func (t Trial) TryAll(name, text string, calls []TryCall) (TriedCalls, error) {
 		out.Calls = append(out.Calls, TriedCall{c.At, f, decide(rules, f, refused), c.Expect})
 	}
 	return out, nil
+}
+
+// mostSteps bounds what is compared with each other in one trial, in bytes of rules
+// times bytes of calls: some seconds of work.
+const mostSteps = 2_000_000_000
+
+// effort counts what trying calls takes at most.
+type effort struct {
+	wide, left int64 // bytes of the rules; steps
+}
+
+func newEffort(rules policy.Policy) *effort {
+	e := &effort{wide: 1, left: mostSteps}
+	for _, r := range rules.Rules {
+		e.wide += int64(len(r.String()))
+	}
+	return e
+}
+
+// take refuses a call that is too much.
+func (e *effort) take(c Call) error {
+	long := int64(len(c.Command) + len(c.Arguments) + 1)
+	for _, s := range slices.Concat(c.Paths, c.Hosts) {
+		long += int64(len(s) + 1)
+	}
+	if e.left -= e.wide * long; e.left < 0 {
+		return mgx.Errorf(mgx.KindUsage, "bad_trial", "the policy is too long for so many calls with such long paths and commands; try some of them at a time")
+	}
+	return nil
 }
 
 var (
