@@ -22,8 +22,13 @@ func (n *node) gateway(keys gateway.Keys) *gateway.Server {
 		Models: &gateway.Routed{Router: n.models.gatewayRouter(), Log: n.log},
 		Books:  &books{store: n.store, owner: n.owner.id, owed: &n.owed},
 		Log:    n.log,
+		Drain:  gatewayDrain,
 	})
 }
+
+// gatewayDrain is how long calls may go on when the server goes down: less than their
+// connections last then.
+const gatewayDrain = 7 * time.Second
 
 // routerFresh is how long the router of a workspace serves before it is made anew,
 // beside the calls that go on with it: secrets may have been rotated since, and

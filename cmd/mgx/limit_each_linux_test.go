@@ -1,7 +1,9 @@
 package main
 
 import (
+	"context"
 	"fmt"
+	"iter"
 	"os"
 	"path/filepath"
 	"slices"
@@ -65,12 +67,7 @@ func TestEachLimitOfARun(t *testing.T) {
 	}
 	script.Roles["reaching"] = append(script.Roles["reaching"], rest...)
 	script.Roles["implementer"] = append([]llmtest.Turn{{Calls: []llmtest.Call{toolCall("shell", map[string]any{"command": "until test -p hold; do sleep 0.05; done; cat hold; rm hold", "timeout": 600})}}}, rest...)
-	l.server.Use(llmtest.NewScripted(script))
-	l.server.Identify = func(req *llm.Request) {
-		if identify(req); req.AgentRole == "implementer" && strings.Contains(req.Messages[0].Parts[0].Text, "at every limit") {
-			req.AgentRole = "reaching"
-		}
-	}
+	l.server.Use(reaching{llmtest.NewScripted(script)})
 
 	release, ended := l.neighbour()
 	_, stderr, code := l.run("run", "say hello at every limit", "--model", "openai/lab", "--check", "sh check.sh")
@@ -92,6 +89,18 @@ func TestEachLimitOfARun(t *testing.T) {
 			t.Errorf("the neighbour's command: %s", o)
 		}
 	}
+}
+
+// reaching is a model whose implementer has a role of its own in the run that comes to
+// every limit.
+type reaching struct{ llm.Provider }
+
+func (r reaching) Stream(ctx context.Context, req *llm.Request) iter.Seq2[llm.Chunk, error] {
+	own := *req
+	if req.AgentRole == "implementer" && strings.Contains(req.Messages[0].Parts[0].Text, "at every limit") {
+		own.AgentRole = "reaching"
+	}
+	return r.Provider.Stream(ctx, &own)
 }
 
 // neighbour starts a run and returns when its command is under way, which lasts until

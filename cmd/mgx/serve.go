@@ -161,6 +161,8 @@ func (c *cli) serve(ctx context.Context, l listening, workers int, roots []strin
 		work.Go(func() { n.crew.run(ctx) })
 	}
 	defer s.gateway.Close() // what was spent is settled before the store closes
+	// Its calls are told that the server goes down, while their connections last.
+	defer context.AfterFunc(ctx, s.gateway.Close)()
 	return s.web.Serve(ctx, listener)
 }
 

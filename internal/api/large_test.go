@@ -31,7 +31,7 @@ import (
 const (
 	largeLedger = 50_000  // calls
 	largeLog    = 3_000   // entries, each of them signed
-	largeHeap   = 6 << 20 // bytes that an answer may take more of than there was
+	largeHeap   = 10 << 20 // bytes that an answer may take more of than there was
 	largeDay    = 86_400_000_000
 )
 

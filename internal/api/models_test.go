@@ -48,7 +48,7 @@ func TestModels(t *testing.T) {
 		t.Errorf("it is for %q, want %q", tried.Why, want)
 	}
 	w.do(w.tokens["developer"], "POST", "/api/v1/models/test", map[string]string{"model": "town/large"}, nil).want(404, "model_not_found")
-	w.do(w.tokens["developer"], "POST", "/api/v1/models/test", map[string]string{"model": "a\x00"}, nil).want(400, "bad_model")
+	w.do(w.tokens["developer"], "POST", "/api/v1/models/test", map[string]string{"model": "a\x00"}, nil).want(400, "bad_body")
 	w.do(w.tokens["viewer"], "POST", "/api/v1/models/test", map[string]string{"model": "town/small"}, nil).want(403, "forbidden")
 }
 
