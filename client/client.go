@@ -233,7 +233,7 @@ func (p problem) err() error {
 		kind = mgx.KindConfig
 	case p.Status == http.StatusPaymentRequired:
 		kind = mgx.KindBudget
-	case p.Status == http.StatusBadGateway:
+	case p.Status == http.StatusBadGateway, p.Code == "model_not_found": // a provider says so
 		kind = mgx.KindProvider
 	case p.Status >= 400 && p.Status < 500:
 		kind = mgx.KindUsage

@@ -1,7 +1,8 @@
 #!/usr/bin/env bash
 # Runs every test and writes go's JSON for gotestsum, which sums up both parts as
 # one: with the race detector, and without it those packages that do little but
-# run commands in the sandbox. Each of those commands begins by running the test
+# run commands in the sandbox, or mgx itself, whose whole job in one process is watched
+# apart. Each of those commands begins by running the test
 # binary again, and under the race detector that takes ten times as long. SQLite
 # itself is C made into Go, with a heap of its own that the detector does not watch,
 # and takes six times as long when it is asked about each access; what calls it is
@@ -9,7 +10,7 @@
 set -uo pipefail
 cd "$(dirname "$0")/.." || exit 1
 
-slow='^mgx/internal/(git|sandbox/(native|off|docker|gvisor))$'
+slow='^mgx/(cmd/mgx|internal/(git|sandbox/(native|off|docker|gvisor)))$'
 all=$(go list ${PKG:-./...}) || exit 1
 raced=$(grep -Ev "$slow" <<<"$all")
 plain=$(grep -E "$slow" <<<"$all")
@@ -22,9 +23,12 @@ status=0
 if [ -n "$raced" ]; then
   go test -json -race "${sqlite[@]}" -shuffle=on -timeout=20m ${TESTFLAGS:-} $raced || status=1
 fi
+if grep -q '^mgx/cmd/mgx$' <<<"$plain"; then
+  go test -json -race "${sqlite[@]}" -timeout=10m -run '^TestDemoInProcess$' ./cmd/mgx || status=1
+fi
 # shellcheck disable=SC2086
 if [ -n "$plain" ]; then
-  go test -json -shuffle=on -timeout=15m ${TESTFLAGS:-} $plain || status=1
+  go test -json -shuffle=on -timeout=20m ${TESTFLAGS:-} $plain || status=1
 fi
 # Modules of their own hold ours against others: our wire dialects against the
 # official SDKs, our wake-ups against a NATS server. What they require follows from

@@ -225,7 +225,7 @@ func showing(run, dir string) map[string][]string {
 }
 
 // showingNothing are those that are used otherwise in the test, or tell of nothing.
-var showingNothing = []string{"approve", "backup", "completion", "demo", "erase", "help", "login", "logout", "restore", "resume", "run", "sandbox", "serve", "steer", "version"}
+var showingNothing = []string{"approve", "backup", "completion", "demo", "erase", "help", "invitations", "login", "logout", "restore", "resume", "run", "sandbox", "serve", "steer", "version"}
 
 // TestNoCommandIsForgotten holds the list of commands that are looked at to those
 // that there are.

@@ -165,7 +165,7 @@ func TestSecretsRewriteNoRecord(t *testing.T) {
 	_, own, _ := strings.Cut(me.User.ID, "_")
 	for i, value := range []string{`","decision":"allowed"`, `"actor":"`, `},"x9`, `{"error":"}`, own, `"` + me.User.ID + `"`} {
 		server.wants(200, ada, "PUT", "/secrets/s"+string(rune('a'+i)), map[string]string{"value": value}, nil)
-		server.wants(201, ada, "POST", "/keys", map[string]any{"name": "after " + string(rune('a'+i)), "scopes": []string{"runs:read"}}, nil)
+		server.wants(200, ada, "PUT", "/secrets/after"+string(rune('a'+i)), map[string]string{"value": "kept-after-0" + string(rune('a'+i))}, nil)
 	}
 	acts, err := l.store().AuditEntries(t.Context(), mgx.WorkspaceID(ws), 0)
 	if err != nil {
@@ -177,14 +177,14 @@ func TestSecretsRewriteNoRecord(t *testing.T) {
 		if err := e.Decode(&d); err != nil {
 			t.Fatalf("%v in %s", err, e.Data)
 		}
-		if d.Action == "key.create" && d.Actor == me.User.ID && strings.HasPrefix(d.Resource, "key_") && d.Decision == mgx.AuditAllowed {
+		if d.Action == "secret.set" && d.Actor == me.User.ID && strings.HasPrefix(d.Resource, "after") && d.Decision == mgx.AuditAllowed {
 			made++
 		}
 	}
 	if made != 6 {
-		t.Errorf("%d of 6 keys are in the audit log with who made them: %+v", made, acts)
+		t.Errorf("%d of 6 acts are in the audit log with who did them: %+v", made, acts)
 	}
-	if _, list := server.call(ada, "GET", "/audit?limit=100", nil, nil); strings.Count(string(list), `"key.create"`) != 6 {
+	if _, list := server.call(ada, "GET", "/audit?limit=100", nil, nil); strings.Count(string(list), `"secret.set"`) != 12 {
 		t.Errorf("the list is %s", list)
 	}
 	server.end()
