@@ -73,6 +73,8 @@ var atAServer = map[string]string{
 	"consumers retry":            "metrics",
 	"consumers discard":          "metrics evt_1",
 	"members invite":             "jo@example.com",
+	"invitations accept":         "inv_1",
+	"invitations decline":        "inv_1",
 	"members reset":              "jo@example.com",
 	"members role":               "jo@example.com viewer",
 	"members remove":             "jo@example.com",
