@@ -29,8 +29,8 @@ import (
 )
 
 const (
-	largeLedger = 50_000  // calls
-	largeLog    = 3_000   // entries, each of them signed
+	largeLedger = 50_000   // calls
+	largeLog    = 3_000    // entries, each of them signed
 	largeHeap   = 10 << 20 // bytes that an answer may take more of than there was
 	largeDay    = 86_400_000_000
 )
