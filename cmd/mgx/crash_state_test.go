@@ -39,7 +39,7 @@ var likeness = []struct {
 	{regexp.MustCompile(`\$argon2id\$[^"\\ ]+`), "A"},
 	{regexp.MustCompile(`\b([a-z]+)_[0-9A-HJKMNP-TV-Z]{26}\b`), "$1_#"},
 	{regexp.MustCompile(`\b(mgx[a-z]*|whsec)_[0-9A-Za-z+/=_-]{20,}`), "$1_#"},
-	{regexp.MustCompile(`\b\d{4}-\d\d-\d\d[T ]\d\d:\d\d:\d\d[0-9.]*Z?`), "T"},
+	{regexp.MustCompile(`\d{4}-\d\d-\d\d[T ]\d\d:\d\d:\d\d[0-9.]*Z?`), "T"},
 	{regexp.MustCompile(`\b1[0-9]{15}\b`), "T"},
 	{regexp.MustCompile(`\b[0-9a-f]{16,}\b`), "H"},
 	{regexp.MustCompile(`\b[0-9A-Z]{26}\b`), "U"},

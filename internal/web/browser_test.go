@@ -35,7 +35,7 @@ import (
 )
 
 // patience is for all that a test waits for, on a machine that does much else.
-const patience = 8 * time.Minute
+const patience = 3 * time.Minute
 
 // chrome starts the one browser of all tests.
 var chrome = sync.OnceValues(func() (context.Context, error) {
@@ -202,11 +202,11 @@ func (s *stage) tab() *tab {
 	must(s.t, err)
 	ctx, stop := chromedp.NewContext(browser, chromedp.WithNewBrowserContext())
 	s.t.Cleanup(stop)
-	whole := ctx
+	b := &tab{t: s.t, s: s, ctx: ctx, whole: ctx}
+	b.do(chromedp.Func(func(context.Context, *chromedp.Target) error { return nil })) // the page stays for as long as this context
 	ctx, cancel := context.WithTimeout(ctx, patience)
 	s.t.Cleanup(cancel)
-	b := &tab{t: s.t, s: s, ctx: ctx, whole: whole}
-	b.do(chromedp.Func(func(context.Context, *chromedp.Target) error { return nil }))
+	b.ctx = ctx
 	must(s.t, chromedp.Listen(ctx, b.hear))
 	call(b, devlog.Enable, cdp.Empty{})
 	call(b, network.Enable, network.EnableParams{})

@@ -147,6 +147,6 @@ func TestQueuesLive(t *testing.T) {
 	b.until(decisions + ` === "1"`)
 	s.undelivered("https://example.com/hook", 1)
 	s.play("Meanwhile")
-	b.says("https://example.com/hook").press(`main a[href^="/queues/webhooks/"]`).until(`location.pathname.startsWith("/queues/webhooks/")`)
+	b.says("https://example.com").press(`main a[href^="/queues/webhooks/"]`).until(`location.pathname.startsWith("/queues/webhooks/")`)
 	b.click("#all summary").click("#all button").until(`location.pathname.startsWith("/queues/webhooks/") && !document.querySelector("#all")`)
 }

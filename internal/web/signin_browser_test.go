@@ -156,11 +156,11 @@ func (b window) isIn(h *house, who string) {
 	b.later(me, who)
 }
 
-// later waits for what a promise comes to.
+// later waits for what a promise comes to, which is made anew on a page that comes meanwhile.
 func (b window) later(promise, want string) {
 	b.t.Helper()
-	eval[bool](b.tab, fmt.Sprintf(`globalThis.came = undefined, Promise.resolve(%s).then((v) => { globalThis.came = v; }), true`, promise))
-	b.until(`globalThis.came !== undefined`)
+	eval[bool](b.tab, `globalThis.asked = undefined, globalThis.came = undefined, true`)
+	b.until(fmt.Sprintf(`(globalThis.asked ??= Promise.resolve(%s).then((v) => { globalThis.came = v; })) && globalThis.came !== undefined`, promise))
 	if got := eval[string](b.tab, "globalThis.came"); got != want {
 		b.t.Errorf("it came to %q, want %q", got, want)
 	}

@@ -164,5 +164,5 @@ func TestBrowserIsInvitedThere(t *testing.T) {
 	b := h.window()
 	b.open("/signin").click(`a[href^="/signin/with/corp"]`)
 	b.signInAt(there).says("You are invited.")
-	b.submit(eval[string](b.tab, `new URL(document.querySelector('form[action$="/accept"]').action).pathname`)).isIn(h, "jo@example.com viewer")
+	b.submit(eval[string](b.tab, `new URL(document.querySelector('form[action$="/accept"]').action).pathname`)).until(`location.pathname !== "/invitations"`).isIn(h, "jo@example.com viewer")
 }
