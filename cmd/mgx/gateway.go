@@ -99,8 +99,8 @@ func (m *models) routerOf(ws mgx.WorkspaceID) (*llm.Router, error) {
 	}
 	if ws == mgx.DefaultWorkspace {
 		o := m.options(m.found, ws)
-		if _, own := o.Policies[autoPolicy]; !own && len(m.found) > 0 {
-			o.Policies[autoPolicy] = automatic(context.Background(), m.found)
+		if len(m.found) > 0 {
+			addAuto(o.Policies, m.auto)
 		}
 		return llm.NewRouter(o), nil
 	}

@@ -136,10 +136,10 @@ func (m *models) options(all []found, ws mgx.WorkspaceID) llm.Options {
 	return o
 }
 
-// withAuto adds the policy auto when it is asked for and the file has none.
+// withAuto adds the policy auto when it is asked for.
 func (m *models) withAuto(o *llm.Options, asked string) {
-	if _, own := o.Policies[autoPolicy]; asked == autoPolicy && !own {
-		o.Policies[autoPolicy] = m.auto()
+	if asked == autoPolicy {
+		addAuto(o.Policies, m.auto)
 	}
 }
 

@@ -64,6 +64,7 @@ func (m *models) list(ctx context.Context, health map[string]llm.Health) (app.Mo
 	}
 	ctx, cancel := context.WithTimeout(ctx, 20*time.Second)
 	defer cancel()
+	prices := m.pricesOf(m.found)
 	for _, f := range m.found {
 		served, err := f.Models(ctx)
 		if err != nil {
@@ -71,7 +72,7 @@ func (m *models) list(ctx context.Context, health map[string]llm.Health) (app.Mo
 			continue
 		}
 		for _, info := range served {
-			list.Models = append(list.Models, m.info(f, info, health[f.Name()+"/"+info.ID]))
+			list.Models = append(list.Models, m.info(f, info, prices, health[f.Name()+"/"+info.ID]))
 		}
 	}
 	list.Policies = m.routing()
@@ -79,9 +80,9 @@ func (m *models) list(ctx context.Context, health map[string]llm.Health) (app.Mo
 }
 
 // info is what is known of a model that a provider serves.
-func (m *models) info(f found, info llm.ModelInfo, h llm.Health) app.ModelInfo {
+func (m *models) info(f found, info llm.ModelInfo, prices *llm.Prices, h llm.Health) app.ModelInfo {
 	name := f.Name() + "/" + info.ID
-	price, known := m.pricesOf(m.found).Lookup(f.Name(), info.ID)
+	price, known := prices.Lookup(f.Name(), info.ID)
 	facts := m.facts(f.Name(), info.ID)
 	out := app.ModelInfo{
 		Model: name, Window: cmp.Or(info.ContextWindow, m.limits(name).Window), Capabilities: append([]string{}, facts.Capabilities...), Quality: facts.Quality,
@@ -105,9 +106,7 @@ func (m *models) routing() []app.RoutingPolicy {
 	if policies == nil {
 		policies = map[string]llm.Policy{}
 	}
-	if _, own := policies[autoPolicy]; !own {
-		policies[autoPolicy] = m.auto()
-	}
+	addAuto(policies, m.auto)
 	all := []app.RoutingPolicy{}
 	for _, name := range slices.Sorted(maps.Keys(policies)) {
 		p := policies[name]

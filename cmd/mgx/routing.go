@@ -25,6 +25,13 @@ import (
 // unless the file of models says otherwise.
 const autoPolicy = "auto"
 
+// addAuto adds the policy auto where the file of models has none.
+func addAuto(policies map[string]llm.Policy, auto func() llm.Policy) {
+	if _, own := policies[autoPolicy]; !own {
+		policies[autoPolicy] = auto()
+	}
+}
+
 // loadModelsFile reads the file that MGX_MODELS_FILE names, or models.json beside
 // the user's configuration, which need not be there.
 func loadModelsFile(getenv func(string) string) (*llm.File, string, error) {

@@ -24,11 +24,11 @@ type Params struct {
 // DefaultParams are what OWASP's cheat sheet on password storage asks for.
 var DefaultParams = Params{Memory: 19 << 10, Time: 2, Threads: 1}
 
-// Bounds of digests that are read, so that nobody who can write one can have us
-// spend what we have not.
 // CodeTooBusy refuses a password while too many others are checked.
 const CodeTooBusy = "too_busy"
 
+// Bounds of digests that are read, so that nobody who can write one can have us
+// spend what we have not.
 const (
 	maxMemory  = 1 << 20 // KiB
 	maxTime    = 16

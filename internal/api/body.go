@@ -126,6 +126,12 @@ type place struct {
 
 type placeKey struct{}
 
+// placeOf is the place of a request; nil: it has none.
+func placeOf(ctx context.Context) *place {
+	p, _ := ctx.Value(placeKey{}).(*place)
+	return p
+}
+
 func (p *place) enter(ctx context.Context) (err error) {
 	p.left, err = p.gate.Enter(ctx)
 	return err
@@ -164,7 +170,7 @@ func (p *place) until(done func()) {
 
 // aside does something for which a request needs no place in the gate.
 func aside(ctx context.Context, do func() error) error {
-	p, _ := ctx.Value(placeKey{}).(*place)
+	p := placeOf(ctx)
 	if p == nil {
 		return do()
 	}

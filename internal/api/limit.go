@@ -190,7 +190,7 @@ func (s *Server) shared(to route, next handler) handler {
 		if err != nil {
 			return err
 		}
-		if p, _ := r.Context().Value(placeKey{}).(*place); p != nil {
+		if p := placeOf(r.Context()); p != nil {
 			p.also(leave)
 		} else {
 			defer leave()

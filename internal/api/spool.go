@@ -69,7 +69,7 @@ func (s *Server) spooled(to route, next handler) handler {
 		if err := s.fill(file, r, next); err != nil {
 			return err
 		}
-		if p, _ := r.Context().Value(placeKey{}).(*place); p != nil {
+		if p := placeOf(r.Context()); p != nil {
 			p.leave()
 		}
 		return file.send(w)

@@ -111,7 +111,7 @@ func (s *Server) within(to route, handle handler) handler {
 		case p := <-panicked:
 			panic(p)
 		case <-over:
-			if p, _ := r.Context().Value(placeKey{}).(*place); p != nil { // the work takes its place on
+			if p := placeOf(r.Context()); p != nil { // the work takes its place on
 				p.until(func() {
 					select {
 					case <-done:

@@ -58,10 +58,10 @@ func (s *Store) InvitationOf(ctx context.Context, digest string) (mgx.Invitation
 	return i, err
 }
 
-// verifiedOf are the addresses that are known to be a person's ($1), and ” of whom an
-// issuer knows without one: an issuer verified it, or an admin of the installation ($2)
-// invited that very address, or that person. Admins of other workspaces may invite any
-// address, and accept it themselves.
+// verifiedOf are the addresses that are known to be a person's ($1), and an empty one of
+// whom an issuer knows without one: an issuer verified it, or an admin of the
+// installation ($2) invited that very address, or that person. Admins of other workspaces
+// may invite any address, and accept it themselves.
 const verifiedOf = `(SELECT email FROM identities WHERE user_id = $1 UNION
 	SELECT u.email FROM users u JOIN invitations a ON a.workspace = $2 AND a.accepted_at IS NOT NULL AND (a.user_id = u.id OR a.user_id = '' AND a.email = u.email) WHERE u.id = $1)`
 
