@@ -94,8 +94,20 @@ func (c *cli) backup(ctx context.Context, file string, wanted func(mgx.Run) bool
 		}
 	} else {
 		fmt.Fprintf(c.err, "Wrote %s: %d events, %d runs, %d files. It holds whatever the log holds: keep it as private.\n", file, m.Rows["events"], m.Rows["runs"], m.Files)
+		for _, k := range backupKeys {
+			if m.Rows[k.table] > 0 {
+				fmt.Fprintf(c.err, "It does not hold %s: keep a copy of that apart from it.\n", k.file)
+			}
+		}
 	}
 	return c.listed(problems, "the files of some runs are not whole; the backup has what there is")
+}
+
+// backupKeys are the keys that no backup holds, and the tables that are of little use
+// without them.
+var backupKeys = []struct{ file, table, why string }{
+	{ringFile, "secrets", "without it no secret can be read (unless --secrets-keys or --secrets-vault says where another one is)"},
+	{auditKeyFile, "audit_checkpoints", "with it mgx audit verify knows the signatures of the audit log, and without it the copy signs with a new key"},
 }
 
 // summary is what --json says of a backup.
@@ -212,6 +224,11 @@ func (c *cli) restore(ctx context.Context, file string) error {
 	} else {
 		fmt.Fprintf(c.err, "Restored what was backed up on %s: %d events, %d runs, %d files.\nGo on with what was interrupted: mgx resume\n",
 			m.CreatedAt.Local().Format("2006-01-02 15:04:05"), m.Rows["events"], m.Rows["runs"], m.Files)
+		for _, k := range backupKeys {
+			if _, err := os.Stat(filepath.Join(c.cfg.Data, k.file)); err != nil && m.Rows[k.table] > 0 {
+				fmt.Fprintf(c.err, "Bring %s from where you keep it to %s before you go on: %s.\n", k.file, c.cfg.Data, k.why)
+			}
+		}
 	}
 	return c.verify(ctx, verifyFlags{quiet: true})
 }
