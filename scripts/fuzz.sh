@@ -1,33 +1,48 @@
 #!/usr/bin/env bash
 # fuzz.sh TIME [PACKAGE…]: runs every fuzz target for TIME each (30s, or 2000x for
-# a number of inputs), one at a time.
+# a number of inputs), as many packages at a time as there are processors.
 # A failing input is kept by go under the package's testdata/fuzz; commit it.
 set -euo pipefail
 cd "$(dirname "$0")/.."
-time=${1:?usage: fuzz.sh TIME [PACKAGE…]}
+export FUZZ_TIME=${1:?usage: fuzz.sh TIME [PACKAGE…]} FUZZ_KEPT
 shift
 [ $# -gt 0 ] || set -- ./...
+FUZZ_KEPT=$(go env GOCACHE)/fuzz
 
-# go test -list prints a package's targets and then its "ok" line.
-list=$(go test -list '^Fuzz' "$@")
-targets=$(awk '/^Fuzz/ { names[n++] = $1 } /^ok/ { for (i = 0; i < n; i++) print $2, names[i]; n = 0 }' <<<"$list")
-[ -n "$targets" ] || { echo "no fuzz targets in $*"; exit 0; }
-
-log=$(mktemp)
-trap 'rm -f "$log"' EXIT
-count=0
-while read -r package name; do
-  # Minimising inputs that are merely interesting would eat the time.
-  if ! go test -run='^$' -fuzz="^$name\$" -fuzztime="$time" -fuzzminimizetime=20x -timeout=0 "$package" >"$log" 2>&1 </dev/null; then
-    # Go takes the end of the time for a failure when it falls into a call. A
-    # failure of the target itself names its input or its line.
-    if ! grep -q 'context deadline exceeded' "$log" || grep -qE 'Failing input|panic|fuzz_test|_test\.go' "$log"; then
-      cat "$log"
-      echo "fuzz: $package $name failed"
-      exit 1
+# fuzz DIRECTORY PACKAGE TARGET… builds the tests of a package once, and runs its targets.
+fuzz() {
+  local dir=$1 package=$2 name
+  shift 2
+  work=$(mktemp -d)
+  trap 'rm -rf "$work"' EXIT
+  go test -c -fuzz=. -o "$work/test" "$package" || return
+  cd "$dir"
+  for name; do
+    # Minimising inputs that are merely interesting would eat the time.
+    if ! "$work/test" -test.run='^$' -test.fuzz="^$name\$" -test.fuzztime="$FUZZ_TIME" -test.fuzzminimizetime=20x \
+      -test.parallel=1 -test.timeout=0 -test.fuzzcachedir="$FUZZ_KEPT/$package" >"$work/log" 2>&1 </dev/null; then
+      # Go takes the end of the time for a failure when it falls into a call. A
+      # failure of the target itself names its input or its line.
+      if ! grep -q 'context deadline exceeded' "$work/log" || grep -qE 'Failing input|panic|fuzz_test|_test\.go' "$work/log"; then
+        cat "$work/log"
+        echo "fuzz: $package $name failed"
+        return 1
+      fi
     fi
-  fi
-  count=$((count + 1))
-  printf 'fuzz: %s %s: %s\n' "$package" "$name" "$(grep -o 'execs: [0-9]*' "$log" | tail -n 1)"
-done <<<"$targets"
-echo "fuzzed $count targets for $time each"
+    printf 'fuzz: %s %s: %s\n' "$package" "$name" "$(grep -o 'execs: [0-9]*' "$work/log" | tail -n 1)"
+  done
+}
+export -f fuzz
+
+packages=() count=0
+while read -r dir package; do
+  targets=$(find "$dir" -maxdepth 1 -name '*_test.go' -exec sed -n 's/^func \(Fuzz[A-Za-z0-9_]*\)(.*/\1/p' {} +)
+  [ -n "$targets" ] || continue
+  packages+=("$dir $package ${targets//$'\n'/ }")
+  count=$((count + $(wc -w <<<"$targets")))
+done < <(go list -f '{{.Dir}} {{.ImportPath}}' "$@")
+[ "$count" -gt 0 ] || { echo "no fuzz targets in $*"; exit 0; }
+
+# shellcheck disable=SC2016 # of the shell that xargs starts
+printf '%s\n' "${packages[@]}" | xargs -P "$(nproc)" -d '\n' -n 1 bash -c 'set -euo pipefail; fuzz $0 || exit 255'
+echo "fuzzed $count targets for $FUZZ_TIME each"
