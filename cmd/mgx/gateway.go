@@ -97,18 +97,19 @@ func (m *models) routerOf(ws mgx.WorkspaceID) (*llm.Router, error) {
 	if m.trouble != nil {
 		return nil, m.trouble
 	}
-	if ws == mgx.DefaultWorkspace {
-		o := m.options(m.found, ws)
-		if len(m.found) > 0 {
-			addAuto(o.Policies, m.auto)
+	all := m.found
+	if ws != mgx.DefaultWorkspace {
+		var err error
+		if all, err = fromFile(m.file, m.path, ws, m.getenv, m.keys, m.tape.client()); err != nil {
+			return nil, err
 		}
-		return llm.NewRouter(o), nil
 	}
-	theirs, err := fromFile(m.file, m.path, ws, m.getenv, m.keys, m.tape.client())
-	if err != nil {
-		return nil, err
+	o := m.options(all, ws)
+	o.Keep = llm.Keep{} // what a caller says goes out as it came
+	if ws == mgx.DefaultWorkspace && len(all) > 0 {
+		addAuto(o.Policies, m.auto)
 	}
-	return llm.NewRouter(m.options(theirs, ws)), nil
+	return llm.NewRouter(o), nil
 }
 
 // books keep account of the gateway's calls in the store.

@@ -42,6 +42,7 @@ func (c *call) completed(res *llm.Result) mgx.LLMCallData {
 		Usage: r.Usage, CostUSD: res.Cost, PriceKnown: res.PriceKnown, PriceVersion: res.PriceVersion,
 		DurationMS: res.Duration.Milliseconds(), FirstTokenMS: max(0, res.FirstToken.Milliseconds()),
 		Finish: string(r.Finish), Attempts: res.Attempts, Step: c.dialect.name() + "/req_" + c.id,
+		Cached: res.Cached, Routing: llm.Recorded(res.Decision),
 	}
 }
 

@@ -49,6 +49,10 @@ func TestPassesThrough(t *testing.T) {
 	if got := r.post("/v1/chat/completions", strings.Replace(image, "chat/m1", "any", 1)); got.status != 200 || got.header.Get("X-Mgx-Model") != "chat/m1" {
 		t.Errorf("%d %s", got.status, got.body)
 	}
+	// What it passed over, and why, is in the record of the call.
+	if d := r.books.completed(t).Routing; d == nil || d.Policy != "any" || d.Chosen != "chat/m1" || len(d.Passed) != 1 || d.Passed[0].Model != "claude/m1" || d.Passed[0].Why == "" {
+		t.Errorf("recorded %+v", d)
+	}
 }
 
 // A passed stream comes back byte for byte, but for the usage that the caller did

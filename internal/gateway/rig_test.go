@@ -253,6 +253,22 @@ func (b *books) types() (all []mgx.EventType) {
 	return all
 }
 
+// completed is what was recorded last of a call that succeeded.
+func (b *books) completed(t *testing.T) (d mgx.LLMCallData) {
+	t.Helper()
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	for _, e := range b.events {
+		if e.Type == mgx.LLMCallCompleted {
+			d = mgx.LLMCallData{}
+			if err := e.Decode(&d); err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+	return d
+}
+
 // reply is what came back.
 type reply struct {
 	status int

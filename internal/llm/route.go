@@ -15,6 +15,21 @@ import (
 // Decision says which model a call went to and why, and which were passed over.
 type Decision = mgx.RoutingData
 
+// Recorded is what an event keeps of a decision, in bounded words. Only one that a
+// policy made is worth it; of any other it is nil.
+func Recorded(d *Decision) *Decision {
+	if d == nil || d.Policy == "" {
+		return nil
+	}
+	why := func(s string) string { return cutText(strings.ToValidUTF8(s, "\uFFFD"), 1000) }
+	own := *d
+	own.Why, own.Passed = why(d.Why), nil
+	for _, p := range d.Passed[:min(len(d.Passed), 50)] {
+		own.Passed = append(own.Passed, mgx.PassedModel{Model: p.Model, Why: why(p.Why)})
+	}
+	return &own
+}
+
 // target is one model that a call may go to, and what this call expects of it.
 type target struct {
 	name     string // provider/model

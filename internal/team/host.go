@@ -93,7 +93,7 @@ func (h host) call(s *workflow.StepContext, req *llm.Request) (*llm.Response, er
 			Provider: res.Response.Provider, Model: res.Response.Model, AgentRole: req.AgentRole,
 			Usage: usage, CostUSD: res.Cost, PriceKnown: res.PriceKnown, PriceVersion: res.PriceVersion,
 			DurationMS: res.Duration.Milliseconds(), FirstTokenMS: res.FirstToken.Milliseconds(),
-			Finish: string(res.Response.Finish), Attempts: res.Attempts, Step: s.Name(), Cached: res.Cached, Routing: routing(res.Decision),
+			Finish: string(res.Response.Finish), Attempts: res.Attempts, Step: s.Name(), Cached: res.Cached, Routing: llm.Recorded(res.Decision),
 			Label: &req.Label,
 		}),
 		h.event(s, req, mgx.AgentMessage, h.r.message(req, res.Response)),
@@ -120,20 +120,6 @@ func (r *run) workedOn(conversation, route string) {
 		r.routes = map[string]string{}
 	}
 	r.routes[conversation] = route
-}
-
-// routing is a decision worth recording: one that a policy made.
-func routing(d *llm.Decision) *mgx.RoutingData {
-	if d == nil || d.Policy == "" {
-		return nil
-	}
-	own := *d
-	own.Why = bounded(own.Why, 1000)
-	own.Passed = nil
-	for _, p := range d.Passed[:min(len(d.Passed), 50)] {
-		own.Passed = append(own.Passed, mgx.PassedModel{Model: p.Model, Why: bounded(p.Why, 1000)})
-	}
-	return &own
 }
 
 func attempts(res *llm.Result) int {
