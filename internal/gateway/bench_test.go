@@ -84,6 +84,7 @@ func added(b *testing.B, servers []server, stream bool, clients int) {
 	b.ReportMetric(micros(whole[2], 50)-micros(whole[0], 50), "added-p50-us")
 	b.ReportMetric(micros(whole[2], 99)-micros(whole[0], 99), "added-p99-us")
 	b.ReportMetric(micros(whole[2], 50)/micros(whole[1], 50), "times-proxy")
+	b.ReportMetric(micros(whole[2], 99)/micros(whole[1], 99), "times-proxy-p99")
 	if stream {
 		b.ReportMetric(micros(first[2], 50)-micros(first[0], 50), "added-first-p50-us")
 		rest := func(i int) float64 { return micros(whole[i], 50) - micros(first[i], 50) }
