@@ -100,11 +100,11 @@ func TestShellTellsOfItsLimits(t *testing.T) {
 	ws := boxed(t, workspace(t, nil))
 	tools, _ := ByName([]string{"shell"})
 	for args, limit := range map[string]sandbox.Limit{
-		`{"command":"true"}`:                                                "",
-		`{"command":"sleep 60","timeout":1}`:                                sandbox.LimitTime,
-		`{"command":"sh -c 'kill -XFSZ $$'"}`:                               sandbox.LimitFileSize,
-		fmt.Sprintf(`{"command":"yes | head -c %d"}`, maxKept+(1<<20)):      sandbox.LimitOutput,
-		fmt.Sprintf(`{"command":"yes | head -c %d; exit 1"}`, maxOutput+10): "",
+		`{"command":"true"}`:                                                      "",
+		`{"command":"sleep 60","timeout":1}`:                                      sandbox.LimitTime,
+		`{"command":"sh -c 'kill -XFSZ $$'"}`:                                     sandbox.LimitFileSize,
+		fmt.Sprintf(`{"command":"yes $(seq 200) | head -c %d"}`, maxKept+(1<<20)): sandbox.LimitOutput,
+		fmt.Sprintf(`{"command":"yes | head -c %d; exit 1"}`, maxOutput+10):       "",
 	} {
 		res, err := tools[0].Call(t.Context(), ws, json.RawMessage(args))
 		if err != nil || res.Limit.Limit != limit {
