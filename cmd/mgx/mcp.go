@@ -13,6 +13,7 @@ import (
 
 	"mgx"
 	"mgx/internal/config"
+	"mgx/internal/git"
 	"mgx/internal/sandbox"
 	"mgx/internal/team"
 	"mgx/internal/tool"
@@ -80,11 +81,28 @@ func (s outsideSet) Close() error { return errors.Join(s.Set.Close(), s.box.Clos
 // outside prepares the servers of a run; nil when it has none. Their programs run
 // in a box like that of the run's commands, next to it, since each lives as long
 // as the run is worked on: what a box overlays can be had by one command at a time.
-func (n *node) outside(ctx context.Context, of mgx.Scope, settings mgx.RunSettings, spec sandbox.Spec, least sandbox.Level) (team.Outside, error) {
+//
+// For the same reason no veil can be put over what a policy hides, as over the files
+// of one command: a tool that replaces a file takes away what is mounted over it. So
+// they get no files at all then.
+func (n *node) outside(ctx context.Context, of mgx.Scope, settings mgx.RunSettings, site *team.Site, spec sandbox.Spec, least sandbox.Level) (team.Outside, error) {
 	if len(settings.MCP) == 0 {
 		return nil, nil
 	}
 	id := of.Run
+	rules, err := team.RulesOf(settings)
+	if err != nil {
+		return nil, err
+	}
+	if rules.Hides() {
+		blank, err := site.Clone.Blank()
+		if err != nil {
+			return nil, err
+		}
+		ofRepository := git.Mounts(n.runDir(id), site.Source)
+		spec.Work = blank.Dir
+		spec.Mounts = slices.DeleteFunc(slices.Clone(spec.Mounts), func(m sandbox.Mount) bool { return slices.Contains(ofRepository, m) })
+	}
 	spec.ID, spec.State, spec.Mounts = string(id)+"-mcp", spec.State+"-mcp", lasting(spec.Mounts)
 	box, err := openBox(ctx, driver(settings.Sandbox), least, spec)
 	if err != nil {

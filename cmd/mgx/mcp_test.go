@@ -190,6 +190,52 @@ func TestServersInTheRepositoryAreNotTheOperators(t *testing.T) {
 	}
 }
 
+// A program outside lives through many calls, so it gets none of the files while the
+// policy hides any from programs; also when no agent is kept from them yet.
+func TestWhatAPolicyHidesNoServerSees(t *testing.T) {
+	t.Parallel()
+	look := `$( { cat a/secrets/key greet.sh; git log --format=%s; find . /borrow -mindepth 1; } 2>&1 | tr -c 'a-zA-Z./ ' ' ')`
+	for rules, sees := range map[string]bool{
+		"deny path a/secrets":                           false,
+		"ask effect read path a/secrets provenance web": false,
+		"deny path a/secrets role reviewer plan open":   false,
+		"ask effect write path a/secrets":               true,
+		`deny path a/secrets command "rm *"`:            true,
+	} {
+		t.Run(rules, func(t *testing.T) {
+			t.Parallel()
+			l := newLab(t, strings.Replace(askingScript, "TOOL", "mcp__docs__search", 1))
+			l.write("a/secrets/key", "open sesame")
+			l.git("add", "-A")
+			l.git("commit", "-qm", "Keep a secret")
+			server := strings.Replace(docsServer, "greet.sh is described here", `'"$(cd /workspace && echo `+look+`)"'`, 1)
+			server = l.file("docs-server", server)
+			config := l.file("docs.json", `{"mcpServers": {"docs": {"command": "`+server+`", "show": ["`+server+`"], "effects": {"*": "read"}}}}`)
+			l.must("mcp", "pin", config, "--yes")
+			_, errs, code := l.run("run", "what is greeted?", "--mcp", config, "--policy", l.file("own.policy", "extend auto\n"+rules+"\n"))
+			s := l.store()
+			switch code {
+			case 0:
+			case 6: // it cannot be told which paths a server reaches, so a person is asked
+				l.must("approve", string(l.only(s).ID))
+				l.must("resume")
+			default:
+				t.Fatalf("exit %d\n%s", code, errs)
+			}
+			events := l.events(s, l.only(s))
+			got := decoded[mgx.ToolResultData](t, events[mgx.ToolReturned][0]).Output
+			for _, word := range []string{"sesame", "echo bye", "Say bye", "Keep a secret", "/borrow/"} {
+				if strings.Contains(got, word) != sees {
+					t.Errorf("%q in what a server sees: %t\n%s", word, !sees, got)
+				}
+			}
+			if noted(t, events, "find an empty workspace") == sees {
+				t.Errorf("that it finds nothing is noted: %t", sees)
+			}
+		})
+	}
+}
+
 // A process is killed while a call is at the server: the call is made once.
 func TestCallOutsideIsMadeOnce(t *testing.T) {
 	l := newLab(t, strings.Replace(askingScript, "TOOL", "mcp__web__post", 1))

@@ -211,7 +211,7 @@ func (n *node) site(ctx context.Context, of mgx.Scope, repo mgx.RepoInfo, settin
 		box.Close()
 		return nil, dataError(n.data, err)
 	}
-	if site.Outside, err = n.outside(ctx, of, settings, spec, least); err != nil {
+	if site.Outside, err = n.outside(ctx, of, settings, site, spec, least); err != nil {
 		box.Close()
 		return nil, err
 	}

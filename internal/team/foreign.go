@@ -38,6 +38,12 @@ func (r *run) outside(s *workflow.StepContext) ([]tool.Foreign, error) {
 	if r.site.Outside == nil {
 		return nil, nil
 	}
+	if r.rules.Hides() && slices.ContainsFunc(r.in.Settings.MCP, func(m mgx.MCPServer) bool { return m.URL == "" }) {
+		s.Emit(s.Scope().Event(mgx.RunNoted, mgx.NotedData{
+			Level: "info",
+			Text:  "The policy of this run hides paths from programs, so MCP servers that are programs find an empty workspace.",
+		}))
+	}
 	offer, err := r.site.Outside.Offer(s)
 	if err != nil {
 		return nil, err

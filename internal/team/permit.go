@@ -50,8 +50,8 @@ type called struct {
 	Unanswered string `json:"unanswered,omitempty"`
 }
 
-// rulesOf reads the policy that a run was started with.
-func rulesOf(s mgx.RunSettings) (policy.Policy, error) {
+// RulesOf reads the policy that a run was started with.
+func RulesOf(s mgx.RunSettings) (policy.Policy, error) {
 	if s.Policy == nil {
 		p, _ := policy.Builtin(policy.Default)
 		return p, nil

@@ -21,15 +21,15 @@ func TestThePolicyOfARunIsTheOneItWasStartedWith(t *testing.T) {
 	if !ok {
 		t.Fatal("there is no policy ask")
 	}
-	got, err := rulesOf(mgx.RunSettings{Policy: &mgx.PolicyInfo{Text: p.String(), Hash: p.Hash()}})
+	got, err := RulesOf(mgx.RunSettings{Policy: &mgx.PolicyInfo{Text: p.String(), Hash: p.Hash()}})
 	if err != nil || got.Hash() != p.Hash() {
 		t.Errorf("%v, %v", got, err)
 	}
-	if _, err := rulesOf(mgx.RunSettings{Policy: &mgx.PolicyInfo{Text: "allow\n", Hash: p.Hash()}}); !mgx.IsCode(err, policy.CodeBadPolicy) {
+	if _, err := RulesOf(mgx.RunSettings{Policy: &mgx.PolicyInfo{Text: "allow\n", Hash: p.Hash()}}); !mgx.IsCode(err, policy.CodeBadPolicy) {
 		t.Errorf("a text with another hash: %v", err)
 	}
 	auto, _ := policy.Builtin(policy.Default)
-	if old, err := rulesOf(mgx.RunSettings{}); err != nil || old.Hash() != auto.Hash() {
+	if old, err := RulesOf(mgx.RunSettings{}); err != nil || old.Hash() != auto.Hash() {
 		t.Errorf("a run from before there were policies: %v, %v", old, err)
 	}
 }

@@ -131,7 +131,7 @@ func (r *run) warn(step, format string, args ...any) error {
 // work is the story of a task, under the policy that it was started with.
 func (r *run) work() (mgx.TaskResult, error) {
 	var err error
-	if r.rules, err = rulesOf(r.in.Settings); err != nil {
+	if r.rules, err = RulesOf(r.in.Settings); err != nil {
 		return mgx.TaskResult{}, err
 	}
 	r.policyHash = r.rules.Hash()

@@ -25,7 +25,7 @@ func (p Policy) Kept(f Facts) []Kept {
 	c := p.newCall(f)
 	var kept []Kept
 	for _, r := range p.Rules {
-		if r.Verdict == Allow || len(r.Paths) == 0 || len(r.Commands) > 0 || len(r.Hosts) > 0 {
+		if !r.keeps() {
 			continue
 		}
 		anyTool := r
@@ -39,6 +39,20 @@ func (p Policy) Kept(f Facts) []Kept {
 		}
 	}
 	return kept
+}
+
+// Hides reports whether there could be a call whose programs must not see some
+// path: what lives longer than one call must see none that any could be kept from.
+func (p Policy) Hides() bool {
+	return slices.ContainsFunc(p.Rules, func(r Rule) bool {
+		_, reads := r.reaches()
+		return r.keeps() && reads
+	})
+}
+
+// keeps reports whether a rule is about files, and not about calls.
+func (r Rule) keeps() bool {
+	return r.Verdict != Allow && len(r.Paths) > 0 && len(r.Commands) == 0 && len(r.Hosts) == 0
 }
 
 // Follow is the policy for a workspace with links: a rule that denies or asks about

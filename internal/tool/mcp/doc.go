@@ -17,7 +17,8 @@
 //     validation is bounded.
 //
 // A server that is a program runs in a sandbox like the commands of the run, with
-// the workspace read-only and the run's own network, which is none by default. One
+// the workspace read-only (an empty one, where the policy of the run hides files from
+// programs) and the run's own network, which is none by default. One
 // that is an address is called through a guard that looks at the address of each
 // connection.
 //
