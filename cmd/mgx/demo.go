@@ -73,7 +73,7 @@ The model is SCRIPTED: its answers ship with mgx, no key is used and nothing lea
 machine. The sandbox, the tools, the checks, git and the log are the real ones.
 
 `, dir)
-	settings, err := c.settings(runFlags{})
+	settings, err := c.settings(src.Path, runFlags{})
 	if err != nil {
 		return err
 	}

@@ -33,19 +33,6 @@ func serversOf(cfg *config.Config, repo string) ([]mgx.MCPServer, error) {
 	return servers, err
 }
 
-// inside reports whether a file really lies below a directory.
-func inside(name, dir string) bool {
-	file, err := filepath.EvalSymlinks(name)
-	if err != nil {
-		return false // reading it will say what is wrong
-	}
-	if dir, err = filepath.EvalSymlinks(dir); err != nil {
-		return true
-	}
-	rel, err := filepath.Rel(dir, file)
-	return err != nil || filepath.IsLocal(rel)
-}
-
 // readServers reads a configuration and the lock beside it, if there is one.
 func readServers(file string) ([]mgx.MCPServer, mcp.Lock, error) {
 	text, err := readBounded(file, mcp.MaxConfig)

@@ -103,6 +103,15 @@ func (c *cli) shownPolicy(ctx context.Context, name string) (app.BuiltInPolicy, 
 	return app.BuiltInPolicy{Name: name, Text: text, Rules: p.String(), Hash: p.Hash()}, err
 }
 
+// policyFor reads the policy of a run on a repository. None in it counts: agents and
+// others than the operator write its files.
+func (c *cli) policyFor(repo, name string) (*mgx.PolicyInfo, error) {
+	if _, builtin := policy.Text(name); !builtin && inside(name, repo) {
+		return nil, usage("policy_in_repository", "the policy %s lies in the repository that the run works on, or a link there leads to it, and others than you may write that; keep it somewhere else", name)
+	}
+	return c.policy(name)
+}
+
 // policy reads the policy that a run is started with. It is written into the run's
 // settings whole: nothing is looked up again.
 func (c *cli) policy(name string) (*mgx.PolicyInfo, error) {

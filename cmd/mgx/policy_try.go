@@ -41,7 +41,7 @@ JSON object:
 ("expect" may be left out. The last is a check that the repository's files name; one that
 a person names with --check is only ever allowed or denied.) The exit code is 1 when a call is not decided as expected.
 Paths are taken as they are written: links are followed only when a call is really made.`,
-		Example: `  mgx policy test calls.jsonl --policy ./mgx.policy
+		Example: `  mgx policy test calls.jsonl --policy ../mgx.policy
   mgx policy test --run 01K6 --policy ask`,
 		Args: optionalArg("a file of calls"),
 		RunE: func(cmd *cobra.Command, args []string) error {

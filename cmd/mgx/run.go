@@ -153,7 +153,7 @@ func (c *cli) run(ctx context.Context, text string, f runFlags, r repeatFlags, a
 	if err := c.forProject(ctx, n, codeBase{mgx.ProjectOf(src.Path), src.Path}); err != nil {
 		return err
 	}
-	settings, err := c.settings(f)
+	settings, err := c.settings(src.Path, f)
 	if err != nil {
 		return err
 	}
@@ -189,10 +189,13 @@ func (c *cli) run(ctx context.Context, text string, f runFlags, r repeatFlags, a
 	return c.attach(ctx, n, run)
 }
 
-func (c *cli) settings(f runFlags) (mgx.RunSettings, error) { return c.settingsOf(c.cfg, f) }
+// settings are those of the configuration and the flags, for a run on a repository.
+func (c *cli) settings(repo string, f runFlags) (mgx.RunSettings, error) {
+	return c.settingsOf(c.cfg, repo, f)
+}
 
-func (c *cli) settingsOf(cfg *config.Config, f runFlags) (mgx.RunSettings, error) {
-	rules, err := c.policy(cfg.Policy)
+func (c *cli) settingsOf(cfg *config.Config, repo string, f runFlags) (mgx.RunSettings, error) {
+	rules, err := c.policyFor(repo, cfg.Policy)
 	return mgx.RunSettings{
 		Policy: rules, Plan: f.plan,
 		Approve: cfg.Approve, Budget: cfg.Budget, MaxTurns: cfg.MaxTurns, Timeout: cfg.Timeout,

@@ -301,7 +301,7 @@ hold from there on; all others stay as they were.`,
 				return c.forkThere(cmd, args[0], at)
 			}
 			return c.withTape(cmd.Context(), r, args[0], func(ctx context.Context, n *node, run mgx.Run) error {
-				now, err := c.settings(f)
+				now, err := c.settings(run.Repo.Path, f)
 				if err != nil {
 					return err
 				}

@@ -75,7 +75,7 @@ func (h *host) Settings(ctx context.Context, ws mgx.WorkspaceID, repo, model str
 	if err != nil {
 		return mgx.RunSettings{}, err
 	}
-	s, err := h.c.settingsOf(cfg, runFlags{})
+	s, err := h.c.settingsOf(cfg, repo, runFlags{})
 	if err != nil {
 		return s, err
 	}

@@ -333,7 +333,7 @@ func setPolicy(c *Config, v string, from origin) (err error) {
 		return nil
 	}
 	if !strings.ContainsAny(v, "/.") {
-		return fmt.Errorf("it must be one of %s, or the path of a file, such as ./mgx.policy", strings.Join(names, ", "))
+		return fmt.Errorf("it must be one of %s, or the path of a file, such as ../mgx.policy", strings.Join(names, ", "))
 	}
 	c.Policy, err = from.path(v)
 	return err
