@@ -12,6 +12,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"mgx"
 	"mgx/internal/git"
 	"mgx/internal/sandbox"
 	"mgx/internal/tool"
@@ -42,8 +43,8 @@ func (c *cli) sandboxRunCommand() *cobra.Command {
 		Short: "Run a command exactly as an agent's shell tool would",
 		Long: `Run a command exactly as an agent's shell tool would: the same view of this machine,
 the same limits, the same environment, no network but the hosts that are allowed. One argument is a line of shell;
-several are a program and its arguments. DIR is the workspace, and is written in place. If it is a repository, what
-is set for its project counts as for its runs.
+several are a program and its arguments. DIR is the workspace, and is written in place, but for its .git (which level lite cannot keep from it).
+If it is a repository, what is set for its project counts as for its runs.
 
 The exit code is the command's; 124 when its time is over; 3 when the sandbox
 cannot be had as asked.`,
@@ -78,6 +79,10 @@ func (c *cli) sandboxRun(ctx context.Context, f sandboxFlags, args []string) (er
 	if err := c.asRunsOf(ctx, work); err != nil {
 		return err
 	}
+	ownGit, err := git.OwnMounts(work)
+	if err != nil {
+		return err
+	}
 	setting, least, err := levelAsked(f.level, sandbox.Level(c.cfg.LeastSandbox))
 	if err != nil {
 		return err
@@ -87,7 +92,7 @@ func (c *cli) sandboxRun(ctx context.Context, f sandboxFlags, args []string) (er
 		return err
 	}
 	defer sandbox.RemoveState(state)
-	spec := boxSpec("sandbox-run", work, state, ownGit(work))
+	spec := boxSpec("sandbox-run", work, state, ownGit)
 	spec.Limits = boxLimits(c.cfg.SandboxLimits)
 	if err := openGate(&spec, c.cfg.AllowHosts); err != nil {
 		return err
@@ -112,7 +117,11 @@ func (c *cli) asRunsOf(ctx context.Context, work string) error {
 	if _, err := os.Stat(c.place()); err != nil && c.cfg.Database == "" {
 		return nil // nothing is set anywhere
 	}
-	if _, err := git.Inspect(ctx, work); err != nil {
+	_, err := git.Inspect(ctx, work)
+	switch {
+	case mgx.IsCode(err, "unsafe_repository"):
+		return err
+	case err != nil:
 		return nil
 	}
 	return c.configOf(ctx, work)
@@ -148,15 +157,6 @@ func workspaceDir(dir string) (string, error) {
 		return "", usage("not_a_directory", "%s is not a directory; name the workspace with --dir", dir)
 	}
 	return dir, nil
-}
-
-// ownGit shows the repository's own data as a run's is shown: read-only.
-func ownGit(work string) []sandbox.Mount {
-	at := filepath.Join(work, ".git")
-	if info, err := os.Lstat(at); err != nil || !info.IsDir() && !info.Mode().IsRegular() {
-		return nil
-	}
-	return []sandbox.Mount{{Host: at, Guest: sandbox.Workspace + "/.git", Mode: sandbox.ReadOnly}}
 }
 
 // shellLine is one argument as it is, or several so that the shell takes them as

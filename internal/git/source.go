@@ -318,21 +318,26 @@ func readSide(dir, name string) ([]byte, error) {
 // by core.worktree, which can name any files of the machine, and in a directory of a
 // repository that looks like a bare one, which any commit can hold.
 func (s *Source) belongs() error {
-	at := filepath.Join(s.Path, ".git")
-	if text, err := readSide(s.Path, ".git"); err == nil {
-		if to, ok := strings.CutPrefix(strings.TrimRight(string(text), "\r\n"), "gitdir: "); ok {
-			at = to
-			if !filepath.IsAbs(at) {
-				at = filepath.Join(s.Path, at)
-			}
-		}
-	}
-	own, err := os.Stat(at)
+	own, err := os.Stat(named(s.Path))
 	found, foundErr := os.Stat(s.GitDir)
 	if err == nil && foundErr == nil && os.SameFile(own, found) {
 		return nil
 	}
 	return mgx.Errorf(mgx.KindUsage, "unsafe_repository", "git takes %s for the repository of the files in %s, which do not say so by a .git of theirs; use a clone with git clone", s.GitDir, s.Path)
+}
+
+// named is the git directory that the .git of a directory with files is or names.
+func named(dir string) string {
+	at := filepath.Join(dir, ".git")
+	text, err := readSide(dir, ".git")
+	to, ok := strings.CutPrefix(strings.TrimRight(string(text), "\r\n"), "gitdir: ")
+	switch {
+	case err != nil || !ok:
+		return at
+	case filepath.IsAbs(to):
+		return to
+	}
+	return filepath.Join(dir, to)
 }
 
 // readFiles reads what git has no question for.
