@@ -107,7 +107,9 @@ func lasting(mounts []sandbox.Mount) (out []sandbox.Mount) {
 		if m.Mode == sandbox.Cache || m.Guest == tool.OutputsDir || m.Guest == tool.AttachmentsDir {
 			continue
 		}
-		m.Mode = sandbox.ReadOnly
+		if m.Mode != sandbox.Empty {
+			m.Mode = sandbox.ReadOnly
+		}
 		out = append(out, m)
 	}
 	return out

@@ -57,6 +57,9 @@ const (
 	// Cache is an overlay of things that can be made again: where the machine
 	// cannot overlay, or Host is empty, it starts empty. It is kept all the same.
 	Cache Mode = "cache"
+	// Empty is a directory with nothing in it, over one that must not be seen. It
+	// has no Host.
+	Empty Mode = "empty"
 )
 
 // Mount shows a host directory or file at a path inside the box. A mount whose

@@ -248,6 +248,18 @@ func (f *finder) mask(host, guest string) {
 	}
 }
 
+// empty hides a directory in a tree that is shown at its own path.
+func (f *finder) empty(tree, below string) {
+	real, err := filepath.EvalSymlinks(tree)
+	if err != nil {
+		return
+	}
+	at := filepath.Join(real, below) // one that a link leads to is not in the tree
+	if to, err := filepath.EvalSymlinks(at); err == nil && to == at {
+		f.mounts = append(f.mounts, Mount{Guest: filepath.Join(tree, below), Mode: Empty})
+	}
+}
+
 // setPath keeps the caller's order, as far as commands can see it.
 func (f *finder) setPath() {
 	var dirs []string

@@ -35,6 +35,9 @@ func (f *finder) goModules(dir string) {
 		f.set("GOPROXY=off", "GOTOOLCHAIN=local")
 		return
 	}
+	// Clones of whole repositories, also private ones, whose configuration can hold
+	// the password that they were fetched with. Builds need only what came of them.
+	f.empty(dir, "cache/vcs")
 	// What was downloaded once can be had again: the cache is a proxy itself.
 	f.set("GOMODCACHE="+dir, "GOPROXY=file://"+filepath.ToSlash(filepath.Join(dir, "cache", "download")))
 	if others, _ := filepath.Glob(filepath.Join(dir, "golang.org", "toolchain@*")); len(others) == 0 {

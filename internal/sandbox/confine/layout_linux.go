@@ -97,11 +97,16 @@ func (p *Plan) mask(name string) {
 	}
 	defer f.Close()
 	if info, err := f.Stat(); err == nil && info.IsDir() {
-		p.Mounts = append(p.Mounts, mount{Kind: boxinit.Tmpfs, Target: name, Size: 4096, Inodes: 1, Mode: "0555", ReadOnly: true})
+		p.Mounts = append(p.Mounts, nothing(name))
 		return
 	}
 	// A device on a mount without devices: opening it is refused.
 	p.Mounts = append(p.Mounts, mount{Kind: boxinit.Bind, Source: os.DevNull, Target: name, ReadOnly: true})
+}
+
+// nothing is an empty directory that stays so.
+func nothing(at string) mount {
+	return mount{Kind: boxinit.Tmpfs, Target: at, Size: 4096, Inodes: 1, Mode: "0555", Make: boxinit.MakeDir, ReadOnly: true}
 }
 
 // show adds a part of the host at its own path, if the host has it.
@@ -183,8 +188,11 @@ func Merge(box, command []sandbox.Mount) []sandbox.Mount {
 // mount checks one mount of a spec and says how it is done.
 func (b *Box) mount(m sandbox.Mount) (mount, error) {
 	info, err := CheckMount(m)
-	if err != nil {
+	switch {
+	case err != nil:
 		return mount{}, err
+	case m.Mode == sandbox.Empty:
+		return nothing(path.Clean(m.Guest)), nil
 	}
 	out := mount{Kind: boxinit.Bind, Source: m.Host, Target: path.Clean(m.Guest), Make: boxinit.MakeDir, ReadOnly: m.Mode != sandbox.ReadWrite}
 	if info != nil {
@@ -205,7 +213,7 @@ func (b *Box) mount(m sandbox.Mount) (mount, error) {
 	return out, nil
 }
 
-// CheckMount returns what is at the host path, or nil for a cache without one.
+// CheckMount returns what is at the host path, or nil for a mount without one.
 func CheckMount(m sandbox.Mount) (os.FileInfo, error) {
 	bad := func(format string, args ...any) (os.FileInfo, error) {
 		return nil, mgx.Errorf(mgx.KindUsage, "bad_mount", format, args...)
@@ -216,8 +224,10 @@ func CheckMount(m sandbox.Mount) (os.FileInfo, error) {
 	case !path.IsAbs(guest), guest == "/", guest == sandbox.Workspace,
 		Within(guest, "/proc"), Within(guest, "/dev"), Within(guest, "/etc"):
 		return bad("nothing can be mounted at %q in a sandbox", m.Guest)
+	case m.Mode == sandbox.Empty && m.Host == "":
+		return nil, nil
 	case !layered && m.Mode != sandbox.ReadOnly && m.Mode != sandbox.ReadWrite:
-		return bad("%q is not a way to mount; use ro, rw, overlay or cache", m.Mode)
+		return bad("%q is not a way to mount; use ro, rw, overlay, cache or empty", m.Mode)
 	case m.Mode == sandbox.Cache && m.Host == "":
 		return nil, nil
 	case !filepath.IsAbs(m.Host):

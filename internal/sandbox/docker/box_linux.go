@@ -134,9 +134,16 @@ func (e *engine) user() []string {
 // mount translates one of the plan's. The engine makes /proc and devices, and
 // hides what tells of the host there.
 func (b *box) mount(m boxinit.Mount) []string {
+	how := "rw"
+	if m.ReadOnly {
+		how = "ro"
+		if b.engine.podman { // which copies into a tmpfs what it covers
+			how += ",notmpcopyup"
+		}
+	}
 	switch {
 	case m.Kind == boxinit.Tmpfs && !confine.Within(m.Target, "/proc"):
-		return []string{fmt.Sprintf("--tmpfs=%s:rw,exec,nosuid,nodev,size=%d,mode=1777", m.Target, m.Size) + b.engine.inodes(m.Inodes)}
+		return []string{fmt.Sprintf("--tmpfs=%s:%s,exec,nosuid,nodev,size=%d,mode=1777", m.Target, how, m.Size) + b.engine.inodes(m.Inodes)}
 	case m.Kind == boxinit.Bind && !confine.Within(m.Target, "/proc"):
 		return []string{mount("bind", m.Source, m.Target, m.ReadOnly)}
 	}

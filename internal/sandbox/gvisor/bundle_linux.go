@@ -98,7 +98,11 @@ func (b *box) writeBundle(dir string, p confine.Plan, socket string) error {
 		switch {
 		case confine.Within(m.Target, "/proc"):
 		case m.Kind == boxinit.Tmpfs:
-			c.Mounts = append(c.Mounts, mount{m.Target, "tmpfs", "tmpfs", []string{"nosuid", "nodev", "size=" + strconv.FormatInt(m.Size, 10), "mode=1777"}})
+			options := []string{"nosuid", "nodev", "size=" + strconv.FormatInt(m.Size, 10), "mode=1777"}
+			if m.ReadOnly {
+				options = append(options, "ro")
+			}
+			c.Mounts = append(c.Mounts, mount{m.Target, "tmpfs", "tmpfs", options})
 		case m.Kind == boxinit.Bind:
 			c.Mounts = append(c.Mounts, bind(m.Source, m.Target, m.ReadOnly))
 		}

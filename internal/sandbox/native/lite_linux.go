@@ -165,7 +165,7 @@ func (b *liteBox) resolve(mounts []sandbox.Mount) (out []sandbox.Mount, err erro
 		}
 		out = append(out, m)
 	}
-	seen := slices.DeleteFunc(slices.Clone(out), func(m sandbox.Mount) bool { return m.Host == os.DevNull })
+	seen := slices.DeleteFunc(slices.Clone(out), func(m sandbox.Mount) bool { return hides(m) })
 	return out, b.view.Add(seen)
 }
 
@@ -203,7 +203,7 @@ func (b *liteBox) rules(mounts []sandbox.Mount, readOnly bool) []landlock.Rule {
 	javas, _ := filepath.Glob("/etc/java-*-openjdk")
 	var masks []string
 	for _, m := range mounts {
-		if m.Host == os.DevNull {
+		if hides(m) {
 			masks = append(masks, path.Clean(m.Guest))
 		}
 	}
@@ -219,7 +219,7 @@ func (b *liteBox) rules(mounts []sandbox.Mount, readOnly bool) []landlock.Rule {
 	}
 	for _, m := range mounts {
 		switch {
-		case m.Host == os.DevNull:
+		case hides(m):
 		case m.Mode == sandbox.ReadWrite:
 			rules = append(rules, landlock.Rule{Path: m.Host, Allow: landlock.Change})
 		default:
@@ -232,7 +232,10 @@ func (b *liteBox) rules(mounts []sandbox.Mount, readOnly bool) []landlock.Rule {
 	})
 }
 
-// around allows to look at dir but not at the masked files in it: a rule on a
+// hides reports whether a mount is there to keep from being seen what it covers.
+func hides(m sandbox.Mount) bool { return m.Host == os.DevNull || m.Mode == sandbox.Empty }
+
+// around allows to look at dir but not at what is masked in it: a rule on a
 // directory cannot be taken back for something below, so there is one for
 // everything beside.
 func around(dir string, masks []string) (rules []landlock.Rule) {

@@ -5,6 +5,7 @@ package native_test
 import (
 	"bytes"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"strings"
 	"testing"
@@ -100,6 +101,74 @@ func TestGoModule(t *testing.T) {
 	}
 	if out, code := run("go get example.com/none@latest"); code == 0 {
 		t.Errorf("went to the network?\n%s", out)
+	}
+}
+
+// TestGoBuildsWithoutTheClonesOfModules fetches a module from a git repository, as a
+// private one is, and builds with it in a box: from what was downloaded, and without
+// the clone, in which the password of the repository lies.
+func TestGoBuildsWithoutTheClonesOfModules(t *testing.T) {
+	home := t.TempDir()
+	getenv := func(name string) string {
+		switch name {
+		case "GOPATH", "GOMODCACHE", "GOCACHE", "GOFLAGS":
+			return ""
+		}
+		return os.Getenv(name)
+	}
+	goProgram, err := exec.LookPath("go")
+	if err != nil {
+		t.Skip("this machine has no Go")
+	}
+	write := func(name, text string) {
+		t.Helper()
+		if err := os.MkdirAll(filepath.Dir(name), 0o755); err != nil {
+			t.Fatal(err)
+		}
+		if err := os.WriteFile(name, []byte(text), 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
+	source := filepath.Join(home, "source")
+	cache := filepath.Join(home, "go/pkg/mod")
+	on := func(dir string, args ...string) {
+		t.Helper()
+		cmd := exec.Command(args[0], args[1:]...)
+		cmd.Dir = dir
+		cmd.Env = append(os.Environ(), "HOME="+home, "GOMODCACHE="+cache, "GOFLAGS=-modcacherw", "GOSUMDB=off", "GOPRIVATE=git.test", "GOVCS=*:all",
+			"GIT_CONFIG_COUNT=1", "GIT_CONFIG_KEY_0=url.file://"+source+".insteadOf", "GIT_CONFIG_VALUE_0=https://git.test/answer", "GIT_ALLOW_PROTOCOL=file:https")
+		if out, err := cmd.CombinedOutput(); err != nil {
+			t.Fatalf("%q: %v\n%s", args, err, out)
+		}
+	}
+	write(filepath.Join(source, "go.mod"), "module git.test/answer.git\n\ngo 1.21\n")
+	write(filepath.Join(source, "answer.go"), "package answer\n\nconst Answer = 42\n")
+	on(source, "git", "init", "-q")
+	on(source, "git", "add", "-A")
+	on(source, "git", "-c", "user.name=t", "-c", "user.email=t@localhost", "commit", "-qm", "Answer")
+	on(source, "git", "tag", "v1.0.0")
+
+	work := t.TempDir()
+	write(filepath.Join(work, "go.mod"), "module example.com/m\n\ngo 1.21\n\nrequire git.test/answer.git v1.0.0\n")
+	write(filepath.Join(work, "main.go"), "package main\n\nimport answer \"git.test/answer.git\"\n\nfunc main() { println(answer.Answer) }\n")
+	on(work, goProgram, "mod", "tidy")
+	clones, err := filepath.Glob(filepath.Join(cache, "cache/vcs/*/config"))
+	if err != nil || len(clones) != 1 {
+		t.Fatalf("there are the clones %q: %v", clones, err)
+	}
+	write(clones[0], "[http]\n\textraHeader = Authorization: PASSWORD\n")
+
+	run, _, boxed := boxWithToolchains(t, getenv, home) // what is in the cache by now
+	for _, name := range []string{"go.mod", "go.sum", "main.go"} {
+		text, err := os.ReadFile(filepath.Join(work, name))
+		if err != nil {
+			t.Fatal(err)
+		}
+		write(filepath.Join(boxed, name), string(text))
+	}
+	out, code := run("go build -o answer . && ./answer && ls -A '" + cache + "/cache/vcs'; go mod verify; grep -r PASSWORD '" + cache + "'")
+	if !strings.HasPrefix(out, "42\nall modules verified") || strings.Contains(out, "PASSWORD") || code != 1 {
+		t.Errorf("exit code %d\n%s", code, out)
 	}
 }
 

@@ -68,6 +68,7 @@ var wallTests = []wallTest{
 	{"a read-only directory in a writable workspace", readOnlyInside},
 	{"a directory mounted over itself stays where it is", pinned},
 	{"a mount point that is a link", linkedMountPoint},
+	{"a directory of which nothing is seen", hiddenDirectory},
 	{"mounts that a box refuses", refusedMounts},
 	{"overlay", overlayKeeps},
 	{"overlay side by side", overlaySideBySide},
@@ -204,6 +205,31 @@ func refusedMounts(t *testing.T, d sandbox.Driver) {
 		if _, err := w.box.Run(t.Context(), sandbox.Command{Args: []string{"true"}, Timeout: patience, Mounts: []sandbox.Mount{m}}); err == nil {
 			t.Errorf("%+v was mounted", m)
 		}
+	}
+}
+
+// hiddenDirectory hides one in a tree whose rest is a cache, and looks for it there
+// again after a command that tried all it could to have it elsewhere.
+func hiddenDirectory(t *testing.T, d sandbox.Driver) {
+	var tree string
+	w := open(t, d, func(w *world) {
+		tree = filepath.Join(w.outside, "tree")
+		for _, name := range []string{"cache/vcs/clone/config", "cache/download/module"} {
+			must(t, os.MkdirAll(filepath.Join(tree, filepath.Dir(name)), 0o755))
+			must(t, os.WriteFile(filepath.Join(tree, name), []byte(secretText), 0o644))
+		}
+		w.spec.Mounts = append(w.spec.Mounts,
+			sandbox.Mount{Host: tree, Guest: tree, Mode: sandbox.Overlay},
+			sandbox.Mount{Guest: filepath.Join(tree, "cache/vcs"), Mode: sandbox.Empty})
+	})
+	in := "cd '" + tree + "'; "
+	look := "grep -rh . --include=config . ; cat cache/vcs/clone/config"
+	if w.box.Level() != sandbox.LevelLite { // where names are seen
+		look += "; find . -name config; ls -A cache/vcs"
+	}
+	equal(t, "the rest", w.ok(in+"cat cache/download/module"), secretText)
+	for _, script := range []string{look, "cp -r cache seen; mv cache/vcs seen; rmdir cache/vcs; rm -rf cache/vcs; echo x >cache/vcs/x; mv cache other; " + look, look} {
+		equal(t, script, w.sh(in+script).out, "")
 	}
 }
 

@@ -75,8 +75,11 @@ func (v *View) Add(mounts []sandbox.Mount) error {
 
 func (v *View) addOne(m sandbox.Mount) error {
 	guest := path.Clean(m.Guest)
-	if m.Mode == sandbox.Cache && m.Host == "" {
+	switch {
+	case m.Mode == sandbox.Cache && m.Host == "":
 		return nil // the program makes it, in its home
+	case m.Mode == sandbox.Empty:
+		return nil // no link hides anything
 	}
 	if _, err := os.Stat(m.Host); err != nil {
 		return mgx.Errorf(mgx.KindUsage, "bad_mount", "%s cannot be mounted: %w", m.Host, err)
