@@ -36,6 +36,7 @@ func everyLimit() []limited {
 		{sandbox.LimitProcesses, "processes=48", "processes", false, does("sh -c 'i=0; while [ $i -lt 200 ]; do sleep 1000 & i=$((i+1)); done'")},
 		{sandbox.LimitCPU, "cpu-time=1s", "processor time", false, does("while :; do :; done")},
 		{sandbox.LimitFileSize, "file-size=4MB", "the size of a file", false, does("head -c 9000000 /dev/zero >made")},
+		{sandbox.LimitFileSize, "file-size=4MB", "the size of a file", true, does("head -c 9000000 /dev/zero | tee made >/dev/null; true")},
 		{sandbox.LimitOpenFiles, "open-files=64", "open files", true, does("cd /tmp; tee $(seq 100) </dev/null")},
 		{sandbox.LimitTmp, "tmp=8MB", "temporary files", false, does("for i in 1 2 3; do head -c 3000000 /dev/zero >/tmp/$i; done; true")},
 		{sandbox.LimitDisk, "disk=64MB", "disk space", false, does("i=0; while :; do i=$((i+1)); head -c 1000000 /dev/zero >made$i; done")},

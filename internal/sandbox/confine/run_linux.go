@@ -147,8 +147,8 @@ func (m Machine) Run(ctx context.Context, p Plan, cmd sandbox.Command, gate sand
 	}
 	stuck := streams.Wait(drainGrace)
 	result := sandbox.Result{ExitCode: code, TimedOut: why == byDeadline, Allowed: withinOurs(p.Limits), Duration: time.Since(begin), Visits: visits}
-	if result.Limit = reached(group, over, filled, code); result.Limit == "" && code != 0 {
-		result.Limit = ears.said()
+	if result.Limit = reached(group, over, filled, code); result.Limit == "" {
+		result.Limit = ears.said(code != 0)
 		result.Told = result.Limit != ""
 	}
 	switch {

@@ -364,6 +364,21 @@ func fileSize(t *testing.T, d sandbox.Driver) {
 	o := w.sh("head -c 4000000 /dev/zero >other")
 	equal(t, "killed by", o.ExitCode, 128+int(unix.SIGXFSZ))
 	equal(t, "limit", o.Limit, sandbox.LimitFileSize)
+	// Of one that a shell waited for, the shell's words tell, and where nobody was
+	// ended, those of what fails.
+	for script, told := range map[string]bool{
+		"head -c 4000000 /dev/zero | tee other >/dev/null; true":           true,
+		"(head -c 4000000 /dev/zero >other); true":                         true,
+		"trap '' XFSZ; head -c 4000000 /dev/zero >other":                   true,
+		"trap '' XFSZ; head -c 4000000 /dev/zero >other; true":             false,
+		"echo it says File size limit exceeded, and: File too large":       false,
+		"echo it says 'os error 28'; exit 1":                               false,
+		"head -c 4000000 /dev/zero 2>&1 | tee other >/dev/null 2>&1; true": true,
+	} {
+		o := w.sh(script)
+		equal(t, script+": limit", o.Limit == sandbox.LimitFileSize, told)
+		equal(t, script+": told", o.Told, told)
+	}
 }
 
 func tmpSpace(t *testing.T, d sandbox.Driver) {
