@@ -61,7 +61,11 @@ func compile(network bool) string {
 // descriptors as groups has files, and then that of the door. Grouped are processes
 // that a cgroup bounds.
 func (p *Plan) complete(groups int, grouped bool) {
-	p.Plan.Limits = rlimits(p.Limits, grouped)
+	others := 0
+	if p.Lite {
+		others = beside()
+	}
+	p.Plan.Limits = rlimits(p.Limits, grouped, others)
 	for i := range p.Mounts {
 		if p.Mounts[i].Kind == boxinit.Proc {
 			p.Mounts[i].Processes = mostPIDs(p.Limits, grouped)
@@ -106,8 +110,9 @@ func (p *Plan) HasOverlay() bool {
 const xcpuGrace = 2
 
 // rlimits translates limits; those not set are left to the system. What this process
-// itself may not go beyond, its commands may not either.
-func rlimits(l sandbox.Limits, grouped bool) []boxinit.Limit {
+// itself may not go beyond, its commands may not either. Others are processes that count
+// with those of the command.
+func rlimits(l sandbox.Limits, grouped bool, others int) []boxinit.Limit {
 	list := []boxinit.Limit{{Resource: unix.RLIMIT_CORE}}
 	add := func(resource int, n, grace int64) {
 		if n > 0 {
@@ -119,6 +124,9 @@ func rlimits(l sandbox.Limits, grouped bool) []boxinit.Limit {
 	processes := l.Processes
 	if grouped {
 		processes = MostProcesses(l)
+	}
+	if processes > 0 {
+		processes += others
 	}
 	add(unix.RLIMIT_NPROC, int64(processes), 0)
 	add(unix.RLIMIT_FSIZE, l.FileSize, 0)

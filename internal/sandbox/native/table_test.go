@@ -106,6 +106,24 @@ func TestTable(t *testing.T) {
 
 // asNobody runs TestScores, and the walls' own tests, as a user without rights.
 func asNobody(t *testing.T) (list []sandboxtest.Column) {
+	out := ""
+	runAsNobody(t, "^(TestScores|TestWalls|TestLiteWalls)$", func(work string) string {
+		out = filepath.Join(work, "scores")
+		return scoresEnv + "=" + out
+	})
+	text, err := os.ReadFile(out)
+	if err == nil {
+		err = json.Unmarshal(text, &list)
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	return list
+}
+
+// runAsNobody runs tests of this program again, with a variable more.
+func runAsNobody(t *testing.T, tests string, variable func(work string) string) {
+	t.Helper()
 	setpriv, err := exec.LookPath("setpriv")
 	if err != nil {
 		t.Skip("as an ordinary user: setpriv is not installed")
@@ -129,20 +147,11 @@ func asNobody(t *testing.T) (list []sandboxtest.Column) {
 	if err := os.Chmod(work, 0o777); err != nil {
 		t.Fatal(err)
 	}
-	out := filepath.Join(work, "scores")
-	cmd := exec.Command(setpriv, "--reuid=65534", "--regid=65534", "--clear-groups", program, "-test.run=^(TestScores|TestWalls|TestLiteWalls)$")
-	cmd.Dir, cmd.Env = work, append(os.Environ(), scoresEnv+"="+out, "TMPDIR="+work, "HOME="+work)
+	cmd := exec.Command(setpriv, "--reuid=65534", "--regid=65534", "--clear-groups", program, "-test.run="+tests)
+	cmd.Dir, cmd.Env = work, append(os.Environ(), variable(work), "TMPDIR="+work, "HOME="+work)
 	if said, err := cmd.CombinedOutput(); err != nil {
 		t.Fatalf("as an ordinary user: %v\n%s", err, said)
 	}
-	text, err := os.ReadFile(out)
-	if err == nil {
-		err = json.Unmarshal(text, &list)
-	}
-	if err != nil {
-		t.Fatal(err)
-	}
-	return list
 }
 
 func copyProgram(t *testing.T, to string) {
