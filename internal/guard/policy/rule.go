@@ -175,7 +175,9 @@ func (r Rule) covers(c call, a atom) bool {
 }
 
 func (r Rule) hasPath(p string) bool {
-	return slices.ContainsFunc(slices.Concat(r.Paths, r.led), func(glob string) bool { return pathGlob(glob, clean(p)) })
+	p = clean(p)
+	has := func(glob string) bool { return pathGlob(glob, p) }
+	return slices.ContainsFunc(r.Paths, has) || slices.ContainsFunc(r.led, has)
 }
 
 func (r Rule) hasHost(host string) bool {
