@@ -45,7 +45,7 @@ type ownRights struct{ n *node }
 func (o ownRights) in(ws mgx.WorkspaceID) *app.Rights {
 	own := o.n.asOwner()
 	own.actor.Workspace = ws
-	return &app.Rights{Actor: own.actor, Access: own.Access, Store: o.n.store, Files: o.n.exportFiles, Remove: o.n.removeFiles, Retain: o.n.retain}
+	return &app.Rights{Actor: own.actor, Access: own.Access, Store: o.n.store, Files: o.n.exportFiles, Remove: o.n.removeFiles, RemoveAll: o.n.removeAll, Retain: o.n.retain}
 }
 
 func (o ownRights) FindPerson(ctx context.Context, email string) (mgx.UserID, error) {

@@ -127,6 +127,25 @@ func (l *lab) node() *node {
 	return n
 }
 
+// bundle is the repository as it is sent, and its digest.
+func (l *lab) bundle() (text, digest string) {
+	l.t.Helper()
+	src, err := git.Inspect(l.t.Context(), l.repo)
+	if err != nil {
+		l.t.Fatal(err)
+	}
+	at := filepath.Join(l.t.TempDir(), "bundle")
+	if err := src.Pack(l.t.Context(), at); err != nil {
+		l.t.Fatal(err)
+	}
+	read, err := os.ReadFile(at)
+	if err != nil {
+		l.t.Fatal(err)
+	}
+	sum := sha256.Sum256(read)
+	return string(read), "sha256:" + hex.EncodeToString(sum[:])
+}
+
 // second is the run that is not the first.
 func (l *lab) second(first mgx.RunID) mgx.Run {
 	l.t.Helper()
@@ -147,37 +166,18 @@ func (l *lab) second(first mgx.RunID) mgx.Run {
 func TestUploads(t *testing.T) {
 	t.Parallel()
 	l := newLab(t, labScript)
-	bundle := filepath.Join(t.TempDir(), "bundle")
-	src, err := git.Inspect(t.Context(), l.repo)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if err := src.Pack(t.Context(), bundle); err != nil {
-		t.Fatal(err)
-	}
+	bundle, digest := l.bundle()
 	n := l.node()
 	keepFor := func(ws mgx.WorkspaceID, digest string) (string, error) {
-		t.Helper()
-		f, err := os.Open(bundle)
-		if err != nil {
-			t.Fatal(err)
-		}
-		defer f.Close()
-		up, err := n.uploads.Keep(t.Context(), ws, digest, f)
+		up, err := n.uploads.Keep(t.Context(), ws, digest, strings.NewReader(bundle))
 		return up.Head, err
 	}
 	keep := func(digest string) (string, error) { return keepFor("ws_a", digest) }
-	text, err := os.ReadFile(bundle)
-	if err != nil {
-		t.Fatal(err)
-	}
-	sum := sha256.Sum256(text)
-	digest := "sha256:" + hex.EncodeToString(sum[:])
 	if _, err := keep("sha256:" + strings.Repeat("0", 64)); !mgx.IsCode(err, "bad_upload") {
 		t.Errorf("another digest: %v", err)
 	}
 	for range 2 {
-		if head, err := keep(digest); err != nil || head != src.Head {
+		if head, err := keep(digest); err != nil || head != l.git("rev-parse", "HEAD") {
 			t.Fatal(head, err)
 		}
 	}

@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"encoding/base64"
+	"errors"
 	"io"
 	"io/fs"
 	"unicode/utf8"
@@ -26,13 +27,23 @@ func (n *node) rights(o *api.Options, contracts *event.Registry) {
 		o.Audit.Second = func(note string) error { return addCheckpoint(n.second, note) }
 	}
 	o.Retention = n.retention(contracts)
-	o.Rights = &app.Rights{Store: n.store, Files: n.exportFiles, Remove: n.removeFiles, Retain: n.retain}
+	o.Rights = &app.Rights{Store: n.store, Files: n.exportFiles, Remove: n.removeFiles, RemoveAll: n.removeAll, Retain: n.retain}
 	o.Templates = &app.Templates{Access: o.Access, Store: n.store}
 	o.Trial, o.Checks = trial(), append(o.Checks, n.ringChecks()...)
 }
 
 // removeFiles removes the files of a run.
 func (n *node) removeFiles(id mgx.RunID) error { return removeRun(n.runDir(id)) }
+
+// removeAll removes what is kept of an erased workspace besides: repositories that
+// were sent to it, and answers of models.
+func (n *node) removeAll(ctx context.Context, ws mgx.WorkspaceID) error {
+	err := n.models.state.ForgetAnswers(ctx, ws)
+	if err != nil {
+		err = mgx.Errorf(mgx.KindConfig, "answers_left", "the database is erased, but Redis could not be asked to forget what models answered; it does by itself when the time is over for which they are kept: %w", err)
+	}
+	return errors.Join(n.uploads.remove(ws), err)
+}
 
 // anyVault is that of no workspace yet.
 func (n *node) anyVault(make bool) (secrets.Vault, error) {

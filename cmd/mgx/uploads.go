@@ -96,7 +96,26 @@ func (u *uploads) Keep(ctx context.Context, ws mgx.WorkspaceID, digest string, b
 	if up.Head, err = u.receive(ctx, ws, tmp); err != nil {
 		return app.Upload{}, err
 	}
-	return up, u.put(ctx, ws, filepath.Join(tmp, "repo"), u.place(ws, digest))
+	if err := u.put(ctx, ws, filepath.Join(tmp, "repo"), u.place(ws, digest)); err != nil {
+		return app.Upload{}, err
+	}
+	// Whoever erases the workspace says so before they look for what to remove.
+	gone, err := u.n.store.Erased(ctx, ws)
+	if gone {
+		err = errors.Join(mgx.Errorf(mgx.KindRefused, mgx.CodeErased, "workspace %s was erased", ws), u.remove(ws))
+	}
+	return up, err
+}
+
+// remove removes all repositories of a workspace.
+func (u *uploads) remove(ws mgx.WorkspaceID) error {
+	u.sizes.Range(func(dir, _ any) bool {
+		if filepath.Dir(dir.(string)) == u.root(ws) {
+			u.sizes.Delete(dir)
+		}
+		return true
+	})
+	return removeRun(u.root(ws))
 }
 
 // put puts a repository in its place, if the workspace may keep that much more. What is
@@ -286,7 +305,8 @@ func (u *uploads) sweep(ctx context.Context) {
 }
 
 // sweepOnce removes those whose runs are all erased, those that came before a moment
-// and have none, and what processes received that died meanwhile.
+// and have none, those of erased workspaces, which came to another process than erased
+// them, and what processes received that died meanwhile.
 func (u *uploads) sweepOnce(ctx context.Context, before time.Time) error {
 	found, err := filepath.Glob(filepath.Join(u.n.data, uploadsDir, "*", "*"))
 	if err != nil {
@@ -294,6 +314,14 @@ func (u *uploads) sweepOnce(ctx context.Context, before time.Time) error {
 	}
 	var failed error
 	for _, dir := range found {
+		ws := mgx.WorkspaceID(filepath.Base(filepath.Dir(dir)))
+		if gone, err := u.n.store.Erased(ctx, ws); gone || err != nil {
+			if err == nil {
+				err = u.remove(ws)
+			}
+			failed = errors.Join(failed, err)
+			continue
+		}
 		half, isHalf := strings.CutPrefix(filepath.Base(dir), receiving)
 		if owner, _, _ := strings.Cut(half, "."); isHalf && !u.n.owner.alive(owner) {
 			failed = errors.Join(failed, removeRun(dir))
@@ -305,7 +333,7 @@ func (u *uploads) sweepOnce(ctx context.Context, before time.Time) error {
 		}
 		old, had, works := info.ModTime().Before(before), false, false
 		if !isHalf {
-			had, works, err = u.runs(ctx, mgx.WorkspaceID(filepath.Base(filepath.Dir(dir))), dir)
+			had, works, err = u.runs(ctx, ws, dir)
 		}
 		if err == nil && !works && (had || old) {
 			err = removeRun(dir)

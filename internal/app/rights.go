@@ -3,6 +3,7 @@ package app
 import (
 	"context"
 	"encoding/json"
+	"errors"
 
 	"mgx"
 	"mgx/internal/access"
@@ -36,6 +37,8 @@ type Rights struct {
 	Files func(run mgx.RunID, each func(kind string, record any) error) error
 	// Remove removes the files of a run; nil: there are none.
 	Remove func(mgx.RunID) error
+	// RemoveAll removes what else is kept of a workspace outside of the database; nil: nothing is.
+	RemoveAll func(context.Context, mgx.WorkspaceID) error
 	// Retain removes the events whose time is over, or counts them; nil: none go.
 	Retain func(ctx context.Context, dry bool) (mgx.RetainedEvents, error)
 }
@@ -147,13 +150,19 @@ func (r *Rights) EraseWorkspace(ctx context.Context, confirm string) (mgx.Worksp
 	if confirm != string(ws) {
 		return mgx.WorkspaceErasure{}, unconfirmed(string(ws))
 	}
-	done, err := r.Store.EraseWorkspace(context.WithoutCancel(ctx), r.Actor.Doer(), ws)
-	return done, r.finish(err, done.Runs)
+	ctx = context.WithoutCancel(ctx)
+	done, err := r.Store.EraseWorkspace(ctx, r.Actor.Doer(), ws)
+	return done, r.finish(err, done.Runs, func() error {
+		if r.RemoveAll == nil {
+			return nil
+		}
+		return r.RemoveAll(ctx, ws)
+	})
 }
 
-// finish removes the files of what was erased, also where only readers of the
-// database keep earlier pages of it for a while.
-func (r *Rights) finish(err error, runs []mgx.RunID) error {
+// finish removes the files of what was erased, and whatever more, also where only
+// readers of the database keep earlier pages of it for a while.
+func (r *Rights) finish(err error, runs []mgx.RunID, more ...func() error) error {
 	if r.Access != nil {
 		r.Access.Forget()
 	}
@@ -167,6 +176,9 @@ func (r *Rights) finish(err error, runs []mgx.RunID) error {
 		if e := r.Remove(id); err == nil {
 			err = e
 		}
+	}
+	for _, remove := range more {
+		err = errors.Join(err, remove())
 	}
 	return err
 }

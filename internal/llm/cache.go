@@ -6,18 +6,23 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"encoding/json"
+	"errors"
+	"strings"
 	"sync"
 	"time"
 
 	"mgx"
 )
 
-// Cache keeps answers. Keys are digests; values are opaque. Both methods may be
+// Cache keeps answers. Keys are digests; values are opaque. All methods may be
 // called from many goroutines. A cache that is out of order finds nothing and
 // keeps nothing; it never fails a call.
 type Cache interface {
 	Get(ctx context.Context, key string) ([]byte, bool)
 	Put(ctx context.Context, key string, value []byte)
+	// Forget removes every answer whose key begins so. An error says that some may be
+	// left, until their time is over.
+	Forget(ctx context.Context, prefix string) error
 }
 
 // Keep says which answers a Router keeps in its State's cache. The zero value:
@@ -35,6 +40,21 @@ func (k Keep) keeps(req *Request) bool {
 	return k.On && req.Pass == nil && (fixed || k.Sampled)
 }
 
+// cachePrefix is what the keys of a workspace's answers begin with.
+func cachePrefix(ws mgx.WorkspaceID) string {
+	sum := sha256.Sum256([]byte(ws))
+	return hex.EncodeToString(sum[:16]) + ":"
+}
+
+// ForgetAnswers removes the answers that are kept for a workspace. Those that other
+// processes have in memory go when their time is over.
+func (s *State) ForgetAnswers(ctx context.Context, ws mgx.WorkspaceID) error {
+	if s.o.Cache == nil {
+		return nil
+	}
+	return s.o.Cache.Forget(ctx, cachePrefix(ws))
+}
+
 // cacheKey is a digest of everything that decides an answer, and of whose it is:
 // no workspace, role or model sees another's.
 func cacheKey(req *Request, t *target) string {
@@ -48,7 +68,7 @@ func cacheKey(req *Request, t *target) string {
 		return "" // raw JSON that is none: not kept
 	}
 	sum := sha256.Sum256(text)
-	return hex.EncodeToString(sum[:])
+	return cachePrefix(req.Workspace) + hex.EncodeToString(sum[:])
 }
 
 // kept looks for an answer that was kept for the model that the call would go
@@ -125,6 +145,10 @@ func (t tiers) Put(ctx context.Context, key string, value []byte) {
 	t.far.Put(ctx, key, value)
 }
 
+func (t tiers) Forget(ctx context.Context, prefix string) error {
+	return errors.Join(t.far.Forget(ctx, prefix), t.near.Forget(ctx, prefix)) // what is far comes near again
+}
+
 // MemoryCache keeps answers in memory: those used last, as long as they are not
 // too old. It is a [Cache].
 type MemoryCache struct {
@@ -186,6 +210,17 @@ func (m *MemoryCache) Put(_ context.Context, key string, value []byte) {
 	for m.size += a.size(); m.size > m.most; {
 		m.drop(m.order.Back())
 	}
+}
+
+func (m *MemoryCache) Forget(_ context.Context, prefix string) error {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	for key, e := range m.byKey {
+		if strings.HasPrefix(key, prefix) {
+			m.drop(e)
+		}
+	}
+	return nil
 }
 
 func (m *MemoryCache) drop(e *list.Element) {

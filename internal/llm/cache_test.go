@@ -66,6 +66,10 @@ func TestKeptAnswers(t *testing.T) {
 	if seeded := func(r *Request) { r.Seed, r.Temperature = &seed, &one }; ask(seeded) || !ask(seeded) {
 		t.Error("what a seed fixes is not kept")
 	}
+	elsewhere := func(r *Request) { r.Workspace = "other" }
+	if err := r.State.ForgetAnswers(t.Context(), "ws"); err != nil || ask(nil) || !ask(elsewhere) {
+		t.Errorf("forgotten is not what is of the workspace: %v", err)
+	}
 	r.Keep = Keep{}
 	if ask(nil) {
 		t.Error("it is off and gives kept answers")

@@ -221,6 +221,18 @@ func TestEraseWorkspace(t *testing.T) {
 		e := mgx.NewEvent(mgx.SuspiciousActivity, mgx.SuspicionData{Severity: "low", What: "x", Detail: "CANARY"})
 		e.Workspace, e.Stream = ws.ID, mgx.StreamID(ws.ID)
 		commit(t, s, mgx.Change{Events: []mgx.Event{e}})
+		kept := func(in mgx.WorkspaceID, key string) (a mgx.KeptAnswer, found bool) {
+			a, found, err := s.KeptAnswer(t.Context(), mgx.Once{Workspace: in, Actor: "user_x", Route: "r", Key: key})
+			must(t, err)
+			return a, found
+		}
+		keep := func(in mgx.WorkspaceID, key, made, body string) {
+			must(t, s.KeepAnswer(t.Context(), mgx.Once{Workspace: in, Actor: "user_x", Route: "r", Key: key}, mgx.KeptAnswer{Made: made, Status: 201, Body: []byte(body)}))
+		}
+		keep(ws.ID, "inside", "key_x", `{"name":"CANARY"}`)
+		keep(mgx.DefaultWorkspace, "made", string(ws.ID), `{"name":"CANARY"}`)
+		keep(mgx.DefaultWorkspace, "named", "x", `{"name":"CANARY","workspace_id":"`+string(ws.ID)+`"}`)
+		keep(mgx.DefaultWorkspace, "other", "x", `{"name":"BYSTANDER"}`)
 		if heldAny(t, s, path, "CANARY") < 10 {
 			t.Fatal("the test finds nothing")
 		}
@@ -236,8 +248,25 @@ func TestEraseWorkspace(t *testing.T) {
 		commit(t, s, mgx.Change{Events: []mgx.Event{busy.Event(mgx.TaskCancelled, mgx.TaskCancelledData{})}, Update: &mgx.ExecutionUpdate{Execution: busy.Execution, Status: mgx.ExecCancelled}})
 
 		done, err := s.EraseWorkspace(t.Context(), owner, ws.ID)
-		if err != nil || done.Tasks != 1 || len(done.Runs) != 2 || done.Name != "CANARY" {
+		if err != nil || done.Tasks != 1 || len(done.Runs) != 2 || done.Name != "CANARY" || done.Members != 1 || done.Secrets != 1 || done.Keys != 1 {
 			t.Fatalf("%+v %v", done, err)
+		}
+		keep(ws.ID, "late", "key_x", `{"name":"CANARY"}`) // of a request that was under way
+		for _, key := range []string{"inside", "late"} {
+			if a, found := kept(ws.ID, key); found {
+				t.Errorf("%s is kept: %+v", key, a)
+			}
+		}
+		for key, status := range map[string]int{"made": 0, "named": 0, "other": 201} { // who asks again does not do it again
+			if a, found := kept(mgx.DefaultWorkspace, key); !found || a.Status != status {
+				t.Errorf("%s is kept as %+v, %v", key, a, found)
+			}
+		}
+		if gone, err := s.Erased(t.Context(), ws.ID); !gone || err != nil {
+			t.Errorf("it is not known to be erased: %v", err)
+		}
+		if gone, err := s.Erased(t.Context(), mgx.DefaultWorkspace); gone || err != nil {
+			t.Errorf("the default one is: %v", err)
 		}
 		if n := heldAny(t, s, path, "CANARY"); n != 0 {
 			t.Errorf("it is left %d times", n)

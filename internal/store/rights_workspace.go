@@ -2,6 +2,7 @@ package store
 
 import (
 	"context"
+	"encoding/json"
 	"strings"
 
 	"mgx"
@@ -28,6 +29,16 @@ var tenantRows = []struct{ table, of string }{
 	{"settings", ofWorkspace},
 	{"revisions", ofWorkspace},
 	{"kept_answers", ofWorkspace},
+}
+
+// erasing is the setting of a workspace that says what there was when its erasure
+// began, of what goes at once or grows meanwhile, for whoever goes on with it.
+const erasing = "erasing"
+
+type erasingFrom struct {
+	Members int64 `json:"members"`
+	Secrets int64 `json:"secrets"`
+	Entries int64 `json:"audit_entries"`
 }
 
 // PlanWorkspaceErasure says what EraseWorkspace would erase. The default workspace
@@ -63,6 +74,15 @@ func (s *Store) PlanWorkspaceErasure(ctx context.Context, ws mgx.WorkspaceID) (p
 	if p.Entries, err = s.AuditSize(ctx, ws); err != nil {
 		return p, err
 	}
+	if begun, found, err := get(ctx, s, scanText, `SELECT value FROM settings WHERE workspace = $1 AND name = $2`, string(ws), erasing); err != nil {
+		return p, err
+	} else if found {
+		var was erasingFrom
+		if err := json.Unmarshal([]byte(begun), &was); err != nil {
+			return p, badRow("settings", err)
+		}
+		p.Members, p.Secrets, p.Entries = was.Members, was.Secrets, was.Entries
+	}
 	for _, q := range []struct {
 		into  *[]mgx.RunID
 		query string
@@ -84,12 +104,15 @@ func (s *Store) PlanWorkspaceErasure(ctx context.Context, ws mgx.WorkspaceID) (p
 // EraseWorkspace takes a workspace out of the database for good: the words of all
 // its tasks, runs and events, the details of its audit log, its members' places,
 // keys, secrets with the key that sealed them, roles, invitations, webhooks,
-// projects, budgets and settings. What stays is what says nothing: ids, types,
+// projects, budgets, settings and kept answers. What stays is what says nothing: ids, types,
 // times, sums of money, and the hashes that prove the audit log. That it was done,
 // and by whom, is in the audit log of the installation.
 //
 // From its beginning on the workspace takes no new work. It may be called again,
-// and then goes on where it was interrupted, or had to wait for runs to end.
+// and then goes on where it was interrupted, or had to wait for runs to end; it
+// returns what there was when it began.
+//
+// Files are the caller's to remove, and answers of models.
 func (s *Store) EraseWorkspace(ctx context.Context, by mgx.Doer, ws mgx.WorkspaceID) (mgx.WorkspaceErasure, error) {
 	ctx = mgx.ForInstallation(ctx)
 	p, err := s.PlanWorkspaceErasure(ctx, ws)
@@ -100,7 +123,7 @@ func (s *Store) EraseWorkspace(ctx context.Context, by mgx.Doer, ws mgx.Workspac
 		return p, err
 	}
 	by.Workspace = mgx.DefaultWorkspace
-	if err := s.closeWorkspace(ctx, by, ws); err != nil {
+	if err := s.closeWorkspace(ctx, by, p); err != nil {
 		return p, err
 	}
 	if p, err = s.PlanWorkspaceErasure(ctx, ws); err == nil { // nothing begins any more
@@ -153,7 +176,8 @@ func ended(p mgx.WorkspaceErasure) error {
 
 // closeWorkspace has a workspace take no new work, and records, once, that it is erased.
 // What gave access to it, and what opens its secrets, goes at once.
-func (s *Store) closeWorkspace(ctx context.Context, by mgx.Doer, ws mgx.WorkspaceID) error {
+func (s *Store) closeWorkspace(ctx context.Context, by mgx.Doer, p mgx.WorkspaceErasure) error {
+	ws := p.Workspace
 	return s.act(ctx, by, "workspace.erase", func(t *tx, a *act) error {
 		if err := t.lockWorkspace(ws); err != nil {
 			return err
@@ -164,6 +188,10 @@ func (s *Store) closeWorkspace(ctx context.Context, by mgx.Doer, ws mgx.Workspac
 		}
 		if begun > 0 {
 			a.resource = string(ws)
+			was := mustJSON(erasingFrom{p.Members, p.Secrets, p.Entries})
+			if _, err := t.exec(`INSERT INTO settings (workspace, name, value, updated_by, updated_at) VALUES ($1, $2, $3, $4, $5)`, string(ws), erasing, was, by.Actor, micros(t.now)); err != nil {
+				return err
+			}
 		}
 		for _, query := range []string{
 			`UPDATE api_keys SET revoked_at = COALESCE(revoked_at, $2) WHERE workspace = $1`,
@@ -181,6 +209,15 @@ func (s *Store) closeWorkspace(ctx context.Context, by mgx.Doer, ws mgx.Workspac
 		}
 		return nil
 	})
+}
+
+// Erased reports whether a workspace was erased.
+func (s *Store) Erased(ctx context.Context, ws mgx.WorkspaceID) (bool, error) {
+	err := s.wasErased(mgx.ForInstallation(ctx), string(ws))
+	if mgx.IsCode(err, mgx.CodeErased) {
+		return true, nil
+	}
+	return false, err
 }
 
 // takesWork refuses new work in a workspace that is being erased.
@@ -244,6 +281,10 @@ func (t *tx) eraseWorkspace(ws mgx.WorkspaceID) error {
 		if _, err := t.exec(`DELETE FROM `+rows.table+` WHERE `+rows.of, string(ws)); err != nil {
 			return err
 		}
+	}
+	// Elsewhere somebody was told of it, such as who made it. That they asked stays known.
+	if _, err := t.exec(`UPDATE kept_answers SET status = 0, body = '' WHERE made = $1 OR body LIKE '%"' || $1 || '"%'`, string(ws)); err != nil {
+		return err
 	}
 	if _, err := t.exec(`UPDATE workspaces SET name = 'erased', updated_at = $2 WHERE id = $1`, string(ws), micros(t.now)); err != nil {
 		return err

@@ -77,9 +77,16 @@ func (s *Store) KeptAnswer(ctx context.Context, o mgx.Once) (a mgx.KeptAnswer, f
 }
 
 // KeepAnswer keeps what was answered. Where the act was not remembered with its
-// audit entry, for it has none, it is remembered here.
+// audit entry, for it has none, it is remembered here. Of a workspace that is erased
+// meanwhile nothing is kept.
 func (s *Store) KeepAnswer(ctx context.Context, o mgx.Once, a mgx.KeptAnswer) error {
 	return s.write(ctx, func(t *tx) error {
+		if err := t.takesWork(o.Workspace); err != nil {
+			if mgx.IsCode(err, mgx.CodeErased) {
+				return nil
+			}
+			return err
+		}
 		_, err := t.exec(`INSERT INTO kept_answers (workspace, actor, route, key, digest, made, status, body, created_at) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)
 			ON CONFLICT (workspace, actor, route, key) DO UPDATE SET status = excluded.status, body = excluded.body WHERE kept_answers.digest = excluded.digest`,
 			string(o.Workspace), o.Actor, o.Route, o.Key, o.Digest, a.Made, a.Status, string(a.Body), micros(t.now))

@@ -59,6 +59,26 @@ func (c *cache) Put(ctx context.Context, key string, value []byte) {
 	})
 }
 
+// forgetBatch is how many keys Redis looks at, at a time.
+const forgetBatch = 1000
+
+// Forget looks through all keys, since Redis finds none by how they begin.
+func (c *cache) Forget(ctx context.Context, prefix string) error {
+	for cursor := uint64(0); ; {
+		err := c.server.exchange(ctx, "forget", func(ctx context.Context) error {
+			keys, next, err := c.server.client.Scan(ctx, cursor, answerKey(prefix)+"*", forgetBatch).Result()
+			if err == nil && len(keys) > 0 {
+				err = c.server.client.Unlink(ctx, keys...).Err()
+			}
+			cursor = next
+			return err
+		})
+		if err != nil || cursor == 0 {
+			return err
+		}
+	}
+}
+
 // head is what an answer begins with.
 func head(key string, value []byte) []byte {
 	h := sha256.New()

@@ -62,6 +62,20 @@ func Caches(t *testing.T, s CacheStore) {
 			time.Sleep(10 * time.Millisecond)
 		}
 	})
+	t.Run("forgets what begins so", func(t *testing.T) {
+		c := s.Open(t, time.Hour)
+		for n := range 1500 {
+			c.Put(ctx, fmt.Sprint("one:", n), []byte("one"))
+		}
+		c.Put(ctx, "other:1", []byte("other"))
+		if err := c.Forget(ctx, "one:"); err != nil {
+			t.Fatal(err)
+		}
+		for n := range 1500 {
+			get(t, c, fmt.Sprint("one:", n), "")
+		}
+		get(t, c, "other:1", "other")
+	})
 	t.Run("does not mind who calls", func(t *testing.T) {
 		c := s.Open(t, time.Hour)
 		ended, cancel := context.WithCancel(ctx)
