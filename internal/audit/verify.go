@@ -84,6 +84,9 @@ func (v *verifier) run(ctx context.Context) (err error) {
 		return err
 	}
 	v.report.Entries = v.size
+	if err := v.filed(ctx); err != nil {
+		return err
+	}
 	if err := v.account(ctx); err != nil {
 		return err
 	}
@@ -130,6 +133,9 @@ func (v *verifier) step(ctx context.Context, next int64, e mgx.Event) (int64, er
 
 // entry adds an entry to the tree as it stands in the log.
 func (v *verifier) entry(ctx context.Context, e mgx.Event) error {
+	if e.Type != mgx.AuditRecorded || e.Task != "" || e.Run != "" || e.Execution != "" || e.Project != "" || e.Agent != "" {
+		v.report.found("the row of entry %d (%s) says that it is something else: an event %s, or one of a task", e.Sequence, e.ID, e.Type)
+	}
 	leaf, err := leafOf(e)
 	if err != nil {
 		v.report.found("entry %d (%s): %v", e.Sequence, e.ID, err)
@@ -142,6 +148,15 @@ func (v *verifier) entry(ctx context.Context, e mgx.Event) error {
 	v.lacking(e, d)
 	v.hear(e, d)
 	return v.add(ctx, e.Sequence, leaf)
+}
+
+// filed looks for entries that would be kept for another time than they are to be.
+func (v *verifier) filed(ctx context.Context) error {
+	wrong, err := v.Store.AuditMisfiled(ctx, v.Workspace, v.o.Keep)
+	for _, sequence := range wrong {
+		v.report.found("the row of entry %d says that it is kept for another time than audit entries are", sequence)
+	}
+	return err
 }
 
 // gap takes the leaves of entries that are missing from the stored tree.

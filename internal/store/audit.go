@@ -144,6 +144,16 @@ func (s *Store) AuditRemoved(ctx context.Context, ws mgx.WorkspaceID) (int64, er
 	return upTo, err
 }
 
+// MaxKept is the longest class of an event that Options.Keep can ask for, in days.
+const MaxKept = 3650
+
+// AuditMisfiled returns the sequences of entries whose rows are of a class that no
+// audit entry has which is to be kept for at least so long; at most MaxEvents.
+func (s *Store) AuditMisfiled(ctx context.Context, ws mgx.WorkspaceID, keep time.Duration) ([]int64, error) {
+	return list(ctx, s, scanCount, `SELECT sequence FROM events WHERE stream = $1 AND class <> $2 AND (class < $3 OR class > $4) ORDER BY sequence LIMIT $5`,
+		string(mgx.AuditStream(ws)), classByType, classDays(keep), MaxKept, MaxEvents)
+}
+
 // AuditedWorkspaces lists the workspaces that have an audit log.
 func (s *Store) AuditedWorkspaces(ctx context.Context) ([]mgx.WorkspaceID, error) {
 	ctx = mgx.ForInstallation(ctx)
