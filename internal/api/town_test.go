@@ -543,6 +543,64 @@ func TestKeys(t *testing.T) {
 	w.do(service, "GET", "/api/v1/members", nil, nil).want(403, "out_of_scope")
 }
 
+// Nobody makes or has a key that does what they may not, a service's included.
+func TestKeysGrantNothing(t *testing.T) {
+	t.Parallel()
+	w := newTown(t)
+	admin := w.tokens[mgx.RoleAdmin]
+	in := w.join("keeper", `permit (principal, action, resource is Keys);`)
+	type made struct {
+		Key    mgx.APIKey
+		Secret string
+	}
+	create := func(secret string, body map[string]any, status int, code string) (m made) {
+		t.Helper()
+		body["name"] = "k"
+		w.do(secret, "POST", "/api/v1/keys", body, &m).want(status, code)
+		return m
+	}
+	service := func(scopes ...string) map[string]any { return map[string]any{"scopes": scopes, "service": true} }
+	for _, scope := range []string{"models", "models:read", "models:execute"} {
+		create(in, service(scope), 403, "forbidden")
+	}
+	create(in, map[string]any{"scopes": []string{"*"}}, 201, "") // which does what they may
+	ofAdmin := create(admin, service("models"), 201, "")
+	w.do(in, "POST", "/api/v1/keys/"+string(ofAdmin.Key.ID)+"/rotate", nil, nil).want(403, "forbidden")
+
+	reads := w.join("librarian", `permit (principal, action, resource is Keys); permit (principal, action == Action::"read", resource is Models);`)
+	create(reads, service("models:read"), 201, "")
+	create(reads, service("models"), 403, "forbidden")
+	all := w.join("caller", `permit (principal, action, resource) when { ["keys", "models"].contains(resource.kind) };`)
+	mine := create(all, service("models"), 201, "")
+	w.must(w.do(all, "POST", "/api/v1/keys/"+string(mine.Key.ID)+"/rotate", nil, nil), 200)
+
+	// What bounds a key bounds what it makes, and whose secret it gets.
+	bounds := create(all, map[string]any{"scopes": []string{"*"}, "models": []string{"a/*", "b/x"}, "expires_in": 600}, 201, "")
+	same := create(bounds.Secret, service("models"), 201, "")
+	if same.Key.ExpiresAt != bounds.Key.ExpiresAt || !slices.Equal(same.Key.Models, bounds.Key.Models) {
+		t.Errorf("it made %+v", same.Key)
+	}
+	create(bounds.Secret, map[string]any{"scopes": []string{"models"}, "models": []string{"b/x"}, "expires_in": 60}, 201, "")
+	create(bounds.Secret, map[string]any{"scopes": []string{"models"}, "models": []string{"*"}}, 403, "out_of_scope")
+	create(bounds.Secret, map[string]any{"scopes": []string{"models"}, "expires_in": 6000}, 403, "out_of_scope")
+	w.do(bounds.Secret, "POST", "/api/v1/keys/"+string(mine.Key.ID)+"/rotate", nil, nil).want(403, "out_of_scope")
+	budget := create(all, map[string]any{"scopes": []string{"*"}, "budget_usd": 1}, 201, "")
+	create(budget.Secret, map[string]any{"scopes": []string{"models"}}, 403, "out_of_scope")
+	w.must(w.do(budget.Secret, "POST", "/api/v1/keys/"+string(budget.Key.ID)+"/rotate", nil, nil), 200)
+}
+
+// join has somebody join with a role of the workspace, and returns their token.
+func (w *town) join(role, policy string) string {
+	w.t.Helper()
+	w.must(w.do(w.tokens[mgx.RoleAdmin], "PUT", "/api/v1/roles/"+role, map[string]string{"policy": policy}, nil), 200)
+	var in struct {
+		Access string `json:"access_token"`
+	}
+	body := map[string]string{"token": w.invite(role, role+"@example.com"), "email": role + "@example.com", "name": role, "password": townPassword}
+	w.must(w.do("", "POST", "/api/v1/auth/accept", body, &in), 200)
+	return in.Access
+}
+
 // A stream ends when whoever reads it is out: by a key that is revoked, a session
 // that ends, a membership that does.
 func TestStreamsEnd(t *testing.T) {

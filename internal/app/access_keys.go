@@ -2,6 +2,8 @@ package app
 
 import (
 	"context"
+	"slices"
+	"strings"
 	"time"
 
 	"mgx"
@@ -40,7 +42,11 @@ func (a *Access) CreateKey(ctx context.Context, actor access.Actor, n NewAPIKey)
 	if k.Role == mgx.RoleService {
 		action = "manage"
 	}
-	if err := a.Authorize(ctx, actor, action, on); err != nil {
+	err = a.Authorize(ctx, actor, action, on)
+	if err == nil {
+		err = a.mayServe(ctx, actor, k)
+	}
+	if err != nil {
 		return k, "", err
 	}
 	k, secret = access.NewKey(k)
@@ -49,6 +55,43 @@ func (a *Access) CreateKey(ctx context.Context, actor access.Actor, n NewAPIKey)
 	}
 	k, err = a.o.Store.Key(ctx, k.ID)
 	return k, secret, err
+}
+
+// mayServe refuses whoever would have a key of a service do what they may not: it has
+// a role of its own, and not theirs.
+func (a *Access) mayServe(ctx context.Context, actor access.Actor, k mgx.APIKey) error {
+	if k.Role != mgx.RoleService {
+		return nil
+	}
+	for _, action := range []string{"read", "execute"} { // all that the role permits
+		if !mgx.InScope(k.Scopes, "models", action) {
+			continue
+		}
+		if err := a.Authorize(ctx, actor, action, access.Resource{Kind: "models", Workspace: actor.Workspace}); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// within refuses a key that calls other models than the one that makes it or has it, or
+// outlasts it, or spends beside its budget.
+func within(maker *mgx.APIKey, k mgx.APIKey) error {
+	if maker == nil || maker.ID == k.ID {
+		return nil
+	}
+	beyond := func(what string) error {
+		return mgx.Errorf(mgx.KindRefused, access.CodeOutOfScope, "a key makes only keys that may do no more than itself; %s", what)
+	}
+	switch {
+	case maker.Budget != nil:
+		return beyond("what another spends would be beside its budget")
+	case !maker.ExpiresAt.IsZero() && (k.ExpiresAt.IsZero() || k.ExpiresAt.After(maker.ExpiresAt)):
+		return beyond("it expires on " + maker.ExpiresAt.Format(time.RFC3339))
+	case len(maker.Models) > 0 && (len(k.Models) == 0 || slices.ContainsFunc(k.Models, func(m string) bool { return !slices.Contains(maker.Models, m) })):
+		return beyond("name some of the models that it may call: " + strings.Join(maker.Models, ", "))
+	}
+	return nil
 }
 
 // newKey holds what is asked for against what a key can be, and against what the
@@ -77,6 +120,17 @@ func (a *Access) newKey(ctx context.Context, actor access.Actor, n NewAPIKey) (k
 		k.ExpiresAt = a.o.Now().Add(time.Duration(n.Expires) * time.Second).UTC().Truncate(time.Microsecond)
 	}
 	if err := a.standsFor(ctx, actor, n, &k); err != nil {
+		return k, err
+	}
+	if maker := actor.Key; maker != nil {
+		if k.ExpiresAt.IsZero() {
+			k.ExpiresAt = maker.ExpiresAt
+		}
+		if len(k.Models) == 0 {
+			k.Models = maker.Models
+		}
+	}
+	if err := within(actor.Key, k); err != nil {
 		return k, err
 	}
 	for _, scope := range k.Scopes {
@@ -169,6 +223,12 @@ func (a *Access) RotateKey(ctx context.Context, actor access.Actor, id mgx.KeyID
 		if actor.Scopes != nil && !mgx.Within(scope, actor.Scopes) {
 			return "", mgx.Errorf(mgx.KindRefused, access.CodeOutOfScope, "a key rotates only keys that may do no more than itself")
 		}
+	}
+	if err := within(actor.Key, k); err != nil {
+		return "", err
+	}
+	if err := a.mayServe(ctx, actor, k); err != nil {
+		return "", err
 	}
 	if k.User != actor.User && k.Role != mgx.RoleService && !actor.Owner {
 		return "", mgx.Errorf(mgx.KindRefused, access.CodeForbidden, "only whom a key stands for may have its new secret; revoke it instead")
