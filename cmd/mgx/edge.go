@@ -4,9 +4,11 @@ import (
 	"cmp"
 	"context"
 	"log/slog"
+	"net/netip"
 	"time"
 
 	"github.com/spf13/pflag"
+	"golang.org/x/sys/unix"
 
 	"mgx"
 	"mgx/internal/access"
@@ -44,6 +46,18 @@ func (c *cli) edge(log *slog.Logger) (l api.Limits, limiter *limit.Limiter, end 
 	return l, limit.New(o), end, nil
 }
 
+// connections bounds those of a server. All who come through a proxy have its address,
+// and whoever is on this machine has other means.
+func (c *cli) connections(proxies []netip.Prefix, full func(of string)) api.ConnLimits {
+	most := c.cfg.Rates["connections"]
+	var files unix.Rlimit
+	if err := unix.Getrlimit(unix.RLIMIT_NOFILE, &files); err == nil && most > 0 {
+		most = int(min(uint64(most), max(files.Cur/4*3, 1))) // the rest is for everything else
+	}
+	here := []netip.Prefix{netip.MustParsePrefix("127.0.0.0/8"), netip.MustParsePrefix("::1/128")}
+	return api.ConnLimits{Most: most, Address: c.cfg.Rates["address-connections"], Spared: append(here, proxies...), Full: full}
+}
+
 // limitedKeys are keys of the gateway, whose people and workspaces ask no more often
 // than they may. What each key may, the gateway itself knows.
 type limitedKeys struct {
@@ -54,6 +68,9 @@ type limitedKeys struct {
 
 func (k limitedKeys) Find(ctx context.Context, secret string) (mgx.APIKey, error) {
 	key, err := k.Access.Find(ctx, secret)
+	if err == nil {
+		api.Known(ctx)
+	}
 	if k.limiter == nil {
 		return key, err
 	}

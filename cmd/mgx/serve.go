@@ -93,7 +93,11 @@ func (c *cli) serve(ctx context.Context, l listening, workers int, roots []strin
 	if err != nil {
 		return err
 	}
-	listener, err := l.open(ctx)
+	var n *node
+	full := func(of string) {
+		n.log.Warn("connections are refused, since as many are open as may be (--rate-limits connections, address-connections)", "of", of)
+	}
+	listener, err := l.open(ctx, c.connections(proxies, full))
 	if err != nil {
 		return err
 	}
@@ -104,8 +108,7 @@ func (c *cli) serve(ctx context.Context, l listening, workers int, roots []strin
 		return err
 	}
 	defer func() { err = tape.close(c.err, err) }()
-	n, err := c.open(ctx, newModels(c.getenv, tape))
-	if err != nil {
+	if n, err = c.open(ctx, newModels(c.getenv, tape)); err != nil {
 		return err
 	}
 	defer func() { err = errors.Join(err, n.close()) }()

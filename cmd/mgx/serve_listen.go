@@ -60,7 +60,7 @@ func (l *listening) pages() (all []string, err error) {
 
 // open listens. Where others can reach it, it refuses to without TLS, its own or
 // a proxy's: keys and tokens would be there for all to read.
-func (l *listening) open(ctx context.Context) (net.Listener, error) {
+func (l *listening) open(ctx context.Context, limits api.ConnLimits) (net.Listener, error) {
 	host, _, err := net.SplitHostPort(l.address)
 	if err != nil {
 		return nil, usage("bad_listen", "--listen takes an address and a port, such as %s, not %q", defaultListen, l.address)
@@ -81,6 +81,7 @@ func (l *listening) open(ctx context.Context) (net.Listener, error) {
 	if err != nil {
 		return nil, mgx.Errorf(mgx.KindConfig, "cannot_listen", "cannot listen on %s; is another server running? %w", l.address, err)
 	}
+	listener = api.Bound(listener.(*net.TCPListener), limits)
 	if secure != nil {
 		listener = tls.NewListener(listener, secure)
 	}

@@ -90,7 +90,11 @@ func (s *Server) identify(r *http.Request, secret string) (access.Actor, error) 
 	if ws == "" { // a browser sets no headers of its streams
 		ws = r.URL.Query().Get("workspace")
 	}
-	return s.o.Access.Identify(r.Context(), access.Proof{Secret: secret, Workspace: mgx.WorkspaceID(ws), Local: local, Where: where})
+	actor, err := s.o.Access.Identify(r.Context(), access.Proof{Secret: secret, Workspace: mgx.WorkspaceID(ws), Local: local, Where: where})
+	if err == nil {
+		Known(r.Context())
+	}
+	return actor, err
 }
 
 // secretOf is what a request proves itself with: its header, or without one the

@@ -132,7 +132,7 @@ func New(o Options) *Server {
 	s.edge = newEdge(o)
 	s.streams.most = o.Connections
 	s.draining, s.drain = context.WithCancel(context.Background())
-	s.handler = s.observed(s.guard(s.browsers(s.mux())))
+	s.handler = s.observed(s.guard(s.spared(s.browsers(s.mux()))))
 	return s
 }
 
@@ -147,7 +147,7 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) { s.handler.S
 // Serve answers requests on a listener until ctx ends, then drains.
 func (s *Server) Serve(ctx context.Context, l net.Listener) error {
 	web := &http.Server{
-		Handler: s, ReadHeaderTimeout: headerWait, IdleTimeout: idleWait, MaxHeaderBytes: maxHeader,
+		Handler: s, ReadHeaderTimeout: headerWait, IdleTimeout: idleWait, MaxHeaderBytes: maxHeader, ConnContext: onConn,
 		ErrorLog: slog.NewLogLogger(s.o.Log.Handler(), slog.LevelDebug),
 	}
 	failed := make(chan error, 1)

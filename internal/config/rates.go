@@ -27,6 +27,8 @@ var RateLimits = []RateLimit{
 	{"workspace-streams", 1000, "streams and sockets of all who act in one workspace that are open at a time"},
 	{"at-once", 256, "requests that are answered at once, besides streams and calls of models"},
 	{"queue", 1024, "requests that wait for that, for a second at most"},
+	{"connections", 10_000, "connections that are open at a time"},
+	{"address-connections", 500, "of them, those of one network address (an IPv6 /64) that have not said whose they are"},
 }
 
 const mostRate = 1_000_000

@@ -1,0 +1,158 @@
+package api_test
+
+import (
+	"bufio"
+	"context"
+	"io"
+	"net"
+	"net/http"
+	"net/netip"
+	"strings"
+	"testing"
+
+	"mgx"
+	"mgx/internal/api"
+)
+
+// wire is a connection to a server, by which one asks.
+type wire struct {
+	t testing.TB
+	net.Conn
+	in *bufio.Reader
+}
+
+// dial opens a connection from an address of this machine.
+func (w *town) dial(from string) *wire {
+	w.t.Helper()
+	d := net.Dialer{LocalAddr: &net.TCPAddr{IP: net.ParseIP(from)}}
+	c, err := d.DialContext(w.t.Context(), "tcp", strings.TrimPrefix(w.url, "http://"))
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	w.t.Cleanup(func() { c.Close() })
+	return &wire{w.t, c, bufio.NewReader(c)}
+}
+
+// ask returns the status of what is asked for by a connection, and whether the server
+// then closes it; 0: it was closed before.
+func (c *wire) ask(path, token string) (status int, closes bool) {
+	c.t.Helper()
+	r, err := http.NewRequest("GET", "http://"+c.RemoteAddr().String()+path, nil)
+	if err != nil {
+		c.t.Fatal(err)
+	}
+	if token != "" {
+		r.Header.Set("Authorization", "Bearer "+token)
+	}
+	if r.Write(c) != nil {
+		return 0, true
+	}
+	resp, err := http.ReadResponse(c.in, r)
+	if err != nil {
+		return 0, true
+	}
+	defer resp.Body.Close()
+	if _, err := io.Copy(io.Discard, resp.Body); err != nil {
+		c.t.Fatal(err)
+	}
+	return resp.StatusCode, resp.Close
+}
+
+// boundTown is one whose listener is bounded.
+func boundTown(t *testing.T, limits api.ConnLimits) *town {
+	t.Helper()
+	w := newTown(t)
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	w.url = "http://" + l.Addr().String()
+	ctx, stop := context.WithCancel(context.Background())
+	ended := make(chan struct{})
+	go func() { defer close(ended); w.web.Serve(ctx, api.Bound(l.(*net.TCPListener), limits)) }()
+	t.Cleanup(func() { stop(); <-ended })
+	return w
+}
+
+const members = "/api/v1/members"
+
+// There are as many connections as may be: a few more hear why, and how the server is;
+// those after them are closed, and all is well when others have left.
+func TestConnectionsAreBounded(t *testing.T) {
+	t.Parallel()
+	said := make(chan string, 100)
+	w := boundTown(t, api.ConnLimits{Most: 3, Full: func(of string) { said <- of }})
+	admin := w.tokens[mgx.RoleAdmin]
+	var open []*wire
+	for range 3 {
+		c := w.dial("127.0.0.1")
+		if status, closes := c.ask(members, admin); status != 200 || closes {
+			t.Fatalf("%d, closed: %v", status, closes)
+		}
+		open = append(open, c)
+	}
+	for path, want := range map[string]int{members: 503, "/health/live": 200, "/health/ready": 200, "/healthy": 503, "/": 503} {
+		if status, closes := w.dial("127.0.0.1").ask(path, admin); status != want || !closes {
+			t.Errorf("%s: %d, closed: %v", path, status, closes)
+		}
+	}
+	if status, _ := open[0].ask(members, admin); status != 200 {
+		t.Errorf("a connection that was there: %d", status)
+	}
+	// Connections that say nothing take the places for that, too, and then there is none.
+	for closed := false; !closed; {
+		c := w.dial("127.0.0.1")
+		open = append(open, c)
+		if len(open) > 3+16+8 {
+			t.Fatal("all that come are taken")
+		}
+		if len(open) > 3+16 {
+			status, _ := c.ask("/health/live", "")
+			closed = status == 0
+		}
+	}
+	if of := <-said; of != "all" || len(said) > 0 {
+		t.Errorf("told is %q, and %d more", of, len(said))
+	}
+	for _, c := range open {
+		c.Close()
+	}
+	for status := 0; status != 200; { // until the server has seen it; the test's own end bounds how long that may take
+		status, _ = w.dial("127.0.0.1").ask(members, admin)
+	}
+}
+
+// Of one address few are open that nobody has said whose they are, whoever else has
+// connections, and those do not count whose are known.
+func TestConnectionsOfAnAddress(t *testing.T) {
+	t.Parallel()
+	w := boundTown(t, api.ConnLimits{Address: 2, Spared: []netip.Prefix{netip.MustParsePrefix("127.0.0.9/32")}})
+	first, second := w.dial("127.0.0.1"), w.dial("127.0.0.1")
+	for _, c := range []*wire{first, second} {
+		if status, _ := c.ask("/health/live", ""); status != 200 {
+			t.Fatal(status)
+		}
+	}
+	fits := func(from string) bool {
+		t.Helper()
+		status, _ := w.dial(from).ask("/health/live", "")
+		return status == 200
+	}
+	if fits("127.0.0.1") {
+		t.Error("a third is taken")
+	}
+	if !fits("127.0.0.2") {
+		t.Error("another address has no place")
+	}
+	for range 4 {
+		if !fits("127.0.0.9") {
+			t.Error("the proxy has no place")
+		}
+	}
+	if status, _ := first.ask(members, "mgx_x"); status != 401 || fits("127.0.0.1") {
+		t.Error("a secret that is none makes it known")
+	}
+	if status, _ := first.ask(members, w.tokens[mgx.RoleViewer]); status != 200 || !fits("127.0.0.1") {
+		t.Error("a connection whose person is known counts still")
+	}
+}
