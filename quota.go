@@ -10,9 +10,14 @@ const (
 	QuotaKeys       Quota = "keys"
 	QuotaProjects   Quota = "projects"
 	QuotaWebhooks   Quota = "webhooks"
+	QuotaSecrets    Quota = "secrets"
+	QuotaRoles      Quota = "roles"
+	QuotaBudgets    Quota = "budgets"
 	QuotaRunsAtOnce Quota = "runs_at_once"
 	QuotaRunsADay   Quota = "runs_a_day"
 
+	QuotaInvitations  Quota = "invitations"
+	QuotaChangesADay  Quota = "changes_a_day"
 	QuotaRunsADayEach Quota = "runs_a_day_each"
 	QuotaStoredBytes  Quota = "stored_bytes"
 )
@@ -30,11 +35,20 @@ var Quotas = []QuotaInfo{
 	{QuotaKeys, 1000, "API keys that are good"},
 	{QuotaProjects, 10_000, "projects"},
 	{QuotaWebhooks, 100, "webhooks"},
+	{QuotaSecrets, 10_000, "secrets"},
+	{QuotaRoles, 100, "roles of its own"},
+	{QuotaInvitations, 1000, "invitations that are open"},
+	{QuotaBudgets, 10_000, "budgets, besides those of runs"},
+	{QuotaChangesADay, MostChangesADay, "changes within a day of UTC to what is set: settings, templates, secrets, roles, keys, invitations, budgets, webhooks, projects"},
 	{QuotaRunsAtOnce, 0, "runs that are worked on at the same time; others wait for their turn"},
 	{QuotaRunsADay, 0, "runs that begin within a day of UTC"},
 	{QuotaRunsADayEach, 0, "runs that one person begins within a day of UTC, with all their keys"},
 	{QuotaStoredBytes, 0, "bytes of events, journals, attachments and uploads; runs that have begun go on"},
 }
+
+// MostChangesADay bounds what a workspace adds to its audit log and to what is kept of
+// each thing, which no other quota counts.
+const MostChangesADay = 10_000
 
 // Highest is the highest limit that a quota can be set to.
 func (q Quota) Highest() int64 {

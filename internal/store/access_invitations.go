@@ -25,6 +25,9 @@ func (s *Store) Invite(ctx context.Context, by mgx.Doer, i mgx.Invitation) error
 				return err
 			}
 		}
+		if err := t.room(i.Workspace, mgx.QuotaInvitations); err != nil {
+			return err
+		}
 		var open int
 		if _, err := t.row(`SELECT COUNT(*) FROM invitations WHERE workspace = $1 AND accepted_at IS NULL AND revoked_at IS NULL AND expires_at > $2`, []any{string(i.Workspace), micros(t.now)}, &open); err != nil {
 			return err

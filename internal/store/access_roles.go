@@ -38,6 +38,11 @@ func (s *Store) PutRole(ctx context.Context, by mgx.Doer, r mgx.Role) error {
 		if _, err := t.row(`SELECT COUNT(*) FROM roles WHERE workspace = $1`, []any{string(r.Workspace)}, &all); err != nil {
 			return err
 		}
+		if !found {
+			if err := t.room(r.Workspace, mgx.QuotaRoles); err != nil {
+				return err
+			}
+		}
 		if !found && all >= MaxRoles {
 			return mgx.Errorf(mgx.KindUsage, "too_many_roles", "a workspace has at most %d roles of its own", MaxRoles)
 		}

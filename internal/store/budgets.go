@@ -37,6 +37,9 @@ func (s *Store) CreateBudget(ctx context.Context, by mgx.Doer, b mgx.Budget) (st
 		if err != nil || found {
 			return err
 		}
+		if err := t.room(b.Workspace, mgx.QuotaBudgets); err != nil {
+			return err
+		}
 		var n int64
 		if _, err := t.row(`SELECT COUNT(*) FROM budgets WHERE workspace = $1 AND scope <> 'run'`, []any{string(b.Workspace)}, &n); err != nil {
 			return err

@@ -2,6 +2,7 @@ package store
 
 import (
 	"context"
+	"slices"
 	"strconv"
 	"time"
 
@@ -15,12 +16,16 @@ const day24 = 24 * time.Hour
 
 // usedOf counts what a workspace has of each quota, since a time where that matters.
 var usedOf = map[mgx.Quota]string{
-	mgx.QuotaMembers:    `SELECT COUNT(*) FROM members WHERE workspace = $1 AND $2 >= 0`,
-	mgx.QuotaKeys:       `SELECT COUNT(*) FROM api_keys WHERE workspace = $1 AND revoked_at IS NULL AND $2 >= 0`,
-	mgx.QuotaProjects:   `SELECT COUNT(*) FROM projects WHERE workspace = $1 AND $2 >= 0`,
-	mgx.QuotaWebhooks:   `SELECT COUNT(*) FROM webhooks WHERE workspace = $1 AND $2 >= 0`,
-	mgx.QuotaRunsAtOnce: `SELECT COUNT(DISTINCT run) FROM executions WHERE workspace = $1 AND run <> '' AND owner <> '' AND lease_until > $2 AND status IN ('ready', 'waiting')`,
-	mgx.QuotaRunsADay:   `SELECT COUNT(*) FROM executions WHERE workspace = $1 AND created_at >= $2 AND parent = '' AND run <> ''`,
+	mgx.QuotaMembers:     `SELECT COUNT(*) FROM members WHERE workspace = $1 AND $2 >= 0`,
+	mgx.QuotaKeys:        `SELECT COUNT(*) FROM api_keys WHERE workspace = $1 AND revoked_at IS NULL AND $2 >= 0`,
+	mgx.QuotaProjects:    `SELECT COUNT(*) FROM projects WHERE workspace = $1 AND $2 >= 0`,
+	mgx.QuotaWebhooks:    `SELECT COUNT(*) FROM webhooks WHERE workspace = $1 AND $2 >= 0`,
+	mgx.QuotaSecrets:     `SELECT COUNT(DISTINCT name) FROM secrets WHERE workspace = $1 AND $2 >= 0`,
+	mgx.QuotaRoles:       `SELECT COUNT(*) FROM roles WHERE workspace = $1 AND $2 >= 0`,
+	mgx.QuotaBudgets:     `SELECT COUNT(*) FROM budgets WHERE workspace = $1 AND scope <> 'run' AND $2 >= 0`,
+	mgx.QuotaRunsAtOnce:  `SELECT COUNT(DISTINCT run) FROM executions WHERE workspace = $1 AND run <> '' AND owner <> '' AND lease_until > $2 AND status IN ('ready', 'waiting')`,
+	mgx.QuotaRunsADay:    `SELECT COUNT(*) FROM executions WHERE workspace = $1 AND created_at >= $2 AND parent = '' AND run <> ''`,
+	mgx.QuotaInvitations: `SELECT COUNT(*) FROM invitations WHERE workspace = $1 AND accepted_at IS NULL AND revoked_at IS NULL AND expires_at > $2`,
 	// Of whoever has begun most.
 	mgx.QuotaRunsADayEach: `SELECT COALESCE(MAX(n), 0) FROM (SELECT COUNT(*) AS n FROM executions WHERE workspace = $1 AND created_at >= $2 AND parent = '' AND run <> '' GROUP BY user_id) begun`,
 }
@@ -28,7 +33,7 @@ var usedOf = map[mgx.Quota]string{
 // since is the time from which a quota counts.
 func since(q mgx.Quota, now time.Time) int64 {
 	switch q {
-	case mgx.QuotaRunsAtOnce:
+	case mgx.QuotaRunsAtOnce, mgx.QuotaInvitations:
 		return now.UnixMicro()
 	case mgx.QuotaRunsADay, mgx.QuotaRunsADayEach:
 		return now.UTC().Truncate(day24).UnixMicro()
@@ -48,9 +53,12 @@ func (s *Store) Quotas(ctx context.Context, ws mgx.WorkspaceID) ([]mgx.QuotaUse,
 		if n, err := strconv.ParseInt(set[quotaPrefix+string(q.Name)], 10, 64); err == nil {
 			u.Limit = &n
 		}
-		if q.Name == mgx.QuotaStoredBytes {
+		switch q.Name {
+		case mgx.QuotaStoredBytes:
 			u.Used, err = s.stored(ctx, ws)
-		} else {
+		case mgx.QuotaChangesADay:
+			u.Used, err = s.Revision(ctx, ws, changes, dayOf(s.opts.Now()))
+		default:
 			u.Used, _, err = get(ctx, s, scanCount, usedOf[q.Name], string(ws), since(q.Name, s.opts.Now()))
 		}
 		if err != nil {
@@ -141,6 +149,44 @@ func (t *tx) roomBy(ws mgx.WorkspaceID, q mgx.Quota, query string, more ...any) 
 		return mgx.QuotaReached(ws, q, limit)
 	}
 	return nil
+}
+
+// changes is the kind of the revisions that count what is changed in a workspace, by
+// day.
+const changes = "changes"
+
+func dayOf(at time.Time) string { return at.UTC().Format(time.DateOnly) }
+
+// counted are the acts that add to what is kept of a workspace. Taking something away, and
+// what is done for runs, is none of them.
+var counted = []string{
+	"settings.update", "template.create", "template.update", "secret.set", "role.update", "key.create", "key.rotate", "invitation.create", "budget.create", "budget.update",
+	"webhook.create", "webhook.update", "webhook.enable", "webhook.rotate", "project.create", "project.rename", "project.set", "workspace.update",
+}
+
+// change counts an act, and refuses it when there were as many on this day as may be.
+func (t *tx) change(ws mgx.WorkspaceID, action string) error {
+	if !slices.Contains(counted, action) {
+		return nil
+	}
+	limit, set, err := t.quota(ws, mgx.QuotaChangesADay)
+	if err != nil {
+		return err
+	}
+	if !set || limit > mgx.MostChangesADay {
+		limit = mgx.MostChangesADay
+	}
+	var n int64
+	if _, err := t.row(revise, []any{string(ws), changes, dayOf(t.now)}, &n); err != nil {
+		return err
+	}
+	if n > limit {
+		return mgx.QuotaReached(ws, mgx.QuotaChangesADay, limit)
+	}
+	if n == 1 {
+		_, err = t.exec(`DELETE FROM revisions WHERE workspace = $1 AND kind = $2 AND id < $3`, string(ws), changes, dayOf(t.now))
+	}
+	return err
 }
 
 // mayRun reports whether a run may be worked on now, besides those of its workspace

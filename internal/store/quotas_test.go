@@ -59,6 +59,60 @@ func uses(t testing.TB, s *store.Store, ws mgx.WorkspaceID) map[mgx.Quota]string
 	return out
 }
 
+// What is set for a workspace is bounded, each kind of it and how often it is changed;
+// taking something away is not refused by that.
+func TestQuotasOfWhatIsSet(t *testing.T) {
+	quotas := map[mgx.Quota]int64{mgx.QuotaSecrets: 1, mgx.QuotaRoles: 1, mgx.QuotaInvitations: 1, mgx.QuotaBudgets: 1, mgx.QuotaChangesADay: 7}
+	quotaed(t, quotas, func(t *testing.T, s *store.Store, ws mgx.WorkspaceID) {
+		in, by := mgx.InWorkspace(t.Context(), ws), mgx.Doer{Workspace: ws, Actor: "a"}
+		must(t, s.AddWorkspaceKey(in, mgx.WorkspaceKey{Workspace: ws, Version: 1, Wrapped: []byte("k")}))
+		secret := func(name string, version int64) error {
+			return s.AddSecret(in, mgx.SealedSecret{SecretInfo: mgx.SecretInfo{Workspace: ws, Name: name, Version: version, CreatedAt: mgx.Now()}, Key: 1, Box: []byte("b")},
+				mgx.NewAudit(ws, mgx.AuditData{Actor: "a", Action: "secret.set", Resource: name, Decision: mgx.AuditAllowed}))
+		}
+		role := func(name, about string) error {
+			return s.PutRole(in, by, mgx.Role{Workspace: ws, Name: name, Description: about, Policy: "permit (principal, action, resource is Runs);"})
+		}
+		invite := func(id string) error {
+			return s.Invite(in, by, mgx.Invitation{ID: mgx.InvitationID(id), Workspace: ws, Role: mgx.RoleViewer, Digest: id, ExpiresAt: mgx.Now().Add(time.Hour)})
+		}
+		budget := func(id string) error {
+			_, _, err := s.CreateBudget(in, by, mgx.Budget{ID: mgx.BudgetID(id), Workspace: ws, Scope: mgx.ScopeUser, ScopeID: id, Period: mgx.PeriodDay, Limit: mgx.USD})
+			return err
+		}
+		refused := func(q mgx.Quota, err error) {
+			t.Helper()
+			if !mgx.IsCode(err, mgx.CodeQuotaReached) || !strings.Contains(mgx.AsError(err).Message, "the quota "+string(q)+" is reached") {
+				t.Errorf("one more of %s: %v", q, err)
+			}
+		}
+		must(t, secret("one", 1))
+		refused(mgx.QuotaSecrets, secret("two", 1))
+		must(t, secret("one", 2))
+		must(t, role("one", ""))
+		refused(mgx.QuotaRoles, role("two", ""))
+		must(t, role("one", "changed"))
+		must(t, invite("inv_a"))
+		refused(mgx.QuotaInvitations, invite("inv_b"))
+		must(t, s.RevokeInvitation(in, by, ws, "inv_a"))
+		must(t, budget("one"))
+		refused(mgx.QuotaBudgets, budget("two"))
+		must(t, invite("inv_c"))
+		for q, want := range map[mgx.Quota]string{mgx.QuotaSecrets: "1 of 1", mgx.QuotaRoles: "1 of 1", mgx.QuotaInvitations: "1 of 1", mgx.QuotaBudgets: "1 of 1", mgx.QuotaChangesADay: "7 of 7"} {
+			if got := uses(t, s, ws)[q]; got != want {
+				t.Errorf("%s: %s, want %s", q, got, want)
+			}
+		}
+		refused(mgx.QuotaChangesADay, role("one", "changed once more"))
+		refused(mgx.QuotaChangesADay, secret("one", 3))
+		refused(mgx.QuotaChangesADay, s.ReplaceSettings(in, by, "x.", map[string]string{"x.y": "1"}))
+		must(t, s.RevokeInvitation(in, by, ws, "inv_c"))
+		must(t, s.RemoveRole(in, by, ws, "one"))
+		must(t, s.RemoveSecret(in, ws, "one"))
+		must(t, s.PutRole(t.Context(), mgx.Doer{Workspace: mgx.DefaultWorkspace, Actor: "a"}, mgx.Role{Workspace: mgx.DefaultWorkspace, Name: "one", Policy: "permit (principal, action, resource is Runs);"}))
+	})
+}
+
 // What is beyond a quota is refused with a problem that says which one it is; other
 // workspaces have none; who asks many times at once gets no more.
 func TestQuotas(t *testing.T) {
@@ -224,7 +278,10 @@ func TestQuotaOfRunsOfEach(t *testing.T) {
 // What people are told no workspace can have more of is what the store holds to.
 func TestQuotasKnowTheBounds(t *testing.T) {
 	t.Parallel()
-	most := map[mgx.Quota]int64{mgx.QuotaMembers: store.MaxMembers, mgx.QuotaKeys: store.MaxKeys, mgx.QuotaProjects: store.MaxProjects, mgx.QuotaWebhooks: store.MaxWebhooks}
+	most := map[mgx.Quota]int64{
+		mgx.QuotaSecrets: store.MaxSecrets, mgx.QuotaRoles: store.MaxRoles, mgx.QuotaInvitations: store.MaxInvitations, mgx.QuotaBudgets: store.MaxBudgets, mgx.QuotaChangesADay: mgx.MostChangesADay,
+		mgx.QuotaMembers: store.MaxMembers, mgx.QuotaKeys: store.MaxKeys, mgx.QuotaProjects: store.MaxProjects, mgx.QuotaWebhooks: store.MaxWebhooks,
+	}
 	for _, q := range mgx.Quotas {
 		if q.Most != most[q.Name] {
 			t.Errorf("of %s there are %d at most, and people are told %d", q.Name, most[q.Name], q.Most)

@@ -127,6 +127,11 @@ func (s *Store) AddSecret(ctx context.Context, n mgx.SealedSecret, acts ...mgx.E
 		if _, err := t.row(`SELECT COUNT(DISTINCT name) FROM secrets WHERE workspace = $1`, []any{string(n.Workspace)}, &names); err != nil {
 			return err
 		}
+		if last == 0 {
+			if err := t.room(n.Workspace, mgx.QuotaSecrets); err != nil {
+				return err
+			}
+		}
 		if last == 0 && names >= MaxSecrets {
 			return mgx.Errorf(mgx.KindUsage, "too_many_secrets", "a workspace has at most %d secrets; remove some first", MaxSecrets)
 		}

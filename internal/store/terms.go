@@ -11,6 +11,10 @@ import (
 // keptAnswers is how long an answer can be asked for again.
 const keptAnswers = 24 * time.Hour
 
+// revise counts one more act on a thing.
+const revise = `INSERT INTO revisions (workspace, kind, id, revision) VALUES ($1, $2, $3, 1)
+	ON CONFLICT (workspace, kind, id) DO UPDATE SET revision = revisions.revision + 1 RETURNING revision`
+
 // heed counts the act of an audit entry, which is being appended, and holds to the
 // terms on which it is done.
 func (t *tx) heed(e mgx.Event) error {
@@ -22,10 +26,11 @@ func (t *tx) heed(e mgx.Event) error {
 		return nil
 	}
 	kind, _, _ := strings.Cut(d.Action, ".")
+	if err := t.change(e.Workspace, d.Action); err != nil {
+		return err
+	}
 	var revision int64
-	_, err := t.row(`INSERT INTO revisions (workspace, kind, id, revision) VALUES ($1, $2, $3, 1)
-		ON CONFLICT (workspace, kind, id) DO UPDATE SET revision = revisions.revision + 1 RETURNING revision`,
-		[]any{string(e.Workspace), kind, d.Resource}, &revision)
+	_, err := t.row(revise, []any{string(e.Workspace), kind, d.Resource}, &revision)
 	t.wrote, t.done = true, true
 	if err != nil || t.terms == nil || t.heeded || !t.terms.Are(kind, d.Resource) {
 		return err
