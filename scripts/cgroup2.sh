@@ -64,7 +64,7 @@ echo "127.0.0.1 localhost" >/etc/hosts
 ip link set lo up || echo "== there is no network of this machine to reach"
 INIT
 cat >>"$root/init" <<INIT
-tests='$(printf %s "${TESTS:-^TestWalls\$/^(read_outside|the_guest_paths_are_true|orphans_of_another_session_die_at_the_end|overlay|overlay_side_by_side|processes|memory_of_all_processes|processes_are_a_limit_with_a_name)\$}")'
+tests='$(printf %s "${TESTS:-^TestWalls\$/^(read_outside|the_guest_paths_are_true|orphans_of_another_session_die_at_the_end|overlay|overlay_side_by_side|processes|memory_of_all_processes|memory_of_all_commands_of_a_run|the_processor_is_shared_out_evenly|processes_are_a_limit_with_a_name)\$}")'
 INIT
 cat >>"$root/init" <<'INIT'
 echo "== as root: $(cat /sys/fs/cgroup/cgroup.controllers)"

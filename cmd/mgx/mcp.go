@@ -90,7 +90,7 @@ func (n *node) outside(ctx context.Context, of mgx.Scope, settings mgx.RunSettin
 		spec.Work = blank.Dir
 		spec.Mounts = slices.DeleteFunc(slices.Clone(spec.Mounts), func(m sandbox.Mount) bool { return slices.Contains(ofRepository, m) })
 	}
-	spec.ID, spec.State, spec.Mounts = string(id)+"-mcp", spec.State+"-mcp", lasting(spec.Mounts)
+	spec.State, spec.Mounts = spec.State+"-mcp", lasting(spec.Mounts)
 	box, err := openBox(ctx, driver(settings.Sandbox), least, spec)
 	if err != nil {
 		return nil, err

@@ -248,8 +248,8 @@ func (u *uploads) receive(ctx context.Context, ws mgx.WorkspaceID, tmp string) (
 	if err := os.Mkdir(work, 0o700); err != nil {
 		return "", dataError(u.n.data, err)
 	}
-	spec := boxSpec(filepath.Base(tmp), work, filepath.Join(tmp, "state"), nil)
-	spec.Limits = u.n.limits
+	spec := boxSpec(besides, work, filepath.Join(tmp, "state"), nil)
+	spec.Limits, spec.AtOnce = u.n.limits, u.n.atOnce()
 	least, err := u.n.leastFor(ctx, ws, mgx.RepoInfo{})
 	if err != nil {
 		return "", err
@@ -264,7 +264,7 @@ func (u *uploads) receive(ctx context.Context, ws mgx.WorkspaceID, tmp string) (
 
 // Pack has the clone of a run make the bundle, in its box.
 func (u *uploads) Pack(ctx context.Context, run mgx.Run) (io.ReadCloser, int64, error) {
-	site, err := u.n.site(ctx, scopeOf(run), run.Repo, withoutServers(run.Settings))
+	site, err := u.n.siteFor(ctx, besides, scopeOf(run), run.Repo, withoutServers(run.Settings))
 	if err != nil {
 		return nil, 0, err
 	}

@@ -170,8 +170,26 @@ func dataError(dir string, err error) error {
 
 func (n *node) runDir(id mgx.RunID) string { return filepath.Join(n.data, "runs", string(id)) }
 
-// site opens the files of a run in the sandbox that its settings ask for.
+// besides is whose commands are that no run needs in order to go on: all of them have
+// one part of the machine together, as each run that is worked on has.
+const besides = "besides"
+
+// atOnce is how many parts the machine has: one for each run that is worked on here at
+// a time, and on a server another for what is done besides.
+func (n *node) atOnce() int {
+	if n.crew == nil {
+		return 1
+	}
+	return cap(n.crew.seats) + 1
+}
+
+// site opens the files of a run in the sandbox that its settings ask for, to work on it.
 func (n *node) site(ctx context.Context, of mgx.Scope, repo mgx.RepoInfo, settings mgx.RunSettings) (*team.Site, error) {
+	return n.siteFor(ctx, string(of.Run), of, repo, settings)
+}
+
+// siteFor has commands there count as those of whoever it is.
+func (n *node) siteFor(ctx context.Context, whose string, of mgx.Scope, repo mgx.RepoInfo, settings mgx.RunSettings) (*team.Site, error) {
 	id := of.Run
 	src, err := git.Reopen(ctx, hereIn(n.data, of.Workspace, repo))
 	if err == nil {
@@ -190,8 +208,8 @@ func (n *node) site(ctx context.Context, of mgx.Scope, repo mgx.RepoInfo, settin
 		return nil, err
 	}
 	mounts = append(mounts, shown...)
-	spec := boxSpec(string(id), filepath.Join(dir, "work"), filepath.Join(dir, "state"), mounts)
-	spec.Limits, spec.Kept = n.limits, []string{git.Kept(dir)}
+	spec := boxSpec(whose, filepath.Join(dir, "work"), filepath.Join(dir, "state"), mounts)
+	spec.Limits, spec.AtOnce, spec.Kept = n.limits, n.atOnce(), []string{git.Kept(dir)}
 	if err := openGate(&spec, settings.AllowHosts); err != nil {
 		return nil, err
 	}

@@ -145,7 +145,7 @@ func (h *host) Diff(ctx context.Context, run mgx.Run) (app.Diff, error) {
 	if to == "" {
 		return d, nil
 	}
-	site, err := h.n.site(ctx, scopeOf(run), run.Repo, withoutServers(run.Settings))
+	site, err := h.n.siteFor(ctx, besides, scopeOf(run), run.Repo, withoutServers(run.Settings))
 	if err != nil {
 		return d, err
 	}

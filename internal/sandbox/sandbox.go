@@ -72,12 +72,13 @@ type Mount struct {
 
 // Spec describes a box.
 type Spec struct {
-	ID     string  // names the box in events, usually the run
+	ID     string  // whose it is, usually of a run: what bounds all processes together bounds all boxes of one together
 	Work   string  // host directory shown read-write at Workspace
 	State  string  // host directory for the box's own data (overlay layers); created if absent
 	Mounts []Mount // around the workspace, later ones over earlier ones; may lie inside it
 	Env    []string
 	Limits Limits
+	AtOnce int      // how many may work at the same time on this machine, who share its memory; 0: this one
 	Kept   []string // directories of the host that count to its disk, beside the workspace and the state
 	Gate   Gate     // nil: no network for anybody
 }

@@ -100,8 +100,11 @@ func LimitHint(reached sandbox.Reached) string {
 		return ""
 	}
 	setting := ""
-	if reached.Setting != "" {
+	switch {
+	case reached.Setting != "":
 		setting = " (" + reached.Setting + ", as the operator's setting sandbox-limits has it)"
+	case reached.Limit == sandbox.LimitMemory: // the command's own was not
+		setting = " of all runs on this machine together"
 	}
 	text := "The limit on " + hint.on + setting + " was reached: " + hint.did
 	if reached.Told {

@@ -94,6 +94,15 @@ func TestShellNamesTheLimit(t *testing.T) {
 	}
 }
 
+// TestShellNamesWhatOthersHad is memory that all runs together had used up.
+func TestShellNamesWhatOthersHad(t *testing.T) {
+	t.Parallel()
+	got := tellShell("make", time.Minute, sandbox.Result{ExitCode: 137, Limit: sandbox.LimitMemory}, captured{})
+	if !strings.Contains(got.Text, "The limit on memory of all runs on this machine together was reached: ") {
+		t.Error(got.Text)
+	}
+}
+
 // TestShellTellsOfItsLimits asks for those that are told of by events of their own.
 func TestShellTellsOfItsLimits(t *testing.T) {
 	t.Parallel()

@@ -7,18 +7,15 @@ import (
 	"path/filepath"
 	"time"
 
-	"golang.org/x/sys/unix"
-
 	"mgx"
 	"mgx/internal/sandbox"
+	"mgx/internal/sandbox/internal/cgroup"
 	"mgx/internal/sandbox/internal/disk"
 )
 
 // Defaults are the limits of one command. Addresses have none: the race detector, the JVM
-// and V8 reserve far more than they use. Memory is most of what the machine has;
-// where that cannot be bounded, the kernel takes commands before it takes MGX.
+// and V8 reserve far more than they use. Memory has a part of that of the machine.
 var Defaults = sandbox.Limits{
-	Memory:    memoryOfMachine() / 4 * 3 >> 20 << 20, // so that it can be told in MB
 	Processes: 1024,
 	FileSize:  8 << 30,
 	OpenFiles: 8192,
@@ -28,8 +25,11 @@ var Defaults = sandbox.Limits{
 	Files:     4_000_000,
 }
 
-// OrDefault fills in the limits that are not set.
-func OrDefault(l sandbox.Limits) sandbox.Limits {
+// LimitsOf are those of a box. Of the memory that there is for all commands, each of
+// those who work at once has its part, so that nobody can take it from the others;
+// where it cannot be bounded, the kernel takes commands before it takes MGX.
+func LimitsOf(spec sandbox.Spec) sandbox.Limits {
+	l := spec.Limits
 	fill := func(v *int64, d int64) {
 		if *v == 0 {
 			*v = d
@@ -40,7 +40,11 @@ func OrDefault(l sandbox.Limits) sandbox.Limits {
 			*v = d
 		}
 	}
-	fill(&l.Memory, Defaults.Memory)
+	most := cgroup.Memory()
+	fill(&l.Memory, most/int64(max(1, spec.AtOnce))>>20<<20)
+	if most > 0 {
+		l.Memory = min(l.Memory, most)
+	}
 	fill(&l.Addresses, Defaults.Addresses)
 	fillInt(&l.Processes, Defaults.Processes)
 	fill(&l.FileSize, Defaults.FileSize)
@@ -68,13 +72,4 @@ func CheckWork(spec sandbox.Spec) error {
 		return mgx.Errorf(mgx.KindUsage, "bad_workspace", "the workspace %q of a sandbox must be an existing directory with an absolute path", spec.Work)
 	}
 	return nil
-}
-
-// memoryOfMachine is in bytes, or 0 when it is not known.
-func memoryOfMachine() int64 {
-	var info unix.Sysinfo_t
-	if err := unix.Sysinfo(&info); err != nil {
-		return 0
-	}
-	return int64(info.Totalram) * int64(info.Unit)
 }

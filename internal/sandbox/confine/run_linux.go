@@ -36,6 +36,7 @@ const StageStart = "namespaces"
 // Machine is what runs the commands of one box.
 type Machine struct {
 	Groups *cgroup.Place // nil: processes cannot be bounded together
+	Whose  string        // commands these are; see the ID of sandbox.Spec
 	Quota  *disk.Quota   // of the workspace and the state; nil: none
 	Start  Start
 	// Gentle inits end all that is theirs when their pipe ends; killing such an init
@@ -147,7 +148,11 @@ func (m Machine) Run(ctx context.Context, p Plan, cmd sandbox.Command, gate sand
 	}
 	stuck := streams.Wait(drainGrace)
 	result := sandbox.Result{ExitCode: code, TimedOut: why == byDeadline, Allowed: withinOurs(p.Limits), Duration: time.Since(begin), Visits: visits}
-	if result.Limit = reached(group, over, filled, code); result.Limit == "" {
+	var elsewhere bool
+	if result.Limit, elsewhere = reached(group, over, filled, code); elsewhere {
+		result.Allowed.Memory = 0
+	}
+	if result.Limit == "" {
 		result.Limit = ears.said(code != 0)
 		result.Told = result.Limit != ""
 	}
@@ -171,12 +176,28 @@ type bounds struct {
 	outside bool
 }
 
+// Hold keeps what bounds the commands of a box together until it is released, which
+// makes each of them start sooner.
+func Hold(groups *cgroup.Place, whose string, l sandbox.Limits) (release func(), err error) {
+	if groups == nil {
+		return func() {}, nil
+	}
+	return groups.Hold(whose, groupLimits(l))
+}
+
+func groupLimits(l sandbox.Limits) cgroup.Limits {
+	return cgroup.Limits{Memory: l.Memory, Processes: l.Processes, CPUs: l.CPUs}
+}
+
 // bound makes the group of one command.
 func (m Machine) bound(l sandbox.Limits) (*bounds, error) {
 	if m.Groups == nil {
 		return nil, nil
 	}
-	group, err := m.Groups.New(cgroup.Limits{Memory: l.Memory + m.Extra.Memory, Processes: l.Processes + m.Extra.Processes, CPUs: l.CPUs})
+	limits := groupLimits(l)
+	limits.Memory += m.Extra.Memory
+	limits.Processes += m.Extra.Processes
+	group, err := m.Groups.New(m.Whose, limits)
 	if err != nil {
 		return nil, err
 	}
@@ -210,29 +231,30 @@ func (b *bounds) group() Group {
 }
 
 // reached names the limit that a command came to, by what the kernel counted, what
-// there is in its workspace, what its init saw, or the signal that ended it.
-func reached(b *bounds, over disk.Over, filled bool, code int) sandbox.Limit {
+// there is in its workspace, what its init saw, or the signal that ended it. Elsewhere
+// is memory that others had.
+func reached(b *bounds, over disk.Over, filled bool, code int) (limit sandbox.Limit, elsewhere bool) {
 	var outOfMemory, tooMany bool
 	if b != nil {
-		outOfMemory, tooMany = b.Reached()
+		outOfMemory, elsewhere, tooMany = b.Reached()
 	}
 	switch {
 	case over == disk.Bytes:
-		return sandbox.LimitDisk
+		return sandbox.LimitDisk, false
 	case over == disk.Files:
-		return sandbox.LimitFiles
+		return sandbox.LimitFiles, false
 	case outOfMemory:
-		return sandbox.LimitMemory
+		return sandbox.LimitMemory, elsewhere
 	case tooMany:
-		return sandbox.LimitProcesses
+		return sandbox.LimitProcesses, false
 	case code == shell.Killed+int(unix.SIGXCPU):
-		return sandbox.LimitCPU
+		return sandbox.LimitCPU, false
 	case code == shell.Killed+int(unix.SIGXFSZ):
-		return sandbox.LimitFileSize
+		return sandbox.LimitFileSize, false
 	case filled:
-		return sandbox.LimitTmp
+		return sandbox.LimitTmp, false
 	}
-	return ""
+	return "", false
 }
 
 // remove leaves what the kernel does not let go of to the next process that

@@ -51,7 +51,7 @@ func (b *box) Run(ctx context.Context, cmd sandbox.Command) (sandbox.Result, err
 		cmd, end := b.build(p, socket)
 		return cmd, end, nil
 	}}
-	m := confine.Machine{Groups: b.groups, Quota: b.quota, Start: builder.Start, Gentle: true, Refuse: unavailable}
+	m := confine.Machine{Groups: b.groups, Whose: b.Spec.ID, Quota: b.quota, Start: builder.Start, Gentle: true, Refuse: unavailable}
 	return m.Run(ctx, p, cmd, b.Gate(cmd))
 }
 

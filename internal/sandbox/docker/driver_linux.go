@@ -88,7 +88,7 @@ func (d *driver) open(ctx context.Context, spec sandbox.Spec) (*box, error) {
 	if err != nil {
 		return nil, unavailable("program", err)
 	}
-	limits := confine.OrDefault(spec.Limits)
+	limits := confine.LimitsOf(spec)
 	b := &box{
 		Box:    confine.Box{Spec: spec, Base: base, Limits: limits, NoOverlay: true},
 		engine: e, image: image, program: program, groups: d.groups(), quota: confine.Quota(spec, limits),

@@ -52,7 +52,7 @@ func (b *box) Run(ctx context.Context, cmd sandbox.Command) (sandbox.Result, err
 	}
 	defer sandbox.RemoveState(own)
 	builder := confine.Builder{Dir: own, Build: func(socket string) (*exec.Cmd, func(), error) { return b.build(own, p, socket) }}
-	m := confine.Machine{Groups: b.groups, Quota: b.quota, Start: builder.Start, Gentle: true, Outside: true, Extra: ofSentry, Again: 2, Refuse: unavailable}
+	m := confine.Machine{Groups: b.groups, Whose: b.Spec.ID, Quota: b.quota, Start: builder.Start, Gentle: true, Outside: true, Extra: ofSentry, Again: 2, Refuse: unavailable}
 	return m.Run(ctx, p, cmd, nil)
 }
 

@@ -32,7 +32,7 @@ func New() sandbox.Driver {
 			p.Walls.Landlock = 0 // the sentry has none
 			return p
 		}),
-		groups: sync.OnceValues(cgroup.Find),
+		groups: cgroup.Find,
 	}
 }
 
@@ -71,7 +71,7 @@ func (d *driver) open(spec sandbox.Spec) (*box, error) {
 	if err != nil { // nothing else bounds memory and processes
 		return nil, unavailable("cgroup", errors.New(strings.ReplaceAll(err.Error(), "\n", "; ")))
 	}
-	limits := confine.OrDefault(spec.Limits)
+	limits := confine.LimitsOf(spec)
 	b := &box{
 		Box:   confine.Box{Spec: spec, Base: d.system(), Limits: limits, NoOverlay: true},
 		runsc: runsc, program: program, groups: groups, quota: confine.Quota(spec, limits),

@@ -58,7 +58,7 @@ func p50(d []time.Duration) time.Duration {
 func BenchmarkTrue(b *testing.B) {
 	var ways []way
 	for _, d := range []sandbox.Driver{native.New(), native.NewLite()} {
-		box, err := d.Open(b.Context(), sandbox.Spec{Work: b.TempDir()})
+		box, err := d.Open(b.Context(), sandbox.Spec{ID: b.Name(), Work: b.TempDir()})
 		if err != nil {
 			b.Logf("%s: %v", d.Name(), err)
 			continue
@@ -104,7 +104,7 @@ func BenchmarkManyAtOnce(b *testing.B) {
 	driver := native.New()
 	opened := make([]sandbox.Box, boxes)
 	for i := range opened {
-		box, err := driver.Open(b.Context(), sandbox.Spec{Work: b.TempDir()})
+		box, err := driver.Open(b.Context(), sandbox.Spec{ID: b.Name(), Work: b.TempDir()})
 		if err != nil {
 			b.Skip(err)
 		}
@@ -124,7 +124,7 @@ func BenchmarkFlood(b *testing.B) {
 		"5MB-a-s":    "i=0; while [ $i -lt 100 ]; do head -c 50000 /dev/zero; sleep 0.01; i=$((i+1)); done",
 	} {
 		b.Run(name, func(b *testing.B) {
-			box, err := native.New().Open(b.Context(), sandbox.Spec{Work: b.TempDir()})
+			box, err := native.New().Open(b.Context(), sandbox.Spec{ID: b.Name(), Work: b.TempDir()})
 			if err != nil {
 				b.Skip(err)
 			}

@@ -23,10 +23,15 @@ type box struct {
 	groups   *cgroup.Place // nil: processes cannot be bounded together
 	quota    *disk.Quota   // of the workspace and the state
 	overlays chan struct{} // held by the command that has the overlays mounted
+	release  func()        // of the group around those of its commands
 }
 
 func (b *box) Path(guest string) string { return guest }
-func (b *box) Close() error             { return nil } // nothing outlives a command
+
+func (b *box) Close() error {
+	b.release()
+	return nil // nothing outlives a command
+}
 
 // Level is full when no wall is missing. A box whose walls then cannot be built
 // runs nothing.
@@ -54,7 +59,7 @@ func (b *box) Run(ctx context.Context, cmd sandbox.Command) (sandbox.Result, err
 		}
 	}
 	p.UID, p.GID = os.Geteuid(), os.Getegid()
-	m := confine.Machine{Groups: b.groups, Quota: b.quota, Start: start(namespaces), Refuse: unavailable}
+	m := confine.Machine{Groups: b.groups, Whose: b.Spec.ID, Quota: b.quota, Start: start(namespaces), Refuse: unavailable}
 	return m.Run(ctx, p, cmd, b.Gate(cmd))
 }
 

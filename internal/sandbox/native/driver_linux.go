@@ -17,13 +17,13 @@ import (
 
 type driver struct {
 	system func() confine.Plan           // what every box shows of this machine; read once
-	groups func() (*cgroup.Place, error) // where processes can be bounded together; tried once
+	groups func() (*cgroup.Place, error) // where processes can be bounded together
 	usable func() error                  // whether it can run a box at all; tried once
 }
 
 // New returns the driver.
 func New() sandbox.Driver {
-	d := &driver{system: sync.OnceValue(confine.System), groups: sync.OnceValues(cgroup.Find)}
+	d := &driver{system: sync.OnceValue(confine.System), groups: cgroup.Find}
 	d.usable = sync.OnceValue(func() error { return d.try(context.Background()) })
 	return d
 }
@@ -36,15 +36,19 @@ func (d *driver) Open(ctx context.Context, spec sandbox.Spec) (sandbox.Box, erro
 		return nil, err
 	}
 	p, err := b.Plan(sandbox.Command{Args: []string{"true"}})
-	if err == nil && !p.HasOverlay() {
+	if err != nil {
+		return nil, err
+	}
+	if p.HasOverlay() {
+		err = b.try(ctx) // with its overlays, which shows the rest as well
+		if e, ok := errors.AsType[confine.InitError](err); ok && e.Stage == boxinit.StageOverlay {
+			b.NoOverlay, err = true, nil
+		}
+	} else {
 		err = d.usable()
 	}
-	if err != nil || !p.HasOverlay() {
-		return b, err
-	}
-	err = b.try(ctx) // with its overlays, which shows the rest as well
-	if e, ok := errors.AsType[confine.InitError](err); ok && e.Stage == boxinit.StageOverlay {
-		b.NoOverlay, err = true, nil
+	if err == nil {
+		b.release, err = confine.Hold(b.groups, spec.ID, b.Limits)
 	}
 	return b, err
 }
@@ -54,7 +58,7 @@ func (d *driver) box(spec sandbox.Spec) (*box, error) {
 		return nil, err
 	}
 	groups, _ := d.groups()
-	limits := confine.OrDefault(spec.Limits)
+	limits := confine.LimitsOf(spec)
 	return &box{
 		Box:    confine.Box{Spec: spec, Base: d.system(), Limits: limits},
 		groups: groups, quota: confine.Quota(spec, limits), overlays: make(chan struct{}, 1),

@@ -10,7 +10,6 @@ import (
 	"path"
 	"path/filepath"
 	"slices"
-	"sync"
 	"time"
 
 	"mgx"
@@ -36,7 +35,7 @@ type lite struct {
 // pairs, and it has no capability. It shares everything else with the machine:
 // it sees which processes there are, and its mounts are links and translated
 // paths as in the driver "off".
-func NewLite() sandbox.Driver { return &lite{sync.OnceValues(cgroup.Find)} }
+func NewLite() sandbox.Driver { return &lite{cgroup.Find} }
 
 func (*lite) Name() string { return "lite" }
 
@@ -110,7 +109,7 @@ func (d *lite) Open(_ context.Context, spec sandbox.Spec) (sandbox.Box, error) {
 		return nil, err
 	}
 	groups, _ := d.groups()
-	b := &liteBox{spec: spec, dir: dir, walls: w, limits: confine.OrDefault(spec.Limits), groups: groups}
+	b := &liteBox{spec: spec, dir: dir, walls: w, limits: confine.LimitsOf(spec), groups: groups}
 	b.quota = confine.Quota(spec, b.limits)
 	b.view = view.New(spec.Work, filepath.Join(dir, "home"), filepath.Join(dir, "tmp"))
 	for _, sub := range []string{b.view.Home, b.view.Tmp} {
@@ -119,8 +118,11 @@ func (d *lite) Open(_ context.Context, spec sandbox.Spec) (sandbox.Box, error) {
 	if err == nil {
 		b.mounts, err = b.resolve(spec.Mounts)
 	}
+	if err == nil {
+		b.release, err = confine.Hold(groups, spec.ID, b.limits)
+	}
 	if err != nil {
-		return nil, errors.Join(err, b.Close())
+		return nil, errors.Join(err, b.view.Close(), sandbox.RemoveState(dir))
 	}
 	return b, nil
 }
@@ -134,12 +136,15 @@ type liteBox struct {
 	limits sandbox.Limits
 	groups *cgroup.Place
 	quota  *disk.Quota
+
+	release func() // of the group around those of its commands
 }
 
 func (b *liteBox) Path(guest string) string { return b.view.Path(guest) }
 func (b *liteBox) Level() sandbox.Level     { return sandbox.LevelLite }
 
 func (b *liteBox) Close() error {
+	b.release()
 	return errors.Join(b.view.Close(), sandbox.RemoveState(b.dir))
 }
 
@@ -191,7 +196,7 @@ func (b *liteBox) Run(ctx context.Context, cmd sandbox.Command) (sandbox.Result,
 		Lite:  true,
 		Rules: b.rules(confine.Merge(b.mounts, mounts), cmd.ReadOnly),
 	}}
-	m := confine.Machine{Groups: b.groups, Quota: b.quota, Start: start(beside), Gentle: true, Refuse: unavailable}
+	m := confine.Machine{Groups: b.groups, Whose: b.spec.ID, Quota: b.quota, Start: start(beside), Gentle: true, Refuse: unavailable}
 	return m.Run(ctx, p, cmd, nil)
 }
 

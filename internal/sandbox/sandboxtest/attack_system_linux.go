@@ -3,6 +3,7 @@ package sandboxtest
 import (
 	"errors"
 	"fmt"
+	"io"
 	"os"
 	"os/exec"
 	"os/signal"
@@ -202,14 +203,19 @@ func allocate(bytes int) error {
 	return unix.Munmap(m)
 }
 
-// touch is through when it has so much memory, with something in it.
-func touch(bytes int) error {
+// touch is through when it has so much memory, with something in it, and keeps that
+// until it has read all there is.
+func touch(bytes int, until io.Reader) error {
 	m, err := unix.Mmap(-1, 0, bytes, unix.PROT_READ|unix.PROT_WRITE, unix.MAP_PRIVATE|unix.MAP_ANON)
 	if err != nil {
 		return err
 	}
 	for i := 0; i < len(m); i += os.Getpagesize() {
 		m[i] = 1
+	}
+	if until != nil {
+		fmt.Println("started")
+		_, _ = io.Copy(io.Discard, until)
 	}
 	return unix.Munmap(m)
 }

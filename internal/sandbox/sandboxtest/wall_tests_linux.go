@@ -1,6 +1,7 @@
 package sandboxtest
 
 import (
+	"bytes"
 	"context"
 	"fmt"
 	"io"
@@ -8,6 +9,7 @@ import (
 	"os"
 	"path/filepath"
 	"runtime"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -35,6 +37,7 @@ var exempt = map[sandbox.Level]map[string]string{
 		because("has no overlays", "overlay", "overlay side by side"),
 		because("has no gate", "hosts that are allowed"),
 		because("bounds them by memory only", "files in /tmp"),
+		because("has processes that the machine does not see", "the processor is shared out evenly"),
 		because("bounds the processes of the sentry, which is about as many", "processes", "processes are a limit with a name"),
 		because("lets a command end its own sandbox", "the command cannot end its init"),
 	),
@@ -89,6 +92,8 @@ var wallTests = []wallTest{
 	{"open files", openFiles},
 	{"memory of a process", memory},
 	{"memory of all processes", memoryBomb},
+	{"memory of all commands of a run", memoryOfRun},
+	{"the processor is shared out evenly", evenly},
 	{"processes are a limit with a name", processesNamed},
 	{"processor time", processorTime},
 	{"output flood", flood},
@@ -485,6 +490,116 @@ func memoryBomb(t *testing.T, d sandbox.Driver) {
 	equal(t, "the neighbour's exit code", neighbour.ExitCode, 0)
 	equal(t, "the neighbour's limit", neighbour.Limit, "")
 	equal(t, "the limit of the next", w.sh("true").Limit, "")
+}
+
+// memoryOfRun has two commands of a run each use most of the memory that the run has,
+// beside one of another run.
+func memoryOfRun(t *testing.T, d sandbox.Driver) {
+	if !grouped(t, d) {
+		t.Skip("processes are not bounded together by MGX here")
+	}
+	small := func(w *world) { w.spec.Limits.Memory = 256 << 20 }
+	w, neighbour := open(t, d, small), open(t, d, func(w *world) {
+		small(w)
+		w.spec.ID += ", a neighbour"
+	})
+	const most = 170 << 20
+	keeps := sandbox.Command{Args: []string{w.box.Path(attacker), "keep", fmt.Sprint(most)}, Env: []string{attackerEnv + "=1"}}
+	release, other := started(t, neighbour, keeps)
+	first, one := started(t, w, keeps)
+	o := w.run(sandbox.Command{Args: []string{w.box.Path(attacker), "hog", fmt.Sprint(most)}, Env: keeps.Env})
+	first()
+	both := []outcome{o, <-one}
+	if !slices.ContainsFunc(both, func(o outcome) bool {
+		return o.Limit == sandbox.LimitMemory && o.Allowed.Setting(o.Limit) == "memory=256MB"
+	}) {
+		t.Errorf("neither of them came to the limit: %+v", both)
+	}
+	release()
+	n := <-other
+	equal(t, "the neighbour's exit code", n.ExitCode, 0)
+	equal(t, "the neighbour's limit", n.Limit, "")
+}
+
+// started starts a command that says "started" and then reads until it is released.
+func started(t *testing.T, w *world, cmd sandbox.Command) (release func(), ended <-chan outcome) {
+	t.Helper()
+	in, stop := io.Pipe()
+	begun, over := make(chan struct{}), make(chan outcome, 1)
+	var out bytes.Buffer
+	cmd.Stdin, cmd.Timeout = in, 10*patience
+	cmd.Stdout = writerFunc(func(p []byte) (int, error) {
+		before := out.Len()
+		if out.Write(p); before < len("started\n") && strings.HasPrefix(out.String(), "started\n") {
+			close(begun)
+		}
+		return len(p), nil
+	})
+	go func() {
+		o := w.run(cmd)
+		o.out = out.String()
+		over <- o
+	}()
+	select {
+	case <-begun:
+	case o := <-over:
+		t.Fatalf("it ended before it was under way: %+v", o)
+	}
+	return func() { stop.Close() }, over
+}
+
+// evenly has one run use the processor by many processes, and another by one, which
+// has used a second of it when the many have used about as much: not many times that.
+func evenly(t *testing.T, d sandbox.Driver) {
+	if !shared(t, d) {
+		t.Skip("the processor is not shared out by MGX here")
+	}
+	many, one := open(t, d, nil), open(t, d, func(w *world) {
+		w.spec.ID += ", a neighbour"
+		w.spec.Limits.CPU = time.Second
+	})
+	const processes = 64
+	marked := many.work + " is busy" // each is a session of its own, to which some kernels give a share
+	script := `i=0; while [ $i -lt %d ]; do setsid sh -c 'while :; do :; done' '%s' & i=$((i+1)); done; echo started; read line`
+	release, ended := started(t, many, sandbox.Command{Args: []string{"sh", "-c", fmt.Sprintf(script, processes, marked)}})
+	_, spun := started(t, one, sandbox.Command{Args: []string{"sh", "-c", "echo started; while :; do :; done"}})
+	begin := used(t, marked)
+	o := <-spun
+	most := used(t, marked) - begin
+	equal(t, "limit", o.Limit, sandbox.LimitCPU)
+	if most > processes/8 {
+		t.Errorf("%d processes used %.1f s of the processor while the neighbour's used one", processes, most)
+	}
+	release()
+	<-ended
+}
+
+// used is how many seconds of the processor processes have had that have a word in
+// their command line.
+func used(t *testing.T, word string) float64 {
+	t.Helper()
+	const hertz = 100 // of what the kernel tells, whatever its own
+	ticks := 0
+	lines, err := filepath.Glob("/proc/[0-9]*/cmdline")
+	must(t, err)
+	for _, name := range lines {
+		line, _ := os.ReadFile(name) // or it has ended
+		stat, _ := os.ReadFile(filepath.Join(filepath.Dir(name), "stat"))
+		if f := strings.Fields(string(stat[bytes.LastIndexByte(stat, ')')+1:])); bytes.Contains(line, []byte(word)) && len(f) > 12 {
+			ticks += number(f[11]) + number(f[12])
+		}
+	}
+	return float64(ticks) / hertz
+}
+
+// shared reports whether MGX shares out the processor.
+func shared(t *testing.T, d sandbox.Driver) bool {
+	for _, c := range d.Probe(t.Context()).Checks {
+		if c.Name == "cgroup" {
+			return c.OK && !strings.Contains(c.Detail, "without the controller cpu")
+		}
+	}
+	return false
 }
 
 // processesNamed has the kernel count where there is a cgroup, which words cannot

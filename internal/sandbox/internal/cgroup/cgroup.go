@@ -1,22 +1,29 @@
 //go:build linux
 
-// Package cgroup bounds what all processes of one command use together, where
-// this machine lets us: with cgroups of version 2 below one that was delegated to
-// us, or of version 1 where we may make some, which is the way of hybrid systems
-// too.
+// Package cgroup bounds what all processes of one command use together, and of all
+// commands of a run, where this machine lets us: with cgroups of version 2 below one
+// that was delegated to us, or of version 1 where we may make some, which is the way
+// of hybrid systems too.
+//
+// Groups nest. One is of this process and holds all that it starts for others: its
+// memory leaves room for who is not in it. In that there is one for each run, and
+// in those one for each command. Beside each other all weigh the same when they want
+// the processor, however many processes they have.
 //
 // [Find] tries, and never touches a group that is not ours, except that it moves
 // this process into one of its own when nobody else is in the way. A [Group]
-// lives as long as its command; what a killed process left behind goes when the
-// next one looks for a place.
+// lives as long as its command, those around it as long as there is one in them;
+// what a killed process left behind goes when the next one looks for a place.
 package cgroup
 
 import (
 	"errors"
 	"os"
 	"path/filepath"
+	"runtime"
 	"strconv"
 	"strings"
+	"sync"
 	"sync/atomic"
 	"syscall"
 	"time"
@@ -34,22 +41,41 @@ type Limits struct {
 // Place is where groups can be made.
 type Place struct {
 	v2      bool
-	parents map[string]string // the directory of each controller; one "" in version 2
+	parents level
+	beside  bool // processes stand there beside the groups, this one among them
+	shares  bool // of the processor, by weight
+	memory  int64
+
+	mu   sync.Mutex
+	all  *branch // of this process; nil: none of its commands runs
+	runs map[string]*branch
 }
 
-// The controllers of a place. Processor time is bounded where it can be.
+// level is a group in each tree: its directory by controller; in version 2 one, "".
+type level map[string]string
+
+// branch is a group with others in it.
+type branch struct {
+	level
+	limits Limits
+	holds  int
+}
+
+// The controllers of a place. Processor time is bounded and shared out where it can be.
 const (
 	memory = "memory"
 	pids   = "pids"
 	cpu    = "cpu"
 )
 
-// Find returns a place that bounds memory and processes, or why there is none.
-func Find() (*Place, error) {
+// Find returns the place of this process that bounds memory and processes, or why
+// there is none. It looks once.
+var Find = sync.OnceValues(func() (*Place, error) {
 	var errs []error
 	for _, find := range []func() (*Place, error){findV2, findV1} {
 		p, err := find()
 		if err == nil {
+			p.memory = Memory()
 			p.sweep()
 			err = p.try()
 		}
@@ -59,11 +85,11 @@ func Find() (*Place, error) {
 		errs = append(errs, err)
 	}
 	return nil, errors.Join(errs...)
-}
+})
 
 // try makes a group with limits and removes it.
 func (p *Place) try() error {
-	g, err := p.New(Limits{Memory: 1 << 30, Processes: 64})
+	g, err := p.New("", Limits{Memory: 1 << 30, Processes: 64})
 	if err != nil {
 		return err
 	}
@@ -77,52 +103,188 @@ func (p *Place) Entered() bool { return !p.v2 }
 
 // String says what kind of place it is.
 func (p *Place) String() string {
+	kind := "version 1"
 	if p.v2 {
-		return "version 2"
+		kind = "version 2"
 	}
-	return "version 1"
+	if !p.shares {
+		kind += ", without the controller cpu: who starts more processes gets more of the processor"
+	}
+	return kind
 }
 
 // Group bounds the processes of one command.
 type Group struct {
-	v2   bool
-	dirs map[string]string
+	level
+	v2    bool
+	place *Place
+	run   string
+	all   level // of the run
 }
 
 var made atomic.Int64
 
-// New makes a group. Its name tells whose it is, should we not live to remove it.
-func (p *Place) New(l Limits) (*Group, error) {
-	name := leftover.Name(prefix) + strconv.FormatInt(made.Add(1), 10)
-	g := &Group{v2: p.v2, dirs: map[string]string{}}
-	for controller, parent := range p.parents {
-		if controller == cpu && l.CPUs == 0 {
-			continue // a group of its own would get the share of one process
-		}
-		dir := filepath.Join(parent, name)
-		if err := os.Mkdir(dir, 0o755); err != nil {
-			g.Remove()
+// New makes a group for a command of a run; empty: of none. Memory and processor time
+// bound all commands of the run together, too.
+func (p *Place) New(run string, l Limits) (*Group, error) {
+	name := strconv.FormatInt(made.Add(1), 10)
+	if run == "" {
+		run = name
+	}
+	around, err := p.enter(run, l.together())
+	if err != nil {
+		return nil, err
+	}
+	g := &Group{v2: p.v2, place: p, run: run, all: around}
+	if g.level, err = p.within(around, name, l); err != nil {
+		p.leave(run)
+		return nil, err
+	}
+	return g, nil
+}
+
+// Hold keeps the group of a run, which is dear to make, between its commands, until
+// it is released.
+func (p *Place) Hold(run string, l Limits) (release func(), err error) {
+	if run == "" {
+		return func() {}, nil
+	}
+	if _, err := p.enter(run, l.together()); err != nil {
+		return nil, err
+	}
+	return sync.OnceFunc(func() { p.leave(run) }), nil
+}
+
+// together are the limits of all commands of a run.
+func (l Limits) together() Limits { return Limits{Memory: l.Memory, CPUs: l.CPUs} }
+
+// enter returns the group of a run, which stays until as many have left as entered.
+func (p *Place) enter(run string, l Limits) (level, error) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	b := p.runs[run]
+	switch {
+	case b == nil:
+		var err error
+		if b, err = p.grow(run, l); err != nil {
 			return nil, err
 		}
-		g.dirs[controller] = dir
+	case b.limits != l: // they were changed since, and what is there already may be more
+		_ = p.apply(b.level, l)
+		b.limits = l
 	}
+	b.holds++
+	return b.level, nil
+}
+
+// grow makes the group of a run, and that of this process, whose name tells whose it
+// is, should we not live to remove it.
+func (p *Place) grow(run string, l Limits) (*branch, error) {
+	if p.all == nil {
+		around, err := p.within(p.parents, leftover.Name(prefix)+strconv.FormatInt(made.Add(1), 10), Limits{Memory: p.memory})
+		if err != nil {
+			return nil, err
+		}
+		p.weigh(around)
+		p.all, p.runs = &branch{level: around}, map[string]*branch{}
+		if err := p.divide(around); err != nil {
+			p.cut()
+			return nil, err
+		}
+	}
+	at, err := p.within(p.all.level, strconv.FormatInt(made.Add(1), 10), l)
+	if err == nil {
+		if err = p.divide(at); err != nil {
+			at.remove(0)
+		}
+	}
+	if err != nil {
+		p.cut()
+		return nil, err
+	}
+	p.all.holds++
+	p.runs[run] = &branch{level: at, limits: l}
+	return p.runs[run], nil
+}
+
+// leave removes the group of a run when nobody is in it any more, and that of this
+// process. What the kernel does not let go of yet is for the next process that looks
+// for a place.
+func (p *Place) leave(run string) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	b := p.runs[run]
+	if b.holds--; b.holds > 0 {
+		return
+	}
+	delete(p.runs, run)
+	b.remove(0)
+	p.all.holds--
+	p.cut()
+}
+
+// cut removes the group of this process when nothing is in it.
+func (p *Place) cut() {
+	if p.all.holds == 0 {
+		p.all.remove(0)
+		p.all = nil
+	}
+}
+
+// within makes a group in another.
+func (p *Place) within(around level, name string, l Limits) (level, error) {
+	at := level{}
+	for controller, parent := range around {
+		dir := filepath.Join(parent, name)
+		if err := os.Mkdir(dir, 0o755); err != nil {
+			at.remove(0)
+			return nil, err
+		}
+		at[controller] = dir
+	}
+	if err := p.apply(at, l); err != nil {
+		at.remove(0)
+		return nil, err
+	}
+	return at, nil
+}
+
+func (p *Place) apply(at level, l Limits) error {
 	for _, s := range p.settings(l) {
-		dir, ok := g.dirs[s.controller]
+		dir, ok := at[s.controller]
 		if p.v2 {
-			dir, ok = g.dirs[""], true
+			dir, ok = at[""], true
 		}
 		if !ok {
 			continue
 		}
-		if p.v2 && s.controller == cpu {
-			_ = write(filepath.Join(p.parents[""], "cgroup.subtree_control"), "+cpu") // else the bound fails
-		}
 		if err := write(filepath.Join(dir, s.file), s.value); err != nil && !s.optional {
-			g.Remove()
-			return nil, err
+			return err
 		}
 	}
-	return g, nil
+	return nil
+}
+
+// divide lets a group have others in it, which version 1 always does.
+func (p *Place) divide(at level) error {
+	if !p.v2 {
+		return nil
+	}
+	return enable(at[""])
+}
+
+// weigh gives the group of this process its weight. Where groups stand beside
+// processes, each of those weighs as much as a group, so this one gets as much for
+// every processor; elsewhere it is one of several groups, as that of MGX itself is.
+func (p *Place) weigh(at level) {
+	if !p.beside {
+		return
+	}
+	if p.v2 {
+		_ = write(filepath.Join(at[""], "cpu.weight"), strconv.Itoa(min(100*runtime.NumCPU(), 10_000)))
+	} else if dir, ok := at[cpu]; ok {
+		_ = write(filepath.Join(dir, "cpu.shares"), strconv.Itoa(min(1024*runtime.NumCPU(), 1<<18)))
+	}
 }
 
 // setting is one file of a group. Optional ones are not on every machine, or say
@@ -167,7 +329,7 @@ func (p *Place) settings(l Limits) (list []setting) {
 // a number written to cgroup.procs by somebody else, waits for every processor of
 // the machine to pass a quiet point: often longer than all else takes.
 func (g *Group) Entries() (files []*os.File, err error) {
-	for _, dir := range g.dirs {
+	for _, dir := range g.level {
 		name, flag := dir, os.O_RDONLY
 		if !g.v2 {
 			name, flag = filepath.Join(dir, "tasks"), os.O_WRONLY
@@ -191,27 +353,29 @@ const MaxEntries = 3
 func (g *Group) ByStart() bool { return g.v2 }
 
 // Reached reports which bounds held something back: the kernel killed a process
-// for want of memory, or refused to start one.
-func (g *Group) Reached() (outOfMemory, tooManyProcesses bool) {
+// for want of memory, or refused to start one. Elsewhere is memory that was not
+// wanting to the run: that of all runs together, or the machine's.
+func (g *Group) Reached() (outOfMemory, elsewhere, tooManyProcesses bool) {
 	if g.v2 {
-		return count(g.dirs[""], "memory.events", "oom_kill") > 0, count(g.dirs[""], "pids.events", "max") > 0
+		outOfMemory = count(g.level[""], "memory.events", "oom_kill") > 0
+		return outOfMemory, outOfMemory && count(g.all[""], "memory.events", "max") == 0, count(g.level[""], "pids.events", "max") > 0
 	}
-	return count(g.dirs[memory], "memory.oom_control", "oom_kill") > 0, count(g.dirs[pids], "pids.events", "max") > 0
+	outOfMemory = count(g.level[memory], "memory.oom_control", "oom_kill") > 0
+	elsewhere = outOfMemory && !refused(g.level[memory]) && !refused(g.all[memory])
+	return outOfMemory, elsewhere, count(g.level[pids], "pids.events", "max") > 0
+}
+
+// refused reports whether the bound of a group of version 1 held memory back, which
+// not every kernel counts: whether there once was no room for what it is asked for at
+// a time, a huge page and a bit.
+func refused(dir string) bool {
+	const atOnce = 4 << 20
+	return number(dir, "memory.max_usage_in_bytes") > number(dir, "memory.limit_in_bytes")-atOnce
 }
 
 // count reads a counter of a flat keyed file; 0 when there is none.
 func count(dir, file, key string) int64 {
-	fd, err := syscall.Open(filepath.Join(dir, file), syscall.O_RDONLY|syscall.O_CLOEXEC, 0)
-	if err != nil {
-		return 0
-	}
-	defer syscall.Close(fd)
-	b := make([]byte, 4<<10) // the longest has some hundreds
-	n, err := syscall.Read(fd, b)
-	if err != nil {
-		return 0
-	}
-	for line := range strings.Lines(string(b[:n])) {
+	for line := range strings.Lines(read(dir, file)) {
 		if k, v, _ := strings.Cut(strings.TrimSpace(line), " "); k == key {
 			n, _ := strconv.ParseInt(v, 10, 64)
 			return n
@@ -220,20 +384,46 @@ func count(dir, file, key string) int64 {
 	return 0
 }
 
+// number reads a file that is one; 0 when it is none.
+func number(dir, file string) int64 {
+	n, _ := strconv.ParseInt(strings.TrimSpace(read(dir, file)), 10, 64)
+	return n
+}
+
+// read reads a file of the kernel, of which the longest have some hundreds of bytes.
+func read(dir, file string) string {
+	fd, err := syscall.Open(filepath.Join(dir, file), syscall.O_RDONLY|syscall.O_CLOEXEC, 0)
+	if err != nil {
+		return ""
+	}
+	defer syscall.Close(fd)
+	b := make([]byte, 4<<10)
+	n, err := syscall.Read(fd, b)
+	if err != nil {
+		return ""
+	}
+	return string(b[:n])
+}
+
 // removal is how long the kernel may take to forget processes that have ended.
 const removal = 5 * time.Second
 
 // Remove takes the group away; its processes have ended.
 func (g *Group) Remove() error {
+	defer g.place.leave(g.run)
+	return g.remove(removal)
+}
+
+func (l level) remove(patience time.Duration) error {
 	var errs []error
-	for _, dir := range g.dirs {
-		errs = append(errs, remove(dir))
+	for _, dir := range l {
+		errs = append(errs, remove(dir, patience))
 	}
 	return errors.Join(errs...)
 }
 
-func remove(dir string) error {
-	for end := time.Now().Add(removal); ; time.Sleep(time.Millisecond) {
+func remove(dir string, patience time.Duration) error {
+	for end := time.Now().Add(patience); ; time.Sleep(time.Millisecond) {
 		err := syscall.Rmdir(dir)
 		if err != syscall.EBUSY || time.Now().After(end) {
 			if err == nil || err == syscall.ENOENT {

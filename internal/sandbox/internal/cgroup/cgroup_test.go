@@ -61,13 +61,13 @@ func TestSweep(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()
 	ours := leftover.Name(prefix) + "7"
-	stays := []string{ours, "mgx", "other", prefix + "odd", prefix + "4194305-1-2/child"}
-	for _, name := range append(stays, prefix+"4194305-1-1", prefix+fmt.Sprint(os.Getpid())+"-1-1") {
+	stays := []string{ours, "mgx", "other", prefix + "odd"}
+	for _, name := range append(stays, prefix+"4194305-1-1", prefix+"4194305-1-2/3/4", prefix+fmt.Sprint(os.Getpid())+"-1-1") {
 		if err := os.MkdirAll(filepath.Join(dir, name), 0o755); err != nil {
 			t.Fatal(err)
 		}
 	}
-	(&Place{parents: map[string]string{memory: dir}}).sweep()
+	(&Place{parents: level{memory: dir}}).sweep()
 	for _, name := range stays {
 		if _, err := os.Stat(filepath.Join(dir, name)); err != nil {
 			t.Errorf("%s is gone", name)
@@ -79,7 +79,7 @@ func TestSweep(t *testing.T) {
 }
 
 // TestSweepEndsOrphans has a process in a group whose maker is gone: it ends, and
-// the group goes.
+// the group and those around it go.
 func TestSweepEndsOrphans(t *testing.T) {
 	t.Parallel()
 	place, err := Find()
@@ -92,11 +92,11 @@ func TestSweepEndsOrphans(t *testing.T) {
 	}
 	ended := make(chan error, 1)
 	go func() { ended <- orphan.Wait() }()
-	mine := &Place{parents: map[string]string{}} // where nobody else sweeps
+	mine := &Place{parents: level{}} // where nobody else sweeps
 	var groups []string
 	for controller, parent := range place.parents {
 		dir := filepath.Join(parent, fmt.Sprintf("mgx-test-%d", os.Getpid()))
-		group := filepath.Join(dir, prefix+"4194305-1-1")
+		group := filepath.Join(dir, prefix+"4194305-1-1", "2", "3")
 		if err := os.MkdirAll(group, 0o755); err != nil {
 			t.Fatal(err)
 		}
@@ -105,7 +105,7 @@ func TestSweepEndsOrphans(t *testing.T) {
 			t.Fatal(err)
 		}
 		mine.parents[controller] = dir
-		groups = append(groups, group)
+		groups = append(groups, filepath.Join(dir, prefix+"4194305-1-1"))
 	}
 	for left := true; left; { // a process may take longer to die than one sweep waits
 		mine.sweep()
@@ -113,5 +113,159 @@ func TestSweepEndsOrphans(t *testing.T) {
 	}
 	if err := <-ended; err == nil || !strings.Contains(err.Error(), "killed") {
 		t.Errorf("the orphan ended with %v", err)
+	}
+}
+
+// own is a place below that of this machine, where nobody else makes groups.
+func own(t *testing.T, memory int64) *Place {
+	t.Helper()
+	found, err := Find()
+	if err != nil {
+		t.Skip("no cgroups can be made here: ", err)
+	}
+	p := &Place{v2: found.v2, shares: found.shares, memory: memory}
+	if p.parents, err = found.within(found.parents, fmt.Sprintf("mgx-test-%s-%d", t.Name(), os.Getpid()), Limits{}); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if err := p.parents.remove(removal); err != nil {
+			t.Errorf("left behind: %v", err)
+		}
+	})
+	if err := p.divide(p.parents); err != nil {
+		t.Fatal(err)
+	}
+	return p
+}
+
+// groups are those of a place, in one of its trees.
+func (p *Place) groups(t *testing.T) (names []string) {
+	t.Helper()
+	dir := slices.Sorted(maps.Values(p.parents))[0]
+	err := filepath.WalkDir(dir, func(name string, d os.DirEntry, err error) error {
+		if err == nil && d.IsDir() && name != dir {
+			names = append(names, name)
+		}
+		return err
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return names
+}
+
+// TestNested has the groups of commands lie in those of their runs, and these in one;
+// each goes when there is nothing left that needs it.
+func TestNested(t *testing.T) {
+	t.Parallel()
+	p := own(t, 1<<30)
+	count := func(what string, want int) {
+		t.Helper()
+		if names := p.groups(t); len(names) != want {
+			t.Errorf("%s: %v", what, names)
+		}
+	}
+	add := func(run string) *Group {
+		t.Helper()
+		g, err := p.New(run, Limits{Memory: 64 << 20, Processes: 8})
+		if err != nil {
+			t.Fatal(err)
+		}
+		return g
+	}
+	release, err := p.Hold("a", Limits{Memory: 64 << 20})
+	if err != nil {
+		t.Fatal(err)
+	}
+	count("held", 2)
+	first, second, other := add("a"), add("a"), add("b")
+	count("three commands of two runs", 1+2+3)
+	for _, g := range []*Group{first, second} {
+		if err := g.Remove(); err != nil {
+			t.Error(err)
+		}
+	}
+	count("one command and a run that is held", 1+2+1)
+	release()
+	release()
+	count("one command", 3)
+	if err := other.Remove(); err != nil {
+		t.Error(err)
+	}
+	count("nothing", 0)
+}
+
+// TestElsewhere has two commands of two runs, each with less memory than its run has,
+// have more than all runs together. One of them is killed, and it is known that it was
+// not for the bound of its run.
+func TestElsewhere(t *testing.T) {
+	t.Parallel()
+	p := own(t, 96<<20)
+	var ends []func() error
+	var groups []*Group
+	for _, run := range []string{"a", "b"} {
+		g, err := p.New(run, Limits{Memory: 90 << 20, Processes: 16})
+		if err != nil {
+			t.Fatal(err)
+		}
+		// tail writes when it has all, and keeps that until it is read, or killed.
+		cmd := exec.Command("sh", "-c", "exec 3<&0; read go; head -c 60000000 /dev/zero | tail -c 59999999 | (head -c 1 >/dev/null; echo full; read end <&3)")
+		in, err := cmd.StdinPipe()
+		if err != nil {
+			t.Fatal(err)
+		}
+		out, err := cmd.StdoutPipe()
+		if err == nil {
+			err = cmd.Start()
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, dir := range g.level {
+			if err := write(filepath.Join(dir, "cgroup.procs"), fmt.Sprint(cmd.Process.Pid)); err != nil {
+				t.Fatal(err)
+			}
+		}
+		fmt.Fprintln(in, "go")
+		_, _ = out.Read(make([]byte, 1)) // or it is killed
+		groups, ends = append(groups, g), append(ends, in.Close, cmd.Wait)
+	}
+	for _, end := range ends {
+		_ = end()
+	}
+	killed := 0
+	for _, g := range groups {
+		outOfMemory, elsewhere, _ := g.Reached()
+		if outOfMemory {
+			killed++
+		}
+		if outOfMemory != elsewhere {
+			t.Errorf("out of memory: %t, elsewhere: %t", outOfMemory, elsewhere)
+		}
+		if err := g.Remove(); err != nil {
+			t.Error(err)
+		}
+	}
+	if killed == 0 {
+		t.Error("they have more than there is")
+	}
+}
+
+// TestLeast is the lowest bound of the groups around ours, where the highest need not
+// have one.
+func TestLeast(t *testing.T) {
+	t.Parallel()
+	root := t.TempDir()
+	own := filepath.Join(root, "a", "b")
+	if err := os.MkdirAll(own, 0o755); err != nil {
+		t.Fatal(err)
+	}
+	for name, text := range map[string]string{"a/b/memory.max": "max\n", "a/memory.max": "4096\n"} {
+		if err := os.WriteFile(filepath.Join(root, name), []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if got := (hierarchy{root, own}).least("memory.max"); got != 4096 {
+		t.Errorf("the least is %d", got)
 	}
 }

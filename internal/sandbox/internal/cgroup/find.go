@@ -5,11 +5,13 @@ package cgroup
 import (
 	"errors"
 	"fmt"
+	"math"
 	"os"
 	"path/filepath"
 	"slices"
 	"strconv"
 	"strings"
+	"sync"
 	"syscall"
 	"time"
 
@@ -75,7 +77,7 @@ func findV1() (*Place, error) {
 	if err != nil {
 		return nil, err
 	}
-	p := &Place{parents: map[string]string{}}
+	p := &Place{parents: level{}, beside: true}
 	for _, c := range []string{memory, pids, cpu} {
 		h, ok := all[c]
 		if ok && syscall.Access(h.own, 2) == nil {
@@ -84,6 +86,7 @@ func findV1() (*Place, error) {
 			return nil, fmt.Errorf("version 1: the controller %s is not there or not ours", c)
 		}
 	}
+	_, p.shares = p.parents[cpu]
 	return p, nil
 }
 
@@ -100,7 +103,7 @@ func findV2() (*Place, error) {
 	}
 	for dir := h.own; ; dir = filepath.Dir(dir) {
 		if err = mayDivide(dir, dir == h.own); err == nil {
-			return &Place{v2: true, parents: map[string]string{"": dir}}, nil
+			return &Place{v2: true, parents: level{"": dir}, beside: len(members(dir)) > 0, shares: has(dir, "cgroup.subtree_control", cpu)}, nil
 		}
 		if dir == h.root || !strings.HasPrefix(dir, h.root) {
 			return nil, fmt.Errorf("version 2: no group is delegated to us: %w", err)
@@ -114,10 +117,11 @@ func mayDivide(dir string, own bool) error {
 	if err := syscall.Access(filepath.Join(dir, "cgroup.procs"), 2); err != nil {
 		return &os.PathError{Op: "write", Path: dir, Err: err}
 	}
-	if has(dir, "cgroup.subtree_control") {
+	if has(dir, "cgroup.subtree_control", memory, pids) {
+		enableCPU(dir)
 		return nil
 	}
-	if !has(dir, "cgroup.controllers") {
+	if !has(dir, "cgroup.controllers", memory, pids) {
 		return fmt.Errorf("%s has no controllers for memory and processes", dir)
 	}
 	err := enable(dir)
@@ -135,15 +139,23 @@ func mayDivide(dir string, own bool) error {
 	return err
 }
 
-func has(dir, file string) bool {
+func has(dir, file string, controllers ...string) bool {
 	b, _ := os.ReadFile(filepath.Join(dir, file))
 	f := strings.Fields(string(b))
-	return slices.Contains(f, memory) && slices.Contains(f, pids)
+	return !slices.ContainsFunc(controllers, func(c string) bool { return !slices.Contains(f, c) })
 }
 
+// enable lets what is below a group be bounded. Not everybody who is given a group
+// is given the processor, too.
 func enable(dir string) error {
-	return write(filepath.Join(dir, "cgroup.subtree_control"), "+memory +pids")
+	err := write(filepath.Join(dir, "cgroup.subtree_control"), "+memory +pids")
+	if err == nil {
+		enableCPU(dir)
+	}
+	return err
 }
+
+func enableCPU(dir string) { _ = write(filepath.Join(dir, "cgroup.subtree_control"), "+cpu") }
 
 // alone reports whether we are the only process in a group.
 func alone(dir string) bool {
@@ -168,9 +180,15 @@ func (p *Place) sweep() {
 	}
 }
 
-// empty ends what is in a group and removes it. A process that takes longer to die
-// leaves the group to the next sweep.
+// empty ends what is in a group, and in those in it, and removes it. A process that
+// takes longer to die leaves the group to the next sweep.
 func empty(dir string) {
+	below, _ := os.ReadDir(dir)
+	for _, d := range below {
+		if d.IsDir() {
+			empty(filepath.Join(dir, d.Name()))
+		}
+	}
 	for range 100 {
 		if err := syscall.Rmdir(dir); err != syscall.EBUSY {
 			return
@@ -203,4 +221,35 @@ func members(dir string) (pids []int) {
 		}
 	}
 	return pids
+}
+
+// Memory is what all commands of this process may have together, in bytes: three
+// quarters of what the machine has, or of what the groups leave it that it is in
+// itself; 0 when that is not known.
+var Memory = sync.OnceValue(func() int64 {
+	var info syscall.Sysinfo_t
+	if err := syscall.Sysinfo(&info); err != nil {
+		return 0
+	}
+	most := int64(info.Totalram) * int64(info.Unit)
+	all, _ := here()
+	for controller, file := range map[string]string{"": "memory.max", memory: "memory.limit_in_bytes"} {
+		if h, ok := all[controller]; ok {
+			most = min(most, h.least(file))
+		}
+	}
+	return most / 4 * 3 >> 20 << 20 // so that it can be told in MB
+})
+
+// least is the lowest of the bounds that our group and those around it have.
+func (h hierarchy) least(file string) int64 {
+	least := int64(math.MaxInt64)
+	for dir := h.own; ; dir = filepath.Dir(dir) {
+		if n := number(dir, file); n > 0 {
+			least = min(least, n)
+		}
+		if dir == h.root || !strings.HasPrefix(dir, h.root) {
+			return least
+		}
+	}
 }
