@@ -5,6 +5,7 @@ import (
 
 	"mgx"
 	"mgx/internal/app"
+	"mgx/internal/limit"
 )
 
 // Tasks, their runs, what those wait for and what came of them. What an actor may
@@ -66,14 +67,14 @@ func (s *Server) workRoutes() []route {
 			Long: "No model is called, no tool runs and nothing is written. It says whether every decision came out the same.",
 		}, finer),
 		op("GET /api/v1/runs/{id}/diff", to("read", "artifacts"), with(s.work, getDiff), about{
-			ID: "getDiff", Group: runs, Short: "Show what a run has changed so far", Codes: codes{mgx.CodeErased: 410},
+			ID: "getDiff", Group: runs, Short: "Show what a run has changed so far", Codes: codes{mgx.CodeErased: 410, limit.CodeTooManyAtOnce: 429},
 			Long: "The text is cut at 4 MB, and says so.",
 		}, finer),
 		op("GET /api/v1/runs/{id}/artifacts", to("read", "artifacts"), with(s.work, listArtifacts), about{
 			ID: "listArtifacts", Group: runs, Short: "List what a run has made, and what it was given", Codes: codes{mgx.CodeErased: 410},
 		}, finer),
 		plain[artifactIn, none]("GET /api/v1/runs/{id}/artifacts/{name}", s.getArtifact, to("read", "artifacts"), about{
-			ID: "getArtifact", Group: runs, Short: "Fetch an artifact, by its name or its digest", Codes: codes{mgx.CodeErased: 410, codeRange: 416}, Type: "application/octet-stream",
+			ID: "getArtifact", Group: runs, Short: "Fetch an artifact, by its name or its digest", Codes: codes{mgx.CodeErased: 410, codeRange: 416, limit.CodeTooManyAtOnce: 429}, Type: "application/octet-stream",
 			Long: "Those that are kept can be fetched, in parts too. Browsers save it and do not show it.", Parts: true,
 		}, finer),
 		plain[At[mgx.RunID], none]("GET /api/v1/runs/{id}/branch", s.getBranch, to("read", "artifacts"), about{

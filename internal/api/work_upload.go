@@ -76,6 +76,11 @@ func (s *Server) getBranch(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
+	leave, err := s.exporting(r)
+	if err != nil {
+		return err
+	}
+	defer leave()
 	d, err := work.Branch(r.Context(), actorOf(r), mgx.RunID(r.PathValue("id")))
 	if err != nil {
 		return err

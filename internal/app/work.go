@@ -71,7 +71,7 @@ type Checkout struct {
 // may not see a kind of thing does not learn whether there is one.
 type Work struct {
 	o     WorkOptions
-	diffs chan struct{} // seats of those who have a difference made
+	seats *seats
 	then  thens
 }
 
@@ -88,11 +88,9 @@ type WorkOptions struct {
 	Uploads Uploads
 }
 
-const diffsAtOnce = 4
-
 // NewWork returns the use cases of work.
 func NewWork(o WorkOptions) *Work {
-	return &Work{o: o, diffs: make(chan struct{}, diffsAtOnce)}
+	return &Work{o: o, seats: newSeats()}
 }
 
 // Page is a part of a list. Next is the token of the page after it; empty: there

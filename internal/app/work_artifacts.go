@@ -42,12 +42,11 @@ func (w *Work) diff(ctx context.Context, run mgx.Run) (Diff, error) {
 	if err := run.NotErased(); err != nil {
 		return Diff{}, err
 	}
-	select {
-	case w.diffs <- struct{}{}:
-		defer func() { <-w.diffs }()
-	case <-ctx.Done():
-		return Diff{}, ctx.Err()
+	leave, err := w.seats.take(ctx, run.Workspace)
+	if err != nil {
+		return Diff{}, err
 	}
+	defer leave()
 	d, err := w.o.Host.Diff(ctx, run)
 	d.Files = append([]DiffFile{}, d.Files...)
 	return d, err

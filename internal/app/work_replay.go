@@ -33,12 +33,11 @@ func (w *Work) Replay(ctx context.Context, actor access.Actor, id mgx.RunID) (Re
 	if err := run.NotErased(); err != nil {
 		return Replay{}, err
 	}
-	select {
-	case w.diffs <- struct{}{}:
-		defer func() { <-w.diffs }()
-	case <-ctx.Done():
-		return Replay{}, ctx.Err()
+	leave, err := w.seats.take(ctx, run.Workspace)
+	if err != nil {
+		return Replay{}, err
 	}
+	defer leave()
 	report, err := w.o.Engine.Replay(ctx, run.Execution)
 	out := Replay{Steps: report.Steps, Identical: report.Identical}
 	if d := report.Difference; d != nil {

@@ -27,6 +27,9 @@ type machine struct {
 	hosts map[string]string // settings that were checked
 
 	text, tree string // of the difference
+
+	making chan mgx.WorkspaceID // told of each difference that is being made; nil: nobody is
+	made   chan struct{}        // lets one be made
 }
 
 func (m *machine) Inspect(_ context.Context, dir string) (app.Checkout, error) {
@@ -65,7 +68,11 @@ func (m *machine) CheckBranch(name string) error {
 
 func (m *machine) CopyFiles(_, _ mgx.RunID) error { return nil }
 
-func (m *machine) Diff(context.Context, mgx.Run) (app.Diff, error) {
+func (m *machine) Diff(_ context.Context, run mgx.Run) (app.Diff, error) {
+	if m.making != nil {
+		m.making <- run.Workspace
+		<-m.made
+	}
 	return app.Diff{Text: m.text, Tree: m.tree}, nil
 }
 

@@ -99,12 +99,11 @@ func (w *Work) Branch(ctx context.Context, actor access.Actor, id mgx.RunID) (d 
 	case run.Delivered == nil || run.Delivered.Commit == "":
 		return d, mgx.Errorf(mgx.KindUsage, mgx.CodeNotFound, "run %s has delivered no branch", id)
 	}
-	select {
-	case w.diffs <- struct{}{}:
-		defer func() { <-w.diffs }()
-	case <-ctx.Done():
-		return d, ctx.Err()
+	leave, err := w.seats.take(ctx, run.Workspace)
+	if err != nil {
+		return d, err
 	}
+	defer leave()
 	d = Delivered{Branch: run.Delivered.Branch, Commit: run.Delivered.Commit, Base: run.Repo.Head}
 	d.Content, d.Size, err = all.Pack(ctx, run.Run)
 	return d, err
