@@ -12,6 +12,9 @@
 // commit durable, no workers, and its limits out of the way; CPU and memory are its
 // own, by /proc. Client and server share the machine.
 //
+// A column says whether the goals are met (table.go): how long people shall wait. Missing
+// them is no failure of the program, a request that fails is.
+//
 // Where k6 is on the PATH it makes the same load after that (k6.js, k6.go), so that
 // nobody has to believe our own client.
 //
@@ -142,7 +145,7 @@ func (s *server) phases(ctx context.Context, all []phase) error {
 			return fmt.Errorf("in the soak the server grew from %d MB to %d MB, which is not flat", before>>20, r.memory>>20)
 		}
 	}
-	fmt.Println()
+	fmt.Printf("\ngoals: %s, no errors\n\n", goalsText)
 	if failed > 0 {
 		return fmt.Errorf("%d requests failed; the first: %s", failed, s.wrong)
 	}
