@@ -25,6 +25,7 @@ import (
 
 // permit is what was decided on one call.
 type permit struct {
+	rules    policy.Policy // with the links of the workspace followed
 	facts    policy.Facts
 	decision policy.Decision
 	args     json.RawMessage // canonical
@@ -109,7 +110,8 @@ func (h host) permit(call agent.Call) permit {
 		p.decision = policy.Decision{Verdict: policy.Deny, Rule: "(arguments)", Why: reach.Bad}
 		return p
 	}
-	p.decision, p.by = h.r.rulesHere().Decide(p.facts), byPolicy
+	p.rules = h.r.rulesHere()
+	p.decision, p.by = p.rules.Decide(p.facts), byPolicy
 	p.hash = policy.Bind(spec.Name, p.args, h.c.Scope().Run, h.r.policyHash)
 	p.grant, p.rest = policy.Grant(p.facts, p.args)
 	if in := h.granted(p.grant); p.decision.Verdict == policy.Ask && in != "" {
@@ -251,7 +253,7 @@ func (h host) confined(s *workflow.StepContext, call agent.Call, p permit, ws *t
 	if err := h.r.openGate(p, ws); err != nil {
 		return tool.Result{}, err
 	}
-	if kept := h.r.rulesHere().Kept(p.facts); spec.Source != "" || spec.Effect != tool.Execute || len(kept) == 0 {
+	if kept := p.rules.Kept(p.facts); spec.Source != "" || spec.Effect != tool.Execute || len(kept) == 0 {
 		if len(kept) > 0 {
 			ws.Hidden = (&veil{kept: kept}).hides
 		}
