@@ -337,7 +337,7 @@ type PassedModel struct {
 type ProviderErrorData struct {
 	Provider   string `json:"provider"`
 	Model      string `json:"model"`
-	ErrorType  string `json:"error_type"` // timeout, rate_limit, authentication, quota_exceeded, connection_error, invalid_request, overloaded, bad_response
+	ErrorType  string `json:"error_type"` // timeout, rate_limit, authentication, quota_exceeded, connection_error, invalid_request, overloaded, bad_response, context_length
 	Message    string `json:"message"`
 	RetryCount int    `json:"retry_count"`
 	Retrying   bool   `json:"retrying"`

@@ -58,6 +58,8 @@ func TestFailures(t *testing.T) {
 		}
 		return f
 	}
+	long := status(400)
+	long.Body = `{"error":{"message":"prompt is too long: 210000 tokens > 200000 maximum"}}`
 	for _, c := range []struct {
 		name              string
 		fault             *llmtest.Fault
@@ -69,6 +71,7 @@ func TestFailures(t *testing.T) {
 	}{
 		{"our key is refused", status(401), "chat/m1", 502, 502, "provider_authentication", "api_error", "false", "", 1},
 		{"rejected", status(400), "chat/m1", 400, 400, "provider_rejected", "invalid_request_error", "false", "", 1},
+		{"too long", long, "chat/m1", 400, 400, "context_length_exceeded", "invalid_request_error", "false", "", 1},
 		{"no such model there", nil, "chat/none", 404, 404, "model_not_found", "not_found_error", "false", "", 1},
 		{"no such provider", nil, "nobody/m1", 404, 404, "model_not_found", "not_found_error", "false", "", 0},
 		{"too fast there", status(429, "Retry-After", "120"), "chat/m1", 429, 429, "rate_limit_exceeded", "rate_limit_error", "false", "120", 1},

@@ -221,7 +221,7 @@ func (c *call) cheaper(t *target, err error) bool {
 // note records a failed attempt.
 func (c *call) note(t *target, failure *CallError) {
 	e := mgx.ProviderErrorData{
-		Provider: t.provider.Name(), Model: t.model, ErrorType: failure.Fault.eventType(),
+		Provider: t.provider.Name(), Model: t.model, ErrorType: string(failure.Fault),
 		Message: failure.Message, RetryCount: c.result.Attempts - 1, CostUSD: c.lost,
 	}
 	if len(c.queue) > 0 {
@@ -233,14 +233,6 @@ func (c *call) note(t *target, failure *CallError) {
 	c.router.Log.Warn("model call failed", "provider", e.Provider, "model", t.model,
 		"fault", string(failure.Fault), "status", failure.Status, "request_id", failure.RequestID,
 		"attempt", c.result.Attempts, "retrying", e.Retrying, "fallback", e.Fallback, "error", failure.Message)
-}
-
-// eventType is the fault as llm.provider.error names it.
-func (f Fault) eventType() string {
-	if f == FaultTooLong {
-		return string(FaultRequest)
-	}
-	return string(f)
 }
 
 // knownModels asks the provider what it serves when it does not serve the model.

@@ -333,13 +333,13 @@ export interface LlmCallCompletedData {
 /**
  * Provider error: A request to a model provider failed; it may be tried again.
  *
- * Version 1.1.0, kept for 90 days.
+ * Version 1.2.0, kept for 90 days.
  */
 export interface LlmProviderErrorData {
   /** The most that the failed attempt can have cost, in US dollars. */
   readonly cost_usd: number;
   /** What sort of failure it was. */
-  readonly error_type: "authentication" | "bad_response" | "connection_error" | "invalid_request" | "overloaded" | "quota_exceeded" | "rate_limit" | "timeout" | (string & {});
+  readonly error_type: "authentication" | "bad_response" | "connection_error" | "context_length" | "invalid_request" | "overloaded" | "quota_exceeded" | "rate_limit" | "timeout" | (string & {});
   /** Provider and model that is tried next, as provider/model; absent: no other. */
   readonly fallback?: string;
   /** What the provider said, redacted and bounded. */
@@ -1371,7 +1371,7 @@ export const eventVersions: Readonly<Record<EventType, string>> = {
   "billing.usage_alert": "1.1.0",
   "data.erased": "1.0.0",
   "llm.call.completed": "1.2.0",
-  "llm.provider.error": "1.1.0",
+  "llm.provider.error": "1.2.0",
   "llm.provider.fallback": "1.0.0",
   "run.answered": "1.0.0",
   "run.changes.requested": "1.0.0",
