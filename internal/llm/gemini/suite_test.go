@@ -16,6 +16,8 @@ func connect(baseURL, key string) llm.Provider {
 	return gemini.New(gemini.Options{Name: "tested", BaseURL: baseURL, APIKey: key, KeySetting: "TESTED_API_KEY"})
 }
 
+var wire = suite.Wire{Connect: connect, Refuses: llm.FinishFilter, Filters: llm.FinishFilter}
+
 func TestConforms(t *testing.T) {
 	t.Parallel()
 	suite.Run(t, func(t *testing.T, script llmtest.Script) llm.Provider {
@@ -27,10 +29,10 @@ func TestConforms(t *testing.T) {
 
 func TestFaults(t *testing.T) {
 	t.Parallel()
-	suite.RunFaults(t, suite.Wire{Connect: connect, Refuses: llm.FinishFilter, Filters: llm.FinishFilter})
+	suite.RunFaults(t, wire)
 }
 
 func TestRouter(t *testing.T) {
 	t.Parallel()
-	suite.RunRouter(t, connect)
+	suite.RunRouter(t, wire)
 }

@@ -16,6 +16,8 @@ func connect(baseURL, key string) llm.Provider {
 	return openai.New(openai.Options{Name: "tested", BaseURL: baseURL, APIKey: key, KeySetting: "TESTED_API_KEY"})
 }
 
+var wire = suite.Wire{Connect: connect, Refuses: llm.FinishRefusal, Filters: llm.FinishFilter}
+
 func TestConforms(t *testing.T) {
 	t.Parallel()
 	suite.Run(t, func(t *testing.T, script llmtest.Script) llm.Provider {
@@ -27,12 +29,12 @@ func TestConforms(t *testing.T) {
 
 func TestFaults(t *testing.T) {
 	t.Parallel()
-	suite.RunFaults(t, suite.Wire{Connect: connect, Refuses: llm.FinishRefusal, Filters: llm.FinishFilter})
+	suite.RunFaults(t, wire)
 }
 
 func TestRouter(t *testing.T) {
 	t.Parallel()
-	suite.RunRouter(t, connect)
+	suite.RunRouter(t, wire)
 }
 
 // The same for Responses.
@@ -40,6 +42,8 @@ func TestRouter(t *testing.T) {
 func connectResponses(baseURL, key string) llm.Provider {
 	return openai.NewResponses(openai.Options{Name: "tested", BaseURL: baseURL, APIKey: key, KeySetting: "TESTED_API_KEY"})
 }
+
+var wireResponses = suite.Wire{Connect: connectResponses, Starts: true, Refuses: llm.FinishRefusal, Filters: llm.FinishFilter}
 
 func TestResponsesConforms(t *testing.T) {
 	t.Parallel()
@@ -52,10 +56,10 @@ func TestResponsesConforms(t *testing.T) {
 
 func TestResponsesFaults(t *testing.T) {
 	t.Parallel()
-	suite.RunFaults(t, suite.Wire{Connect: connectResponses, Starts: true, Refuses: llm.FinishRefusal, Filters: llm.FinishFilter})
+	suite.RunFaults(t, wireResponses)
 }
 
 func TestResponsesRouter(t *testing.T) {
 	t.Parallel()
-	suite.RunRouter(t, connectResponses)
+	suite.RunRouter(t, wireResponses)
 }

@@ -77,57 +77,72 @@ func callError(t *testing.T, p llm.Provider, req *llm.Request) *llm.CallError {
 	return e
 }
 
-// testRefused: what each status and body means.
-func testRefused(t *testing.T, connect Connect) {
+// refusal is an answer that says that there is none, and what it means.
+type refusal struct {
+	name   string
+	status int
+	header http.Header
+	body   string
+	fault  llm.Fault
+	retry  bool
+	after  time.Duration
+	code   string // of the error that ends a call; empty: that of the fault
+}
+
+func refusals() []refusal {
 	problem := func(kind, message string) string {
 		b, _ := json.Marshal(map[string]any{"type": "error", "error": map[string]string{"type": kind, "message": message}})
 		return string(b)
 	}
 	wait := http.Header{"Retry-After": {"7"}}
-	for _, c := range []struct {
-		name   string
-		status int
-		header http.Header
-		body   string
-		fault  llm.Fault
-		retry  bool
-		after  time.Duration
-	}{
-		{"bad request", 400, nil, problem("invalid_request_error", "messages: at least one is required"), llm.FaultRequest, false, 0},
-		{"prompt too long", 400, nil, problem("invalid_request_error", "prompt is too long: 210000 tokens > 200000 maximum"), llm.FaultTooLong, false, 0},
-		{"context length code", 400, nil, `{"error":{"message":"This model's maximum context length is 128000 tokens.","code":"context_length_exceeded"}}`, llm.FaultTooLong, false, 0},
-		{"no credit", 400, nil, problem("invalid_request_error", "Your credit balance is too low to access the API."), llm.FaultQuota, false, 0},
-		{"unauthorised", 401, nil, problem("authentication_error", "invalid x-api-key"), llm.FaultAuth, false, 0},
-		{"payment", 402, nil, `{"error":{"message":"Insufficient credits","code":402}}`, llm.FaultQuota, false, 0},
-		{"forbidden", 403, nil, problem("permission_error", "not yours"), llm.FaultAuth, false, 0},
-		{"no such path", 404, nil, "404 page not found", llm.FaultRequest, false, 0},
-		{"request timeout", 408, nil, "", llm.FaultTimeout, true, 0},
-		{"conflict", 409, nil, problem("conflict", "busy"), llm.FaultOverloaded, true, 0},
-		{"too large", 413, nil, problem("request_too_large", "Request exceeds the maximum size"), llm.FaultRequest, false, 0},
-		{"rate", 429, nil, problem("rate_limit_error", "slow down"), llm.FaultRate, true, 0},
-		{"rate with wait", 429, wait, problem("rate_limit_error", "slow down"), llm.FaultRate, true, 7 * time.Second},
-		{"rate with wait in ms", 429, http.Header{"Retry-After": {"60"}, "Retry-After-Ms": {"1500"}}, "", llm.FaultRate, true, 1500 * time.Millisecond},
-		{"Gemini's rate says quota", 429, nil, `[{"error":{"code":429,"message":"You exceeded your current quota, please check your plan and billing details.","status":"RESOURCE_EXHAUSTED"}}]`, llm.FaultRate, true, 0},
-		{"Gemini's rate says its wait in the body", 429, nil, `{"error":{"code":429,"message":"Quota exceeded, please retry in 34.07s.","status":"RESOURCE_EXHAUSTED","details":[{"@type":"type.googleapis.com/google.rpc.QuotaFailure","violations":[{"quotaMetric":"m","quotaId":"GenerateContentInputTokensPerModelPerMinute-FreeTier"}]},{"@type":"type.googleapis.com/google.rpc.RetryInfo","retryDelay":"34.5s"}]}}`, llm.FaultRate, true, 34500 * time.Millisecond},
-		{"Gemini's quota of the day", 429, nil, `{"error":{"code":429,"message":"Quota exceeded.","status":"RESOURCE_EXHAUSTED","details":[{"violations":[{"quotaId":"GenerateRequestsPerDayPerProjectPerModel-FreeTier"}]},{"retryDelay":"9s"}]}}`, llm.FaultQuota, false, 0},
-		{"Gemini's key", 400, nil, `{"error":{"code":400,"message":"API key not valid. Please pass a valid API key.","status":"INVALID_ARGUMENT","details":[{"@type":"type.googleapis.com/google.rpc.ErrorInfo","reason":"API_KEY_INVALID","domain":"googleapis.com"}]}}`, llm.FaultAuth, false, 0},
-		{"Gemini's prompt too long", 400, nil, `{"error":{"code":400,"message":"The input token count (1200000) exceeds the maximum number of tokens allowed (1048576).","status":"INVALID_ARGUMENT"}}`, llm.FaultTooLong, false, 0},
-		{"Azure's filter", 400, nil, `{"error":{"message":"The response was filtered due to the prompt triggering Azure OpenAI's content management policy.","type":null,"param":"prompt","code":"content_filter","status":400,"innererror":{"code":"ResponsibleAIPolicyViolation","content_filter_result":{"jailbreak":{"filtered":true,"detected":true}}}}}`, llm.FaultRequest, false, 0},
-		{"Mistral's validation", 422, nil, `{"object":"error","message":{"detail":[{"type":"extra_forbidden","loc":["body","stream_options"],"msg":"Extra inputs are not permitted"}]},"type":"invalid_request_error","param":null,"code":null}`, llm.FaultRequest, false, 0},
-		{"OpenRouter's moderation", 403, nil, `{"error":{"code":403,"message":"flagged","metadata":{"reasons":["x"],"flagged_input":"y"}}}`, llm.FaultRequest, false, 0},
-		{"quota", 429, wait, `{"error":{"message":"You exceeded your current quota","type":"insufficient_quota","code":"insufficient_quota"}}`, llm.FaultQuota, false, 7 * time.Second},
-		{"server error", 500, wait, problem("api_error", "oops"), llm.FaultOverloaded, true, 0},
-		{"bad gateway", 502, nil, "<html>Bad Gateway</html>", llm.FaultOverloaded, true, 0},
-		{"unavailable", 503, wait, "", llm.FaultOverloaded, true, 7 * time.Second},
-		{"overloaded", 529, wait, problem("overloaded_error", "Overloaded"), llm.FaultOverloaded, true, 7 * time.Second},
-		{"long message", 400, nil, problem("x", strings.Repeat("long\x1b[31m\n", 500)), llm.FaultRequest, false, 0},
-		{"no body", 418, nil, "", llm.FaultRequest, false, 0},
-	} {
+	return []refusal{
+		{"bad request", 400, nil, problem("invalid_request_error", "messages: at least one is required"), llm.FaultRequest, false, 0, ""},
+		{"prompt too long", 400, nil, problem("invalid_request_error", "prompt is too long: 210000 tokens > 200000 maximum"), llm.FaultTooLong, false, 0, ""},
+		{"context length code", 400, nil, `{"error":{"message":"This model's maximum context length is 128000 tokens.","code":"context_length_exceeded"}}`, llm.FaultTooLong, false, 0, ""},
+		{"no credit", 400, nil, problem("invalid_request_error", "Your credit balance is too low to access the API."), llm.FaultQuota, false, 0, ""},
+		{"unauthorised", 401, nil, problem("authentication_error", "invalid x-api-key"), llm.FaultAuth, false, 0, ""},
+		{"payment", 402, nil, `{"error":{"message":"Insufficient credits","code":402}}`, llm.FaultQuota, false, 0, ""},
+		{"forbidden", 403, nil, problem("permission_error", "not yours"), llm.FaultAuth, false, 0, ""},
+		{"no such path", 404, nil, "404 page not found", llm.FaultRequest, false, 0, ""},
+		{"no such model", 404, nil, problem("not_found_error", "model: suite-model does not exist"), llm.FaultRequest, false, 0, "model_not_found"},
+		{"request timeout", 408, nil, "", llm.FaultTimeout, true, 0, ""},
+		{"conflict", 409, nil, problem("conflict", "busy"), llm.FaultOverloaded, true, 0, ""},
+		{"too large", 413, nil, problem("request_too_large", "Request exceeds the maximum size"), llm.FaultRequest, false, 0, ""},
+		{"rate", 429, nil, problem("rate_limit_error", "slow down"), llm.FaultRate, true, 0, ""},
+		{"rate with wait", 429, wait, problem("rate_limit_error", "slow down"), llm.FaultRate, true, 7 * time.Second, ""},
+		{"rate with a long wait", 429, http.Header{"Retry-After": {"50"}}, problem("rate_limit_error", "slow down"), llm.FaultRate, true, 50 * time.Second, ""},
+		{"rate with an hour's wait", 429, http.Header{"Retry-After": {"3600"}}, problem("rate_limit_error", "slow down"), llm.FaultRate, true, time.Hour, ""},
+		{"rate with wait in ms", 429, http.Header{"Retry-After": {"60"}, "Retry-After-Ms": {"1500"}}, "", llm.FaultRate, true, 1500 * time.Millisecond, ""},
+		{"Gemini's rate says quota", 429, nil, `[{"error":{"code":429,"message":"You exceeded your current quota, please check your plan and billing details.","status":"RESOURCE_EXHAUSTED"}}]`, llm.FaultRate, true, 0, ""},
+		{"Gemini's rate says its wait in the body", 429, nil, `{"error":{"code":429,"message":"Quota exceeded, please retry in 34.07s.","status":"RESOURCE_EXHAUSTED","details":[{"@type":"type.googleapis.com/google.rpc.QuotaFailure","violations":[{"quotaMetric":"m","quotaId":"GenerateContentInputTokensPerModelPerMinute-FreeTier"}]},{"@type":"type.googleapis.com/google.rpc.RetryInfo","retryDelay":"34.5s"}]}}`, llm.FaultRate, true, 34500 * time.Millisecond, ""},
+		{"Gemini's quota of the day", 429, nil, `{"error":{"code":429,"message":"Quota exceeded.","status":"RESOURCE_EXHAUSTED","details":[{"violations":[{"quotaId":"GenerateRequestsPerDayPerProjectPerModel-FreeTier"}]},{"retryDelay":"9s"}]}}`, llm.FaultQuota, false, 0, ""},
+		{"Gemini's key", 400, nil, `{"error":{"code":400,"message":"API key not valid. Please pass a valid API key.","status":"INVALID_ARGUMENT","details":[{"@type":"type.googleapis.com/google.rpc.ErrorInfo","reason":"API_KEY_INVALID","domain":"googleapis.com"}]}}`, llm.FaultAuth, false, 0, ""},
+		{"Gemini's prompt too long", 400, nil, `{"error":{"code":400,"message":"The input token count (1200000) exceeds the maximum number of tokens allowed (1048576).","status":"INVALID_ARGUMENT"}}`, llm.FaultTooLong, false, 0, ""},
+		{"Azure's filter", 400, nil, `{"error":{"message":"The response was filtered due to the prompt triggering Azure OpenAI's content management policy.","type":null,"param":"prompt","code":"content_filter","status":400,"innererror":{"code":"ResponsibleAIPolicyViolation","content_filter_result":{"jailbreak":{"filtered":true,"detected":true}}}}}`, llm.FaultRequest, false, 0, "content_filter"},
+		{"Mistral's validation", 422, nil, `{"object":"error","message":{"detail":[{"type":"extra_forbidden","loc":["body","stream_options"],"msg":"Extra inputs are not permitted"}]},"type":"invalid_request_error","param":null,"code":null}`, llm.FaultRequest, false, 0, ""},
+		{"OpenRouter's moderation", 403, nil, `{"error":{"code":403,"message":"flagged","metadata":{"reasons":["x"],"flagged_input":"y"}}}`, llm.FaultRequest, false, 0, "content_filter"},
+		{"quota", 429, wait, `{"error":{"message":"You exceeded your current quota","type":"insufficient_quota","code":"insufficient_quota"}}`, llm.FaultQuota, false, 7 * time.Second, ""},
+		{"server error", 500, wait, problem("api_error", "oops"), llm.FaultOverloaded, true, 0, ""},
+		{"bad gateway", 502, nil, "<html>Bad Gateway</html>", llm.FaultOverloaded, true, 0, ""},
+		{"unavailable", 503, wait, "", llm.FaultOverloaded, true, 7 * time.Second, ""},
+		{"unavailable for long", 503, http.Header{"Retry-After": {"50"}}, "", llm.FaultOverloaded, true, 50 * time.Second, ""},
+		{"overloaded", 529, wait, problem("overloaded_error", "Overloaded"), llm.FaultOverloaded, true, 7 * time.Second, ""},
+		{"long message", 400, nil, problem("x", strings.Repeat("long\x1b[31m\n", 500)), llm.FaultRequest, false, 0, ""},
+		{"no body", 418, nil, "", llm.FaultRequest, false, 0, ""},
+	}
+}
+
+func (r refusal) strike() llmtest.Fault {
+	return llmtest.Fault{Kind: llmtest.Status, Status: r.status, Header: r.header, Body: r.body}
+}
+
+func testRefused(t *testing.T, connect Connect) {
+	for _, c := range refusals() {
 		t.Run(c.name, func(t *testing.T) {
-			p, _ := serve(t, connect, &llmtest.Fault{Kind: llmtest.Status, Status: c.status, Header: c.header, Body: c.body})
+			p, _ := serve(t, connect, new(c.strike()))
 			e := callError(t, p, request("talker"))
-			if filtered := strings.Contains(c.name, "filter") || strings.Contains(c.name, "moderation"); e.Filtered != filtered {
-				t.Errorf("filtered: %v", e.Filtered)
+			if e.Filtered != (c.code == "content_filter") || e.NoModel != (c.code == "model_not_found") {
+				t.Errorf("filtered %v, no model %v", e.Filtered, e.NoModel)
 			}
 			if e.Fault != c.fault || e.Status != c.status || e.Retryable() != c.retry || e.RetryAfter != c.after || e.InStream {
 				t.Errorf("got %+v, retryable %v", e, e.Retryable())
@@ -136,15 +151,17 @@ func testRefused(t *testing.T, connect Connect) {
 	}
 }
 
-// testBroken: answers that must never pass for whole ones.
-func testBroken(t *testing.T, w Wire) {
-	cases := []struct {
-		name  string
-		fault llmtest.Fault
-		want  llm.Fault
-		retry bool
-		says  string
-	}{
+// breakage is an answer that must never pass for a whole one.
+type breakage struct {
+	name  string
+	fault llmtest.Fault
+	want  llm.Fault
+	retry bool
+	says  string
+}
+
+func breakages(w Wire) []breakage {
+	all := []breakage{
 		{"reset at once", llmtest.Fault{Kind: llmtest.ResetAtOnce}, llm.FaultConnection, true, ""},
 		{"reset within the header", llmtest.Fault{Kind: llmtest.ResetMidHeader}, llm.FaultConnection, true, ""},
 		{"reset within the first event", llmtest.Fault{Kind: llmtest.ResetMidEvent}, llm.FaultBad, true, "broke off"},
@@ -161,16 +178,16 @@ func testBroken(t *testing.T, w Wire) {
 		{"a web page", llmtest.Fault{Kind: llmtest.WebPage}, llm.FaultRequest, false, "base URL"},
 	}
 	if w.Starts {
-		cases = append(cases, cases[0])
-		again := &cases[len(cases)-1]
-		again.name, again.fault, again.want, again.says = "starts again", llmtest.Fault{Kind: llmtest.Restarted, After: 5}, llm.FaultBad, "again"
+		all = append(all, breakage{"starts again", llmtest.Fault{Kind: llmtest.Restarted, After: 5}, llm.FaultBad, true, "again"})
 	}
 	if w.Ends {
-		cases = append(cases, cases[0])
-		endless := &cases[len(cases)-1]
-		endless.name, endless.fault, endless.want, endless.says = "no end", llmtest.Fault{Kind: llmtest.NoEnd, After: -1}, llm.FaultBad, "ended"
+		all = append(all, breakage{"no end", llmtest.Fault{Kind: llmtest.NoEnd, After: -1}, llm.FaultBad, true, "ended"})
 	}
-	for _, c := range cases {
+	return all
+}
+
+func testBroken(t *testing.T, w Wire) {
+	for _, c := range breakages(w) {
 		t.Run(c.name, func(t *testing.T) {
 			p, _ := serve(t, w.Connect, &c.fault)
 			for _, err := range p.Stream(background, request("talker")) {
@@ -199,20 +216,25 @@ func testFinishes(t *testing.T, w Wire) {
 	}
 }
 
-// testUnusual: what a client must take, with the same result as ever.
+// unusual is what a client must take, with the same result as ever.
+var unusual = map[string]llmtest.Fault{
+	"gzip":                    {Kind: llmtest.Gzip, After: -1},
+	"CRLF":                    {Kind: llmtest.CRLF, After: -1},
+	"data over several lines": {Kind: llmtest.MultiLine, After: -1},
+	"comments and pings":      {Kind: llmtest.Pings, After: -1},
+	"usage twice":             {Kind: llmtest.UsageTwice, After: -1},
+	"one document":            {Kind: llmtest.Document, After: -1},
+	"arguments in bytes":      {Kind: llmtest.SplitArgs, After: -1},
+	"interleaved calls":       {Kind: llmtest.Interleaved, After: -1},
+	"calls without ids":       {Kind: llmtest.NoIDs, After: -1},
+	"calls with one id":       {Kind: llmtest.SameIDs, After: -1},
+	"two starts":              {Kind: llmtest.Restarted, After: 1}, // before any content
+}
+
 func testUnusual(t *testing.T, connect Connect) {
-	for name, kind := range map[string]llmtest.FaultKind{
-		"gzip": llmtest.Gzip, "CRLF": llmtest.CRLF, "data over several lines": llmtest.MultiLine,
-		"comments and pings": llmtest.Pings, "usage twice": llmtest.UsageTwice, "one document": llmtest.Document,
-		"arguments in bytes": llmtest.SplitArgs, "interleaved calls": llmtest.Interleaved,
-		"calls without ids": llmtest.NoIDs, "calls with one id": llmtest.SameIDs, "two starts": llmtest.Restarted,
-	} {
+	for name, fault := range unusual {
 		t.Run(name, func(t *testing.T) {
-			after := -1
-			if kind == llmtest.Restarted {
-				after = 1 // before any content
-			}
-			p, _ := serve(t, connect, &llmtest.Fault{Kind: kind, After: after})
+			p, _ := serve(t, connect, &fault)
 			testText(t, p)
 			testCalls(t, p)
 			testConversation(t, p)
@@ -251,10 +273,23 @@ func testStalls(t *testing.T, connect Connect) {
 	}
 }
 
-func testNoServer(t *testing.T, connect Connect) {
-	server := httptest.NewServer(http.NotFoundHandler())
+// gone starts a server that is not there any more.
+func gone(h http.Handler) *httptest.Server {
+	server := httptest.NewServer(h)
 	server.Close()
-	p := connect(server.URL, Key)
+	return server
+}
+
+// unknown starts a server whose certificate nobody knows.
+func unknown(h http.Handler) *httptest.Server {
+	server := httptest.NewUnstartedServer(h)
+	server.Config.ErrorLog = quiet()
+	server.StartTLS()
+	return server
+}
+
+func testNoServer(t *testing.T, connect Connect) {
+	p := connect(gone(http.NotFoundHandler()).URL, Key)
 	e := callError(t, p, request("talker"))
 	if e.Fault != llm.FaultConnection || !e.Retryable() || e.Status != 0 || e.InStream {
 		t.Errorf("got %+v", e)
@@ -265,9 +300,7 @@ func testNoServer(t *testing.T, connect Connect) {
 }
 
 func testTLS(t *testing.T, connect Connect) {
-	server := httptest.NewUnstartedServer(http.NotFoundHandler())
-	server.Config.ErrorLog = quiet()
-	server.StartTLS()
+	server := unknown(http.NotFoundHandler())
 	defer server.Close()
 	e := callError(t, connect(server.URL, Key), request("talker"))
 	if e.Fault != llm.FaultConnection || !strings.Contains(e.Message, "certificate") {
