@@ -232,6 +232,7 @@ var unusual = map[string]llmtest.Fault{
 }
 
 func testUnusual(t *testing.T, connect Connect) {
+	plain, _ := serve(t, connect, nil)
 	for name, fault := range unusual {
 		t.Run(name, func(t *testing.T) {
 			p, _ := serve(t, connect, &fault)
@@ -239,6 +240,11 @@ func testUnusual(t *testing.T, connect Connect) {
 			testCalls(t, p)
 			testConversation(t, p)
 			testEmpty(t, p)
+			for _, role := range []string{"talker", "several"} {
+				if got, want := ask(t, p, request(role)).Usage, ask(t, plain, request(role)).Usage; got != want {
+					t.Errorf("used %+v, without the fault %+v", got, want)
+				}
+			}
 		})
 	}
 	t.Run("no usage", func(t *testing.T) {
