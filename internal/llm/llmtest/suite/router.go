@@ -33,6 +33,7 @@ func RunRouter(t *testing.T, w Wire) {
 		})
 	}
 	t.Run("answers", func(t *testing.T) { t.Parallel(); testAnswers(t, w) })
+	t.Run("limits", func(t *testing.T) { t.Parallel(); testLimits(t, w) })
 }
 
 // mishap is what befalls a call, and what it is for a router.
@@ -159,12 +160,12 @@ type routed struct {
 	mishap         mishap
 	first          string // the model that the mishap befalls
 	server, second *llmtest.Server
-	acct           *account
+	acct           *account // of the latest call
 	time           *clock
 }
 
 func newRouted(t *testing.T, w Wire, m mishap, strikes int) *routed {
-	r := &routed{mishap: m, acct: newAccount(t), time: &clock{now: time.Now()}}
+	r := &routed{mishap: m, time: &clock{now: time.Now()}}
 	r.server = &llmtest.Server{Provider: llmtest.NewScripted(script()), Key: Key}
 	r.server.Faults = func(n int, _ *http.Request) *llmtest.Fault {
 		if n > strikes {
@@ -214,7 +215,7 @@ func (n named) Name() string { return n.name }
 // aside is settled, once, with every attempt.
 func (r *routed) call(t *testing.T, req *llm.Request, model string) (*llm.Result, error) {
 	t.Helper()
-	req.Model = model
+	req.Model, r.acct = model, newAccount(t)
 	var shown strings.Builder
 	res, err := r.Call(t.Context(), req, r.acct, func(chunk llm.Chunk) {
 		if chunk.Restart {
