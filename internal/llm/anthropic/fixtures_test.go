@@ -6,6 +6,7 @@ import (
 	"strings"
 	"testing"
 
+	"mgx"
 	"mgx/internal/llm"
 	"mgx/internal/llm/llmtest/suite"
 )
@@ -44,7 +45,7 @@ func checkRecording(t *testing.T, p llm.Provider, e suite.Exchange) *llm.Respons
 		shown.WriteString(chunk.Text)
 		resp = chunk.Response
 	}
-	want, prompt, output := plainly(t, e.Response)
+	want, used := plainly(t, e.Response)
 	var got []string
 	var text strings.Builder
 	for _, part := range resp.Message.Parts {
@@ -64,8 +65,8 @@ func checkRecording(t *testing.T, p llm.Provider, e suite.Exchange) *llm.Respons
 	if !reflect.DeepEqual(got, want) || shown.String() != text.String() {
 		t.Errorf("got  %q\nwant %q\nshown %q", got, want, shown.String())
 	}
-	if !resp.UsageOK || resp.Usage.Prompt != prompt || resp.Usage.Completion != output {
-		t.Errorf("usage %+v, want %d and %d", resp.Usage, prompt, output)
+	if !resp.UsageOK || resp.Usage != used {
+		t.Errorf("usage %+v, want %+v", resp.Usage, used)
 	}
 	return resp
 }
@@ -89,16 +90,16 @@ func canonical(t *testing.T, doc string) string {
 }
 
 // plainly reads an answer without any of the code under test: its blocks, and
-// the tokens of prompt and answer.
-func plainly(t *testing.T, body string) (blocks []string, prompt, output int64) {
+// its usage.
+func plainly(t *testing.T, body string) (blocks []string, used mgx.Usage) {
 	t.Helper()
 	usage := func(v any) {
 		u, _ := v.(map[string]any)
 		n := func(key string) int64 { f, _ := u[key].(float64); return int64(f) }
 		if in := n("input_tokens") + n("cache_read_input_tokens") + n("cache_creation_input_tokens"); in > 0 {
-			prompt = in
+			used.Prompt, used.Cached, used.CacheWrite = in, n("cache_read_input_tokens"), n("cache_creation_input_tokens")
 		}
-		output = max(output, n("output_tokens"))
+		used.Completion = max(used.Completion, n("output_tokens"))
 	}
 	var open map[string]any
 	input := ""
@@ -122,7 +123,7 @@ func plainly(t *testing.T, body string) (blocks []string, prompt, output int64) 
 			add(b.(map[string]any), "")
 		}
 		usage(doc["usage"])
-		return blocks, prompt, output
+		return blocks, used
 	}
 	for line := range strings.Lines(body) {
 		data, ok := strings.CutPrefix(strings.TrimSpace(line), "data: ")
@@ -152,7 +153,7 @@ func plainly(t *testing.T, body string) (blocks []string, prompt, output int64) 
 			add(open, input)
 		}
 	}
-	return blocks, prompt, output
+	return blocks, used
 }
 
 // checkEcho compares the thinking blocks kept from an answer with those in the

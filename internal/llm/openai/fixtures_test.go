@@ -5,6 +5,7 @@ import (
 	"strings"
 	"testing"
 
+	"mgx"
 	"mgx/internal/llm"
 	"mgx/internal/llm/llmtest/suite"
 )
@@ -15,7 +16,7 @@ func TestRecordings(t *testing.T) {
 	t.Parallel()
 	seen := 0
 	for _, pattern := range []string{
-		"TestOpenAICommon/*/*.yaml", "TestOpenAIObjectGeneration/*/*.yaml", "TestAzureCommon/*/*.yaml",
+		"TestOpenAICommon/*/*.yaml", "TestOpenAIObjectGeneration/*/*.yaml", "TestAzureCommon/*/*.yaml", "TestAzureThinking/*/*.yaml",
 		"TestOpenAICompatible*/*/*.yaml", "TestOpenRouterThinking/*/*.yaml",
 	} {
 		for name, exchanges := range suite.Cassettes(t, pattern) {
@@ -52,12 +53,11 @@ func checkRecording(t *testing.T, p llm.Provider, e suite.Exchange) {
 			got.calls = append(got.calls, part.Call.ID+" "+part.Call.Name+" "+part.Call.Args)
 		}
 	}
-	got.prompt, got.completion = resp.Usage.Prompt, resp.Usage.Completion
 	if got.text != want.text || got.thinking != want.thinking || strings.Join(got.calls, "\n") != strings.Join(want.calls, "\n") {
 		t.Errorf("got  %+v\nwant %+v", got, want)
 	}
-	if !resp.UsageOK || got.prompt != want.prompt || got.completion != want.completion {
-		t.Errorf("usage %+v, want %d and %d", resp.Usage, want.prompt, want.completion)
+	if !resp.UsageOK || resp.Usage != want.usage {
+		t.Errorf("usage %+v, want %+v", resp.Usage, want.usage)
 	}
 	if tools := resp.Finish == llm.FinishTools; tools != (len(want.calls) > 0) {
 		t.Errorf("finish %q with %d calls", resp.Finish, len(want.calls))
@@ -66,9 +66,9 @@ func checkRecording(t *testing.T, p llm.Provider, e suite.Exchange) {
 
 // plain is an answer read without any of the code under test.
 type plain struct {
-	text, thinking     string
-	calls              []string // id, name, arguments
-	prompt, completion int64
+	text, thinking string
+	calls          []string // id, name, arguments
+	usage          mgx.Usage
 }
 
 func plainly(t *testing.T, body string) plain {
@@ -82,7 +82,16 @@ func plainly(t *testing.T, body string) plain {
 			t.Fatalf("%v in %s", err, doc)
 		}
 		if u, ok := v["usage"].(map[string]any); ok {
-			out.prompt, out.completion = int64(u["prompt_tokens"].(float64)), int64(u["total_tokens"].(float64)-u["prompt_tokens"].(float64))
+			n := func(in, key string) int64 {
+				of, _ := u[in].(map[string]any)
+				f, _ := of[key].(float64)
+				return int64(f)
+			}
+			out.usage = mgx.Usage{
+				Prompt: int64(u["prompt_tokens"].(float64)), Completion: int64(u["total_tokens"].(float64) - u["prompt_tokens"].(float64)),
+				Cached: n("prompt_tokens_details", "cached_tokens"), CacheWrite: n("prompt_tokens_details", "cache_write_tokens"),
+				Reasoning: n("completion_tokens_details", "reasoning_tokens"),
+			}
 		}
 		choices, _ := v["choices"].([]any)
 		for _, c := range choices {
