@@ -185,11 +185,11 @@ func TestStreamThatFails(t *testing.T) {
 	t.Parallel()
 	ends := map[string]string{"chat": "[DONE]", "messages": "event: message_stop", "responses": "event: response.completed"}
 	for _, s := range speakers {
-		for _, p := range []string{"chat", "claude"} {
+		for _, p := range providers {
 			for name, fault := range map[string]llmtest.Fault{
-				"cut":      {Kind: llmtest.ResetMidEvent, After: 3},
-				"half":     {Kind: llmtest.HalfLine, After: 3},
-				"reported": {Kind: llmtest.StreamError, After: 3, Body: `{"type":"error","error":{"type":"overloaded_error","message":"Overloaded"}}`},
+				"cut":      {Kind: llmtest.ResetMidEvent, After: 6},
+				"half":     {Kind: llmtest.HalfLine, After: 6},
+				"reported": {Kind: llmtest.StreamError, After: 6, Body: `{"type":"error","error":{"type":"overloaded_error","message":"Overloaded"}}`},
 				"no end":   {Kind: llmtest.NoFinish},
 			} {
 				t.Run(fmt.Sprintf("%s to %s, %s", s.name, p, name), func(t *testing.T) {
@@ -227,7 +227,7 @@ func TestStreamThatFails(t *testing.T) {
 func TestCallerGoesAway(t *testing.T) {
 	t.Parallel()
 	for _, s := range speakers {
-		for _, p := range []string{"chat", "claude"} {
+		for _, p := range providers {
 			t.Run(s.name+" to "+p, func(t *testing.T) {
 				t.Parallel()
 				closed := make(chan struct{})
@@ -262,6 +262,10 @@ func TestCallerGoesAway(t *testing.T) {
 // opening is the beginning of an answer by the provider's path.
 var opening = map[string]string{
 	"/v1/chat/completions": "data: {\"choices\":[{\"index\":0,\"delta\":{\"content\":\"begun\"}}]}\n\n",
+	"/v1/responses": "event: response.created\ndata: {\"type\":\"response.created\",\"response\":{\"id\":\"r\"}}\n\n" +
+		"event: response.output_item.added\ndata: {\"type\":\"response.output_item.added\",\"output_index\":0,\"item\":{\"type\":\"message\",\"id\":\"m\",\"role\":\"assistant\",\"content\":[]}}\n\n" +
+		"event: response.output_text.delta\ndata: {\"type\":\"response.output_text.delta\",\"output_index\":0,\"content_index\":0,\"item_id\":\"m\",\"delta\":\"begun\"}\n\n",
+	"/v1beta/models/m1:streamGenerateContent": "data: {\"candidates\":[{\"index\":0,\"content\":{\"role\":\"model\",\"parts\":[{\"text\":\"begun\"}]}}]}\n\n",
 	"/v1/messages": "event: message_start\ndata: {\"type\":\"message_start\",\"message\":{\"usage\":{\"input_tokens\":3}}}\n\n" +
 		"event: content_block_start\ndata: {\"type\":\"content_block_start\",\"index\":0,\"content_block\":{\"type\":\"text\",\"text\":\"\"}}\n\n" +
 		"event: content_block_delta\ndata: {\"type\":\"content_block_delta\",\"index\":0,\"delta\":{\"type\":\"text_delta\",\"text\":\"begun\"}}\n\n",

@@ -24,8 +24,11 @@ import (
 	"mgx/internal/llm/anthropic"
 	"mgx/internal/llm/gemini"
 	"mgx/internal/llm/llmtest"
+	"mgx/internal/llm/llmtest/suite"
 	"mgx/internal/llm/openai"
 )
+
+func TestMain(m *testing.M) { suite.Main(m, "mgx/internal/gateway") }
 
 // rig is a gateway over real HTTP, before one upstream server that is a provider
 // in each dialect.

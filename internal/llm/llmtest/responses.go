@@ -2,6 +2,7 @@ package llmtest
 
 import (
 	"encoding/json"
+	"fmt"
 	"net/http"
 	"strconv"
 	"strings"
@@ -28,7 +29,7 @@ func (w *responsesWire) request(_ *http.Request, body []byte) (*llm.Request, boo
 	}
 	var in struct {
 		Model, Instructions string
-		Input               []json.RawMessage
+		Input               items
 		Tools               []struct {
 			Name, Description string
 			Parameters        json.RawMessage
@@ -71,6 +72,17 @@ func (w *responsesWire) request(_ *http.Request, body []byte) (*llm.Request, boo
 }
 
 // contentText is a text, or the texts of a list of parts.
+// items are what a model is asked with. A text alone stands for a user's message.
+type items []json.RawMessage
+
+func (all *items) UnmarshalJSON(b []byte) error {
+	if b[0] == '"' {
+		*all = items{fmt.Appendf(nil, `{"role":"user","content":%s}`, b)}
+		return nil
+	}
+	return json.Unmarshal(b, (*[]json.RawMessage)(all))
+}
+
 func contentText(raw json.RawMessage) string {
 	var text string
 	if json.Unmarshal(raw, &text) == nil {

@@ -5,18 +5,20 @@ import (
 	"fmt"
 	"os"
 	"runtime/pprof"
+	"slices"
 	"strings"
 	"testing"
 	"time"
 )
 
 // Main runs a package's tests and then fails if a call left a goroutine of ours
-// behind. By then all servers are closed, so what is left goes within moments or
-// never.
-func Main(m *testing.M) {
+// behind: of a provider, or of one of the other packages named. By then all servers
+// are closed, so what is left goes within moments or never.
+func Main(m *testing.M, packages ...string) {
+	ours := append(packages, "mgx/internal/llm", "net/http.(*persistConn)")
 	code := m.Run()
-	if code == 0 && !comes(func() bool { return goroutines() == "" }) {
-		fmt.Fprintf(os.Stderr, "goroutines were left behind:\n\n%s\n", goroutines())
+	if code == 0 && !comes(func() bool { return goroutines(ours) == "" }) {
+		fmt.Fprintf(os.Stderr, "goroutines were left behind:\n\n%s\n", goroutines(ours))
 		code = 1
 	}
 	os.Exit(code)
@@ -34,12 +36,12 @@ func comes(condition func() bool) bool {
 	return true
 }
 
-func goroutines() string {
+func goroutines(of []string) string {
 	var all bytes.Buffer
 	pprof.Lookup("goroutine").WriteTo(&all, 2)
 	var left []string
 	for stack := range strings.SplitSeq(all.String(), "\n\n") {
-		ours := strings.Contains(stack, "mgx/internal/llm") || strings.Contains(stack, "net/http.(*persistConn)")
+		ours := slices.ContainsFunc(of, func(name string) bool { return strings.Contains(stack, name) })
 		if ours && !strings.Contains(stack, "suite.Main") {
 			left = append(left, stack)
 		}
