@@ -52,10 +52,10 @@ func forecasts(t *testing.T, open Opener) {
 	expect("in the morning", day, "since "+since+" 2.00 an hour, 48.00 of 14.37 to 81.63, used up 2027-01-10 12:00:00")
 	expect("in the morning", month, "since "+since+" 2.00 an hour, 1068.00 of 298.83 to 1837.17, used up never")
 	expect("in the morning", ever, "since "+since+" 2.00 an hour, used up 2027-01-10 19:00:00")
-	if got := toldOf[mgx.ThresholdReachedData](t, s, day, mgx.BillingThresholdReached, 1); got.ProjectionUSD != nil {
+	if _, got := toldOf[mgx.ThresholdReachedData](t, s, day, mgx.BillingThresholdReached, 1); got.ProjectionUSD != nil {
 		t.Errorf("at first the log is told %+v", got)
 	}
-	if got := toldOf[mgx.ThresholdReachedData](t, s, day, mgx.BillingThresholdReached, 2); got.UsageUSD != 12*mgx.USD || got.ProjectionUSD == nil || *got.ProjectionUSD != 48*mgx.USD {
+	if _, got := toldOf[mgx.ThresholdReachedData](t, s, day, mgx.BillingThresholdReached, 2); got.UsageUSD != 12*mgx.USD || got.ProjectionUSD == nil || *got.ProjectionUSD != 48*mgx.USD {
 		t.Errorf("the log is told %+v", got)
 	}
 
@@ -63,7 +63,7 @@ func forecasts(t *testing.T, open Opener) {
 	commit(t, s, reserve(call(sc, "open", 6*mgx.USD)))
 	expect("with a call under way", day, "since "+since+" 2.00 an hour, 54.00 of 20.37 to 87.63, used up 2027-01-10 09:00:00")
 	refused(t, s, mgx.CodeBudgetExceeded, reserve(call(sc, "more", 7*mgx.USD)))
-	if got := toldOf[mgx.UsageAlertData](t, s, day, mgx.BillingUsageAlert, 1); got.ProjectionUSD == nil || *got.ProjectionUSD != 54*mgx.USD {
+	if _, got := toldOf[mgx.UsageAlertData](t, s, day, mgx.BillingUsageAlert, 1); got.ProjectionUSD == nil || *got.ProjectionUSD != 54*mgx.USD {
 		t.Errorf("that it refuses is told as %+v", got)
 	}
 	commit(t, s, settled("open", 0))
@@ -91,7 +91,7 @@ func forecastLine(f *mgx.Forecast) string {
 }
 
 // toldOf waits for what the log is told of a budget for the n-th time.
-func toldOf[T any](t testing.TB, s Store, b mgx.Budget, typ mgx.EventType, n int) (data T) {
+func toldOf[T any](t testing.TB, s Store, b mgx.Budget, typ mgx.EventType, n int) (e mgx.Event, data T) {
 	t.Helper()
 	var all []mgx.Event
 	until(t, func() bool {
@@ -101,5 +101,5 @@ func toldOf[T any](t testing.TB, s Store, b mgx.Budget, typ mgx.EventType, n int
 	if err := all[n-1].Decode(&data); err != nil {
 		t.Fatal(err)
 	}
-	return data
+	return all[n-1], data
 }
