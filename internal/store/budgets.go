@@ -18,8 +18,8 @@ const (
 const MaxBudgets = 10_000
 
 // CreateBudget stores a budget. What was spent in its scope counts from the
-// beginning of its period, also what was spent before there was the budget. When
-// there is one with this id already it is returned, and created is false.
+// beginning of its period, also what was spent before there was the budget; the
+// thresholds that this has reached are told with it. When there is one with this id already it is returned, and created is false.
 // CodeConflict: the scope has one with this period.
 func (s *Store) CreateBudget(ctx context.Context, by mgx.Doer, b mgx.Budget) (stored mgx.Budget, created bool, err error) {
 	if b.ID == "" || b.Workspace == "" {
@@ -59,8 +59,7 @@ func (s *Store) CreateBudget(ctx context.Context, by mgx.Doer, b mgx.Budget) (st
 			return err
 		}
 		created, a.resource, a.after = true, string(b.ID), stored
-		l := limit{Budget: stored, key: keyOf(stored, t.now)}
-		return t.beginPeriod(&l)
+		return t.tellReached(stored)
 	})
 	return stored, created, err
 }
@@ -78,7 +77,8 @@ func (t *tx) insertBudget(b mgx.Budget) error {
 }
 
 // UpdateBudget replaces a budget's limit, soft limit and thresholds. Calls that
-// are under way go on; a limit below what is spent refuses new ones.
+// are under way go on; a limit below what is spent refuses new ones. Thresholds that
+// are reached by it are told with it.
 func (s *Store) UpdateBudget(ctx context.Context, by mgx.Doer, b mgx.Budget) (mgx.Budget, error) {
 	b, err := b.Normal()
 	if err != nil {
@@ -105,7 +105,10 @@ func (s *Store) UpdateBudget(ctx context.Context, by mgx.Doer, b mgx.Budget) (mg
 			_, err = t.readBudget(b.Workspace, b.ID, &b)
 		}
 		a.resource, a.before, a.after = string(b.ID), before, b
-		return err
+		if err != nil {
+			return err
+		}
+		return t.tellReached(b)
 	})
 	return b, err
 }

@@ -39,12 +39,14 @@ func (t *tx) reserve(r mgx.Reservation, lease *mgx.Lease) error {
 			return err
 		}
 	}
-	for _, l := range limits {
-		c := t.money.counters[l.key]
-		c.reserved += r.Amount
-		t.money.setCounter(l.key, c)
-	}
 	t.money.setEntry(newEntry(r, lease, t.now))
+	for _, l := range limits {
+		l.reserved += r.Amount
+		t.money.setCounter(l.key, l.counter)
+		if err := t.cross(l); err != nil { // of a budget that r brought along
+			return err
+		}
+	}
 	return nil
 }
 

@@ -203,13 +203,14 @@ func (t *tx) readCounters(keys []counterKey) error {
 	return t.d.readCounters(t, keys)
 }
 
-// beginPeriod makes the row of a budget's period, from what was spent in it before.
+// beginPeriod makes the row of a budget's period, from what was spent in it before,
+// of which the log was told nothing yet.
 func (t *tx) beginPeriod(l *limit) error {
 	settled, reserved, err := t.spent(l.Budget, l.key.start)
 	if err != nil {
 		return err
 	}
-	l.counter = counter{settled: settled, reserved: reserved, reached: passed(l.Budget, settled), soft: l.Soft != nil && settled >= *l.Soft && settled > 0, exists: true}
+	l.counter = counter{settled: settled, reserved: reserved, exists: true}
 	if t.d.shareBudgets == "" { // nobody else can make it meanwhile
 		t.money.setCounter(l.key, l.counter)
 		return nil

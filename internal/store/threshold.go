@@ -30,7 +30,8 @@ func passed(b mgx.Budget, settled mgx.Money) (reached int64) {
 }
 
 // cross tells the log of every threshold that is reached for the first time in
-// this period. Whoever settles holds the row that says which those are.
+// this period. Whoever settles, or changes the budget, holds the row that says which
+// those are.
 func (t *tx) cross(l limit) error {
 	was, now := l.reached, passed(l.Budget, l.settled)
 	soft := l.Soft != nil && l.settled > 0 && l.settled >= *l.Soft
@@ -56,6 +57,21 @@ func (t *tx) cross(l limit) error {
 	l.reached, l.soft = max(was, now), l.soft || soft
 	t.money.setCounter(l.key, l.counter)
 	return nil
+}
+
+// tellReached tells the log which thresholds of a budget that was made or changed are
+// reached already.
+func (t *tx) tellReached(b mgx.Budget) error {
+	l := limit{Budget: b, key: keyOf(b, t.now)}
+	if err := t.readCounters([]counterKey{l.key}); err != nil {
+		return err
+	}
+	if l.counter = t.money.counters[l.key]; !l.exists {
+		if err := t.beginPeriod(&l); err != nil {
+			return err
+		}
+	}
+	return t.cross(l)
 }
 
 func thresholdData(u mgx.BudgetUse, threshold mgx.Money, level string) mgx.ThresholdReachedData {

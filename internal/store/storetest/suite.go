@@ -120,6 +120,7 @@ func Run(t *testing.T, create func(testing.TB) Opener) {
 		"BudgetHistory":         budgetHistory,
 		"BudgetOfUnpriced":      budgetOfUnpriced,
 		"ThresholdsOnce":        thresholdsOnce,
+		"ThresholdsBefore":      thresholdsReachedBefore,
 		"ThresholdsEverywhere":  thresholdsEverywhere,
 		"Forecasts":             forecasts,
 		"AlertsHourly":          alertsHourly,
