@@ -176,17 +176,13 @@ type bounds struct {
 	outside bool
 }
 
-// Hold keeps what bounds the commands of a box together until it is released, which
-// makes each of them start sooner.
-func Hold(groups *cgroup.Place, whose string, l sandbox.Limits) (release func(), err error) {
+// Hold keeps what bounds all commands together until it is released, which makes each
+// of them start sooner.
+func Hold(groups *cgroup.Place) (release func(), err error) {
 	if groups == nil {
 		return func() {}, nil
 	}
-	return groups.Hold(whose, groupLimits(l))
-}
-
-func groupLimits(l sandbox.Limits) cgroup.Limits {
-	return cgroup.Limits{Memory: l.Memory, Processes: l.Processes, CPUs: l.CPUs}
+	return groups.Hold()
 }
 
 // bound makes the group of one command.
@@ -194,10 +190,7 @@ func (m Machine) bound(l sandbox.Limits) (*bounds, error) {
 	if m.Groups == nil {
 		return nil, nil
 	}
-	limits := groupLimits(l)
-	limits.Memory += m.Extra.Memory
-	limits.Processes += m.Extra.Processes
-	group, err := m.Groups.New(m.Whose, limits)
+	group, err := m.Groups.New(m.Whose, cgroup.Limits{Memory: l.Memory + m.Extra.Memory, Processes: l.Processes + m.Extra.Processes, CPUs: l.CPUs})
 	if err != nil {
 		return nil, err
 	}

@@ -23,7 +23,7 @@ type box struct {
 	groups   *cgroup.Place // nil: processes cannot be bounded together
 	quota    *disk.Quota   // of the workspace and the state
 	overlays chan struct{} // held by the command that has the overlays mounted
-	release  func()        // of the group around those of its commands
+	release  func()        // of the group around those of all commands
 }
 
 func (b *box) Path(guest string) string { return guest }

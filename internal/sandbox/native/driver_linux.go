@@ -48,7 +48,7 @@ func (d *driver) Open(ctx context.Context, spec sandbox.Spec) (sandbox.Box, erro
 		err = d.usable()
 	}
 	if err == nil {
-		b.release, err = confine.Hold(b.groups, spec.ID, b.Limits)
+		b.release, err = confine.Hold(b.groups)
 	}
 	return b, err
 }

@@ -119,7 +119,7 @@ func (d *lite) Open(_ context.Context, spec sandbox.Spec) (sandbox.Box, error) {
 		b.mounts, err = b.resolve(spec.Mounts)
 	}
 	if err == nil {
-		b.release, err = confine.Hold(groups, spec.ID, b.limits)
+		b.release, err = confine.Hold(groups)
 	}
 	if err != nil {
 		return nil, errors.Join(err, b.view.Close(), sandbox.RemoveState(dir))
@@ -137,7 +137,7 @@ type liteBox struct {
 	groups *cgroup.Place
 	quota  *disk.Quota
 
-	release func() // of the group around those of its commands
+	release func() // of the group around those of all commands
 }
 
 func (b *liteBox) Path(guest string) string { return b.view.Path(guest) }

@@ -47,7 +47,7 @@ type Place struct {
 	memory  int64
 
 	mu   sync.Mutex
-	all  *branch // of this process; nil: none of its commands runs
+	all  *branch // of this process; nil: nobody needs it
 	runs map[string]*branch
 }
 
@@ -143,16 +143,20 @@ func (p *Place) New(run string, l Limits) (*Group, error) {
 	return g, nil
 }
 
-// Hold keeps the group of a run, which is dear to make, between its commands, until
-// it is released.
-func (p *Place) Hold(run string, l Limits) (release func(), err error) {
-	if run == "" {
-		return func() {}, nil
-	}
-	if _, err := p.enter(run, l.together()); err != nil {
+// Hold keeps the group of this process, which is dear to make, between commands, until
+// it is released. Those of runs do not stay: files that an earlier command read or
+// wrote, and the system remembers, would leave less to the next.
+func (p *Place) Hold() (release func(), err error) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if err := p.take(); err != nil {
 		return nil, err
 	}
-	return sync.OnceFunc(func() { p.leave(run) }), nil
+	return sync.OnceFunc(func() {
+		p.mu.Lock()
+		defer p.mu.Unlock()
+		p.drop()
+	}), nil
 }
 
 // together are the limits of all commands of a run.
@@ -177,20 +181,10 @@ func (p *Place) enter(run string, l Limits) (level, error) {
 	return b.level, nil
 }
 
-// grow makes the group of a run, and that of this process, whose name tells whose it
-// is, should we not live to remove it.
+// grow makes the group of a run.
 func (p *Place) grow(run string, l Limits) (*branch, error) {
-	if p.all == nil {
-		around, err := p.within(p.parents, leftover.Name(prefix)+strconv.FormatInt(made.Add(1), 10), Limits{Memory: p.memory})
-		if err != nil {
-			return nil, err
-		}
-		p.weigh(around)
-		p.all, p.runs = &branch{level: around}, map[string]*branch{}
-		if err := p.divide(around); err != nil {
-			p.cut()
-			return nil, err
-		}
+	if err := p.take(); err != nil {
+		return nil, err
 	}
 	at, err := p.within(p.all.level, strconv.FormatInt(made.Add(1), 10), l)
 	if err == nil {
@@ -199,17 +193,15 @@ func (p *Place) grow(run string, l Limits) (*branch, error) {
 		}
 	}
 	if err != nil {
-		p.cut()
+		p.drop()
 		return nil, err
 	}
-	p.all.holds++
 	p.runs[run] = &branch{level: at, limits: l}
 	return p.runs[run], nil
 }
 
-// leave removes the group of a run when nobody is in it any more, and that of this
-// process. What the kernel does not let go of yet is for the next process that looks
-// for a place.
+// leave removes the group of a run when nobody is in it any more. What the kernel does
+// not let go of yet is for the next process that looks for a place.
 func (p *Place) leave(run string) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -219,13 +211,31 @@ func (p *Place) leave(run string) {
 	}
 	delete(p.runs, run)
 	b.remove(0)
-	p.all.holds--
-	p.cut()
+	p.drop()
 }
 
-// cut removes the group of this process when nothing is in it.
-func (p *Place) cut() {
-	if p.all.holds == 0 {
+// take needs the group of this process, and makes it if it is not there. Its name
+// tells whose it is, should we not live to remove it.
+func (p *Place) take() error {
+	if p.all == nil {
+		at, err := p.within(p.parents, leftover.Name(prefix)+strconv.FormatInt(made.Add(1), 10), Limits{Memory: p.memory})
+		if err != nil {
+			return err
+		}
+		p.weigh(at)
+		if err := p.divide(at); err != nil {
+			at.remove(0)
+			return err
+		}
+		p.all, p.runs = &branch{level: at}, map[string]*branch{}
+	}
+	p.all.holds++
+	return nil
+}
+
+// drop needs it no longer, and removes it when nobody does.
+func (p *Place) drop() {
+	if p.all.holds--; p.all.holds == 0 {
 		p.all.remove(0)
 		p.all = nil
 	}

@@ -173,11 +173,11 @@ func TestNested(t *testing.T) {
 		}
 		return g
 	}
-	release, err := p.Hold("a", Limits{Memory: 64 << 20})
+	release, err := p.Hold()
 	if err != nil {
 		t.Fatal(err)
 	}
-	count("held", 2)
+	count("held", 1)
 	first, second, other := add("a"), add("a"), add("b")
 	count("three commands of two runs", 1+2+3)
 	for _, g := range []*Group{first, second} {
@@ -185,13 +185,19 @@ func TestNested(t *testing.T) {
 			t.Error(err)
 		}
 	}
-	count("one command and a run that is held", 1+2+1)
-	release()
-	release()
 	count("one command", 3)
+	release()
+	again, err := p.Hold()
+	if err != nil {
+		t.Fatal(err)
+	}
+	release()
+	count("one command, and held", 3)
 	if err := other.Remove(); err != nil {
 		t.Error(err)
 	}
+	count("held once more", 1)
+	again()
 	count("nothing", 0)
 }
 
