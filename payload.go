@@ -1,6 +1,9 @@
 package mgx
 
-import "time"
+import (
+	"slices"
+	"time"
+)
 
 // The payloads of the events. Field names are the contract;
 // the JSON Schemas in internal/event/schemas describe the same shapes.
@@ -179,6 +182,22 @@ type ChecksData struct {
 	Round  string        `json:"round"` // baseline, or 1, 2, …
 	Passed bool          `json:"passed"`
 	Checks []CheckResult `json:"checks"`
+}
+
+// Outcome is a word for the round: passed, failed when a check judged that something is
+// wrong, and refused when none did but some were not let run.
+func (d ChecksData) Outcome() string {
+	switch {
+	case d.Passed:
+		return "passed"
+	case slices.ContainsFunc(d.Checks, func(c CheckResult) bool {
+		return c.Status != "passed" && c.Status != "unavailable" && c.Status != "refused"
+	}):
+		return "failed"
+	case slices.ContainsFunc(d.Checks, func(c CheckResult) bool { return c.Status == "refused" }):
+		return "refused"
+	}
+	return "failed"
 }
 
 type CheckResult struct {

@@ -64,6 +64,22 @@ func TestProgressTellsTheRun(t *testing.T) {
 	}
 }
 
+// What the policy does not let run is no failure of the change, and no success.
+func TestChecksThatWereRefusedAreSaidToBe(t *testing.T) {
+	t.Parallel()
+	made := mgx.CheckResult{Name: "vet", Command: "vet", Status: "passed"}
+	not := mgx.CheckResult{Name: "make", Command: "make", Status: "refused", ExitCode: -1, Output: "It was not run."}
+	wrong := mgx.CheckResult{Name: "test", Command: "test", Status: "failed", ExitCode: 1}
+	for want, checks := range map[string][]mgx.CheckResult{
+		"⊠ Checks, round 1: refused\n": {made, not}, "✕ Checks, round 1: failed\n": {made, not, wrong},
+	} {
+		out := plainProgress(Options{}, event(mgx.RunChecksCompleted, mgx.ChecksData{Round: "1", Checks: checks}))
+		if !strings.Contains(out, want) {
+			t.Errorf("not %q: %s", want, out)
+		}
+	}
+}
+
 func TestVerboseTellsMore(t *testing.T) {
 	t.Parallel()
 	out := plainProgress(Options{Verbose: true}, append(wholeRun(),

@@ -155,12 +155,9 @@ func (s *story) call(m mark, name, summary, result string) {
 }
 
 func (s *story) checks(d mgx.ChecksData) {
-	head, m := "Checks, round "+d.Round, outcomeMark("failed")
+	head, m := "Checks, round "+d.Round, outcomeMark(d.Outcome())
 	if d.Round == "baseline" {
 		head = "Checks before any change"
-	}
-	if d.Passed {
-		m = outcomeMark("passed")
 	}
 	s.say(span{text: "  "}, m.icon(), span{text: " " + head + ": "}, span{text: m.word, tint: m.tint})
 	for _, c := range d.Checks {

@@ -96,10 +96,7 @@ func (s *summary) product() {
 
 func (s *summary) judged() {
 	if c := s.run.Checks; len(c.Checks) > 0 {
-		m := outcomeMark("failed")
-		if c.Passed {
-			m = outcomeMark("passed")
-		}
+		m := outcomeMark(c.Outcome())
 		s.row("checks", m.icon(), span{text: " " + passedOf(c)}, span{text: checkNames(c), tint: dim})
 	}
 	if r := s.run.Review; r.Round > 0 {
