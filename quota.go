@@ -1,5 +1,7 @@
 package mgx
 
+import "strings"
+
 // Quota names something of which a workspace may have only so much, where whoever
 // runs the installation has set how much.
 type Quota string
@@ -20,6 +22,17 @@ const (
 	QuotaChangesADay  Quota = "changes_a_day"
 	QuotaRunsADayEach Quota = "runs_a_day_each"
 	QuotaStoredBytes  Quota = "stored_bytes"
+
+	// Of the sandbox of each run: limits below those of the server.
+	QuotaMemory    Quota = "sandbox_memory"
+	QuotaProcesses Quota = "sandbox_processes"
+	QuotaCPUs      Quota = "sandbox_cpus"
+	QuotaCPUTime   Quota = "sandbox_cpu_time"
+	QuotaFileSize  Quota = "sandbox_file_size"
+	QuotaOpenFiles Quota = "sandbox_open_files"
+	QuotaTmp       Quota = "sandbox_tmp"
+	QuotaDisk      Quota = "sandbox_disk"
+	QuotaFiles     Quota = "sandbox_files"
 )
 
 // QuotaInfo is what people are told of a quota.
@@ -27,6 +40,19 @@ type QuotaInfo struct {
 	Name  Quota
 	Most  int64 // what no workspace can have more of; 0: there is no such bound
 	Means string
+}
+
+// quotaSandbox begins the names of quotas that bound each run by itself.
+const quotaSandbox = "sandbox_"
+
+// SandboxLimit is the name that --sandbox-limits has for what a quota bounds, such as
+// cpu-time; empty: none. Nothing of that is counted, for each run may have so much.
+func (q Quota) SandboxLimit() string {
+	name, ok := strings.CutPrefix(string(q), quotaSandbox)
+	if !ok {
+		return ""
+	}
+	return strings.ReplaceAll(name, "_", "-")
 }
 
 // Quotas lists them.
@@ -44,6 +70,31 @@ var Quotas = []QuotaInfo{
 	{QuotaRunsADay, 0, "runs that begin within a day of UTC"},
 	{QuotaRunsADayEach, 0, "runs that one person begins within a day of UTC, with all their keys"},
 	{QuotaStoredBytes, 0, "bytes of events, journals, attachments and uploads; runs that have begun go on"},
+	{QuotaMemory, 0, "bytes of memory of all commands of a run"},
+	{QuotaProcesses, 0, "processes of a command of a run"},
+	{QuotaCPUs, 0, "thousandths of processors' worth of time of all commands of a run"},
+	{QuotaCPUTime, 0, "seconds of the processor for a process of a run"},
+	{QuotaFileSize, 0, "bytes of a file that a command of a run writes"},
+	{QuotaOpenFiles, 0, "files that a process of a run has open"},
+	{QuotaTmp, 0, "bytes of temporary files of a command of a run, in each of its places"},
+	{QuotaDisk, 0, "bytes of the files of a run, and of what was kept of them"},
+	{QuotaFiles, 0, "files of a run"},
+}
+
+// Lowest is the lowest limit that a quota can be set to. No command can run with none
+// of what it needs.
+func (q Quota) Lowest() int64 {
+	switch q {
+	case QuotaCPUs:
+		return 10 // a hundredth of a processor
+	case QuotaMemory, QuotaTmp, QuotaDisk, QuotaFileSize:
+		return 1 << 20
+	case QuotaProcesses, QuotaOpenFiles, QuotaFiles:
+		return 16
+	case QuotaCPUTime:
+		return 1
+	}
+	return 0
 }
 
 // MostChangesADay bounds what a workspace adds to its audit log and to what is kept of
@@ -52,8 +103,13 @@ const MostChangesADay = 10_000
 
 // Highest is the highest limit that a quota can be set to.
 func (q Quota) Highest() int64 {
-	if q == QuotaStoredBytes {
+	switch q {
+	case QuotaStoredBytes, QuotaMemory, QuotaFileSize, QuotaTmp, QuotaDisk:
 		return 1 << 50
+	case QuotaCPUs:
+		return 10_000_000
+	case QuotaCPUTime:
+		return 30 * 24 * 60 * 60
 	}
 	return 1_000_000_000
 }
@@ -62,7 +118,7 @@ func (q Quota) Highest() int64 {
 type QuotaUse struct {
 	Quota Quota  `json:"quota"`
 	Limit *int64 `json:"limit"` // nil: nobody has set one
-	Used  int64  `json:"used"`
+	Used  int64  `json:"used"`  // 0 of those of the sandbox, of which each run may have so much
 }
 
 // CodeQuotaReached refuses what is beyond a quota. Kind refused.

@@ -41,7 +41,7 @@ func everyLimit() []limited {
 		{sandbox.LimitTmp, "tmp=8MB", "temporary files", false, does("for i in 1 2 3; do head -c 3000000 /dev/zero >/tmp/$i; done; true")},
 		{sandbox.LimitDisk, "disk=64MB", "disk space", false, does("i=0; while :; do i=$((i+1)); head -c 1000000 /dev/zero >made$i; done")},
 		{"", "", "", false, does("rm made*")},
-		{sandbox.LimitFiles, "files=4000", "the number of files", false, does("seq -f made%g 5000 | xargs touch; sleep 600")},
+		{sandbox.LimitFiles, "files=4000", "the number of files", false, does("seq -f made%g 5000 | xargs -n 500 touch; sleep 60")},
 		{"", "", "", false, does("find . -name 'made*' -delete")},
 		{sandbox.LimitOutput, "", "output", false, does("yes $(seq 200) | head -c 53000000")},
 		{sandbox.LimitTime, "", "", false, map[string]any{"command": "sleep 1000", "timeout": 1}},

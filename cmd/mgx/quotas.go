@@ -6,10 +6,12 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"time"
 
 	"github.com/spf13/cobra"
 
 	"mgx"
+	"mgx/internal/config"
 )
 
 func (c *cli) quotaCommand() *cobra.Command {
@@ -19,8 +21,10 @@ func (c *cli) quotaCommand() *cobra.Command {
 		Long: `Show what a workspace may have and what it has, or set that as the owner or an
 admin of the installation. Quotas are members, keys, projects, webhooks,
 runs_at_once, runs_a_day, runs_a_day_each and stored_bytes, which takes 500MB or
-20GB, too; see docs/limits.md.`,
-		Example: "  mgx workspaces quota ws_01JDT… runs_at_once=4 stored_bytes=20GB keys=none",
+20GB, too; and, for each run, lower limits of the sandbox than the server has:
+sandbox_ and the name that --sandbox-limits has for one, with its values, such as
+sandbox_memory=2GB or sandbox_cpu_time=10m. See docs/limits.md.`,
+		Example: "  mgx workspaces quota ws_01JDT… runs_at_once=4 stored_bytes=20GB keys=none\n  mgx workspaces quota ws_01JDT… sandbox_memory=2GB sandbox_cpus=1.5",
 		RunE: func(cmd *cobra.Command, args []string) error {
 			var ws mgx.WorkspaceID
 			if len(args) > 0 && !strings.Contains(args[0], "=") {
@@ -50,13 +54,48 @@ func quotasIn(args []string) (map[string]*int64, error) {
 			set[name] = nil
 			continue
 		}
-		n, err := wholeOrBytes(value)
+		n, err := quotaValue(mgx.Quota(name), value)
 		if err != nil {
-			return nil, usage("bad_quota", "%s takes a whole number, also of kB, MB, GB or TB, or none, not %q", name, value)
+			return nil, err
 		}
 		set[name] = &n
 	}
 	return set, nil
+}
+
+func quotaValue(q mgx.Quota, value string) (int64, error) {
+	if limit := q.SandboxLimit(); limit != "" && slices.ContainsFunc(mgx.Quotas, func(i mgx.QuotaInfo) bool { return i.Name == q }) {
+		n, err := config.ParseLimit(limit, value)
+		if err != nil {
+			return 0, usage("bad_quota", "%s %v, or none, not %q", q, err, value)
+		}
+		return n / unitOf(q), nil
+	}
+	n, err := wholeOrBytes(value)
+	if err != nil {
+		return 0, usage("bad_quota", "%s takes a whole number, also of kB, MB, GB or TB, or none, not %q", q, value)
+	}
+	return n, nil
+}
+
+// unitOf is how much of what the configuration counts is one of a quota.
+func unitOf(q mgx.Quota) int64 {
+	if q == mgx.QuotaCPUTime {
+		return int64(time.Second)
+	}
+	return 1
+}
+
+// shownQuota says what a quota allows, as it is set.
+func shownQuota(u mgx.QuotaUse) string {
+	limit := u.Quota.SandboxLimit()
+	switch {
+	case u.Limit == nil:
+		return "none"
+	case limit != "":
+		return config.ShowLimit(limit, *u.Limit*unitOf(u.Quota))
+	}
+	return strconv.FormatInt(*u.Limit, 10)
 }
 
 // wholeOrBytes reads a number, or a size such as 20GB.
@@ -89,15 +128,15 @@ func (c *cli) quotas(ctx context.Context, p people, ws mgx.WorkspaceID, set map[
 		return printJSON(c, all...)
 	}
 	for _, u := range all {
-		limit := "none"
-		if u.Limit != nil {
-			limit = strconv.FormatInt(*u.Limit, 10)
-		}
 		i := slices.IndexFunc(mgx.Quotas, func(q mgx.QuotaInfo) bool { return q.Name == u.Quota })
 		if i < 0 { // a newer server has it
 			continue
 		}
-		c.printf("%-15s %12d of %-12s  %s\n", u.Quota, u.Used, limit, mgx.Quotas[i].Means)
+		used := strconv.FormatInt(u.Used, 10)
+		if u.Quota.SandboxLimit() != "" {
+			used = "each run"
+		}
+		c.printf("%-18s %12s of %-12s  %s\n", u.Quota, used, shownQuota(u), mgx.Quotas[i].Means)
 	}
 	return nil
 }

@@ -249,7 +249,9 @@ func (u *uploads) receive(ctx context.Context, ws mgx.WorkspaceID, tmp string) (
 		return "", dataError(u.n.data, err)
 	}
 	spec := boxSpec(besides, work, filepath.Join(tmp, "state"), nil)
-	spec.Limits, spec.AtOnce = u.n.limits, u.n.atOnce()
+	if err := u.n.limit(ctx, &spec, ws); err != nil {
+		return "", err
+	}
 	least, err := u.n.leastFor(ctx, ws, mgx.RepoInfo{})
 	if err != nil {
 		return "", err

@@ -183,6 +183,14 @@ func (n *node) atOnce() int {
 	return cap(n.crew.seats) + 1
 }
 
+// limit bounds a box of a workspace: as the operator has it, and lower where who runs
+// the installation has set that for this workspace. Nobody else has a say.
+func (n *node) limit(ctx context.Context, spec *sandbox.Spec, ws mgx.WorkspaceID) (err error) {
+	spec.Limits, spec.AtOnce = n.limits, n.atOnce()
+	spec.Quotas, err = n.store.SandboxLimits(ctx, ws)
+	return err
+}
+
 // site opens the files of a run in the sandbox that its settings ask for, to work on it.
 func (n *node) site(ctx context.Context, of mgx.Scope, repo mgx.RepoInfo, settings mgx.RunSettings) (*team.Site, error) {
 	return n.siteFor(ctx, string(of.Run), of, repo, settings)
@@ -209,7 +217,10 @@ func (n *node) siteFor(ctx context.Context, whose string, of mgx.Scope, repo mgx
 	}
 	mounts = append(mounts, shown...)
 	spec := boxSpec(whose, filepath.Join(dir, "work"), filepath.Join(dir, "state"), mounts)
-	spec.Limits, spec.AtOnce, spec.Kept = n.limits, n.atOnce(), []string{git.Kept(dir)}
+	spec.Kept = []string{git.Kept(dir)}
+	if err := n.limit(ctx, &spec, of.Workspace); err != nil {
+		return nil, err
+	}
 	if err := openGate(&spec, settings.AllowHosts); err != nil {
 		return nil, err
 	}

@@ -37,8 +37,8 @@ func (a *Access) SetQuotas(ctx context.Context, actor access.Actor, ws mgx.Works
 		if i < 0 {
 			return nil, mgx.Errorf(mgx.KindUsage, CodeBadQuota, "there is no quota %q; there are %s", name, quotaNames())
 		}
-		if n != nil && (*n < 0 || *n > mgx.Quota(name).Highest()) {
-			return nil, mgx.Errorf(mgx.KindUsage, CodeBadQuota, "the quota %s takes a whole number up to %d, or none", name, mgx.Quota(name).Highest())
+		if q := mgx.Quota(name); n != nil && (*n < q.Lowest() || *n > q.Highest()) {
+			return nil, mgx.Errorf(mgx.KindUsage, CodeBadQuota, "the quota %s takes a whole number from %d up to %d, or none", q, q.Lowest(), q.Highest())
 		}
 		quotas[mgx.Quota(name)] = n
 	}

@@ -36,11 +36,10 @@ func setLimits(c *Config, v string, _ origin) error {
 	limits := Limits{}
 	for one := range strings.SplitSeq(v, ",") {
 		name, value, _ := strings.Cut(strings.TrimSpace(one), "=")
-		amount, ok := limitNames[name]
-		if !ok {
+		if _, ok := limitNames[name]; !ok {
 			return fmt.Errorf("it must read NAME=VALUE, with commas between several; names are %s", strings.Join(slices.Sorted(maps.Keys(limitNames)), ", "))
 		}
-		n, err := amount.parse(value)
+		n, err := ParseLimit(name, value)
 		if err != nil {
 			return fmt.Errorf("%s %w", name, err)
 		}
@@ -50,13 +49,25 @@ func setLimits(c *Config, v string, _ origin) error {
 	return nil
 }
 
+// ParseLimit reads the value of a limit, in the units of [Limits].
+func ParseLimit(name, value string) (int64, error) {
+	amount, ok := limitNames[name]
+	if !ok {
+		return 0, errors.New("is no limit of the sandbox")
+	}
+	return amount.parse(value)
+}
+
+// ShowLimit is the value of a limit as [ParseLimit] takes it.
+func ShowLimit(name string, n int64) string { return limitNames[name].show(n) }
+
 func showLimits(c *Config) string {
 	if len(c.SandboxLimits) == 0 {
 		return "default"
 	}
 	var list []string
 	for _, name := range slices.Sorted(maps.Keys(c.SandboxLimits)) {
-		list = append(list, name+"="+limitNames[name].show(c.SandboxLimits[name]))
+		list = append(list, name+"="+ShowLimit(name, c.SandboxLimits[name]))
 	}
 	return strings.Join(list, ",")
 }

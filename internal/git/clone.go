@@ -43,7 +43,7 @@ func (c *Clone) file(name string) string { return filepath.Join(gitDir(c.runDir)
 type Full sandbox.Reached
 
 func (f Full) Error() string {
-	return "the files of the run and all that was kept of them are more than " + f.Setting + ", as the operator's setting sandbox-limits has it"
+	return "the files of the run and all that was kept of them are more than " + f.Setting + ", " + sandbox.Reached(f).Whose()
 }
 
 // access is what a git command in the box may write.

@@ -1,8 +1,11 @@
 package sandbox
 
 import (
+	"slices"
 	"strconv"
 	"time"
+
+	"mgx"
 )
 
 // Limits bound one command. Zero fields take the driver's defaults.
@@ -17,6 +20,29 @@ type Limits struct {
 	Tmp       int64         // bytes in /tmp and the home directory
 	Disk      int64         // bytes in the workspace, the box's state and what else is kept, together
 	Files     int64         // files there, directories included
+	Lowered   []mgx.Quota   // those that quotas of the workspace set, below the operator's
+}
+
+// LoweredTo has quotas of a workspace lower limits; they raise none. Those that are
+// not set here are bounded by nothing.
+func (l Limits) LoweredTo(quotas map[mgx.Quota]int64) Limits {
+	lower := func(q mgx.Quota, now, unit int64, set func(int64)) {
+		n, ok := quotas[q]
+		if n *= unit; ok && n > 0 && (now <= 0 || n < now) {
+			set(n)
+			l.Lowered = append(l.Lowered, q)
+		}
+	}
+	lower(mgx.QuotaMemory, l.Memory, 1, func(n int64) { l.Memory = n })
+	lower(mgx.QuotaProcesses, int64(l.Processes), 1, func(n int64) { l.Processes = int(n) })
+	lower(mgx.QuotaCPUs, int64(l.CPUs*1000), 1, func(n int64) { l.CPUs = float64(n) / 1000 })
+	lower(mgx.QuotaCPUTime, int64(l.CPU), int64(time.Second), func(n int64) { l.CPU = time.Duration(n) })
+	lower(mgx.QuotaFileSize, l.FileSize, 1, func(n int64) { l.FileSize = n })
+	lower(mgx.QuotaOpenFiles, int64(l.OpenFiles), 1, func(n int64) { l.OpenFiles = int(n) })
+	lower(mgx.QuotaTmp, l.Tmp, 1, func(n int64) { l.Tmp = n })
+	lower(mgx.QuotaDisk, l.Disk, 1, func(n int64) { l.Disk = n })
+	lower(mgx.QuotaFiles, l.Files, 1, func(n int64) { l.Files = n })
+	return l
 }
 
 // Limit names a limit that a command reached. What it did then, its exit code
@@ -36,11 +62,26 @@ const (
 	LimitOutput    Limit = "output"     // it wrote more than is kept, which is for those to say who keep it
 )
 
+var quotaOf = map[Limit]mgx.Quota{
+	LimitMemory: mgx.QuotaMemory, LimitProcesses: mgx.QuotaProcesses, LimitCPU: mgx.QuotaCPUTime, LimitFileSize: mgx.QuotaFileSize,
+	LimitOpenFiles: mgx.QuotaOpenFiles, LimitDisk: mgx.QuotaDisk, LimitFiles: mgx.QuotaFiles, LimitTmp: mgx.QuotaTmp,
+}
+
 // Reached is a limit that a command reached.
 type Reached struct {
-	Limit   Limit  // empty: none
-	Setting string // see [Limits.Setting]
-	Told    bool   // see [Result.Told]
+	Limit   Limit     // empty: none
+	Setting string    // see [Limits.Setting]
+	Quota   mgx.Quota // of the workspace, that set it; empty: none
+	Told    bool      // see [Result.Told]
+}
+
+// Whose says who set the limit: an operator, or who runs the installation for one
+// workspace.
+func (r Reached) Whose() string {
+	if r.Quota != "" {
+		return "as the quota " + string(r.Quota) + " of the workspace has it"
+	}
+	return "as the operator's setting sandbox-limits has it"
 }
 
 // Reached is the limit that a command reached, the time-out among them.
@@ -48,7 +89,11 @@ func (r Result) Reached() Reached {
 	if r.Limit == "" && r.TimedOut {
 		return Reached{Limit: LimitTime}
 	}
-	return Reached{r.Limit, r.Allowed.Setting(r.Limit), r.Told}
+	reached := Reached{Limit: r.Limit, Setting: r.Allowed.Setting(r.Limit), Told: r.Told}
+	if q := quotaOf[r.Limit]; reached.Setting != "" && slices.Contains(r.Allowed.Lowered, q) {
+		reached.Quota = q
+	}
+	return reached
 }
 
 // Setting is what the limits allow of one of them, as the setting sandbox-limits

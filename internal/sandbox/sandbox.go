@@ -18,6 +18,8 @@ import (
 	"io"
 	"slices"
 	"time"
+
+	"mgx"
 )
 
 // Level says how strong the walls of a box are, weakest first.
@@ -78,9 +80,10 @@ type Spec struct {
 	Mounts []Mount // around the workspace, later ones over earlier ones; may lie inside it
 	Env    []string
 	Limits Limits
-	AtOnce int      // how many may work at the same time on this machine, who share its memory; 0: this one
-	Kept   []string // directories of the host that count to its disk, beside the workspace and the state
-	Gate   Gate     // nil: no network for anybody
+	Quotas map[mgx.Quota]int64 // of the workspace, which lower limits
+	AtOnce int                 // how many may work at the same time on this machine, who share its memory; 0: this one
+	Kept   []string            // directories of the host that count to its disk, beside the workspace and the state
+	Gate   Gate                // nil: no network for anybody
 }
 
 // Command is one program to run in a box.

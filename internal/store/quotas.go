@@ -41,6 +41,26 @@ func since(q mgx.Quota, now time.Time) int64 {
 	return 0
 }
 
+// SandboxLimits returns the limits of the sandbox that quotas set for each run of a
+// workspace.
+func (s *Store) SandboxLimits(ctx context.Context, ws mgx.WorkspaceID) (map[mgx.Quota]int64, error) {
+	set, err := s.Settings(ctx, ws)
+	if err != nil {
+		return nil, err
+	}
+	limits := map[mgx.Quota]int64{}
+	for _, q := range mgx.Quotas {
+		value, ok := set[quotaPrefix+string(q.Name)]
+		if !ok || q.Name.SandboxLimit() == "" {
+			continue
+		}
+		if limits[q.Name], err = strconv.ParseInt(value, 10, 64); err != nil {
+			return nil, badRow("settings", err)
+		}
+	}
+	return limits, nil
+}
+
 // Quotas returns how all quotas of a workspace stand.
 func (s *Store) Quotas(ctx context.Context, ws mgx.WorkspaceID) ([]mgx.QuotaUse, error) {
 	set, err := s.Settings(ctx, ws)
@@ -53,10 +73,11 @@ func (s *Store) Quotas(ctx context.Context, ws mgx.WorkspaceID) ([]mgx.QuotaUse,
 		if n, err := strconv.ParseInt(set[quotaPrefix+string(q.Name)], 10, 64); err == nil {
 			u.Limit = &n
 		}
-		switch q.Name {
-		case mgx.QuotaStoredBytes:
+		switch {
+		case q.Name.SandboxLimit() != "":
+		case q.Name == mgx.QuotaStoredBytes:
 			u.Used, err = s.stored(ctx, ws)
-		case mgx.QuotaChangesADay:
+		case q.Name == mgx.QuotaChangesADay:
 			u.Used, err = s.Revision(ctx, ws, changes, dayOf(s.opts.Now()))
 		default:
 			u.Used, _, err = get(ctx, s, scanCount, usedOf[q.Name], string(ws), since(q.Name, s.opts.Now()))

@@ -11,7 +11,7 @@ func emitLimit(s *workflow.StepContext, d mgx.LimitReachedData, reached sandbox.
 	if reached.Limit == "" {
 		return
 	}
-	d.Limit, d.Setting, d.Told = string(reached.Limit), reached.Setting, reached.Told
+	d.Limit, d.Setting, d.Quota, d.Told = string(reached.Limit), reached.Setting, reached.Quota, reached.Told
 	d.Sandbox = string(s.Scope().Run)
 	s.Emit(s.Scope().Event(mgx.RunLimitReached, d))
 }

@@ -102,7 +102,7 @@ func LimitHint(reached sandbox.Reached) string {
 	setting := ""
 	switch {
 	case reached.Setting != "":
-		setting = " (" + reached.Setting + ", as the operator's setting sandbox-limits has it)"
+		setting = " (" + reached.Setting + ", " + reached.Whose() + ")"
 	case reached.Limit == sandbox.LimitMemory: // the command's own was not
 		setting = " of all runs on this machine together"
 	}

@@ -22,6 +22,7 @@ type quotaLine struct {
 	mgx.QuotaUse
 	Means string
 	Most  int64 // what no workspace can have more of; 0: there is no such bound
+	Each  bool  // run may have so much, so nothing is counted
 }
 
 const mostWorkspaces = 100
@@ -54,7 +55,7 @@ func fillWorkspace(v *visit, d *overviewPage) (err error) {
 	}
 	all, err := v.site.o.Access.Quotas(v.Context(), v.Actor)
 	for _, q := range all {
-		line := quotaLine{QuotaUse: q, Means: string(q.Quota)}
+		line := quotaLine{QuotaUse: q, Means: string(q.Quota), Each: q.Quota.SandboxLimit() != ""}
 		for _, known := range mgx.Quotas {
 			if known.Name == q.Quota {
 				line.Means, line.Most = known.Means, known.Most

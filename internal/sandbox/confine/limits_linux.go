@@ -53,7 +53,7 @@ func LimitsOf(spec sandbox.Spec) sandbox.Limits {
 	fill(&l.Tmp, Defaults.Tmp)
 	fill(&l.Disk, Defaults.Disk)
 	fill(&l.Files, Defaults.Files)
-	return l
+	return l.LoweredTo(spec.Quotas)
 }
 
 // Quota watches what a box may keep.

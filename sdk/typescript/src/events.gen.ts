@@ -636,7 +636,7 @@ export interface RunFileApprovedData {
 /**
  * Limit reached: A command in the run's sandbox came to one of its limits: it was stopped, or refused what it asked for. The agent was told; no other run was touched. Told once for a command, when it has ended.
  *
- * Version 1.2.0, kept for 90 days.
+ * Version 1.3.0, kept for 90 days.
  */
 export interface RunLimitReachedData {
   /** Id of the tool call that ran the command. */
@@ -647,6 +647,8 @@ export interface RunLimitReachedData {
   readonly exit_code?: number;
   /** Which limit: memory and processes of all that it started, processor time of one process, size of one file, files that one process has open, what the workspace holds in bytes and in files, a place for temporary files that was full, the time-out, output that was kept. */
   readonly limit: "cpu" | "disk" | "file_size" | "files" | "memory" | "open_files" | "output" | "processes" | "time" | "tmp" | (string & {});
+  /** Name of the quota of the workspace that set it, below what the server allows; absent where the server does. */
+  readonly quota?: string;
   /** Which sandbox. */
   readonly sandbox_id?: string;
   /** What was allowed, as the setting sandbox-limits takes it; absent for what that does not set. */
@@ -1383,7 +1385,7 @@ export const eventVersions: Readonly<Record<EventType, string>> = {
   "run.created": "1.5.0",
   "run.delivered": "1.0.0",
   "run.file.approved": "1.0.0",
-  "run.limit.reached": "1.2.0",
+  "run.limit.reached": "1.3.0",
   "run.message.sent": "1.0.0",
   "run.network.used": "1.1.0",
   "run.noted": "1.0.0",
