@@ -26,7 +26,9 @@ func RunRouter(t *testing.T, w Wire) {
 		t.Run(m.name, func(t *testing.T) {
 			t.Parallel()
 			t.Run("with another model", func(t *testing.T) { m.beside(t, w) })
-			t.Run("alone", func(t *testing.T) { m.alone(t, w) })
+			if m.fault != llm.FaultBad || m.retry { // what is too large costs much to send, and goes no other way alone
+				t.Run("alone", func(t *testing.T) { m.alone(t, w) })
+			}
 			if m.start == nil && m.repeats() && m.patience() == (llm.Timeouts{}) { // a busy machine may be silent for as long once more
 				t.Run("once", func(t *testing.T) { m.once(t, w) })
 			}
