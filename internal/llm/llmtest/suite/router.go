@@ -219,7 +219,7 @@ func (r *routed) call(t *testing.T, req *llm.Request, model string) (*llm.Result
 	t.Helper()
 	req.Model, r.acct = model, newAccount(t)
 	var shown strings.Builder
-	res, err := r.Call(t.Context(), req, r.acct, func(chunk llm.Chunk) {
+	res, err := r.Call(background, req, r.acct, func(chunk llm.Chunk) {
 		if chunk.Restart {
 			if shown.Len() == 0 {
 				t.Error("watchers are told to forget what they have not seen")
