@@ -10,8 +10,14 @@ import (
 // its limits. It must be given back.
 type admission struct {
 	key, model pass
-	limits     []*limiter
+	limits     []drawing
 	tokens     int64 // taken from each of them
+}
+
+// drawing is what an attempt took tokens from.
+type drawing struct {
+	*limiter
+	from *bucket
 }
 
 // admit finds the next target that may be tried, and waits for it where there is
@@ -139,7 +145,7 @@ func (c *call) limit(ctx context.Context, t *target, a *admission) (*CallError, 
 			whose := []string{"the workspace's own limit", "the limit set for the provider's key", "what the provider says is left of its limit"}[i]
 			return t.refuse(FaultRate, fmt.Sprintf("not sent: %s would make it wait %s", whose, wait.Round(time.Second)), wait), nil
 		}
-		a.limits = append(a.limits, l)
+		a.limits = append(a.limits, drawing{l, l.drawn()})
 	}
 	return nil, nil
 }
@@ -168,6 +174,6 @@ func (a *admission) unused(now time.Time) {
 // used gives back an admission after an attempt that used so many tokens.
 func (a *admission) used(tokens int64) {
 	for _, l := range a.limits {
-		l.settle(a.tokens, tokens)
+		l.settle(a.tokens, tokens, l.from)
 	}
 }

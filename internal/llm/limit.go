@@ -273,6 +273,13 @@ func (l *limiter) take(tokens float64) {
 	l.tokens.take(tokens)
 }
 
+// drawn is the bucket that tokens are taken from now.
+func (l *limiter) drawn() *bucket {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.tokens
+}
+
 // putBack undoes take.
 func (l *limiter) putBack(tokens float64) {
 	l.requests.put(1)
@@ -280,9 +287,12 @@ func (l *limiter) putBack(tokens float64) {
 }
 
 // settle replaces the estimate that was taken by what was really used.
-func (l *limiter) settle(taken, used int64) {
+// What the provider has said since is left as it is: it knows what was used.
+func (l *limiter) settle(taken, used int64, from *bucket) {
 	l.mu.Lock()
-	l.tokens.put(float64(taken - used))
+	if l.tokens == from {
+		from.put(float64(taken - used))
+	}
 	l.pump(l.now())
 	l.mu.Unlock()
 	l.give(0, taken-used)

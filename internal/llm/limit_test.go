@@ -137,7 +137,7 @@ func TestLimiterSettlesAndLearns(t *testing.T) {
 			return wait, ok
 		}
 		take(6000, 0)
-		l.settle(6000, 5000) // 1,000 were not used
+		l.settle(6000, 5000, l.drawn()) // 1,000 were not used
 		if _, ok := take(1000, 0); !ok {
 			t.Error("what was not used does not come back")
 		}
@@ -168,6 +168,18 @@ func TestLimiterSettlesAndLearns(t *testing.T) {
 				if _, ok := take(5, 0); !ok {
 					t.Errorf("%+v is believed", unbelievable)
 				}
+			}
+		}
+
+		// What a provider says is left is what was used taken off already.
+		for _, limits := range []Limits{{}, {Tokens: 1000}} {
+			l = newLimiter(limits, time.Now)
+			from := l.drawn()
+			take(800, 0)
+			l.learn(Allowances{Tokens: &Allowance{Limit: 1000, Remaining: 0, Full: time.Now().Add(10 * time.Second)}})
+			l.settle(800, 22, from)
+			if wait, ok := take(100, 0); ok || wait.Round(time.Millisecond) != time.Second {
+				t.Errorf("100 tokens a second, and none left: 100 in %v, %v", wait, ok)
 			}
 		}
 
