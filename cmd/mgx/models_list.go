@@ -41,7 +41,7 @@ func (c *cli) listModels(ctx context.Context) error {
 		return err
 	}
 	for _, f := range list.Failed {
-		c.tell("%s: %s\n", f.Provider, f.Message)
+		c.tell("%s: %s\n", f.Provider, strings.TrimPrefix(f.Message, f.Provider+": "))
 	}
 	for _, m := range list.Models {
 		if err := c.printModel(m); err != nil {

@@ -156,7 +156,7 @@ func (in *instruments) decided(ctx context.Context, r *Result, waited time.Durat
 		in.fallbacks.Add(ctx, 1, metric.WithAttributes(
 			attribute.String("mgx.from", f.From), attribute.String("mgx.to", f.To), attribute.String("mgx.reason", f.Reason)))
 	}
-	if waited > 0 {
+	if waited >= time.Millisecond { // less is no waiting, but asking whether to
 		in.waits.Record(ctx, waited.Seconds())
 	}
 }
