@@ -123,20 +123,16 @@ func grouped(t *testing.T, d sandbox.Driver) bool {
 
 // memoryBomb runs beside a neighbour, which must not notice.
 func memoryBomb(t *testing.T, d sandbox.Driver) {
-	w := open(t, d, func(w *world) { w.spec.Limits.Memory = 96 << 20 })
+	small := func(w *world) { w.spec.Limits.Memory = 96 << 20 }
+	w := open(t, d, small)
 	if !grouped(t, d) {
 		t.Skip("processes are not bounded together by MGX here")
 	}
-	started, ended := make(chan struct{}), make(chan outcome, 1)
-	in, stop := io.Pipe()
-	go func() {
-		n := *w
-		ended <- n.run(sandbox.Command{Args: []string{"sh", "-c", "echo started; cat"}, Timeout: 10 * patience, Stdin: in, Stdout: writerFunc(func(p []byte) (int, error) {
-			close(started)
-			return len(p), nil
-		})})
-	}()
-	<-started
+	other := open(t, d, func(w *world) {
+		small(w)
+		w.spec.ID += ", a neighbour"
+	})
+	release, ended := started(t, other, sandbox.Command{Args: []string{"sh", "-c", "echo started; cat"}})
 	o := w.run(sandbox.Command{Args: []string{w.box.Path(attacker), "hog", fmt.Sprint(512 << 20)}, Env: []string{attackerEnv + "=1"}})
 	equal(t, "exit code", o.ExitCode, 137)
 	equal(t, "limit", o.Limit, sandbox.LimitMemory)
@@ -144,7 +140,7 @@ func memoryBomb(t *testing.T, d sandbox.Driver) {
 	// Pieces of it are as little allowed as the whole.
 	o = w.run(sandbox.Command{Args: []string{"sh", "-c", `for i in 1 2 3 4 5; do "$0" hog 67108864 >/dev/null & done; head -c 300000000 /dev/zero | tail -c 299999999 >/dev/null; wait`, w.box.Path(attacker)}, Env: []string{attackerEnv + "=1"}})
 	equal(t, "limit of several", o.Limit, sandbox.LimitMemory)
-	stop.Close()
+	release()
 	neighbour := <-ended
 	equal(t, "the neighbour's exit code", neighbour.ExitCode, 0)
 	equal(t, "the neighbour's limit", neighbour.Limit, "")
