@@ -85,7 +85,7 @@ func (m *models) info(f found, info llm.ModelInfo, prices *llm.Prices, h llm.Hea
 	price, known := prices.Lookup(f.Name(), info.ID)
 	facts := m.facts(f.Name(), info.ID)
 	out := app.ModelInfo{
-		Model: name, Window: cmp.Or(info.ContextWindow, m.limits(name).Window), Capabilities: append([]string{}, facts.Capabilities...), Quality: facts.Quality,
+		Model: name, Window: cmp.Or(info.ContextWindow, facts.Context), Capabilities: append([]string{}, facts.Capabilities...), Quality: facts.Quality,
 		Local: f.Local, From: f.From, PriceKnown: known,
 	}
 	if known {

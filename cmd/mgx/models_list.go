@@ -87,7 +87,11 @@ func (c *cli) printModel(m app.ModelInfo) error {
 	default:
 		cost = fmt.Sprintf("%s in, %s out per million tokens", *m.Input, *m.Output)
 	}
-	c.printf("%-48s %8s  %s\n", m.Model, ui.Tokens(int64(m.Window)), cost)
+	window := "?"
+	if m.Window > 0 {
+		window = ui.Tokens(int64(m.Window))
+	}
+	c.printf("%-48s %8s  %s\n", m.Model, window, cost)
 	c.printf("    quality %g; %s\n", m.Quality, strings.Join(m.Capabilities, ", "))
 	if m.Health != nil {
 		c.printf("    %s\n", healthWords(*m.Health))

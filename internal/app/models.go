@@ -44,7 +44,7 @@ type ModelList struct {
 // ModelInfo is a model, as the policies see it.
 type ModelInfo struct {
 	Capabilities []string     `json:"capabilities" doc:"What it can do, such as tools"`
-	Window       int          `json:"context_window" doc:"Tokens that it takes at once"`
+	Window       int          `json:"context_window" doc:"Tokens that it takes at once; 0: not known"`
 	From         string       `json:"from,omitempty" doc:"Where the machine found its provider; for the owner of the data directory alone"`
 	Health       *ModelHealth `json:"health,omitempty" doc:"How it did in the last day; absent: it was not called"`
 	Input        *mgx.Money   `json:"input_usd_per_million,omitempty" doc:"Price of a million tokens in, in US dollars"`
