@@ -58,16 +58,21 @@ func TestGatewayBudgetAcrossServers(t *testing.T) {
 	limit := stands().Settled + 25*most/2 // twelve calls and a half
 	l.must("budget", "set", "--period", "absolute", "--limit", exact(limit))
 
-	// round makes all calls at once and returns when those that fit are under way and
-	// the others are answered.
+	// round makes the calls and returns when those that fit are under way and the others
+	// are answered. A few of each server's are under way before all the others come at once.
 	round := func(fit int, servers ...*served) *asked {
 		t.Helper()
 		up.shut()
-		a := askAll(t.Context(), key, calls, servers...)
+		few := min(fit, 2*len(servers))
+		a := askAll(t.Context(), key, few, servers...)
+		for range few {
+			<-up.arrived
+		}
+		a.more(t.Context(), key, calls-few, servers...)
 		if got := a.wait(calls - fit); got[http.StatusPaymentRequired] != calls-fit {
 			t.Fatalf("%d fit, and of the others are answered %v", fit, got)
 		}
-		for range fit {
+		for range fit - few {
 			<-up.arrived
 		}
 		if u := stands(); u.Reserved != mgx.Money(fit)*most || u.Settled+u.Reserved > u.Limit || u.Left() >= most {
@@ -144,7 +149,6 @@ func (g *gate) hold(_ int, r *http.Request) *llmtest.Fault {
 
 // asked are calls of the gateway that were made at once.
 type asked struct {
-	calls    int
 	answered chan int // their status; 0: the server went away
 	counts   map[int]int
 }
@@ -154,7 +158,12 @@ var hello atomic.Int64
 
 // askAll makes calls through servers in turn.
 func askAll(ctx context.Context, key string, calls int, servers ...*served) *asked {
-	a := &asked{calls: calls, answered: make(chan int, calls), counts: map[int]int{}}
+	a := &asked{answered: make(chan int, 64), counts: map[int]int{}}
+	a.more(ctx, key, calls, servers...)
+	return a
+}
+
+func (a *asked) more(ctx context.Context, key string, calls int, servers ...*served) {
 	for i := range calls {
 		go func() {
 			r, err := http.NewRequestWithContext(ctx, http.MethodPost, servers[i%len(servers)].url+"/v1/chat/completions", strings.NewReader(strings.Replace(gatewayCall, "hello", fmt.Sprintf("hello %08d", hello.Add(1)), 1)))
@@ -172,7 +181,6 @@ func askAll(ctx context.Context, key string, calls int, servers ...*served) *ask
 			a.answered <- resp.StatusCode
 		}()
 	}
-	return a
 }
 
 // wait waits until n more are answered and counts all that are, by status.
