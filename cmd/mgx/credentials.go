@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"io/fs"
+	"net/url"
 	"os"
 	"path/filepath"
 	"strings"
@@ -132,6 +133,9 @@ func credentialsError(path string, err error) error {
 // remote is a client of a server: with the token that was named, else as who
 // signed in there, else, on this machine, as the owner of the data directory.
 func (c *cli) remote(a at) (*client.Client, error) {
+	if err := c.protected(a.server); err != nil {
+		return nil, err
+	}
 	if a.token != "" {
 		return client.NewAs(a.server, mgx.WorkspaceID(a.workspace), func(context.Context) (string, error) { return a.token, nil })
 	}
@@ -151,13 +155,23 @@ func (c *cli) remote(a at) (*client.Client, error) {
 		return client.NewAs(a.server, ws, func(ctx context.Context) (string, error) { return c.accessTo(ctx, a.server) })
 	}
 	token := ""
-	if onLoopback(a.server) {
+	if isLoopback(a.server) {
 		// Another user's server has another token, and then refuses this one.
 		if s, err := openedSecret(c.cfg.Data, "token"); err == nil {
 			token = s.value
 		}
 	}
 	return client.NewAs(a.server, mgx.WorkspaceID(a.workspace), func(context.Context) (string, error) { return token, nil })
+}
+
+// protected refuses to send what signs somebody in over a network that anybody on
+// the way can read.
+func (c *cli) protected(server string) error {
+	u, err := url.Parse(server)
+	if err != nil || u.Scheme != "http" || isLoopback(server) || c.getenv("MGX_PLAIN_HTTP") == "1" {
+		return nil
+	}
+	return usage("plain_http", "%s would be sent passwords and tokens in clear text: use https; on a network of your own that nobody else reads, set MGX_PLAIN_HTTP=1", server)
 }
 
 // soon is how long before its end an access token is renewed.

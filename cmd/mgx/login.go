@@ -77,6 +77,9 @@ func (c *cli) login(ctx context.Context, l login) error {
 }
 
 func (c *cli) signIn(ctx context.Context, l login) (kept credential, err error) {
+	if err := c.protected(l.server); err != nil {
+		return kept, err
+	}
 	if l.keyStdin {
 		return c.signInByKey(ctx, l)
 	}

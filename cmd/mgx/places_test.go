@@ -5,6 +5,7 @@ import (
 	"io"
 	"net/http"
 	"net/http/httptest"
+	"os"
 	"path/filepath"
 	"strings"
 	"sync"
@@ -150,6 +151,12 @@ func TestEveryCommandHasItsPlace(t *testing.T) {
 			}
 		}
 	})
+	listed := documentedThere(t)
+	for _, cmd := range (&cli{out: io.Discard, err: io.Discard}).command().Commands() {
+		if there(cmd) != listed[cmd.Name()] {
+			t.Errorf("docs/server.md says that %s works at a server: %v", cmd.Name(), listed[cmd.Name()])
+		}
+	}
 	for path := range aboutThisMachine {
 		if !known[path] {
 			t.Errorf("there is no command %s", path)
@@ -175,6 +182,28 @@ func there(cmd *cobra.Command) bool {
 		}
 	}
 	return false
+}
+
+// documentedThere are the commands that docs/server.md lists as those that work at a
+// server too: the words in ticks of that list, up to those said to be about this machine.
+func documentedThere(t *testing.T) map[string]bool {
+	t.Helper()
+	text, err := os.ReadFile("../../docs/server.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, list, found := strings.Cut(string(text), "**At a server too**:")
+	list, _, ends := strings.Cut(list, "; of these")
+	if !found || !ends {
+		t.Fatal("docs/server.md has no list of the commands that work at a server")
+	}
+	all := map[string]bool{}
+	for i, word := range strings.Split(list, "`") {
+		if i%2 == 1 {
+			all[word] = true
+		}
+	}
+	return all
 }
 
 // routesOf are those of the API, as its document tells of them: METHOD /path/{id}.

@@ -75,7 +75,7 @@ func (c *cli) codeThere(ctx context.Context, p client.Projects, f runFlags) (mgx
 	switch {
 	case f.project != "" && f.repo != "":
 		return "", "", usage("bad_project", "a task is on --project or in --repo, not both")
-	case f.repo != "" && !onLoopback(c.at.server):
+	case f.repo != "" && !isLoopback(c.at.server):
 		return "", "", usage("not_at_a_server", "%s sees no directory of this machine; send it with --upload, or name a project of the workspace with --project, they are in: mgx project list%s", c.at.server, c.there())
 	case f.repo != "":
 		dir, err := filepath.Abs(f.repo)

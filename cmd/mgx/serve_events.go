@@ -3,8 +3,6 @@ package main
 import (
 	"context"
 	"errors"
-	"net"
-	"net/url"
 
 	"mgx"
 	"mgx/client"
@@ -72,12 +70,3 @@ func streamError(ctx context.Context, err error) error {
 }
 
 var wholeRun = lazy.Regexp(`^run_[0-9A-Za-z]{26}$`)
-
-func onLoopback(server string) bool {
-	u, err := url.Parse(server)
-	if err != nil {
-		return false
-	}
-	ip := net.ParseIP(u.Hostname())
-	return u.Hostname() == "localhost" || ip != nil && ip.IsLoopback()
-}
