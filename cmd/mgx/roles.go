@@ -77,6 +77,10 @@ func (c *cli) roleShowCommand() *cobra.Command {
 				if c.json {
 					return printJSON(c, r)
 				}
+				if r.BuiltIn {
+					c.printf("%s is built in: %s. docs/access.md says what each may do.\n", r.Name, r.Description)
+					return nil
+				}
 				fmt.Fprintln(c.out, strings.TrimRight(ui.Text(r.Policy), "\n"))
 				return nil
 			})

@@ -82,6 +82,8 @@ func TestAttempts(t *testing.T) {
 		for want := time.Second; want < 20*time.Minute; want *= 2 {
 			if err := try("jo", "2001:db8::ffff"); !mgx.IsCode(err, access.CodeTooManyAttempts) { // the same network
 				t.Fatal(err)
+			} else if says := fmt.Sprintf("try again in %ds", int(min(want, 15*time.Minute).Seconds())); !strings.HasSuffix(err.Error(), says) {
+				t.Fatalf("%v, and not: %s", err, says)
 			}
 			for _, other := range [][2]string{{"jo", "2001:db8:1::1"}, {"bo", "2001:db8::1"}, {"jo", "192.0.2.1"}} {
 				_, succeeded, err := a.Try(t.Context(), other[0], other[1])
@@ -171,6 +173,9 @@ func TestDecisions(t *testing.T) {
 	}
 	if err := e.Decide(access.Actor{Role: "admin", Workspace: "ws_1"}, "permit (", "read", access.Resource{Kind: "runs", Workspace: "ws_1"}); err == nil {
 		t.Error("a policy that cannot be read permits")
+	}
+	if err := e.Decide(access.Actor{Role: "admin", Workspace: "ws_1"}, "", "update", access.Resource{Kind: "settings", Workspace: mgx.DefaultWorkspace}); err == nil || !strings.Contains(err.Error(), "settings of the installation") {
+		t.Errorf("who manages another workspace is told %v", err)
 	}
 	for _, policy := range []string{"", "permit (", strings.Repeat("permit (principal, action, resource);", 101), "// " + strings.Repeat("x", 20_000)} {
 		if err := access.CheckPolicy(policy); !mgx.IsCode(err, "bad_policy") {

@@ -59,7 +59,10 @@ func NewAttempts(now func() time.Time, store AttemptStore) *Attempts {
 // WaitError says when the next attempt may be made.
 type WaitError struct{ Wait time.Duration }
 
-func (e *WaitError) Error() string { return fmt.Sprintf("wait %s", e.Wait) }
+func (e *WaitError) Error() string { return fmt.Sprintf("try again in %ds", e.Seconds()) }
+
+// Seconds is the wait in whole seconds, rounded up, as Retry-After has it.
+func (e *WaitError) Seconds() int { return int((e.Wait + time.Second - 1) / time.Second) }
 
 // CodeTooManyAttempts refuses another attempt so soon. The cause is a *WaitError.
 const CodeTooManyAttempts = "too_many_attempts"
@@ -77,7 +80,7 @@ func (a *Attempts) Try(ctx context.Context, account, address string) (failures i
 		return 0, nil, err
 	}
 	if wait > 0 {
-		return failures, nil, mgx.Errorf(mgx.KindRefused, CodeTooManyAttempts, "too many failed attempts from here; try again in %s (%w)", wait.Round(time.Second)+time.Second, &WaitError{wait})
+		return failures, nil, mgx.Errorf(mgx.KindRefused, CodeTooManyAttempts, "too many failed attempts from here; %w", &WaitError{wait})
 	}
 	return failures, func() { a.succeeded(context.WithoutCancel(ctx), id) }, nil
 }

@@ -243,7 +243,7 @@ func (a *Authenticator) Changed() <-chan struct{} {
 }
 
 func notMember() error {
-	return mgx.Errorf(mgx.KindRefused, CodeNotMember, "there is no such workspace, or you are not a member of it; GET /api/v1/me lists yours")
+	return mgx.Errorf(mgx.KindRefused, CodeNotMember, "there is no such workspace, or you are not a member of it; yours are listed by mgx whoami and GET /api/v1/me")
 }
 
 func orNotMember(err error) error {

@@ -91,6 +91,9 @@ func (e *Engine) Decide(a Actor, policy, action string, on Resource) error {
 		return err
 	}
 	if decision, _ := cedar.Authorize(set, entities(a, on), request(a, action, on)); decision != cedar.Allow {
+		if on.Workspace == mgx.DefaultWorkspace && a.Workspace != "" && a.Workspace != on.Workspace {
+			return mgx.Errorf(mgx.KindRefused, CodeForbidden, "you may not %s %s of the installation: that is for members of %s, the workspace of those who run it", action, on.Kind, on.Workspace)
+		}
 		return mgx.Errorf(mgx.KindRefused, CodeForbidden, "you may not %s %s here: your role is %s", action, on.Kind, roleName(a.Role))
 	}
 	return nil

@@ -6,7 +6,6 @@ import (
 	"net/http"
 	"slices"
 	"strconv"
-	"time"
 
 	"mgx"
 	"mgx/internal/access"
@@ -182,7 +181,7 @@ func (s *Server) fail(w *answer, r *http.Request, err error) {
 		h.Set("Retry-After", "1")
 	case http.StatusTooManyRequests:
 		if wait, ok := errors.AsType[*access.WaitError](err); ok {
-			h.Set("Retry-After", strconv.Itoa(int(wait.Wait/time.Second)+1))
+			h.Set("Retry-After", strconv.Itoa(wait.Seconds()))
 		} else if h.Get("Retry-After") == "" {
 			h.Set("Retry-After", "1")
 		}

@@ -102,7 +102,7 @@ func nothing(mux *http.ServeMux) handler {
 	return func(w http.ResponseWriter, r *http.Request) error {
 		if allowed := methods(mux, r); len(allowed) > 0 {
 			w.Header().Set("Allow", strings.Join(allowed, ", "))
-			return mgx.Errorf(mgx.KindUsage, codeMethod, "%s does not answer %s", r.URL.Path, r.Method)
+			return mgx.Errorf(mgx.KindUsage, codeMethod, "this path does not answer %s; it answers %s", r.Method, strings.Join(allowed, ", "))
 		}
 		return mgx.Errorf(mgx.KindUsage, mgx.CodeNotFound, "there is nothing at this path")
 	}
