@@ -18,7 +18,7 @@ func (n *needles) redact(s string) string {
 // shaped is redact that leaves a document's syntax as it is.
 func (n *needles) shaped(s string) (out string, document bool) {
 	switch {
-	case isFixed(s), !n.found(s) && strings.IndexByte(s, '\\') < 0:
+	case strings.IndexByte(s, '\\') < 0 && !n.found(s), isFixed(s):
 		return s, false
 	case !isDocument(s):
 		return n.text(s), false
@@ -37,20 +37,32 @@ func isDocument(s string) bool {
 // becomes 0, so that whoever decodes the document still finds a number.
 func (n *needles) document(s string) string {
 	var b strings.Builder
+	from := 0 // up to here it is written
 	for i := 0; i < len(s); {
-		end := i + 1
+		var end int
+		var clean string
 		switch c := s[i]; {
 		case c == '"':
 			end = stringEnd(s, i)
-			b.WriteString(n.quoted(s[i:end]))
+			clean = n.quoted(s[i:end])
 		case c == '-' || '0' <= c && c <= '9':
 			end = numberEnd(s, i)
-			b.WriteString(n.number(s[i:end]))
+			clean = n.number(s[i:end])
 		default:
-			b.WriteByte(c)
+			i++
+			continue
+		}
+		if clean != s[i:end] {
+			b.WriteString(s[from:i])
+			b.WriteString(clean)
+			from = end
 		}
 		i = end
 	}
+	if from == 0 {
+		return s
+	}
+	b.WriteString(s[from:])
 	return b.String()
 }
 
@@ -77,7 +89,7 @@ func numberEnd(s string, i int) int {
 func (n *needles) quoted(q string) string {
 	inner := q[1 : len(q)-1]
 	if strings.IndexByte(inner, '\\') < 0 {
-		if isFixed(inner) {
+		if !n.found(inner) || isFixed(inner) {
 			return q
 		}
 		return `"` + n.text(inner) + `"`

@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"strings"
 	"testing"
+	"unsafe"
 
 	"mgx/internal/guard"
 )
@@ -47,5 +48,40 @@ func TestSecretThatIsJSON(t *testing.T) {
 	}
 	if in := `{"type":"service_account","id":"short"}`; r.Record(in) != in {
 		t.Errorf("%s became %s", in, r.Record(in))
+	}
+}
+
+// An answer in which there is nothing to hide is handed back as it is, also one with
+// escapes, which has to be looked at string by string.
+func TestCleanRecordIsNotCopied(t *testing.T) {
+	t.Parallel()
+	r := guard.NewRedactor("hunter2hunter2")
+	for _, record := range []string{record("a plain title"), record("two\nlines")} {
+		if got := r.Record(record); unsafe.StringData(got) != unsafe.StringData(record) {
+			t.Errorf("%s was copied", record)
+		}
+	}
+}
+
+// record is one as answers have many of.
+func record(title string) string {
+	text, _ := json.Marshal(map[string]any{
+		"id": "run_01M8XK5T3N0000000000000000", "title": title, "from": "2001:db8::1f", "steps": 12345678,
+		"created_at": "2026-11-29T19:51:55.501044Z", "hash": "sha256:7958b762611d2c2ce1df46c731f956618055e5c6e653bf241f992a9d56189383",
+	})
+	return string(text) + "\n"
+}
+
+func BenchmarkRecordClean(b *testing.B) {
+	r := guard.NewRedactor("sk-proj-HFTJHXUJKNRG3RYSXHAQ", canarySecret)
+	for name, title := range map[string]string{"plain": "Add a test", "escapes": "Add\na test"} {
+		b.Run(name, func(b *testing.B) {
+			text := "[" + strings.Repeat(record(title)+",", 99) + record(title) + "]"
+			b.SetBytes(int64(len(text)))
+			b.ReportAllocs()
+			for b.Loop() {
+				r.Record(text)
+			}
+		})
 	}
 }

@@ -305,9 +305,12 @@ func (n *needles) at(s string) int {
 	return 0
 }
 
-// found reports whether any needle is in s, in whatever way it is read.
+// found reports whether any needle is in s, in whatever way it is read. No view is
+// longer than its text.
 func (n *needles) found(s string) bool {
-	return n.stands(s) || slices.ContainsFunc(views(s), func(v *view) bool { return n.stands(v.text) })
+	return len(s) >= MinSecret && (n.stands(s) || slices.ContainsFunc(views(s), func(v *view) bool {
+		return !strings.HasPrefix(s, v.text) && n.stands(v.text)
+	}))
 }
 
 // stands reports whether any needle is in s as it is.

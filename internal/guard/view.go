@@ -75,8 +75,8 @@ func (b *builder) view(begun int, whole bool) *view {
 
 // views are the other ways to read a text.
 func views(s string) (all []*view) {
-	for _, read := range []func(string) *view{joinedLines, unescaped, bareDigits} {
-		if v := read(s); v != nil {
+	for _, v := range []*view{joinedLines(s), unescaped(s), bareDigits(s)} {
+		if v != nil {
 			all = append(all, v)
 		}
 	}
@@ -86,10 +86,14 @@ func views(s string) (all []*view) {
 // joinedLines leaves out the ends of lines, also where they are written \n, and what the
 // next one is indented by: as base64 has them after 64 or 76 characters.
 func joinedLines(s string) *view {
-	if !strings.ContainsAny(s, "\n\r\\") {
+	if !hasLines(s) {
 		return nil
 	}
+	if line := strings.TrimRight(s, "\r\n"); !hasLines(line) {
+		return &view{text: line, turns: []turn{{len(line), len(s)}}, begun: len(s)}
+	}
 	var b builder
+	b.b.Grow(len(s))
 	from, to := 0, len(strings.TrimSuffix(s, `\`))
 	for i := 0; i < to; {
 		if c := s[i]; c != '\n' && c != '\r' && c != '\\' {
@@ -107,6 +111,11 @@ func joinedLines(s string) *view {
 	}
 	b.copy(s, from, to)
 	return b.view(max(from, to), false)
+}
+
+// hasLines reports whether a text may have ends of lines.
+func hasLines(s string) bool {
+	return strings.IndexByte(s, '\n') >= 0 || strings.IndexByte(s, '\r') >= 0 || strings.IndexByte(s, '\\') >= 0
 }
 
 // lineEnd is the length of the ends of lines and the indentation that a text begins with.
@@ -199,13 +208,21 @@ func run(s string, i int) (end, bytes int, apart bool) {
 	for {
 		i += 2
 		bytes++
+		if pairs(s, i) {
+			continue
+		}
 		n := between(s[i:])
 		apart = apart || n > 0
-		if i+n+1 >= len(s) || digit(s[i+n]) < 0 || digit(s[i+n+1]) < 0 {
+		if !pairs(s, i+n) {
 			return i, bytes, apart
 		}
 		i += n
 	}
+}
+
+// pairs reports whether two digits stand in a text at i, of which nothing is between.
+func pairs(s string, i int) bool {
+	return i+1 < len(s) && digits[s[i]] >= 0 && digits[s[i+1]] >= 0
 }
 
 // between is the length of what sets apart two bytes, which a text begins with: 0 when
@@ -214,7 +231,7 @@ func between(s string) int {
 	n := 0
 	for n < len(s) && n < mostBetween {
 		switch {
-		case strings.IndexByte(" \t\r\n:,;-_.\\%&#\"'", s[n]) >= 0, s[n] == 'x' || s[n] == 'X':
+		case setsApart[s[n]]:
 			n++
 			continue
 		case s[n] == '0' && n+1 < len(s) && (s[n+1] == 'x' || s[n+1] == 'X'):
@@ -225,6 +242,14 @@ func between(s string) int {
 	}
 	return n
 }
+
+// setsApart are the characters that programs put between two bytes.
+var setsApart = func() (all [256]bool) {
+	for _, c := range []byte(" \t\r\n:,;-_.\\%&#\"'xX") {
+		all[c] = true
+	}
+	return all
+}()
 
 func digit(c byte) int { return int(digits[c]) }
 
