@@ -18,7 +18,7 @@ func (p *prepared) stmt(ctx context.Context, query string) (*sql.Stmt, error) {
 	if s := p.stmts[query]; s != nil {
 		return s, nil
 	}
-	s, err := p.conn.PrepareContext(ctx, query)
+	s, err := p.conn.PrepareContext(ctx, steady(query))
 	if err == nil {
 		p.stmts[query] = s
 	}
