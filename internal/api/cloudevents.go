@@ -1,7 +1,6 @@
 package api
 
 import (
-	"encoding/json"
 	"mime"
 	"net/http"
 	"strconv"
@@ -102,7 +101,7 @@ func quality(ranges []string, offer string) (q float64) {
 
 // writeBatch answers with a page as a batch of CloudEvents. Where to go on is in
 // the headers, since a batch is an array.
-func writeBatch(w http.ResponseWriter, r *http.Request, events []json.RawMessage, p event.Page) error {
+func writeBatch(w http.ResponseWriter, r *http.Request, p event.Page) error {
 	h := w.Header()
 	h.Set("Content-Type", event.CloudEventsType)
 	h.Set("Mgx-Resume", p.Resume)
@@ -112,5 +111,6 @@ func writeBatch(w http.ResponseWriter, r *http.Request, events []json.RawMessage
 		q.Set("page_token", p.Resume)
 		h.Set("Link", "<"+r.URL.Path+"?"+q.Encode()+`>; rel="next"`)
 	}
-	return json.NewEncoder(w).Encode(events)
+	writeEvents(w, p.Events)
+	return nil
 }

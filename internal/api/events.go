@@ -1,7 +1,9 @@
 package api
 
 import (
+	"bytes"
 	"encoding/json"
+	"io"
 	"net/http"
 	"net/url"
 	"slices"
@@ -117,17 +119,39 @@ func (s *Server) getEvents(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	out := page{Events: make([]json.RawMessage, len(found.Events)), Resume: found.Resume}
-	for i, text := range found.Events {
-		out.Events[i] = text
-	}
 	if cloud {
-		return writeBatch(w, r, out.Events, found)
+		return writeBatch(w, r, found)
 	}
+	out := page{Events: []json.RawMessage{}, Resume: found.Resume}
 	if found.More {
 		out.Next = found.Resume
 	}
-	return writeJSON(w, out)
+	return writePage(w, out, found.Events)
+}
+
+func writePage(w http.ResponseWriter, p page, events [][]byte) error {
+	text, err := json.Marshal(p)
+	if err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	io.WriteString(w, `{"events":`)
+	writeEvents(w, events)
+	w.Write(bytes.TrimPrefix(text, []byte(`{"events":[]`)))
+	return nil
+}
+
+// writeEvents writes an array of events, which are JSON already: encoding them would read
+// and write each once more.
+func writeEvents(w io.Writer, events [][]byte) {
+	io.WriteString(w, "[")
+	for i, text := range events {
+		if i > 0 {
+			io.WriteString(w, ",")
+		}
+		w.Write(text)
+	}
+	io.WriteString(w, "]")
 }
 
 // query is what all ways to read events understand.

@@ -20,4 +20,9 @@ func following[T any, ID ~string](all []T, p Paged, id func(T) ID) ID {
 }
 
 // every is a list that is never null.
-func every[T any](all []T) []T { return append([]T{}, all...) }
+func every[T any](all []T) []T {
+	if all == nil {
+		return []T{}
+	}
+	return all
+}

@@ -217,9 +217,9 @@ func listRuns(ctx context.Context, w *app.Work, in *runsIn) (*runsOut, error) {
 	}
 	page, err := w.Runs(ctx, actor(ctx), q)
 	out := &runsOut{}
-	out.Body.Runs, out.Body.Next = []mgx.RunInfo{}, page.Next
-	for _, r := range page.Items {
-		out.Body.Runs = append(out.Body.Runs, brief(r))
+	out.Body.Runs, out.Body.Next = every(page.Items), page.Next
+	for i, r := range out.Body.Runs {
+		out.Body.Runs[i] = brief(r)
 	}
 	return out, err
 }

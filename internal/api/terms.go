@@ -317,7 +317,8 @@ func (s *Server) rebuild(o *operation, x *exchange, made string) error {
 	if s.permit(r, item.route, actor) != nil {
 		return done
 	}
-	shown := &late{header: http.Header{}}
+	shown := newLate()
+	defer shown.drop()
 	y, err := newExchange(item, shown, r)
 	if err != nil {
 		return err

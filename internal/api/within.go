@@ -5,6 +5,7 @@ import (
 	"context"
 	"maps"
 	"net/http"
+	"strconv"
 	"strings"
 	"time"
 
@@ -22,8 +23,22 @@ const (
 type late struct {
 	header http.Header
 	status int
-	body   bytes.Buffer
-	secret bool // there is a secret in it
+	body   *bytes.Buffer // nil: it was sent
+	secret bool          // there is a secret in it
+}
+
+func newLate() *late {
+	return &late{header: http.Header{}, body: heldBuffers.Get().(*bytes.Buffer)}
+}
+
+// drop gives back the room of an answer, when it is complete: who writes to one that
+// nobody waits for any more keeps that.
+func (l *late) drop() {
+	if l.body.Cap() <= 2*maxHeld {
+		l.body.Reset()
+		heldBuffers.Put(l.body)
+	}
+	l.body = nil
 }
 
 func (l *late) Header() http.Header { return l.header }
@@ -63,6 +78,9 @@ func (l *late) send(w http.ResponseWriter, zipped bool) {
 	if zipped {
 		w.Header().Set("Content-Encoding", "gzip")
 	}
+	if !zipped && l.body.Len() > 0 { // or a long one would be sent in chunks
+		w.Header().Set("Content-Length", strconv.Itoa(l.body.Len()))
+	}
 	if l.status != 0 {
 		w.WriteHeader(l.status)
 	}
@@ -82,7 +100,7 @@ func (s *Server) within(to route, handle handler) handler {
 		}
 		ctx, stop := context.WithTimeout(r.Context(), s.o.WorkWait)
 		defer stop()
-		held := &late{header: http.Header{}}
+		held := newLate()
 		done := make(chan error, 1)
 		panicked := make(chan any, 1)
 		go func() {
@@ -98,6 +116,7 @@ func (s *Server) within(to route, handle handler) handler {
 		defer answered() // or each answer would leave a timer
 		select {
 		case err := <-done:
+			defer held.drop()
 			held.hide(actorOf(r).Workspace, s.o.Redact)
 			zipped := err == nil && held.compressible(r)
 			maps.Copy(w.Header(), held.header)

@@ -85,12 +85,16 @@ type scanner interface{ Scan(dest ...any) error }
 
 // list runs a query on the readers and scans every row.
 func list[T any](ctx context.Context, s *Store, scan func(scanner) (T, error), query string, args ...any) ([]T, error) {
+	return fill(ctx, s, nil, scan, query, args...)
+}
+
+// fill is list that appends the rows to what has room for them.
+func fill[T any](ctx context.Context, s *Store, all []T, scan func(scanner) (T, error), query string, args ...any) ([]T, error) {
 	rows, err := s.reads.QueryContext(ctx, query, args...)
 	if err != nil {
 		return nil, s.explain(err)
 	}
 	defer rows.Close()
-	var all []T
 	for rows.Next() {
 		v, err := scan(rows)
 		if err != nil {

@@ -100,8 +100,13 @@ func (s *Store) RunInfos(ctx context.Context, f mgx.RunFilter, after mgx.RunID, 
 	}
 	w := &where{}
 	page := w.runPage(f, words, s.dialect, after, limit)
-	return list(ctx, s, scanRunInfo, runInfo+`WHERE r.id IN (`+page+`) ORDER BY r.id DESC`, w.args...)
+	room := make([]mgx.RunInfo, 0, min(bounded(limit, MaxListed), usualPage))
+	return fill(ctx, s, room, scanRunInfo, runInfo+`WHERE r.id IN (`+page+`) ORDER BY r.id DESC`, w.args...)
 }
+
+// usualPage is for how many runs there is room at once. One takes a kilobyte, which
+// growing copies.
+const usualPage = 51
 
 // AskedRuns lists runs that wait for a person, the longest first, after one of
 // which since when it waits is known.
