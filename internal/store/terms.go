@@ -102,6 +102,6 @@ func (s *Store) KeepAnswer(ctx context.Context, o mgx.Once, a mgx.KeptAnswer) er
 // Revision is how often something was acted on; 0: never since that is counted.
 func (s *Store) Revision(ctx context.Context, ws mgx.WorkspaceID, kind, id string) (n int64, err error) {
 	scan := func(row scanner) (n int64, err error) { return n, row.Scan(&n) }
-	n, _, err = get(ctx, s, scan, `SELECT revision FROM revisions WHERE workspace = $1 AND kind = $2 AND id = $3`, string(ws), kind, id)
+	n, _, err = one(ctx, s, scan, `SELECT revision FROM revisions WHERE workspace = $1 AND kind = $2 AND id = $3`, string(ws), kind, id)
 	return n, err
 }

@@ -80,7 +80,7 @@ func scanRunInfo(row scanner) (r mgx.RunInfo, err error) {
 
 // RunInfo returns one run of a workspace (CodeNotFound).
 func (s *Store) RunInfo(ctx context.Context, ws mgx.WorkspaceID, id mgx.RunID) (mgx.RunInfo, error) {
-	r, found, err := get(ctx, s, scanRunInfo, runInfo+`WHERE r.workspace = $1 AND r.id = $2`, string(ws), string(id))
+	r, found, err := one(ctx, s, scanRunInfo, runInfo+`WHERE r.workspace = $1 AND r.id = $2`, string(ws), string(id))
 	if err == nil && !found {
 		err = noRun(string(id))
 	}
