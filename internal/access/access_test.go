@@ -2,6 +2,9 @@ package access_test
 
 import (
 	"fmt"
+	"maps"
+	"slices"
+	"strconv"
 	"strings"
 	"testing"
 	"testing/synctest"
@@ -217,10 +220,58 @@ func TestPolicyOfItsOwn(t *testing.T) {
 	}
 }
 
+// An engine that has decided something decides what is like it but for one thing as an
+// engine that has decided nothing.
+func TestDecidedBefore(t *testing.T) {
+	t.Parallel()
+	const rules = `permit (principal, action, resource) when { resource.id == "1" || principal.user == "1" || context.address == "1" || resource.user == "1" };
+		forbid (principal, action, resource) when { context.key && principal.role == "1" };`
+	type asked struct {
+		who        access.Actor
+		policy, do string
+		on         access.Resource
+	}
+	value := rapid.SampledFrom([]string{"", "1", "2"})
+	change := map[string]func(*asked, string){
+		"user":      func(q *asked, v string) { q.who.User = mgx.UserID(v) },
+		"workspace": func(q *asked, v string) { q.who.Workspace = mgx.WorkspaceID("ws_" + v) },
+		"role":      func(q *asked, v string) { q.who.Role = map[string]string{"": "viewer", "1": "1", "2": "developer"}[v] },
+		"address":   func(q *asked, v string) { q.who.Where.Address = v },
+		"key":       func(q *asked, v string) { q.who.Key = map[string]*mgx.APIKey{"1": {}}[v] },
+		"policy":    func(q *asked, v string) { q.policy = map[string]string{"1": rules}[v] },
+		"action":    func(q *asked, v string) { q.do = map[string]string{"": "read", "1": "create", "2": "connect"}[v] },
+		"kind":      func(q *asked, v string) { q.on.Kind = map[string]string{"": "runs", "1": "keys", "2": "events"}[v] },
+		"id":        func(q *asked, v string) { q.on.ID = v },
+		"of":        func(q *asked, v string) { q.on.Workspace = mgx.WorkspaceID("ws_" + v) },
+		"whose":     func(q *asked, v string) { q.on.User = mgx.UserID(v) },
+	}
+	names := slices.Sorted(maps.Keys(change))
+	rapid.Check(t, func(t *rapid.T) {
+		e := access.NewEngine()
+		var q asked
+		for _, name := range names {
+			change[name](&q, value.Draw(t, name))
+		}
+		e.Decide(q.who, q.policy, q.do, q.on)
+		for _, name := range names {
+			other := q
+			change[name](&other, value.Draw(t, "other "+name))
+			got, want := e.Decide(other.who, other.policy, other.do, other.on), access.NewEngine().Decide(other.who, other.policy, other.do, other.on)
+			if fmt.Sprint(got) != fmt.Sprint(want) {
+				t.Fatalf("with another %s: %v, and of one that has decided nothing: %v", name, got, want)
+			}
+		}
+	})
+}
+
 func BenchmarkDecide(b *testing.B) {
 	e := access.NewEngine()
 	a := access.Actor{User: "user_1", Workspace: "ws_1", Role: "auditor"}
-	for b.Loop() {
-		e.Decide(a, "", "read", access.Resource{Kind: "runs", Workspace: "ws_1"})
+	for name, id := range map[string]func(int) string{"again": func(int) string { return "" }, "first": strconv.Itoa} {
+		b.Run(name, func(b *testing.B) {
+			for i := 0; b.Loop(); i++ {
+				e.Decide(a, "", "read", access.Resource{Kind: "runs", ID: id(i), Workspace: "ws_1"})
+			}
+		})
 	}
 }

@@ -29,8 +29,22 @@ type Resource struct {
 type Engine struct {
 	builtin func() (*cedar.PolicySet, error)
 
-	mu    sync.Mutex
-	known map[string]*cedar.PolicySet // by text
+	mu      sync.Mutex
+	known   map[string]*cedar.PolicySet // by text
+	decided map[question]bool           // lately
+}
+
+// question is all that a decision hangs on besides scopes, so that it is decided the same
+// way whenever it is asked.
+type question struct {
+	set *cedar.PolicySet
+
+	action, role, address string
+
+	user      mgx.UserID
+	workspace mgx.WorkspaceID
+	key       bool
+	on        Resource
 }
 
 // NewEngine returns an engine, which reads its policies when it first decides.
@@ -38,6 +52,7 @@ func NewEngine() *Engine {
 	return &Engine{
 		builtin: sync.OnceValues(func() (*cedar.PolicySet, error) { return parse(builtinPolicies) }),
 		known:   map[string]*cedar.PolicySet{},
+		decided: map[question]bool{},
 	}
 }
 
@@ -46,6 +61,8 @@ const (
 	maxPolicy   = 16 << 10 // bytes
 	maxPolicies = 100
 	maxSets     = 1000 // that are kept
+	maxDecided  = 1000 // decisions that are kept
+	longestID   = 100  // of those, bytes of what they are about
 )
 
 // CheckPolicy refuses what is no set of policies of a role.
@@ -90,13 +107,33 @@ func (e *Engine) Decide(a Actor, policy, action string, on Resource) error {
 	if err != nil {
 		return err
 	}
-	if decision, _ := cedar.Authorize(set, entities(a, on), request(a, action, on)); decision != cedar.Allow {
+	if !e.allows(question{set, action, a.Role, a.Where.Address, a.User, a.Workspace, a.Key != nil, on}, a) {
 		if on.Workspace == mgx.DefaultWorkspace && a.Workspace != "" && a.Workspace != on.Workspace {
 			return mgx.Errorf(mgx.KindRefused, CodeForbidden, "you may not %s %s of the installation: that is for members of %s, the workspace of those who run it", action, on.Kind, on.Workspace)
 		}
 		return mgx.Errorf(mgx.KindRefused, CodeForbidden, "you may not %s %s here: your role is %s", action, on.Kind, roleName(a.Role))
 	}
 	return nil
+}
+
+// allows decides, or says what it decided. A request asks the same several times.
+func (e *Engine) allows(q question, a Actor) bool {
+	e.mu.Lock()
+	allowed, known := e.decided[q]
+	e.mu.Unlock()
+	if known {
+		return allowed
+	}
+	decision, _ := cedar.Authorize(q.set, entities(a, q.on), request(a, q.action, q.on))
+	if len(q.on.ID) <= longestID {
+		e.mu.Lock()
+		defer e.mu.Unlock()
+		if len(e.decided) >= maxDecided {
+			clear(e.decided)
+		}
+		e.decided[q] = decision == cedar.Allow
+	}
+	return decision == cedar.Allow
 }
 
 // Codes of decisions.
