@@ -21,7 +21,7 @@ func (n *node) console(who *app.Access, o *api.Options) func(*api.Server) http.H
 				return actor, err
 			},
 			Access: who, Work: n.app, Events: &app.Log{Access: who, Store: n.store, Contracts: o.Contracts}, Queues: &app.Queues{Access: who, Store: n.store}, Templates: o.Templates, Budgets: o.Budgets, Audit: o.Audit, Log: n.log, Sample: true, Links: n.links,
-			Settings: settingsPages(o, s),
+			Settings: settingsPages(o, s), Terms: n.store,
 		}))
 	}
 }

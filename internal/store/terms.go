@@ -105,3 +105,23 @@ func (s *Store) Revision(ctx context.Context, ws mgx.WorkspaceID, kind, id strin
 	n, _, err = one(ctx, s, scan, `SELECT revision FROM revisions WHERE workspace = $1 AND kind = $2 AND id = $3`, string(ws), kind, id)
 	return n, err
 }
+
+// Revisions are those of several things, by id.
+func (s *Store) Revisions(ctx context.Context, ws mgx.WorkspaceID, kind string, ids []string) (map[string]int64, error) {
+	if len(ids) == 0 {
+		return nil, nil
+	}
+	var w where
+	w.is("workspace =", string(ws))
+	w.is("kind =", kind)
+	in(&w, "id", ids)
+	found := map[string]int64{}
+	_, err := list(ctx, s, func(row scanner) (none struct{}, err error) {
+		var id string
+		var n int64
+		err = row.Scan(&id, &n)
+		found[id] = n
+		return none, err
+	}, `SELECT id, revision FROM revisions`+w.String(), w.args...)
+	return found, err
+}

@@ -92,7 +92,7 @@ func newStage(t testing.TB) *stage {
 	key := audit.NewKey("a secret of this test")
 	log := &app.Audit{Store: s.store, Key: func(bool) (*audit.Key, error) { return key, nil }}
 	server := api.New(api.Options{Hub: hub, Contracts: contracts, Access: s.access, Console: func(a *api.Server) http.Handler {
-		s.options = s.places(contracts, web.Options{People: &web.People{Access: s.access, Where: a.Where}, Access: s.access, Work: work, Budgets: &app.Budgets{Store: s.store}, Audit: log, Settings: s.settings(contracts), Sample: true})
+		s.options = s.places(contracts, web.Options{People: &web.People{Access: s.access, Where: a.Where}, Access: s.access, Work: work, Budgets: &app.Budgets{Store: s.store}, Audit: log, Settings: s.settings(contracts), Terms: s.store, Sample: true})
 		return web.New(s.options)
 	}})
 	ctx, stop := context.WithCancel(context.Background())

@@ -35,6 +35,8 @@ type asking struct {
 
 	Plan bool
 	Key  string // makes it one task however often the form is sent
+
+	Template, Seen string // what it began with, and its revision
 }
 
 // Detailed reports whether something is filled in that is folded away at first.
@@ -57,7 +59,7 @@ const mostProjects = 500
 
 // newTask is the form, filled in with what the address says: so pages link to it.
 func newTask(v *visit) (page, error) {
-	a, err := v.withTemplate(readAsking(v.URL.Query()), v.URL.Query().Get("template"))
+	a, err := v.withTemplate(readAsking(v.URL.Query()))
 	if err == nil {
 		a, err = v.again(a, mgx.RunID(v.URL.Query().Get("run")))
 	}
@@ -102,7 +104,7 @@ func readAsking(form url.Values) asking {
 	field := func(name string) string { return strings.TrimSpace(form.Get(name)) }
 	return asking{
 		Words: field("words"), Project: field("project"), Repo: field("repo"), Branch: field("branch"), Model: field("model"), Budget: field("budget"), Approve: field("approve"), Checks: field("checks"),
-		Plan: field("plan") != "", Key: cmp.Or(field("key"), mgx.NewID[string]("form")),
+		Plan: field("plan") != "", Key: cmp.Or(field("key"), mgx.NewID[string]("form")), Template: field("template"), Seen: field("seen"),
 	}
 }
 
@@ -128,6 +130,12 @@ func (v *visit) newTask(a asking, wrong error) (page, error) {
 		d.KeepAs = v.text("template_name")
 		e := mgx.AsError(wrong)
 		d.Wrong, d.Field, p.Status = sentence(e.Message), fieldOf[e.Code], statusOf(e)
+		if e.Code == mgx.CodeChanged {
+			d.Wrong = v.site.t("template.moved")
+			if d.Asked.Seen, err = v.templateSeen(a.Template); err != nil {
+				return p, err
+			}
+		}
 		if e.Code == mgx.CodeConflict {
 			d.Wrong, d.Asked.Key = v.site.t("task.used"), mgx.NewID[string]("form")
 		}
@@ -157,7 +165,7 @@ var fieldOf = map[string]string{
 	"empty_task": "words", "task_too_long": "words", "bad_task": "words",
 	"no_project": "project", "bad_project": "project", mgx.CodeNotFound: "project", "not_a_repository": "project",
 	"bad_branch": "branch", "bad_branch_name": "branch", "bad_budget": "budget", "bad_check": "checks", "bad_approve": "approve",
-	"bad_template": "template", "too_many_templates": "template", "no_model": "model", "no_provider": "model", "unknown_model": "model", "no_such_model": "model",
+	"bad_template": "template", "too_many_templates": "template", mgx.CodeChanged: "template", "no_model": "model", "no_provider": "model", "unknown_model": "model", "no_such_model": "model",
 }
 
 // startTask begins what the form asks for and goes to its run. What cannot be

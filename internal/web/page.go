@@ -195,7 +195,7 @@ func statusOf(e *mgx.Error) int {
 		return http.StatusNotFound
 	case e.Code == access.CodeUnauthenticated:
 		return http.StatusUnauthorized
-	case e.Code == mgx.CodeConflict || slices.Contains([]string{"other_hash", "already_ended", app.CodeDecided, app.CodeOpenComments, app.CodeNotApproved}, e.Code):
+	case e.Code == mgx.CodeConflict || slices.Contains([]string{mgx.CodeChanged, "other_hash", "already_ended", app.CodeDecided, app.CodeOpenComments, app.CodeNotApproved}, e.Code):
 		return http.StatusConflict
 	case e.Kind == mgx.KindUsage || e.Kind == mgx.KindGoal:
 		return http.StatusBadRequest

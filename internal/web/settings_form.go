@@ -53,7 +53,9 @@ func (s *site) act(name string, takes need, do deed, sees need, draw drawing) ht
 			if status := statusOf(mgx.AsError(err)); status == http.StatusInternalServerError || status == http.StatusNotFound || v.demand(sees) != nil {
 				return page{}, err
 			}
-			f.wrong(err)
+			if f.wrong(err); f.Moved {
+				f.Wrong = s.t("set.moved")
+			}
 		}
 		p, drawn := draw(v, f)
 		if drawn != nil {
@@ -114,6 +116,7 @@ type form struct {
 	Values url.Values
 	Wrong  string // what was wrong with it
 	Field  string // where; empty: nowhere in particular
+	Moved  bool   // what it changes was changed by somebody else meanwhile
 	Once   *once
 	Done   string // what was done just before
 	Data   any    // what came of it
@@ -129,7 +132,7 @@ var fields = map[string]string{
 
 func (f *form) wrong(err error) {
 	e := mgx.AsError(err)
-	f.Wrong = sentence(e.Message)
+	f.Wrong, f.Moved = sentence(e.Message), e.Code == mgx.CodeChanged
 	field := fields[e.Code]
 	if own, ok := errors.AsType[*fieldError](err); ok {
 		field = own.field

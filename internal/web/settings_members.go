@@ -28,6 +28,7 @@ type memberLine struct {
 	Self   bool
 	Change bool
 	Reset  bool // the reader may let them set a password
+	Seen   int64
 }
 
 // choiceOf is a value of a field and how it reads.
@@ -69,7 +70,10 @@ func fillMembers(v *visit, d *membersPage) error {
 	}
 	d.Roles = v.site.o.Access.Grantable(v.Actor, roles)
 	after := v.URL.Query().Get("after")
-	all, err := v.site.o.Access.Members(v.Context(), v.Actor, mgx.UserID(after), membersAtOnce+1)
+	list := func() ([]mgx.Member, error) {
+		return v.site.o.Access.Members(v.Context(), v.Actor, mgx.UserID(after), membersAtOnce+1)
+	}
+	all, seen, err := watched(v, "member", list, func(m mgx.Member) string { return string(m.User) })
 	if err != nil {
 		return err
 	}
@@ -78,7 +82,7 @@ func fillMembers(v *visit, d *membersPage) error {
 		may := d.Manage && len(v.site.o.Access.Grantable(v.Actor, []mgx.Role{{Name: m.Role}})) > 0
 		self := m.User == v.Actor.User
 		reset := may && !self && (v.Actor.Owner || m.User != mgx.LocalUser && v.Actor.Workspace == mgx.DefaultWorkspace)
-		d.Members = append(d.Members, memberLine{m, self, may, reset})
+		d.Members = append(d.Members, memberLine{m, self, may, reset, seen[string(m.User)]})
 	}
 	return nil
 }
@@ -153,14 +157,14 @@ func (v *visit) seconds(field string) (int64, error) {
 }
 
 func changeRole(v *visit) (outcome, error) {
-	if _, err := v.site.o.Access.ChangeRole(v.Context(), v.Actor, mgx.UserID(v.PathValue("id")), v.text("role")); err != nil {
+	if _, err := v.site.o.Access.ChangeRole(v.upon("member", v.PathValue("id")), v.Actor, mgx.UserID(v.PathValue("id")), v.text("role")); err != nil {
 		return outcome{}, err
 	}
 	return done("/settings/members", "role")
 }
 
 func removeMember(v *visit) (outcome, error) {
-	if err := v.site.o.Access.RemoveMember(v.Context(), v.Actor, mgx.UserID(v.PathValue("id"))); err != nil {
+	if err := v.site.o.Access.RemoveMember(v.upon("member", v.PathValue("id")), v.Actor, mgx.UserID(v.PathValue("id"))); err != nil {
 		return outcome{}, err
 	}
 	return done("/settings/members", "removed")

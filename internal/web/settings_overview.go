@@ -9,6 +9,7 @@ import (
 type overviewPage struct {
 	sheetPage
 	Workspace mgx.Workspace
+	Seen      int64 // its revision
 	Role      string
 	Quotas    []quotaLine
 	Others    []mgx.Workspace // that the reader may go to
@@ -50,6 +51,11 @@ func fillWorkspace(v *visit, d *overviewPage) (err error) {
 	if v.Actor.Workspace == "" {
 		return nil
 	}
+	seen, err := v.revisions("workspace", string(v.Actor.Workspace))
+	if err != nil {
+		return err
+	}
+	d.Seen = seen[string(v.Actor.Workspace)]
 	if d.Workspace, err = v.site.o.Access.Workspace(v.Context(), v.Actor); err != nil || !v.meets(readsSettings) {
 		return err
 	}
@@ -85,7 +91,7 @@ func (s *site) overviewActs(m *mux) {
 }
 
 func renameWorkspace(v *visit) (outcome, error) {
-	if _, err := v.site.o.Access.RenameWorkspace(v.Context(), v.Actor, v.text("name")); err != nil {
+	if _, err := v.site.o.Access.RenameWorkspace(v.upon("workspace", string(v.Actor.Workspace)), v.Actor, v.text("name")); err != nil {
 		return outcome{}, err
 	}
 	return done("/settings", "renamed")

@@ -12,6 +12,7 @@ type retentionPage struct {
 	sheetPage
 	Kept   []keptLine
 	Manage bool
+	Seen   int64 // the revision of all of it
 }
 
 // keptLine is a category, and with what its field begins.
@@ -29,6 +30,11 @@ func (v *visit) retention() *app.Retention {
 
 func retention(v *visit, f *form) (page, error) {
 	d := &retentionPage{sheetPage: v.sheetPage("retention", f), Manage: v.meets(managesEverything)}
+	seen, err := v.revisions("settings", string(v.Actor.Workspace))
+	if err != nil {
+		return page{}, err
+	}
+	d.Seen = seen[string(v.Actor.Workspace)]
 	all, err := v.retention().List(v.Context())
 	if err != nil {
 		return page{}, err
@@ -65,7 +71,7 @@ func setRetention(v *visit) (outcome, error) {
 		}
 		days[k.Category] = n
 	}
-	if err := v.retention().Set(v.Context(), days); err != nil {
+	if err := v.retention().Set(v.upon("settings", string(v.Actor.Workspace)), days); err != nil {
 		return outcome{}, err
 	}
 	return done("/settings/retention", "retention")

@@ -1,6 +1,8 @@
 package web
 
 import (
+	"strconv"
+
 	"mgx"
 	"mgx/internal/app"
 )
@@ -19,6 +21,7 @@ type roleLine struct {
 	mgx.Role
 	Granted []app.Granted
 	Broken  string // why that cannot be said
+	Seen    int64  // its revision
 }
 
 // exampleRole is what the form for roles begins with.
@@ -30,12 +33,20 @@ permit (principal, action in [Action::"read", Action::"approve"], resource is Ru
 
 func roles(v *visit, f *form) (page, error) {
 	d := &rolesPage{sheetPage: v.sheetPage("roles", f), Manage: v.mayMakeRoles(), Example: exampleRole}
-	all, err := v.site.o.Access.Roles(v.Context(), v.Actor)
+	list := func() ([]mgx.Role, error) { return v.site.o.Access.Roles(v.Context(), v.Actor) }
+	all, seen, err := watched(v, "role", list, func(r mgx.Role) string { return r.Name })
 	if err != nil {
 		return page{}, err
 	}
+	gone := f.Moved && f.Name == "role-"+v.PathValue("id")
 	for _, r := range all {
-		d.Roles = append(d.Roles, v.roleLine(r))
+		line := v.roleLine(r)
+		line.Seen, gone = seen[r.Name], gone && r.Name != v.PathValue("id")
+		d.Roles = append(d.Roles, line)
+	}
+	if gone { // what was typed can make it anew
+		f.Name, f.Wrong = "newrole", v.site.t("set.role.wasremoved")
+		f.Values.Set("name", v.PathValue("id"))
 	}
 	d.Tried, _ = f.Data.(*roleLine)
 	return v.settingsPage("roles", "set.roles", "mgx roles\nmgx roles create builder --policy builder.cedar\nmgx members role MEMBER builder", d), nil
@@ -75,12 +86,18 @@ func putRole(v *visit) (outcome, error) {
 		}
 		return outcome{Data: &line}, nil
 	}
+	ctx := v.upon("role", r.Name)
 	if !known { // the name of a role that is there makes no new one
-		if err := v.unusedRole(r.Name); err != nil {
+		seen, err := v.revisions("role", r.Name)
+		if err == nil {
+			err = v.unusedRole(r.Name)
+		}
+		if err != nil {
 			return outcome{}, err
 		}
+		ctx = v.uponThat("role", r.Name, strconv.FormatInt(seen[r.Name], 10))
 	}
-	if _, err := v.site.o.Access.PutRole(v.Context(), v.Actor, r); err != nil {
+	if _, err := v.site.o.Access.PutRole(ctx, v.Actor, r); err != nil {
 		return outcome{}, err
 	}
 	return done("/settings/roles", "rolekept")
@@ -97,7 +114,7 @@ func (v *visit) unusedRole(name string) error {
 }
 
 func removeRole(v *visit) (outcome, error) {
-	if err := v.site.o.Access.RemoveRole(v.Context(), v.Actor, v.PathValue("id")); err != nil {
+	if err := v.site.o.Access.RemoveRole(v.upon("role", v.PathValue("id")), v.Actor, v.PathValue("id")); err != nil {
 		return outcome{}, err
 	}
 	return done("/settings/roles", "rolegone")

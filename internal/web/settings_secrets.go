@@ -1,6 +1,7 @@
 package web
 
 import (
+	"slices"
 	"strings"
 
 	"mgx"
@@ -11,8 +12,14 @@ import (
 type secretsPage struct {
 	sheetPage
 	turning
-	Secrets             []mgx.SecretInfo
+	Secrets             []secretLine
 	Set, Remove, Rotate bool
+}
+
+// secretLine is a secret, and its revision.
+type secretLine struct {
+	mgx.SecretInfo
+	Seen int64
 }
 
 const secretsAtOnce = 200
@@ -34,11 +41,23 @@ func (v *visit) secrets() *app.Secrets {
 func secrets(v *visit, f *form) (page, error) {
 	d := &secretsPage{sheetPage: v.sheetPage("secrets", f), Set: v.meets(updatesSecrets), Remove: v.meets(deletesSecrets), Rotate: v.meets(managesSecrets)}
 	after := v.URL.Query().Get("after")
-	all, err := v.secrets().List(v.Context(), after, secretsAtOnce+1)
+	name := func(s mgx.SecretInfo) string { return s.Name }
+	list := func() ([]mgx.SecretInfo, error) { return v.secrets().List(v.Context(), after, secretsAtOnce+1) }
+	all, seen, err := watched(v, "secret", list, name)
 	if err != nil {
 		return page{}, err
 	}
-	d.Secrets, d.turning = pageOf("/settings/secrets", after, all, secretsAtOnce, func(s mgx.SecretInfo) string { return s.Name })
+	all, d.turning = pageOf("/settings/secrets", after, all, secretsAtOnce, name)
+	if f.Moved && f.Name == "set-"+v.PathValue("id") {
+		f.Wrong = v.site.t("set.secret.moved")
+		if !slices.ContainsFunc(all, func(s mgx.SecretInfo) bool { return s.Name == v.PathValue("id") }) {
+			f.Name = "secret"
+			f.Values.Set("name", v.PathValue("id"))
+		}
+	}
+	for _, s := range all {
+		d.Secrets = append(d.Secrets, secretLine{s, seen[s.Name]})
+	}
 	return v.settingsPage("secrets", "set.secrets", "mgx secrets\nmgx secrets set NAME < file\nmgx secrets remove NAME\nmgx secrets rotate", d), nil
 }
 
@@ -58,7 +77,7 @@ func setSecret(v *visit) (outcome, error) {
 	}
 	value := strings.TrimSuffix(strings.ReplaceAll(v.PostFormValue("value"), "\r\n", "\n"), "\n")
 	v.PostForm.Set("value", "") // the page that comes back has no use for it
-	kept, err := v.secrets().Set(v.Context(), name, value)
+	kept, err := v.secrets().Set(v.upon("secret", name), name, value)
 	if err != nil {
 		return outcome{}, err
 	}
@@ -69,7 +88,7 @@ func setSecret(v *visit) (outcome, error) {
 }
 
 func removeSecret(v *visit) (outcome, error) {
-	if err := v.secrets().Remove(v.Context(), v.PathValue("id")); err != nil {
+	if err := v.secrets().Remove(v.upon("secret", v.PathValue("id")), v.PathValue("id")); err != nil {
 		return outcome{}, err
 	}
 	return done("/settings/secrets", "secretgone")

@@ -19,6 +19,7 @@ type webhooksPage struct {
 type webhookPage struct {
 	sheetPage
 	Webhook    mgx.Webhook
+	Seen       int64 // its revision
 	Types      string
 	Channels   string
 	Statuses   []filter
@@ -75,8 +76,15 @@ func oneWebhook(v *visit, f *form) (page, error) {
 	d := &webhookPage{
 		sheetPage: v.sheetPage("webhooks", f), Update: v.meets(updatesWebhooks), Remove: v.meets(deletesWebhooks), Execute: v.meets(executesWebhooks), Manage: v.meets(managesWebhooks),
 	}
-	var err error
-	if d.Webhook, err = v.hooks().Get(v.Context(), id); err != nil {
+	seen, err := v.revisions("webhook", string(id))
+	if err != nil {
+		return page{}, err
+	}
+	d.Seen = seen[string(id)]
+	if d.Webhook, err = v.hooks().Get(v.Context(), id); mgx.IsCode(err, mgx.CodeNotFound) && f.Moved {
+		f.Name, f.Wrong = "webhook", v.site.t("set.webhook.wasremoved") // what was typed can make it anew
+		return webhooks(v, f)
+	} else if err != nil {
 		return page{}, err
 	}
 	d.Types, d.Channels = strings.Join(d.Webhook.Types, " "), strings.Join(d.Webhook.Channels, " ")
@@ -161,7 +169,9 @@ func (v *visit) hookPath() string { return under("/settings/webhooks", v.PathVal
 
 func changeWebhook(v *visit) (outcome, error) {
 	url, about, types, channels := v.text("url"), v.text("description"), spaced(v.text("types")), spaced(v.text("channels"))
-	if _, err := v.hooks().Update(v.Context(), v.hookID(), webhook.Change{URL: &url, Description: &about, Types: &types, Channels: &channels}); err != nil {
+	if _, err := v.hooks().Update(v.upon("webhook", v.PathValue("id")), v.hookID(), webhook.Change{URL: &url, Description: &about, Types: &types, Channels: &channels}); mgx.IsCode(err, mgx.CodeNotFound) {
+		return outcome{}, mgx.Errorf(mgx.KindUsage, mgx.CodeChanged, "%w", err)
+	} else if err != nil {
 		return outcome{}, err
 	}
 	return done(v.hookPath(), "webhook")
@@ -212,7 +222,7 @@ func retryDelivery(v *visit) (outcome, error) {
 }
 
 func removeWebhook(v *visit) (outcome, error) {
-	if err := v.hooks().Remove(v.Context(), v.hookID()); err != nil {
+	if err := v.hooks().Remove(v.upon("webhook", v.PathValue("id")), v.hookID()); err != nil {
 		return outcome{}, err
 	}
 	return done("/settings/webhooks", "webhookgone")

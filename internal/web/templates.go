@@ -3,6 +3,7 @@ package web
 import (
 	"net/http"
 	"net/url"
+	"strconv"
 	"strings"
 
 	"mgx"
@@ -88,11 +89,15 @@ func (v *visit) fillTemplates(d *newTaskPage) error {
 }
 
 // withTemplate fills in what the address leaves empty and a template has.
-func (v *visit) withTemplate(a asking, id string) (asking, error) {
-	if id == "" || v.site.o.Templates == nil {
+func (v *visit) withTemplate(a asking) (asking, error) {
+	if a.Template == "" || v.site.o.Templates == nil {
 		return a, nil
 	}
-	t, err := v.site.o.Templates.Get(v.Context(), v.Actor, app.TemplateID(id))
+	var err error
+	if a.Seen, err = v.templateSeen(a.Template); err != nil {
+		return a, err
+	}
+	t, err := v.site.o.Templates.Get(v.Context(), v.Actor, app.TemplateID(a.Template))
 	if err != nil {
 		return a, err
 	}
@@ -113,6 +118,12 @@ func (v *visit) withTemplate(a asking, id string) (asking, error) {
 	return a, nil
 }
 
+// templateSeen is the revision of a template, as forms hold it.
+func (v *visit) templateSeen(id string) (string, error) {
+	seen, err := v.revisions("template", id)
+	return strconv.FormatInt(seen[id], 10), err
+}
+
 // keepTemplate keeps what the form holds as a template.
 func (v *visit) keepTemplate(a asking) (page, error) {
 	t := app.TaskTemplate{Name: v.text("template_name"), Task: app.TemplateTask{Text: a.Words, Model: a.Model, Approve: a.Approve, Plan: a.Plan, Checks: lines(a.Checks)}}
@@ -126,7 +137,7 @@ func (v *visit) keepTemplate(a asking) (page, error) {
 		}
 		t.Task.Budget = &most
 	}
-	kept, err := v.site.o.Templates.Save(v.Context(), v.Actor, t)
+	kept, err := v.site.o.Templates.Save(v.uponThat("template", a.Template, a.Seen), v.Actor, t)
 	if err != nil && statusOf(mgx.AsError(err)) == http.StatusInternalServerError {
 		return page{}, err
 	}

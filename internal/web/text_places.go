@@ -69,7 +69,7 @@ func templatesText() map[string]string {
 		"template.title": "Templates", "template.lead": "What is asked for again and again, with what is the same each time filled in.",
 		"template.own": "Of this workspace", "template.builtin": "Built in", "template.every": "Every project", "template.one": "The project that is chosen above",
 		"template.empty": "The workspace has no template of its own", "template.empty.text": "Fill in the form for a new task and keep it as a template, for everybody who may create tasks here.",
-		"template.begin": "Begin with", "template.all": "All templates", "template.keep": "Keep this as a template", "template.name": "Name", "template.hint": "The words, the model, the budget, who approves and the checks are kept. One of the same name is replaced.",
+		"template.begin": "Begin with", "template.all": "All templates", "template.keep": "Keep this as a template", "template.name": "Name", "template.moved": "Somebody else changed this template after you opened the page, so it was not kept. What you filled in is still here. Look at the template again, then keep yours under another name, or send it again to replace theirs.", "template.hint": "The words, the model, the budget, who approves and the checks are kept. One of the same name is replaced.",
 		"template.for": "For", "template.do": "Keep it", "template.kept": "It is kept as a template. Nothing was started.", "template.wrong": "The template was not kept",
 		"template.delete": "Delete", "template.delete.of": "Delete the template %s", "template.delete.text": "Nobody in this workspace can begin with it any more. Tasks that were stay.", "template.delete.do": "Delete this template",
 	}

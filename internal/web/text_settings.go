@@ -16,8 +16,11 @@ func settingsFrameText() map[string]string {
 		"set.title": "Settings", "book.settings": "Settings: forms, what is shown once, lists of things", "set.nav": "Settings", "set.first": "First", "set.next": "Next", "set.role": "Role",
 		"set.nav.overview": "Workspace", "set.nav.you": "You", "set.nav.members": "Members", "set.nav.roles": "Roles", "set.nav.keys": "API keys", "set.nav.providers": "Providers",
 		"set.nav.secrets": "Secrets", "set.nav.policies": "Policies", "set.nav.webhooks": "Webhooks", "set.nav.retention": "Retention", "set.nav.data": "Rights on data", "set.nav.health": "Health",
-		"set.twice":   "This form was sent before, and what it makes was made then. Its secret was shown in that answer alone: if nobody has it, take back what was made, and begin anew.",
-		"set.badtime": "Choose a time from the list.",
+		"set.twice":        "This form was sent before, and what it makes was made then. Its secret was shown in that answer alone: if nobody has it, take back what was made, and begin anew.",
+		"set.secret.moved": "Somebody else changed or removed this secret after you opened the page, so nothing was done. No page shows a value: fill yours in again if you still want it.",
+		"set.badtime":      "Choose a time from the list.",
+		"set.moved":        "Somebody else changed this after you opened the page, so nothing was done. What you filled in is still here, with what is there now below it. Look at both, and send it again if you still want it.",
+		"set.now":          "There now:",
 
 		"set.overview": "Workspace", "set.overview.lead": "Where you are, and what can be set here. You see the pages that your role lets you see.",
 		"set.yourrole": "Your role here", "set.since": "Made", "set.rename": "Rename", "set.rename.name": "Name", "set.rename.do": "Rename it",
@@ -58,7 +61,7 @@ func settingsPeopleText() map[string]string {
 		"set.roles": "Roles", "set.roles.lead": "What people may do. What no policy permits is denied, and nothing reaches beyond the workspace.",
 		"set.role.builtin": "built in", "set.role.all": "everything", "set.role.own": "their own:", "set.role.nothing": "Nothing that does not hang on which thing it is.", "set.role.policy": "Policies", "set.role.policy.label": "Cedar policies", "set.role.description": "What it is for",
 		"set.role.policy.hint": "A principal has user, role and workspace; a resource has kind, id, workspace and, if it is somebody's own, user.", "set.role.name": "Name", "set.role.name.hint": "2 to 50 small letters, digits, - and _, such as release-manager", "set.role.there": "There is a role %s already. Change it above, or take another name.",
-		"set.role.new": "A role of your own", "set.role.make": "Make the role", "set.role.keep": "Keep it", "set.role.try": "What would it permit?", "set.role.would": "It would permit", "set.role.maynot": "Only an admin makes roles of the workspace's own.",
+		"set.role.new": "A role of your own", "set.role.make": "Make the role", "set.role.keep": "Keep it", "set.role.try": "What would it permit?", "set.role.would": "It would permit", "set.role.wasremoved": "Somebody else removed this role after you opened the page, so nothing was done. What you filled in is here: send it, and it makes the role anew.", "set.role.maynot": "Only an admin makes roles of the workspace's own.",
 		"set.role.remove": "Remove…", "set.role.remove.what": "The role %s is gone. Nobody may have it for that: give its members another first.", "set.role.remove.do": "Remove the role",
 	}
 }
@@ -94,7 +97,7 @@ func settingsProgramText() map[string]string {
 		"set.webhook.made": "The secret of the endpoint", "set.webhook.rotated": "The new secret of the endpoint", "set.webhook.made.text": "Requests are signed with it; verify them. It is shown only now. docs/webhooks.md says how.",
 		"set.webhook.id": "Id", "set.webhook.position": "Read up to", "set.webhook.left": "To send", "set.webhook.deadlabel": "Dead letters", "set.webhook.since": "Failing since",
 		"set.webhook.test": "Send a test", "set.webhook.tested": "The endpoint took the test.", "set.webhook.tested.bad": "The endpoint did not take the test.", "set.webhook.disable": "Turn off…", "set.webhook.disable.what": "Nothing is sent there from now on. The log keeps what happens meanwhile.", "set.webhook.disable.do": "Turn it off", "set.webhook.enable": "Turn on…", "set.webhook.skip": "Leave out what happened in between", "set.webhook.enable.do": "Turn it on",
-		"set.webhook.rotate": "New secret…", "set.webhook.rotate.what": "For a day requests are signed with both, so that the endpoint can be told.", "set.webhook.rotate.revoke": "The one before is worthless at once", "set.webhook.rotate.do": "Make a new secret", "set.webhook.remove": "Remove…", "set.webhook.remove.what": "The endpoint is gone, with its secrets and all its deliveries.", "set.webhook.remove.do": "Remove it", "set.webhook.change": "Change it", "set.webhook.keep": "Keep the changes",
+		"set.webhook.rotate": "New secret…", "set.webhook.rotate.what": "For a day requests are signed with both, so that the endpoint can be told.", "set.webhook.rotate.revoke": "The one before is worthless at once", "set.webhook.rotate.do": "Make a new secret", "set.webhook.wasremoved": "Somebody else removed this endpoint after you opened the page, so nothing was done. What you filled in is here: send it, and it makes the endpoint anew.", "set.webhook.remove": "Remove…", "set.webhook.remove.what": "The endpoint is gone, with its secrets and all its deliveries.", "set.webhook.remove.do": "Remove it", "set.webhook.change": "Change it", "set.webhook.keep": "Keep the changes",
 		"set.webhook.lead": "Where it stands, what was sent there, and what came of it.",
 		"set.deliveries":   "Deliveries", "set.deliveries.none": "Nothing that stands so was sent there.", "set.delivery.": "All", "set.delivery.pending": "pending", "set.delivery.delivered": "delivered", "set.delivery.dead": "dead", "set.delivery.tries": "attempts: %d", "set.delivery.next": "next", "set.delivery.retry": "Try again", "set.delivery.retryall": "Try all dead letters again (%s)", "set.attempt.status": "HTTP %d",
 	}

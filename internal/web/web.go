@@ -27,6 +27,7 @@ type Options struct {
 	Links     []string       // hosts to which links in words of others may lead; nil: none
 
 	Settings *Settings // nil: there are no pages of settings
+	Terms    Terms     // nil: a form changes what there is, whatever its reader saw
 
 	Log *slog.Logger
 	Now func() time.Time // for what is told relative to now
