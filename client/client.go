@@ -31,6 +31,9 @@ type Client struct {
 	token     func(context.Context) (string, error) // for each request
 	workspace mgx.WorkspaceID                       // empty: the only one of whoever asks
 	http      *http.Client
+
+	match string  // the ETag of what may be changed; empty: any
+	saw   *string // where that of what is read goes; nil: nowhere
 }
 
 // New returns a client of the server at an address such as
@@ -51,6 +54,22 @@ func NewAs(baseURL string, ws mgx.WorkspaceID, token func(context.Context) (stri
 		// A token is for the server it was given for.
 		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
 	}}, nil
+}
+
+// Seeing returns a client that puts the ETag of what it reads into tag, for [Client.If].
+// Lists have none.
+func (c *Client) Seeing(tag *string) *Client {
+	seeing := *c
+	seeing.saw = tag
+	return &seeing
+}
+
+// If returns a client that changes something only if nobody else has since it had that
+// ETag. If somebody has, nothing is done, and the error has the code mgx.CodeChanged.
+func (c *Client) If(tag string) *Client {
+	careful := *c
+	careful.match = tag
+	return &careful
 }
 
 // EventQuery selects a part of the log. Every field that is set narrows.
@@ -141,6 +160,9 @@ func (c *Client) request(ctx context.Context, method, path string, q url.Values,
 	if body != nil {
 		r.Header.Set("Content-Type", "application/json")
 	}
+	if c.match != "" && method != http.MethodGet {
+		r.Header.Set("If-Match", c.match)
+	}
 	return r, nil
 }
 
@@ -160,6 +182,9 @@ func (c *Client) do(ctx context.Context, r *http.Request, into any) error {
 		return c.problem(resp.StatusCode, body)
 	case into == nil:
 		return nil
+	}
+	if c.saw != nil {
+		*c.saw = resp.Header.Get("ETag")
 	}
 	err = json.Unmarshal(body, into)
 	if err == nil {

@@ -8,5 +8,8 @@
 // without a decision, it ends with an error that says why, most of all a
 // [ResetError].
 //
+// What reads something and changes it says so: [Client.Seeing] notes what was read, and
+// [Client.If] changes nothing that somebody else has changed since.
+//
 // Errors are *mgx.Error, with the code that the server gave where it gave one.
 package client

@@ -173,6 +173,25 @@ func (c *Client) Roles(ctx context.Context) ([]mgx.Role, error) {
 	return all.Roles, c.get(ctx, "/api/v1/roles", nil, &all)
 }
 
+// Role returns a role by its name.
+func (c *Client) Role(ctx context.Context, name string) (r mgx.Role, err error) {
+	return r, c.get(ctx, "/api/v1/roles/"+url.PathEscape(name), nil, &r)
+}
+
+// EditRole replaces a role by what change makes of it, unless somebody else changes
+// it meanwhile (mgx.CodeChanged).
+func (c *Client) EditRole(ctx context.Context, name string, change func(*mgx.Role) error) (mgx.Role, error) {
+	var seen string
+	r, err := c.Seeing(&seen).Role(ctx, name)
+	if err == nil {
+		err = change(&r)
+	}
+	if err != nil {
+		return r, err
+	}
+	return c.If(seen).PutRole(ctx, r)
+}
+
 // PutRole makes a role of the workspace's own, or replaces it.
 func (c *Client) PutRole(ctx context.Context, r mgx.Role) (kept mgx.Role, err error) {
 	body := map[string]string{"description": r.Description, "policy": r.Policy}

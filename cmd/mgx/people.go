@@ -31,6 +31,7 @@ type people interface {
 	CreateWorkspace(ctx context.Context, name string) (mgx.Workspace, error)
 	Roles(ctx context.Context) ([]mgx.Role, error)
 	PutRole(ctx context.Context, r mgx.Role) (mgx.Role, error)
+	EditRole(ctx context.Context, name string, change func(*mgx.Role) error) (mgx.Role, error)
 	RemoveRole(ctx context.Context, name string) error
 }
 
@@ -51,13 +52,14 @@ func (n *node) access(local string) *app.Access {
 type ownData struct {
 	*app.Access
 	actor access.Actor
+	seen  func(ctx context.Context, ws mgx.WorkspaceID, kind, id string) (int64, error)
 }
 
 // asOwner is the owner in the workspace of the command.
 func (n *node) asOwner() *ownData {
 	return &ownData{n.access(""), access.Actor{
 		User: mgx.LocalUser, Workspace: n.workspace, Role: mgx.RoleAdmin, Owner: true, Where: access.Where{Address: "cli", Agent: "mgx"},
-	}}
+	}, n.store.Revision}
 }
 
 const mostListed = 10_000
@@ -127,6 +129,26 @@ func (l *ownData) Roles(ctx context.Context) ([]mgx.Role, error) { return l.Acce
 
 func (l *ownData) PutRole(ctx context.Context, r mgx.Role) (mgx.Role, error) {
 	return l.Access.PutRole(ctx, l.actor, r)
+}
+
+func (l *ownData) EditRole(ctx context.Context, name string, change func(*mgx.Role) error) (r mgx.Role, err error) {
+	was, err := l.seen(ctx, l.actor.Workspace, "role", name)
+	if err != nil {
+		return r, err
+	}
+	all, err := l.Roles(ctx)
+	if err != nil {
+		return r, err
+	}
+	at := slices.IndexFunc(all, func(r mgx.Role) bool { return r.Name == name })
+	if at < 0 {
+		return r, mgx.Errorf(mgx.KindUsage, mgx.CodeNotFound, "the workspace has no role %q", name)
+	}
+	r = all[at]
+	if err := change(&r); err != nil {
+		return r, err
+	}
+	return l.PutRole(mgx.OnTerms(ctx, &mgx.Terms{Kind: "role", ID: name, Match: []int64{was}}), r)
 }
 
 func (l *ownData) RemoveRole(ctx context.Context, name string) error {

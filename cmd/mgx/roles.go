@@ -52,19 +52,8 @@ func (c *cli) listRoles(ctx context.Context, p people) error {
 	return nil
 }
 
-// withRole does something with the role of a name.
-func (c *cli) withRole(ctx context.Context, name string, f func(context.Context, people, mgx.Role) error) error {
-	return c.withPeople(ctx, func(ctx context.Context, p people) error {
-		all, err := p.Roles(ctx)
-		if err != nil {
-			return err
-		}
-		at := slices.IndexFunc(all, func(r mgx.Role) bool { return r.Name == name })
-		if at < 0 {
-			return mgx.Errorf(mgx.KindUsage, mgx.CodeNotFound, "the workspace has no role %q; they are in: mgx roles%s", name, c.there())
-		}
-		return f(ctx, p, all[at])
-	})
+func (c *cli) noRole(name string) error {
+	return mgx.Errorf(mgx.KindUsage, mgx.CodeNotFound, "the workspace has no role %q; they are in: mgx roles%s", name, c.there())
 }
 
 func (c *cli) roleShowCommand() *cobra.Command {
@@ -73,15 +62,23 @@ func (c *cli) roleShowCommand() *cobra.Command {
 		Short: "Print the policy of a role",
 		Args:  oneArg("the name of a role"),
 		RunE: func(cmd *cobra.Command, args []string) error {
-			return c.withRole(cmd.Context(), args[0], func(_ context.Context, _ people, r mgx.Role) error {
+			return c.withPeople(cmd.Context(), func(ctx context.Context, p people) error {
+				all, err := p.Roles(ctx)
+				if err != nil {
+					return err
+				}
+				at := slices.IndexFunc(all, func(r mgx.Role) bool { return r.Name == args[0] })
+				if at < 0 {
+					return c.noRole(args[0])
+				}
 				if c.json {
-					return printJSON(c, r)
+					return printJSON(c, all[at])
 				}
-				if r.BuiltIn {
+				if r := all[at]; r.BuiltIn {
 					c.printf("%s is built in: %s. docs/access.md says what each may do.\n", r.Name, r.Description)
-					return nil
+				} else {
+					fmt.Fprintln(c.out, strings.TrimRight(ui.Text(r.Policy), "\n"))
 				}
-				fmt.Fprintln(c.out, strings.TrimRight(ui.Text(r.Policy), "\n"))
 				return nil
 			})
 		},
@@ -118,7 +115,11 @@ func (c *cli) roleCreateCommand() *cobra.Command {
 				if slices.ContainsFunc(all, func(r mgx.Role) bool { return r.Name == args[0] && !r.BuiltIn }) {
 					return usage(mgx.CodeConflict, "the workspace has the role %s already; to change it: mgx roles change %s%s", args[0], args[0], c.there())
 				}
-				return c.putRole(ctx, p, mgx.Role{Name: args[0], Description: f.description, Policy: policy}, "made")
+				kept, err := p.PutRole(ctx, mgx.Role{Name: args[0], Description: f.description, Policy: policy})
+				if err != nil {
+					return err
+				}
+				return c.tellRole(kept, "made")
 			})
 		},
 	}
@@ -138,16 +139,25 @@ func (c *cli) roleChangeCommand() *cobra.Command {
 			if !flags.Changed("rules") && !flags.Changed("description") {
 				return usage("bad_arguments", "say what to change, with --rules or --description")
 			}
-			return c.withRole(cmd.Context(), args[0], func(ctx context.Context, p people, r mgx.Role) (err error) {
-				if flags.Changed("description") {
-					r.Description = f.description
-				}
-				if flags.Changed("rules") {
-					if r.Policy, err = c.cedar(f.rules); err != nil {
-						return err
+			return c.withPeople(cmd.Context(), func(ctx context.Context, p people) error {
+				kept, err := p.EditRole(ctx, args[0], func(r *mgx.Role) (err error) {
+					if flags.Changed("description") {
+						r.Description = f.description
 					}
+					if flags.Changed("rules") {
+						r.Policy, err = c.cedar(f.rules)
+					}
+					return err
+				})
+				switch {
+				case mgx.IsCode(err, mgx.CodeNotFound):
+					return c.noRole(args[0])
+				case mgx.IsCode(err, mgx.CodeChanged):
+					return usage(mgx.CodeChanged, "somebody else changed the role %s meanwhile, so it is as they left it; look at it with mgx roles show %s%s, and change it again", args[0], args[0], c.there())
+				case err != nil:
+					return err
 				}
-				return c.putRole(ctx, p, r, "changed")
+				return c.tellRole(kept, "changed")
 			})
 		},
 	}
@@ -155,13 +165,9 @@ func (c *cli) roleChangeCommand() *cobra.Command {
 	return cmd
 }
 
-func (c *cli) putRole(ctx context.Context, p people, r mgx.Role, done string) error {
-	kept, err := p.PutRole(ctx, r)
-	if err != nil {
-		return err
-	}
+func (c *cli) tellRole(r mgx.Role, done string) error {
 	if c.json {
-		return printJSON(c, kept)
+		return printJSON(c, r)
 	}
 	c.tell("The role %s is %s.\n", r.Name, done)
 	return nil

@@ -51,12 +51,18 @@ func TestTwoPeopleChange(t *testing.T) {
 	}{
 		"workspace": {"/settings", "/settings/rename", url.Values{"name": {"Hers"}}, url.Values{"name": {"His"}}, url.Values{"name": {strings.Repeat("x", 500)}}, false},
 		"role": {
-			"/settings/roles", "/settings/roles/builder", url.Values{"description": {"Hers"}, "policy": {exampleRole}}, url.Values{"description": {"His"}, "policy": {"permit (principal, action, resource is Runs);"}},
-			url.Values{"policy": {"permit (His"}}, false,
+			"/settings/roles", "/settings/roles/builder",
+			url.Values{"description": {"Hers"}, "policy": {exampleRole}},
+			url.Values{"description": {"His"}, "policy": {"permit (principal, action, resource is Runs);"}},
+			url.Values{"policy": {"permit (His"}},
+			false,
 		},
 		"webhook": {
-			"/settings/webhooks/" + string(w.ID), "/settings/webhooks/" + string(w.ID), url.Values{"url": {"https://example.com/hook"}, "description": {"Hers"}}, url.Values{"url": {"https://example.com/hook"}, "description": {"His"}, "types": {"run.*"}},
-			url.Values{"url": {"His"}}, false,
+			"/settings/webhooks/" + string(w.ID), "/settings/webhooks/" + string(w.ID),
+			url.Values{"url": {"https://example.com/hook"}, "description": {"Hers"}},
+			url.Values{"url": {"https://example.com/hook"}, "description": {"His"}, "types": {"run.*"}},
+			url.Values{"url": {"His"}},
+			false,
 		},
 		"member":    {"/settings/members", "/settings/members/" + string(u.ID) + "/role", url.Values{"role": {"viewer"}}, url.Values{"role": {"auditor"}}, url.Values{"role": {"emperor"}}, false},
 		"retention": {"/settings/retention", "/settings/retention", url.Values{"agent": {"31"}}, url.Values{"agent": {"32"}}, url.Values{"agent": {"many"}}, false},
