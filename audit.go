@@ -7,6 +7,7 @@ import (
 	"encoding/hex"
 	"encoding/json"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 )
@@ -38,12 +39,16 @@ type AuditData struct {
 	Commitment string        `json:"commitment"` // SHA-256 of Salt and Details, in hex; the store fills it
 	Salt       string        `json:"salt,omitempty"`
 	Details    *AuditDetails `json:"details,omitempty"`
-	// Leaf is how the tree hashes the entry: 0 as at first, 1 since erasing is recorded.
-	// Of an entry of that kind details are gone only where an Erased tells of it.
+	// Leaf is how the tree hashes the entry: 0 as at first, 1 since erasing is recorded, 2
+	// since it holds all of the row. Of an entry of the later kinds details are gone only
+	// where an Erased tells of it.
 	Leaf int `json:"leaf,omitempty"`
 	// Erased says which earlier entries lost their details by this act, as
 	// [AuditErasure] writes it, with a signature.
 	Erased string `json:"erased,omitempty"`
+	// Kept is for how many days the entry is kept at least, whatever its type asks for
+	// later; 0: for ever, -1: its type alone decides. The store fills it.
+	Kept int64 `json:"kept_days,omitempty"`
 }
 
 // Changes reports whether an act makes something else of what it is done to, rather
@@ -67,7 +72,7 @@ func NewAudit(ws WorkspaceID, d AuditData) Event {
 	if d.Details == nil {
 		d.Details = &AuditDetails{}
 	}
-	d.Salt, d.Leaf = rand.Text(), 1
+	d.Salt, d.Leaf = rand.Text(), 2
 	e := NewEvent(AuditRecorded, d.committed())
 	e.Workspace, e.Stream = ws, AuditStream(ws)
 	return e
@@ -84,6 +89,18 @@ func (e Event) Sealed() (Event, error) {
 		return e, Errorf(KindInternal, "bad_audit", "audit entry %s was not made by NewAudit", e.ID)
 	}
 	data, err := json.Marshal(d.committed())
+	e.Data = data
+	return e, err
+}
+
+// KeptFor is an audit entry that says for how long it is kept.
+func (e Event) KeptFor(days int64) (Event, error) {
+	var d AuditData
+	if err := e.Decode(&d); err != nil {
+		return e, err
+	}
+	d.Kept = days
+	data, err := json.Marshal(d)
 	e.Data = data
 	return e, err
 }
@@ -122,6 +139,8 @@ func AuditLeaf(e Event) ([]byte, error) {
 	case 0:
 	case 1:
 		leaf, fields = []byte("mgx audit 2\n"), append(fields, d.Erased)
+	case 2:
+		leaf, fields = []byte("mgx audit 3\n"), append(fields, d.Erased, strconv.FormatInt(d.Kept, 10), e.Version)
 	default:
 		return nil, Errorf(KindUsage, "bad_audit", "audit entry %s is of a kind that this version of MGX does not know", e.ID)
 	}

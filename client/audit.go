@@ -23,6 +23,7 @@ type AuditEntry struct {
 	Sequence int64     `json:"sequence"`
 	Time     time.Time `json:"timestamp"`
 	ID       string    `json:"event_id"`
+	Version  string    `json:"version,omitempty"`
 	mgx.AuditData
 }
 

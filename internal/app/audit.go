@@ -34,6 +34,7 @@ type AuditEntry struct {
 	Sequence int64     `json:"sequence"`
 	Time     time.Time `json:"timestamp"`
 	ID       string    `json:"event_id"`
+	Version  string    `json:"version,omitempty"`
 	mgx.AuditData
 }
 
@@ -95,7 +96,7 @@ func (a *Audit) each(ctx context.Context, f AuditFilter, after int64, do func(Au
 		}
 		for _, e := range entries {
 			after = e.Sequence
-			one := AuditEntry{Sequence: e.Sequence, Time: e.Time, ID: string(e.ID)}
+			one := AuditEntry{Sequence: e.Sequence, Time: e.Time, ID: string(e.ID), Version: e.Version}
 			if err := e.Decode(&one.AuditData); err != nil {
 				return err
 			}

@@ -13,7 +13,7 @@
 //     without its key. What came after the last checkpoint can; keep checkpoints in a
 //     second place, where the log is cut off together with its last checkpoints.
 //     What the tree does not hold of an entry's row has to be as that of any entry:
-//     its type, that it is of no task, and for how long it is kept.
+//     its type, and that it is of no task and no trace; its position is in order.
 //   - Erasing the details of an entry, and removing entries whose time is over,
 //     break nothing: the tree holds commitments. Verify says how many there are, that
 //     none was removed too early, and that no details are gone but those of which an
@@ -37,7 +37,7 @@ import (
 type Store interface {
 	AuditEntries(ctx context.Context, ws mgx.WorkspaceID, after int64) ([]mgx.Event, error)
 	AuditSize(ctx context.Context, ws mgx.WorkspaceID) (int64, error)
-	AuditMisfiled(ctx context.Context, ws mgx.WorkspaceID, keep time.Duration) ([]int64, error)
+	AuditMisfiled(ctx context.Context, ws mgx.WorkspaceID, entries []mgx.Event, keep time.Duration) ([]int64, error)
 	AuditRemoved(ctx context.Context, ws mgx.WorkspaceID) (int64, error)
 	AuditHashes(ctx context.Context, ws mgx.WorkspaceID, at []int64) ([]tlog.Hash, error)
 	AuditCheckpoints(ctx context.Context, ws mgx.WorkspaceID, after int64, limit int) ([]mgx.AuditCheckpoint, error)

@@ -1,7 +1,9 @@
 package audit
 
 import (
+	"bytes"
 	"context"
+	"encoding/json"
 	"fmt"
 	"time"
 
@@ -84,9 +86,6 @@ func (v *verifier) run(ctx context.Context) (err error) {
 		return err
 	}
 	v.report.Entries = v.size
-	if err := v.filed(ctx); err != nil {
-		return err
-	}
 	if err := v.account(ctx); err != nil {
 		return err
 	}
@@ -106,6 +105,9 @@ func (v *verifier) walk(ctx context.Context) (int64, error) {
 			if v.o.Wait == nil || !v.o.Wait() {
 				return next, nil
 			}
+		}
+		if err := v.filed(ctx, entries); err != nil {
+			return next, err
 		}
 		for _, e := range entries {
 			if e.Sequence > v.size {
@@ -133,7 +135,7 @@ func (v *verifier) step(ctx context.Context, next int64, e mgx.Event) (int64, er
 
 // entry adds an entry to the tree as it stands in the log.
 func (v *verifier) entry(ctx context.Context, e mgx.Event) error {
-	if e.Type != mgx.AuditRecorded || e.Task != "" || e.Run != "" || e.Execution != "" || e.Project != "" || e.Agent != "" {
+	if e.Type != mgx.AuditRecorded || string(e.Project)+string(e.Task)+string(e.Run)+string(e.Execution)+string(e.Agent)+e.Correlation+string(e.Causation)+e.Traceparent != "" {
 		v.report.found("the row of entry %d (%s) says that it is something else: an event %s, or one of a task", e.Sequence, e.ID, e.Type)
 	}
 	leaf, err := leafOf(e)
@@ -145,14 +147,17 @@ func (v *verifier) entry(ctx context.Context, e mgx.Event) error {
 	if err := e.Decode(&d); err != nil {
 		return err
 	}
+	if own, err := json.Marshal(d); d.Leaf >= 2 && (err != nil || !bytes.Equal(own, e.Data)) {
+		v.report.found("entry %d (%s) holds something that no entry does", e.Sequence, e.ID)
+	}
 	v.lacking(e, d)
 	v.hear(e, d)
 	return v.add(ctx, e.Sequence, leaf)
 }
 
 // filed looks for entries that would be kept for another time than they are to be.
-func (v *verifier) filed(ctx context.Context) error {
-	wrong, err := v.Store.AuditMisfiled(ctx, v.Workspace, v.o.Keep)
+func (v *verifier) filed(ctx context.Context, entries []mgx.Event) error {
+	wrong, err := v.Store.AuditMisfiled(ctx, v.Workspace, entries, v.o.Keep)
 	for _, sequence := range wrong {
 		v.report.found("the row of entry %d says that it is kept for another time than audit entries are", sequence)
 	}

@@ -147,11 +147,35 @@ func (s *Store) AuditRemoved(ctx context.Context, ws mgx.WorkspaceID) (int64, er
 // MaxKept is the longest class of an event that Options.Keep can ask for, in days.
 const MaxKept = 3650
 
-// AuditMisfiled returns the sequences of entries whose rows are of a class that no
-// audit entry has which is to be kept for at least so long; at most MaxEvents.
-func (s *Store) AuditMisfiled(ctx context.Context, ws mgx.WorkspaceID, keep time.Duration) ([]int64, error) {
-	return list(ctx, s, scanCount, `SELECT sequence FROM events WHERE stream = $1 AND class <> $2 AND (class < $3 OR class > $4) ORDER BY sequence LIMIT $5`,
-		string(mgx.AuditStream(ws)), classByType, classDays(keep), MaxKept, MaxEvents)
+// AuditMisfiled returns those of some entries, which are in order, whose rows are of
+// another class than they say; of those that do not say it, the ones of a class that
+// no audit entry has which is to be kept for at least so long.
+func (s *Store) AuditMisfiled(ctx context.Context, ws mgx.WorkspaceID, entries []mgx.Event, keep time.Duration) (wrong []int64, err error) {
+	if len(entries) == 0 {
+		return nil, nil
+	}
+	says := map[int64]mgx.AuditData{}
+	for _, e := range entries {
+		var d mgx.AuditData
+		if err := e.Decode(&d); err != nil {
+			return nil, err
+		}
+		says[e.Sequence] = d
+	}
+	_, err = list(ctx, s, func(row scanner) (none struct{}, err error) {
+		var sequence, class int64
+		if err := row.Scan(&sequence, &class); err != nil {
+			return none, err
+		}
+		d, read := says[sequence]
+		may := class == classByType || class >= classDays(keep) && class <= MaxKept
+		if read && (d.Leaf < 2 && !may || d.Leaf >= 2 && class != d.Kept) {
+			wrong = append(wrong, sequence)
+		}
+		return none, nil
+	}, `SELECT sequence, class FROM events WHERE stream = $1 AND sequence >= $2 AND sequence <= $3 ORDER BY sequence`,
+		string(mgx.AuditStream(ws)), entries[0].Sequence, entries[len(entries)-1].Sequence)
+	return wrong, err
 }
 
 // AuditedWorkspaces lists the workspaces that have an audit log.

@@ -167,7 +167,8 @@ func elsewhere(t *testing.T, s *store.Store, trusted signed.Verifiers) {
 			ID                                                    string    `json:"event_id"`
 			Request                                               string    `json:"request_id"`
 			Actor, Action, Resource, Decision, Reason, Commitment string
-			Erased, Salt                                          string
+			Erased, Salt, Version                                 string
+			Kept                                                  int64 `json:"kept_days"`
 			Details                                               json.RawMessage
 		}
 		if err := json.Unmarshal(line, &e); err != nil {
@@ -176,9 +177,9 @@ func elsewhere(t *testing.T, s *store.Store, trusted signed.Verifiers) {
 		if sum := sha256.Sum256(slices.Concat([]byte(e.Salt), []byte{0}, e.Details)); e.Details != nil && e.Commitment != hex.EncodeToString(sum[:]) {
 			t.Errorf("the details of entry %d are not those that were committed to: %s", e.Sequence, line)
 		}
-		leaf := binary.BigEndian.AppendUint64([]byte("mgx audit 2\n"), e.Sequence)
+		leaf := binary.BigEndian.AppendUint64([]byte("mgx audit 3\n"), e.Sequence)
 		leaf = binary.BigEndian.AppendUint64(leaf, uint64(e.Time.UnixMicro()))
-		for _, field := range []string{e.ID, "ws_default", e.Actor, e.Action, e.Resource, e.Decision, e.Reason, e.Request, e.Commitment, e.Erased} {
+		for _, field := range []string{e.ID, "ws_default", e.Actor, e.Action, e.Resource, e.Decision, e.Reason, e.Request, e.Commitment, e.Erased, strconv.FormatInt(e.Kept, 10), e.Version} {
 			leaf = append(binary.BigEndian.AppendUint32(leaf, uint32(len(field))), field...)
 		}
 		more, err := tlog.StoredHashes(int64(n), leaf, tree)
@@ -209,7 +210,7 @@ func TestAuditFromBefore(t *testing.T) {
 	s := open(t, path, store.Options{})
 	for range 4 {
 		e := mgx.NewAudit(mgx.DefaultWorkspace, mgx.AuditData{Actor: "user_1", Action: "key.create", Resource: "key_1", Decision: mgx.AuditAllowed})
-		e.Data = []byte(strings.Replace(string(e.Data), `"leaf":1`, `"leaf":0`, 1))
+		e.Data = []byte(strings.Replace(string(e.Data), `"leaf":2`, `"leaf":0`, 1))
 		if _, err := s.Commit(t.Context(), mgx.Change{Events: []mgx.Event{e}}); err != nil {
 			t.Fatal(err)
 		}

@@ -2,10 +2,12 @@ package store_test
 
 import (
 	"context"
+	"database/sql"
 	"encoding/json"
 	"fmt"
 	"os"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -15,6 +17,7 @@ import (
 	"mgx"
 	"mgx/internal/audit"
 	"mgx/internal/store"
+	"mgx/internal/store/pgtest"
 )
 
 const keptAudit = 100 * 24 * time.Hour
@@ -139,6 +142,95 @@ func TestAuditTampering(t *testing.T) {
 	}
 }
 
+// Whatever column of an entry is changed, to whatever value another event may have, it is
+// found; so a column that is new is found too, or this test.
+func TestAuditEveryColumn(t *testing.T) {
+	t.Parallel()
+	for name, c := range map[string]struct {
+		where   func(testing.TB) string
+		columns string
+	}{
+		"SQLite":     {place, `SELECT name, type FROM pragma_table_info('events')`},
+		"PostgreSQL": {pgtest.NewDatabase, `SELECT column_name, upper(data_type) FROM information_schema.columns WHERE table_name = 'events'`},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			everyColumn(t, c.where(t), c.columns)
+		})
+	}
+}
+
+func everyColumn(t *testing.T, path, columns string) {
+	const longer = 3000 // days: longer than entries are kept, and something may be
+	s := open(t, path, store.Options{Keep: map[mgx.EventType]time.Duration{mgx.AuditRecorded: keptAudit, "test.note": longer * 24 * time.Hour}, Check: func(e *mgx.Event) error { e.Version = "1.2.0"; return nil }})
+	acts(t, s, 9)
+	other := mgx.Event{ID: mgx.NewID[mgx.EventID]("evt"), Type: "test.note", Workspace: mgx.DefaultWorkspace, Stream: "task_1", Time: mgx.Now(), Data: json.RawMessage(`{}`)}
+	if _, err := s.Commit(t.Context(), mgx.Change{Events: []mgx.Event{other}}); err != nil { // which has a class of its own
+		t.Fatal(err)
+	}
+	sign(t, s, time.Now())
+	if r := audited(t, s); len(r.Problems) > 0 || r.Entries != 9 {
+		t.Fatalf("nothing was done, and %+v", r)
+	}
+	driver := "sqlite"
+	if strings.Contains(path, "://") {
+		driver = "pgx"
+	}
+	db, err := sql.Open(driver, path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer db.Close()
+	rows, err := db.Query(columns)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer rows.Close()
+	kinds := map[string]string{}
+	for rows.Next() {
+		var name, kind string
+		if err := rows.Scan(&name, &kind); err != nil {
+			t.Fatal(err)
+		}
+		kinds[name] = kind
+	}
+	if kinds["class"] == "" || len(kinds) < 18 {
+		t.Fatalf("the columns are %v", kinds)
+	}
+	const at = ` WHERE stream = 'audit_ws_default' AND sequence = 6`
+	for name, kind := range kinds {
+		changed := name + ` || 'x'`
+		switch {
+		case name == "class":
+			changed = strconv.Itoa(longer)
+		case name == "data": // a field that is none of ours changes nothing that is read
+			changed = `replace(data, '{"actor"', '{"x":1,"actor"')`
+		case kind != "TEXT":
+			changed = name + ` + 1000`
+		}
+		by, was := "position", any(nil)
+		if name == "position" {
+			by = "id"
+		}
+		var key any
+		if err := db.QueryRow(`SELECT `+by+`, `+name+` FROM events`+at).Scan(&key, &was); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := db.Exec(`UPDATE events SET ` + name + ` = ` + changed + at); err != nil {
+			t.Fatalf("%s: %v", name, err)
+		}
+		if r := audited(t, s); len(r.Problems) == 0 {
+			t.Errorf("%s was changed, and nothing is found", name)
+		}
+		if _, err := db.Exec(`UPDATE events SET `+name+` = $1 WHERE `+by+` = $2`, was, key); err != nil {
+			t.Fatalf("%s: %v", name, err)
+		}
+		if r := audited(t, s); len(r.Problems) > 0 {
+			t.Fatalf("%s is as it was: %v", name, r.Problems)
+		}
+	}
+}
+
 // remade is what somebody does who can write everything but has no key: an actor
 // is changed and the whole tree made to fit.
 func remade(t testing.TB, n int) []string {
@@ -211,5 +303,29 @@ func TestAuditProof(t *testing.T) {
 	}
 	if _, err := audit.Trusted("mgx+00000000+AAAA"); !mgx.IsCode(err, "bad_audit_key") {
 		t.Errorf("a key that is none: %v", err)
+	}
+}
+
+// An entry that is appended once more is the same, though the time for which entries are
+// kept was set anew in between; and it is kept for as long as it says.
+func TestAuditAgain(t *testing.T) {
+	t.Parallel()
+	kept := func(days time.Duration) map[mgx.EventType]time.Duration {
+		return map[mgx.EventType]time.Duration{mgx.AuditRecorded: days * 24 * time.Hour}
+	}
+	s := open(t, place(t), store.Options{Keep: kept(200)})
+	e := mgx.NewAudit(mgx.DefaultWorkspace, mgx.AuditData{Actor: "user_1", Action: "key.create", Resource: "key_1", Decision: mgx.AuditAllowed})
+	for _, days := range []time.Duration{200, 300} {
+		s.SetKeep(kept(days))
+		done, err := s.Commit(t.Context(), mgx.Change{Events: []mgx.Event{e}})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if !strings.Contains(string(done.Events[0].Data), `"kept_days":200`) {
+			t.Errorf("appended is %s", done.Events[0].Data)
+		}
+	}
+	if r := audited(t, s); len(r.Problems) > 0 || r.Entries != 1 {
+		t.Errorf("%+v", r)
 	}
 }

@@ -45,6 +45,11 @@ func (t *tx) append(e mgx.Event) (mgx.Event, error) {
 	if err != nil {
 		return e, err
 	}
+	if e.Type == mgx.AuditRecorded {
+		if e, err = e.KeptFor(classOf(t.keep.now(), e, t.now)); err != nil {
+			return e, err
+		}
+	}
 	e.Sequence, e.Position = h.sequence+1, 0
 	if t.d.numbers {
 		e.Position = t.log.position + 1
@@ -88,6 +93,15 @@ func (t *tx) again(e mgx.Event) (mgx.Event, error) {
 	if err != nil {
 		return stored, err
 	}
+	if e.Type == mgx.AuditRecorded && stored.Type == e.Type { // what is set may have changed in between
+		var d mgx.AuditData
+		if err = stored.Decode(&d); err == nil {
+			e, err = e.KeptFor(d.Kept)
+		}
+		if err != nil {
+			return stored, err
+		}
+	}
 	same := stored.Workspace == e.Workspace && stored.Stream == e.Stream && stored.Type == e.Type && stored.Version == e.Version
 	if !same || string(stored.Data) != string(e.Data) && !stored.Erased() {
 		return stored, mgx.Errorf(mgx.KindInternal, mgx.CodeConflict, "event %s is stored already with other content; a new event needs an id of its own", e.ID)
@@ -103,9 +117,16 @@ func eventArgs(e mgx.Event) []any {
 	}
 }
 
-// storedArgs are the values of storedFields.
+// storedArgs are the values of storedFields. The class of an audit entry is what the
+// entry says, which its tree holds.
 func (t *tx) storedArgs(e mgx.Event) []any {
-	return append(eventArgs(e), classOf(t.keep.now(), e, t.now))
+	class := classOf(t.keep.now(), e, t.now)
+	if e.Type == mgx.AuditRecorded {
+		var d mgx.AuditData
+		_ = e.Decode(&d) // append has read it
+		class = d.Kept
+	}
+	return append(eventArgs(e), class)
 }
 
 func fold(before *mgx.Run, e mgx.Event) (*mgx.Run, error) {

@@ -184,7 +184,7 @@ export interface ArtifactUpdatedData {
 /**
  * Act recorded: A security-relevant act was done or refused. The entries of a workspace are one stream with a Merkle tree over it; what may say something about a person is in the details alone, which can be erased without breaking the proofs.
  *
- * Version 1.1.0, kept for 2557 days.
+ * Version 1.2.0, kept for 2557 days.
  */
 export interface AuditRecordedData {
   /** What was done: resource and verb. */
@@ -208,7 +208,9 @@ export interface AuditRecordedData {
   };
   /** Signed statement of which earlier entries lost their details by this act. */
   readonly erased?: string;
-  /** How the tree hashes the entry; absent: as at first, and 1: since what is erased is recorded. */
+  /** For how many days it is kept at least; absent: for ever, and -1: as long as its type asks for. */
+  readonly kept_days?: number;
+  /** How the tree hashes the entry; absent: as at first, 1: since what is erased is recorded, and 2: since it holds all of the row. */
   readonly leaf?: number;
   /** Code or sentence of why. */
   readonly reason?: string;
@@ -1368,7 +1370,7 @@ export const eventVersions: Readonly<Record<EventType, string>> = {
   "agent.message": "1.1.0",
   "artifact.created": "1.0.0",
   "artifact.updated": "1.0.0",
-  "audit.recorded": "1.1.0",
+  "audit.recorded": "1.2.0",
   "billing.threshold.reached": "1.1.0",
   "billing.usage_alert": "1.1.0",
   "data.erased": "1.0.0",
