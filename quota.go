@@ -15,6 +15,7 @@ const (
 	QuotaSecrets    Quota = "secrets"
 	QuotaRoles      Quota = "roles"
 	QuotaBudgets    Quota = "budgets"
+	QuotaTemplates  Quota = "templates"
 	QuotaRunsAtOnce Quota = "runs_at_once"
 	QuotaRunsADay   Quota = "runs_a_day"
 
@@ -22,6 +23,8 @@ const (
 	QuotaChangesADay  Quota = "changes_a_day"
 	QuotaRunsADayEach Quota = "runs_a_day_each"
 	QuotaStoredBytes  Quota = "stored_bytes"
+
+	QuotaDeliveriesADay Quota = "deliveries_a_day"
 
 	// Of the sandbox of each run: limits below those of the server.
 	QuotaMemory    Quota = "sandbox_memory"
@@ -65,10 +68,12 @@ var Quotas = []QuotaInfo{
 	{QuotaRoles, 100, "roles of its own"},
 	{QuotaInvitations, 1000, "invitations that are open"},
 	{QuotaBudgets, 10_000, "budgets, besides those of runs"},
+	{QuotaTemplates, 100, "templates of tasks"},
 	{QuotaChangesADay, MostChangesADay, "changes within a day of UTC to what is set: settings, templates, secrets, roles, keys, invitations, budgets, webhooks, projects"},
 	{QuotaRunsAtOnce, 0, "runs that are worked on at the same time; others wait for their turn"},
 	{QuotaRunsADay, 0, "runs that begin within a day of UTC"},
 	{QuotaRunsADayEach, 0, "runs that one person begins within a day of UTC, with all their keys"},
+	{QuotaDeliveriesADay, 0, "events that begin to be sent to webhooks within a day of UTC, to each of them; others wait for the next day"},
 	{QuotaStoredBytes, 0, "bytes of events, journals, attachments and uploads; runs that have begun go on"},
 	{QuotaMemory, 0, "bytes of memory of all commands of a run"},
 	{QuotaProcesses, 0, "processes of a command of a run"},
@@ -124,16 +129,27 @@ type QuotaUse struct {
 // CodeQuotaReached refuses what is beyond a quota. Kind refused.
 const CodeQuotaReached = "quota_reached"
 
-// QuotaReached is the error of a quota that leaves no room for one more.
-func QuotaReached(ws WorkspaceID, q Quota, limit int64) error {
-	what := string(q)
+// Most is what no workspace can have more of; 0: there is no such bound.
+func (q Quota) Most() int64 { return q.info().Most }
+
+func (q Quota) info() QuotaInfo {
 	for _, i := range Quotas {
 		if i.Name == q {
-			what = i.Means
+			return i
 		}
 	}
+	return QuotaInfo{Name: q, Means: string(q)}
+}
+
+// TooMany is the error of what no workspace can have more of.
+func TooMany(q Quota) error {
+	return Errorf(KindUsage, "too_many_"+string(q), "a workspace has at most %d %s; remove one first", q.Most(), q.info().Means)
+}
+
+// QuotaReached is the error of a quota that leaves no room for one more.
+func QuotaReached(ws WorkspaceID, q Quota, limit int64) error {
 	if q == QuotaStoredBytes {
 		return Errorf(KindRefused, CodeQuotaReached, "the quota %s is reached: this workspace may keep %d bytes; erase runs that nobody needs (mgx erase --run RUN), keep events for less time, or have who runs the installation raise it: mgx workspaces quota %s %s=N", q, limit, ws, q)
 	}
-	return Errorf(KindRefused, CodeQuotaReached, "the quota %s is reached: this workspace may have %d %s; who runs the installation can raise it: mgx workspaces quota %s %s=N", q, limit, what, ws, q)
+	return Errorf(KindRefused, CodeQuotaReached, "the quota %s is reached: this workspace may have %d %s; who runs the installation can raise it: mgx workspaces quota %s %s=N", q, limit, q.info().Means, ws, q)
 }

@@ -19,9 +19,10 @@ func (c *cli) quotaCommand() *cobra.Command {
 		Use:   "quota [WORKSPACE] [NAME=N|NAME=none...]",
 		Short: "Show what a workspace may have and what it has, or set that as the installation's owner",
 		Long: `Show what a workspace may have and what it has, or set that as the owner or an
-admin of the installation. Quotas are members, keys, projects, webhooks,
-runs_at_once, runs_a_day, runs_a_day_each and stored_bytes, which takes 500MB or
-20GB, too; and, for each run, lower limits of the sandbox than the server has:
+admin of the installation. Quotas are members, keys, projects, webhooks, secrets,
+roles, invitations, budgets, templates, changes_a_day, runs_at_once, runs_a_day,
+runs_a_day_each, deliveries_a_day and stored_bytes, which takes 500MB or 20GB, too;
+and, for each run, lower limits of the sandbox than the server has:
 sandbox_ and the name that --sandbox-limits has for one, with its values, such as
 sandbox_memory=2GB or sandbox_cpu_time=10m. See docs/limits.md.`,
 		Example: "  mgx workspaces quota ws_01JDT… runs_at_once=4 stored_bytes=20GB keys=none\n  mgx workspaces quota ws_01JDT… sandbox_memory=2GB sandbox_cpus=1.5",

@@ -55,7 +55,6 @@ type TemplateTask struct {
 
 // Bounds of templates.
 const (
-	MaxTemplates    = 100    // of a workspace
 	maxTemplate     = 16_000 // bytes of one, as it is kept
 	maxTemplateName = 80     // characters
 )
@@ -135,12 +134,7 @@ func (t *Templates) Save(ctx context.Context, actor access.Actor, n TaskTemplate
 // Create keeps a new template for the actor's workspace (CodeConflict: there is one of
 // that name for the same project).
 func (t *Templates) Create(ctx context.Context, actor access.Actor, n TaskTemplate) (TaskTemplate, error) {
-	return t.keep(ctx, actor, "template.create", mgx.NewID[TemplateID]("tpl"), n, func(own []TaskTemplate, _ int) error {
-		if len(own) >= MaxTemplates {
-			return mgx.Errorf(mgx.KindUsage, "too_many_templates", "a workspace keeps at most %d templates; delete one first", MaxTemplates)
-		}
-		return nil
-	})
+	return t.keep(ctx, actor, "template.create", mgx.NewID[TemplateID]("tpl"), n, func([]TaskTemplate, int) error { return nil })
 }
 
 // Replace puts a template in the place of one of the actor's workspace.

@@ -51,7 +51,7 @@ func TestTemplatesAtTheSameTime(t *testing.T) {
 	var mu sync.Mutex
 	var some sync.WaitGroup
 	codes := map[string]int{}
-	for i := range app.MaxTemplates + 10 {
+	for i := range mgx.QuotaTemplates.Most() + 10 {
 		some.Go(func() {
 			err := made(fmt.Sprint("one of ", i/2*2))
 			mu.Lock()
@@ -64,10 +64,10 @@ func TestTemplatesAtTheSameTime(t *testing.T) {
 		})
 	}
 	some.Wait()
-	if n := (app.MaxTemplates + 10) / 2; codes[""] != n || codes[mgx.CodeConflict] != n {
+	if n := int(mgx.QuotaTemplates.Most()+10) / 2; codes[""] != n || codes[mgx.CodeConflict] != n {
 		t.Errorf("%v", codes)
 	}
-	for i := range app.MaxTemplates {
+	for i := range mgx.QuotaTemplates.Most() {
 		if err := made(fmt.Sprint("more ", i)); mgx.IsCode(err, "too_many_templates") {
 			break
 		} else if err != nil {
@@ -81,7 +81,7 @@ func TestTemplatesAtTheSameTime(t *testing.T) {
 			own++
 		}
 	}
-	if err != nil || own != app.MaxTemplates {
+	if err != nil || int64(own) != mgx.QuotaTemplates.Most() {
 		t.Errorf("there are %d, %v", own, err)
 	}
 }

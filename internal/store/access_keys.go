@@ -8,9 +8,6 @@ import (
 	"mgx"
 )
 
-// MaxKeys bounds the keys of one workspace that are not revoked.
-const MaxKeys = 1000
-
 const apiKeyColumns = `id, workspace, user_id, name, digest, models, budget, period, created_at, expires_at, revoked_at, last_used_at, scopes, role, old_digest, old_until`
 
 // CreateKey stores a key.
@@ -25,13 +22,6 @@ func (s *Store) CreateKey(ctx context.Context, by mgx.Doer, k mgx.APIKey) error 
 	return s.act(ctx, by, "key.create", func(t *tx, a *act) error {
 		if err := t.room(k.Workspace, mgx.QuotaKeys); err != nil {
 			return err
-		}
-		var alive int
-		if _, err := t.row(`SELECT COUNT(*) FROM api_keys WHERE workspace = $1 AND revoked_at IS NULL`, []any{string(k.Workspace)}, &alive); err != nil {
-			return err
-		}
-		if alive >= MaxKeys {
-			return mgx.Errorf(mgx.KindUsage, "too_many_keys", "a workspace has at most %d keys; revoke one first", MaxKeys)
 		}
 		k.CreatedAt = t.now
 		a.resource, a.after = string(k.ID), k

@@ -9,7 +9,6 @@ import (
 // Bounds of one workspace, and of the installation.
 const (
 	MaxMembers     = 1000
-	MaxRoles       = 100
 	MaxInvitations = 1000 // that are open
 	MaxWorkspaces  = 10_000
 )
@@ -171,13 +170,6 @@ func (t *tx) addGranted(ws mgx.WorkspaceID, id mgx.UserID, role, issuer string) 
 	}
 	if err := t.room(ws, mgx.QuotaMembers); err != nil {
 		return err
-	}
-	var all int
-	if _, err := t.row(`SELECT COUNT(*) FROM members WHERE workspace = $1`, []any{string(ws)}, &all); err != nil {
-		return err
-	}
-	if all >= MaxMembers {
-		return mgx.Errorf(mgx.KindUsage, "too_many_members", "a workspace has at most %d members", MaxMembers)
 	}
 	n, err := t.exec(`INSERT INTO members (workspace, user_id, role, created_at, updated_at, granted_by) VALUES ($1, $2, $3, $4, $4, $5) ON CONFLICT (workspace, user_id) DO NOTHING`,
 		string(ws), string(id), role, micros(t.now), issuer)

@@ -34,17 +34,10 @@ func (s *Store) PutRole(ctx context.Context, by mgx.Doer, r mgx.Role) error {
 		if found {
 			a.before = before
 		}
-		var all int
-		if _, err := t.row(`SELECT COUNT(*) FROM roles WHERE workspace = $1`, []any{string(r.Workspace)}, &all); err != nil {
-			return err
-		}
 		if !found {
 			if err := t.room(r.Workspace, mgx.QuotaRoles); err != nil {
 				return err
 			}
-		}
-		if !found && all >= MaxRoles {
-			return mgx.Errorf(mgx.KindUsage, "too_many_roles", "a workspace has at most %d roles of its own", MaxRoles)
 		}
 		a.resource, a.after = r.Name, mgx.Role{Name: r.Name, Description: r.Description, Policy: r.Policy}
 		_, err = t.exec(`INSERT INTO roles (`+roleColumns+`) VALUES ($1, $2, $3, $4, $5, $5)

@@ -14,9 +14,6 @@ const (
 	counterColumns = `budget, starts_at, settled, reserved, reached, soft_reached`
 )
 
-// MaxBudgets bounds the budgets of one workspace, those of runs not counted.
-const MaxBudgets = 10_000
-
 // CreateBudget stores a budget. What was spent in its scope counts from the
 // beginning of its period, also what was spent before there was the budget; the
 // thresholds that this has reached are told with it. When there is one with this id already it is returned, and created is false.
@@ -39,13 +36,6 @@ func (s *Store) CreateBudget(ctx context.Context, by mgx.Doer, b mgx.Budget) (st
 		}
 		if err := t.room(b.Workspace, mgx.QuotaBudgets); err != nil {
 			return err
-		}
-		var n int64
-		if _, err := t.row(`SELECT COUNT(*) FROM budgets WHERE workspace = $1 AND scope <> 'run'`, []any{string(b.Workspace)}, &n); err != nil {
-			return err
-		}
-		if n >= MaxBudgets {
-			return mgx.Errorf(mgx.KindUsage, "too_many_budgets", "a workspace has at most %d budgets; remove one first", MaxBudgets)
 		}
 		b.CreatedAt, b.UpdatedAt = t.now, t.now
 		if err := t.insertBudget(b); err != nil {

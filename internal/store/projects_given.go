@@ -60,13 +60,6 @@ func (s *Store) CreateProject(ctx context.Context, by mgx.Doer, p mgx.Project) (
 		if err := t.room(by.Workspace, mgx.QuotaProjects); err != nil {
 			return err
 		}
-		var n int64
-		if _, err := t.row(`SELECT COUNT(*) FROM projects WHERE workspace = $1`, []any{string(by.Workspace)}, &n); err != nil {
-			return err
-		}
-		if n >= MaxProjects {
-			return mgx.Errorf(mgx.KindUsage, "too_many_projects", "a workspace has at most %d projects; remove one first", MaxProjects)
-		}
 		p.Workspace, p.CreatedBy, p.CreatedAt, p.UpdatedAt = by.Workspace, by.Actor, t.now, t.now
 		made, err := t.exec(`INSERT INTO projects (`+projectColumns+`) VALUES ($1, $2, $3, $4, $5, $6, $7, $8) ON CONFLICT (workspace, name) DO NOTHING`,
 			string(p.Workspace), string(p.ID), p.Name, p.Path, p.Within, p.CreatedBy, micros(p.CreatedAt), micros(p.UpdatedAt))

@@ -2,6 +2,7 @@ package store
 
 import (
 	"context"
+	"math"
 	"slices"
 	"strconv"
 	"time"
@@ -23,6 +24,7 @@ var usedOf = map[mgx.Quota]string{
 	mgx.QuotaSecrets:     `SELECT COUNT(DISTINCT name) FROM secrets WHERE workspace = $1 AND $2 >= 0`,
 	mgx.QuotaRoles:       `SELECT COUNT(*) FROM roles WHERE workspace = $1 AND $2 >= 0`,
 	mgx.QuotaBudgets:     `SELECT COUNT(*) FROM budgets WHERE workspace = $1 AND scope <> 'run' AND $2 >= 0`,
+	mgx.QuotaTemplates:   `SELECT COUNT(*) FROM settings WHERE workspace = $1 AND name LIKE 'template.%' AND $2 >= 0`,
 	mgx.QuotaRunsAtOnce:  `SELECT COUNT(DISTINCT run) FROM executions WHERE workspace = $1 AND run <> '' AND owner <> '' AND lease_until > $2 AND status IN ('ready', 'waiting')`,
 	mgx.QuotaRunsADay:    `SELECT COUNT(*) FROM executions WHERE workspace = $1 AND created_at >= $2 AND parent = '' AND run <> ''`,
 	mgx.QuotaInvitations: `SELECT COUNT(*) FROM invitations WHERE workspace = $1 AND accepted_at IS NULL AND revoked_at IS NULL AND expires_at > $2`,
@@ -79,6 +81,8 @@ func (s *Store) Quotas(ctx context.Context, ws mgx.WorkspaceID) ([]mgx.QuotaUse,
 			u.Used, err = s.stored(ctx, ws)
 		case q.Name == mgx.QuotaChangesADay:
 			u.Used, err = s.Revision(ctx, ws, changes, dayOf(s.opts.Now()))
+		case q.Name == mgx.QuotaDeliveriesADay:
+			u.Used, err = s.Revision(ctx, ws, deliveries, dayOf(s.opts.Now()))
 		default:
 			u.Used, _, err = get(ctx, s, scanCount, usedOf[q.Name], string(ws), since(q.Name, s.opts.Now()))
 		}
@@ -149,7 +153,8 @@ func (t *tx) quota(ws mgx.WorkspaceID, q mgx.Quota) (limit int64, set bool, err 
 	return limit, true, nil
 }
 
-// room refuses one more of what a workspace has a quota of, when it has all of it.
+// room refuses one more of what a workspace has a quota of, when it has all of it, or as
+// much as any workspace can have.
 func (t *tx) room(ws mgx.WorkspaceID, q mgx.Quota) error { return t.roomBy(ws, q, usedOf[q]) }
 
 // roomFor refuses a person one more run of the day.
@@ -159,22 +164,29 @@ func (t *tx) roomFor(ws mgx.WorkspaceID, user mgx.UserID) error {
 
 func (t *tx) roomBy(ws mgx.WorkspaceID, q mgx.Quota, query string, more ...any) error {
 	limit, set, err := t.quota(ws, q)
-	if err != nil || !set {
+	most := q.Most()
+	if err != nil || !set && most == 0 {
 		return err
 	}
 	var used int64
 	if _, err := t.row(query, append([]any{string(ws), since(q, t.now)}, more...), &used); err != nil {
 		return err
 	}
-	if used >= limit {
+	switch {
+	case set && used >= limit:
 		return mgx.QuotaReached(ws, q, limit)
+	case most > 0 && used >= most:
+		return mgx.TooMany(q)
 	}
 	return nil
 }
 
-// changes is the kind of the revisions that count what is changed in a workspace, by
-// day.
-const changes = "changes"
+// Kinds of the revisions that count what is changed in a workspace, and what it sends to
+// webhooks, by day.
+const (
+	changes    = "changes"
+	deliveries = "deliveries"
+)
 
 func dayOf(at time.Time) string { return at.UTC().Format(time.DateOnly) }
 
@@ -197,15 +209,56 @@ func (t *tx) change(ws mgx.WorkspaceID, action string) error {
 	if !set || limit > mgx.MostChangesADay {
 		limit = mgx.MostChangesADay
 	}
-	var n int64
-	if _, err := t.row(revise, []any{string(ws), changes, dayOf(t.now)}, &n); err != nil {
+	n, err := t.ofDay(ws, changes, 1)
+	if err == nil && n > limit {
+		err = mgx.QuotaReached(ws, mgx.QuotaChangesADay, limit)
+	}
+	return err
+}
+
+// ofDay counts some more of a kind and returns how many that are on this day.
+func (t *tx) ofDay(ws mgx.WorkspaceID, kind string, more int) (n int64, err error) {
+	_, err = t.row(`INSERT INTO revisions (workspace, kind, id, revision) VALUES ($1, $2, $3, $4)
+		ON CONFLICT (workspace, kind, id) DO UPDATE SET revision = revisions.revision + $4 RETURNING revision`, []any{string(ws), kind, dayOf(t.now), more}, &n)
+	t.wrote, t.done = true, true
+	if err == nil && n == int64(more) {
+		_, err = t.exec(`DELETE FROM revisions WHERE workspace = $1 AND kind = $2 AND id < $3`, string(ws), kind, dayOf(t.now))
+	}
+	return n, err
+}
+
+// DeliveriesLeft is how many events may begin to be sent to webhooks on this day, as
+// far as a quota says.
+func (s *Store) DeliveriesLeft(ctx context.Context, ws mgx.WorkspaceID) (int, error) {
+	value, set, err := get(ctx, s, scanText, `SELECT value FROM settings WHERE workspace = $1 AND name = $2`, string(ws), quotaPrefix+string(mgx.QuotaDeliveriesADay))
+	if err != nil || !set {
+		return math.MaxInt, err
+	}
+	limit, err := strconv.Atoi(value)
+	if err != nil {
+		return 0, badRow("settings", err)
+	}
+	n, err := s.Revision(ctx, ws, deliveries, dayOf(s.opts.Now()))
+	return max(0, limit-int(n)), err
+}
+
+// deliver counts events that begin to be sent, and refuses them when they are more than
+// may be on this day.
+func (t *tx) deliver(id mgx.WebhookID, events int) error {
+	if events == 0 {
+		return nil
+	}
+	var ws mgx.WorkspaceID
+	if found, err := t.row(`SELECT workspace FROM webhooks WHERE id = $1`, []any{string(id)}, &ws); err != nil || !found {
 		return err
 	}
-	if n > limit {
-		return mgx.QuotaReached(ws, mgx.QuotaChangesADay, limit)
+	limit, set, err := t.quota(ws, mgx.QuotaDeliveriesADay)
+	if err != nil {
+		return err
 	}
-	if n == 1 {
-		_, err = t.exec(`DELETE FROM revisions WHERE workspace = $1 AND kind = $2 AND id < $3`, string(ws), changes, dayOf(t.now))
+	n, err := t.ofDay(ws, deliveries, events)
+	if err == nil && set && n > limit {
+		err = mgx.QuotaReached(ws, mgx.QuotaDeliveriesADay, limit)
 	}
 	return err
 }

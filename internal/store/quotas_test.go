@@ -2,9 +2,11 @@ package store_test
 
 import (
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -275,16 +277,111 @@ func TestQuotaOfRunsOfEach(t *testing.T) {
 	})
 }
 
-// What people are told no workspace can have more of is what the store holds to.
+// What people are told no workspace can have more of is what the store holds to, below a
+// quota that is higher; one that is as high says so itself.
 func TestQuotasKnowTheBounds(t *testing.T) {
-	t.Parallel()
-	most := map[mgx.Quota]int64{
-		mgx.QuotaSecrets: store.MaxSecrets, mgx.QuotaRoles: store.MaxRoles, mgx.QuotaInvitations: store.MaxInvitations, mgx.QuotaBudgets: store.MaxBudgets, mgx.QuotaChangesADay: mgx.MostChangesADay,
-		mgx.QuotaMembers: store.MaxMembers, mgx.QuotaKeys: store.MaxKeys, mgx.QuotaProjects: store.MaxProjects, mgx.QuotaWebhooks: store.MaxWebhooks,
-	}
-	for _, q := range mgx.Quotas {
-		if q.Most != most[q.Name] {
-			t.Errorf("of %s there are %d at most, and people are told %d", q.Name, most[q.Name], q.Most)
+	quotaed(t, map[mgx.Quota]int64{mgx.QuotaRoles: 1000, mgx.QuotaWebhooks: 1000, mgx.QuotaTemplates: 1000}, func(t *testing.T, s *store.Store, ws mgx.WorkspaceID) {
+		in, by := mgx.InWorkspace(t.Context(), ws), mgx.Doer{Workspace: ws, Actor: "a"}
+		makes := map[mgx.Quota]func(i int) error{
+			mgx.QuotaRoles: func(i int) error {
+				return s.PutRole(in, by, mgx.Role{Workspace: ws, Name: fmt.Sprint("role-", i), Policy: "permit (principal, action, resource is Runs);"})
+			},
+			mgx.QuotaWebhooks: func(i int) error {
+				return s.CreateWebhook(in, by, mgx.Webhook{ID: mgx.WebhookID(fmt.Sprint("whk_", i)), Workspace: ws, URL: "https://example.com"}, "s")
+			},
+			mgx.QuotaTemplates: func(i int) error {
+				return s.ChangeSettings(in, by, "template.create", "tpl", "template.", func(was map[string]string) (map[string]string, error) {
+					all := maps.Clone(was)
+					all[fmt.Sprint("template.tpl_", i)] = "{}"
+					return all, nil
+				})
+			},
 		}
+		for q, one := range makes {
+			most := int(q.Most())
+			for i := range most {
+				must(t, one(i))
+			}
+			if err := one(most); !mgx.IsCode(err, "too_many_"+string(q)) || !strings.Contains(err.Error(), fmt.Sprintf("at most %d ", most)) {
+				t.Errorf("one more of %d %s: %v", most, q, err)
+			}
+			must(t, s.SetQuotas(t.Context(), by, map[mgx.Quota]*int64{q: new(int64(most))}))
+			if err := one(most); !mgx.IsCode(err, mgx.CodeQuotaReached) {
+				t.Errorf("one more of %d %s, which is the quota: %v", most, q, err)
+			}
+			if got := uses(t, s, ws)[q]; got != fmt.Sprintf("%d of %d", most, most) {
+				t.Errorf("%s: %s", q, got)
+			}
+			must(t, s.SetQuotas(t.Context(), by, map[mgx.Quota]*int64{q: nil}))
+			if err := one(most); !mgx.IsCode(err, "too_many_"+string(q)) {
+				t.Errorf("one more of %d %s, without a quota: %v", most, q, err)
+			}
+		}
+		for q, listed := range map[mgx.Quota]int64{mgx.QuotaMembers: store.MaxMembers, mgx.QuotaInvitations: store.MaxInvitations, mgx.QuotaProjects: store.MaxProjects} {
+			if q.Most() > listed {
+				t.Errorf("of %d %s a list shows %d", q.Most(), q, listed)
+			}
+		}
+	})
+}
+
+// A workspace begins to send only so many events to its webhooks on a day, however many
+// of them go at once; what was begun twice counts, and the next day begins anew.
+func TestQuotaOfDeliveries(t *testing.T) {
+	t.Parallel()
+	for name, where := range map[string]func(testing.TB) string{"SQLite": place, "PostgreSQL": pgtest.NewDatabase} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			var later atomic.Int64
+			now := func() time.Time { return time.Now().Add(time.Duration(later.Load())) }
+			s, ws := open(t, where(t), store.Options{Now: now}), mgx.DefaultWorkspace
+			by := mgx.Doer{Workspace: ws, Actor: "a"}
+			must(t, s.SetQuotas(t.Context(), by, map[mgx.Quota]*int64{mgx.QuotaDeliveriesADay: new(int64(10))}))
+			sends := func(id mgx.WebhookID) func() error {
+				must(t, s.CreateWebhook(t.Context(), by, mgx.Webhook{ID: id, Workspace: ws, URL: "https://example.com"}, "s"))
+				l, ok, err := s.ClaimWebhook(t.Context(), mgx.WebhookLease{Webhook: id}, "o", now().Add(time.Hour))
+				if must(t, err); !ok {
+					t.Fatal("the endpoint is somebody else's")
+				}
+				return func() error {
+					var two []mgx.Event
+					for range 2 {
+						e := mgx.NewEvent("test.said", map[string]int{})
+						e.Workspace, e.Stream = ws, "task_1"
+						two = append(two, e)
+					}
+					done, err := s.Commit(t.Context(), mgx.Change{Events: two})
+					must(t, err)
+					return s.AddDeliveries(t.Context(), l, done.Events, 1)
+				}
+			}
+			one, other := sends("whk_1"), sends("whk_2")
+			var all sync.WaitGroup
+			errs := make(chan error, 16)
+			for i := range cap(errs) {
+				all.Go(func() { errs <- []func() error{one, other}[i%2]() })
+			}
+			all.Wait()
+			close(errs)
+			begun := 0
+			for err := range errs {
+				if err == nil {
+					begun += 2
+				} else if !mgx.IsCode(err, mgx.CodeQuotaReached) {
+					t.Error(err)
+				}
+			}
+			left, err := s.DeliveriesLeft(t.Context(), ws)
+			if must(t, err); begun != 10 || left != 0 || uses(t, s, ws)[mgx.QuotaDeliveriesADay] != "10 of 10" {
+				t.Errorf("begun were %d, and %d are left; %s", begun, left, uses(t, s, ws)[mgx.QuotaDeliveriesADay])
+			}
+			later.Store(int64(24 * time.Hour))
+			if left, err := s.DeliveriesLeft(t.Context(), ws); err != nil || left != 10 {
+				t.Errorf("the day after %d are left, %v", left, err)
+			}
+			if got := uses(t, s, ws)[mgx.QuotaDeliveriesADay]; got != "0 of 10" {
+				t.Errorf("the day after it is %s", got)
+			}
+		})
 	}
 }

@@ -7,9 +7,6 @@ import (
 	"mgx"
 )
 
-// MaxSecrets bounds the secrets of one workspace.
-const MaxSecrets = 10_000
-
 const (
 	keyColumns    = `workspace, version, wrapped, created_at`
 	secretColumns = `workspace, name, version, key_version, box, created_by, created_at`
@@ -113,7 +110,7 @@ func scanSecret(row scanner) (s mgx.SealedSecret, err error) {
 // its version is the next and the key that sealed it is there still.
 func (s *Store) AddSecret(ctx context.Context, n mgx.SealedSecret, acts ...mgx.Event) error {
 	return s.acting(ctx, acts, func(t *tx) error {
-		var last, names int64
+		var last int64
 		if _, err := t.row(`SELECT COALESCE(MAX(version), 0) FROM secrets WHERE workspace = $1 AND name = $2`, []any{string(n.Workspace), n.Name}, &last); err != nil {
 			return err
 		}
@@ -124,16 +121,10 @@ func (s *Store) AddSecret(ctx context.Context, n mgx.SealedSecret, acts ...mgx.E
 		if last+1 != n.Version || !key {
 			return mgx.Errorf(mgx.KindUsage, mgx.CodeConflict, "secret %s has changed meanwhile", n.Name)
 		}
-		if _, err := t.row(`SELECT COUNT(DISTINCT name) FROM secrets WHERE workspace = $1`, []any{string(n.Workspace)}, &names); err != nil {
-			return err
-		}
 		if last == 0 {
 			if err := t.room(n.Workspace, mgx.QuotaSecrets); err != nil {
 				return err
 			}
-		}
-		if last == 0 && names >= MaxSecrets {
-			return mgx.Errorf(mgx.KindUsage, "too_many_secrets", "a workspace has at most %d secrets; remove some first", MaxSecrets)
 		}
 		_, err = t.exec(`INSERT INTO secrets (`+secretColumns+`) VALUES ($1, $2, $3, $4, $5, $6, $7)`,
 			string(n.Workspace), n.Name, n.Version, n.Key, n.Box, string(n.CreatedBy), micros(utc(n.CreatedAt)))

@@ -40,6 +40,11 @@ func (s *Store) ChangeSettings(ctx context.Context, by mgx.Doer, action, resourc
 		if err != nil {
 			return err
 		}
+		if action == "template.create" {
+			if err := t.room(by.Workspace, mgx.QuotaTemplates); err != nil {
+				return err
+			}
+		}
 		before, after := map[string]string{}, map[string]string{}
 		for name, value := range was {
 			if values[name] == value {

@@ -14,13 +14,17 @@ const deliveryColumns = `webhook, event, type, stream, position, status, attempt
 
 // AddDeliveries turns a stretch of the log, up to and with cursor, into
 // deliveries of the given events, which are in position order. Of each stream
-// only the first that is pending is due; the others wait for it.
+// only the first that is pending is due; the others wait for it. More than
+// DeliveriesLeft are refused together (mgx.CodeQuotaReached).
 func (s *Store) AddDeliveries(ctx context.Context, l mgx.WebhookLease, events []mgx.Event, cursor int64) error {
 	return s.write(ctx, func(t *tx) error {
 		if err := t.holdsWebhook(l); err != nil {
 			return err
 		}
 		if _, err := t.exec(`UPDATE webhooks SET position = $1 WHERE id = $2 AND position < $1`, cursor, string(l.Webhook)); err != nil {
+			return err
+		}
+		if err := t.deliver(l.Webhook, len(events)); err != nil {
 			return err
 		}
 		for _, e := range events {

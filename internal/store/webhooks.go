@@ -8,9 +8,6 @@ import (
 	"mgx"
 )
 
-// MaxWebhooks bounds the endpoints of one workspace.
-const MaxWebhooks = 100
-
 const webhookColumns = `id, workspace, url, description, types, channels, enabled, disabled_why, failing_since, position, owner, lease_until, term, created_at, updated_at`
 
 // webhookCounts come after webhookColumns.
@@ -35,16 +32,16 @@ func (s *Store) CreateWebhook(ctx context.Context, by mgx.Doer, w mgx.Webhook, s
 		if err := t.room(w.Workspace, mgx.QuotaWebhooks); err != nil {
 			return err
 		}
-		var own, all int
+		var all int
 		err := t.asInstallation(func() error {
-			_, err := t.row(`SELECT COUNT(CASE WHEN workspace = $1 THEN 1 END), COUNT(*) FROM webhooks`, []any{string(w.Workspace)}, &own, &all)
+			_, err := t.row(`SELECT COUNT(*) FROM webhooks`, nil, &all)
 			return err
 		})
 		if err != nil {
 			return err
 		}
-		if own >= MaxWebhooks || all >= MaxListed {
-			return mgx.Errorf(mgx.KindUsage, "too_many_webhooks", "a workspace has at most %d webhooks, and all workspaces together %d; remove one first", MaxWebhooks, MaxListed)
+		if all >= MaxListed {
+			return mgx.Errorf(mgx.KindUsage, "too_many_webhooks", "all workspaces together have at most %d webhooks; remove one first", MaxListed)
 		}
 		now := micros(t.now)
 		_, err = t.exec(`INSERT INTO webhooks (`+webhookColumns+`)

@@ -165,7 +165,7 @@ var fieldOf = map[string]string{
 	"empty_task": "words", "task_too_long": "words", "bad_task": "words",
 	"no_project": "project", "bad_project": "project", mgx.CodeNotFound: "project", "not_a_repository": "project",
 	"bad_branch": "branch", "bad_branch_name": "branch", "bad_budget": "budget", "bad_check": "checks", "bad_approve": "approve",
-	"bad_template": "template", "too_many_templates": "template", mgx.CodeChanged: "template", "no_model": "model", "no_provider": "model", "unknown_model": "model", "no_such_model": "model",
+	"no_model": "model", "no_provider": "model", "unknown_model": "model", "no_such_model": "model",
 }
 
 // startTask begins what the form asks for and goes to its run. What cannot be

@@ -14,7 +14,7 @@ import (
 type templatesPage struct {
 	Own, BuiltIn []templateRow
 	Create       bool // whether the reader may use and keep them
-	Most         int
+	Most         int64
 }
 
 // templateRow is a template, and where it is used.
@@ -47,7 +47,7 @@ func taskTemplates(v *visit) (page, error) {
 	if err != nil {
 		return page{}, err
 	}
-	d := &templatesPage{Create: v.may("create", "tasks"), Most: app.MaxTemplates}
+	d := &templatesPage{Create: v.may("create", "tasks"), Most: mgx.QuotaTemplates.Most()}
 	for _, t := range all {
 		if row := v.templateRow(t, names); t.BuiltIn {
 			d.BuiltIn = append(d.BuiltIn, row)
@@ -142,7 +142,11 @@ func (v *visit) keepTemplate(a asking) (page, error) {
 		return page{}, err
 	}
 	if err != nil {
-		return v.newTask(a, err)
+		p, drawn := v.newTask(a, err)
+		if d, ok := p.Data.(*newTaskPage); ok {
+			d.Field = "template"
+		}
+		return p, drawn
 	}
 	return page{Redirect: "/tasks/new" + with1(url.Values{"kept": {"1"}}, "template", string(kept.ID))}, nil
 }

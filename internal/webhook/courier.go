@@ -22,6 +22,7 @@ type courier struct {
 	told    int64                 // it knows of what was removed up to here
 	streams map[mgx.StreamID]bool // with a request under way
 	full    bool                  // the window was, when it was looked at last
+	held    time.Time             // the day has no room for more before, as far as is known
 	look    bool                  // there may be something due
 	next    time.Time             // when something is due at the latest; zero: nothing is
 	pause   time.Time             // nothing is sent before
@@ -44,7 +45,7 @@ func (c *courier) holds(l mgx.WebhookLease) bool {
 func (c *courier) update(w mgx.Webhook) {
 	if !w.UpdatedAt.Equal(c.hook.UpdatedAt) {
 		c.match, _ = event.Matcher(w.Workspace, w.Channels, w.Types)
-		c.look, c.full, c.pause, c.stuck = true, false, time.Time{}, time.Time{}
+		c.look, c.full, c.held, c.pause, c.stuck = true, false, time.Time{}, time.Time{}, time.Time{}
 	}
 	c.hook = w
 	c.cursor = max(c.cursor, w.Cursor)
@@ -114,6 +115,15 @@ func (d *Deliverer) serve(ctx context.Context, c *courier, head int64, p *pages)
 
 // again is when something is due that nothing else will announce.
 func (c *courier) again() time.Time {
+	sent := c.resent()
+	if c.held.After(time.Now()) && (sent.IsZero() || c.held.Before(sent)) {
+		return c.held
+	}
+	return sent
+}
+
+// resent is when something is sent again.
+func (c *courier) resent() time.Time {
 	if c.next.IsZero() || c.next.Before(c.pause) {
 		if !c.next.IsZero() {
 			return c.pause
@@ -126,7 +136,7 @@ func (c *courier) again() time.Time {
 // fill turns the next page of the log into deliveries, as far as there is room.
 // It reports whether there is more to read.
 func (d *Deliverer) fill(ctx context.Context, c *courier, head int64, p *pages) (more bool, err error) {
-	if c.cursor >= head || c.full {
+	if c.cursor >= head || c.full || time.Now().Before(c.held) {
 		return false, nil
 	}
 	list, err := p.after(ctx, c.hook, c.cursor)
@@ -155,18 +165,42 @@ func (d *Deliverer) fill(ctx context.Context, c *courier, head int64, p *pages) 
 	if err != nil {
 		return false, err
 	}
-	if room := d.o.Window - pending; room <= 0 {
+	left, err := d.o.Store.DeliveriesLeft(ctx, c.hook.Workspace)
+	if err != nil {
+		return false, err
+	}
+	switch room := min(d.o.Window-pending, left); {
+	case pending >= d.o.Window:
 		c.full = true
 		return false, nil
-	} else if len(matched) > room {
+	case left == 0:
+		return false, d.hold(c)
+	case len(matched) > room:
 		matched = matched[:room]
 		cursor = matched[room-1].Position
 	}
-	if err := d.o.Store.AddDeliveries(ctx, c.lease, matched, cursor); err != nil {
+	err = d.o.Store.AddDeliveries(ctx, c.lease, matched, cursor)
+	if mgx.IsCode(err, mgx.CodeQuotaReached) { // by another endpoint, meanwhile
+		return false, d.hold(c)
+	}
+	if err != nil {
 		return false, err
 	}
 	c.cursor, c.look = cursor, true
 	return cursor < head, nil
+}
+
+// quotaWait is how long it takes until a quota that was raised, and a new day, is seen.
+const quotaWait = time.Minute
+
+// hold has an endpoint read no more of the log for a while, since its workspace has sent
+// as much on this day as it may. What was begun goes on.
+func (d *Deliverer) hold(c *courier) error {
+	if c.held.IsZero() {
+		d.o.Log.Warn("a workspace has sent as many events to its webhooks on this day as its quota allows; the others wait", "workspace", c.hook.Workspace, "webhook", c.hook.ID)
+	}
+	c.held = time.Now().Add(quotaWait)
+	return nil
 }
 
 // tidy prunes what is kept of the past, and notes how far the log was read.

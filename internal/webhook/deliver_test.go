@@ -560,3 +560,35 @@ func TestTenants(t *testing.T) {
 		}
 	}
 }
+
+// What a workspace may send on a day is sent, in order; the rest waits in the log, and
+// goes out when the quota is raised.
+func TestQuotaOfTheDay(t *testing.T) {
+	t.Parallel()
+	onEach(t, func(t *testing.T, l *lab) {
+		rec := newReceiver(t, status(200))
+		web := httptest.NewServer(rec)
+		defer web.Close()
+		quota := func(n int64) {
+			if err := l.s.SetQuotas(t.Context(), l.ends.By, map[mgx.Quota]*int64{mgx.QuotaDeliveriesADay: &n}); err != nil {
+				t.Fatal(err)
+			}
+		}
+		quota(5)
+		w, _ := l.add(web.URL, func(n *webhook.NewEndpoint) { n.Types = []string{"agent.*"} })
+		l.run(webhook.Options{})
+		l.say("task_a", "agent.message", 12)
+		l.delivered(w.ID, 5)
+		l.until("it is said that the others wait", func() bool { return strings.Contains(l.said.String(), "as its quota allows") })
+		if n := len(rec.messages()); n != 5 {
+			t.Errorf("%d were sent", n)
+		}
+		quota(100)
+		about := "another description" // of a change the endpoint hears at once, of a quota within a minute
+		if _, err := l.ends.Update(t.Context(), w.ID, webhook.Change{Description: &about}); err != nil {
+			t.Fatal(err)
+		}
+		l.delivered(w.ID, 12)
+		inOrder(t, rec.messages())
+	})
+}

@@ -21,8 +21,9 @@
 //   - An endpoint that fails does not hold up others: it has one request under way
 //     at a time, and all that fail together have half of the slots at most.
 //   - Bounded: endpoints, pending deliveries, requests, response bodies and what is
-//     kept of the past. An endpoint whose window is full stops reading the log and
-//     goes on later; the log keeps what it has not read.
+//     kept of the past. An endpoint whose window is full, or whose workspace may send
+//     no more on this day, stops reading the log and goes on later; the log keeps what
+//     it has not read.
 //   - Nothing private is reached: addresses are checked where the connection is
 //     made, after names were resolved, and redirects are not followed.
 //   - Secrets appear in no log line, event, error or list.

@@ -36,6 +36,7 @@ type DeliveryStore interface {
 	DueDeliveries(ctx context.Context, id mgx.WebhookID, now time.Time, limit int) ([]mgx.WebhookDelivery, error)
 	NextDelivery(ctx context.Context, id mgx.WebhookID, after time.Time) (at time.Time, ok bool, err error)
 	PendingDeliveries(ctx context.Context, id mgx.WebhookID) (int, error)
+	DeliveriesLeft(ctx context.Context, ws mgx.WorkspaceID) (int, error)
 	RecordDelivery(ctx context.Context, l mgx.WebhookLease, o mgx.WebhookOutcome) (disabled bool, err error)
 	PruneDeliveries(ctx context.Context, l mgx.WebhookLease, delivered, dead time.Time, keep int) (lost int64, err error)
 }
