@@ -46,12 +46,31 @@ func hereOnly(cmd *cobra.Command) *cobra.Command {
 	return cmd
 }
 
+// asInAWorkspace marks commands about this machine that are kept to what runs of a
+// workspace of its data directory are.
+const asInAWorkspace = "as in a workspace"
+
+// inAWorkspace marks a command, with those below it, as such a one.
+func inAWorkspace(cmd *cobra.Command) *cobra.Command {
+	cmd.Annotations = map[string]string{asInAWorkspace: ""}
+	return cmd
+}
+
 // settlePlace settles where the command works. Who names a server, and a command that
-// would not go there, is told; the environment is for the commands that do.
+// would not go there, is told; the environment is for the commands that do, and the
+// workspace in it is one of the server if it names one.
 func (c *cli) settlePlace(cmd *cobra.Command) error {
+	refused := atFlags
 	for up := cmd; up != nil; up = up.Parent() {
 		mark, ok := up.Annotations[alsoThere]
 		if mark == "no" {
+			break
+		}
+		if _, here := up.Annotations[asInAWorkspace]; here {
+			refused = []string{"server", "token"}
+			if c.getenv("MGX_SERVER") == "" {
+				c.at.workspace = cmp.Or(c.at.workspace, c.getenv("MGX_WORKSPACE"))
+			}
 			break
 		}
 		if ok {
@@ -61,7 +80,7 @@ func (c *cli) settlePlace(cmd *cobra.Command) error {
 			return nil
 		}
 	}
-	for _, name := range atFlags {
+	for _, name := range refused {
 		if f := cmd.Root().PersistentFlags().Lookup(name); f.Changed {
 			return usage("not_at_a_server", "%s is about this machine and its data directory; run it at the machine that has the data, without --%s", cmd.CommandPath(), name)
 		}
@@ -95,16 +114,23 @@ func reach[T any](ctx context.Context, c *cli, here func(context.Context, *node)
 		return err
 	}
 	defer func() { err = errors.Join(err, n.close()) }()
-	if n.workspace != mgx.DefaultWorkspace {
-		if _, err := n.store.Workspace(ctx, n.workspace); err != nil {
-			return err
-		}
+	if err := n.knowsWorkspace(ctx); err != nil {
+		return err
 	}
 	found, err := here(ctx, n)
 	if err != nil {
 		return err
 	}
 	return do(ctx, found)
+}
+
+// knowsWorkspace refuses a workspace that the data directory does not have.
+func (n *node) knowsWorkspace(ctx context.Context) error {
+	if n.workspace == mgx.DefaultWorkspace {
+		return nil
+	}
+	_, err := n.store.Workspace(ctx, n.workspace)
+	return err
 }
 
 // workspaceHere is the workspace of the data directory that a command is for.

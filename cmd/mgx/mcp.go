@@ -120,12 +120,13 @@ func (c *cli) mcpCommand() *cobra.Command {
 		Use:   "mcp",
 		Short: "See and pin the tools of servers of the Model Context Protocol",
 		Long: `Agents may call tools of servers of the Model Context Protocol that you name in a file,
-and of those the tools that you have seen and pinned. See docs/mcp.md.`,
+and of those the tools that you have seen and pinned. Here the programs of servers run within
+the limits that runs of the workspace have (--workspace). See docs/mcp.md.`,
 		Args: noArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
 	}
 	cmd.AddCommand(c.mcpListCommand(), c.mcpPinCommand())
-	return cmd
+	return inAWorkspace(cmd)
 }
 
 func (c *cli) mcpListCommand() *cobra.Command {
@@ -200,6 +201,9 @@ func (c *cli) mcpEach(ctx context.Context, args []string, f func(mgx.MCPServer, 
 	}
 	spec := boxSpec("mcp", work, filepath.Join(dir, "state"), nil)
 	spec.Mounts, spec.Limits = lasting(spec.Mounts), boxLimits(c.cfg.SandboxLimits)
+	if spec.Quotas, err = c.asRunsHere(ctx, ""); err != nil {
+		return err
+	}
 	box, err := openBox(ctx, driver(c.cfg.Sandbox), sandbox.Level(c.cfg.LeastSandbox), spec)
 	if err != nil {
 		return err

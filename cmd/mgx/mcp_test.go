@@ -157,6 +157,26 @@ func TestServersAreListedInTheChosenSandbox(t *testing.T) {
 	}
 }
 
+// Servers are looked at within the limits that runs of the workspace have: those of the
+// operator, and what quotas lower of them.
+func TestServersAreListedWithinTheQuotas(t *testing.T) {
+	t.Parallel()
+	l := newLab(t, askingScript)
+	server := l.file("docs-server", strings.Replace(docsServer, "DESCRIPTION", "May open '$(ulimit -n)' files.", 1))
+	config := l.file("docs.json", `{"mcpServers": {"docs": {"command": "`+server+`", "show": ["`+server+`"]}}}`)
+	other := strings.TrimSpace(l.must("workspaces", "create", "other"))
+	l.must("workspaces", "quota", string(mgx.DefaultWorkspace), "sandbox_open_files=77")
+	l.must("workspaces", "quota", other, "sandbox_open_files=55")
+	for files, args := range map[string][]string{"77": {}, "55": {"--workspace", other}} {
+		for _, verb := range []string{"list", "pin"} {
+			out, errs, _ := l.run(append([]string{"mcp", verb, config}, args...)...)
+			if !strings.Contains(out+errs, "May open "+files+" files.") {
+				t.Errorf("mgx mcp %s %v: %s%s", verb, args, out, errs)
+			}
+		}
+	}
+}
+
 func TestToolOutsideThatChanged(t *testing.T) {
 	l := newLab(t, strings.Replace(askingScript, "TOOL", "mcp__docs__search", 1))
 	l.must("mcp", "pin", l.docs("Searches the docs."), "--yes")

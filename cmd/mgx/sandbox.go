@@ -26,7 +26,7 @@ func (c *cli) sandboxCommand() *cobra.Command {
 		RunE:  func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
 	}
 	cmd.AddCommand(c.sandboxRunCommand())
-	return cmd
+	return inAWorkspace(cmd)
 }
 
 // sandboxFlags are the choices of one command in a box.
@@ -44,7 +44,8 @@ func (c *cli) sandboxRunCommand() *cobra.Command {
 		Long: `Run a command exactly as an agent's shell tool would: the same view of this machine,
 the same limits, the same environment, no network but the hosts that are allowed. One argument is a line of shell;
 several are a program and its arguments. DIR is the workspace, and is written in place, but for its .git (which level lite cannot keep from it).
-If it is a repository, what is set for its project counts as for its runs.
+If it is a repository, what is set for its project counts as for its runs, and so do the quotas
+of the workspace (--workspace; default: the one that this machine has from the beginning).
 
 The exit code is the command's; 124 when its time is over; 3 when the sandbox
 cannot be had as asked.`,
@@ -76,7 +77,8 @@ func (c *cli) sandboxRun(ctx context.Context, f sandboxFlags, args []string) (er
 	if err != nil {
 		return err
 	}
-	if err := c.asRunsOf(ctx, work); err != nil {
+	quotas, err := c.asRunsHere(ctx, work)
+	if err != nil {
 		return err
 	}
 	ownGit, err := git.OwnMounts(work)
@@ -93,7 +95,7 @@ func (c *cli) sandboxRun(ctx context.Context, f sandboxFlags, args []string) (er
 	}
 	defer sandbox.RemoveState(state)
 	spec := boxSpec("sandbox-run", work, state, ownGit)
-	spec.Limits = boxLimits(c.cfg.SandboxLimits)
+	spec.Limits, spec.Quotas = boxLimits(c.cfg.SandboxLimits), quotas
 	if err := openGate(&spec, c.cfg.AllowHosts); err != nil {
 		return err
 	}
@@ -111,20 +113,33 @@ func (c *cli) sandboxRun(ctx context.Context, f sandboxFlags, args []string) (er
 	return c.tellEnded(ended)
 }
 
-// asRunsOf settles the configuration as the runs of a repository get it, where the
-// workspace is one and somebody has set something for its project.
-func (c *cli) asRunsOf(ctx context.Context, work string) error {
-	if _, err := os.Stat(c.place()); err != nil && c.cfg.Database == "" {
-		return nil // nothing is set anywhere
+// asRunsHere returns the quotas that lower the limits of the runs of the workspace. For
+// a directory it also settles the configuration as the runs of its repository get it,
+// where it has one and somebody has set something for the project.
+func (c *cli) asRunsHere(ctx context.Context, dir string) (quotas map[mgx.Quota]int64, err error) {
+	if _, err := os.Stat(c.place()); err != nil && c.cfg.Database == "" && c.workspaceHere() == mgx.DefaultWorkspace {
+		return nil, nil // nothing is set anywhere
 	}
-	_, err := git.Inspect(ctx, work)
-	switch {
-	case mgx.IsCode(err, "unsafe_repository"):
-		return err
-	case err != nil:
-		return nil
+	n, err := c.openAny(ctx)
+	if err != nil {
+		return nil, err
 	}
-	return c.configOf(ctx, work)
+	defer func() { err = errors.Join(err, n.close()) }()
+	if err := n.knowsWorkspace(ctx); err != nil {
+		return nil, err
+	}
+	if dir != "" {
+		src, err := git.Inspect(ctx, dir)
+		if err == nil {
+			err = c.forProject(ctx, n, codeBase{mgx.ProjectOf(src.Path), src.Path})
+		} else if !mgx.IsCode(err, "unsafe_repository") {
+			err = nil
+		}
+		if err != nil {
+			return nil, err
+		}
+	}
+	return n.store.SandboxLimits(ctx, n.workspace)
 }
 
 // levelAsked is the driver's setting for a level, and the least that it must reach.
