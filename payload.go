@@ -1,7 +1,6 @@
 package mgx
 
 import (
-	"slices"
 	"time"
 )
 
@@ -179,31 +178,44 @@ type CheckpointData struct {
 }
 
 type ChecksData struct {
-	Round  string        `json:"round"` // baseline, or 1, 2, …
-	Passed bool          `json:"passed"`
+	Round  string        `json:"round"`  // baseline, or 1, 2, …
+	Passed bool          `json:"passed"` // each of them, none left out; also when there are none
 	Checks []CheckResult `json:"checks"`
 }
 
-// Outcome is a word for the round: passed, failed when a check judged that something is
-// wrong, and refused when none did but some were not let run.
+// Outcome is a word for the round: failed when a check judged that something is wrong;
+// refused or unavailable when none did but some were not let run, or could not be; passed
+// when all were and did; none when there are none. It asks the checks: rounds from before
+// 1.1.1 of the contract say that they passed when some were unavailable.
 func (d ChecksData) Outcome() string {
+	all, passed, refused, unavailable := len(d.Checks), d.Count("passed"), d.Count("refused"), d.Count("unavailable")
 	switch {
-	case d.Passed:
+	case all == 0:
+		return "none"
+	case passed == all:
 		return "passed"
-	case slices.ContainsFunc(d.Checks, func(c CheckResult) bool {
-		return c.Status != "passed" && c.Status != "unavailable" && c.Status != "refused"
-	}):
+	case passed+refused+unavailable < all:
 		return "failed"
-	case slices.ContainsFunc(d.Checks, func(c CheckResult) bool { return c.Status == "refused" }):
+	case refused > 0:
 		return "refused"
 	}
-	return "failed"
+	return "unavailable"
+}
+
+// Count is how many of the checks ended so.
+func (d ChecksData) Count(status string) (n int) {
+	for _, c := range d.Checks {
+		if c.Status == status {
+			n++
+		}
+	}
+	return n
 }
 
 type CheckResult struct {
 	Name       string `json:"name"`
 	Command    string `json:"command"`
-	Status     string `json:"status"` // passed, failed, timeout, unavailable (a program it needs is not there), refused (the policy or a person did not let it run)
+	Status     string `json:"status"` // passed, failed, timeout, unavailable (a program it needs is not there, nor was before the change), refused (the policy or a person did not let it run)
 	ExitCode   int    `json:"exit_code"`
 	DurationMS int64  `json:"duration_ms"`
 	Output     string `json:"output,omitempty"` // tail, bounded

@@ -34,6 +34,7 @@ type work struct {
 	start     string         // tree before the change
 	head      string         // commit the work so far is in
 	committed string         // its tree
+	lenient   bool           // the run began when checks that are unavailable still counted as passed
 	done      implemented    // what the author finished with last
 	before    mgx.ChecksData // the checks before the change
 	checks    mgx.ChecksData // the checks now
@@ -187,7 +188,7 @@ func (w *work) checksFailed(failing []mgx.CheckResult) error {
 // runChecks runs every check and puts the files back: a check judges the change
 // and is no part of it.
 func (w *work) runChecks(round string) (mgx.ChecksData, error) {
-	data := mgx.ChecksData{Round: round, Passed: true}
+	data := mgx.ChecksData{Round: round}
 	for i, c := range w.prep.Checks {
 		res, err := w.check(fmt.Sprintf("check/%s/%d", round, i+1), c, i == len(w.prep.Checks)-1)
 		if err != nil {
@@ -195,9 +196,39 @@ func (w *work) runChecks(round string) (mgx.ChecksData, error) {
 		}
 		w.printed = w.printed.Join(res.labelOf(w.run))
 		data.Checks = append(data.Checks, res.CheckResult)
-		data.Passed = data.Passed && (res.Status == "passed" || res.Status == "unavailable")
 	}
+	unavailable := data.Count("unavailable")
+	if unavailable+data.Count(refused) > 0 {
+		w.lenient = workflow.Version(w.c, "unavailable-is-no-pass", 1) == 0
+	}
+	if !w.lenient {
+		w.judgeMissing(data.Checks)
+		unavailable = 0
+	}
+	data.Passed = data.Count("passed")+unavailable == len(data.Checks)
 	return data, workflow.Record(w.c, "check/"+round+"/result", w.c.Scope().Event(mgx.RunChecksCompleted, data))
+}
+
+// judgeMissing has a check have failed that could run before the change and cannot now:
+// the change took away what it needs.
+func (w *work) judgeMissing(checks []mgx.CheckResult) {
+	for i, c := range checks {
+		ran := func(b mgx.CheckResult) bool {
+			return b.Command == c.Command && b.Status != "unavailable" && b.Status != refused
+		}
+		if c.Status == "unavailable" && slices.ContainsFunc(w.before.Checks, ran) {
+			checks[i].Status = "failed"
+			checks[i].Output += "\n[A program that it needs is not there. It was before the change.]"
+		}
+	}
+}
+
+// succeeded is how many checks passed.
+func (w *work) succeeded() int {
+	if w.lenient {
+		return len(w.checks.Checks)
+	}
+	return w.checks.Count("passed")
 }
 
 func failed(d mgx.ChecksData) []mgx.CheckResult {

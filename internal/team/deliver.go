@@ -40,7 +40,7 @@ func (w *work) deliver(goal error) (mgx.TaskResult, error) {
 	}
 	return mgx.TaskResult{
 		Kind: "delivered", Branch: d.Branch, Commit: d.Commit, Answer: w.done.Summary,
-		Files: d.Files, Additions: d.Additions, Deletions: d.Deletions, Checks: len(w.checks.Checks),
+		Files: d.Files, Additions: d.Additions, Deletions: d.Deletions, Checks: w.succeeded(),
 	}, goal
 }
 
@@ -118,7 +118,7 @@ func (w *work) redo(name string, d Decision) error {
 
 // nothingToDo ends a run whose task was already so, if the checks agree.
 func (w *work) nothingToDo() (mgx.TaskResult, error) {
-	return mgx.TaskResult{Kind: "nothing_to_do", Answer: w.done.Summary, Checks: len(w.checks.Checks)},
+	return mgx.TaskResult{Kind: "nothing_to_do", Answer: w.done.Summary, Checks: w.succeeded()},
 		workflow.Record(w.c, "answered", w.c.Scope().Event(mgx.RunAnswered, mgx.AnsweredData{Answer: w.done.Summary}))
 }
 

@@ -136,14 +136,15 @@ func join(a, b string) string {
 }
 
 func passedOf(d mgx.ChecksData) string {
-	passed := 0
-	for _, c := range d.Checks {
-		if c.Status == "passed" {
-			passed++
-		}
-	}
-	if passed == len(d.Checks) {
+	passed, all := d.Count("passed"), len(d.Checks)
+	if passed == all {
 		return fmt.Sprintf("%d passed", passed)
 	}
-	return fmt.Sprintf("%d of %d passed", passed, len(d.Checks))
+	said := fmt.Sprintf("%d of %d passed", passed, all)
+	for _, status := range []string{"refused", "unavailable"} {
+		if n := d.Count(status); n > 0 {
+			said += fmt.Sprintf(", %d %s", n, status)
+		}
+	}
+	return said
 }

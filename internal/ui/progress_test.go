@@ -64,18 +64,23 @@ func TestProgressTellsTheRun(t *testing.T) {
 	}
 }
 
-// What the policy does not let run is no failure of the change, and no success.
-func TestChecksThatWereRefusedAreSaidToBe(t *testing.T) {
+// What the policy does not let run, or could not run, is no failure of the change, and no
+// success.
+func TestChecksThatDidNotRunAreSaidToHaveNot(t *testing.T) {
 	t.Parallel()
 	made := mgx.CheckResult{Name: "vet", Command: "vet", Status: "passed"}
 	not := mgx.CheckResult{Name: "make", Command: "make", Status: "refused", ExitCode: -1, Output: "It was not run."}
+	gone := mgx.CheckResult{Name: "tox", Command: "tox", Status: "unavailable", ExitCode: 127}
 	wrong := mgx.CheckResult{Name: "test", Command: "test", Status: "failed", ExitCode: 1}
 	for want, checks := range map[string][]mgx.CheckResult{
-		"⊠ Checks, round 1: refused\n": {made, not}, "✕ Checks, round 1: failed\n": {made, not, wrong},
+		"✓ Checks, round 1: passed\n": {made}, "⊠ Checks, round 1: refused\n": {made, not, gone}, "✕ Checks, round 1: failed\n": {made, not, gone, wrong},
+		"○ Checks, round 1: unavailable\n": {made, gone}, "○ tox  unavailable · exit 127 · ": {gone}, "○ Checks, round 1: none\n": {},
 	} {
-		out := plainProgress(Options{}, event(mgx.RunChecksCompleted, mgx.ChecksData{Round: "1", Checks: checks}))
-		if !strings.Contains(out, want) {
-			t.Errorf("not %q: %s", want, out)
+		for _, passed := range []bool{true, false} { // as it was said of what could not run, before 1.1.1 of the contract
+			out := plainProgress(Options{}, event(mgx.RunChecksCompleted, mgx.ChecksData{Round: "1", Passed: passed, Checks: checks}))
+			if !strings.Contains(out, want) {
+				t.Errorf("not %q: %s", want, out)
+			}
 		}
 	}
 }

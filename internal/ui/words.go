@@ -44,6 +44,8 @@ func outcomeMark(status string) mark {
 		return mark{"⊠", violet, "refused"}
 	case "timeout":
 		return mark{"✕", red, "timed out"}
+	case "unavailable", "none": // nothing was judged
+		return mark{"○", yellow, status}
 	}
 	return mark{"✕", red, status}
 }
@@ -83,7 +85,7 @@ const tailLines = 3
 // code if there is a telling one, time.
 func result(m mark, exit *int, took time.Duration) string {
 	var parts []string
-	if m.word == "refused" || m.word == "timed out" {
+	if m.word == "refused" || m.word == "timed out" || m.word == "unavailable" {
 		parts = append(parts, m.word)
 	}
 	if exit != nil && *exit > 0 {

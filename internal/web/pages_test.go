@@ -42,6 +42,22 @@ func TestEveryPageDraws(t *testing.T) {
 	}
 }
 
+// TestChecksThatDidNotRunAreNoPass has a round in which one could not run, and one whose
+// event is from when that counted as passed: neither is shown as passed.
+func TestChecksThatDidNotRunAreNoPass(t *testing.T) {
+	t.Parallel()
+	s := newStage(t)
+	for _, passed := range []bool{true, false} {
+		r := s.play("Say hello").did(mgx.RunChecksCompleted, mgx.ChecksData{Round: "1", Passed: passed, Checks: []mgx.CheckResult{{Name: "tox", Command: "tox", Status: "unavailable", ExitCode: 127}}})
+		for _, path := range []string{r.path(), r.path() + "/checks"} {
+			got := s.ask("GET", path, nil).body
+			if strings.Count(got, `</svg>unavailable</span>`) != 2 || strings.Contains(got, `</svg>passed</span>`) {
+				t.Errorf("%s: %s", path, words(got))
+			}
+		}
+	}
+}
+
 // TestDecide sends the forms of a run as they are, without a script.
 func TestDecide(t *testing.T) {
 	t.Parallel()

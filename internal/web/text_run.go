@@ -22,7 +22,7 @@ func runText() map[string]string {
 
 		"plan.files": "Files", "plan.risks": "Risks", "plan.verify": "How it is checked", "plan.none": "There is no plan", "plan.none.text": "Small tasks are done without one. Ask for a plan with --plan.",
 		"checks.none": "No checks have run yet", "checks.none.text": "The project's own checks run before the change and after each round of it.",
-		"review.none": "Not reviewed yet", "review.none.text": "When the checks have passed, another agent that has not written the change looks at it.",
+		"review.none": "Not reviewed yet", "review.none.text": "When no check fails, another agent that has not written the change looks at it.",
 		"kept.none": "Nothing was made yet", "kept.none.text": "Patches, plans, reports and what the run was given appear here.", "kept.name": "Name", "kept.kind": "Kind", "kept.size": "Size", "kept.digest": "Digest",
 		"routing.none": "No model was called yet", "routing.none.text": "Each call is listed here, with the model that it went to and why.",
 		"routing.model": "Model", "routing.agent": "Agent", "routing.why": "Why", "routing.took": "Took", "routing.cached": "kept answer", "routing.attempts": "%d attempts", "routing.named": "asked for by name", "routing.passed": "not %s: %s",

@@ -419,7 +419,7 @@ export interface RunCheckpointedData {
 /**
  * Checks completed: The repository's own checks ran on the run's files.
  *
- * Version 1.1.0, kept for 90 days.
+ * Version 1.1.1, kept for 90 days.
  */
 export interface RunChecksCompletedData {
   /** Each check. Null means none. */
@@ -434,10 +434,10 @@ export interface RunChecksCompletedData {
     readonly name: string;
     /** The end of its output, bounded. */
     readonly output?: string;
-    /** How it ended; unavailable: a program it needs is not there; refused: the policy of the run or a person did not let it run. Neither of the two judges the change. */
+    /** How it ended; unavailable: a program it needs is not there, and was not before the change; refused: the policy of the run or a person did not let it run. Neither of the two judges the change, and neither is a pass. */
     readonly status: "failed" | "passed" | "refused" | "timeout" | "unavailable" | (string & {});
   }> | null;
-  /** All of them passed. */
+  /** Every check passed: none failed, was refused or was unavailable. Also when there are none. Until 1.1.1 unavailable ones counted as passed: where that matters, look at the status of each. */
   readonly passed: boolean;
   /** Which round: baseline before any change, then 1, 2 and so on. */
   readonly round: string;
@@ -1380,7 +1380,7 @@ export const eventVersions: Readonly<Record<EventType, string>> = {
   "run.answered": "1.0.0",
   "run.changes.requested": "1.0.0",
   "run.checkpointed": "1.0.0",
-  "run.checks.completed": "1.1.0",
+  "run.checks.completed": "1.1.1",
   "run.comment.closed": "1.0.0",
   "run.comment.made": "1.0.0",
   "run.continued": "1.0.0",
