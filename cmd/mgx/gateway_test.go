@@ -21,14 +21,8 @@ const gatewayScript = `{"models": ["gpt-4o-mini"], "roles": {"any": [{"text": "H
 // newGatewayLab is a lab whose server costs money.
 func newGatewayLab(t *testing.T, script ...string) *lab {
 	l := newLab(t, append(script, gatewayScript)[0])
-	var base string
-	for _, e := range l.env {
-		if v, ok := strings.CutPrefix(e, "OPENAI_BASE_URL="); ok {
-			base = v
-		}
-	}
 	path := filepath.Join(l.home, "models.json")
-	file := `{"providers": {"openai": {"dialect": "openai", "base_url": "` + base + `", "key_env": "OPENAI_API_KEY"}},
+	file := `{"providers": {"openai": {"dialect": "openai", "base_url": "` + l.base() + `", "key_env": "OPENAI_API_KEY"}},
 		"policies": {"cheap": {"candidates": [{"model": "openai/gpt-4o-mini"}]}}}`
 	if err := os.WriteFile(path, []byte(file), 0o600); err != nil {
 		t.Fatal(err)

@@ -145,6 +145,16 @@ func (l *lab) git(args ...string) string {
 	return strings.TrimSpace(string(out))
 }
 
+// base is the address of the model server.
+func (l *lab) base() string {
+	for _, e := range l.env {
+		if v, ok := strings.CutPrefix(e, "OPENAI_BASE_URL="); ok {
+			return v
+		}
+	}
+	return ""
+}
+
 // mgx prepares a process.
 func (l *lab) mgx(args ...string) *exec.Cmd {
 	cmd := exec.CommandContext(l.t.Context(), program(l.t), args...)

@@ -67,10 +67,10 @@ func TestEachLimitOfARun(t *testing.T) {
 		script.Roles["reaching"] = append(script.Roles["reaching"], llmtest.Turn{Calls: []llmtest.Call{toolCall("shell", c.args)}})
 	}
 	script.Roles["reaching"] = append(script.Roles["reaching"], rest...)
-	script.Roles["implementer"] = append([]llmtest.Turn{{Calls: []llmtest.Call{toolCall("shell", map[string]any{"command": "until test -p hold; do sleep 0.05; done; cat hold; rm hold", "timeout": 600})}}}, rest...)
+	script.Roles["implementer"] = append([]llmtest.Turn{{Calls: []llmtest.Call{holding("true")}}}, rest...)
 	l.server.Use(reaching{llmtest.NewScripted(script)})
 
-	release, ended := l.neighbour()
+	release, ended := l.held(mgx.DefaultWorkspace, labRun...)
 	_, stderr, code := l.run("run", "say hello at every limit", "--model", "openai/lab", "--check", "sh check.sh")
 	run := l.latest()
 	release()
@@ -104,9 +104,14 @@ func (r reaching) Stream(ctx context.Context, req *llm.Request) iter.Seq2[llm.Ch
 	return r.Provider.Stream(ctx, &own)
 }
 
-// neighbour starts a run and returns when its command is under way, which lasts until
-// it is released.
-func (l *lab) neighbour() (release func(), ended <-chan mgx.Run) {
+// holding is a command that waits until it is released, and then goes on.
+func holding(then string) llmtest.Call {
+	return toolCall("shell", map[string]any{"command": "until test -p hold; do sleep 0.05; done; cat hold; rm hold; " + then, "timeout": 600})
+}
+
+// held starts a run and returns when its command that is holding is under way, which
+// lasts until it is released.
+func (l *lab) held(ws mgx.WorkspaceID, args ...string) (release func(), ended <-chan mgx.Run) {
 	l.t.Helper()
 	begun, over := make(chan *os.File, 1), make(chan mgx.Run, 1)
 	go func() {
@@ -126,11 +131,11 @@ func (l *lab) neighbour() (release func(), ended <-chan mgx.Run) {
 				begun <- w
 			}
 			return false
-		}, "run", "say hello", "--model", "openai/lab", "--check", "sh check.sh")
+		}, args...)
 		if code != 0 {
-			l.t.Errorf("the neighbour: exit %d\n%s", code, stderr)
+			l.t.Errorf("mgx %q: exit %d\n%s", args, code, stderr)
 		}
-		run, err := l.store().FindRun(l.t.Context(), mgx.DefaultWorkspace, string(id))
+		run, err := l.store().FindRun(l.t.Context(), ws, string(id))
 		if err != nil {
 			l.t.Error(err)
 		}
@@ -140,7 +145,7 @@ func (l *lab) neighbour() (release func(), ended <-chan mgx.Run) {
 	case w := <-begun:
 		return func() { w.Close() }, over
 	case <-over:
-		l.t.Fatal("the neighbour did not begin")
+		l.t.Fatalf("mgx %q did not come to its command", args)
 		return nil, nil
 	}
 }

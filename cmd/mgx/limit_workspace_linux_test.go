@@ -9,34 +9,32 @@ import (
 	"mgx/internal/sandbox"
 )
 
-// TestLimitsOfAWorkspace has who runs the installation lower limits of one workspace,
-// and a limit that is below the quota already. A run there comes to one: its agent is
-// told that it is the quota, and so is the operator. In another workspace the same
-// commands reach nothing.
+// TestLimitsOfAWorkspace has who runs the installation lower limits of two workspaces,
+// and a limit that is below its quota already. In each a run is at work at the same
+// time, on one server, in the same commands. One comes to a limit: its agent is told
+// that it is the quota, and so is the operator. The other notices nothing of that, and
+// has its own.
 func TestLimitsOfAWorkspace(t *testing.T) {
 	t.Parallel()
 	l := newLab(t, labScript)
-	l.env = append(l.env, "MGX_SANDBOX_LIMITS=open-files=64")
 	l.implements(llmtest.Turn{Calls: []llmtest.Call{
-		shell("head -c 9000000 /dev/zero >made"), shell("rm made"), shell("cd /tmp; ulimit -n"), shell("echo the run goes on"),
+		holding("head -c 9000000 /dev/zero >made"), shell("rm made"), shell("cd /tmp; ulimit -n"), shell("echo the run goes on"),
 	}})
-	task := []string{"run", "say hello", "--model", "openai/lab", "--check", "sh check.sh"}
-	ws := string(mgx.DefaultWorkspace)
-	out := l.must("workspaces", "quota", ws, "sandbox_file_size=4MB", "sandbox_open_files=4096", "sandbox_cpu_time=10m")
-	for _, line := range []string{"sandbox_file_size      each run of 4194304", "sandbox_cpu_time       each run of 10m0s", "sandbox_memory         each run of none"} {
-		if !strings.Contains(out, line) {
-			t.Errorf("it is not shown that %s:\n%s", line, out)
-		}
+	ws, other := string(mgx.DefaultWorkspace), strings.TrimSpace(l.must("workspaces", "create", "other"))
+	l.lowers(ws)
+	l.must("workspaces", "quota", other, "sandbox_open_files=32")
+	theirs := l.file("models.json", `{"workspaces": {"`+other+`": {"providers": {"theirs": {"dialect": "openai", "base_url": "`+l.base()+`", "key_env": "OPENAI_API_KEY", "local": true}}}}}`)
+	l.env = append(l.env, "MGX_SANDBOX_LIMITS=open-files=64", "MGX_MODELS_FILE="+theirs)
+	server := l.serve("127.0.0.1:0", "--workers", "2")
+	begin := func(ws, model string) (release func(), ended <-chan mgx.Run) {
+		return l.held(mgx.WorkspaceID(ws), "run", "say hello", "--check", "sh check.sh", "--approve", "auto", "--upload", "--server", server.url, "--workspace", ws, "--model", model)
 	}
-	for _, bad := range []string{"sandbox_memory=none4", "sandbox_gold=1", "sandbox_memory=1", "sandbox_cpus=0"} {
-		if _, errs, code := l.run("workspaces", "quota", ws, bad); code != 2 || !strings.Contains(errs, strings.Split(bad, "=")[0]) {
-			t.Errorf("%s: exit %d, %s", bad, code, errs)
-		}
-	}
-	if _, errs, code := l.run(task...); code != 0 {
-		t.Fatalf("exit %d\n%s", code, errs)
-	}
-	run := l.latest()
+	let, one := begin(ws, "openai/lab")
+	letOther, two := begin(other, "theirs/lab")
+	letOther()
+	let()
+	run, neighbour := <-one, <-two
+
 	reached := l.eventsOf(l.store(), run, string(mgx.RunLimitReached))
 	var d mgx.LimitReachedData
 	if len(reached) != 1 || reached[0].Decode(&d) != nil || d.Limit != string(sandbox.LimitFileSize) || d.Setting != "file-size=4MB" || d.Quota != mgx.QuotaFileSize {
@@ -48,14 +46,26 @@ func TestLimitsOfAWorkspace(t *testing.T) {
 			t.Errorf("the agent is not told %q: %s", words, said)
 		}
 	}
-
-	other := strings.TrimSpace(l.must("workspaces", "create", "small"))
-	l.must("workspaces", "quota", other, "sandbox_file_size=4MB")
-	l.must("workspaces", "quota", ws, "sandbox_file_size=none")
-	if _, errs, code := l.run(task...); code != 0 {
-		t.Fatalf("exit %d\n%s", code, errs)
-	}
-	if all := l.eventsOf(l.store(), l.latest(), string(mgx.RunLimitReached)); len(all) > 0 || l.latest().ID == run.ID {
+	if all := l.eventsOf(l.store(), neighbour, string(mgx.RunLimitReached)); len(all) > 0 {
 		t.Errorf("the quota of another workspace bounds this one: %+v", all)
+	}
+	if said := strings.Join(l.outputs(neighbour), "\n"); strings.Contains(said, "The limit on") || !strings.Contains(said, "32\n") {
+		t.Errorf("the neighbour's agent is told: %s", said)
+	}
+}
+
+// lowers sets quotas of a workspace, and is refused what are none.
+func (l *lab) lowers(ws string) {
+	l.t.Helper()
+	out := l.must("workspaces", "quota", ws, "sandbox_file_size=4MB", "sandbox_open_files=4096", "sandbox_cpu_time=10m")
+	for _, line := range []string{"sandbox_file_size      each run of 4194304", "sandbox_cpu_time       each run of 10m0s", "sandbox_memory         each run of none"} {
+		if !strings.Contains(out, line) {
+			l.t.Errorf("it is not shown that %s:\n%s", line, out)
+		}
+	}
+	for _, bad := range []string{"sandbox_memory=none4", "sandbox_gold=1", "sandbox_memory=1", "sandbox_cpus=0"} {
+		if _, errs, code := l.run("workspaces", "quota", ws, bad); code != 2 || !strings.Contains(errs, strings.Split(bad, "=")[0]) {
+			l.t.Errorf("%s: exit %d, %s", bad, code, errs)
+		}
 	}
 }

@@ -86,12 +86,7 @@ func TestServeWorksForTenants(t *testing.T) {
 	t.Parallel()
 	l := newLab(t, labScript)
 	ws, other := strings.TrimSpace(l.must("workspaces", "create", "acme")), strings.TrimSpace(l.must("workspaces", "create", "other"))
-	var base string
-	for _, e := range l.env {
-		if v, ok := strings.CutPrefix(e, "OPENAI_BASE_URL="); ok {
-			base = v
-		}
-	}
+	base := l.base()
 	file := filepath.Join(l.home, "models.json")
 	theirs := `{"providers": {"theirs": {"dialect": "openai", "base_url": "` + base + `", "key_secret": "lab"}}}`
 	if err := os.WriteFile(file, []byte(`{"workspaces": {"`+ws+`": `+theirs+`}}`), 0o600); err != nil {
