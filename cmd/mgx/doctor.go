@@ -96,7 +96,7 @@ func (c *cli) doctorHost(ctx context.Context) sandbox.Report {
 }
 
 func (c *cli) doctorToolchains() sandbox.Report {
-	_, _, found := sandbox.Toolchains(os.Getenv, os.Getenv("HOME"))
+	_, _, found := sandbox.Toolchains(os.Getenv, os.Getenv("HOME"), c.cfg.Data)
 	r := sandbox.Report{Driver: "toolchains in the sandbox"}
 	for _, t := range found {
 		r.Checks = append(r.Checks, sandbox.Check{Name: t.Name, OK: true, Detail: cmp.Or(t.Version, t.Path)})

@@ -199,7 +199,7 @@ func (c *cli) mcpEach(ctx context.Context, args []string, f func(mgx.MCPServer, 
 	if err := os.Mkdir(work, 0o700); err != nil {
 		return mgx.Errorf(mgx.KindConfig, "sandbox_state", "there is no room for temporary files: %w", err)
 	}
-	spec := boxSpec("mcp", work, filepath.Join(dir, "state"), nil)
+	spec := boxSpec(c.cfg.Data, "mcp", work, filepath.Join(dir, "state"), nil)
 	spec.Mounts, spec.Limits = lasting(spec.Mounts), boxLimits(c.cfg.SandboxLimits)
 	if spec.Quotas, err = c.asRunsHere(ctx, ""); err != nil {
 		return err

@@ -94,7 +94,7 @@ func (c *cli) sandboxRun(ctx context.Context, f sandboxFlags, args []string) (er
 		return err
 	}
 	defer sandbox.RemoveState(state)
-	spec := boxSpec("sandbox-run", work, state, ownGit)
+	spec := boxSpec(c.cfg.Data, "sandbox-run", work, state, ownGit)
 	spec.Limits, spec.Quotas = boxLimits(c.cfg.SandboxLimits), quotas
 	if err := openGate(&spec, c.cfg.AllowHosts); err != nil {
 		return err

@@ -248,7 +248,7 @@ func (u *uploads) receive(ctx context.Context, ws mgx.WorkspaceID, tmp string) (
 	if err := os.Mkdir(work, 0o700); err != nil {
 		return "", dataError(u.n.data, err)
 	}
-	spec := boxSpec(besides, work, filepath.Join(tmp, "state"), nil)
+	spec := boxSpec(u.n.data, besides, work, filepath.Join(tmp, "state"), nil)
 	if err := u.n.limit(ctx, &spec, ws); err != nil {
 		return "", err
 	}

@@ -69,9 +69,9 @@ func (s strongest) Open(ctx context.Context, spec sandbox.Spec) (box sandbox.Box
 }
 
 // boxSpec is what every box shows beside its workspace: the toolchains of this
-// machine, and the mounts.
-func boxSpec(id, work, state string, mounts []sandbox.Mount) sandbox.Spec {
-	tools, env, _ := sandbox.Toolchains(os.Getenv, os.Getenv("HOME"))
+// machine, and the mounts. The data directory is kept out of those.
+func boxSpec(data, id, work, state string, mounts []sandbox.Mount) sandbox.Spec {
+	tools, env, _ := sandbox.Toolchains(os.Getenv, os.Getenv("HOME"), data)
 	return sandbox.Spec{ID: id, Work: work, State: state, Mounts: append(tools, mounts...), Env: env}
 }
 

@@ -216,7 +216,7 @@ func (n *node) siteFor(ctx context.Context, whose string, of mgx.Scope, repo mgx
 		return nil, err
 	}
 	mounts = append(mounts, shown...)
-	spec := boxSpec(whose, filepath.Join(dir, "work"), filepath.Join(dir, "state"), mounts)
+	spec := boxSpec(n.data, whose, filepath.Join(dir, "work"), filepath.Join(dir, "state"), mounts)
 	spec.Kept = []string{git.Kept(dir)}
 	if err := n.limit(ctx, &spec, of.Workspace); err != nil {
 		return nil, err

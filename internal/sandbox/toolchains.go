@@ -23,9 +23,13 @@ type Tool struct {
 // directory, of which nothing else is seen. Caches are overlays where the
 // toolchain looks by default, so that checks start warm and the host's caches
 // never learn of it. Files that hold credentials, and directories that contain
-// them, are never shown. Downloads are switched off, since a box has no network.
-func Toolchains(getenv func(string) string, home string) (mounts []Mount, env []string, found []Tool) {
+// them, are never shown, whoever's they are; nor is anything of data, a directory of
+// MGX's own, which is empty where a system directory holds it. Downloads are switched
+// off, since a box has no network.
+func Toolchains(getenv func(string) string, home, data string) (mounts []Mount, env []string, found []Tool) {
 	f := &finder{getenv: getenv, homes: homes(home), path: searchPath(getenv("PATH"))}
+	f.others = slices.Concat([]string{os.TempDir(), "/tmp", "/var/tmp"}, homesOfUsers())
+	f.keepOut(data)
 	for _, find := range toolchainFinders {
 		find(f)
 	}
@@ -44,6 +48,8 @@ const guestHome = "/home/mgx"
 type finder struct {
 	getenv func(string) string
 	homes  []string // the home directory, and what it really is
+	others []string // directories of more than one program, such as other homes
+	data   []string // of which nothing is shown
 	path   []string // absolute directories
 
 	mounts  []Mount
@@ -70,6 +76,35 @@ func homes(home string) []string {
 		return []string{home, real}
 	}
 	return []string{home}
+}
+
+// homesOfUsers are those of everybody whom this machine names, but for the homes of
+// services in directories that every box shows.
+func homesOfUsers() (list []string) {
+	text, _ := os.ReadFile("/etc/passwd")
+	for line := range strings.Lines(string(text)) {
+		f := strings.Split(line, ":")
+		if len(f) < 6 || !filepath.IsAbs(f[5]) {
+			continue
+		}
+		for _, home := range homes(f[5]) {
+			if home != "/" && !isSystem(home) {
+				list = append(list, home)
+			}
+		}
+	}
+	return list
+}
+
+// keepOut has nothing of a directory shown.
+func (f *finder) keepOut(data string) {
+	if !filepath.IsAbs(data) {
+		return
+	}
+	f.data = homes(data)
+	if real := f.data[len(f.data)-1]; isSystem(real) {
+		f.empty(filepath.Dir(real), filepath.Base(real))
+	}
 }
 
 // dir returns the directory that a variable names, or else this one.
@@ -126,7 +161,7 @@ func (f *finder) show(host string) bool {
 		return true
 	}
 	real, err := filepath.EvalSymlinks(host)
-	if err != nil || !f.mayShow(host) {
+	if err != nil || !f.mayShow(host) || holdsHome(real) {
 		return false
 	}
 	for _, path := range []string{real, host} {
@@ -166,8 +201,7 @@ func (f *finder) visible(host string) bool {
 }
 
 func (f *finder) inBox(path string) bool {
-	return slices.ContainsFunc(systemDirs, func(d string) bool { return within(path, d) }) ||
-		slices.ContainsFunc(f.mounts, func(m Mount) bool { return m.Host == m.Guest && within(path, m.Guest) })
+	return isSystem(path) || slices.ContainsFunc(f.mounts, func(m Mount) bool { return m.Host == m.Guest && within(path, m.Guest) })
 }
 
 // reach makes a program callable: where PATH leads to a link that the box does
@@ -185,11 +219,16 @@ func (f *finder) reach(at, file string) bool {
 // systemDirs are what drivers show of the system.
 var systemDirs = []string{"/usr", "/bin", "/sbin", "/lib", "/lib32", "/lib64", "/nix/store", "/gnu/store"}
 
+func isSystem(path string) bool {
+	return slices.ContainsFunc(systemDirs, func(d string) bool { return within(path, d) })
+}
+
 // ownDirs are the box's own: nothing of the host is shown there.
 var ownDirs = []string{"/proc", "/dev", "/sys", "/etc", "/run", Workspace}
 
 // private are the places below a home directory that hold what opens doors.
-// What contains one of the directories is not shown at all; files are masked.
+// What contains one of the directories is not shown at all, whoever's it is; files
+// are masked.
 var (
 	privateDirs = []string{
 		".ssh", ".gnupg", ".aws", ".azure", ".docker", ".kube", ".config", ".password-store", ".mozilla",
@@ -200,10 +239,15 @@ var (
 		".cargo/credentials", ".cargo/credentials.toml", ".m2/settings.xml", ".m2/settings-security.xml",
 		".gradle/gradle.properties", ".bash_history", ".gem/credentials",
 	}
+	// signs are what a home directory has, and no toolchain.
+	signs = []string{
+		".ssh", ".gnupg", ".aws", ".azure", ".docker", ".kube", ".config", ".password-store", ".mozilla", ".vault-token",
+		".git-credentials", ".gitconfig", ".bash_history", ".bashrc", ".profile", ".zshrc",
+	}
 	// privateNames are credentials wherever they lie at the top of a tree.
 	privateNames = []string{
 		"credentials", "credentials.toml", "settings.xml", "settings-security.xml", "gradle.properties",
-		".npmrc", "etc/npmrc", "pip.conf", "auth.json", "config.json", ".netrc", ".pypirc",
+		".npmrc", "etc/npmrc", "pip.conf", "auth.json", "config", "config.toml", "config.json", ".netrc", ".pypirc",
 	}
 )
 
@@ -214,17 +258,37 @@ func (f *finder) mayShow(host string) bool {
 }
 
 func (f *finder) harmless(path string) bool {
-	for _, home := range f.homes {
+	for _, home := range slices.Concat(f.homes, f.others) {
 		if within(home, path) {
 			return false
 		}
-		for _, d := range privateDirs {
-			if private := filepath.Join(home, d); within(private, path) || within(path, private) {
+	}
+	for _, d := range privateDirs {
+		if strings.Contains(path+"/", "/"+d+"/") {
+			return false
+		}
+		for above := filepath.Dir(d); above != "."; above = filepath.Dir(above) {
+			if strings.HasSuffix(path, "/"+above) {
 				return false
 			}
 		}
 	}
-	return path != "/" && !slices.ContainsFunc(ownDirs, func(d string) bool { return within(path, d) })
+	return path != "/" && !isHome(path) && !slices.ContainsFunc(ownDirs, func(d string) bool { return within(path, d) }) &&
+		!slices.ContainsFunc(f.data, func(d string) bool { return within(d, path) || within(path, d) })
+}
+
+func isHome(dir string) bool {
+	return slices.ContainsFunc(signs, func(sign string) bool {
+		_, err := os.Lstat(filepath.Join(dir, sign))
+		return err == nil
+	})
+}
+
+// holdsHome reports whether a home directory is next below, as of users whom only
+// another machine names.
+func holdsHome(dir string) bool {
+	entries, _ := os.ReadDir(dir)
+	return slices.ContainsFunc(entries, func(e os.DirEntry) bool { return e.IsDir() && isHome(filepath.Join(dir, e.Name())) })
 }
 
 // mask hides credentials that lie in a tree that is shown at guest.
@@ -238,7 +302,7 @@ func (f *finder) mask(host, guest string) {
 	for _, name := range privateNames {
 		hide(name)
 	}
-	for _, home := range f.homes {
+	for _, home := range slices.Concat(f.homes, f.others) {
 		for _, name := range privateFiles {
 			below, err := filepath.Rel(host, filepath.Join(home, name))
 			if err == nil && filepath.IsLocal(below) && !slices.Contains(privateNames, below) {

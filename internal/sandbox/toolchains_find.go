@@ -139,7 +139,11 @@ func findRust(f *finder) {
 		f.place(filepath.Join(rustup, "toolchains"), guestHome+"/.rustup/toolchains")
 		f.place(filepath.Join(rustup, "settings.toml"), guestHome+"/.rustup/settings.toml")
 	}
-	if !f.visible(file) && !f.show(parent(file)) || !f.reach(at, file) {
+	root := parent(file)
+	if filepath.Base(root) == ".cargo" || filepath.Base(file) == "rustup" {
+		root = filepath.Dir(file) // beside which lie tokens
+	}
+	if !f.visible(file) && !f.show(root) || !f.reach(at, file) {
 		return
 	}
 	f.tool("rust", rustVersion(rustup), at)

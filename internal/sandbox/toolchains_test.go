@@ -15,6 +15,7 @@ import (
 type user struct {
 	t    *testing.T
 	home string
+	data string // of MGX
 	env  map[string]string
 }
 
@@ -65,7 +66,7 @@ type shown struct {
 }
 
 func (u *user) find() shown {
-	mounts, env, found := sandbox.Toolchains(func(k string) string { return u.env[k] }, u.home)
+	mounts, env, found := sandbox.Toolchains(func(k string) string { return u.env[k] }, u.home, u.data)
 	s := shown{u, mounts, env, map[string]sandbox.Tool{}}
 	for _, tool := range found {
 		s.found[tool.Name] = tool
@@ -232,6 +233,115 @@ func TestToolchainsNeverShowPrivate(t *testing.T) {
 	}
 }
 
+// TestToolchainsOfOthers finds programs in the home directory of somebody whom this
+// machine does not name, as a service does whose PATH leads there.
+func TestToolchainsOfOthers(t *testing.T) {
+	for _, prefix := range []string{"", ".local", "tools", ".config/tools"} {
+		u, other := newUser(t), newUser(t)
+		u.env["PATH"] = ""
+		for _, program := range []string{"go", "node", "python3", "java", "mvn", "cargo"} {
+			other.file(filepath.Join(prefix, "bin", program), "#!/bin/sh\n")
+		}
+		u.env["PATH"] = filepath.Join(other.home, prefix, "bin")
+		s := u.find()
+		if leaks := s.leaks(); leaks != nil {
+			t.Errorf("%q leaks %q", prefix, leaks)
+		}
+		if m := s.mount(filepath.Join(other.home, prefix)); (m.Mode == sandbox.ReadOnly) != (prefix == "tools") {
+			t.Errorf("%q: %+v", prefix, m)
+		}
+	}
+}
+
+// TestToolchainsNearHomes looks for programs in a directory that holds homes.
+func TestToolchainsNearHomes(t *testing.T) {
+	u, all := newUser(t), t.TempDir()
+	other := &user{t: t, home: filepath.Join(all, "dev")}
+	other.file(".ssh/id_ed25519", "SECRET")
+	(&user{t: t, home: all}).file("bin/node", "#!/bin/sh\n")
+	u.env["PATH"] = filepath.Join(all, "bin")
+	if leaks := u.find().leaks(); leaks != nil {
+		t.Errorf("leaks %q", leaks)
+	}
+}
+
+// TestToolchainsOfOthersCargo has Cargo lie where the tokens of its owner do: as a name
+// of Rustup, and by itself.
+func TestToolchainsOfOthersCargo(t *testing.T) {
+	for _, program := range []string{".cargo/bin/rustup", "cargo/bin/rustup", ".cargo/bin/cargo", "rust/bin/cargo"} {
+		u, other := newUser(t), newUser(t)
+		dir := filepath.Dir(other.file(program, "#!/bin/sh\n"))
+		beside := []string{"config.toml", "config", "credentials", "credentials.toml"}
+		if program != "rust/bin/cargo" { // in which there is nothing of an owner's
+			beside = append(beside, "registry/index/config")
+		}
+		for _, name := range beside {
+			other.file(filepath.Join(filepath.Dir(program), "..", name), "SECRET")
+		}
+		if err := os.Symlink("rustup", filepath.Join(dir, "cargo")); err != nil && !os.IsExist(err) {
+			t.Fatal(err)
+		}
+		u.env["PATH"] = dir
+		s := u.find()
+		if s.found["rust"].Path != filepath.Join(dir, "cargo") {
+			t.Errorf("%s: not shown: %v", program, s.mounts)
+		}
+		if leaks := s.leaks(); leaks != nil {
+			t.Errorf("%s leaks %q", program, leaks)
+		}
+	}
+}
+
+// TestToolchainsShowNobodysHome asks for those that this machine names, whether or
+// not they look like one.
+func TestToolchainsShowNobodysHome(t *testing.T) {
+	passwd, err := os.ReadFile("/etc/passwd")
+	if err != nil {
+		t.Skip(err)
+	}
+	tried := 0
+	for line := range strings.Lines(string(passwd)) {
+		home := strings.Split(line, ":")[5]
+		if info, err := os.Stat(home); err != nil || !info.IsDir() || strings.Count(home, "/") < 2 || strings.HasPrefix(home, "/usr/") {
+			continue
+		}
+		tried++
+		for _, dir := range []string{home, filepath.Dir(home)} {
+			u := newUser(t)
+			u.env["VIRTUAL_ENV"] = dir
+			if s := u.find(); s.mount(dir).Mode != "" {
+				t.Errorf("%s is shown", dir)
+			}
+		}
+	}
+	if tried == 0 {
+		t.Skip("this machine names no user with a home directory")
+	}
+}
+
+// TestToolchainsNeverShowTheData keeps MGX's own directory apart from a toolchain
+// that lies above, beside or in it.
+func TestToolchainsNeverShowTheData(t *testing.T) {
+	for _, data := range []string{".", "tools", "tools/data", "tools/bin"} {
+		u := newUser(t)
+		u.onPath("tools/bin/node")
+		u.data = filepath.Join(u.home, data)
+		if s := u.find(); s.mount("~/tools").Mode != "" || len(s.found) != 0 {
+			t.Errorf("data in %s: %v", data, s.mounts)
+		}
+	}
+	u := newUser(t)
+	u.onPath("tools/bin/node")
+	u.data = filepath.Join(u.home, "data")
+	if s := u.find(); s.mount("~/tools").Mode != sandbox.ReadOnly {
+		t.Errorf("data beside: %v", s.mounts)
+	}
+	u.data = "/usr/share" // as if it were
+	if m := u.find().mount("/usr/share"); m.Mode != sandbox.Empty {
+		t.Errorf("data in a directory of the system: %+v", m)
+	}
+}
+
 func TestToolchainsMaskCredentials(t *testing.T) {
 	u := newUser(t)
 	u.onPath("tools/python/bin/python3")
@@ -277,7 +387,7 @@ func TestToolchainsThroughLinks(t *testing.T) {
 
 func TestToolchainsOfNobody(t *testing.T) {
 	for _, home := range []string{"", "relative", "/", "/nonexistent"} {
-		mounts, env, found := sandbox.Toolchains(func(string) string { return "" }, home)
+		mounts, env, found := sandbox.Toolchains(func(string) string { return "" }, home, "")
 		if len(mounts) != 0 || len(found) != 0 {
 			t.Errorf("%q: %v %v", home, mounts, found)
 		}

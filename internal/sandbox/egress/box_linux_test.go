@@ -52,7 +52,7 @@ func TestPackageManagers(t *testing.T) {
 	if err != nil {
 		t.Skip("this user has no home directory: ", err)
 	}
-	mounts, env, _ := sandbox.Toolchains(os.Getenv, home)
+	mounts, env, _ := sandbox.Toolchains(os.Getenv, home, "")
 	more, certificates := egress.Environment(func(name string) string { return operator[name] })
 	l := newLab(t, egress.Options{Environ: more}, s.rule("example.com", "+private"))
 	work, state := t.TempDir(), t.TempDir()

@@ -183,7 +183,7 @@ func TestEnvironment(t *testing.T) {
 		t.Errorf("a secret is handed on: %q", all)
 	}
 	home, _ := os.UserHomeDir()
-	_, offline, _ := sandbox.Toolchains(os.Getenv, home)
+	_, offline, _ := sandbox.Toolchains(os.Getenv, home, "")
 	for _, kv := range offline { // what keeps toolchains from the network does not hold any more
 		upper := strings.ToUpper(kv)
 		if (strings.Contains(upper, "OFFLINE") || strings.Contains(upper, "NETWORK") || strings.HasPrefix(kv, "GOPROXY=")) && slices.Contains(sandbox.Environ("/h", "/t", offline, env), kv) {

@@ -157,7 +157,7 @@ func BenchmarkSuites(b *testing.B) {
 	if err != nil {
 		b.Skip(err)
 	}
-	mounts, env, found := sandbox.Toolchains(os.Getenv, home)
+	mounts, env, found := sandbox.Toolchains(os.Getenv, home, "")
 	for _, suite := range suites {
 		b.Run(suite.tool, func(b *testing.B) {
 			if !slices.ContainsFunc(found, func(t sandbox.Tool) bool { return t.Name == suite.tool }) {

@@ -217,7 +217,9 @@ func (b *liteBox) rules(mounts []sandbox.Mount, readOnly bool) []landlock.Rule {
 		rules[2].Allow = landlock.Look
 	}
 	for _, name := range slices.Concat(confine.SystemDirs, confine.SystemFiles, javas, shownEtc, []string{"/proc"}) {
-		rules = append(rules, landlock.Rule{Path: name, Allow: landlock.Look})
+		if real, err := filepath.EvalSymlinks(name); err == nil {
+			rules = append(rules, around(real, masks)...)
+		}
 	}
 	for _, name := range confine.Devices {
 		rules = append(rules, landlock.Rule{Path: name, Allow: landlock.Look | landlock.Write})

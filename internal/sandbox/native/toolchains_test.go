@@ -17,7 +17,7 @@ import (
 
 // boxWithToolchains is a box as a run gets it, and the toolchains it has.
 func boxWithToolchains(t *testing.T, getenv func(string) string, home string) (run func(script string) (string, int), found map[string]bool, work string) {
-	mounts, env, tools := sandbox.Toolchains(getenv, home)
+	mounts, env, tools := sandbox.Toolchains(getenv, home, "")
 	work, state := t.TempDir(), filepath.Join(t.TempDir(), "state")
 	t.Cleanup(func() { sandbox.RemoveState(state) })
 	box, err := native.New().Open(t.Context(), sandbox.Spec{Work: work, State: state, Mounts: mounts, Env: env})
@@ -169,6 +169,35 @@ func TestGoBuildsWithoutTheClonesOfModules(t *testing.T) {
 	out, code := run("go build -o answer . && ./answer && ls -A '" + cache + "/cache/vcs'; go mod verify; grep -r PASSWORD '" + cache + "'")
 	if !strings.HasPrefix(out, "42\nall modules verified") || strings.Contains(out, "PASSWORD") || code != 1 {
 		t.Errorf("exit code %d\n%s", code, out)
+	}
+}
+
+// TestDataInADirectoryOfTheSystem has MGX keep its data where every box shows the rest.
+func TestDataInADirectoryOfTheSystem(t *testing.T) {
+	const data = "/usr/share"
+	var file string
+	filepath.WalkDir(data, func(name string, e os.DirEntry, err error) error {
+		if info, _ := os.Stat(name); err == nil && e.Type().IsRegular() && info.Size() > 0 {
+			file = name
+			return filepath.SkipAll
+		}
+		return nil
+	})
+	if file == "" {
+		t.Skip("there is no file in ", data)
+	}
+	mounts, env, _ := sandbox.Toolchains(func(string) string { return "" }, "", data)
+	for _, d := range []sandbox.Driver{native.New(), native.NewLite()} {
+		box, err := d.Open(t.Context(), sandbox.Spec{Work: t.TempDir(), Mounts: mounts, Env: env})
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer box.Close()
+		var out bytes.Buffer
+		_, err = box.Run(t.Context(), sandbox.Command{Args: []string{"sh", "-c", `cat "$0" 2>/dev/null; ls /usr/bin/env`, file}, Stdout: &out, Stderr: &out, Timeout: time.Minute})
+		if err != nil || out.String() != "/usr/bin/env\n" {
+			t.Errorf("%s: %v\n%s", d.Name(), err, out.String())
+		}
 	}
 }
 
