@@ -95,6 +95,49 @@ func TestPackageManagers(t *testing.T) {
 	}
 }
 
+// TestLoopbackThatIsAllowed reaches a server of this machine as programs do that heed
+// NO_PROXY, and one of the box by the names that the list lacks.
+func TestLoopbackThatIsAllowed(t *testing.T) {
+	t.Parallel()
+	for _, program := range []string{"curl", "python3"} {
+		if _, err := exec.LookPath("/usr/bin/" + program); err != nil {
+			t.Skip(err)
+		}
+	}
+	s := newServer(t, false, func(w http.ResponseWriter, _ *http.Request) { io.WriteString(w, "of the machine") })
+	env, _ := egress.Environment(func(string) string { return "" })
+	for _, name := range []string{"127.0.0.1", "localhost", "[::1]"} {
+		t.Run(name, func(t *testing.T) {
+			list, err := egress.NewList(s.rule(name, "+private"))
+			if err != nil {
+				t.Fatal(err)
+			}
+			box, err := native.New().Open(t.Context(), sandbox.Spec{Work: t.TempDir(), Gate: egress.New(list, egress.Options{Environ: env})})
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer box.Close()
+			var out bytes.Buffer
+			own := "127.0.0.1"
+			if name == own {
+				own = "localhost"
+			}
+			script := "python3 -c 'import http.server as h; print(\"of the box\", file=open(\"index.html\", \"w\")); s = h.HTTPServer((\"127.0.0.1\", 8000), h.SimpleHTTPRequestHandler); " +
+				"print(\"ready\", flush=True); s.handle_request()' 2>&1 | { read ready; curl -sS http://" + own + ":8000/; curl -sS http://" + s.rule(name, "") + "/; }"
+			r, err := box.Run(t.Context(), sandbox.Command{Args: []string{"sh", "-c", script}, Stdout: &out, Stderr: &out, Timeout: patience, Online: true})
+			if err != nil {
+				t.Fatal(err)
+			}
+			if !strings.HasPrefix(out.String(), "of the box\n") {
+				t.Errorf("own server: %s", out.String())
+			}
+			if len(r.Visits) != 1 || !r.Visits[0].Allowed || name != "[::1]" && (r.Visits[0].Reason != "" || !strings.HasSuffix(out.String(), "of the machine")) {
+				t.Errorf("%s\nvisits: %+v", out.String(), r.Visits)
+			}
+		})
+	}
+}
+
 // registry is a package of each kind, by path.
 func registry(base string) map[string][]byte {
 	module := zipped(map[string]string{"mgx.test/hello@v1.0.0/go.mod": "module mgx.test/hello\n", "mgx.test/hello@v1.0.0/hello.go": "package hello\n"})

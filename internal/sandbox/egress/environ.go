@@ -14,8 +14,8 @@ import (
 // proxied are the variables by which programs find a proxy.
 var proxied = []string{"HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY", "npm_config_proxy", "npm_config_https_proxy", "YARN_HTTP_PROXY", "YARN_HTTPS_PROXY", "CARGO_HTTP_PROXY"}
 
-// own is what of a box needs no proxy.
-const own = "localhost,127.0.0.1,::1"
+// own are the names of a box itself, which need no proxy.
+var own = []string{"localhost", "127.0.0.1", "::1"}
 
 // online undoes what boxes without a network set; see [sandbox.Toolchains].
 var online = []string{
@@ -41,7 +41,6 @@ func Environment(getenv func(string) string) (env []string, mounts []sandbox.Mou
 			env = append(env, strings.ToLower(name)+"="+gate)
 		}
 	}
-	env = append(env, "NO_PROXY="+own, "no_proxy="+own, "npm_config_noproxy="+own)
 	env = append(env, javaOptions()...)
 	env = append(env, online...)
 	env = append(env, "GOPROXY=https://proxy.golang.org,direct", "GOSUMDB=sum.golang.org")
@@ -52,6 +51,18 @@ func Environment(getenv func(string) string) (env []string, mounts []sandbox.Mou
 	}
 	more, mounts := certificates(getenv)
 	return append(env, more...), mounts
+}
+
+// direct tells programs what to reach without the gate: the box itself, but not by a
+// name that the list has, which is then one of this machine.
+func (l *List) direct() []string {
+	l.mu.RLock()
+	defer l.mu.RUnlock()
+	names := slices.DeleteFunc(slices.Clone(own), func(name string) bool {
+		return slices.ContainsFunc(l.rules, func(r Rule) bool { return r.Host == name })
+	})
+	list := strings.Join(names, ",")
+	return []string{"NO_PROXY=" + list, "no_proxy=" + list, "npm_config_noproxy=" + list}
 }
 
 // javaOptions are for programs that do not look at the usual variables.

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"net"
 	"net/url"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -39,7 +40,7 @@ func New(list *List, o Options) *Gate {
 	return &Gate{list: list, o: o, times: times{headTime, dialTime, idleTime, lingerTime}, most: maxConnections}
 }
 
-func (g *Gate) Environ() []string { return g.o.Environ }
+func (g *Gate) Environ() []string { return slices.Concat(g.o.Environ, g.list.direct()) }
 
 func (g *Gate) Serve(l net.Listener) (soFar, end func() []sandbox.Visit) {
 	ctx, cancel := context.WithCancel(context.Background())

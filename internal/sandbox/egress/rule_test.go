@@ -169,7 +169,8 @@ func TestEnvironment(t *testing.T) {
 		"npm_config_registry": "https://npm.corp.example/", "HTTPS_PROXY": "http://me:s3cret@proxy.corp.example:8080", "NPM_TOKEN": "s3cret",
 	}
 	env, mounts := egress.Environment(func(name string) string { return given[name] })
-	all := sandbox.Environ("/h", "/t", env)
+	gate := egress.New(new(egress.List), egress.Options{Environ: env})
+	all := sandbox.Environ("/h", "/t", gate.Environ())
 	for _, want := range []string{
 		"HTTPS_PROXY=http://127.0.0.1:3128", "https_proxy=http://127.0.0.1:3128", "ALL_PROXY=http://127.0.0.1:3128", "no_proxy=localhost,127.0.0.1,::1",
 		"GOPROXY=https://go.corp.example,direct", "GOSUMDB=sum.golang.org", "npm_config_registry=https://npm.corp.example/", "npm_config_offline=false",
