@@ -8,11 +8,11 @@ import (
 	"os"
 )
 
-// beside is how many processes and threads the user of this process has by now, as far
+// Beside is how many processes and threads the user of this process has by now, as far
 // as they can be seen. The kernel counts them all against RLIMIT_NPROC where a box has
 // no user namespace: a command gets its own number on top. Root, whom that limit does
 // not bind, needs no count.
-func beside() int {
+func Beside() int {
 	if os.Geteuid() == 0 {
 		return 0
 	}

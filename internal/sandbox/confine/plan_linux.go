@@ -23,6 +23,7 @@ type Plan struct {
 	boxinit.Plan
 	Limits sandbox.Limits
 	Walls  Walls
+	Beside int  // processes that the kernel counts with those of the command, where no user namespace keeps them apart
 	gated  bool // the box has a gate for this command
 }
 
@@ -61,11 +62,7 @@ func compile(network bool) string {
 // descriptors as groups has files, and then that of the door. Grouped are processes
 // that a cgroup bounds.
 func (p *Plan) complete(groups int, grouped bool) {
-	others := 0
-	if p.Lite {
-		others = beside()
-	}
-	p.Plan.Limits = rlimits(p.Limits, grouped, others)
+	p.Plan.Limits = rlimits(p.Limits, grouped, p.Beside)
 	for i := range p.Mounts {
 		if p.Mounts[i].Kind == boxinit.Proc {
 			p.Mounts[i].Processes = mostPIDs(p.Limits, grouped)

@@ -47,6 +47,9 @@ func (b *box) Run(ctx context.Context, cmd sandbox.Command) (sandbox.Result, err
 	if err != nil {
 		return sandbox.Result{}, err
 	}
+	if !b.engine.maps {
+		p.Beside = confine.Beside() + initThreads + clientThreads
+	}
 	builder := confine.Builder{Dir: b.dir, Build: func(socket string) (*exec.Cmd, func(), error) {
 		cmd, end := b.build(p, socket)
 		return cmd, end, nil
@@ -75,7 +78,7 @@ func (b *box) build(p confine.Plan, socket string) (*exec.Cmd, func()) {
 		// than that of the engine and knows Landlock.
 		"--security-opt=seccomp=unconfined",
 		"--oom-score-adj=1000", "--workdir=/", "--entrypoint=" + boxinit.ContainedName,
-		"--ulimit=core=0", fmt.Sprintf("--ulimit=nofile=%d:%[1]d", b.Limits.OpenFiles+initFiles), fmt.Sprintf("--ulimit=nproc=%d:%[1]d", confine.MostProcesses(b.Limits)+initThreads),
+		"--ulimit=core=0", fmt.Sprintf("--ulimit=nofile=%d:%[1]d", b.Limits.OpenFiles+initFiles), fmt.Sprintf("--ulimit=nproc=%d:%[1]d", confine.MostProcesses(b.Limits)+p.Beside+initThreads),
 		"--env=PATH=" + boxinit.ContainedDir,
 	}
 	if b.engine.podman { // which would mount places to write, pass on settings of ours, and show what it has in /run and /sys
@@ -102,6 +105,9 @@ const (
 	initFiles   = 192
 	initThreads = 32
 )
+
+// clientThreads are what the engine's own program has of them, as the same user.
+const clientThreads = 32
 
 // bounds are the engine's, where ours cannot be: more processes are then refused,
 // and too much memory kills, without that MGX hears which it was.

@@ -128,8 +128,12 @@ func (d *driver) Probe(ctx context.Context) sandbox.Report {
 		user.Detail = "commands run as root, without capabilities, because MGX does; run MGX as an ordinary user"
 	}
 	groups := sandbox.Check{Name: "cgroup", OK: d.groups() != nil}
-	if !groups.OK {
-		groups.Detail = "the engine bounds memory and processes; MGX cannot say which of both was reached"
+	switch {
+	case groups.OK:
+	case e.bounds:
+		groups.Detail = "the engine bounds memory and processes of each command; MGX cannot say which of both was reached"
+	default:
+		groups.Detail = "neither MGX nor the engine can bound memory and processes of a command together; run MGX where it may make cgroups"
 	}
 	r.Checks = append(r.Checks, ll, user, groups)
 	return r

@@ -20,6 +20,7 @@ type engine struct {
 	podman  bool
 	version string // of the server
 	maps    bool   // it maps users by itself: whoever is root inside is whoever started it
+	bounds  bool   // memory and processes of a container
 }
 
 // patience is how long the engine may take to answer.
@@ -56,11 +57,12 @@ func newEngine(ctx context.Context, name string) (*engine, error) {
 		return nil, errors.New("it does not say its version")
 	}
 	e.version = fields[len(fields)-1]
-	help, err := e.ask(ctx, nil, "info", "--format", "{{.SecurityOptions}}")
+	help, err := e.ask(ctx, nil, "info", "--format", "{{.SecurityOptions}} {{if and .MemoryLimit .PidsLimit}}bounds=true{{end}}")
 	if err != nil { // podman has another
 		e.podman = true
-		help, err = e.ask(ctx, nil, "info", "--format", "rootless={{.Host.Security.Rootless}}")
+		help, err = e.ask(ctx, nil, "info", "--format", "rootless={{.Host.Security.Rootless}} {{range .Host.CgroupControllers}}bounds={{.}} {{end}}")
 	}
+	e.bounds = strings.Contains(help, "bounds=true") || strings.Contains(help, "bounds=memory ") && strings.Contains(help+" ", "bounds=pids ")
 	e.maps = strings.Contains(help, "name=rootless") || strings.Contains(help, "name=userns") || strings.Contains(help, "rootless=true")
 	return e, err
 }

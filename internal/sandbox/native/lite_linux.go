@@ -189,7 +189,7 @@ func (b *liteBox) Run(ctx context.Context, cmd sandbox.Command) (sandbox.Result,
 	if dir == "" {
 		dir = sandbox.Workspace
 	}
-	p := confine.Plan{Limits: b.limits, Walls: b.walls, Plan: boxinit.Plan{
+	p := confine.Plan{Limits: b.limits, Walls: b.walls, Beside: confine.Beside(), Plan: boxinit.Plan{
 		Args:  cmd.Args,
 		Env:   sandbox.Environ(b.view.Home, b.view.Tmp, b.spec.Env, cmd.Env),
 		Dir:   b.view.Path(dir),
