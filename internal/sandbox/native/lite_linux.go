@@ -110,7 +110,9 @@ func (d *lite) Open(_ context.Context, spec sandbox.Spec) (sandbox.Box, error) {
 	}
 	groups, _ := d.groups()
 	b := &liteBox{spec: spec, dir: dir, walls: w, limits: confine.LimitsOf(spec), groups: groups}
-	b.quota = confine.Quota(spec, b.limits)
+	counted := spec
+	counted.Kept = append(slices.Clip(spec.Kept), dir) // which no mount of its own bounds
+	b.quota = confine.Quota(counted, b.limits)
 	b.view = view.New(spec.Work, filepath.Join(dir, "home"), filepath.Join(dir, "tmp"))
 	for _, sub := range []string{b.view.Home, b.view.Tmp} {
 		err = errors.Join(err, os.Mkdir(sub, 0o700))
