@@ -9,6 +9,7 @@ import (
 	"os"
 	"os/exec"
 	"strings"
+	"sync/atomic"
 	"syscall"
 	"time"
 	"unicode"
@@ -170,11 +171,29 @@ type hostCommand struct {
 	args  []string
 }
 
+// lastGit is where git was found last. While it is there and PATH is the same, the
+// directories before it are not searched again for each command.
+var lastGit atomic.Pointer[foundGit]
+
+type foundGit struct{ path, program string }
+
+func lookUp() (program string, err error) {
+	path := os.Getenv("PATH")
+	if last := lastGit.Load(); last != nil && last.path == path && exists(last.program) {
+		return last.program, nil
+	}
+	if program, err = exec.LookPath("git"); err != nil {
+		return "", mgx.Errorf(mgx.KindConfig, "git_missing", "git was not found on PATH; install git 2.32 or later: %w", err)
+	}
+	lastGit.Store(&foundGit{path, program})
+	return program, nil
+}
+
 // run runs it and returns its standard output.
 func (h hostCommand) run(ctx context.Context) ([]byte, error) {
-	program, err := exec.LookPath("git")
+	program, err := lookUp()
 	if err != nil {
-		return nil, mgx.Errorf(mgx.KindConfig, "git_missing", "git was not found on PATH; install git 2.32 or later: %w", err)
+		return nil, err
 	}
 	ctx, cancel := context.WithTimeout(ctx, long)
 	defer cancel()

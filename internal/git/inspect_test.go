@@ -2,6 +2,7 @@ package git_test
 
 import (
 	"os"
+	"os/exec"
 	"path/filepath"
 	"strings"
 	"testing"
@@ -66,6 +67,29 @@ func TestInspectWithoutGit(t *testing.T) {
 	r := newRepo(t)
 	t.Setenv("PATH", t.TempDir())
 	_, err := git.Inspect(t.Context(), r.dir)
+	wantCode(t, err, mgx.KindConfig, "git_missing")
+}
+
+// Git may be installed elsewhere while a server runs.
+func TestInspectAfterGitMoved(t *testing.T) {
+	r := newRepo(t)
+	program, err := exec.LookPath("git")
+	if err != nil {
+		t.Fatal(err)
+	}
+	first, second := t.TempDir(), t.TempDir()
+	t.Setenv("PATH", first+string(os.PathListSeparator)+second)
+	for _, dir := range []string{second, first} {
+		link := filepath.Join(dir, "git")
+		if err := os.Symlink(program, link); err != nil {
+			t.Fatal(err)
+		}
+		inspect(t, r.dir)
+		if err := os.Remove(link); err != nil {
+			t.Fatal(err)
+		}
+	}
+	_, err = git.Inspect(t.Context(), r.dir)
 	wantCode(t, err, mgx.KindConfig, "git_missing")
 }
 
