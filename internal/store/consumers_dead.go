@@ -54,7 +54,7 @@ func (s *Store) DueDeadLetters(ctx context.Context, consumer string, now time.Ti
 // NextDeadLetter returns when the next of them becomes due; false: none does.
 func (s *Store) NextDeadLetter(ctx context.Context, consumer string) (at time.Time, ok bool, err error) {
 	ctx = mgx.ForInstallation(ctx)
-	next, _, err := get(ctx, s, func(row scanner) (n sql.NullInt64, err error) { return n, row.Scan(&n) },
+	next, _, err := one(ctx, s, func(row scanner) (n sql.NullInt64, err error) { return n, row.Scan(&n) },
 		`SELECT MIN(next_at) FROM consumer_dead WHERE consumer = $1 AND next_at IS NOT NULL`, consumer)
 	return fromMicros(next), next.Valid, err
 }

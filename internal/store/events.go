@@ -329,7 +329,6 @@ func (s *Store) EventsAfter(ctx context.Context, ws mgx.WorkspaceID, stream mgx.
 
 // Head returns the position of the log's last event; 0: there is none.
 func (s *Store) Head(ctx context.Context) (int64, error) {
-	var p int64
-	err := s.reads.QueryRowContext(ctx, s.dialect.lastPosition).Scan(&p)
-	return p, s.explain(err)
+	p, _, err := one(ctx, s, scanCount, s.dialect.lastPosition)
+	return p, err
 }

@@ -20,7 +20,7 @@ func scanProject(row scanner) (p mgx.Project, err error) {
 
 // Project returns a project of a workspace (CodeNotFound).
 func (s *Store) Project(ctx context.Context, ws mgx.WorkspaceID, id mgx.ProjectID) (mgx.Project, error) {
-	p, found, err := get(ctx, s, scanProject, `SELECT `+projectColumns+` FROM projects WHERE workspace = $1 AND id = $2`, string(ws), string(id))
+	p, found, err := one(ctx, s, scanProject, `SELECT `+projectColumns+` FROM projects WHERE workspace = $1 AND id = $2`, string(ws), string(id))
 	if err == nil && !found {
 		err = noProject(id)
 	}

@@ -80,9 +80,10 @@ func bounded(limit, most int) int {
 	return limit
 }
 
-// one is get for a row that its key finds. On SQLite that is over sooner than anybody can
-// be told to watch meanwhile whether the context ends, as database/sql and the driver do
-// with a goroutine each: there the context counts until it is begun.
+// one is get for a row that its key finds, or that is the first or last of an index. On
+// SQLite that is over sooner than anybody can be told to watch meanwhile whether the
+// context ends, as database/sql and the driver do with a goroutine each: there the context
+// counts until it is begun.
 func one[T any](ctx context.Context, s *Store, scan func(scanner) (T, error), query string, args ...any) (v T, found bool, err error) {
 	if s.reads.statements != nil && ctx.Err() == nil {
 		ctx = context.WithoutCancel(ctx)
