@@ -65,6 +65,69 @@ func TestAnswersInTime(t *testing.T) {
 	}
 }
 
+// What hung may go on to write its answer when nobody waits for it any more: that is then
+// in nobody else's.
+func TestLateAnswerIsInNoOther(t *testing.T) {
+	t.Parallel()
+	contracts, err := event.NewRegistry()
+	if err != nil {
+		t.Fatal(err)
+	}
+	synctest.Test(t, func(t *testing.T) {
+		hub := event.NewHub(event.HubOptions{Source: nowhere{}, Epoch: "e", Key: make([]byte, 16), Authorize: event.OneWorkspace("ws")})
+		s := New(Options{Hub: hub, Contracts: contracts, Token: "t"})
+		ask := func(handle handler) string {
+			w := httptest.NewRecorder()
+			s.serve(route{pattern: "GET /", handle: handle, needs: anybody}).ServeHTTP(w, httptest.NewRequest("GET", "/", nil))
+			return w.Body.String()
+		}
+		ask(func(w http.ResponseWriter, _ *http.Request) error {
+			time.Sleep(30 * time.Second)
+			return writeJSON(w, "theirs")
+		})
+			for range 8 { // while what hung writes
+			if got, want := ask(func(w http.ResponseWriter, _ *http.Request) error {
+				w.Write([]byte("half "))
+				time.Sleep(time.Second)
+				w.Write([]byte("and half"))
+				return nil
+			}), "half and half"; got != want {
+				t.Errorf("answered %q", got)
+			}
+		}
+	})
+}
+
+// An answer says how long it is, also one that net/http would send in chunks.
+func TestAnswerSaysHowLong(t *testing.T) {
+	t.Parallel()
+	contracts, err := event.NewRegistry()
+	if err != nil {
+		t.Fatal(err)
+	}
+	hub := event.NewHub(event.HubOptions{Source: nowhere{}, Epoch: "e", Key: make([]byte, 16), Authorize: event.OneWorkspace("ws")})
+	s := New(Options{Hub: hub, Contracts: contracts, Token: "t"})
+	web := httptest.NewServer(s.serve(route{pattern: "GET /", needs: anybody, handle: func(w http.ResponseWriter, r *http.Request) error {
+		return writeJSON(w, strings.Repeat("a", 10_000))
+	}}))
+	defer web.Close()
+	for _, method := range []string{"GET", "HEAD"} {
+		req, err := http.NewRequestWithContext(t.Context(), method, web.URL, nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		req.Header.Set("Accept-Encoding", "identity")
+		resp, err := http.DefaultClient.Do(req)
+		if err != nil {
+			t.Fatal(err)
+		}
+		resp.Body.Close()
+		if resp.ContentLength != 10_003 || len(resp.TransferEncoding) > 0 {
+			t.Errorf("%s: %d bytes, %v", method, resp.ContentLength, resp.TransferEncoding)
+		}
+	}
+}
+
 // Who is not answered in time is told what may have become of what they asked, and what
 // to do about it.
 func TestLateAnswersSayWhatToDo(t *testing.T) {
