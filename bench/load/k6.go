@@ -96,7 +96,7 @@ func (k k6Summary) print() error {
 		fmt.Printf(row, cells...)
 		failed += fails
 	}
-	fmt.Print("\n! more than people shall wait: " + goalsText + "\n\n")
+	fmt.Print("\n! more than people shall wait: " + goalsText() + "\n\n")
 	if failed > 0 {
 		return fmt.Errorf("k6 saw %d requests fail", failed)
 	}

@@ -145,7 +145,7 @@ func (s *server) phases(ctx context.Context, all []phase) error {
 			return fmt.Errorf("in the soak the server grew from %d MB to %d MB, which is not flat", before>>20, r.memory>>20)
 		}
 	}
-	fmt.Printf("\ngoals: %s, no errors\n\n", goalsText)
+	fmt.Printf("\ngoals: %s, no errors\n\n", goalsText())
 	if failed > 0 {
 		return fmt.Errorf("%d requests failed; the first: %s", failed, s.wrong)
 	}

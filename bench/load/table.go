@@ -24,8 +24,24 @@ var goals = []struct {
 	{"create", 95, 30 * time.Millisecond},
 }
 
-// goalsText says them.
-const goalsText = "a read 10 ms at p95 and 50 ms at p99, a create 30 ms at p95"
+// goalsText says them: "a read 10 ms at p95 and 50 ms at p99, …".
+func goalsText() string {
+	var b strings.Builder
+	kind := ""
+	for _, g := range goals {
+		switch {
+		case g.kind == kind:
+			b.WriteString(" and")
+		case kind == "":
+			b.WriteString("a " + g.kind)
+		default:
+			b.WriteString(", a " + g.kind)
+		}
+		kind = g.kind
+		fmt.Fprintf(&b, " %d ms at p%d", g.most.Milliseconds(), g.percent)
+	}
+	return b.String()
+}
 
 func newTable() table {
 	fmt.Printf(row, "", "", "", "", "read", "", "", "create", "", "", "", "", "", "")

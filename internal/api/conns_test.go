@@ -3,11 +3,14 @@ package api_test
 import (
 	"bufio"
 	"context"
+	"crypto/tls"
+	"errors"
 	"io"
 	"net"
 	"net/http"
+	"net/http/httptest"
 	"net/netip"
-	"strings"
+	"syscall"
 	"testing"
 
 	"mgx"
@@ -21,16 +24,33 @@ type wire struct {
 	in *bufio.Reader
 }
 
-// dial opens a connection from an address of this machine.
-func (w *town) dial(from string) *wire {
-	w.t.Helper()
+// harbour is a town whose listener is bounded.
+type harbour struct {
+	*town
+	at     string
+	secure *tls.Config // of who comes; nil: they come without TLS
+	said   chan string // of what there was no room
+}
+
+// dial opens a connection from an address of this machine. By TLS nothing is said before
+// somebody asks.
+func (h *harbour) dial(from string) *wire {
+	h.t.Helper()
 	d := net.Dialer{LocalAddr: &net.TCPAddr{IP: net.ParseIP(from)}}
-	c, err := d.DialContext(w.t.Context(), "tcp", strings.TrimPrefix(w.url, "http://"))
-	if err != nil {
-		w.t.Fatal(err)
+	c, err := d.DialContext(h.t.Context(), "tcp", h.at)
+	if errors.Is(err, syscall.ECONNRESET) { // closed at once, which dialling may hear of
+		c, _ = net.Pipe()
+		c.Close()
+		return &wire{h.t, c, bufio.NewReader(c)}
 	}
-	w.t.Cleanup(func() { c.Close() })
-	return &wire{w.t, c, bufio.NewReader(c)}
+	if err != nil {
+		h.t.Fatal(err)
+	}
+	h.t.Cleanup(func() { c.Close() })
+	if h.secure != nil {
+		c = tls.Client(c, h.secure)
+	}
+	return &wire{h.t, c, bufio.NewReader(c)}
 }
 
 // ask returns the status of what is asked for by a connection, and whether the server
@@ -58,20 +78,38 @@ func (c *wire) ask(path, token string) (status int, closes bool) {
 	return resp.StatusCode, resp.Close
 }
 
-// boundTown is one whose listener is bounded.
-func boundTown(t *testing.T, limits api.ConnLimits) *town {
+// bounding runs a test with a listener that is bounded, without TLS and with it.
+func bounding(t *testing.T, limits api.ConnLimits, test func(*testing.T, *harbour)) {
+	t.Parallel()
+	for name, secure := range map[string]bool{"plain": false, "TLS": true} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			test(t, newHarbour(t, limits, secure))
+		})
+	}
+}
+
+func newHarbour(t *testing.T, limits api.ConnLimits, secure bool) *harbour {
 	t.Helper()
-	w := newTown(t)
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
 	}
-	w.url = "http://" + l.Addr().String()
+	h := &harbour{town: newTown(t), at: l.Addr().String(), said: make(chan string, 100)}
+	limits.Full = func(of string) { h.said <- of }
+	l = api.Bound(l.(*net.TCPListener), limits)
+	if secure {
+		known := httptest.NewTLSServer(nil) // whose certificate it is
+		known.Close()
+		l = tls.NewListener(l, &tls.Config{Certificates: known.TLS.Certificates})
+		h.secure = known.Client().Transport.(*http.Transport).TLSClientConfig
+		h.secure.ServerName = "example.com"
+	}
 	ctx, stop := context.WithCancel(context.Background())
 	ended := make(chan struct{})
-	go func() { defer close(ended); w.web.Serve(ctx, api.Bound(l.(*net.TCPListener), limits)) }()
+	go func() { defer close(ended); h.web.Serve(ctx, l) }()
 	t.Cleanup(func() { stop(); <-ended })
-	return w
+	return h
 }
 
 const members = "/api/v1/members"
@@ -79,9 +117,10 @@ const members = "/api/v1/members"
 // There are as many connections as may be: a few more hear why, and how the server is;
 // those after them are closed, and all is well when others have left.
 func TestConnectionsAreBounded(t *testing.T) {
-	t.Parallel()
-	said := make(chan string, 100)
-	w := boundTown(t, api.ConnLimits{Most: 3, Full: func(of string) { said <- of }})
+	bounding(t, api.ConnLimits{Most: 3}, connectionsAreBounded)
+}
+
+func connectionsAreBounded(t *testing.T, w *harbour) {
 	admin := w.tokens[mgx.RoleAdmin]
 	var open []*wire
 	for range 3 {
@@ -111,8 +150,8 @@ func TestConnectionsAreBounded(t *testing.T) {
 			closed = status == 0
 		}
 	}
-	if of := <-said; of != "all" || len(said) > 0 {
-		t.Errorf("told is %q, and %d more", of, len(said))
+	if of := <-w.said; of != "all" || len(w.said) > 0 {
+		t.Errorf("told is %q, and %d more", of, len(w.said))
 	}
 	for _, c := range open {
 		c.Close()
@@ -125,8 +164,10 @@ func TestConnectionsAreBounded(t *testing.T) {
 // Of one address few are open that nobody has said whose they are, whoever else has
 // connections, and those do not count whose are known.
 func TestConnectionsOfAnAddress(t *testing.T) {
-	t.Parallel()
-	w := boundTown(t, api.ConnLimits{Address: 2, Spared: []netip.Prefix{netip.MustParsePrefix("127.0.0.9/32")}})
+	bounding(t, api.ConnLimits{Address: 2, Spared: []netip.Prefix{netip.MustParsePrefix("127.0.0.9/32")}}, connectionsOfAnAddress)
+}
+
+func connectionsOfAnAddress(t *testing.T, w *harbour) {
 	first, second := w.dial("127.0.0.1"), w.dial("127.0.0.1")
 	for _, c := range []*wire{first, second} {
 		if status, _ := c.ask("/health/live", ""); status != 200 {

@@ -12,16 +12,46 @@ import (
 // more than can wait is told so.
 func TestDifferencesAreShared(t *testing.T) {
 	t.Parallel()
+	o, runs := sharing(t)
+	o.shares(func(ctx context.Context, ws mgx.WorkspaceID) error {
+		_, err := o.work.Diff(ctx, as(mgx.RoleViewer, ws), runs[ws].Run)
+		return err
+	})
+}
+
+// So it is with branches that are fetched.
+func TestBranchesAreShared(t *testing.T) {
+	t.Parallel()
+	o, runs := sharing(t)
+	for _, run := range runs {
+		_, err := o.store.Commit(t.Context(), mgx.Change{Events: []mgx.Event{run.Event(mgx.RunDelivered, mgx.DeliveredData{Branch: "mgx/x", Commit: "c0ffee"})}})
+		must(t, err)
+	}
+	o.shares(func(ctx context.Context, ws mgx.WorkspaceID) error {
+		d, err := o.work.Branch(ctx, as(mgx.RoleViewer, ws), runs[ws].Run)
+		if err == nil {
+			err = d.Content.Close()
+		}
+		return err
+	})
+}
+
+// sharing is an office with a run in each workspace, whose host says what it makes.
+func sharing(t *testing.T) (*office, map[mgx.WorkspaceID]mgx.Scope) {
 	o := newOffice(t)
 	o.host.making, o.host.made = make(chan mgx.WorkspaceID), make(chan struct{})
-	runs := map[mgx.WorkspaceID]mgx.RunID{}
+	runs := map[mgx.WorkspaceID]mgx.Scope{}
 	for _, ws := range []mgx.WorkspaceID{here, there} {
-		runs[ws] = o.start(owner(ws), o.project(ws, "shop"), "x").ID
+		run := o.start(owner(ws), o.project(ws, "shop"), "x")
+		runs[ws] = mgx.Scope{Workspace: ws, Task: run.Task.ID, Run: run.ID}
 	}
-	ask := func(ctx context.Context, ws mgx.WorkspaceID) error {
-		_, err := o.work.Diff(ctx, as(mgx.RoleViewer, ws), runs[ws])
-		return err
-	}
+	return o, runs
+}
+
+// shares holds what takes a seat to the seats.
+func (o *office) shares(ask func(context.Context, mgx.WorkspaceID) error) {
+	t := o.t
+	t.Helper()
 	var all sync.WaitGroup
 	impatient, leave := context.WithCancel(t.Context())
 	errs := make(chan error, 100)

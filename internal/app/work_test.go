@@ -3,6 +3,7 @@ package app_test
 import (
 	"context"
 	"fmt"
+	"io"
 	"os"
 	"path/filepath"
 	"slices"
@@ -28,7 +29,7 @@ type machine struct {
 
 	text, tree string // of the difference
 
-	making chan mgx.WorkspaceID // told of each difference that is being made; nil: nobody is
+	making chan mgx.WorkspaceID // told of each difference and branch that is being made; nil: nobody is
 	made   chan struct{}        // lets one be made
 }
 
@@ -69,11 +70,26 @@ func (m *machine) CheckBranch(name string) error {
 func (m *machine) CopyFiles(_, _ mgx.RunID) error { return nil }
 
 func (m *machine) Diff(_ context.Context, run mgx.Run) (app.Diff, error) {
+	m.make(run.Workspace)
+	return app.Diff{Text: m.text, Tree: m.tree}, nil
+}
+
+func (m *machine) make(ws mgx.WorkspaceID) {
 	if m.making != nil {
-		m.making <- run.Workspace
+		m.making <- ws
 		<-m.made
 	}
-	return app.Diff{Text: m.text, Tree: m.tree}, nil
+}
+
+// packs are the branches of a machine.
+type packs struct {
+	app.Uploads
+	*machine
+}
+
+func (p packs) Pack(_ context.Context, run mgx.Run) (io.ReadCloser, int64, error) {
+	p.make(run.Workspace)
+	return io.NopCloser(strings.NewReader("")), 0, nil
 }
 
 // office is two workspaces with work, and people of every role in both.
@@ -109,7 +125,7 @@ func newOffice(t *testing.T) *office {
 	workflow.Register(engine, team.WorkflowName, func(c *workflow.Context, _ team.Input) (mgx.TaskResult, error) {
 		return workflow.Await[mgx.TaskResult](c, "never", 0)
 	})
-	o.work = app.NewWork(app.WorkOptions{Access: app.NewAccess(app.AccessOptions{Store: o.store}), Store: o.store, Engine: engine, Host: o.host, Roots: []string{o.root}})
+	o.work = app.NewWork(app.WorkOptions{Access: app.NewAccess(app.AccessOptions{Store: o.store}), Store: o.store, Engine: engine, Host: o.host, Uploads: packs{machine: o.host}, Roots: []string{o.root}})
 	return o
 }
 
