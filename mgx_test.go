@@ -6,6 +6,7 @@ import (
 	"reflect"
 	"regexp"
 	"slices"
+	"strings"
 	"testing"
 	"time"
 
@@ -41,7 +42,7 @@ func TestIDsSortByTimeAndAreTraces(t *testing.T) {
 }
 
 func TestMoney(t *testing.T) {
-	for in, want := range map[string]string{"2": "$2.00", "0.5": "$0.50", "$1.25": "$1.25", "0.0042": "$0.0042", "0": "$0.00"} {
+	for in, want := range map[string]string{"2": "$2.00", "0.5": "$0.50", "$1.25": "$1.25", "0.0042": "$0.0042", "0": "$0.00", "0.0001": "$0.0001", "0.00007": "$0.000070", "0.0000499": "$0.000050", "0.000001234": "$0.0000012", "0.000000001": "$0.000000001"} {
 		m, err := ParseMoney(in)
 		if err != nil || m.String() != want {
 			t.Errorf("%q: %s, %v; want %s", in, m, err, want)
@@ -53,6 +54,9 @@ func TestMoney(t *testing.T) {
 		}
 	}
 	rapid.Check(t, func(t *rapid.T) {
+		if m := Money(rapid.Int64Range(-1e15, 1e15).Draw(t, "amount")); m != 0 && strings.Trim(m.String(), "-$0.") == "" {
+			t.Fatalf("%d is shown as %s", m, m)
+		}
 		m := Money(rapid.Int64Range(0, 1e15).Draw(t, "nano"))
 		data, err := json.Marshal(m)
 		var back Money

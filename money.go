@@ -17,12 +17,19 @@ const USD Money = 1_000_000_000
 // Dollars is for display and JSON; never compute with it.
 func (m Money) Dollars() float64 { return float64(m) / float64(USD) }
 
-// String writes dollars with at least two digits, and four below ten cents.
+// String writes dollars with at least two digits, four below ten cents, and more where
+// these would show what costs something as nothing.
 func (m Money) String() string {
-	if m != 0 && m < USD/10 && m > -USD/10 {
-		return fmt.Sprintf("$%.4f", m.Dollars())
+	digits, small := 2, max(m, -m)
+	if m != 0 && small < USD/10 {
+		digits = 4
 	}
-	return fmt.Sprintf("$%.2f", m.Dollars())
+	if m != 0 && small < USD/10_000 {
+		for digits = 5; small < USD/10_000 && digits < 9; small *= 10 {
+			digits++
+		}
+	}
+	return fmt.Sprintf("$%.*f", digits, m.Dollars())
 }
 
 // MarshalJSON writes dollars as a JSON number.
