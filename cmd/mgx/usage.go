@@ -6,6 +6,8 @@ import (
 	"fmt"
 	"maps"
 	"slices"
+	"strconv"
+	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -22,8 +24,8 @@ func (c *cli) usageCommand() *cobra.Command {
 		Use:   "usage",
 		Short: "What was used and what it cost, by model, role, task and more",
 		Long: `Sums up the ledger: every attempt of a model call, with its tokens and what it cost. A
-call counts at the time it was begun. --by call lists the ledger itself. As CSV, amounts
-are exact.
+call counts at the time it was begun. --by call lists the ledger itself: each call with
+its time, model, role and task. As CSV, amounts are exact.
 
 Prompt tokens include those read from and written to a provider's cache, completion
 tokens include reasoning. Lost is what counts although nobody knows what was spent:
@@ -112,6 +114,9 @@ func (c *cli) printUsage(ctx context.Context, m money, q mgx.UsageQuery, format 
 }
 
 func (c *cli) usageTable(ctx context.Context, m money, q mgx.UsageQuery) error {
+	if q.By == mgx.ByCall {
+		return c.callsTable(ctx, m, q)
+	}
 	var total mgx.UsageLine
 	line := func(l mgx.UsageLine) {
 		c.printf("%-40s %8d %12d %12d %12d %12d  %12s\n", ui.Text(cmp.Or(l.Key, "-")), l.Calls, l.Usage.Prompt, l.Usage.Completion, l.Usage.Cached, l.Usage.Reasoning, l.Cost)
@@ -128,13 +133,44 @@ func (c *cli) usageTable(ctx context.Context, m money, q mgx.UsageQuery) error {
 	}
 	total.Key = "all"
 	line(total)
+	c.tellOpen(total)
+	return nil
+}
+
+// callsTable lists calls: when, of which model, by whom and for what.
+func (c *cli) callsTable(ctx context.Context, m money, q mgx.UsageQuery) error {
+	var total mgx.UsageLine
+	const row = "%-19s  %-28s  %-12s  %-31s  %9s  %10s  %9s  %9s  %12s  %s\n"
+	c.printf(row, "WHEN (UTC)", "MODEL", "ROLE", "TASK", "PROMPT", "COMPLETION", "CACHED", "REASONING", "COST", "CALL")
+	line := func(when, model, role, task, cost, id string, u mgx.Usage) {
+		n := func(tokens int64) string { return strconv.FormatInt(tokens, 10) }
+		c.printf(row, when, ui.Text(cmp.Or(model, "-")), ui.Text(cmp.Or(role, "-")), ui.Text(cmp.Or(task, "-")), n(u.Prompt), n(u.Completion), n(u.Cached), n(u.Reasoning), cost, ui.Text(id))
+	}
+	err := m.EachUsage(ctx, q, func(r app.UsageRow) error {
+		call, cost := cmp.Or(r.Call, &mgx.UsageCall{}), r.Cost.String()
+		if r.OpenRows > 0 {
+			cost = "open"
+		}
+		line(call.ReservedAt.UTC().Format(time.DateTime), strings.Trim(call.Provider+"/"+call.Model, "/"), call.Role, string(call.Task), cost, r.Key, r.Usage)
+		total = total.Add(r.UsageLine)
+		return nil
+	})
+	if err != nil {
+		return err
+	}
+	line("all", "", "", "", total.Cost.String(), fmt.Sprintf("%d calls", total.Calls), total.Usage)
+	c.tellOpen(total)
+	return nil
+}
+
+// tellOpen says what of a sum is not as it seems.
+func (c *cli) tellOpen(total mgx.UsageLine) {
 	if total.Lost > 0 {
 		c.tell("%s of that is of calls that nobody came back from, and counts as set aside.\n", total.Lost)
 	}
 	if total.OpenRows > 0 {
 		c.tell("%s more is set aside for %d calls under way.\n", total.Open, total.OpenRows)
 	}
-	return nil
 }
 
 func sortedKeys[V any](m map[string]V) []string { return slices.Sorted(maps.Keys(m)) }
