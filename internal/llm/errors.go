@@ -54,7 +54,8 @@ func (e *CallError) Retryable() bool {
 	return false
 }
 
-// AsMGX turns the failure into a sentence that says what to do about it. known
+// AsMGX turns the failure into a sentence that says what to do about it, in a run (where
+// trying again is mgx resume) and outside of one. known
 // are names of models that the provider serves, for when it does not serve this one.
 func (e *CallError) AsMGX(known []string) *mgx.Error {
 	code, advice := e.advice(known)
@@ -77,7 +78,7 @@ func (e *CallError) advice(known []string) (code, advice string) {
 	case e.Fault == FaultAuth:
 		return "provider_auth", "Check the key in " + e.KeySetting + "."
 	case e.Fault == FaultRate && e.RetryAfter > 0:
-		return "provider_rate_limit", fmt.Sprintf("It asks to wait %s; resume the run then.", e.RetryAfter.Round(time.Second))
+		return "provider_rate_limit", fmt.Sprintf("It asks to wait %s; try again then.", e.RetryAfter.Round(time.Second))
 	}
 	return faultAdvice(e.Fault)
 }
@@ -85,19 +86,19 @@ func (e *CallError) advice(known []string) (code, advice string) {
 func faultAdvice(f Fault) (code, advice string) {
 	switch f {
 	case FaultQuota:
-		return "provider_quota", "The account has no credit left: check its plan and billing, then resume the run."
+		return "provider_quota", "The account has no credit left: check its plan and billing, then try again."
 	case FaultRate:
-		return "provider_rate_limit", "Wait a little, then resume the run."
+		return "provider_rate_limit", "Wait a little, then try again."
 	case FaultConnection:
-		return "provider_unreachable", "Check the network and the provider's address, then resume the run."
+		return "provider_unreachable", "Check the network and the provider's address, then try again."
 	case FaultTimeout:
-		return "provider_timeout", "Resume the run to try again, or choose a faster model."
+		return "provider_timeout", "Try again, or choose a faster model."
 	case FaultOverloaded:
-		return "provider_overloaded", "Resume the run later, or choose another model."
+		return "provider_overloaded", "Try again later, or choose another model."
 	case FaultTooLong:
 		return "context_length", "Choose a model with a larger context window."
 	case FaultBad:
-		return "provider_bad_response", "Resume the run to try again, or choose another model."
+		return "provider_bad_response", "Try again, or choose another model."
 	}
 	return "provider_rejected", "The provider does not accept this request; choose another model."
 }

@@ -23,19 +23,22 @@ func TestAdviceSaysWhatToDo(t *testing.T) {
 		{CallError{Fault: FaultAuth}, "provider_auth", []string{"API key for p"}},
 		{CallError{Fault: FaultRequest, NoModel: true}, "model_not_found", []string{"--model p/NAME", "a, b"}},
 		{CallError{Fault: FaultRequest}, "provider_rejected", []string{"another model"}},
-		{CallError{Fault: FaultRate, RetryAfter: 90 * time.Second}, "provider_rate_limit", []string{"1m30s", "resume"}},
-		{CallError{Fault: FaultRate}, "provider_rate_limit", []string{"resume"}},
+		{CallError{Fault: FaultRate, RetryAfter: 90 * time.Second}, "provider_rate_limit", []string{"1m30s", "try again then"}},
+		{CallError{Fault: FaultRate}, "provider_rate_limit", []string{"then try again"}},
 		{CallError{Fault: FaultQuota}, "provider_quota", []string{"billing"}},
 		{CallError{Fault: FaultConnection}, "provider_unreachable", []string{"network"}},
 		{CallError{Fault: FaultTimeout}, "provider_timeout", []string{"again"}},
 		{CallError{Fault: FaultOverloaded}, "provider_overloaded", []string{"later"}},
 		{CallError{Fault: FaultTooLong}, "context_length", []string{"larger context"}},
-		{CallError{Fault: FaultBad, Message: "cut."}, "provider_bad_response", []string{"p: cut. Resume"}},
+		{CallError{Fault: FaultBad, Message: "cut."}, "provider_bad_response", []string{"p: cut. Try again"}},
 	} {
 		c.err.Provider = "p"
 		got := c.err.AsMGX([]string{"a", "b"})
 		if got.Kind != mgx.KindProvider || got.Code != c.code {
 			t.Errorf("%+v: kind %s, code %s, want %s", c.err, got.Kind, got.Code, c.code)
+		}
+		if strings.Contains(strings.ToLower(got.Message), "resume") {
+			t.Errorf("%q speaks of a run, and there may be none", got.Message)
 		}
 		for _, s := range c.says {
 			if !strings.Contains(got.Message, s) {

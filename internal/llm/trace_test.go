@@ -7,6 +7,7 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"go.opentelemetry.io/otel/attribute"
@@ -195,6 +196,49 @@ func TestReports(t *testing.T) {
 	if n := strings.Count(strings.Join(l.lines, "\n"), "gen_ai.client.operation.duration"); n != 2 {
 		t.Errorf("%d durations of 2 attempts", n)
 	}
+}
+
+// TestWaitIsReported: how long a call waited for a limit and for a breaker is counted,
+// and that one did not wait is not.
+func TestWaitIsReported(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		l := &listener{}
+		second := &fake{acts: []act{fails(CallError{Fault: FaultOverloaded, Status: 503})}}
+		r, _ := two(second, answers("ok", mgx.Usage{Prompt: 10, Completion: 5}))
+		r.Of = map[string]ProviderOptions{"first": {Limits: Limits{Requests: 1}}}
+		r.Patience.Alone = 2 * time.Minute
+		r.State = NewState(StateOptions{Tracer: l, Meter: l})
+		waits := func(model string, fails bool) (said []string) {
+			t.Helper()
+			l.lines = nil
+			req := testRequest()
+			req.Model, req.Conversation = model, ""
+			if _, err := r.Call(t.Context(), req, nil, nil); (err != nil) != fails {
+				t.Fatal(err)
+			}
+			for _, line := range l.lines {
+				if strings.HasPrefix(line, "mgx.llm.wait ") {
+					said = append(said, strings.TrimSpace(line))
+				}
+			}
+			return said
+		}
+		if said := waits("first/m", false); said != nil {
+			t.Errorf("nothing was waited for, and %q is said", said)
+		}
+		if said := waits("first/m", false); !slices.Equal(said, []string{"mgx.llm.wait 60"}) {
+			t.Errorf("for a limit of one call a minute: %q", said)
+		}
+		r.Retries = 0
+		for range 8 {
+			waits("second/m", true) // until its breaker is open
+		}
+		second.acts, second.attempts = []act{answers("back", mgx.Usage{Prompt: 1, Completion: 1})}, 0
+		if said := waits("second/m", false); !slices.Equal(said, []string{"mgx.llm.wait 10"}) {
+			t.Errorf("for a breaker: %q", said)
+		}
+	})
 }
 
 // BenchmarkReports is what reporting costs when nothing listens: a call of a
