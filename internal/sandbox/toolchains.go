@@ -30,6 +30,7 @@ func Toolchains(getenv func(string) string, home, data string) (mounts []Mount, 
 	f := &finder{getenv: getenv, homes: homes(home), path: searchPath(getenv("PATH"))}
 	f.others = slices.Concat([]string{os.TempDir(), "/tmp", "/var/tmp"}, homesOfUsers())
 	f.keepOut(data)
+	f.clones = clonesOf(f)
 	for _, find := range toolchainFinders {
 		find(f)
 	}
@@ -51,6 +52,7 @@ type finder struct {
 	others []string // directories of more than one program, such as other homes
 	data   []string // of which nothing is shown
 	path   []string // absolute directories
+	clones []string // git directories whose files can hold a password
 
 	mounts  []Mount
 	env     []string
@@ -310,6 +312,7 @@ func (f *finder) mask(host, guest string) {
 			}
 		}
 	}
+	f.maskClones(host, guest)
 }
 
 // empty hides a directory in a tree that is shown at its own path.

@@ -126,6 +126,9 @@ func (s shown) emptied(guest string) bool {
 	})
 }
 
+// plainConfig is what git writes into a bare repository.
+const plainConfig = "[core]\n\trepositoryformatversion = 0\n\tfilemode = true\n\tbare = true\n"
+
 // everything is a home with each kind of toolchain.
 func everything(t *testing.T) *user {
 	u := newUser(t)
@@ -147,6 +150,16 @@ func everything(t *testing.T) *user {
 	u.file(".rustup/toolchains/stable/bin/cargo", "")
 	u.file(".rustup/settings.toml", "version = \"12\"\ndefault_toolchain = \"stable-x86\"\n")
 	u.file(".cargo/registry/x", "")
+	u.file(".cargo/registry/index/mirror-1/.git/config", "[http]\n\textraHeader = SECRET\n")
+	u.file(".cargo/git/db/dep-1/config", plainConfig)
+	u.file(".cargo/git/db/dep-1/FETCH_HEAD", "0a1b\t\tbranch 'main' of https://me:SECRET@git.test/dep\n")
+	u.file(".cargo/git/db/other-2/config", plainConfig+"[remote \"origin\"]\n\turl = https://me:SECRET@git.test/other\n")
+	u.file(".cargo/git/db/other-2/FETCH_HEAD", "0a1b\t\tbranch 'main' of https://git.test/other\n")
+	u.file(".cargo/git/checkouts/dep-1/0a1b/.git/modules/sub/config", plainConfig+"[url \"https://SECRET/\"]\n\tinsteadOf = https://git.test/\n")
+	u.file(".cargo/git/checkouts/dep-1/0a1b/config", "of the repository")
+	u.file(".cargo/git/checkouts/dep-1/0a1b/.git/config", plainConfig+"[remote \"origin\"]\n\turl = file:///home/me@corp/.cargo/git/db/dep-1\n")
+	u.file(".cache/uv/git-v0/db/2c3d/.git/config", "[core]\n\tbare = false ; SECRET@\n")
+	u.file(".cache/uv/git-v0/checkouts/2c3d/0a1b/.git/config", "[core]\n\tsshCommand = SECRET\n")
 	u.onPath(".sdkman/candidates/java/21/bin/java")
 	u.file(".sdkman/candidates/java/21/release", "IMPLEMENTOR=\"X\"\nJAVA_VERSION=\"21.0.2\"\n")
 	u.file(".m2/repository/x", "")
@@ -164,26 +177,31 @@ func TestToolchains(t *testing.T) {
 		}
 	}
 	for guest, mode := range map[string]sandbox.Mode{
-		"~/sdk/go1.26":                           sandbox.ReadOnly,
-		"~/go/bin":                               sandbox.ReadOnly,
-		"~/go/pkg/mod":                           sandbox.Overlay,
-		"~/go/pkg/mod/cache/vcs":                 sandbox.Empty,
-		"/home/mgx/.cache/go-build":              sandbox.Cache,
-		"~/.nvm/versions/node/v22.1.0":           sandbox.ReadOnly,
-		"/home/mgx/.npm/_cacache":                sandbox.Overlay,
-		"~/.pyenv":                               sandbox.ReadOnly,
-		"/home/mgx/.cache/pip":                   sandbox.Overlay,
-		"~/.cargo/bin":                           sandbox.ReadOnly,
-		"/home/mgx/.rustup/toolchains":           sandbox.ReadOnly,
-		"/home/mgx/.cargo/registry":              sandbox.Overlay,
-		"~/.sdkman/candidates/java/21":           sandbox.ReadOnly,
-		"/home/mgx/.m2/repository":               sandbox.Overlay,
-		"/home/mgx/.gradle/caches":               sandbox.Overlay,
-		"~/.local/bin/rg":                        sandbox.ReadOnly,
-		"~/.local/bin/private-script":            "",
-		"~/.cargo":                               "",
-		"~":                                      "",
-		"~/.nvm/versions/node/v22.1.0/etc/npmrc": sandbox.ReadOnly,
+		"~/sdk/go1.26":                                          sandbox.ReadOnly,
+		"~/go/bin":                                              sandbox.ReadOnly,
+		"~/go/pkg/mod":                                          sandbox.Overlay,
+		"~/go/pkg/mod/cache/vcs":                                sandbox.Empty,
+		"/home/mgx/.cache/go-build":                             sandbox.Cache,
+		"~/.nvm/versions/node/v22.1.0":                          sandbox.ReadOnly,
+		"/home/mgx/.npm/_cacache":                               sandbox.Overlay,
+		"~/.pyenv":                                              sandbox.ReadOnly,
+		"/home/mgx/.cache/pip":                                  sandbox.Overlay,
+		"~/.cargo/bin":                                          sandbox.ReadOnly,
+		"/home/mgx/.rustup/toolchains":                          sandbox.ReadOnly,
+		"/home/mgx/.cargo/registry":                             sandbox.Overlay,
+		"/home/mgx/.cargo/git/db/dep-1/config":                  "",
+		"/home/mgx/.cargo/git/db/other-2/config":                sandbox.ReadOnly,
+		"/home/mgx/.cargo/git/db/other-2/FETCH_HEAD":            "",
+		"/home/mgx/.cargo/git/checkouts/dep-1/0a1b/config":      "",
+		"/home/mgx/.cargo/git/checkouts/dep-1/0a1b/.git/config": "",
+		"~/.sdkman/candidates/java/21":                          sandbox.ReadOnly,
+		"/home/mgx/.m2/repository":                              sandbox.Overlay,
+		"/home/mgx/.gradle/caches":                              sandbox.Overlay,
+		"~/.local/bin/rg":                                       sandbox.ReadOnly,
+		"~/.local/bin/private-script":                           "",
+		"~/.cargo":                                              "",
+		"~":                                                     "",
+		"~/.nvm/versions/node/v22.1.0/etc/npmrc":                sandbox.ReadOnly,
 	} {
 		if m := s.mount(guest); m.Mode != mode {
 			t.Errorf("%s: %+v, not %q", guest, m, mode)

@@ -10,6 +10,7 @@ import (
 	"path"
 	"path/filepath"
 	"slices"
+	"strings"
 	"time"
 
 	"mgx"
@@ -208,12 +209,7 @@ var shownEtc = []string{"/etc/passwd", "/etc/group", "/etc/hosts", "/etc/hostnam
 // rules say what a command may touch, by the host's paths.
 func (b *liteBox) rules(mounts []sandbox.Mount, readOnly bool) []landlock.Rule {
 	javas, _ := filepath.Glob("/etc/java-*-openjdk")
-	var masks []string
-	for _, m := range mounts {
-		if hides(m) {
-			masks = append(masks, path.Clean(m.Guest))
-		}
-	}
+	masks := masked(mounts)
 	rules := []landlock.Rule{{Path: b.view.Home, Allow: landlock.Change}, {Path: b.view.Tmp, Allow: landlock.Change}, {Path: b.spec.Work, Allow: landlock.Change}}
 	if readOnly {
 		rules[2].Allow = landlock.Look
@@ -243,6 +239,24 @@ func (b *liteBox) rules(mounts []sandbox.Mount, readOnly bool) []landlock.Rule {
 
 // hides reports whether a mount is there to keep from being seen what it covers.
 func hides(m sandbox.Mount) bool { return m.Host == os.DevNull || m.Mode == sandbox.Empty }
+
+// masked are the paths of the host that are hidden: of what lies in a tree that is shown
+// at another path, those in the tree.
+func masked(mounts []sandbox.Mount) (masks []string) {
+	for _, m := range mounts {
+		if !hides(m) {
+			continue
+		}
+		guest := path.Clean(m.Guest)
+		masks = append(masks, guest)
+		for _, tree := range mounts {
+			if at := path.Clean(tree.Guest); !hides(tree) && tree.Host != "" && confine.Within(guest, at) {
+				masks = append(masks, filepath.Join(tree.Host, strings.TrimPrefix(guest, at)))
+			}
+		}
+	}
+	return masks
+}
 
 // around allows to look at dir but not at what is masked in it: a rule on a
 // directory cannot be taken back for something below, so there is one for

@@ -67,6 +67,7 @@ var wallTests = []wallTest{
 	{"a directory mounted over itself stays where it is", pinned},
 	{"a mount point that is a link", linkedMountPoint},
 	{"a directory of which nothing is seen", hiddenDirectory},
+	{"a file of which nothing is seen", hiddenFile},
 	{"mounts that a box refuses", refusedMounts},
 	{"overlay", overlayKeeps},
 	{"overlay side by side", overlaySideBySide},
@@ -229,6 +230,28 @@ func hiddenDirectory(t *testing.T, d sandbox.Driver) {
 	}
 	equal(t, "the rest", w.ok(in+"cat cache/download/module"), secretText)
 	for _, script := range []string{look, "cp -r cache seen; mv cache/vcs seen; rmdir cache/vcs; rm -rf cache/vcs; echo x >cache/vcs/x; mv cache other; " + look, look} {
+		equal(t, script, w.sh(in+script).out, "")
+	}
+}
+
+// hiddenFile hides one in a cache that is shown in the home of commands, and looks for
+// it there again after a command that tried all it could to have it elsewhere.
+func hiddenFile(t *testing.T, d sandbox.Driver) {
+	const cache = "/home/mgx/.cargo/git"
+	w := open(t, d, func(w *world) {
+		tree := filepath.Join(w.outside, "tree")
+		for _, name := range []string{"db/clone/FETCH_HEAD", "db/clone/HEAD"} {
+			must(t, os.MkdirAll(filepath.Join(tree, filepath.Dir(name)), 0o755))
+			must(t, os.WriteFile(filepath.Join(tree, name), []byte(secretText), 0o644))
+		}
+		w.spec.Mounts = append(w.spec.Mounts,
+			sandbox.Mount{Host: tree, Guest: cache, Mode: sandbox.Overlay},
+			sandbox.Mount{Host: os.DevNull, Guest: cache + "/db/clone/FETCH_HEAD", Mode: sandbox.ReadOnly})
+	})
+	in := "cd ~/.cargo/git; "
+	look := "find -L . -name FETCH_HEAD -exec cat {} +"
+	equal(t, "the rest", w.ok(in+"cat db/clone/HEAD"), secretText)
+	for _, script := range []string{look, "cp -r db seen; ln db/clone/FETCH_HEAD linked; mv db/clone other; mv db/clone/FETCH_HEAD seen; rm -f db/clone/FETCH_HEAD; mv db other; " + look + "; cat linked", look} {
 		equal(t, script, w.sh(in+script).out, "")
 	}
 }
