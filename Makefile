@@ -36,7 +36,7 @@ check: ## formatting, vet, staticcheck, go fix, go.mod
 
 docs: ## generate docs/reference, the TypeScript types, the lock of event contracts and the table of docs/sandbox.md
 	@go generate ./internal/event
-	@MGX_UPDATE=1 go test -count=1 -run '^(TestDocker|TestDockerAsAnOrdinaryUser|TestPodmanAsAnOrdinaryUser|TestGVisor)$$' ./internal/sandbox/docker ./internal/sandbox/gvisor
+	@MGX_UPDATE=1 go test -count=1 -timeout=30m -run '^Test(Lite)?Walls|^Test(Docker|Podman|GVisor)(AsAnOrdinaryUser)?$$' ./internal/sandbox/native ./internal/sandbox/docker ./internal/sandbox/gvisor
 	@MGX_UPDATE=1 go test -count=1 -run '^TestTable$$' ./internal/sandbox/native
 	@MGX_UPDATE=1 go test -count=1 -run '^TestDocumentIsCurrent$$' ./internal/api
 

@@ -28,22 +28,7 @@ func TestMain(m *testing.M) {
 	os.Exit(code)
 }
 
-// allEnv has these tests run the whole suite, which takes more than a hundred
-// containers; see make walls.
-const allEnv = "MGX_WALLS"
-
-func TestDocker(t *testing.T) {
-	d := driver(t)
-	if os.Getenv("MGX_UPDATE") != "" {
-		sandboxtest.WriteColumn(t, d, "docker", "testdata/scores.json")
-	}
-	if os.Getenv(allEnv) == "" {
-		sandboxtest.Sample(t, d)
-		return
-	}
-	sandboxtest.Contract(t, d)
-	sandboxtest.Walls(t, d)
-}
+func TestDocker(t *testing.T) { sandboxtest.Slowly(t, driver(t), "docker") }
 
 // TestPodman needs one that works here; no test starts anything for it.
 func TestPodman(t *testing.T) {
@@ -52,13 +37,12 @@ func TestPodman(t *testing.T) {
 	if r := d.Probe(t.Context()); r.Level == "" {
 		t.Skip("podman does not work here: ", r.Checks[len(r.Checks)-1].Detail)
 	}
-	sandboxtest.Sample(t, d)
-	sandboxtest.Contract(t, d)
+	sandboxtest.Slowly(t, d, "podman")
 }
 
 func needPodman(t *testing.T) {
 	t.Helper()
-	if os.Getenv(allEnv) == "" && os.Getenv("MGX_UPDATE") == "" {
+	if !sandboxtest.Whole() {
 		t.Skip("make walls tries Podman")
 	}
 	if _, err := exec.LookPath("podman"); err != nil {

@@ -19,22 +19,7 @@ func TestMain(m *testing.M) {
 	os.Exit(m.Run())
 }
 
-// allEnv has these tests run the whole suite, which takes more than a hundred
-// sandboxes; see make walls.
-const allEnv = "MGX_WALLS"
-
-func TestGVisor(t *testing.T) {
-	d := driver(t)
-	if os.Getenv("MGX_UPDATE") != "" {
-		sandboxtest.WriteColumn(t, d, "gvisor", "testdata/scores.json")
-	}
-	if os.Getenv(allEnv) == "" {
-		sandboxtest.Sample(t, d)
-		return
-	}
-	sandboxtest.Contract(t, d)
-	sandboxtest.Walls(t, d)
-}
+func TestGVisor(t *testing.T) { sandboxtest.Slowly(t, driver(t), "gvisor") }
 
 func driver(t *testing.T) sandbox.Driver {
 	t.Helper()

@@ -17,7 +17,11 @@ func TestMain(m *testing.M) {
 }
 
 func TestContract(t *testing.T) { sandboxtest.Contract(t, native.New()) }
-func TestWalls(t *testing.T)    { sandboxtest.Walls(t, native.New()) }
+func TestWalls(t *testing.T)    { sandboxtest.Walls(t, native.New(), "native") }
 
 func TestLiteContract(t *testing.T) { sandboxtest.Contract(t, native.NewLite()) }
-func TestLiteWalls(t *testing.T)    { sandboxtest.Walls(t, native.NewLite()) }
+func TestLiteWalls(t *testing.T)    { sandboxtest.Walls(t, native.NewLite(), "lite") }
+
+func TestWallsAsAnOrdinaryUser(t *testing.T) {
+	sandboxtest.AsUser(t, sandboxtest.Nobody, "--clear-groups", "^(TestWalls|TestLiteWalls)$")
+}

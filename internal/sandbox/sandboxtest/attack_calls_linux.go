@@ -78,19 +78,24 @@ func here(name string) error {
 	return call()
 }
 
-// absentHere reports whether the kernel answers a call as one that it lacks.
-func absentHere(name string) bool {
+// absentHere reports whether the kernel answers a call as one that it lacks, or
+// refuses it outside of the box as inside, though not for want of a right.
+func absentHere(name, refusal string) bool {
 	switch err := here(name); err {
 	case unix.ENOSYS, unix.EAFNOSUPPORT, unix.EPROTONOSUPPORT, unix.ENOPKG:
 		return true
+	case nil, unix.EPERM, unix.EACCES:
+		return false
+	default:
+		return err.Error() == refusal
 	}
-	return false
 }
 
 // numbers are the calls of attacks that are named otherwise. With arguments that
 // are all wrong they do nothing but say whether they are there.
 var numbers = map[string]uintptr{
 	"ptrace the host": unix.SYS_PTRACE, "read the host's memory": unix.SYS_PROCESS_VM_READV, "pidfd_getfd of the host": unix.SYS_PIDFD_GETFD,
+	"ptrace init": unix.SYS_PTRACE, "read init's memory": unix.SYS_PROCESS_VM_READV, "pidfd_getfd of init": unix.SYS_PIDFD_GETFD,
 	"mount_setattr": unix.SYS_MOUNT_SETATTR, "open_tree": unix.SYS_OPEN_TREE, "fsopen": unix.SYS_FSOPEN, "setns": unix.SYS_SETNS,
 	"open_by_handle_at": unix.SYS_OPEN_BY_HANDLE_AT, "bpf": unix.SYS_BPF, "modules": unix.SYS_FINIT_MODULE,
 	"reboot": unix.SYS_REBOOT, "swapoff": unix.SYS_SWAPOFF,

@@ -11,11 +11,5 @@ import (
 // Main returns at once: the attacks are of Linux.
 func Main() {}
 
-// Walls skips: there is no driver with walls for this system.
-func Walls(t *testing.T, _ sandbox.Driver) { t.Skip("the attacks are of Linux") }
-
-// Teeth skips as Walls does.
+// Teeth skips: there is no driver with walls for this system.
 func Teeth(t *testing.T, _ sandbox.Driver) { t.Skip("the attacks are of Linux") }
-
-// Sample skips as Walls does.
-func Sample(t *testing.T, _ sandbox.Driver) { t.Skip("the attacks are of Linux") }

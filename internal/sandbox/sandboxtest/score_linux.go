@@ -21,6 +21,8 @@ const (
 	Contained Outcome = "contained" // it works, and reaches nothing that is not the box's
 	Open      Outcome = "open"      // it works at this level, for a reason that is known
 	Absent    Outcome = "absent"    // this machine has nothing to attack
+	Held      Outcome = "held"      // a test of its own passed
+	Untried   Outcome = "not tried" // for a reason that is known
 	Lacking   Outcome = "stopped, and this kernel lacks it"
 	Missing   Outcome = "stopped, and this machine has none"
 	Fell      Outcome = "FELL"   // it worked, and should not have
@@ -84,12 +86,12 @@ func knownOf(level sandbox.Level) map[string]known {
 }
 
 // provenBy is what a refusal shows: nothing of a wall where the kernel has no such
-// call for anybody, or the machine no such file.
-func provenBy(name string, args []string) Outcome {
+// call for anybody, or nothing to make it on, or the machine no such file.
+func provenBy(name string, args []string, refusal string) Outcome {
 	call, isCall := strings.CutPrefix(name, "call ")
 	at := slices.IndexFunc(args, filepath.IsAbs)
 	switch {
-	case isCall && absentHere(call), lackedCall(name):
+	case isCall && absentHere(call, refusal), lackedCall(name):
 		return Lacking
 	case at > 0 && slices.Contains([]string{"openread", "openwrite", "dial"}, args[0]) && !strings.HasPrefix(args[at], "/proc/1/"):
 		if _, err := os.Lstat(args[at]); errors.Is(err, fs.ErrNotExist) {
@@ -123,7 +125,7 @@ func (h *host) score(t *testing.T) (scores []Score) {
 		case aims[i] == nil:
 			s.Outcome = Absent
 		case stopped:
-			s.Outcome, s.Detail = provenBy(c.name, aims[i]), detail
+			s.Outcome, s.Detail = provenBy(c.name, aims[i], detail), detail
 		case results[i] != fell:
 			s.Outcome, s.Detail = Broken, results[i]
 		case isKnown:

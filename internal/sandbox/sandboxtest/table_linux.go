@@ -12,12 +12,10 @@ import (
 	"mgx/internal/sandbox"
 )
 
-// Scores attacks a box of the driver and returns every outcome, in the order of
-// the cases.
-func Scores(t *testing.T, d sandbox.Driver) (level sandbox.Level, scores []Score) {
-	t.Helper()
-	h := openHost(t, d)
-	return h.box.Level(), h.score(t)
+// Column is what came of all cases: at a level, and for whom.
+type Column struct {
+	Title  string
+	Scores []Score
 }
 
 // Cases are the names of all cases, and those with a test of their own.
@@ -31,99 +29,130 @@ func Cases() (attacks, own []string) {
 	return attacks, own
 }
 
-// WriteColumn writes the outcomes of all cases, as whoever runs this, for the table
-// in the docs, where the column has that title.
-func WriteColumn(t *testing.T, d sandbox.Driver, title, file string) {
+// keepColumn keeps the outcomes for whoever runs this.
+func keepColumn(t *testing.T, name string, level sandbox.Level, scores []Score) {
 	t.Helper()
-	who := "ordinary user"
+	title, file := string(level)+", ordinary user", name+"-user.json"
 	if os.Geteuid() == 0 {
-		who = "root"
+		title, file = string(level)+", root", name+"-root.json"
 	}
-	_, scores := Scores(t, d)
-	for i := range scores {
-		scores[i].Detail = scores[i].whyKnown()
+	if level == sandbox.LevelDocker { // of two engines
+		title = strings.Replace(title, string(level), name, 1)
 	}
-	text, err := json.MarshalIndent(Column{Title: title + ", " + who, Scores: scores}, "", " ")
+	for i, s := range scores {
+		if !s.explained() {
+			scores[i].Detail = "" // which names paths of one run
+		}
+	}
+	text, err := json.MarshalIndent(Column{Title: title, Scores: scores}, "", " ")
 	must(t, err)
-	must(t, os.MkdirAll(filepath.Dir(file), 0o755))
-	must(t, os.WriteFile(file, append(text, '\n'), 0o644))
+	must(t, os.MkdirAll(kept, 0o755))
+	must(t, os.WriteFile(filepath.Join(kept, file), append(text, '\n'), 0o644))
 }
 
-// ReadColumn reads what WriteColumn wrote.
+// kept is the directory of columns, below that in which tests run.
+const kept = "testdata"
+
+// ReadColumn reads a column, and fails where that is not of the cases that there are
+// now.
 func ReadColumn(t *testing.T, file string) (c Column) {
 	t.Helper()
 	text, err := os.ReadFile(file)
 	must(t, err)
 	must(t, json.Unmarshal(text, &c))
+	attacks, own := Cases()
+	all := slices.Concat(attacks, own)
+	for _, name := range all {
+		if o := c.of(name).Outcome; o == "" || o == Fell || o == Broken {
+			t.Errorf("%s: the outcome of %q is %q; run make docs where Docker, Podman and gVisor are", file, name, o)
+		}
+	}
+	equal(t, file+": cases", len(c.Scores), len(all))
 	return c
 }
 
-// whyKnown is the detail where the table shows it; others name paths of one run.
-func (s Score) whyKnown() string {
-	if s.Outcome == Open || s.Outcome == Contained {
-		return s.Detail
-	}
-	return ""
+// explained reports whether it must be said why.
+func (s Score) explained() bool {
+	return s.Outcome == Open || s.Outcome == Contained || s.Outcome == Untried
 }
 
-// Column is one run of all cases: a level, and as whom.
-type Column struct {
-	Title  string
-	Scores []Score
+func (c Column) of(name string) Score {
+	for _, s := range c.Scores {
+		if s.Name == name {
+			return s
+		}
+	}
+	return Score{}
 }
 
 // Table writes columns as Markdown. Why something is open stands below.
 func Table(columns []Column) string {
 	attacks, own := Cases()
 	var b strings.Builder
-	b.WriteString("| case |")
-	for _, c := range columns {
-		b.WriteString(" " + c.Title + " |")
-	}
-	b.WriteString("\n|---|" + strings.Repeat("---|", len(columns)) + "\n")
-	var notes []string
+	notes := rows(&b, columns, attacks, "case", "stopped + contained + open + absent", func(n map[Outcome]int) string {
+		return fmt.Sprintf("%d + %d + %d + %d", n[Stopped]+n[Lacking]+n[Missing], n[Contained], n[Open], n[Absent])
+	})
+	b.WriteString("\nWhat is not stopped:\n\n" + notes.String() + "\n")
+	notes = rows(&b, columns, own, "case with a test of its own", "held + open + not tried", func(n map[Outcome]int) string {
+		return fmt.Sprintf("%d + %d + %d", n[Held], n[Open], n[Untried])
+	})
+	b.WriteString("\nWhat does not hold, or is not tried:\n\n" + notes.String())
+	return b.String()
+}
+
+// rows writes a table, and returns what must be said of its cells.
+func rows(b *strings.Builder, columns []Column, cases []string, what, sums string, sum func(map[Outcome]int) string) (notes notes) {
+	titles := make([]string, len(columns))
 	counts := make([]map[Outcome]int, len(columns))
-	for _, name := range attacks {
+	for i, c := range columns {
+		titles[i], counts[i] = c.Title, map[Outcome]int{}
+	}
+	fmt.Fprintf(b, "| %s | %s |\n|---|%s\n", what, strings.Join(titles, " | "), strings.Repeat("---|", len(columns)))
+	for _, name := range cases {
 		b.WriteString("| " + name + " |")
 		for i, c := range columns {
-			if counts[i] == nil {
-				counts[i] = map[Outcome]int{}
-			}
 			s := c.of(name)
 			counts[i][s.Outcome]++
 			b.WriteString(" " + string(s.Outcome) + " |")
-			note := "- *" + name + "*: " + s.Detail + "\n"
-			if (s.Outcome == Open || s.Outcome == Contained) && !slices.Contains(notes, note) {
-				notes = append(notes, note)
+			if s.explained() {
+				notes.add(name, s.Detail)
 			}
 		}
 		b.WriteString("\n")
 	}
-	b.WriteString("| **stopped + contained + open + absent** |")
+	b.WriteString("| **" + sums + "** |")
 	for _, n := range counts {
-		fmt.Fprintf(&b, " %d + %d + %d + %d |", n[Stopped]+n[Lacking]+n[Missing], n[Contained], n[Open], n[Absent])
+		b.WriteString(" " + sum(n) + " |")
 	}
-	b.WriteString("\n\nWhat is not stopped:\n\n" + strings.Join(notes, "") + "\nCases with a test of their own:\n\n")
-	for _, name := range own {
-		var not []string
-		for _, level := range sandbox.Levels {
-			if why, exempted := exempt[level][name]; exempted {
-				not = append(not, "not of "+string(level)+", which "+why)
-			}
-		}
-		only := ""
-		if not != nil {
-			only = " (" + strings.Join(not, "; ") + ")"
-		}
-		b.WriteString("- " + name + only + "\n")
-	}
-	return b.String()
+	b.WriteString("\n")
+	return notes
 }
 
-func (c Column) of(name string) Score {
-	i := slices.IndexFunc(c.Scores, func(s Score) bool { return s.Name == name })
-	if i < 0 {
-		return Score{Name: name, Outcome: Broken}
+// notes are reasons, in the order in which they came, and the cases that have each.
+type notes []struct {
+	why   string
+	cases []string
+}
+
+func (n *notes) add(name, why string) {
+	for i := range *n {
+		if note := &(*n)[i]; note.why == why {
+			if !slices.Contains(note.cases, name) {
+				note.cases = append(note.cases, name)
+			}
+			return
+		}
 	}
-	return c.Scores[i]
+	*n = append(*n, struct {
+		why   string
+		cases []string
+	}{why, []string{name}})
+}
+
+func (n notes) String() string {
+	var b strings.Builder
+	for _, note := range n {
+		fmt.Fprintf(&b, "- *%s*: %s\n", strings.Join(note.cases, "*, *"), note.why)
+	}
+	return b.String()
 }

@@ -1,15 +1,18 @@
 package sandboxtest
 
 import (
+	"bufio"
 	"bytes"
 	"context"
 	"fmt"
 	"io"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"runtime"
 	"slices"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 
@@ -65,18 +68,34 @@ func tmpFresh(t *testing.T, d sandbox.Driver) {
 	equal(t, "left", w.ok("find /tmp ~ -mindepth 1"), "") // ls is too new for older versions of gVisor
 }
 
-func skipUnboundProcesses(t *testing.T, d sandbox.Driver) {
+// probed is what a driver says of a part of its boxes.
+func probed(t *testing.T, d sandbox.Driver, part string) (c sandbox.Check) {
 	for _, c := range d.Probe(t.Context()).Checks {
-		if c.Name == "processes" && !c.OK {
-			t.Skip(c.Detail)
+		if c.Name == part {
+			return c
 		}
 	}
+	return c
+}
+
+// boundFiles is not so where the engine has no option for it.
+func boundFiles(t *testing.T, d sandbox.Driver) known {
+	if strings.HasPrefix(probed(t, d, "engine").Detail, "Podman") {
+		return known{outcome: Open, why: "Podman has no option for it; they take memory, which is bounded where MGX or the engine can"}
+	}
+	return known{}
+}
+
+func boundProcesses(t *testing.T, d sandbox.Driver) known {
+	if c := probed(t, d, "processes"); c.Detail != "" {
+		return known{outcome: Open, why: c.Detail}
+	}
+	return known{}
 }
 
 // processes allows what the kernel never counts: pids below 300 do not come
 // back into use, so that many more may live in the pid namespace of root.
 func processes(t *testing.T, d sandbox.Driver) {
-	skipUnboundProcesses(t, d)
 	w := open(t, d, func(w *world) { w.spec.Limits.Processes = 64 })
 	w.holds("fork", "400")
 	o := w.run(sandbox.Command{Args: []string{"sh", "-c", "bomb() { bomb | bomb & }; bomb; sleep 1000"}, Timeout: time.Second})
@@ -112,34 +131,47 @@ func memory(t *testing.T, d sandbox.Driver) {
 
 // grouped reports whether MGX bounds processes together, and so can say which limit
 // they reached.
-func grouped(t *testing.T, d sandbox.Driver) bool {
-	for _, c := range d.Probe(t.Context()).Checks {
-		if c.Name == "cgroup" {
-			return c.OK
-		}
+func grouped(t *testing.T, d sandbox.Driver) bool { return probed(t, d, "cgroup").OK }
+
+// byEngine reports whether another bounds the processes of each command together.
+func byEngine(t *testing.T, d sandbox.Driver) bool {
+	return strings.HasPrefix(probed(t, d, "cgroup").Detail, "the engine bounds")
+}
+
+func boundTogether(t *testing.T, d sandbox.Driver) known {
+	if !grouped(t, d) && !byEngine(t, d) {
+		return known{outcome: Open, why: "without cgroups that MGX or an engine may make, nothing bounds what processes have together"}
 	}
-	return false
+	return known{}
+}
+
+func boundRuns(t *testing.T, d sandbox.Driver) known {
+	if byEngine(t, d) {
+		return known{outcome: Open, why: "what the engine bounds, each command of a run has for itself"}
+	}
+	return boundTogether(t, d)
 }
 
 // memoryBomb runs beside a neighbour, which must not notice.
 func memoryBomb(t *testing.T, d sandbox.Driver) {
 	small := func(w *world) { w.spec.Limits.Memory = 96 << 20 }
 	w := open(t, d, small)
-	if !grouped(t, d) {
-		t.Skip("processes are not bounded together by MGX here")
-	}
 	other := open(t, d, func(w *world) {
 		small(w)
 		w.spec.ID += ", a neighbour"
 	})
 	release, ended := started(t, other, sandbox.Command{Args: []string{"sh", "-c", "echo started; cat"}})
 	o := w.run(sandbox.Command{Args: []string{w.box.Path(attacker), "hog", fmt.Sprint(512 << 20)}, Env: []string{attackerEnv + "=1"}})
+	named := sandbox.LimitMemory
+	if !grouped(t, d) { // the engine does not say
+		named = ""
+	}
 	equal(t, "exit code", o.ExitCode, 137)
-	equal(t, "limit", o.Limit, sandbox.LimitMemory)
+	equal(t, "limit", o.Limit, named)
 	equal(t, "timed out", o.TimedOut, false)
 	// Pieces of it are as little allowed as the whole.
 	o = w.run(sandbox.Command{Args: []string{"sh", "-c", `for i in 1 2 3 4 5; do "$0" hog 67108864 >/dev/null & done; head -c 300000000 /dev/zero | tail -c 299999999 >/dev/null; wait`, w.box.Path(attacker)}, Env: []string{attackerEnv + "=1"}})
-	equal(t, "limit of several", o.Limit, sandbox.LimitMemory)
+	equal(t, "limit of several", o.Limit, named)
 	release()
 	neighbour := <-ended
 	equal(t, "the neighbour's exit code", neighbour.ExitCode, 0)
@@ -150,9 +182,6 @@ func memoryBomb(t *testing.T, d sandbox.Driver) {
 // memoryOfRun has two commands of a run each use most of the memory that the run has,
 // beside one of another run.
 func memoryOfRun(t *testing.T, d sandbox.Driver) {
-	if !grouped(t, d) {
-		t.Skip("processes are not bounded together by MGX here")
-	}
 	small := func(w *world) { w.spec.Limits.Memory = 256 << 20 }
 	w, neighbour := open(t, d, small), open(t, d, func(w *world) {
 		small(w)
@@ -203,64 +232,74 @@ func started(t *testing.T, w *world, cmd sandbox.Command) (release func(), ended
 	return func() { stop.Close() }, over
 }
 
-// evenly has one run use the processor by many processes, and another by one, which
-// has used a second of it when the many have used about as much: not many times that.
+// evenly has one run use the processor by many processes, and another by one: while
+// that gets a second of it, the many get about as much, and not many times that.
 func evenly(t *testing.T, d sandbox.Driver) {
-	if !shared(t, d) {
-		t.Skip("the processor is not shared out by MGX here")
-	}
-	many, one := open(t, d, nil), open(t, d, func(w *world) {
-		w.spec.ID += ", a neighbour"
-		w.spec.Limits.CPU = time.Second
-	})
 	const processes = 64
-	marked := many.work + " is busy" // each is a session of its own, to which some kernels give a share
-	script := `i=0; while [ $i -lt %d ]; do setsid sh -c 'while :; do :; done' '%s' & i=$((i+1)); done; echo started; read line`
-	release, ended := started(t, many, sandbox.Command{Args: []string{"sh", "-c", fmt.Sprintf(script, processes, marked)}})
-	_, spun := started(t, one, sandbox.Command{Args: []string{"sh", "-c", "echo started; while :; do :; done"}})
-	begin := used(t, marked)
-	o := <-spun
-	most := used(t, marked) - begin
-	equal(t, "limit", o.Limit, sandbox.LimitCPU)
-	if most > processes/8 {
-		t.Errorf("%d processes used %.1f s of the processor while the neighbour's used one", processes, most)
+	many, one := open(t, d, nil), open(t, d, func(w *world) { w.spec.ID += ", a neighbour" })
+	endMany := keepBusy(t, many, processes)
+	defer endMany()
+	endOne := keepBusy(t, one, 1)
+	defer endOne()
+	marks := []string{busy(many), busy(one)}
+	begin := used(t, marks)
+	for {
+		now := used(t, marks)
+		got, own := now[0]-begin[0], now[1]-begin[1]
+		if own < 1 {
+			continue
+		}
+		if got > own*processes/8 {
+			t.Errorf("%d processes used %.1f s of the processor while the neighbour's used %.1f", processes, got, own)
+		}
+		return
 	}
-	release()
-	<-ended
 }
 
-// used is how many seconds of the processor processes have had that have a word in
-// their command line.
-func used(t *testing.T, word string) float64 {
+// busy is what the command lines of busy processes of a box have.
+func busy(w *world) string { return w.work + " is busy" }
+
+// keepBusy has processes use the processor until they are ended. Each is a session of
+// its own, to which some kernels give a share.
+func keepBusy(t *testing.T, w *world, processes int) (end func()) {
+	t.Helper()
+	script := `i=0; while [ $i -lt %d ]; do setsid sh -c 'while :; do :; done' '%s' & i=$((i+1)); done; echo started; read line`
+	release, ended := started(t, w, sandbox.Command{Args: []string{"sh", "-c", fmt.Sprintf(script, processes, busy(w))}})
+	return func() { release(); <-ended }
+}
+
+// used is how many seconds of the processor processes have had by now, for each of the
+// marks that their command lines have.
+func used(t *testing.T, marks []string) []float64 {
 	t.Helper()
 	const hertz = 100 // of what the kernel tells, whatever its own
-	ticks := 0
+	seconds := make([]float64, len(marks))
 	lines, err := filepath.Glob("/proc/[0-9]*/cmdline")
 	must(t, err)
 	for _, name := range lines {
 		line, _ := os.ReadFile(name) // or it has ended
+		i := slices.IndexFunc(marks, func(mark string) bool { return bytes.Contains(line, []byte(mark)) })
+		if i < 0 {
+			continue
+		}
 		stat, _ := os.ReadFile(filepath.Join(filepath.Dir(name), "stat"))
-		if f := strings.Fields(string(stat[bytes.LastIndexByte(stat, ')')+1:])); bytes.Contains(line, []byte(word)) && len(f) > 12 {
-			ticks += number(f[11]) + number(f[12])
+		if f := strings.Fields(string(stat[bytes.LastIndexByte(stat, ')')+1:])); len(f) > 12 {
+			seconds[i] += float64(number(f[11])+number(f[12])) / hertz
 		}
 	}
-	return float64(ticks) / hertz
+	return seconds
 }
 
-// shared reports whether MGX shares out the processor.
-func shared(t *testing.T, d sandbox.Driver) bool {
-	for _, c := range d.Probe(t.Context()).Checks {
-		if c.Name == "cgroup" {
-			return c.OK && !strings.Contains(c.Detail, "without the controller cpu")
-		}
+func sharedProcessor(t *testing.T, d sandbox.Driver) known {
+	if strings.Contains(probed(t, d, "cgroup").Detail, "without the controller cpu") {
+		return known{outcome: Open, why: "nobody delegated the processor to MGX"}
 	}
-	return false
+	return boundTogether(t, d)
 }
 
 // processesNamed has the kernel count where there is a cgroup, which words cannot
 // outdo; elsewhere the words of a command that fails are all there is.
 func processesNamed(t *testing.T, d sandbox.Driver) {
-	skipUnboundProcesses(t, d)
 	counted := grouped(t, d)
 	w := open(t, d, func(w *world) { w.spec.Limits.Processes = 32 })
 	bomb := func(end string) outcome {
@@ -270,9 +309,58 @@ func processesNamed(t *testing.T, d sandbox.Driver) {
 	if o.Limit != sandbox.LimitProcesses || o.Told == counted {
 		t.Errorf("the limit is %q, told %t, with exit code %d: %s%s", o.Limit, o.Told, o.ExitCode, o.out, o.err)
 	}
-	equal(t, "the limit of success is known", bomb("exit 0").Limit != "", counted)
+	if o := bomb("exit 0"); (o.Limit != "") != counted {
+		t.Errorf("the limit of success is %q, with exit code %d: %s%s", o.Limit, o.ExitCode, o.out, o.err)
+	}
 	equal(t, "words make a limit", w.sh("echo fork: Resource temporarily unavailable; exit 1").Limit != "", !counted)
 	equal(t, "the limit of the next", w.sh("true").Limit, "")
+}
+
+func ofOrdinaryUsers(*testing.T, sandbox.Driver) known {
+	if os.Geteuid() == 0 {
+		return known{outcome: Untried, why: "of root's the kernel counts none against a limit"}
+	}
+	return known{}
+}
+
+// besideOthers has a user with more processes than a command may have, and a command
+// that starts all it can. Both that and one which begins meanwhile have theirs, and so
+// has whoever is in no box.
+func besideOthers(t *testing.T, d sandbox.Driver) {
+	const sleepers = "i=0; while [ $i -lt 400 ]; do sleep 1000 & i=$((i+1)); done"
+	others := exec.Command("sh", "-c", sleepers+"; echo ready; read line")
+	others.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
+	in, err := others.StdinPipe()
+	must(t, err)
+	defer in.Close()
+	out, err := others.StdoutPipe()
+	must(t, err)
+	must(t, others.Start())
+	defer func() {
+		_ = syscall.Kill(-others.Process.Pid, syscall.SIGKILL)
+		_ = others.Wait()
+	}()
+	if said, err := bufio.NewReader(out).ReadString('\n'); said != "ready\n" {
+		t.Fatalf("the user's own processes: %q, %v", said, err)
+	}
+	small := func(w *world) { w.spec.Limits.Processes = 100 }
+	w := open(t, d, small)
+	other := open(t, d, func(w *world) {
+		small(w)
+		w.spec.ID += ", a neighbour"
+	})
+	const few = "for i in 1 2 3 4 5 6 7 8 9; do sleep 1000 & done"
+	w.ok(few)
+	release, ended := started(t, w, sandbox.Command{Args: []string{"sh", "-c", "(" + sleepers + ") 2>/dev/null && : >unbounded; echo started; read line"}})
+	if _, err := os.Stat(filepath.Join(w.work, "unbounded")); err == nil {
+		t.Error("nothing bounds a command's processes")
+	}
+	if err := exec.Command("sh", "-c", "sleep 0 & wait").Run(); err != nil {
+		t.Errorf("others of the user, while one starts all it can: %v", err)
+	}
+	equal(t, "another command meanwhile", other.sh(few).ExitCode, 0)
+	release()
+	<-ended
 }
 
 func processorTime(t *testing.T, d sandbox.Driver) {
@@ -322,6 +410,25 @@ func workspaceFiles(t *testing.T, d sandbox.Driver) {
 		"i=0; while :; do i=$((i+1)); : >made$i; done")
 }
 
+func placesOfHost(_ *testing.T, d sandbox.Driver) known {
+	if d.Name() != "lite" {
+		return known{outcome: Untried, why: "home and /tmp have bounds of their own there"}
+	}
+	return known{}
+}
+
+// tmpCounts fills places which are the host's.
+func tmpCounts(t *testing.T, d sandbox.Driver) {
+	for _, place := range []string{"$TMPDIR", "$HOME"} {
+		w := open(t, d, func(w *world) { w.spec.Limits.Disk = 32 << 20 })
+		o := w.sh("cd " + place + "; i=0; while :; do i=$((i+1)); head -c 1000000 /dev/zero >made$i; done")
+		equal(t, place+": limit", o.Limit, sandbox.LimitDisk)
+		equal(t, place+": exit code", o.ExitCode, 137)
+		w.ok("rm " + place + "/made*")
+		equal(t, place+": limit of the next", w.sh("true").Limit, "")
+	}
+}
+
 // filled runs a script that would fill its workspace for ever. It is stopped, and
 // told why; then a command that tidies up can run, and all is as before. In the
 // other box nothing is noticed.
@@ -362,7 +469,7 @@ func tmpNamed(t *testing.T, d sandbox.Driver) {
 		"head -c 3000000 /dev/zero >/tmp/x; head -c 3000000 /dev/zero >~/x": "",
 		"head -c 9000000 /dev/zero >x":                                      "",
 	}
-	if w.box.Level() != sandbox.LevelGVisor { // which bounds files by memory only
+	if w.box.Level() != sandbox.LevelGVisor && boundFiles(t, d).outcome == "" { // else files are bounded by memory only
 		scripts["cd /tmp; i=0; while :>$i; do i=$((i+1)); done; true"] = sandbox.LimitTmp
 	}
 	for script, want := range scripts {

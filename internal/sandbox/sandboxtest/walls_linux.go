@@ -40,27 +40,48 @@ type attackCase struct {
 
 // Walls attacks a driver of any level but off: every attack must fail, except
 // those that are known to get through at its level, and the host must be
-// unharmed.
-func Walls(t *testing.T, d sandbox.Driver) {
-	level := attacked(t, d)
+// unharmed. With MGX_UPDATE it keeps what came of every case, as the column of
+// that name.
+func Walls(t *testing.T, d sandbox.Driver, name string) {
+	level, scores := attacked(t, d)
 	for _, c := range wallTests {
-		if !c.concerns(level) {
-			continue
-		}
-		t.Run(c.name, func(t *testing.T) { c.test(t, d) })
+		scores = append(scores, c.score(t, d, level))
+	}
+	if os.Getenv(updateEnv) != "" && !t.Failed() {
+		keepColumn(t, name, level, scores)
 	}
 }
 
-// Sample is for drivers whose boxes take long to build: every attack, and some of
-// the tests that need boxes of their own, of the contract too.
-func Sample(t *testing.T, d sandbox.Driver) {
-	level := attacked(t, d)
+// Slowly is Contract and Walls for drivers whose boxes take long to build, if they
+// are asked for; else it is a sample of both, with every attack.
+func Slowly(t *testing.T, d sandbox.Driver, name string) {
+	if !Whole() {
+		sample(t, d)
+		return
+	}
+	if os.Getenv(wholeEnv) != "" {
+		Contract(t, d)
+	}
+	Walls(t, d, name)
+}
+
+// Whole reports whether make walls, or make docs, asks slow drivers for all cases.
+func Whole() bool { return os.Getenv(wholeEnv) != "" || os.Getenv(updateEnv) != "" }
+
+const (
+	wholeEnv  = "MGX_WALLS"
+	updateEnv = "MGX_UPDATE"
+)
+
+func sample(t *testing.T, d sandbox.Driver) {
+	level, _ := attacked(t, d)
 	for _, c := range wallTests {
 		if slices.Contains([]string{
-			"the guest paths are true", "a read-only workspace", "a directory mounted over itself stays where it is", "orphans of another session die at the end", "hosts that are allowed",
-			"space in /tmp and home", "inherited descriptors", "memory of all processes", "output flood",
-		}, c.name) && c.concerns(level) {
-			t.Run(c.name, func(t *testing.T) { c.test(t, d) })
+			"the guest paths are true", "a read-only workspace", "a directory mounted over itself stays where it is", "a directory of which nothing is seen",
+			"orphans of another session die at the end", "hosts that are allowed", "space in /tmp and home", "inherited descriptors",
+			"memory of all processes", "memory of all commands of a run", "output flood",
+		}, c.name) {
+			c.score(t, d, level)
 		}
 	}
 	for name, test := range map[string]func(*testing.T, sandbox.Driver){
@@ -73,7 +94,7 @@ func Sample(t *testing.T, d sandbox.Driver) {
 }
 
 // attacked makes every attack in one box.
-func attacked(t *testing.T, d sandbox.Driver) sandbox.Level {
+func attacked(t *testing.T, d sandbox.Driver) (sandbox.Level, []Score) {
 	h := openHost(t, d)
 	scores := h.score(t)
 	for _, s := range scores {
@@ -90,7 +111,7 @@ func attacked(t *testing.T, d sandbox.Driver) sandbox.Level {
 		})
 	}
 	h.unharmed(t)
-	return h.box.Level()
+	return h.box.Level(), scores
 }
 
 // callCases is an attack with each system call that the filter refuses.

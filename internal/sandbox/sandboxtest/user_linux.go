@@ -1,0 +1,60 @@
+package sandboxtest
+
+import (
+	"fmt"
+	"io"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"testing"
+
+	"mgx/internal/sandbox"
+)
+
+// Nobody is an ordinary user of every machine.
+const Nobody = 65534
+
+// AsUser runs tests of this program again as an ordinary user in groups (an option of
+// setpriv), with a home, variables more, and brings the columns that those keep.
+func AsUser(t *testing.T, uid int, groups, tests string, env ...string) {
+	t.Helper()
+	if os.Geteuid() != 0 {
+		t.Skip("only root becomes another user")
+	}
+	setpriv, err := exec.LookPath("setpriv")
+	if err != nil {
+		t.Skip("setpriv is not installed")
+	}
+	dir, err := os.MkdirTemp("", "mgx-user-")
+	must(t, err)
+	t.Cleanup(func() { sandbox.RemoveState(dir) })
+	must(t, os.Chmod(dir, 0o755))
+	home, program := filepath.Join(dir, "home"), filepath.Join(dir, "tests")
+	must(t, os.Mkdir(home, 0o700))
+	must(t, os.Chown(home, uid, uid))
+	copyProgram(t, program)
+	cmd := exec.Command(setpriv, fmt.Sprintf("--reuid=%d", uid), fmt.Sprintf("--regid=%d", uid), groups, program, "-test.v", "-test.timeout=30m", "-test.run="+tests)
+	cmd.Dir, cmd.Env = home, append(append(os.Environ(), env...), "TMPDIR="+home, "HOME="+home, "XDG_RUNTIME_DIR="+home)
+	if said, err := cmd.CombinedOutput(); err != nil {
+		t.Fatalf("as an ordinary user: %v\n%s", err, said)
+	}
+	columns, err := filepath.Glob(filepath.Join(home, kept, "*.json"))
+	must(t, err)
+	for _, name := range columns {
+		text, err := os.ReadFile(name)
+		must(t, err)
+		must(t, os.WriteFile(filepath.Join(kept, filepath.Base(name)), text, 0o644))
+	}
+}
+
+func copyProgram(t *testing.T, to string) {
+	t.Helper()
+	from, err := os.Open("/proc/self/exe")
+	must(t, err)
+	defer from.Close()
+	f, err := os.OpenFile(to, os.O_CREATE|os.O_WRONLY, 0o755)
+	must(t, err)
+	_, err = io.Copy(f, from)
+	must(t, err)
+	must(t, f.Close())
+}
