@@ -1,0 +1,6 @@
+//go:build linux
+
+package native
+
+// Start starts an init of a box with namespaces.
+var Start = start(namespaces)
