@@ -48,7 +48,7 @@ func TestSuspectFigures(t *testing.T) {
 	t.Parallel()
 	dir := "../../../shared/fixtures/injection"
 	if _, err := os.Stat(dir); err != nil {
-		t.Skip("the public sets are not beside the repository:", dir)
+		t.Skip("the public sets, which are kept out of the repository, are not beside it:", dir)
 	}
 	page, err := os.ReadFile("../../docs/injection.md")
 	if err != nil {
