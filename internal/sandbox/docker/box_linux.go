@@ -42,6 +42,7 @@ func (b *box) Run(ctx context.Context, cmd sandbox.Command) (sandbox.Result, err
 	}
 	p, err := b.Plan(cmd)
 	if err == nil {
+		p.CoverSockets()
 		err = p.CheckPoints()
 	}
 	if err != nil {

@@ -50,6 +50,7 @@ func (b *box) Run(ctx context.Context, cmd sandbox.Command) (sandbox.Result, err
 	if err != nil {
 		return sandbox.Result{}, err
 	}
+	p.CoverSockets()
 	if p.HasOverlay() {
 		select {
 		case b.overlays <- struct{}{}:

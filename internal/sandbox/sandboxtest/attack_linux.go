@@ -115,12 +115,13 @@ var attacks = map[string]func(args []string) error{
 	"cloneuser": func([]string) error {
 		return (&exec.Cmd{Path: "/bin/true", SysProcAttr: &syscall.SysProcAttr{Cloneflags: unix.CLONE_NEWUSER}}).Run()
 	},
-	"mountns": func([]string) error { return unix.Unshare(unix.CLONE_NEWNS) },
-	"pidns":   func([]string) error { return unix.Unshare(unix.CLONE_NEWPID) },
-	"setns":   joinInit,
-	"call":    func(a []string) error { return calls[a[0]]() },
-	"mknod":   func([]string) error { return makeDevice("/tmp/device") },
-	"mknodws": func([]string) error { return makeDevice("device") },
+	"mountns":  func([]string) error { return unix.Unshare(unix.CLONE_NEWNS) },
+	"pidns":    func([]string) error { return unix.Unshare(unix.CLONE_NEWPID) },
+	"setns":    joinInit,
+	"call":     func(a []string) error { return calls[a[0]]() },
+	"mknod":    func([]string) error { return makeDevice("/tmp/device") },
+	"whiteout": func([]string) error { return unix.Mknod("whiteout", unix.S_IFCHR, 0) },
+	"mknodws":  func([]string) error { return makeDevice("device") },
 
 	"capabilities": func([]string) error { return capabilities() },
 	"setuid":       func([]string) error { return syscall.Setuid(0) },

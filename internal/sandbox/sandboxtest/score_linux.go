@@ -45,9 +45,14 @@ type known struct {
 	harmful bool // so it is not made
 }
 
+// reachable is a socket file that MGX does not find.
+var reachable = known{Open, "a program outside that listens in what a box shows, and moved its socket file, named it from elsewhere, or began after the command, can be connected to", false}
+
 // knownAt lists them by level. Without Landlock's versions or seccomp a box of
 // level basic lets more through than is listed: the table is of full and lite.
 var knownAt = map[sandbox.Level]map[string]known{
+	sandbox.LevelFull:  {"socket file under another name": reachable},
+	sandbox.LevelBasic: {"socket file under another name": reachable},
 	sandbox.LevelLite: {
 		"change /dev/null": {Open, "Landlock does not guard modes: a command can change those of what its user owns, and can read nothing by that", true},
 		"change a program": {Open, "as /dev/null", true},
@@ -59,6 +64,8 @@ var knownAt = map[sandbox.Level]map[string]known{
 		"signal init":      {Open, "before Linux 6.12 Landlock does not guard signals", false},
 	},
 	sandbox.LevelDocker: {
+		"socket file under another name": reachable,
+
 		"change /dev/null": {Contained, "the container has devices of its own, which end with it", false},
 		"what is in /dev":  {Contained, "terminals and message queues of the container's own", false},
 		"kernel pages":     {Contained, "flags of memory pages, for root only", false},
@@ -67,6 +74,11 @@ var knownAt = map[sandbox.Level]map[string]known{
 		"nosuid and nodev": {Contained, "the engine's mounts have neither; no_new_privs takes the meaning from setuid, and nobody inside can make a device", false},
 	},
 	sandbox.LevelGVisor: {
+		"socket file in the workspace":             {Open, "the sentry connects to every socket file that it shows, because it must to one of MGX's own, and its helper mounts nothing over one", false},
+		"socket file in a directory that is shown": {Open, "as in the workspace", false},
+		"socket file in a cache":                   {Open, "as in the workspace", false},
+		"socket file under another name":           {Open, "as in the workspace", false},
+
 		"what is in /dev":  {Contained, "the sentry's own devices, terminals among them", false},
 		"signal init":      {Contained, "a command can end its own sandbox by that, and no other", false},
 		"nosuid and nodev": {Contained, "the sentry does not tell how things are mounted; nobody inside can become another user or make a device", false},

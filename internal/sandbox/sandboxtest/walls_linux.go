@@ -26,6 +26,8 @@ type host struct {
 	tcp6     string // empty where the machine has no IPv6
 	udp      string
 	socket   string // of a unix listener outside of the box
+	shown    string // of one in a directory that it shows read-only
+	layered  string // of one in a cache
 	abstract string
 	settings string // of the machine, as they were
 }
@@ -183,6 +185,7 @@ func (w *world) holds(attack ...string) string {
 
 func openHost(t *testing.T, d sandbox.Driver) *host {
 	var g *gated
+	var shown, layered string
 	withGate := mayGate(t, d)
 	h := &host{settings: settings(t), world: open(t, d, func(w *world) {
 		if withGate {
@@ -192,6 +195,8 @@ func openHost(t *testing.T, d sandbox.Driver) *host {
 		must(t, os.Symlink("../outside/secret", filepath.Join(w.work, "relative")))
 		must(t, os.Symlink(filepath.Join(w.outside, "dangling"), filepath.Join(w.work, "dangling")))
 		must(t, os.Symlink(w.outside, filepath.Join(w.work, "directory")))
+		shown, layered = t.TempDir(), t.TempDir()
+		w.spec.Mounts = append(w.spec.Mounts, sandbox.Mount{Host: shown, Guest: shown, Mode: sandbox.ReadOnly}, sandbox.Mount{Host: layered, Guest: layered, Mode: sandbox.Overlay})
 	})}
 	h.gated = g
 	victim := exec.Command("sleep", "1000")
@@ -206,6 +211,9 @@ func openHost(t *testing.T, d sandbox.Driver) *host {
 		h.tcp6 = serve(t, "tcp", "[::1]:0")
 	}
 	h.socket = serve(t, "unix", filepath.Join(h.outside, "socket"))
+	serve(t, "unix", filepath.Join(h.work, "socket"))
+	must(t, os.Rename(serve(t, "unix", filepath.Join(h.work, "before")), filepath.Join(h.work, "moved")))
+	h.shown, h.layered = serve(t, "unix", filepath.Join(shown, "socket")), serve(t, "unix", filepath.Join(layered, "socket"))
 	h.abstract = serve(t, "unix", fmt.Sprintf("@mgx-test-%d-%d", os.Getpid(), h.victim))
 	h.udp = serveUDP(t)
 	return h
@@ -352,6 +360,7 @@ var attackCases = []attackCase{
 	{"terminal", aim("tty"), false},
 	{"mknod in /tmp", aim("mknod"), false},
 	{"mknod in the workspace", aim("mknodws"), false},
+	{"mknod of a whiteout", aim("whiteout"), true},
 
 	{"signal the host", atVictim("signal"), true},
 	{"signal init", func(*host) []string {
@@ -377,6 +386,10 @@ var attackCases = []attackCase{
 	{"UDP to the host's loopback", func(h *host) []string { return []string{"echo", h.udp} }, true},
 	{"abstract socket of the host", func(h *host) []string { return []string{"dial", "unix", h.abstract} }, true},
 	{"socket file of the host", func(h *host) []string { return []string{"dial", "unix", h.socket} }, true},
+	{"socket file in the workspace", aim("dial", "unix", "socket"), true},
+	{"socket file in a directory that is shown", func(h *host) []string { return []string{"dial", "unix", h.shown} }, true},
+	{"socket file in a cache", func(h *host) []string { return []string{"dial", "unix", h.layered} }, true},
+	{"socket file under another name", aim("dial", "unix", "moved"), true},
 	{"metadata address", aim("dial", "tcp", "169.254.169.254:80"), false},
 	{"IPv4-mapped metadata address", aim("dial", "tcp", "[::ffff:169.254.169.254]:80"), false},
 	{"a public address", aim("dial", "tcp", "1.1.1.1:443"), false},

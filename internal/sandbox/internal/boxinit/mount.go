@@ -152,7 +152,7 @@ func (m *Mount) attach(fd int) error {
 		return err
 	}
 	var err error
-	if m.Make == MakeNothing {
+	if m.Make == MakeNothing || m.Make == OverSocket {
 		err = m.attachInHost(fd)
 	} else {
 		err = moveMount(fd, here, m.Target, 0)
@@ -168,16 +168,31 @@ func (m *Mount) attach(fd int) error {
 func (m *Mount) attachInHost(fd int) error {
 	how := struct{ flags, mode, resolve uint64 }{openPath | syscall.O_CLOEXEC, 0, resolveNoSymlinks}
 	point, err := call(sysOpenat2, here, uintptr(pointer(m.Target)), uintptr(unsafe.Pointer(&how)), unsafe.Sizeof(how))
+	if err == nil {
+		defer syscall.Close(point)
+	}
+	if m.Make == OverSocket && !isSocket(point, err) {
+		return nil
+	}
 	if err != nil {
 		return err
 	}
-	defer syscall.Close(point)
-	return moveMount(fd, uintptr(point), "", moveToEmptyPath)
+	err = moveMount(fd, uintptr(point), "", moveToEmptyPath)
+	if m.Make == OverSocket && err == syscall.ENOENT { // it has gone just now
+		return nil
+	}
+	return err
+}
+
+// isSocket reports whether what was opened, or not, is a socket file.
+func isSocket(fd int, err error) bool {
+	var info syscall.Stat_t
+	return err == nil && syscall.Fstat(fd, &info) == nil && info.Mode&syscall.S_IFMT == syscall.S_IFSOCK
 }
 
 // makePoint makes the mount point in a tmpfs of ours.
 func (m *Mount) makePoint() error {
-	if m.Make == MakeNothing {
+	if m.Make == MakeNothing || m.Make == OverSocket {
 		return nil
 	}
 	err := m.makeLast()

@@ -86,6 +86,7 @@ const (
 	MakeNothing Making = ""
 	MakeDir     Making = "dir"
 	MakeFile    Making = "file"
+	OverSocket  Making = "socket" // the mount point is one; if it is not any more, nothing is mounted
 )
 
 // Failure is what an init reports when it could not do as told. An empty one
