@@ -86,7 +86,7 @@ var attacks = map[string]func(args []string) error{
 	"readmem":   func(a []string) error { return opens("/proc/"+a[0]+"/mem", os.O_RDONLY) },
 	"rootof":    func(a []string) error { _, err := os.ReadDir("/proc/" + a[0] + "/root/"); return err },
 	"signal":    func(a []string) error { return syscall.Kill(number(a[0]), syscall.SIGKILL) },
-	"signalled": func(a []string) error { return syscall.Kill(number(a[0]), 0) },
+	"signalled": func(a []string) error { return syscall.Kill(process(a[0]), 0) },
 	"ptrace":    func(a []string) error { return syscall.PtraceAttach(number(a[0])) },
 	"processvm": func(a []string) error { return readProcess(number(a[0])) },
 	"pidfd":     func(a []string) error { return stealDescriptor(number(a[0])) },
@@ -168,6 +168,15 @@ func number(s string) int {
 		os.Exit(2)
 	}
 	return n
+}
+
+// process is the one that an attack is aimed at: by its number, or the init of the
+// box, which started the attacker.
+func process(s string) int {
+	if s == "init" {
+		return os.Getppid()
+	}
+	return number(s)
 }
 
 func raw(trap uintptr, args ...uintptr) error {

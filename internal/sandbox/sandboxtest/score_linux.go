@@ -61,7 +61,6 @@ var knownAt = map[sandbox.Level]map[string]known{
 		"setuid":           {Contained, "to the same user, when that is root: without capabilities", false},
 		"setgroups":        {Contained, "as setuid", false},
 		"nosuid and nodev": {Contained, "there are no mounts of its own; no_new_privs takes the meaning from setuid, and Landlock devices", false},
-		"signal init":      {Open, "before Linux 6.12 Landlock does not guard signals", false},
 	},
 	sandbox.LevelDocker: {
 		"socket file under another name": reachable,
@@ -88,8 +87,9 @@ var knownAt = map[sandbox.Level]map[string]known{
 // knownOf is knownAt with what depends on the kernel.
 func knownOf(level sandbox.Level) map[string]known {
 	k := maps.Clone(knownAt[level])
-	if level == sandbox.LevelLite && landlockVersion() < 6 { // it would end the host's process
-		k["signal the host"] = known{Open, "as signal init", true}
+	if level == sandbox.LevelLite && landlockVersion() < 6 {
+		k["signal init"] = known{Open, "before Linux 6.12 Landlock does not guard signals", false}
+		k["signal the host"] = known{Open, "as signal init", true} // it would end the host's process
 	}
 	if level == sandbox.LevelLite && os.Geteuid() != 0 {
 		k["capabilities"] = known{Contained, "an ordinary user has none, and cannot empty the set of those that it might gain; no_new_privs lets nobody gain one", false}
