@@ -24,6 +24,7 @@ type Plan struct {
 	Limits sandbox.Limits
 	Walls  Walls
 	Beside int  // processes that the kernel counts with those of the command, where no user namespace keeps them apart
+	Sealed bool // modes, owners and times of files stay what they are; mounts see to that by themselves
 	gated  bool // the box has a gate for this command
 }
 
@@ -46,16 +47,18 @@ func FindWalls() Walls {
 	return Walls{Network: true, Seccomp: seccomp.Available() == nil, Landlock: landlock.Version()}
 }
 
-// filters are the programs that answer system calls, as the kernel has them: of
-// boxes that have a network of their own, and of those that have none.
-var filters = map[bool]func() string{
-	true:  sync.OnceValue(func() string { return compile(true) }),
-	false: sync.OnceValue(func() string { return compile(false) }),
+// filters are the programs that answer system calls, as the kernel has them.
+var filters = map[seccomp.Box]func() string{
+	{}:                           compiled(seccomp.Box{}),
+	{Shared: true}:               compiled(seccomp.Box{Shared: true}),
+	{Shared: true, Sealed: true}: compiled(seccomp.Box{Shared: true, Sealed: true}),
 }
 
-func compile(network bool) string {
-	code := seccomp.Compile(seccomp.Commands(network))
-	return string(unsafe.Slice((*byte)(unsafe.Pointer(&code[0])), len(code)*int(unsafe.Sizeof(code[0]))))
+func compiled(b seccomp.Box) func() string {
+	return sync.OnceValue(func() string {
+		code := seccomp.Compile(seccomp.Commands(b))
+		return string(unsafe.Slice((*byte)(unsafe.Pointer(&code[0])), len(code)*int(unsafe.Sizeof(code[0]))))
+	})
 }
 
 // complete fills in what follows from the rest of the plan. An init gets as many
@@ -69,7 +72,7 @@ func (p *Plan) complete(groups int, grouped bool) {
 		}
 	}
 	if p.Walls.Seccomp {
-		p.Filter = filters[p.Walls.Network]()
+		p.Filter = filters[seccomp.Box{Shared: !p.Walls.Network, Sealed: p.Sealed}]()
 	}
 	if p.Landlock = p.Walls.Landlock; !p.Lite {
 		p.Rules = p.rules()

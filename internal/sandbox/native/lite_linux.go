@@ -192,7 +192,7 @@ func (b *liteBox) Run(ctx context.Context, cmd sandbox.Command) (sandbox.Result,
 	if dir == "" {
 		dir = sandbox.Workspace
 	}
-	p := confine.Plan{Limits: b.limits, Walls: b.walls, Beside: confine.Beside(), Plan: boxinit.Plan{
+	p := confine.Plan{Limits: b.limits, Walls: b.walls, Beside: confine.Beside(), Sealed: sealed(cmd), Plan: boxinit.Plan{
 		Args:  cmd.Args,
 		Env:   sandbox.Environ(b.view.Home, b.view.Tmp, b.spec.Env, cmd.Env),
 		Dir:   b.view.Path(dir),
@@ -201,6 +201,13 @@ func (b *liteBox) Run(ctx context.Context, cmd sandbox.Command) (sandbox.Result,
 	}}
 	m := confine.Machine{Groups: b.groups, Whose: b.spec.ID, Quota: b.quota, Start: start(beside), Gentle: true, Refuse: unavailable}
 	return m.Run(ctx, p, cmd, nil)
+}
+
+// sealed reports whether a command must leave modes, owners and times of files alone:
+// Landlock does not guard them, and the filter cannot tell files apart. Whoever is
+// given a directory to write in, as git is its own, has to set them there.
+func sealed(cmd sandbox.Command) bool {
+	return cmd.ReadOnly && !slices.ContainsFunc(cmd.Mounts, func(m sandbox.Mount) bool { return m.Mode == sandbox.ReadWrite })
 }
 
 // shownEtc are files of the host that a box with mounts has of its own.

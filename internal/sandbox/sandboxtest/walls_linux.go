@@ -301,8 +301,8 @@ func releaseAgent(*host) []string {
 	return []string{"openwrite", append(found, "/sys/fs/cgroup/release_agent")[0]}
 }
 
-func atVictim(attack string) func(*host) []string {
-	return func(h *host) []string { return []string{attack, fmt.Sprint(h.victim)} }
+func atVictim(attack ...string) func(*host) []string {
+	return func(h *host) []string { return append(slices.Clip(attack), fmt.Sprint(h.victim)) }
 }
 
 var attackCases = []attackCase{
@@ -327,6 +327,14 @@ var attackCases = []attackCase{
 	{"write to /proc", aim("write", "/proc/self/oom_score_adj"), false},
 	{"change /dev/null", aim("chmod", "/dev/null"), false},
 	{"change a program", aim("chmod", "/usr/bin/env"), false},
+	{"mode of the host's file", ofSecret("mode"), true},
+	{"owner of the host's file", ofSecret("owner"), true},
+	{"times of the host's file", ofSecret("times"), true},
+	{"extended attributes of the host's file", ofSecret("extended"), true},
+	{"flags of the host's program", ofShown("flags"), true},
+	{"whether the host's file is there", ofSecret("look"), true},
+	{"enter the host's directory", func(h *host) []string { return []string{"file", "enter", h.outside} }, true},
+	{"watch the host's directory", func(h *host) []string { return []string{"file", "watch", h.outside} }, true},
 	{"/etc/shadow", existing("openread", "/etc/shadow"), false},
 	{"/etc/ssh", existing("listing", "/etc/ssh"), true},
 	{"/root", aim("listing", "/root"), false},
@@ -369,6 +377,18 @@ var attackCases = []attackCase{
 		}
 		return []string{"signalled", "init"}
 	}, false},
+	{"limit the host", atVictim("limit"), true},
+	{"limit init", aim("limit", "init"), false},
+	{"priority of the host", atVictim("schedule", "priority"), true},
+	{"processors of the host", atVictim("schedule", "processors"), true},
+	{"scheduler of the host", atVictim("schedule", "scheduler"), true},
+	{"scheduler's parameter of the host", atVictim("schedule", "parameter"), true},
+	{"scheduler's attributes of the host", atVictim("schedule", "attributes"), true},
+	{"turn at the disk of the host", atVictim("schedule", "turn at the disk"), true},
+	{"System V memory of the host", keptBy("memory"), true},
+	{"System V semaphores of the host", keptBy("semaphores"), true},
+	{"System V messages of the host", keptBy("messages"), true},
+	{"POSIX messages of the host", keptBy("POSIX messages"), true},
 	{"ptrace the host", atVictim("ptrace"), true},
 	{"ptrace init", aim("ptrace", "1"), false},
 	{"read the host's memory", atVictim("processvm"), true},

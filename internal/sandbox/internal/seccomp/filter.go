@@ -49,11 +49,13 @@ type Case struct {
 }
 
 // Cond compares the low 32 bits of an argument with a value, or, for a mask,
-// holds when any of its bits is set.
+// holds when any of its bits is set. High looks at the other 32, which count where
+// a call takes an address.
 type Cond struct {
 	Arg   int
 	Value uint32
 	Mask  bool
+	High  bool
 }
 
 // Call is what the kernel shows of a system call.
@@ -84,8 +86,11 @@ func (p Policy) Decide(c Call) Answer {
 
 func (a Case) holds(c Call) bool {
 	return !slices.ContainsFunc(a.When, func(w Cond) bool {
-		low := uint32(c.Args[w.Arg])
-		return w.Mask && low&w.Value == 0 || !w.Mask && low != w.Value
+		half := uint32(c.Args[w.Arg])
+		if w.High {
+			half = uint32(c.Args[w.Arg] >> 32)
+		}
+		return w.Mask && half&w.Value == 0 || !w.Mask && half != w.Value
 	})
 }
 
@@ -96,6 +101,15 @@ const (
 	offArch   = 4
 	offArgs   = 16
 )
+
+// offset is where the half of the argument is.
+func (w Cond) offset() uint32 {
+	at := offArgs + 8*uint32(w.Arg)
+	if w.High {
+		at += 4
+	}
+	return at
+}
 
 func load(offset uint32) unix.SockFilter {
 	return unix.SockFilter{Code: unix.BPF_LD | unix.BPF_W | unix.BPF_ABS, K: offset}
@@ -138,7 +152,7 @@ func (r Rule) compile() (code []unix.SockFilter) {
 				op = unix.BPF_JSET
 			}
 			rest := 2*(len(c.When)-i-1) + 1
-			code = append(code, load(offArgs+8*uint32(w.Arg)), unless(op, w.Value, rest))
+			code = append(code, load(w.offset()), unless(op, w.Value, rest))
 		}
 		code = append(code, answer(c.Then))
 	}

@@ -65,7 +65,8 @@ func anyCall(t *rapid.T, p Policy) Call {
 		}
 	}
 	for i := range c.Args {
-		c.Args[i] = uint64(rapid.SampledFrom(values).Draw(t, "low")) | uint64(rapid.Uint32().Draw(t, "high"))<<32
+		high := rapid.OneOf(rapid.Just[uint32](0), rapid.Uint32())
+		c.Args[i] = uint64(rapid.SampledFrom(values).Draw(t, "low")) | uint64(high.Draw(t, "high"))<<32
 	}
 	return c
 }
@@ -78,7 +79,7 @@ func anyPolicy(t *rapid.T) Policy {
 		for range rapid.IntRange(0, 4).Draw(t, "cases") {
 			c := Case{Then: answers.Draw(t, "then")}
 			for range rapid.IntRange(0, 3).Draw(t, "conditions") {
-				c.When = append(c.When, Cond{rapid.IntRange(0, 5).Draw(t, "arg"), rapid.Uint32().Draw(t, "value"), rapid.Bool().Draw(t, "mask")})
+				c.When = append(c.When, Cond{rapid.IntRange(0, 5).Draw(t, "arg"), rapid.Uint32().Draw(t, "value"), rapid.Bool().Draw(t, "mask"), rapid.Bool().Draw(t, "half")})
 			}
 			r.Cases = append(r.Cases, c)
 		}
@@ -91,9 +92,10 @@ func anyPolicy(t *rapid.T) Policy {
 func TestCompile(t *testing.T) {
 	t.Parallel()
 	for name, draw := range map[string]func(*rapid.T) Policy{
-		"any":             anyPolicy,
-		"commands":        func(*rapid.T) Policy { return Commands(true) },
-		"without sockets": func(*rapid.T) Policy { return Commands(false) },
+		"any":               anyPolicy,
+		"commands":          func(*rapid.T) Policy { return Commands(Box{}) },
+		"no namespaces":     func(*rapid.T) Policy { return Commands(Box{Shared: true}) },
+		"and no attributes": func(*rapid.T) Policy { return Commands(Box{Shared: true, Sealed: true}) },
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -115,7 +117,7 @@ func TestCommands(t *testing.T) {
 	t.Parallel()
 	const high = 1 << 32
 	eperm, enosys, family := Fail(unix.EPERM), Fail(unix.ENOSYS), Fail(unix.EAFNOSUPPORT)
-	boxed, lite := Commands(true), Commands(false)
+	boxed, lite, sealed := Commands(Box{}), Commands(Box{Shared: true}), Commands(Box{Shared: true, Sealed: true})
 	for _, c := range []struct {
 		what   string
 		policy Policy
@@ -154,6 +156,23 @@ func TestCommands(t *testing.T) {
 		{"openat2", boxed, Call{Number: unix.SYS_OPENAT2}, enosys},
 		{"what personality", boxed, Call{Number: unix.SYS_PERSONALITY, Args: [6]uint64{0xffffffff}}, Allow},
 		{"READ_IMPLIES_EXEC", boxed, Call{Number: unix.SYS_PERSONALITY, Args: [6]uint64{0x0400000}}, eperm},
+		{"own limits", boxed, Call{Number: unix.SYS_PRLIMIT64, Args: [6]uint64{0, unix.RLIMIT_CPU, high}}, Allow},
+		{"limits of another", boxed, Call{Number: unix.SYS_PRLIMIT64, Args: [6]uint64{1, unix.RLIMIT_CPU, 0x7f00_1234}}, eperm},
+		{"limits of another, at a round address", boxed, Call{Number: unix.SYS_PRLIMIT64, Args: [6]uint64{1, unix.RLIMIT_CPU, high}}, eperm},
+		{"what the limits of another are", boxed, Call{Number: unix.SYS_PRLIMIT64, Args: [6]uint64{1, unix.RLIMIT_CPU, 0, high}}, Allow},
+		{"System V memory", boxed, Call{Number: unix.SYS_SHMGET}, Allow},
+		{"the machine's System V memory", lite, Call{Number: unix.SYS_SHMGET}, eperm},
+		{"own processors", lite, Call{Number: unix.SYS_SCHED_SETAFFINITY, Args: [6]uint64{high}}, Allow},
+		{"the processors of another", lite, Call{Number: unix.SYS_SCHED_SETAFFINITY, Args: [6]uint64{77}}, eperm},
+		{"own priority", lite, Call{Number: unix.SYS_SETPRIORITY, Args: [6]uint64{unix.PRIO_PROCESS, 0, 19}}, Allow},
+		{"own group's priority", lite, Call{Number: unix.SYS_SETPRIORITY, Args: [6]uint64{unix.PRIO_PGRP, 0, 19}}, Allow},
+		{"the priority of another", lite, Call{Number: unix.SYS_SETPRIORITY, Args: [6]uint64{unix.PRIO_PROCESS, 77, 19}}, eperm},
+		{"the priority of all of a user", lite, Call{Number: unix.SYS_SETPRIORITY, Args: [6]uint64{unix.PRIO_USER, 0, 19}}, eperm},
+		{"the priority of all of a user at the disk", lite, Call{Number: unix.SYS_IOPRIO_SET, Args: [6]uint64{3, 0, 0}}, eperm},
+		{"the flags of a file", lite, Call{Number: unix.SYS_IOCTL, Args: [6]uint64{3, unix.FS_IOC_SETFLAGS}}, eperm},
+		{"chmod 755, sealed", sealed, Call{Number: unix.SYS_FCHMODAT, Args: [6]uint64{0, 0, 0o755}}, eperm},
+		{"times of a file", lite, Call{Number: unix.SYS_UTIMENSAT}, Allow},
+		{"times of a file, sealed", sealed, Call{Number: unix.SYS_UTIMENSAT}, eperm},
 	} {
 		if c.call.Arch == 0 {
 			c.call.Arch = auditArch
@@ -162,15 +181,17 @@ func TestCommands(t *testing.T) {
 			t.Errorf("%s: %#x, not %#x", c.what, got, c.want)
 		}
 	}
-	seen := map[uint32]bool{}
-	for _, r := range boxed.Rules {
-		if seen[r.Call] {
-			t.Errorf("call %d has two rules", r.Call)
+	for _, p := range []Policy{boxed, lite, sealed} {
+		seen := map[uint32]bool{}
+		for _, r := range p.Rules {
+			if seen[r.Call] {
+				t.Errorf("call %d has two rules", r.Call)
+			}
+			seen[r.Call] = true
 		}
-		seen[r.Call] = true
-	}
-	if n := len(Compile(boxed)); n > unix.BPF_MAXINSNS {
-		t.Errorf("%d instructions", n)
+		if n := len(Compile(p)); n > unix.BPF_MAXINSNS {
+			t.Errorf("%d instructions", n)
+		}
 	}
 	if err := Available(); err != nil {
 		t.Log("this kernel does not filter calls:", err)

@@ -43,17 +43,55 @@ var refused = []uint32{
 // Openat2 has its mode where no filter can look.
 var absent = []uint32{unix.SYS_OPENAT2, unix.SYS_IO_URING_SETUP, unix.SYS_IO_URING_ENTER, unix.SYS_IO_URING_REGISTER, unix.SYS_CLONE3}
 
-// tioclinux pastes into a Linux console, as TIOCSTI types into any terminal.
-const tioclinux = 0x541c
+// kept are calls for memory, semaphores and messages that have no path: the kernel
+// keeps them for all processes of a machine, and when these have ended.
+var kept = []uint32{
+	unix.SYS_SHMGET, unix.SYS_SHMAT, unix.SYS_SHMCTL,
+	unix.SYS_SEMGET, unix.SYS_SEMOP, unix.SYS_SEMTIMEDOP, unix.SYS_SEMCTL,
+	unix.SYS_MSGGET, unix.SYS_MSGSND, unix.SYS_MSGRCV, unix.SYS_MSGCTL,
+	unix.SYS_MQ_OPEN, unix.SYS_MQ_UNLINK,
+}
 
-// Commands is the policy for what runs in a box. Without sockets, which is for
-// boxes that have no network namespace, a command can make none but pairs.
-func Commands(sockets bool) Policy {
+// What Landlock does not guard, of files anywhere: extended attributes, with access
+// lists, which no file system seems to have; word of what changes in a directory; and
+// modes, owners and times.
+var (
+	extended = []uint32{
+		unix.SYS_SETXATTR, unix.SYS_LSETXATTR, unix.SYS_FSETXATTR, unix.SYS_SETXATTRAT,
+		unix.SYS_REMOVEXATTR, unix.SYS_LREMOVEXATTR, unix.SYS_FREMOVEXATTR, unix.SYS_REMOVEXATTRAT, unix.SYS_FILE_SETATTR,
+	}
+	watching   = []uint32{unix.SYS_INOTIFY_INIT1, unix.SYS_INOTIFY_ADD_WATCH}
+	attributes = []uint32{
+		unix.SYS_FCHMOD, unix.SYS_FCHMODAT, unix.SYS_FCHMODAT2, unix.SYS_FCHOWN, unix.SYS_FCHOWNAT, unix.SYS_UTIMENSAT,
+	}
+)
+
+const (
+	tioclinux     = 0x541c     // pastes into a Linux console, as TIOCSTI types into any terminal
+	fsIocSetXattr = 0x401c5820 // FS_IOC_FSSETXATTR, which like FS_IOC_SETFLAGS needs no right to write
+)
+
+// Box is what the policy has to know of where a command runs.
+type Box struct {
+	// Shared boxes have no namespaces: processes, what they communicate by, and the
+	// network are the machine's.
+	Shared bool
+	// Sealed commands change no modes, owners and times of files, wherever these are.
+	Sealed bool
+}
+
+// Commands is the policy for what runs in a box.
+func Commands(b Box) Policy {
 	p := Policy{Arch: auditArch, Newest: newest}
+	controls := []uint32{unix.TIOCSTI, tioclinux, unix.TIOCCONS}
+	if b.Shared {
+		controls = append(controls, unix.FS_IOC_SETFLAGS, fsIocSetXattr)
+	}
 	p.Rules = append(p.Rules,
-		Rule{Call: unix.SYS_IOCTL, Else: Allow, Cases: each(1, Fail(unix.EPERM), unix.TIOCSTI, tioclinux, unix.TIOCCONS)},
+		Rule{Call: unix.SYS_IOCTL, Else: Allow, Cases: each(1, Fail(unix.EPERM), controls...)},
 		Rule{Call: unix.SYS_CLONE, Else: Allow, Cases: []Case{{[]Cond{{Arg: 0, Value: namespaceFlags, Mask: true}}, Fail(unix.EPERM)}}},
-		socketRule(sockets),
+		socketRule(!b.Shared),
+		limitsRule(),
 		// Files that run as their owner, which outside of the box may be root.
 		Rule{Call: unix.SYS_OPENAT, Else: Allow, Cases: creates(2, 3)},
 		Rule{Call: unix.SYS_MKNODAT, Else: Allow, Cases: setsID(2)},
@@ -65,13 +103,55 @@ func Commands(sockets bool) Policy {
 		Rule{Call: unix.SYS_PERSONALITY, Else: Fail(unix.EPERM), Cases: each(0, Allow, 0, 8, 0x20000, 0x20008, 0x40000, 0x40008, 0xffffffff)},
 	)
 	p.Rules = append(p.Rules, rulesHere()...)
-	for _, call := range slices.Concat(refused, refusedHere) {
-		p.Rules = append(p.Rules, Rule{Call: call, Else: Fail(unix.EPERM)})
+	if b.Sealed {
+		sealed := slices.Concat(attributes, attributesHere)
+		p.Rules = slices.DeleteFunc(p.Rules, func(r Rule) bool { return slices.Contains(sealed, r.Call) })
+		p.refuse(unix.EPERM, sealed)
 	}
-	for _, call := range absent {
-		p.Rules = append(p.Rules, Rule{Call: call, Else: Fail(unix.ENOSYS)})
+	if b.Shared {
+		p.Rules = append(p.Rules, scheduling()...)
+		p.refuse(unix.EPERM, kept)
+		p.refuse(unix.EOPNOTSUPP, extended)
+		p.refuse(unix.ENOSYS, slices.Concat(watching, watchingHere))
 	}
+	p.refuse(unix.EPERM, slices.Concat(refused, refusedHere))
+	p.refuse(unix.ENOSYS, absent)
 	return p
+}
+
+func (p *Policy) refuse(errno unix.Errno, calls []uint32) {
+	for _, call := range calls {
+		p.Rules = append(p.Rules, Rule{Call: call, Else: Fail(errno)})
+	}
+}
+
+// limitsRule lets a process set its own limits, and ask for those of others. Whoever
+// may set them ends another process of the user, by a limit of no time; in a box with
+// namespaces that is its init. A caller that names itself by its number is refused
+// too: a filter does not know who calls.
+func limitsRule() Rule {
+	return Rule{Call: unix.SYS_PRLIMIT64, Else: Fail(unix.EPERM), Cases: []Case{
+		{[]Cond{{Arg: 0, Value: 0}}, Allow},
+		{[]Cond{{Arg: 2, Value: 0}, {Arg: 2, Value: 0, High: true}}, Allow},
+	}}
+}
+
+// scheduling lets whoever calls say how it is scheduled itself, and no other process
+// or thread, nor all of its user. Of threads that have a number, its own are refused
+// too.
+func scheduling() (rules []Rule) {
+	for _, call := range []uint32{unix.SYS_SCHED_SETAFFINITY, unix.SYS_SCHED_SETSCHEDULER, unix.SYS_SCHED_SETPARAM, unix.SYS_SCHED_SETATTR} {
+		rules = append(rules, Rule{Call: call, Else: Fail(unix.EPERM), Cases: each(0, Allow, 0)})
+	}
+	ofItself := func(call uint32, kinds ...uint32) Rule {
+		r := Rule{Call: call, Else: Fail(unix.EPERM)}
+		for _, kind := range kinds {
+			r.Cases = append(r.Cases, Case{[]Cond{{Arg: 0, Value: kind}, {Arg: 1, Value: 0}}, Allow})
+		}
+		return r
+	}
+	const ioprioProcess, ioprioGroup = 1, 2
+	return append(rules, ofItself(unix.SYS_SETPRIORITY, unix.PRIO_PROCESS, unix.PRIO_PGRP), ofItself(unix.SYS_IOPRIO_SET, ioprioProcess, ioprioGroup))
 }
 
 // setsID holds for a mode that makes a program run as the file's owner or group.
@@ -91,6 +171,8 @@ func creates(flags, mode int) []Case {
 // socketRule allows the families that programs use among themselves. Netlink is
 // how they list the interfaces of the box, which is one; its other protocols
 // are large parts of the kernel.
+//
+// Without a network of its own a box has no sockets but pairs.
 func socketRule(sockets bool) Rule {
 	r := Rule{Call: unix.SYS_SOCKET, Else: Fail(unix.EAFNOSUPPORT)}
 	if !sockets {
