@@ -33,29 +33,63 @@ func (w Word) is(pattern string) bool {
 	return pattern == "*" || !w.Dynamic && glob(pattern, w.Text)
 }
 
-// mayBe reports whether a pattern that forbids means the command, wherever its
-// program lies, with and without assignments, and whatever wraps it.
+// mayBe reports whether a pattern that forbids means the command: by itself, wherever
+// its program lies, with and without assignments, and with options of git before its
+// subcommand; or because it runs what its words say. Where it may run something else and
+// its words have those of the pattern, in their order, that cannot be told.
 func (c *Command) mayBe(pattern string) match {
 	want := strings.Fields(pattern)
-	m := max(mayStart(c.Words, want), mayStart(c.Words[c.Bare:], want))
-	if c.Wraps {
-		for i := c.Bare + 1; i < len(c.Words); i++ {
-			m = max(m, mayStart(c.Words[i:], want))
-			for inner := split(c.Words[i]); len(inner) > 0; inner = inner[1:] {
-				m = max(m, mayStart(inner, want))
-			}
+	proper := c.Words[c.Bare:]
+	m := max(mayStart(c.Words, want), mayStart(proper, want))
+	if len(proper) > 0 && path.Base(proper[0].Text) == "git" {
+		m = max(m, mayStart(gitCommand(proper), want))
+	}
+	for i := range c.said {
+		if c.Wraps {
+			m = max(m, mayStart(c.said[i:], want))
 		}
+	}
+	if spelt(c.said, want) {
+		m = max(m, maybe)
 	}
 	return m
 }
 
-// split is a word as the line of shell that a wrapper may take it for.
-func split(w Word) []Word {
-	var words []Word
-	for f := range strings.FieldsSeq(w.Text) {
-		words = append(words, Word{Text: strings.Trim(f, `"';&|()`), Dynamic: w.Dynamic})
+// tokens are the words within words, whatever quotes and brackets are around them.
+func tokens(words []Word) []Word {
+	var out []Word
+	for _, w := range words {
+		for _, f := range strings.FieldsFunc(w.Text, func(r rune) bool { return r <= ' ' || strings.ContainsRune("\\\"'`;&|()<>[]{}=,$!", r) }) {
+			out = append(out, Word{Text: f})
+		}
+		if w.Dynamic {
+			out = append(out, w)
+		}
 	}
-	return words
+	return out
+}
+
+// spelt reports whether words have those of a pattern among them, in their order. A
+// dynamic one may be any that follow the one before it.
+func spelt(words []Word, want []string) bool {
+	if n := len(want); want[n-1] == "*" {
+		want = want[:n-1]
+	}
+	next, after := 0, false
+	for _, w := range words {
+		if next == len(want) {
+			break
+		}
+		switch p := want[next]; {
+		case w.Dynamic && after:
+			return true
+		case p == "*", !w.Dynamic && (glob(p, w.Text) || next == 0 && glob(p, path.Base(w.Text))):
+			next, after = next+1, true
+		default:
+			after = false
+		}
+	}
+	return next > 0 && next == len(want)
 }
 
 // mayStart is the match of words against those of a pattern. A dynamic word may

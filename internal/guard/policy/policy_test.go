@@ -86,9 +86,6 @@ func TestBuiltins(t *testing.T) {
 }
 
 func TestRules(t *testing.T) {
-	shell := func(line string) policy.Facts {
-		return policy.Facts{Tool: "shell", Effect: policy.Execute, Command: line}
-	}
 	file := func(tool string, e policy.Effect, paths ...string) policy.Facts {
 		return policy.Facts{Tool: tool, Effect: e, Paths: paths}
 	}
@@ -101,7 +98,6 @@ func TestRules(t *testing.T) {
 	const npm = "extend auto\nallow host *.npmjs.org:443"
 	seen := func(l mgx.Label) policy.Facts { return policy.Facts{Tool: "x", Effect: policy.Network, Label: l} }
 	web := mgx.Label{Untrusted: true, Sources: []string{"user", "web:evil.example"}}
-	const gotest = `allow command "go test *","go vet ./..."`
 	for _, c := range []struct {
 		text string
 		f    policy.Facts
@@ -141,61 +137,7 @@ func TestRules(t *testing.T) {
 		{npm + "\ndeny effect network", online(web), "allow"},
 		{npm + "\nunattended", online(risky, "registry.npmjs.org:443"), "deny"},
 
-		{gotest, shell("go test ./..."), "allow"},
-		{gotest, shell("go test ./... && go vet ./..."), "allow"},
-		{gotest, shell("go test ./... | go test"), "allow"},
-		{gotest, shell("go test ./... 2>&1 >/dev/null"), "allow"},
-		{gotest, shell("(go test a; { go test b; })"), "allow"},
-		{gotest, shell("go   test 'a b'"), "allow"},
-		{gotest, shell("go vet ./... x"), "ask"},
-		{gotest, shell("go test ./...; rm -rf ."), "ask"},
-		{gotest, shell("go test ./... > out"), "ask"},
-		{gotest, shell("go test $(rm -rf .)"), "ask"},
-		{gotest, shell("go test `rm -rf .`"), "ask"},
-		{gotest, shell(`go test "$(rm x)"`), "ask"},
-		{gotest, shell("go test <(rm x)"), "ask"},
-		{gotest, shell("go $X"), "ask"},
-		{gotest, shell("$X test"), "ask"},
-		{gotest, shell("go te* x"), "ask"},
-		{gotest, shell("{go,test,x}"), "ask"},
-		{gotest, shell("PATH=/tmp go test"), "ask"},
-		{gotest, shell("PATH=/tmp; go test"), "ask"},
-		{gotest, shell("export PATH=/tmp; go test"), "ask"},
-		{gotest, shell(`: ${PATH:=/tmp}; go test`), "ask"},
-		{gotest, shell("for PATH in /tmp; do go test; done"), "ask"},
-		{gotest, shell("go() { rm x; }; go test"), "ask"},
-		{gotest, shell("env go test"), "ask"},
-		{gotest, shell("eval go test"), "ask"},
-		{gotest, shell("xargs go test"), "ask"},
-		{gotest, shell("sh -c 'go test'"), "allow"},
-		{gotest, shell("sh -c 'go test; rm x'"), "ask"},
-		{gotest, shell("sh -c \"$X\""), "ask"},
-		{gotest, shell("cat <<E | go test\n$(rm x)\nE"), "ask"},
-		{gotest, shell("/tmp/go test"), "ask"},
-		{gotest, shell("go test 'unclosed"), "ask"},
-		{gotest, shell(""), "ask"},
-		{gotest, shell("for i in 1 2; do go test $i; done"), "allow"},
-		{gotest, shell("for i in 1 2; do go $i x; done"), "ask"},
-		{"allow command \"sh *\"", shell("sh check.sh"), "allow"},
-		{"allow command \"sh *\"", shell("sh -c \"$X\""), "ask"},
-		{"allow effect execute", shell("go test 'unclosed"), "allow"},
-		{"allow effect execute", shell("# nothing"), "allow"},
-
-		{"allow\ndeny command \"git push *\"", shell("git status"), "allow"},
-		{"allow\ndeny command \"git push *\"", shell("git push"), "deny"},
-		{"allow\ndeny command \"git push *\"", shell("cd a && GIT_DIR=b git 'push' origin"), "deny"},
-		{"allow\ndeny command \"git push *\"", shell("/usr/bin/git push"), "deny"},
-		{"allow\ndeny command \"git push *\"", shell(`\git push`), "deny"},
-		{"allow\ndeny command \"git push *\"", shell("sudo -E git push"), "deny"},
-		{"allow\ndeny command \"git push *\"", shell("sh -c 'git push'"), "deny"},
-		{"allow\ndeny command \"git push *\"", shell("bash -lc 'true; git push x'"), "deny"},
-		{"allow\ndeny command \"git push *\"", shell("eval 'git push'"), "deny"},
-		{"allow\ndeny command \"git push *\"", shell("if x; then echo $(git push); fi"), "deny"},
-		{"allow\ndeny command \"git push *\"", shell("git $X"), "ask"},
-		{"allow\ndeny command \"git push *\"", shell("$X"), "ask"},
-		{"allow\ndeny command \"git push *\"", shell("git push 'unclosed"), "ask"},
 		{"allow\ndeny command \"git push *\"", file("read", "read", "a"), "allow"},
-		{"allow\nask command \"> *\"", shell("echo a > b"), "ask"},
 
 		{"allow host example.org:443", net("example.org:443"), "allow"},
 		{"allow host example.org:443", net("EXAMPLE.org.:443"), "allow"},

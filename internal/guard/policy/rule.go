@@ -157,6 +157,11 @@ func (r Rule) forbidsCommand(c call) match {
 		for _, cmd := range c.shape.Commands {
 			m = max(m, cmd.mayBe(pattern))
 		}
+		for _, words := range c.shape.heard {
+			if spelt(words, strings.Fields(pattern)) {
+				m = max(m, maybe)
+			}
+		}
 	}
 	return m
 }

@@ -15,6 +15,8 @@ type Shape struct {
 	// Unknown says why the line may run more than its commands show; empty when
 	// it does not.
 	Unknown string
+
+	heard [][]Word // tokens of what the line itself gives commands to read that are not quiet
 }
 
 // Command is a simple command: its assignments, if any, and its words. Where a
@@ -24,15 +26,20 @@ type Command struct {
 	Words []Word
 	// Bare is where the command proper begins, after assignments.
 	Bare int
-	// Wraps: it may run what its words say, as sudo does.
+	// Wraps: it runs what its words say, as sudo does.
 	Wraps bool
+	// Quiet: it runs nothing else, whatever its words say.
+	Quiet bool
+
+	said []Word // tokens of what it may run
 }
 
 // Word is one word of a command. A dynamic one is known only when it runs, and may
-// become several or none.
+// become several or none, unless it is surely one.
 type Word struct {
 	Text    string
 	Dynamic bool
+	One     bool
 }
 
 // Bounds of what is read; what is larger counts as unknown.
@@ -50,16 +57,23 @@ func ReadCommand(text string) Shape {
 	return r.shape
 }
 
-type shellReader struct{ shape Shape }
+type shellReader struct {
+	shape Shape
+	given string // to the command that comes next
+}
 
 func (r *shellReader) unknown(why string) { r.shape.Unknown = cmp.Or(r.shape.Unknown, why) }
 
-func (r *shellReader) add(words []Word, bare int, wraps bool) {
+func (r *shellReader) add(c Command) {
 	if len(r.shape.Commands) >= maxCommands {
 		r.unknown("it has too many commands")
 		return
 	}
-	r.shape.Commands = append(r.shape.Commands, Command{Words: words, Bare: bare, Wraps: wraps})
+	c.said = tokens(c.Words)
+	if c.Quiet {
+		c.said = tokens(c.Words[:c.Bare])
+	}
+	r.shape.Commands = append(r.shape.Commands, c)
 }
 
 func (r *shellReader) read(text string, depth int) {
@@ -95,62 +109,126 @@ func deep(text string) int {
 	return open + strings.Count(text, "if ") + strings.Count(text, "do ") + strings.Count(text, "case ")
 }
 
+// node reads one node of a line. Whatever is not listed as harmless, because it is of
+// another kind or has something to it that is not looked at, makes the line unknown.
 func (r *shellReader) node(n syntax.Node, depth int) {
+	known := false
 	switch n := n.(type) {
+	case nil, *syntax.File, *syntax.Comment, *syntax.BinaryCmd, *syntax.Block, *syntax.Subshell, *syntax.IfClause, *syntax.WhileClause,
+		*syntax.ForClause, *syntax.CaseItem, *syntax.TimeClause, *syntax.ProcSubst, *syntax.Word, *syntax.Lit, *syntax.SglQuoted,
+		*syntax.TestClause, *syntax.ParenTest, *syntax.ArrayExpr,
+		*syntax.BinaryArithm, *syntax.UnaryArithm, *syntax.ParenArithm: // looked at with what holds them
+		known = true
+	case *syntax.Stmt:
+		known = !n.Coprocess && !n.Disown
+		r.hears(n)
+	case *syntax.FuncDecl:
+		known = n.Name != nil && len(n.Names) == 0
+	case *syntax.CaseClause:
+		known = !n.Braces
+	case *syntax.CmdSubst:
+		known = !n.TempFile && !n.ReplyVar
+	case *syntax.DblQuoted:
+		known = !n.Dollar
 	case *syntax.CallExpr:
+		known = true
 		r.call(n, depth)
 	case *syntax.DeclClause:
-		r.add(append([]Word{{Text: n.Variant.Value}}, assigned(n.Args)...), 0, false)
+		known = plainDecl(n)
+		r.add(Command{Words: append([]Word{{Text: n.Variant.Value}}, assigned(n.Args)...)})
+	case *syntax.Assign:
+		known = plainIndex(n.Index) && (n.Name == nil || !evaluated.MatchString(n.Name.Value))
+	case *syntax.ArrayElem:
+		known = plainIndex(n.Index)
 	case *syntax.Redirect:
+		known = (n.N == nil || digits.MatchString(n.N.Value)) && slices.Contains(redirects, n.Op)
 		r.redirect(n)
-	case *syntax.ForClause:
-		if it, ok := n.Loop.(*syntax.WordIter); ok && it.Name != nil && it.Name.Value == strings.ToUpper(it.Name.Value) {
-			r.unknown("it sets a variable that programs may read")
-		}
-	case *syntax.ArithmCmd, *syntax.LetClause, *syntax.CStyleLoop:
-		r.add([]Word{{Text: "(("}}, 0, false)
-	case *syntax.CoprocClause, *syntax.TestDecl:
-		r.unknown("it uses a form of shell that is not read")
+	case *syntax.WordIter:
+		known = n.Name != nil && n.Name.Value != strings.ToUpper(n.Name.Value) // programs read no such variable
+	case *syntax.ArithmCmd:
+		known = !n.Unsigned && plainNumber(n.X)
+		r.add(Command{Words: []Word{{Text: "(("}}, Quiet: true})
+	case *syntax.LetClause:
+		known = !slices.ContainsFunc(n.Exprs, func(x syntax.ArithmExpr) bool { return !plainNumber(x) })
+		r.add(Command{Words: []Word{{Text: "(("}}, Quiet: true})
+	case *syntax.CStyleLoop:
+		known = plainIndex(n.Init) && plainIndex(n.Cond) && plainIndex(n.Post)
+		r.add(Command{Words: []Word{{Text: "(("}}, Quiet: true})
+	case *syntax.ArithmExp:
+		known = !n.Unsigned && plainNumber(n.X)
 	case *syntax.ParamExp:
-		if e := n.Exp; e != nil && (e.Op == syntax.AssignUnset || e.Op == syntax.AssignUnsetOrNull || e.Op == syntax.OtherParamOps) {
-			r.unknown("it sets or runs something in an expansion")
+		known = plainParam(n)
+	case *syntax.BinaryTest:
+		known = plainBinary(n)
+	case *syntax.UnaryTest:
+		known = slices.Contains(unaryTests, n.Op.String()) || n.Op == syntax.TsNot
+	}
+	if !known {
+		r.unknown("it has a form of shell that may set or run something unseen")
+	}
+}
+
+// hears notes what a statement gives its commands to read.
+func (r *shellReader) hears(s *syntax.Stmt) {
+	given := ""
+	for _, redirect := range s.Redirs {
+		if redirect.Hdoc != nil {
+			given += " " + word(redirect.Hdoc).Text
 		}
-	case *syntax.BinaryArithm:
-		if strings.HasSuffix(n.Op.String(), "=") && !slices.Contains([]string{"==", "!=", "<=", ">="}, n.Op.String()) {
-			r.unknown("it sets something in an expansion")
-		}
-	case *syntax.UnaryArithm:
-		if n.Op == syntax.Inc || n.Op == syntax.Dec {
-			r.unknown("it sets something in an expansion")
+		if redirect.Op == syntax.WordHdoc {
+			given += " " + word(redirect.Word).Text
 		}
 	}
+	if r.given = given; given == "" {
+		return
+	}
+	if _, simple := s.Cmd.(*syntax.CallExpr); !simple {
+		r.hear()
+	}
+}
+
+func (r *shellReader) hear() {
+	if r.given != "" {
+		r.shape.heard = append(r.shape.heard, tokens([]Word{{Text: r.given}}))
+	}
+	r.given = ""
 }
 
 func (r *shellReader) call(n *syntax.CallExpr, depth int) {
 	words := assigned(n.Assigns)
-	if len(n.Args) == 0 {
-		for _, w := range words {
-			r.add([]Word{w}, 0, false)
-		}
-		return
-	}
 	bare := len(words)
 	for _, a := range n.Args {
 		words = append(words, word(a))
 	}
+	c := Command{Words: words, Bare: bare}
 	proper := words[bare:]
+	if len(proper) == 0 {
+		r.sets(words)
+		return
+	}
 	name := path.Base(proper[0].Text)
-	through := slices.Contains(wrappers, name) || slices.Contains([]string{"find", "git"}, name) && runs(proper)
+	through := slices.Contains(wrappers, name) || name == "find" && finds(proper) || name == "git" && gitRuns(proper)
 	switch {
 	case proper[0].Dynamic:
 		r.unknown("which program it runs is known only when it runs")
-	case slices.Contains(shells, name) && len(proper) == 3 && proper[1].Text == "-c" && !proper[2].Dynamic:
+	case slices.Contains(shells, name) && readable(proper):
+		r.hear()
+		r.sets(words[:bare])
+		if name != "bash" && !AnyShell(proper[2].Text) {
+			r.unknown(name + " may read it in another way than bash does")
+		}
 		r.read(proper[2].Text, depth+1)
 		return
 	case slices.Contains(shells, name):
 		through = len(proper) == 1 || slices.ContainsFunc(proper[1:], func(w Word) bool { return w.Dynamic || strings.HasPrefix(w.Text, "-") })
 	case name == "eval":
 		r.read(joined(proper[1:]), depth+1)
+	case name == proper[0].Text && slices.Contains(builtins, name):
+		if c.Quiet = plainBuiltin(name, proper[1:]); !c.Quiet {
+			r.unknown(name + " may set or run something unseen")
+		}
+	case ofSystem(proper[0]):
+		c.Quiet = slices.Contains(quiet, name) || name == "git" && quietGit(proper)
 	}
 	if through {
 		r.unknown(name + " runs other programs")
@@ -160,7 +238,29 @@ func (r *shellReader) call(n *syntax.CallExpr, depth int) {
 			}
 		}
 	}
-	r.add(words, bare, through || slices.Contains(interpreters, name))
+	c.Wraps = through || slices.Contains(interpreters, name)
+	if r.add(c); !c.Quiet {
+		r.hear()
+	}
+}
+
+// sets adds assignments, each as a command of its own.
+func (r *shellReader) sets(words []Word) {
+	for _, w := range words {
+		r.add(Command{Words: []Word{w}})
+	}
+}
+
+// readable reports whether a shell of the system runs one line that is known.
+func readable(words []Word) bool {
+	return len(words) == 3 && words[1].Text == "-c" && !words[1].Dynamic && !words[2].Dynamic &&
+		ofSystem(words[0]) && slices.Contains([]string{"bash", "sh", "dash", "ash"}, path.Base(words[0].Text))
+}
+
+// ofSystem reports whether a program is looked for where no repository puts one.
+func ofSystem(w Word) bool {
+	dir, _ := path.Split(w.Text)
+	return slices.Contains([]string{"", "/bin/", "/usr/bin/"}, dir)
 }
 
 // wrappers run programs that their words name, or text that they are given.
@@ -176,12 +276,16 @@ var interpreters = []string{"awk", "gawk", "mawk", "perl", "python", "python3", 
 
 var shells = []string{"sh", "bash", "dash", "zsh", "ksh", "ash", "mksh", "fish"}
 
-// runs reports whether a find or git command names a program to run.
-func runs(words []Word) bool {
+// quiet programs run nothing else, whatever their words say.
+var quiet = []string{
+	"basename", "cat", "chmod", "cmp", "cp", "cut", "date", "df", "diff", "dirname", "du", "egrep", "fgrep", "grep", "head", "ln", "ls",
+	"mkdir", "mv", "rm", "rmdir", "seq", "sleep", "stat", "tail", "tee", "touch", "tr", "uniq", "wc", "which",
+}
+
+// finds reports whether a find command names a program to run.
+func finds(words []Word) bool {
 	return slices.ContainsFunc(words[1:], func(w Word) bool {
-		return w.Dynamic || slices.Contains([]string{"-exec", "-execdir", "-ok", "-okdir", "-c", "--exec-path", "bisect"}, w.Text) ||
-			strings.HasPrefix(w.Text, "--upload-pack") || strings.HasPrefix(w.Text, "--receive-pack") || strings.HasPrefix(w.Text, "--config-env") ||
-			strings.HasPrefix(w.Text, "-c") && len(w.Text) > 2 && strings.Contains(w.Text, "=") || strings.HasPrefix(w.Text, "ext::")
+		return w.Dynamic || slices.Contains([]string{"-exec", "-execdir", "-ok", "-okdir"}, w.Text)
 	})
 }
 
@@ -232,12 +336,15 @@ func (r *shellReader) redirect(n *syntax.Redirect) {
 	if n.Op == syntax.RdrIn || n.Op == syntax.DplIn {
 		sign = "<"
 	}
-	r.add([]Word{{Text: sign}, w}, 0, false)
+	r.add(Command{Words: []Word{{Text: sign}, w}, Quiet: true})
 }
 
 // word takes the quotes off a word. What the shell would still change makes it
 // dynamic.
 func word(w *syntax.Word) Word {
+	if w.Lit() == "[" { // a command, and no pattern
+		return Word{Text: "[", One: true}
+	}
 	var out Word
 	var b strings.Builder
 	for i, part := range w.Parts {
@@ -263,6 +370,7 @@ func word(w *syntax.Word) Word {
 		}
 	}
 	out.Text = b.String()
+	out.One = !out.Dynamic || stays(w.Parts)
 	return out
 }
 
