@@ -60,7 +60,7 @@ var mayImport = map[string][]string{
 
 	"internal/llm/redis/redistest": {},
 
-	"internal/tool":     {"internal/sandbox", "internal/sandbox/egress", "internal/guard", "internal/lazy"},
+	"internal/tool":     {"internal/sandbox", "internal/sandbox/egress", "internal/guard", "internal/guard/policy", "internal/lazy"},
 	"internal/tool/mcp": {"internal/tool", "internal/guard", "internal/sandbox", "internal/netguard"},
 	"internal/guard":    {},
 

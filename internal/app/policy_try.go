@@ -145,7 +145,7 @@ func newTried(rules policy.Policy) TriedCalls {
 func (t Trial) facts(c Call) (f policy.Facts, refused string, err error) {
 	f = policy.Facts{
 		Tool: c.Tool, Effect: policy.Effect(c.Effect), Role: c.Role, Paths: c.Paths, Command: c.Command, Hosts: c.Hosts,
-		Label: c.Label, Outside: c.Outside, Vague: c.Vague, PlanOpen: c.PlanOpen, Own: c.Own,
+		Label: c.Label, Outside: c.Outside, Vague: c.Vague, PlanOpen: c.PlanOpen, Own: c.Own, Sh: c.Tool == team.CheckTool,
 	}
 	if t.Facts != nil {
 		f, refused = t.Facts(f, c.Arguments)
@@ -250,7 +250,7 @@ func checksIn(e mgx.Event, s mgx.RunSettings, open bool) (all []policy.Facts, er
 	}
 	for _, c := range d.Checks {
 		all = append(all, policy.Facts{
-			Tool: team.CheckTool, Effect: policy.Execute, Command: c.Command, PlanOpen: open, Named: len(s.Checks) > 0,
+			Tool: team.CheckTool, Effect: policy.Execute, Command: c.Command, Sh: true, PlanOpen: open, Named: len(s.Checks) > 0,
 			Label: mgx.Label{Untrusted: true, Secrecy: mgx.Private, Sources: []string{mgx.SourceProgram, mgx.SourceRepository}},
 		})
 	}

@@ -91,7 +91,7 @@ func (w *work) tryCheck(s *workflow.StepContext, c Check, last bool) (checked, e
 // files say, unless a person did; what it does agents may have said.
 func (w *work) checkFacts(c Check) policy.Facts {
 	f := policy.Facts{
-		Tool: CheckTool, Effect: policy.Execute, Command: c.Command, PlanOpen: w.planOpen(),
+		Tool: CheckTool, Effect: policy.Execute, Command: c.Command, Sh: true, PlanOpen: w.planOpen(),
 		Label: fromProgram.Join(fromRepository).Join(w.inFiles()), Named: len(w.in.Settings.Checks) > 0,
 	}
 	if w.author != nil {

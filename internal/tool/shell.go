@@ -8,6 +8,7 @@ import (
 	"strings"
 	"time"
 
+	"mgx/internal/guard/policy"
 	"mgx/internal/sandbox"
 )
 
@@ -70,8 +71,12 @@ func shellCommand(ws *Workspace, a shellArgs) (sandbox.Command, error) {
 
 // ShellCommand is how the shell tool runs a line of shell.
 func ShellCommand(line, dir string, timeout time.Duration, readOnly bool) sandbox.Command {
+	run := bestShell
+	if !policy.AnyShell(line) {
+		run = onlyBash // as bash would read it, it was decided on
+	}
 	return sandbox.Command{
-		Args:     []string{"sh", "-c", bestShell, "sh", line},
+		Args:     []string{"sh", "-c", run, "sh", line},
 		Dir:      dir,
 		Env:      unattended,
 		Timeout:  timeout,
@@ -82,6 +87,11 @@ func ShellCommand(line, dir string, timeout time.Duration, readOnly bool) sandbo
 
 // bestShell runs its first argument in bash where there is one.
 const bestShell = `exec "$(command -v bash || echo sh)" -c "$1"`
+
+// onlyBash runs its first argument in bash.
+const onlyBash = `command -v bash >/dev/null && exec bash -c "$1"
+echo "Nothing was run: here is no bash, and other shells may read this command in another way. Write it for sh." >&2
+exit 127`
 
 // unattended tells programs that nobody is there to answer or to page through
 // what they print.

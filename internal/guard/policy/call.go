@@ -1,6 +1,7 @@
 package policy
 
 import (
+	"cmp"
 	"iter"
 	"path"
 	"slices"
@@ -24,6 +25,9 @@ func (p Policy) newCall(f Facts) call {
 	}
 	if f.Command != "" && slices.ContainsFunc(p.Rules, func(r Rule) bool { return len(r.Commands) > 0 }) {
 		c.shape = ReadCommand(f.Command)
+		if f.Sh && !AnyShell(f.Command) {
+			c.shape.Unknown = cmp.Or(c.shape.Unknown, "sh may read it in another way than bash does")
+		}
 	}
 	return c
 }

@@ -56,6 +56,8 @@ type Facts struct {
 	PlanOpen bool `json:"plan_open,omitempty"`
 	// Own: it brings the run's own branch to the repository the run is for.
 	Own bool `json:"own,omitempty"`
+	// Sh: its command is run by sh, whichever shell that is, and not by bash.
+	Sh bool `json:"-"`
 	// Named: a person named the command for the run, and so has answered for it.
 	Named bool `json:"-"`
 }

@@ -139,6 +139,10 @@ func TestRules(t *testing.T) {
 
 		{"allow\ndeny command \"git push *\"", file("read", "read", "a"), "allow"},
 
+		{`allow command "go test *"`, policy.Facts{Tool: "check", Effect: "execute", Command: `go test $'a'`}, "allow"},
+		{`allow command "go test *"`, policy.Facts{Tool: "check", Effect: "execute", Command: `go test $'a'`, Sh: true}, "ask"},
+		{`allow command "go test *"`, policy.Facts{Tool: "check", Effect: "execute", Command: "go test 'a'", Sh: true}, "allow"},
+
 		{"allow host example.org:443", net("example.org:443"), "allow"},
 		{"allow host example.org:443", net("EXAMPLE.org.:443"), "allow"},
 		{"allow host example.org:443", net("example.org:80"), "ask"},
