@@ -140,11 +140,11 @@ func passedOf(d mgx.ChecksData) string {
 	if passed == all {
 		return fmt.Sprintf("%d passed", passed)
 	}
-	said := fmt.Sprintf("%d of %d passed", passed, all)
+	said := []string{fmt.Sprintf("%d of %d passed", passed, all)}
 	for _, status := range []string{"refused", "unavailable"} {
 		if n := d.Count(status); n > 0 {
-			said += fmt.Sprintf(", %d %s", n, status)
+			said = append(said, fmt.Sprintf("%d %s", n, status))
 		}
 	}
-	return said
+	return strings.Join(said, ", ")
 }

@@ -2,6 +2,7 @@ package web_test
 
 import (
 	"html"
+	"maps"
 	"net/http"
 	"net/url"
 	"regexp"
@@ -72,9 +73,7 @@ func TestTwoPeopleChange(t *testing.T) {
 		hers, his := s.fills(drawn, c.path), s.fills(drawn, c.path)
 		fill := func(base, with url.Values) url.Values {
 			all := url.Values{"seen": base["seen"]}
-			for k, v := range with {
-				all[k] = v
-			}
+			maps.Copy(all, with)
 			return all
 		}
 		s.mustGo("POST", c.path, fill(hers, c.first))
@@ -128,9 +127,7 @@ func TestRemovedMeanwhile(t *testing.T) {
 	} {
 		drawn := s.ask("GET", page, nil)
 		form, remove := s.fills(drawn, c.path), s.fills(drawn, c.path+"/remove")
-		for k, v := range c.typed {
-			form[k] = v
-		}
+		maps.Copy(form, c.typed)
 		s.must(http.StatusSeeOther, s.ask("POST", c.path+"/remove", remove))
 		got := s.must(http.StatusConflict, s.ask("POST", c.path, form))
 		s.says(got, "removed this")
