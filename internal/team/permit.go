@@ -41,6 +41,24 @@ type asked struct {
 	Grant  string           `json:"grant"`
 	Effect string           `json:"effect"`
 	Call   mgx.ProposedCall `json:"call"`
+	Does   string           `json:"does,omitempty"` // digest of all that it would do, of which the call shows some
+}
+
+// stands reports whether a call would still do what a person was asked about.
+func (a asked) stands(p permit) bool {
+	if a.Does == "" { // asked before there was a digest
+		return slices.Equal(p.facts.Paths[:min(len(p.facts.Paths), 100)], a.Call.Paths) && p.hash == a.Hash
+	}
+	return p.does() == a.Does && p.hash == a.Hash
+}
+
+func (p permit) does() string {
+	f := p.facts
+	text, err := json.Marshal(policy.Facts{Effect: f.Effect, Outside: f.Outside, Command: f.Command, Hosts: f.Hosts, Paths: f.Paths})
+	if err != nil {
+		panic("team: " + err.Error()) // strings always encode
+	}
+	return policy.Digest(text)
 }
 
 // called is what the step of a call records.
@@ -128,7 +146,7 @@ func (p permit) propose(call agent.Call, known *guard.Redactor) *asked {
 	if summary != "" {
 		summary = ": " + summary
 	}
-	return &asked{Hash: p.hash, Grant: p.grant, Effect: bounded(fmt.Sprintf("call %s%s", p.facts.Tool, summary), 1000), Call: mgx.ProposedCall{
+	return &asked{Hash: p.hash, Grant: p.grant, Does: p.does(), Effect: bounded(fmt.Sprintf("call %s%s", p.facts.Tool, summary), 1000), Call: mgx.ProposedCall{
 		CallID: call.ID, Tool: p.facts.Tool, Effect: string(p.facts.Effect), AgentRole: call.Role,
 		Arguments: bounded(known.String(string(p.args)), 64<<10), Digest: policy.Digest(p.args),
 		Paths: p.facts.Paths[:min(len(p.facts.Paths), 100)], Hosts: p.facts.Hosts[:min(len(p.facts.Hosts), 100)],
@@ -231,7 +249,7 @@ func (h host) answered(step string, call agent.Call, in callInput, a asked) (cal
 		switch {
 		case p.decision.Verdict == policy.Deny && !p.decision.Unanswered:
 			return h.refused(s, call, "Refused by the policy of this run: "+p.decision.Why+". Nothing was done."), nil
-		case p.hash != a.Hash || !slices.Equal(p.facts.Paths[:min(len(p.facts.Paths), 100)], a.Call.Paths):
+		case !a.stands(p):
 			return h.refused(s, call, "Refused: what the call would touch is not what was approved any more. Nothing was done. Look again, then call it anew."), nil
 		}
 		out, err := h.runTool(s, call, p)

@@ -1,0 +1,131 @@
+package team
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"log/slog"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"mgx"
+	"mgx/internal/agent"
+	"mgx/internal/guard"
+	"mgx/internal/guard/policy"
+	"mgx/internal/sandbox"
+	"mgx/internal/store"
+	"mgx/internal/tool"
+	"mgx/internal/workflow"
+)
+
+// many is a tool that touches many files, the last of them behind a link.
+type many struct{ effect tool.Effect }
+
+func (m many) Spec() tool.Spec { return tool.Spec{Name: "many", Effect: m.effect} }
+
+func (many) Reach(ws *tool.Workspace, _ json.RawMessage) tool.Reach {
+	var r tool.Reach
+	for i := range 150 {
+		r.Paths = append(r.Paths, fmt.Sprintf("new/%d", i))
+	}
+	last, err := tool.Resolve(ws.Root, "way/last")
+	r.Paths, r.Vague = append(r.Paths, "way/last", last), err != nil
+	return r
+}
+
+func (many) Call(context.Context, *tool.Workspace, json.RawMessage) (tool.Result, error) {
+	return tool.Result{Status: tool.Success, Text: "it was called"}, nil
+}
+
+type noBox struct{ sandbox.Box }
+
+func (noBox) Level() sandbox.Level { return sandbox.LevelFull }
+
+// TestACallIsDecidedOnceMore has a person approve a call. What it would do has become
+// something else when it is made, or the rules have; or nothing has.
+func TestACallIsDecidedOnceMore(t *testing.T) {
+	t.Parallel()
+	const rules = "allow\nask tool many\ndeny path secret\n"
+	const otherwise = "not what was approved any more"
+	for name, c := range map[string]struct {
+		leads, rules string
+		effect       tool.Effect
+		want         string
+	}{
+		"nothing":                   {"here", rules, tool.Read, "it was called"},
+		"a link":                    {"there", rules, tool.Read, otherwise},
+		"a link, to what is denied": {"secret", rules, tool.Read, "Refused by the policy of this run"},
+		"the rules":                 {"here", rules + "ask tool other\n", tool.Read, otherwise},
+		"the rules, which deny it":  {"here", rules + "deny tool many\n", tool.Read, "Refused by the policy of this run"},
+		"the effect":                {"here", rules, tool.Deliver, otherwise},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			dir := t.TempDir()
+			s, err := store.Open(t.Context(), filepath.Join(dir, "mgx.db"), store.Options{})
+			if err != nil {
+				t.Fatal(err)
+			}
+			t.Cleanup(func() { s.Close() })
+			engine := workflow.New(s, workflow.Options{Owner: "one", Alive: func(string) bool { return true }})
+			root := tree(t, "here/last", "there/last", "secret/last", "way -> here")
+			var asked mgx.ProposedCall
+			var hash string
+			text, effect := rules, tool.Read
+			workflow.Register(engine, "main", func(c *workflow.Context, _ struct{}) (string, error) {
+				p, err := policy.Parse(text)
+				if err != nil {
+					return "", err
+				}
+				r := &run{
+					c: c, rules: p, policyHash: p.Hash(), hides: guard.NewRedactor(), deps: Deps{Log: slog.New(slog.DiscardHandler)},
+					site: &Site{Files: tool.Workspace{Root: root}, Box: noBox{}}, in: Input{Settings: mgx.RunSettings{Approve: "ask"}},
+				}
+				out, err := host{c: c, r: r}.Call("call", agent.Call{ID: "1", Name: "many", Tool: many{effect}, Args: json.RawMessage("{}"), Role: "implementer"})
+				return out.Result.Text, err
+			})
+			scope := mgx.Scope{Workspace: mgx.DefaultWorkspace, Run: mgx.NewRunID(), Execution: mgx.NewExecutionID()}
+			drive := func() mgx.Execution {
+				t.Helper()
+				x, err := engine.Drive(t.Context(), scope.Run, scope.Execution)
+				if err != nil {
+					t.Fatal(err)
+				}
+				return x
+			}
+			if err := engine.Start(t.Context(), mgx.Execution{Scope: scope, Workflow: "main", Input: json.RawMessage("{}")}, scope.Event(mgx.RunCreated, mgx.RunCreatedData{Workflow: "main"})); err != nil {
+				t.Fatal(err)
+			}
+			drive()
+			events, err := s.Events(t.Context(), store.EventQuery{Stream: mgx.StreamID(scope.Run)})
+			if err != nil {
+				t.Fatal(err)
+			}
+			for _, e := range events {
+				var d mgx.ApprovalRequestedData
+				if e.Type == mgx.ApprovalRequested && e.Decode(&d) == nil {
+					asked, hash = *d.Call, d.Hash
+				}
+			}
+			if asked.Effect != "read" || len(asked.Paths) != 100 {
+				t.Fatalf("nobody is asked: %+v", asked)
+			}
+			text, effect = c.rules, c.effect
+			if err := root.Remove("way"); err != nil {
+				t.Fatal(err)
+			}
+			if err := os.Symlink(c.leads, filepath.Join(root.Name(), "way")); err != nil {
+				t.Fatal(err)
+			}
+			if err := engine.Signal(t.Context(), scope.Execution, approvalID("call"), Decision{Approved: true, By: "somebody", Hash: hash}); err != nil {
+				t.Fatal(err)
+			}
+			var said string
+			if x := drive(); json.Unmarshal(x.Result, &said) != nil || !strings.Contains(said, c.want) {
+				t.Errorf("%s %s %+v, want %s", x.Status, said, x.Failure, c.want)
+			}
+		})
+	}
+}
