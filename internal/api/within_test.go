@@ -85,7 +85,7 @@ func TestLateAnswerIsInNoOther(t *testing.T) {
 			time.Sleep(30 * time.Second)
 			return writeJSON(w, "theirs")
 		})
-			for range 8 { // while what hung writes
+		for range 8 { // while what hung writes
 			if got, want := ask(func(w http.ResponseWriter, _ *http.Request) error {
 				w.Write([]byte("half "))
 				time.Sleep(time.Second)
