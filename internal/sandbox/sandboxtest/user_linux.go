@@ -15,7 +15,8 @@ import (
 const Nobody = 65534
 
 // AsUser runs tests of this program again as an ordinary user in groups (an option of
-// setpriv), with a home, variables more, and brings the columns that those keep.
+// setpriv), with a home, variables more, and the columns that are kept, or brings those
+// that it keeps.
 func AsUser(t *testing.T, uid int, groups, tests string, env ...string) {
 	t.Helper()
 	if os.Geteuid() != 0 {
@@ -33,17 +34,29 @@ func AsUser(t *testing.T, uid int, groups, tests string, env ...string) {
 	must(t, os.Mkdir(home, 0o700))
 	must(t, os.Chown(home, uid, uid))
 	copyProgram(t, program)
+	theirs, update := filepath.Join(home, kept), os.Getenv(updateEnv) != ""
+	if !update {
+		copyColumns(t, kept, theirs)
+	}
 	cmd := exec.Command(setpriv, fmt.Sprintf("--reuid=%d", uid), fmt.Sprintf("--regid=%d", uid), groups, program, "-test.v", "-test.timeout=30m", "-test.run="+tests)
 	cmd.Dir, cmd.Env = home, append(append(os.Environ(), env...), "TMPDIR="+home, "HOME="+home, "XDG_RUNTIME_DIR="+home)
 	if said, err := cmd.CombinedOutput(); err != nil {
 		t.Fatalf("as an ordinary user: %v\n%s", err, said)
 	}
-	columns, err := filepath.Glob(filepath.Join(home, kept, "*.json"))
+	if update {
+		copyColumns(t, theirs, kept)
+	}
+}
+
+func copyColumns(t *testing.T, from, to string) {
+	t.Helper()
+	must(t, os.MkdirAll(to, 0o755))
+	columns, err := filepath.Glob(filepath.Join(from, "*.json"))
 	must(t, err)
 	for _, name := range columns {
 		text, err := os.ReadFile(name)
 		must(t, err)
-		must(t, os.WriteFile(filepath.Join(kept, filepath.Base(name)), text, 0o644))
+		must(t, os.WriteFile(filepath.Join(to, filepath.Base(name)), text, 0o644))
 	}
 }
 
