@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"slices"
 	"strconv"
-	"strings"
 
 	"mgx"
 	"mgx/internal/access"
@@ -211,7 +210,7 @@ func (w *Work) TryRun(ctx context.Context, actor access.Actor, t Trial, id mgx.R
 		for _, f := range checks {
 			out.Calls = append(out.Calls, TriedCall{At: strconv.FormatInt(e.Sequence, 10), Facts: f, Decision: rules.Decide(f)})
 		}
-		f, refused, ok, err := t.recorded(e, run.Settings.AllowHosts, &open)
+		f, refused, ok, err := t.recorded(e, run.Settings, &open)
 		if err != nil {
 			return TriedCalls{}, err
 		}
@@ -258,7 +257,7 @@ func checksIn(e mgx.Event, s mgx.RunSettings, open bool) (all []policy.Facts, er
 }
 
 // recorded are the facts of a call that an event tells of.
-func (t Trial) recorded(e mgx.Event, allowed []string, open *bool) (f policy.Facts, refused string, ok bool, err error) {
+func (t Trial) recorded(e mgx.Event, s mgx.RunSettings, open *bool) (f policy.Facts, refused string, ok bool, err error) {
 	switch e.Type {
 	case mgx.ApprovalDecided:
 		var d mgx.ApprovalDecidedData
@@ -269,7 +268,8 @@ func (t Trial) recorded(e mgx.Event, allowed []string, open *bool) (f policy.Fac
 		if err = e.Decode(&d); err != nil || !slices.Contains(effects, policy.Effect(d.Effect)) {
 			return f, "", false, err
 		}
-		f = policy.Facts{Tool: d.Name, Effect: policy.Effect(d.Effect), Role: d.AgentRole, Outside: strings.HasPrefix(d.Name, "mcp__"), Vague: true}
+		f = policy.Facts{Tool: d.Name, Effect: policy.Effect(d.Effect), Role: d.AgentRole, Vague: true}
+		f.Outside = team.Beyond(s, f.Tool, f.Effect)
 		if d.Label != nil {
 			f.Label = *d.Label
 		}
@@ -281,7 +281,7 @@ func (t Trial) recorded(e mgx.Event, allowed []string, open *bool) (f policy.Fac
 		f, ok = policy.Facts{Tool: "deliver_branch", Effect: policy.Deliver, Own: true}, true
 	}
 	if f.PlanOpen = *open; ok && t.Beyond != nil {
-		if f.Hosts, err = t.Beyond(allowed, f.Hosts); err != nil {
+		if f.Hosts, err = t.Beyond(s.AllowHosts, f.Hosts); err != nil {
 			return f, "", false, fmt.Errorf("app: the hosts that the run reaches: %w", err)
 		}
 	}

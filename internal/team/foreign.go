@@ -4,9 +4,11 @@ import (
 	"context"
 	"encoding/json"
 	"slices"
+	"strings"
 
 	"mgx"
 	"mgx/internal/agent"
+	"mgx/internal/guard/policy"
 	"mgx/internal/tool"
 	"mgx/internal/workflow"
 )
@@ -20,6 +22,24 @@ type Outside interface {
 	// and alarm hears of it. The error is for what is not the model's business.
 	Call(ctx context.Context, ws *tool.Workspace, f tool.Foreign, args json.RawMessage, alarm func(mgx.SuspicionData)) (tool.Result, error)
 	Close() error
+}
+
+// Beyond reports whether a tool of a server acts beyond the sandbox or sends there what
+// it is given. A program in the sandbox whose tool only reads does neither.
+func Beyond(s mgx.RunSettings, name string, effect policy.Effect) bool {
+	if !strings.HasPrefix(name, "mcp__") {
+		return false
+	}
+	inside := false
+	for _, m := range s.MCP {
+		if !strings.HasPrefix(name, "mcp__"+m.Name+"__") {
+			continue
+		}
+		if inside = m.URL == ""; !inside {
+			break
+		}
+	}
+	return effect != policy.Read || !inside
 }
 
 // ignoredConfig is where a repository would name servers. It has no say in that.

@@ -111,7 +111,7 @@ func (h host) permit(call agent.Call) permit {
 	p := permit{facts: policy.Facts{
 		Tool: spec.Name, Effect: policy.Effect(spec.Effect), Role: call.Role,
 		Paths: reach.Paths, Command: reach.Command, Hosts: reach.Hosts, Vague: reach.Vague,
-		Label: h.label(call.Conversation), Outside: spec.Source != "", PlanOpen: h.r.planOpen(),
+		Label: h.label(call.Conversation), Outside: Beyond(h.r.in.Settings, spec.Name, policy.Effect(spec.Effect)), PlanOpen: h.r.planOpen(),
 	}}
 	if reach.Command != "" {
 		p.facts.Hosts = h.r.hosts().Beyond(reach.Hosts)

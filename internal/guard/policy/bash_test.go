@@ -193,8 +193,8 @@ func TestBuiltinsOfBash(t *testing.T) {
 		t.Fatal(err)
 	}
 	known := map[string]bool{}
-	for _, name := range strings.Fields(string(out)) {
-		for _, option := range strings.Fields(". -a -e -i -n -o -p -v -x") {
+	for name := range strings.FieldsSeq(string(out)) {
+		for option := range strings.FieldsSeq(". -a -e -i -n -o -p -v -x") {
 			line := "x=(1); " + name + " " + strings.Trim(option, ".") + " 'x[$(mark)]' 'x[$(mark)]=1'"
 			if policy.ReadCommand(line).Unknown != "" {
 				continue

@@ -88,12 +88,7 @@ func (c call) dangerous() bool {
 	if !c.Label.Untrusted || c.Label.Secrecy == mgx.Public || c.Own {
 		return false
 	}
-	for _, e := range c.effects {
-		if e != Read && e != Write && e != Execute {
-			return true
-		}
-	}
-	return false
+	return c.Outside || slices.ContainsFunc(c.effects, func(e Effect) bool { return e != Read && e != Write && e != Execute })
 }
 
 // what names the call in a sentence.

@@ -48,7 +48,8 @@ type Facts struct {
 	Command string    `json:"command,omitempty"` // a line of shell
 	Hosts   []string  `json:"hosts,omitempty"`   // HOST:PORT beyond those that the run may reach anyway
 	Label   mgx.Label `json:"label,omitzero"`    // of all that the model was given
-	// Outside: it acts beyond the sandbox, whatever its effect is called there.
+	// Outside: it acts beyond the sandbox, or sends there what it is given, whatever
+	// its effect is called.
 	Outside bool `json:"outside,omitempty"`
 	// Vague: which paths or hosts it touches is not known.
 	Vague bool `json:"vague,omitempty"`

@@ -43,6 +43,7 @@ func TestBuiltins(t *testing.T) {
 		"execute":     {Tool: "shell", Effect: policy.Execute, Command: "go test ./..."},
 		"hosts":       {Tool: "shell", Effect: policy.Execute, Command: "npm ci", Hosts: []string{"registry.npmjs.org:443"}},
 		"mcp read":    {Tool: "mcp__docs__search", Effect: policy.Read, Outside: true},
+		"mcp program": {Tool: "mcp__docs__search", Effect: policy.Read},
 		"mcp write":   {Tool: "mcp__github__comment", Effect: policy.Write, Outside: true},
 		"mcp execute": {Tool: "mcp__ci__start", Effect: policy.Execute, Outside: true},
 		"network":     {Tool: "mcp__web__fetch", Effect: policy.Network, Outside: true, Hosts: []string{"example.org:443"}},
@@ -50,11 +51,11 @@ func TestBuiltins(t *testing.T) {
 		"deliver":     {Tool: "mcp__github__merge", Effect: policy.Deliver, Outside: true},
 	}
 	want := map[string]map[string]policy.Verdict{
-		"plan":         {"read": "allow", "execute": "allow", "mcp read": "allow"}, // all else is denied
-		"ask":          {"read": "allow", "mcp read": "allow"},                     // all else is asked
-		"accept-edits": {"read": "allow", "write": "allow", "mcp read": "allow"},
-		"auto":         {"read": "allow", "write": "allow", "execute": "allow", "branch": "allow", "mcp read": "allow"},
-		"never":        {"read": "allow", "write": "allow", "execute": "allow", "branch": "allow", "mcp read": "allow"},
+		"plan":         {"read": "allow", "execute": "allow", "mcp program": "allow", "mcp read": "ask"}, // all else is denied
+		"ask":          {"read": "allow", "mcp program": "allow"},                                        // all else is asked
+		"accept-edits": {"read": "allow", "write": "allow", "mcp program": "allow"},
+		"auto":         {"read": "allow", "write": "allow", "execute": "allow", "branch": "allow", "mcp program": "allow"},
+		"never":        {"read": "allow", "write": "allow", "execute": "allow", "branch": "allow", "mcp program": "allow"},
 	}
 	rest := map[string]policy.Verdict{"plan": "deny", "ask": "ask", "accept-edits": "ask", "auto": "ask", "never": "deny"}
 	for _, name := range policy.Names() {
@@ -469,16 +470,31 @@ func TestPrintingAndParsingAreInverse(t *testing.T) {
 }
 
 // TestTheThreeTogetherAlwaysAsk: no set of rules lets an agent that read untrusted
-// and confidential content act beyond the sandbox without a person.
+// and confidential content reach out without a person, by any of these.
 func TestTheThreeTogetherAlwaysAsk(t *testing.T) {
-	rapid.Check(t, func(t *rapid.T) {
-		p, f := drawPolicy(t), drawFacts(t)
-		f.Label.Untrusted, f.Label.Secrecy, f.Own = true, rapid.SampledFrom([]mgx.Confidentiality{"private", "secret"}).Draw(t, "secrecy"), false
-		beyond := f.Effect == policy.Network || f.Effect == policy.Deliver || f.Outside && f.Effect != policy.Read
-		if beyond && p.Decide(f).Verdict == policy.Allow {
-			t.Fatalf("%s\nallows %+v", p, f)
-		}
-	})
+	out := map[string]policy.Facts{
+		"asks a server at an address":          {Tool: "mcp__a__b", Effect: policy.Read, Outside: true},
+		"writes at a server":                   {Tool: "mcp__a__b", Effect: policy.Write, Outside: true},
+		"writes at a server, of a path":        {Tool: "mcp__a__b", Effect: policy.Write, Outside: true, Paths: []string{"a"}},
+		"starts something at a server":         {Tool: "mcp__a__b", Effect: policy.Execute, Outside: true, Vague: true},
+		"fetches a page":                       {Tool: "mcp__a__b", Effect: policy.Network, Outside: true, Hosts: []string{"a.example:443"}},
+		"fetches, and does not say where":      {Tool: "read", Effect: policy.Network},
+		"delivers at a forge":                  {Tool: "mcp__a__b", Effect: policy.Deliver, Outside: true},
+		"has a command reach one more host":    {Tool: "shell", Effect: policy.Execute, Command: "a b", Hosts: []string{"a.example:443"}},
+		"has a command reach two more hosts":   {Tool: "shell", Effect: policy.Execute, Command: "a", Hosts: []string{"b:1", "a.example:443"}},
+		"does what nobody knows the effect of": {Tool: "shell", Effect: "other"},
+	}
+	for name, f := range out {
+		rapid.Check(t, func(t *rapid.T) {
+			p, drawn, f := drawPolicy(t), drawFacts(t), f
+			f.Role, f.PlanOpen, f.Label = drawn.Role, drawn.PlanOpen, drawn.Label
+			f.Label.Untrusted, f.Label.Secrecy = true, rapid.SampledFrom([]mgx.Confidentiality{"private", "secret"}).Draw(t, "secrecy")
+			p.Rules = append(p.Rules, drawRule(t, "allow"), policy.Rule{Verdict: policy.Allow}) // no rule of it asks for want of one
+			if p.Decide(f).Verdict == policy.Allow {
+				t.Fatalf("an agent %s: %s\nallows %+v", name, p, f)
+			}
+		})
+	}
 }
 
 // TestTheExampleOfTheDocs keeps docs/policy.md true.

@@ -170,16 +170,16 @@ func (r *shellReader) node(n syntax.Node, depth int) {
 
 // hears notes what a statement gives its commands to read.
 func (r *shellReader) hears(s *syntax.Stmt) {
-	given := ""
+	var given strings.Builder
 	for _, redirect := range s.Redirs {
 		if redirect.Hdoc != nil {
-			given += " " + word(redirect.Hdoc).Text
+			given.WriteString(" " + word(redirect.Hdoc).Text)
 		}
 		if redirect.Op == syntax.WordHdoc {
-			given += " " + word(redirect.Word).Text
+			given.WriteString(" " + word(redirect.Word).Text)
 		}
 	}
-	if r.given = given; given == "" {
+	if r.given = given.String(); given.String() == "" {
 		return
 	}
 	if _, simple := s.Cmd.(*syntax.CallExpr); !simple {
