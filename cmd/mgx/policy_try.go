@@ -40,7 +40,8 @@ JSON object:
 
 ("expect" may be left out. The last is a check that the repository's files name; one that
 a person names with --check is only ever allowed or denied.) The exit code is 1 when a call is not decided as expected.
-Paths are taken as they are written: links are followed only when a call is really made.`,
+Arguments are taken as a run takes them: what it repairs is repaired, and it is said; what it refuses
+is denied. Paths are taken as they are written: links are followed only when a call is really made.`,
 		Example: `  mgx policy test calls.jsonl --policy ../mgx.policy
   mgx policy test --run 01K6 --policy ask`,
 		Args: optionalArg("a file of calls"),
@@ -221,21 +222,33 @@ func readCall(line []byte) (call client.TryCall, err error) {
 	}, nil
 }
 
-// factsOf adds what is known of a built-in tool, and why such a call can only be
-// refused.
-func factsOf(f policy.Facts, args json.RawMessage) (facts policy.Facts, bad string) {
+// factsOf adds what is known of a built-in tool.
+func factsOf(f policy.Facts, args json.RawMessage) (policy.Facts, app.Taken) {
 	known, err := tool.ByName([]string{f.Tool})
 	if err != nil {
-		return f, ""
+		return f, app.Taken{}
 	}
+	spec := known[0].Spec()
 	if f.Effect == "" {
-		f.Effect = policy.Effect(known[0].Spec().Effect)
+		f.Effect = policy.Effect(spec.Effect)
 	}
-	if len(args) > 0 {
-		reach := tool.ReachOf(known[0], &tool.Workspace{}, args)
-		f.Paths, f.Command, f.Hosts, f.Vague, bad = reach.Paths, reach.Command, reach.Hosts, reach.Vague, reach.Bad
+	if len(args) == 0 {
+		return f, app.Taken{}
 	}
-	return f, bad
+	parsed, err := tool.ParseArgs(spec, string(args))
+	if err != nil {
+		return f, app.Taken{Refused: mgx.AsError(err).Message}
+	}
+	reach := tool.ReachOf(known[0], &tool.Workspace{}, parsed)
+	f.Paths, f.Command, f.Hosts, f.Vague = reach.Paths, reach.Command, reach.Hosts, reach.Vague
+	return f, app.Taken{Repaired: !sameJSON(args, parsed), Refused: reach.Bad}
+}
+
+// sameJSON reports whether two texts are the same JSON.
+func sameJSON(a, b json.RawMessage) bool {
+	x, errA := policy.Canonical(a)
+	y, errB := policy.Canonical(b)
+	return errA == nil && errB == nil && bytes.Equal(x, y)
 }
 
 // tryRun tries the calls that a run made.

@@ -365,9 +365,9 @@ func TestLateWorkKeepsItsPlace(t *testing.T) {
 	release := make(chan struct{})
 	w := pagedTown(t, api.Limits{AtOnce: 1, Queue: 1, QueueWait: time.Millisecond}, nil, func(o *api.Options) {
 		o.WorkWait, o.GraceWait = time.Second, time.Millisecond
-		o.Trial = app.Trial{Facts: func(f policy.Facts, _ json.RawMessage) (policy.Facts, string) {
+		o.Trial = app.Trial{Facts: func(f policy.Facts, _ json.RawMessage) (policy.Facts, app.Taken) {
 			<-release
-			return f, ""
+			return f, app.Taken{}
 		}}
 	})
 	call := func(path string, body any) reply {

@@ -76,11 +76,17 @@ type Verdict struct {
 	Unanswered bool   `json:"unanswered,omitempty"` // it would have been asked, and the policy asks nobody
 }
 
+// Taken says how a run takes the arguments of a call.
+type Taken struct {
+	Repaired bool
+	Refused  string // why it can only refuse the call; empty: it need not
+}
+
 // Trial tries policies on calls.
 type Trial struct {
 	// Facts adds what is known of a built-in tool to what is said of a call, from its
-	// arguments, and why such a call can only be refused; empty: it need not be.
-	Facts func(f policy.Facts, arguments json.RawMessage) (facts policy.Facts, refused string)
+	// arguments as a run takes them.
+	Facts func(f policy.Facts, arguments json.RawMessage) (policy.Facts, Taken)
 	// Beyond are those of the hosts of a call that a run may not reach anyway; nil: all.
 	Beyond func(allowed, hosts []string) ([]string, error)
 }
@@ -95,10 +101,10 @@ func (t Trial) Try(name, text string, c Call) (Verdict, error) {
 	if err := newEffort(rules).take(c); err != nil {
 		return Verdict{}, err
 	}
-	f, refused, err := t.facts(c)
+	f, args, err := t.facts(c)
 	if err != nil {
 		return Verdict{}, mgx.Errorf(mgx.KindUsage, "bad_trial", "%s", mgx.AsError(err).Message)
 	}
-	d := decide(rules, f, refused)
+	d := decide(rules, f, args)
 	return Verdict{string(d.Verdict), d.Rule, d.Why, d.Unanswered}, nil
 }

@@ -66,14 +66,14 @@ func (t Trial) TryAll(name, text string, calls []TryCall) (TriedCalls, error) {
 		if c.At == "" {
 			c.At = strconv.Itoa(i + 1)
 		}
-		f, refused, err := t.facts(c.Call)
+		f, args, err := t.facts(c.Call)
 		if err == nil && !slices.Contains(verdicts, c.Expect) {
 			err = badCall(`"expect" takes allow, ask or deny`)
 		}
 		if err != nil {
 			return TriedCalls{}, badCall("line %s: %s", c.At, mgx.AsError(err).Message)
 		}
-		out.Calls = append(out.Calls, TriedCall{c.At, f, decide(rules, f, refused), c.Expect})
+		out.Calls = append(out.Calls, TriedCall{c.At, f, decide(rules, f, args), c.Expect})
 	}
 	return out, nil
 }
@@ -140,29 +140,33 @@ func newTried(rules policy.Policy) TriedCalls {
 	return out
 }
 
-// facts are what is known of a call, and why it can only be refused, if that is so.
-func (t Trial) facts(c Call) (f policy.Facts, refused string, err error) {
+// facts are what is known of a call.
+func (t Trial) facts(c Call) (f policy.Facts, args Taken, err error) {
 	f = policy.Facts{
 		Tool: c.Tool, Effect: policy.Effect(c.Effect), Role: c.Role, Paths: c.Paths, Command: c.Command, Hosts: c.Hosts,
 		Label: c.Label, Outside: c.Outside, Vague: c.Vague, PlanOpen: c.PlanOpen, Own: c.Own, Sh: c.Tool == team.CheckTool,
 	}
 	if t.Facts != nil {
-		f, refused = t.Facts(f, c.Arguments)
+		f, args = t.Facts(f, c.Arguments)
 	}
 	switch {
 	case f.Tool == "":
-		return f, "", badCall(`a call needs a "tool"`)
+		return f, args, badCall(`a call needs a "tool"`)
 	case !slices.Contains(effects, f.Effect):
-		return f, "", badCall(`"effect" takes read, write, execute, network or deliver; it may be left out for built-in tools only`)
+		return f, args, badCall(`"effect" takes read, write, execute, network or deliver; it may be left out for built-in tools only`)
 	}
-	return f, refused, nil
+	return f, args, nil
 }
 
-func decide(rules policy.Policy, f policy.Facts, refused string) policy.Decision {
-	if refused != "" {
-		return policy.Decision{Verdict: policy.Deny, Rule: "(arguments)", Why: refused}
+func decide(rules policy.Policy, f policy.Facts, args Taken) policy.Decision {
+	if args.Refused != "" {
+		return policy.Decision{Verdict: policy.Deny, Rule: "(arguments)", Why: args.Refused}
 	}
-	return rules.Decide(f)
+	d := rules.Decide(f)
+	if args.Repaired {
+		d.Why += " (of the arguments as a run repairs them)"
+	}
+	return d
 }
 
 // TryQuery says which calls of a run a policy is tried on.
@@ -210,12 +214,12 @@ func (w *Work) TryRun(ctx context.Context, actor access.Actor, t Trial, id mgx.R
 		for _, f := range checks {
 			out.Calls = append(out.Calls, TriedCall{At: strconv.FormatInt(e.Sequence, 10), Facts: f, Decision: rules.Decide(f)})
 		}
-		f, refused, ok, err := t.recorded(e, run.Settings, &open)
+		f, args, ok, err := t.recorded(e, run.Settings, &open)
 		if err != nil {
 			return TriedCalls{}, err
 		}
 		if ok {
-			out.Calls = append(out.Calls, TriedCall{At: strconv.FormatInt(e.Sequence, 10), Facts: f, Decision: decide(rules, f, refused)})
+			out.Calls = append(out.Calls, TriedCall{At: strconv.FormatInt(e.Sequence, 10), Facts: f, Decision: decide(rules, f, args)})
 		}
 	}
 	if len(events) == limit {
@@ -256,8 +260,9 @@ func checksIn(e mgx.Event, s mgx.RunSettings, open bool) (all []policy.Facts, er
 	return all, nil
 }
 
-// recorded are the facts of a call that an event tells of.
-func (t Trial) recorded(e mgx.Event, s mgx.RunSettings, open *bool) (f policy.Facts, refused string, ok bool, err error) {
+// recorded are the facts of a call that an event tells of. What it cannot hold whole it
+// has cut: then its arguments are not known.
+func (t Trial) recorded(e mgx.Event, s mgx.RunSettings, open *bool) (f policy.Facts, args Taken, ok bool, err error) {
 	switch e.Type {
 	case mgx.ApprovalDecided:
 		var d mgx.ApprovalDecidedData
@@ -266,15 +271,15 @@ func (t Trial) recorded(e mgx.Event, s mgx.RunSettings, open *bool) (f policy.Fa
 	case mgx.ToolCalled:
 		var d mgx.ToolCallData
 		if err = e.Decode(&d); err != nil || !slices.Contains(effects, policy.Effect(d.Effect)) {
-			return f, "", false, err
+			return f, args, false, err
 		}
 		f = policy.Facts{Tool: d.Name, Effect: policy.Effect(d.Effect), Role: d.AgentRole, Vague: true}
 		f.Outside = team.Beyond(s, f.Tool, f.Effect)
 		if d.Label != nil {
 			f.Label = *d.Label
 		}
-		if t.Facts != nil {
-			f, refused = t.Facts(f, json.RawMessage(d.Arguments))
+		if t.Facts != nil && json.Valid([]byte(d.Arguments)) {
+			f, args = t.Facts(f, json.RawMessage(d.Arguments))
 		}
 		ok = true
 	case mgx.RunDelivered:
@@ -282,8 +287,8 @@ func (t Trial) recorded(e mgx.Event, s mgx.RunSettings, open *bool) (f policy.Fa
 	}
 	if f.PlanOpen = *open; ok && t.Beyond != nil {
 		if f.Hosts, err = t.Beyond(s.AllowHosts, f.Hosts); err != nil {
-			return f, "", false, fmt.Errorf("app: the hosts that the run reaches: %w", err)
+			return f, args, false, fmt.Errorf("app: the hosts that the run reaches: %w", err)
 		}
 	}
-	return f, refused, ok, err
+	return f, args, ok, err
 }
