@@ -64,6 +64,9 @@ func (c *cli) backup(ctx context.Context, file string, wanted func(mgx.Run) bool
 		return err
 	}
 	defer s.Close()
+	if err := store.Vacant(file); err != nil {
+		return err
+	}
 	if err := c.recordIfWritable(ctx, actBackup, mgx.DefaultWorkspace, "backup"); err != nil {
 		return err
 	}

@@ -99,10 +99,18 @@ func (c *cli) export(ctx context.Context, file string, f subjectFlags) error {
 	if err != nil {
 		return err
 	}
-	if err := c.recordIfWritable(ctx, actExport, cmp.Or(index.Subject.Workspace, mgx.DefaultWorkspace), subject); err != nil {
-		return err
-	}
-	return c.exportTo(file, &exporting{sum: sha256.New(), index: index}, held)
+	return c.exportTo(file, &exporting{sum: sha256.New(), index: index}, func(each func(kind string, record any) error) error {
+		told := false
+		return held(func(kind string, record any) error {
+			if !told { // what there is not is not handed out
+				if err := c.recordIfWritable(ctx, actExport, cmp.Or(index.Subject.Workspace, mgx.DefaultWorkspace), subject); err != nil {
+					return err
+				}
+				told = true
+			}
+			return each(kind, record)
+		})
+	})
 }
 
 // exportThere writes what a server holds. It has the same form as what is held here.

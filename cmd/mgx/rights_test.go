@@ -70,6 +70,19 @@ func TestRightsCommands(t *testing.T) {
 			t.Errorf("%s is not in the audit log:\n%s", act, acts)
 		}
 	}
+	// What is refused was not done, and is no entry.
+	recorded := func() int {
+		return strings.Count(l.must("audit", "--action", "data.*"), "data.backup") + strings.Count(l.must("audit", "--action", "data.*"), "data.export")
+	}
+	before := recorded()
+	for _, args := range [][]string{{"backup", filepath.Join(dir, "backup")}, {"export", filepath.Join(dir, "person.jsonl")}, {"export", filepath.Join(dir, "none.jsonl"), "--task", "task_none"}} {
+		if _, stderr, code := l.run(args...); code == 0 {
+			t.Errorf("mgx %v: %s", args, stderr)
+		}
+	}
+	if after := recorded(); before == 0 || after != before {
+		t.Errorf("%d entries of backups and exports became %d by some that were refused", before, after)
+	}
 	l.must("audit", "verify")
 	l.must("verify")
 }

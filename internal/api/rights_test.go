@@ -292,8 +292,11 @@ func TestRightsRoutes(t *testing.T) {
 	if len(report.Problems) != 0 || report.Erased == 0 {
 		t.Errorf("%+v", report)
 	}
-	if got := w.do(admin, "GET", "/api/v1/people/user_none/export", nil, nil); got.status != 404 {
-		t.Errorf("nobody: %+v", got)
+	for _, none := range []string{"people/user_none", "runs/run_none", "tasks/task_none"} {
+		w.do(admin, "GET", "/api/v1/"+none+"/export", nil, nil).want(404, "not_found")
+	}
+	if text := w.text(admin, "/api/v1/audit/export"); strings.Contains(text, "_none") || strings.Contains(text, `"action":"run.export"`) {
+		t.Errorf("what was not handed out is in the audit log: %s", text)
 	}
 
 	other := w.tokens["other"]

@@ -193,6 +193,7 @@ func TestWebhooksRefuse(t *testing.T) {
 		{"POST", root, `[]`, 400, "bad_body"},
 		{"POST", root, `{"url":"` + strings.Repeat("a", 1<<20) + `"}`, 413, "body_too_large"},
 		{"POST", root, `{"url":"https://example.com/","since":-1}`, 400, "bad_position"},
+		{"POST", root, `{"url":"https://example.com/","since":4611686018427387904}`, 400, "bad_position"},
 		{"POST", root, `{"url":"https://example.com/","channels":["weather"]}`, 400, "bad_channel"},
 		{"PATCH", one, `{"url":"http://192.168.0.1/"}`, 400, webhook.CodeAddressRefused},
 		{"GET", one + "/deliveries?status=lost", "", 400, "bad_query"},

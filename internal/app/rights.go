@@ -55,6 +55,21 @@ func (r *Rights) may(ctx context.Context, action, kind string, ws mgx.WorkspaceI
 	return r.Access.Authorize(ctx, r.Actor, action, access.Resource{Kind: kind, Workspace: ws})
 }
 
+// handing hands records out, and before the first of them records that it does: what
+// there is not is not handed out.
+func (r *Rights) handing(ctx context.Context, action, resource string, each func(kind string, record any) error) func(string, any) error {
+	told := false
+	return func(kind string, record any) error {
+		if !told {
+			if err := r.acting(ctx, action, resource); err != nil {
+				return err
+			}
+			told = true
+		}
+		return each(kind, record)
+	}
+}
+
 // acting records an act before it is done.
 func (r *Rights) acting(ctx context.Context, action, resource string) error {
 	by := r.Actor.Doer()
@@ -70,10 +85,7 @@ func (r *Rights) ExportPerson(ctx context.Context, id mgx.UserID, each func(kind
 	if err := r.may(ctx, "manage", "users", mgx.DefaultWorkspace); err != nil {
 		return err
 	}
-	if err := r.acting(ctx, "user.export", string(id)); err != nil {
-		return err
-	}
-	return r.Store.ExportPerson(ctx, id, each)
+	return r.Store.ExportPerson(ctx, id, r.handing(ctx, "user.export", string(id), each))
 }
 
 // ExportWorkspace hands out everything that is held on the actor's workspace,
@@ -83,10 +95,7 @@ func (r *Rights) ExportWorkspace(ctx context.Context, each func(kind string, rec
 	if err := r.may(ctx, "manage", "settings", ws); err != nil {
 		return err
 	}
-	if err := r.acting(ctx, "workspace.export", string(ws)); err != nil {
-		return err
-	}
-	return r.withFiles(each, func(each func(string, any) error) error { return r.Store.ExportWorkspace(ctx, ws, each) })
+	return r.withFiles(r.handing(ctx, "workspace.export", string(ws), each), func(each func(string, any) error) error { return r.Store.ExportWorkspace(ctx, ws, each) })
 }
 
 // withFiles hands records out, and after them the files of the runs among them.

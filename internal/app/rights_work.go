@@ -27,10 +27,7 @@ func (r *Rights) ExportWork(ctx context.Context, w mgx.Work, each func(kind stri
 	if w.Run != "" {
 		action = "run.export"
 	}
-	if err := r.acting(ctx, action, w.ID()); err != nil {
-		return err
-	}
-	return r.withFiles(each, func(each func(string, any) error) error { return r.Store.ExportWork(ctx, ws, w, each) })
+	return r.withFiles(r.handing(ctx, action, w.ID(), each), func(each func(string, any) error) error { return r.Store.ExportWork(ctx, ws, w, each) })
 }
 
 // RetainEvents removes the events of the installation whose time is over, as is done

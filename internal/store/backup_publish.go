@@ -39,6 +39,14 @@ func syncPath(path string) error {
 	return f.Sync()
 }
 
+// Vacant refuses a name that a file has: no backup overwrites one.
+func Vacant(path string) error {
+	if _, err := os.Lstat(path); err == nil {
+		return exists(path)
+	}
+	return nil
+}
+
 func exists(path string) error {
 	return mgx.Errorf(mgx.KindUsage, "file_exists", "%s exists already; a backup never overwrites: choose another name", path)
 }

@@ -83,8 +83,8 @@ type RunFiles struct {
 // on disk; one that exists is never overwritten. It can be restored into either
 // kind of database; see [Restore].
 func (s *Store) Backup(ctx context.Context, path string, o BackupOptions) (Manifest, error) {
-	if _, err := os.Lstat(path); err == nil {
-		return Manifest{}, exists(path)
+	if err := Vacant(path); err != nil {
+		return Manifest{}, err
 	}
 	part, err := os.CreateTemp(filepath.Dir(path), "."+filepath.Base(path)+".part-*")
 	if err != nil {

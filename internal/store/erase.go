@@ -53,7 +53,32 @@ func (s *Store) PlanErasure(ctx context.Context, subject Subject) (Erasure, erro
 	if len(plan.Runs) == len(all) {
 		plan.Task = subject.Task
 	}
-	return plan, s.mayErase(ctx, subject, plan)
+	if err := s.mayErase(ctx, subject, plan); err != nil {
+		return plan, err
+	}
+	return plan, each(plan.streams(), func(id mgx.StreamID) error {
+		n, err := s.wordsIn(ctx, id)
+		plan.Events += n
+		return err
+	})
+}
+
+// streams are those that lose the words of what is erased.
+func (e Erasure) streams() (all []mgx.StreamID) {
+	for _, run := range e.Runs {
+		all = append(all, mgx.StreamID(run.ID))
+	}
+	if e.Task != "" {
+		all = append(all, mgx.StreamID(e.Task))
+	}
+	return all
+}
+
+// wordsIn counts the events that an erasure of a stream takes the data of.
+func (s *Store) wordsIn(ctx context.Context, id mgx.StreamID) (int64, error) {
+	n, _, err := get(ctx, s, scanCount, `SELECT COUNT(*) FROM events WHERE (run = $1 OR stream = $1) AND data <> $2 AND type <> $3 AND type NOT LIKE 'billing.%'`,
+		string(id), string(mgx.Tombstone), string(mgx.DataErased))
+	return n, err
 }
 
 // mayErase refuses what is not there, and what is still at work.
@@ -103,6 +128,7 @@ func (s *Store) eraseSubject(ctx context.Context, subject Subject, by string) (E
 	if err != nil {
 		return plan, err
 	}
+	plan.Events = 0 // they are counted as they go
 	for _, run := range plan.Runs {
 		scope := mgx.Scope{Workspace: run.Workspace, Task: run.Task.ID, Run: run.ID, Execution: run.Execution}
 		told := !run.ErasedAt.IsZero()
@@ -127,8 +153,7 @@ func (s *Store) eraseSubject(ctx context.Context, subject Subject, by string) (E
 // erase records that a stream is erased before it is, unless that was recorded
 // when it was interrupted.
 func (s *Store) erase(ctx context.Context, e mgx.Event, told bool, by string, plan *Erasure, do func(*tx) error) error {
-	n, _, err := get(ctx, s, scanCount, `SELECT COUNT(*) FROM events WHERE (run = $1 OR stream = $1) AND data <> $2 AND type <> $3 AND type NOT LIKE 'billing.%'`,
-		string(e.Stream), string(mgx.Tombstone), string(mgx.DataErased))
+	n, err := s.wordsIn(ctx, e.Stream)
 	if err != nil {
 		return err
 	}

@@ -117,9 +117,11 @@ func TestErase(t *testing.T) {
 		otherRow, _ := s.Run(t.Context(), other.Workspace, other.Run)
 		oneRow, _ := s.Run(t.Context(), one.Workspace, one.Run)
 
+		plan, err := s.PlanErasure(t.Context(), store.Subject{Workspace: one.Workspace, Task: gone.ID})
+		must(t, err)
 		done, err := s.Erase(t.Context(), store.Subject{Workspace: one.Workspace, Task: gone.ID}, "user_x")
-		if err != nil || len(done.Runs) != 2 || done.Task != gone.ID || done.Events == 0 {
-			t.Fatalf("%+v %v", done, err)
+		if err != nil || len(done.Runs) != 2 || done.Task != gone.ID || done.Events == 0 || plan.Events != done.Events {
+			t.Fatalf("%+v %v, planned %+v", done, err, plan)
 		}
 		if n := held(t, s, path, "SUBJECT"); n != 0 {
 			t.Errorf("the word is left %d times", n)

@@ -16,16 +16,19 @@ const webhookCounts = `,
 	(SELECT COUNT(*) FROM webhook_deliveries d WHERE d.webhook = webhooks.id AND d.status = 'dead')`
 
 // CreateWebhook stores an endpoint with the secret it signs with. A negative
-// Cursor means that only events from now on are sent.
+// Cursor means that only events from now on are sent; one beyond the log is refused.
 func (s *Store) CreateWebhook(ctx context.Context, by mgx.Doer, w mgx.Webhook, secret string) error {
 	if w.ID == "" || w.Workspace == "" || w.URL == "" || secret == "" {
 		return mgx.Errorf(mgx.KindInternal, "bad_webhook", "a webhook needs an id, a workspace, an address and a secret")
 	}
-	if w.Cursor < 0 {
-		var err error
-		if w.Cursor, err = s.Head(ctx); err != nil {
-			return err
-		}
+	head, err := s.Head(ctx)
+	switch {
+	case err != nil:
+		return err
+	case w.Cursor > head:
+		return mgx.Errorf(mgx.KindUsage, "bad_position", "a webhook begins after a position that there is, and the log ends at %d; without one it begins there", head)
+	case w.Cursor < 0:
+		w.Cursor = head
 	}
 	return s.act(ctx, by, "webhook.create", func(t *tx, a *act) error {
 		a.resource, a.after = string(w.ID), filtersOf(w)
