@@ -56,6 +56,8 @@ var measures = []measure{
 	{"mgx.event.size", "histogram", "By", "class", "Size of the data of events, by the days they are kept for at least."},
 	{"mgx.event.old_version.reads", "counter", "{event}", "event_type,version", "Events read in a version that is not the latest."},
 
+	{"mgx.audit.unrecorded", "counter", "{act}", "", "Acts that were denied and that the audit log could not be told of."},
+
 	{"mgx.outbox.waiting", "gauge", "{event}", "", "Events that are committed and not numbered yet. PostgreSQL only."},
 	{"mgx.sequencer.leads", "gauge", "{process}", "", "1 in the process that numbers the log, 0 in others. PostgreSQL only."},
 	{"mgx.sequencer.term", "gauge", "{term}", "", "Raised whenever another process takes over numbering the log. PostgreSQL only."},

@@ -8,16 +8,18 @@ import (
 	"go.opentelemetry.io/otel/attribute"
 
 	"mgx"
+	"mgx/internal/app"
 	"mgx/internal/event"
 	"mgx/internal/store"
 	"mgx/internal/telemetry/observe"
 )
 
 // observeServer has what a server knows read whenever somebody asks for metrics.
-func observeServer(m *meters, s *store.Store, hub *event.Hub, contracts *event.Registry) error {
+func observeServer(m *meters, s *store.Store, hub *event.Hub, contracts *event.Registry, who *app.Access) error {
 	return m.observe(func(ctx context.Context, o observer) error {
 		o.hub(hub.Metrics())
 		o.versions(contracts.Usage())
+		o.set("mgx.audit.unrecorded", who.Unrecorded())
 		consumers, err := s.Consumers(ctx)
 		if err == nil {
 			o.consumers(consumers)

@@ -237,7 +237,7 @@ func newServer(ctx context.Context, n *node, address string, o api.Options) (*se
 	o.Work, o.Models = n.app, app.NewModels(who, modelHost{n})
 	o.Console = n.console(who, &o)
 	web := api.New(o)
-	if err := observeServer(n.meters, n.store, hub, contracts); err != nil {
+	if err := observeServer(n.meters, n.store, hub, contracts, who); err != nil {
 		return nil, err
 	}
 	return &server{hub: hub, web: web, gateway: gate, token: token, access: who, contracts: contracts}, nil

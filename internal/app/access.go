@@ -1,11 +1,13 @@
 package app
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"log/slog"
 	"slices"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"mgx"
@@ -70,6 +72,9 @@ type Access struct {
 	mu      sync.Mutex
 	denials map[string]*denials  // by what is bounded
 	told    map[string]time.Time // of what is suspicious, by what and whose
+
+	unrecorded atomic.Int64 // denials that the audit log does not know
+	missing    atomic.Int64 // of these, those that the log was not told of
 }
 
 // AccessOptions are what Access works with.
@@ -189,6 +194,7 @@ func (a *Access) Sends(actor access.Actor) func(context.Context, mgx.Webhook) er
 type denials struct {
 	since time.Time
 	n     int
+	told  bool // that it became as many as is told of
 }
 
 const (
@@ -202,6 +208,11 @@ const (
 func (a *Access) again(what string) int {
 	a.mu.Lock()
 	defer a.mu.Unlock()
+	return a.counted(what).n
+}
+
+// counted counts one more. The caller has the lock.
+func (a *Access) counted(what string) *denials {
 	now := a.o.Now()
 	d := a.denials[what]
 	if d == nil || now.Sub(d.since) >= denialsWindow {
@@ -212,7 +223,27 @@ func (a *Access) again(what string) int {
 		a.denials[what] = d
 	}
 	d.n++
-	return d.n
+	return d
+}
+
+// tellOnce counts one more of something and tells of it once in a minute, when there are
+// many. What could not be told is told the next time.
+func (a *Access) tellOnce(what string, many int, tell func() error) error {
+	a.mu.Lock()
+	d := a.counted(what)
+	due := d.n >= many && !d.told
+	d.told = d.told || due
+	a.mu.Unlock()
+	if !due {
+		return nil
+	}
+	err := tell()
+	if err != nil {
+		a.mu.Lock()
+		d.told = false
+		a.mu.Unlock()
+	}
+	return err
 }
 
 // denied remembers that somebody was not allowed to do something: the first of a
@@ -223,30 +254,65 @@ func (a *Access) denied(ctx context.Context, actor access.Actor, action string, 
 		return
 	}
 	ctx = context.WithoutCancel(ctx)
-	var err error
-	if action != "read" && a.again(actor.ID()+" "+action+" "+on.Kind) == 1 {
-		target := on.ID
-		if target == "" {
-			target = on.Kind
+	if action != "read" {
+		err := a.tellOnce(actor.ID()+" "+action+" "+on.Kind, 1, func() error {
+			return a.recordDenied(ctx, actor.Doer(), on.Kind+"."+action, cmp.Or(on.ID, on.Kind), mgx.AsError(why).Code)
+		})
+		if err != nil {
+			a.o.Log.Error("what was denied cannot be recorded", "actor", actor.ID(), "action", action, "resource", on.Kind, "error", err)
 		}
-		err = a.o.Store.RecordDenied(ctx, actor.Doer(), on.Kind+"."+action, target, mgx.AsError(why).Code)
 	}
-	if err == nil && a.again(actor.ID()) == probing {
-		err = a.suspect(ctx, actor.Workspace, mgx.SuspicionData{
+	err := a.tellOnce(actor.ID(), probing, func() error {
+		return a.suspect(ctx, actor.Workspace, mgx.SuspicionData{
 			Severity: "medium", Actor: actor.ID(), Address: actor.Where.Address, What: "permission_probing", Blocked: true, Count: probing,
 			Detail: fmt.Sprintf("%d requests in a minute were denied, the last one to %s %s.", probing, action, on.Kind),
 		})
-	}
+	})
 	if err != nil {
-		a.o.Log.Error("what was denied cannot be recorded", "actor", actor.ID(), "action", action, "resource", on.Kind, "error", err)
+		a.o.Log.Error("that very much was denied cannot be recorded", "actor", actor.ID(), "error", err)
 	}
 }
 
-// suspect tells the log of something suspicious.
+// recordDenied puts what was denied into the audit log. It is denied all the same where
+// that fails; then it is counted, and the log is told how many are missing as soon as it
+// takes anything again.
+func (a *Access) recordDenied(ctx context.Context, by mgx.Doer, action, resource, why string) error {
+	if err := a.o.Store.RecordDenied(ctx, by, action, resource, why); err != nil {
+		a.unrecorded.Add(1)
+		a.missing.Add(1)
+		return err
+	}
+	n := a.missing.Swap(0)
+	if n == 0 {
+		return nil
+	}
+	err := a.suspect(ctx, mgx.DefaultWorkspace, mgx.SuspicionData{
+		Severity: "high", What: "other", Blocked: true, Count: n,
+		Detail: fmt.Sprintf("%d acts that were denied are not in the audit log, which took no entries.", n),
+	})
+	if err != nil {
+		a.missing.Add(n)
+	}
+	return err
+}
+
+// Unrecorded is how many acts were denied since the process began that the audit log
+// could not be told of.
+func (a *Access) Unrecorded() int64 { return a.unrecorded.Load() }
+
+// suspect tells the log of something suspicious: of a workspace, or, where that is
+// erased, of the installation.
 func (a *Access) suspect(ctx context.Context, ws mgx.WorkspaceID, d mgx.SuspicionData) error {
-	e := mgx.NewEvent(mgx.SuspiciousActivity, d)
-	e.Workspace, e.Stream = ws, mgx.StreamID(ws)
-	_, err := a.o.Store.Commit(mgx.ForInstallation(ctx), mgx.Change{Events: []mgx.Event{e}})
+	tell := func(ws mgx.WorkspaceID) error {
+		e := mgx.NewEvent(mgx.SuspiciousActivity, d)
+		e.Workspace, e.Stream = ws, mgx.StreamID(ws)
+		_, err := a.o.Store.Commit(mgx.ForInstallation(ctx), mgx.Change{Events: []mgx.Event{e}})
+		return err
+	}
+	err := tell(ws)
+	if mgx.IsCode(err, mgx.CodeErased) {
+		err = tell(mgx.DefaultWorkspace)
+	}
 	return err
 }
 

@@ -135,7 +135,7 @@ func (a *Access) failed(ctx context.Context, user mgx.User, failures int, where 
 		})
 	}
 	if a.again("sign-in") <= mostFailures {
-		err = a.o.Store.RecordDenied(ctx, where.Doer(), "session.create", target, CodeBadCredentials)
+		err = a.recordDenied(ctx, where.Doer(), "session.create", target, CodeBadCredentials)
 	}
 	if err == nil && failures >= 8 && bits.OnesCount(uint(failures)) == 1 {
 		err = a.suspect(ctx, mgx.DefaultWorkspace, mgx.SuspicionData{

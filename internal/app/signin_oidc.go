@@ -161,7 +161,7 @@ func (a *Access) FinishSignIn(ctx context.Context, r Returned, where access.Wher
 func (a *Access) notVouched(ctx context.Context, provider string, where access.Where, why error) error {
 	a.o.Log.Warn("somebody could not sign in", "provider", provider, "request", where.Request, "error", why, "cause", cause(why))
 	if mgx.AsError(why).Kind == mgx.KindRefused && a.again("sign-in") <= mostFailures {
-		if err := a.o.Store.RecordDenied(context.WithoutCancel(ctx), where.Doer(), "session.create", "unknown", mgx.AsError(why).Code); err != nil {
+		if err := a.recordDenied(context.WithoutCancel(ctx), where.Doer(), "session.create", "unknown", mgx.AsError(why).Code); err != nil {
 			a.o.Log.Error("a failed attempt to sign in cannot be recorded", "error", err)
 		}
 	}

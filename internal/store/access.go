@@ -3,6 +3,7 @@ package store
 import (
 	"context"
 	"encoding/json"
+	"strings"
 	"time"
 
 	"mgx"
@@ -72,13 +73,28 @@ func shown(v any) json.RawMessage {
 	return json.RawMessage(mustJSON(v))
 }
 
-// RecordDenied remembers that somebody was not allowed to do something.
+// RecordDenied remembers that somebody was not allowed to do something; in an erased
+// workspace, in the log of the installation. Of a longer resource its beginning is kept.
 func (s *Store) RecordDenied(ctx context.Context, by mgx.Doer, action, resource, why string) error {
 	ctx = mgx.ForInstallation(ctx)
-	return s.act(ctx, by, action, func(_ *tx, a *act) error {
-		a.resource, a.denied = resource, why
-		return nil
-	})
+	if len(resource) > maxResource {
+		resource = strings.ToValidUTF8(resource[:maxResource], "") + "…"
+	}
+	record := func() error {
+		return s.act(ctx, by, action, func(_ *tx, a *act) error {
+			a.resource, a.denied = resource, why
+			return nil
+		})
+	}
+	err := record()
+	if mgx.IsCode(err, mgx.CodeErased) {
+		by.Workspace = mgx.DefaultWorkspace
+		err = record()
+	}
+	return err
 }
+
+// maxResource is how many bytes of what was asked for the entry of a denial keeps.
+const maxResource = 200
 
 func fromTime(micros int64) time.Time { return time.UnixMicro(micros).UTC() }
