@@ -1,5 +1,7 @@
 package mgx
 
+import "time"
+
 // PersonErasure is what would go of a person, or has gone, and what stays.
 type PersonErasure struct {
 	User        UserID        `json:"user_id"`
@@ -29,6 +31,7 @@ type WorkspaceErasure struct {
 	Secrets   int64       `json:"secrets"`
 	Webhooks  int64       `json:"webhooks"`
 	Projects  int64       `json:"projects"`
+	ErasedAt  time.Time   `json:"erased_at,omitzero"` // when it was erased before
 }
 
 // RetainedEvents is what removing old events did, or would do.

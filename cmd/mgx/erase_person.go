@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"fmt"
+	"time"
 
 	"mgx"
 	"mgx/internal/ui"
@@ -55,6 +56,9 @@ func (c *cli) eraseWorkspace(ctx context.Context, r rights, ws mgx.WorkspaceID, 
 	plan, err := r.PlanWorkspace(ctx, ws)
 	if err != nil {
 		return err
+	}
+	if !plan.ErasedAt.IsZero() && !c.json {
+		fmt.Fprintf(c.err, "It was erased on %s; whatever is there still goes.\n", plan.ErasedAt.Format(time.DateOnly))
 	}
 	if !c.json {
 		fmt.Fprintf(c.err, "Goes: %s (%s), the words of %d tasks with %d runs and of %d audit entries, %d keys, %d secrets, %d webhooks, %d projects, and the places of %d members, whose accounts stay.\n",

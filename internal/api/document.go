@@ -312,6 +312,9 @@ func (o *operation) problems() codes {
 		maps.Copy(all, codes{access.CodeForbidden: 403, access.CodeOutOfScope: 403})
 	}
 	if o.bodied || o.Method != http.MethodGet {
+		if o.needs != anybody && strings.HasPrefix(o.Path, "/api/") {
+			all[mgx.CodeErased] = 410 // the workspace, or what is in it
+		}
 		maps.Copy(all, codes{codeBody: 400, codeMediaType: 415, "body_too_large": 413, codeBodyLate: 408, limit.CodeTooManyBytes: 429})
 	}
 	if cost := costOf(o.route); cost > 0 && o.flags&stream == 0 {

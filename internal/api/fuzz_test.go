@@ -91,6 +91,62 @@ func TestAnythingIsAnswered(t *testing.T) {
 	}
 }
 
+// Each parameter of each operation is tried with what something may choke on while all
+// else is right, by who may do everything, an admin of another workspace and a viewer.
+func TestEveryParameterIsBounded(t *testing.T) {
+	t.Parallel()
+	w := newTown(t)
+	f := newFuzzer(t, w)
+	bodies := samples(f.things)
+	long := strings.Repeat("a", 5000)
+	values := map[string][]string{
+		"path":   {strings.Repeat("a", 201), strings.Repeat("é", 301), long, "-1", "%", "' OR 1=1 --"},
+		"query":  {long, strings.Repeat("9", 40), "-1", "\u202e", "9999-12-31T23:59:59.999999999Z"},
+		"header": {long, "-1"},
+	}
+	tried := 0
+	for _, o := range f.operations {
+		pattern := strings.ToUpper(o.method) + " " + o.path
+		var body []byte
+		if o.RequestBody != nil {
+			text, err := json.Marshal(bodies[pattern])
+			must(t, err)
+			body = text
+		}
+		for _, p := range o.Parameters {
+			for _, value := range values[p.In] {
+				for _, reader := range f.readers[1:] {
+					_, at := path(t, pattern, f.things)
+					if p.In == "path" {
+						at = strings.Replace(o.path, "{"+p.Name+"}", url.PathEscape(value), 1)
+						_, at = path(t, strings.ToUpper(o.method)+" "+at, f.things)
+					}
+					r := httptest.NewRequest(strings.ToUpper(o.method), "http://localhost"+at, bytes.NewReader(body))
+					switch p.In {
+					case "query":
+						r.URL.RawQuery = url.Values{p.Name: {value}}.Encode()
+					case "header":
+						r.Header.Set(p.Name, value)
+					}
+					r.Host, r.RemoteAddr = "localhost", "127.0.0.1:1"
+					r.Header.Set("Authorization", "Bearer "+reader)
+					r.Header.Set("Content-Type", "application/json")
+					out := httptest.NewRecorder()
+					w.web.ServeHTTP(out, r.WithContext(t.Context()))
+					tried++
+					if why := f.wrong(o, out); why != "" {
+						t.Errorf("%s with %s %.30q: %d %.400s\n%s", pattern, p.Name, value, out.Code, out.Body, why)
+					}
+				}
+			}
+		}
+	}
+	if tried < 2000 {
+		t.Errorf("only %d tries", tried)
+	}
+	t.Logf("%d tries", tried)
+}
+
 // seed has the same requests made each time; make soak sends others.
 var seed = func() func(testing.TB) {
 	var once sync.Once
@@ -108,7 +164,8 @@ type fuzzer struct {
 	operations []fuzzedOperation
 	schemas    *jsonschema.Compiler
 	things     map[string]string
-	sent       string // body of the last request
+	readers    []string // secrets of who asks: the owner mostly
+	sent       string   // body of the last request
 }
 
 type fuzzedOperation struct {
@@ -118,7 +175,7 @@ type fuzzedOperation struct {
 
 func newFuzzer(t testing.TB, w *town) *fuzzer {
 	t.Helper()
-	f := &fuzzer{t: t, doc: parseDocument(t, w.web), things: w.things(), schemas: jsonschema.NewCompiler()}
+	f := &fuzzer{t: t, doc: parseDocument(t, w.web), things: w.things(), readers: []string{token, token, w.tokens["other"], w.tokens["viewer"]}, schemas: jsonschema.NewCompiler()}
 	text, err := w.web.Document()
 	must(t, err)
 	whole, err := jsonschema.UnmarshalJSON(bytes.NewReader(text))
@@ -182,7 +239,7 @@ func (f *fuzzer) request(rt *rapid.T, o fuzzedOperation) *http.Request {
 		rt.Skip(err)
 	}
 	r.Host, r.RemoteAddr, r.Header = "localhost", "127.0.0.1:1", header
-	r.Header.Set("Authorization", "Bearer "+token)
+	r.Header.Set("Authorization", "Bearer "+rapid.SampledFrom(f.readers).Draw(rt, "reader"))
 	r.Header.Set("Content-Type", "application/json")
 	if how == hostile {
 		r.Header.Set("User-Agent", f.nasty(rt))

@@ -271,6 +271,16 @@ func TestEveryRouteByEverybody(t *testing.T) {
 		{name: "revoked key", secret: gone, want: refusedTo(401, "unauthenticated")},
 		{name: "expired key", secret: secretOf(func(k *mgx.APIKey) { k.ExpiresAt = mgx.Now().Add(-time.Hour) }), want: refusedTo(401, "key_expired")},
 		{name: "other tenant", secret: w.tokens["other"], workspace: mgx.DefaultWorkspace, want: refusedTo(403, "not_a_member")},
+		// In a workspace of their own they may do everything, and of the installation nothing.
+		{name: "admin of another workspace", secret: w.tokens["other"], want: func(r api.RouteInfo) (int, string) {
+			switch {
+			case r.Installation:
+				return 403, "forbidden"
+			case strings.Contains(r.Pattern, "{workspace}"):
+				return 403, "not_a_member"
+			}
+			return 0, ""
+		}},
 		{name: "key without the scope", scoped: true, want: func(r api.RouteInfo) (int, string) {
 			if r.Anybody || r.Somebody {
 				return 0, ""
@@ -311,7 +321,7 @@ func TestEveryRouteByEverybody(t *testing.T) {
 			}
 		}
 	}
-	if tried < 13*50 {
+	if tried < 14*50 {
 		t.Errorf("only %d tries", tried)
 	}
 	// Nobody became anything by the fields that they sent along, save by the admin's

@@ -96,6 +96,25 @@ type operation struct {
 // keyed reports whether an operation takes an Idempotency-Key.
 func (o *operation) keyed() bool { return o.about.Made || o.about.Once }
 
+// longestName is how many characters a name in a path has at most, unless the
+// operation says less.
+const longestName = 200
+
+// most are the bounds of the names in an operation's path.
+func (o *operation) most() map[string]int {
+	all := map[string]int{}
+	for _, p := range o.Parameters {
+		if p.In != "path" {
+			continue
+		}
+		all[p.Name] = longestName
+		if p.Schema != nil && p.Schema.MaxLength != nil {
+			all[p.Name] = *p.Schema.MaxLength
+		}
+	}
+	return all
+}
+
 // typed answers with what the typed function of an operation returns, where the
 // route has no handler of its own.
 func (s *Server) typed(o *operation) handler {

@@ -30,6 +30,7 @@ func TestOnPostgreSQL(t *testing.T) {
 		"EveryRouteByEverybody": TestEveryRouteByEverybody, "NoIDOpensAnotherTenants": TestNoIDOpensAnotherTenants, "NoUpdateIsLost": TestNoUpdateIsLost,
 		"OneUpdateWins": TestOneUpdateWins, "DoneOnce": TestDoneOnce, "Sessions": TestSessions, "WorkOverHTTP": TestWorkOverHTTP,
 		"AnythingIsAnswered": TestAnythingIsAnswered, "WhatIsNoText": TestWhatIsNoText,
+		"ErasedWorkspaceByEveryRoute": TestErasedWorkspaceByEveryRoute, "DenialsAreRecorded": TestDenialsAreRecorded,
 	} {
 		t.Run(name, test)
 	}

@@ -24,15 +24,15 @@ func (s *Server) rightsRoutes() []route {
 				"Ids, times and the proofs of the audit log stay. Backups and exports from before hold it still. Once begun it goes on though nobody waits; asked for again it goes on where it was interrupted.",
 		}, installation),
 		plain[InWorkspace, textOut]("GET /api/v1/workspaces/{workspace}/export", s.exportWorkspace, to("manage", "settings"), about{
-			ID: "exportWorkspace", Group: group, Short: "Hand out everything that is held on a workspace, as lines of JSON", Type: typeLines,
+			ID: "exportWorkspace", Group: group, Short: "Hand out everything that is held on a workspace, as lines of JSON", Type: typeLines, Codes: codes{mgx.CodeErased: 410},
 			Long: "The files of its runs come last, in pieces. Secrets are not in it." + wholeExport,
 		}, stream),
 		op("GET /api/v1/workspaces/{workspace}/erasure", to("manage", "settings"), with(s.rights, planWorkspaceErasure), about{
-			ID: "planWorkspaceErasure", Group: group, Short: "Say what erasing a workspace would erase", Codes: codes{"installation_stays": 403, "erased": 410},
+			ID: "planWorkspaceErasure", Group: group, Short: "Say what erasing a workspace would erase, or that it was erased", Codes: codes{"installation_stays": 403},
 		}),
 		op("POST /api/v1/workspaces/{workspace}/erasure", to("manage", "settings"), with(s.rights, eraseWorkspace), about{
-			ID: "eraseWorkspace", Group: group, Short: "Erase a workspace for good", Codes: codes{"not_confirmed": 400, "installation_stays": 403, "run_not_ended": 409, "erased": 410},
-			Long: "Its runs must have ended. From then on it takes no new work and nobody is its member. Ids, times, sums of money and the proofs of the audit log stay, and that it was done is in the log of the installation.",
+			ID: "eraseWorkspace", Group: group, Short: "Erase a workspace for good", Codes: codes{"not_confirmed": 400, "installation_stays": 403, "run_not_ended": 409},
+			Long: "Its runs must have ended. From then on it takes nothing new and nobody is its member. Asked for again it takes whatever is there still, and says when it was erased. Ids, times, sums of money and the proofs of the audit log stay, and that it was done is in the log of the installation.",
 		}),
 	}
 }

@@ -19,10 +19,10 @@ func (s *Server) workRightsRoutes() []route {
 			ID: "findPeople", Group: group, Short: "Find the person with an address", Long: "There is one or none.",
 		}, installation),
 		plain[At[mgx.TaskID], textOut]("GET /api/v1/tasks/{id}/export", s.exportTask, to("manage", "settings"), about{
-			ID: "exportTask", Group: group, Short: "Hand out everything that is held on a task and its runs, as lines of JSON", Type: typeLines, Long: "The files of its runs come last, in pieces." + wholeExport,
+			ID: "exportTask", Group: group, Short: "Hand out everything that is held on a task and its runs, as lines of JSON", Type: typeLines, Codes: codes{mgx.CodeErased: 410}, Long: "The files of its runs come last, in pieces." + wholeExport,
 		}, stream),
 		plain[At[mgx.RunID], textOut]("GET /api/v1/runs/{id}/export", s.exportRun, to("manage", "settings"), about{
-			ID: "exportRun", Group: group, Short: "Hand out everything that is held on a run, as lines of JSON", Type: typeLines, Long: "Its files come last, in pieces." + wholeExport,
+			ID: "exportRun", Group: group, Short: "Hand out everything that is held on a run, as lines of JSON", Type: typeLines, Codes: codes{mgx.CodeErased: 410}, Long: "Its files come last, in pieces." + wholeExport,
 		}, stream),
 		op("GET /api/v1/tasks/{id}/erasure", to("manage", "settings"), with(s.rights, planTaskErasure), about{
 			ID: "planTaskErasure", Group: group, Short: "Say what erasing a task would erase", Codes: gone,

@@ -8,6 +8,7 @@ import (
 	"slices"
 	"strings"
 	"time"
+	"unicode/utf8"
 
 	"github.com/danielgtaylor/huma/v2"
 
@@ -27,6 +28,7 @@ type route struct {
 
 	about about
 	call  func(*surface, huma.Operation) // registers it
+	most  map[string]int                 // characters of each name in its path
 }
 
 // need is what an actor must be permitted.
@@ -87,7 +89,8 @@ func (s *Server) mux() http.Handler {
 		if !r.needs.stated() {
 			panic("api: nobody has said who may " + r.pattern)
 		}
-		r.handle = s.typed(s.surface.add(r))
+		o := s.surface.add(r)
+		r.handle, r.most = s.typed(o), o.most()
 		mux.Handle(r.pattern, s.serve(r))
 	}
 	if s.o.Gateway != nil {
@@ -130,7 +133,7 @@ func (s *Server) serve(to route) http.Handler {
 	if to.flags&socks == 0 {
 		handle = s.allowed(to, handle)
 	}
-	handle = s.admitted(to, handle)
+	handle = s.admitted(to, sized(to, handle))
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		out := answerOf(w)
 		if q := RequestFrom(r.Context()); q != nil {
@@ -148,6 +151,19 @@ func (s *Server) serve(to route) http.Handler {
 			s.fail(out, r, err)
 		}
 	})
+}
+
+// sized refuses names in the path that are longer than any there is, before
+// anybody looks them up or writes them down.
+func sized(to route, next handler) handler {
+	return func(w http.ResponseWriter, r *http.Request) error {
+		for name, most := range to.most {
+			if utf8.RuneCountInString(r.PathValue(name)) > most {
+				return badQuery("path.%s: it has at most %d characters", name, most)
+			}
+		}
+		return next(w, r)
+	}
 }
 
 // rescue turns a panic into a problem and a log line.

@@ -25,6 +25,11 @@ var badTask = codes{
 	"bad_budget": 400, "bad_check": 400, "bad_branch": 400, "no_such_policy": 400, "model_unclear": 400, "conflict": 409, "no_provider": 424, "no_model": 424, "no_key": 424, "bad_models_file": 424, "bad_prices": 424, "outside_roots": 403,
 }
 
+// badRepo are the codes of a place that is no repository to work on.
+var badRepo = codes{
+	"not_a_directory": 400, "not_a_repository": 400, "unreadable_repository": 400, "no_commits": 400, "partial_clone": 400, "bare_repository": 400, "unsafe_repository": 400,
+}
+
 // checkedOut are the codes of a machine that cannot work on a repository.
 var checkedOut = codes{"git_missing": 503, "sandbox_below_minimum": 424, "sandbox_unavailable": 503, "sandbox_state": 503, "data_unusable": 503}
 
@@ -36,7 +41,7 @@ func (s *Server) workRoutes() []route {
 		}),
 		// Its key is that of the execution too, so that asked again it finds the run.
 		op("POST /api/v1/tasks", to("create", "tasks"), with(s.work, createTask), about{
-			ID: "createTask", Group: tasks, Short: "Have a task done", Made: true, Codes: badTask,
+			ID: "createTask", Group: tasks, Short: "Have a task done", Made: true, Codes: badTask.and(badRepo),
 			Long: "Records the task and a run of it, which a worker takes up. What is not sent is as the server, the workspace and the project have it. " +
 				"The project is one of the workspace; only the owner of the data directory names a directory instead.",
 		}),

@@ -17,7 +17,7 @@ func (s *Server) projectRoutes() []route {
 			ID: "createProject", Group: group, Short: "Give the workspace a project", Made: true, Kind: "project",
 			Long: "The repository is one on the server. The owner of the data directory names any; an admin one in the directory of the workspace below a root of `mgx serve --repo-root`. " +
 				"The same repository is the same project, however often it is given.",
-			Codes: codes{"bad_path": 400, "bad_name": 400, "outside_roots": 403, "not_a_directory": 400, "not_a_repository": 400, "unreadable_repository": 400, "no_commits": 400, "conflict": 409, "too_many_projects": 400},
+			Codes: codes{"bad_path": 400, "bad_name": 400, "outside_roots": 403, "conflict": 409, "too_many_projects": 400}.and(badRepo),
 		}),
 		op("GET /api/v1/projects/{id}", to("read", "repositories"), with(s.work, getProject), about{
 			ID: "getProject", Group: group, Short: "Show a project", Kind: "project",

@@ -18,7 +18,15 @@ const CodeDeadLettersFull = "too_many_dead_letters"
 
 const deadColumns = `consumer, event, workspace, type, stream, position, attempts, last_error, next_at, created_at, updated_at`
 
+// bury keeps a dead letter. One of a workspace that was erased meanwhile says nothing,
+// and is not kept.
 func (t *tx) bury(d mgx.DeadLetter) error {
+	if err := t.takes(d.Workspace); err != nil {
+		if mgx.IsCode(err, mgx.CodeErased) {
+			return nil
+		}
+		return err
+	}
 	var all int
 	if _, err := t.row(`SELECT COUNT(*) FROM consumer_dead WHERE consumer = $1 AND event <> $2`, []any{d.Consumer, string(d.Event)}, &all); err != nil {
 		return err

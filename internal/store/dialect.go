@@ -36,6 +36,10 @@ type dialect struct {
 	readBudgets  func(*tx, []budgetKey) error  // into the transaction's money
 	readCounters func(*tx, []counterKey) error // likewise
 
+	// What keeps a workspace ($1) from being erased until the commit, and what waits
+	// for all who have that and keeps others away; "": one writes at a time.
+	shareWorkspace, closeWorkspace string
+
 	// What finds tasks by their words: $1 is a match, $2 a workspace, $3 how many at most.
 	search                             string
 	searchAnd, searchQuote, searchOpen string                          // of a match: between words, around each, after one that only begins so

@@ -64,6 +64,9 @@ func (t *tx) append(e mgx.Event) (mgx.Event, error) {
 	if h.sequence > 0 && h.workspace != e.Workspace {
 		return e, mgx.Errorf(mgx.KindInternal, "wrong_workspace", "stream %s belongs to another workspace than event %s", e.Stream, e.ID)
 	}
+	if err := t.admits(e, h.run); err != nil {
+		return e, err
+	}
 	next := head{sequence: e.Sequence, workspace: e.Workspace}
 	if strings.HasPrefix(string(e.Stream), runPrefix) {
 		if next.run, err = fold(h.run, e); err != nil {
@@ -177,9 +180,6 @@ func (t *tx) event(id mgx.EventID) (mgx.Event, error) {
 func (t *tx) createTask(e mgx.Event) error {
 	var d mgx.TaskCreatedData
 	if err := e.Decode(&d); err != nil {
-		return err
-	}
-	if err := t.takesWork(e.Workspace); err != nil {
 		return err
 	}
 	n, err := t.exec(`INSERT INTO tasks (id, workspace, data, created_at) VALUES ($1, $2, $3, $4) ON CONFLICT (id) DO NOTHING`,

@@ -25,7 +25,7 @@ func due(status mgx.ExecutionStatus, wake, now time.Time) time.Time {
 }
 
 func (t *tx) create(e mgx.Execution) error {
-	if err := t.takesWork(e.Workspace); err != nil {
+	if err := t.takes(e.Workspace); err != nil {
 		return err
 	}
 	if e.Parent == "" && e.Run != "" {

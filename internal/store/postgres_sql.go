@@ -26,6 +26,9 @@ var postgresDialect = dialect{
 	readBudgets:  readBudgetsAtOnce,
 	readCounters: lockCounters,
 
+	shareWorkspace: `SELECT pg_advisory_xact_lock_shared(hashtextextended($1, ` + lockSpace + `))`,
+	closeWorkspace: `SELECT pg_advisory_xact_lock(hashtextextended($1, ` + lockSpace + `))`,
+
 	lastPosition: `SELECT position FROM sequencer WHERE name = 'log'`,
 	// What is not in the log yet is the end of the stream.
 	lastOfStream: `SELECT sequence - (SELECT COUNT(*) FROM outbox WHERE stream = $1) FROM streams WHERE id = $1`,

@@ -271,8 +271,8 @@ func TestEraseWorkspace(t *testing.T) {
 		if n := heldAny(t, s, path, "CANARY"); n != 0 {
 			t.Errorf("it is left %d times", n)
 		}
-		if _, err := s.EraseWorkspace(t.Context(), owner, ws.ID); !mgx.IsCode(err, mgx.CodeErased) {
-			t.Errorf("again: %v", err)
+		if again, err := s.EraseWorkspace(t.Context(), owner, ws.ID); err != nil || again.ErasedAt.IsZero() || again.Members+again.Secrets+again.Keys != 0 {
+			t.Errorf("again: %+v %v", again, err)
 		}
 		fresh := newScope()
 		fresh.Workspace = ws.ID

@@ -3,6 +3,7 @@ package store
 import (
 	"context"
 	"encoding/json"
+	"slices"
 	"strings"
 
 	"mgx"
@@ -31,9 +32,9 @@ var tenantRows = []struct{ table, of string }{
 	{"kept_answers", ofWorkspace},
 }
 
-// erasing is the setting of a workspace that says what there was when its erasure
+// erasureBegan is the setting of a workspace that says what there was when its erasure
 // began, of what goes at once or grows meanwhile, for whoever goes on with it.
-const erasing = "erasing"
+const erasureBegan = "erasing"
 
 type erasingFrom struct {
 	Members int64 `json:"members"`
@@ -48,14 +49,18 @@ func (s *Store) PlanWorkspaceErasure(ctx context.Context, ws mgx.WorkspaceID) (p
 	if ws == mgx.DefaultWorkspace {
 		return p, mgx.Errorf(mgx.KindRefused, "installation_stays", "%s is the workspace of the installation, and is erased with its data directory and database; single runs and tasks go by: mgx erase --run RUN", ws)
 	}
-	if err := s.wasErased(ctx, string(ws)); err != nil {
-		return p, err
-	}
 	w, err := s.Workspace(ctx, ws)
 	if err != nil {
 		return p, err
 	}
 	p.Workspace, p.Name = ws, w.Name
+	done, _, err := get(ctx, s, scanCount, `SELECT COALESCE(done_at, 0) FROM erasures WHERE subject = $1`, string(ws))
+	if err != nil {
+		return p, err
+	}
+	if done != 0 {
+		p.ErasedAt = timeOf(done)
+	}
 	for _, q := range []struct {
 		into  *int64
 		query string
@@ -74,7 +79,7 @@ func (s *Store) PlanWorkspaceErasure(ctx context.Context, ws mgx.WorkspaceID) (p
 	if p.Entries, err = s.AuditSize(ctx, ws); err != nil {
 		return p, err
 	}
-	if begun, found, err := get(ctx, s, scanText, `SELECT value FROM settings WHERE workspace = $1 AND name = $2`, string(ws), erasing); err != nil {
+	if begun, found, err := get(ctx, s, scanText, `SELECT value FROM settings WHERE workspace = $1 AND name = $2`, string(ws), erasureBegan); err != nil {
 		return p, err
 	} else if found {
 		var was erasingFrom
@@ -108,9 +113,9 @@ func (s *Store) PlanWorkspaceErasure(ctx context.Context, ws mgx.WorkspaceID) (p
 // times, sums of money, and the hashes that prove the audit log. That it was done,
 // and by whom, is in the audit log of the installation.
 //
-// From its beginning on the workspace takes no new work. It may be called again,
-// and then goes on where it was interrupted, or had to wait for runs to end; it
-// returns what there was when it began.
+// From its beginning on the workspace takes nothing new. It may be called again,
+// and then goes on where it was interrupted, or had to wait for runs to end, and
+// takes whatever else is there; it returns what there was when it began.
 //
 // Files are the caller's to remove, and answers of models.
 func (s *Store) EraseWorkspace(ctx context.Context, by mgx.Doer, ws mgx.WorkspaceID) (mgx.WorkspaceErasure, error) {
@@ -174,11 +179,16 @@ func ended(p mgx.WorkspaceErasure) error {
 	return mgx.Errorf(mgx.KindUsage, "run_not_ended", "%d runs of %s have not ended, such as %s; cancel them first", len(p.Running), p.Workspace, strings.Join(names, ", "))
 }
 
-// closeWorkspace has a workspace take no new work, and records, once, that it is erased.
-// What gave access to it, and what opens its secrets, goes at once.
+// closeWorkspace has a workspace take nothing new, and records, once, that it is erased,
+// or that it is erased again. What gave access to it, and what opens its secrets, goes at once.
 func (s *Store) closeWorkspace(ctx context.Context, by mgx.Doer, p mgx.WorkspaceErasure) error {
 	ws := p.Workspace
 	return s.act(ctx, by, "workspace.erase", func(t *tx, a *act) error {
+		if t.d.closeWorkspace != "" {
+			if _, err := t.conn.ExecContext(t.ctx, t.d.closeWorkspace, string(ws)); err != nil {
+				return err
+			}
+		}
 		if err := t.lockWorkspace(ws); err != nil {
 			return err
 		}
@@ -186,10 +196,10 @@ func (s *Store) closeWorkspace(ctx context.Context, by mgx.Doer, p mgx.Workspace
 		if err != nil {
 			return err
 		}
-		if begun > 0 {
+		if begun > 0 || !p.ErasedAt.IsZero() {
 			a.resource = string(ws)
 			was := mustJSON(erasingFrom{p.Members, p.Secrets, p.Entries})
-			if _, err := t.exec(`INSERT INTO settings (workspace, name, value, updated_by, updated_at) VALUES ($1, $2, $3, $4, $5)`, string(ws), erasing, was, by.Actor, micros(t.now)); err != nil {
+			if _, err := t.exec(`INSERT INTO settings (workspace, name, value, updated_by, updated_at) VALUES ($1, $2, $3, $4, $5) ON CONFLICT (workspace, name) DO NOTHING`, string(ws), erasureBegan, was, by.Actor, micros(t.now)); err != nil {
 				return err
 			}
 		}
@@ -220,14 +230,53 @@ func (s *Store) Erased(ctx context.Context, ws mgx.WorkspaceID) (bool, error) {
 	return false, err
 }
 
-// takesWork refuses new work in a workspace that is being erased.
-func (t *tx) takesWork(ws mgx.WorkspaceID) error {
+// takes refuses what is new in a workspace that is being erased, or was. Until the
+// commit no erasure of it begins.
+func (t *tx) takes(ws mgx.WorkspaceID) error {
+	if ws == mgx.DefaultWorkspace || ws == t.open {
+		return nil // the first is never erased
+	}
+	if t.d.shareWorkspace != "" {
+		if _, err := t.conn.ExecContext(t.ctx, t.d.shareWorkspace, string(ws)); err != nil {
+			return err
+		}
+	}
 	closed, err := t.row(`SELECT 1 FROM erasures WHERE subject = $1`, []any{string(ws)}, new(int))
 	if err == nil && closed {
-		err = mgx.Errorf(mgx.KindRefused, mgx.CodeErased, "workspace %s is being erased and takes no new work", ws)
+		err = mgx.Errorf(mgx.KindRefused, mgx.CodeErased, "workspace %s is erased, or is being erased, and takes nothing new", ws)
+	}
+	if err == nil && t.d.shareWorkspace != "" {
+		t.open = ws
 	}
 	return err
 }
+
+// admits refuses an event of a workspace that is being erased, or was. Every act has
+// its entry in the audit log and every run its events, so what is written of a
+// workspace passes here; what has no event asks by itself, as executions do and kept
+// answers. What an erasure tells of itself says nothing, and neither do sums of money.
+func (t *tx) admits(e mgx.Event, run *mgx.Run) error {
+	switch {
+	case e.Type == mgx.DataErased, strings.HasPrefix(string(e.Type), "billing."):
+		return nil
+	case run != nil && run.ErasedAt.IsZero(): // it is erased yet, with this
+		return nil
+	}
+	err := t.takes(e.Workspace)
+	if e.Type == mgx.AuditRecorded && mgx.IsCode(err, mgx.CodeErased) {
+		var d mgx.AuditData
+		if err := e.Decode(&d); err != nil {
+			return err
+		}
+		if slices.Contains(erasing, d.Action) {
+			return nil
+		}
+	}
+	return err
+}
+
+// erasing are the acts that an erasure records in the log of what it erases.
+var erasing = []string{"subject.erase", "audit.erase"}
 
 // eraseLog takes the words out of what is left of a workspace's events once its
 // tasks are erased, page by page, and out of what the log of the installation says
@@ -253,6 +302,9 @@ func (s *Store) eraseLog(ctx context.Context, by mgx.Doer, ws mgx.WorkspaceID) e
 			return err
 		}
 	}
+	if err := s.allNumbered(ctx, ws); err != nil {
+		return err
+	}
 	for after := int64(0); ; {
 		page, err := s.Events(ctx, EventQuery{Workspace: ws, AfterPosition: after, Limit: retainBatch})
 		if err != nil || len(page) == 0 {
@@ -268,6 +320,23 @@ func (s *Store) eraseLog(ctx context.Context, by mgx.Doer, ws mgx.WorkspaceID) e
 			})
 		}); err != nil {
 			return err
+		}
+	}
+}
+
+// allNumbered waits until the events of a workspace that are on their way into the
+// log are in it.
+func (s *Store) allNumbered(ctx context.Context, ws mgx.WorkspaceID) error {
+	if s.dialect.numbers {
+		return nil
+	}
+	for {
+		n, _, err := get(ctx, s, scanCount, `SELECT COUNT(*) FROM outbox WHERE workspace = $1`, string(ws))
+		if err != nil || n == 0 {
+			return err
+		}
+		if !sleep(ctx, shortWait/4) {
+			return ctx.Err()
 		}
 	}
 }

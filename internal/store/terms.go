@@ -86,7 +86,7 @@ func (s *Store) KeptAnswer(ctx context.Context, o mgx.Once) (a mgx.KeptAnswer, f
 // meanwhile nothing is kept.
 func (s *Store) KeepAnswer(ctx context.Context, o mgx.Once, a mgx.KeptAnswer) error {
 	return s.write(ctx, func(t *tx) error {
-		if err := t.takesWork(o.Workspace); err != nil {
+		if err := t.takes(o.Workspace); err != nil {
 			if mgx.IsCode(err, mgx.CodeErased) {
 				return nil
 			}

@@ -27,6 +27,7 @@ type tx struct {
 	tenant tenant                          // on behalf of whom it is written
 	terms  *mgx.Terms                      // on which it is done; nil: on none
 	heeded bool                            // the terms were held to
+	open   mgx.WorkspaceID                 // that nobody begins to erase until the commit
 	later  func(query string, args ...any) // nil: now
 	events []mgx.Event                     // of the change that was applied last, as it returns them
 
