@@ -156,6 +156,10 @@ func TestEveryCommandHasItsPlace(t *testing.T) {
 		if there(cmd) != listed[cmd.Name()] {
 			t.Errorf("docs/server.md says that %s works at a server: %v", cmd.Name(), listed[cmd.Name()])
 		}
+		delete(listed, cmd.Name())
+	}
+	for name := range listed {
+		t.Errorf("docs/server.md lists %s, and there is no such command", name)
 	}
 	for path := range aboutThisMachine {
 		if !known[path] {

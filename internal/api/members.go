@@ -46,7 +46,7 @@ func (s *Server) memberRoutes() []route {
 		op("PUT /api/v1/roles/{id}", to("manage", "users"), known(s, s.putRole), about{
 			ID: "putRole", Group: roles, Short: "Make or change a role", Kind: "role",
 			Long:  "What a role may do is said by Cedar policies, which hold in this workspace for those who have it.",
-			Codes: codes{"bad_role": 400, "bad_policy": 400, "too_many_roles": 400},
+			Codes: codes{"bad_role": 400, "bad_policy": 400},
 		}),
 		op("DELETE /api/v1/roles/{id}", to("manage", "users"), known(s, s.removeRole), about{
 			ID: "removeRole", Group: roles, Short: "Remove a role that nobody has", Kind: "role", Codes: codes{"conflict": 409, "bad_role": 400, "role_in_use": 409},
