@@ -30,8 +30,8 @@ func isFixed(text string) bool {
 	if isID(text) {
 		return true
 	}
-	_, err := netip.ParseAddr(text)
-	return err == nil
+	address, err := netip.ParseAddr(text)
+	return err == nil && address.Zone() == "" // which may be any text
 }
 
 // few reports whether a value is made of three characters or less.

@@ -14,10 +14,7 @@ import (
 // taken apart. Doing it again changes nothing.
 func Links(text string, allowed []string) string {
 	var b strings.Builder
-	lower := strings.ToLower(text)
-	if len(lower) != len(text) {
-		lower = asciiLower(text)
-	}
+	lower := asciiLower(text)
 	for i := 0; i < len(text); {
 		n, out := address(text, lower, i, allowed)
 		if n == 0 {
@@ -49,6 +46,8 @@ func HostsIn(text string) []string {
 	return slices.Compact(hosts)
 }
 
+// asciiLower keeps every byte at its place, which strings.ToLower need not do, also where
+// it keeps the length.
 func asciiLower(s string) string {
 	b := []byte(s)
 	for i, c := range b {
@@ -132,12 +131,12 @@ func scheme(text, lower string, i int, allowed []string) (int, string) {
 	word, rest := lower[i:end], lower[colon+1:]
 	switch {
 	case lower[colon] == ':' && !slices.Contains(going, word) && rest != "" && rest[0] > ' ' && destination(lower[:i], rest):
-		return colon + 1 - i, text[i:end] + "[:]"
+		return apart(text, i, end, colon)
 	case lower[end] == '.' && word == "www" && rest != "" && letter(rest[0]) && !slices.Contains(allowed, hostAt(lower[i:])):
 		return end + 1 - i, text[i:end] + "[.]"
 	case lower[colon] != ':' || rest == "" || rest[0] <= ' ':
 	case slices.Contains(holding, word):
-		return colon + 1 - i, text[i:end] + "[:]"
+		return apart(text, i, end, colon)
 	case slices.Contains(going, word), len(word) > 1 && strings.HasPrefix(rest, "//"):
 		host := strings.TrimLeft(rest, `\/`)
 		if (word == "http" || word == "https") && strings.HasPrefix(rest, "//") && slices.Contains(allowed, hostAt(rest[2:])) {
@@ -145,10 +144,20 @@ func scheme(text, lower string, i int, allowed []string) (int, string) {
 			return end - i, text[i:end]
 		}
 		if host != "" && (letter(host[0]) || host != rest || host[0] == '[') {
-			return colon + 1 - i, text[i:end] + "[:]"
+			return apart(text, i, end, colon)
 		}
 	}
 	return 0, ""
+}
+
+// apart takes the scheme from i to end apart, before its colon. What follows must not make a
+// link, or the definition of one, with the brackets.
+func apart(text string, i, end, colon int) (int, string) {
+	out := text[i:end] + "[:]"
+	if colon+1 < len(text) && strings.IndexByte("([:", text[colon+1]) >= 0 {
+		out += " "
+	}
+	return colon + 1 - i, out
 }
 
 // destination reports whether the word between these is the end of a scheme with which

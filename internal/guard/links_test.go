@@ -53,7 +53,10 @@ func TestLinks(t *testing.T) {
 		"**https://good.example:80**; https://good.example.": "**https://good.example:80**; https://good.example.",
 		// Any scheme may do something.
 		"[x](tel:0123) [y](<vscode:extension/e>)": "[x](tel[:]0123) [y](<vscode[:]extension/e>)",
-		"[x](ms-settings\\:e) [y](a.md:12)":       "[x](ms-settings[:]e) [y](a.md:12)",
+		"\xb0http://e.example \u212a":             "\xb0http[:]//e.example \u212a",
+		"[x](s:://e) data:://e":                   "[x](s[:] ://e) data[:] ://e",
+		"[x](s:(vscode:e/e))":                     "[x](s[:] (vscode:e/e))", "[x](s:[y]": "[x](s[:] [y]",
+		"[x](ms-settings\\:e) [y](a.md:12)": "[x](ms-settings[:]e) [y](a.md:12)",
 		// What is no address stays.
 		"Map<String, List<T>> // a comment":   "Map<String, List<T>> // a comment",
 		"case x: // next\nhttp: the protocol": "case x: // next\nhttp: the protocol",

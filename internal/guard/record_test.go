@@ -19,6 +19,9 @@ func TestRecordsKeepTheirShape(t *testing.T) {
 	if got := r.Record(record); got != want {
 		t.Errorf("%s\nwant %s", got, want)
 	}
+	if got := r.String("fe80::1%hunter2hunter2"); strings.Contains(got, "hunter2") {
+		t.Errorf("the zone of an address keeps a secret: %s", got)
+	}
 	for _, text := range []string{"key_01M8XK5T3N0000000000000000", "2001:db8::1f"} { // as a log has it
 		if got := r.String(text); got != text {
 			t.Errorf("%s became %s", text, got)

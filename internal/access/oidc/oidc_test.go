@@ -328,6 +328,7 @@ func TestConfig(t *testing.T) {
 		`{"providers": {"A b": {` + good + `}}}`: "a name has",
 		`{"providers": {"a": {"client_id": "x"}}}`:                                                   "providers.a.issuer",
 		`{"providers": {"a": {"issuer": "http://id.example.com", "client_id": "x"}}}`:                "https://",
+		`{"providers": {"a": {"issuer": "Https://id.example.com", "client_id": "x"}}}`:               "https://",
 		`{"providers": {"a": {"issuer": "https://u:p@id.example.com", "client_id": "x"}}}`:           "providers.a.issuer",
 		`{"providers": {"a": {"issuer": "https://id.example.com"}}}`:                                 "client_id",
 		`{"providers": {"a": {` + good + `, "client_secret": "s"}}}`:                                 "unknown field",
