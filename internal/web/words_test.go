@@ -13,7 +13,7 @@ import (
 )
 
 // outsideTags are the tags that words of others may become part of.
-var outsideTags = regexp.MustCompile(`</?(div|p|pre|code|strong|em|ul|ol|li|blockquote|span|a)( class="[a-z0-9 -]*")?( rel="noopener noreferrer nofollow ugc" target="_blank" href="https?://docs\.example[^"<>]*")?>`)
+var outsideTags = regexp.MustCompile(`</?(div|p|pre|code|strong|em|ul|ol|li|blockquote|span|a)( class="[a-z0-9 -]*")?( rel="noopener noreferrer nofollow ugc" target="_blank" href="(?i:https?://docs\.example)\.?([/:?#][^"<>]*)?")?>`)
 
 // onlyOurs reports what is markup in a text and not ours.
 func onlyOurs(html string) string {
