@@ -190,7 +190,7 @@ func schemeless(text, lower string, i int, allowed []string) (int, string) {
 // take a backslash away, or where what looks like the end of a host need not be one.
 func hostAt(s string) string {
 	authority := s
-	if end := strings.IndexAny(s, "/?#\"<> \t\r\n"); end >= 0 {
+	if end := strings.IndexAny(s, "/?#<> \t\r\n"); end >= 0 {
 		authority = s[:end]
 	}
 	if strings.ContainsAny(authority, `@%\`) {

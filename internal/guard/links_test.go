@@ -54,6 +54,8 @@ func TestLinks(t *testing.T) {
 		// Any scheme may do something.
 		"[x](tel:0123) [y](<vscode:extension/e>)": "[x](tel[:]0123) [y](<vscode[:]extension/e>)",
 		"\xb0http://e.example \u212a":             "\xb0http[:]//e.example \u212a",
+		`[x](http://good.example".evil.example/)`: `[x](http[:]//good.example".evil.example/)`,
+		`see "http://good.example", "x"`:          `see "http://good.example", "x"`,
 		"[x](s:://e) data:://e":                   "[x](s[:] ://e) data[:] ://e",
 		"[x](s:(vscode:e/e))":                     "[x](s[:] (vscode:e/e))", "[x](s:[y]": "[x](s[:] [y]",
 		"[x](ms-settings\\:e) [y](a.md:12)": "[x](ms-settings[:]e) [y](a.md:12)",

@@ -2,6 +2,7 @@ package web
 
 import (
 	"bytes"
+	"html"
 	"os"
 	"path/filepath"
 	"regexp"
@@ -13,11 +14,20 @@ import (
 )
 
 // outsideTags are the tags that words of others may become part of.
-var outsideTags = regexp.MustCompile(`</?(div|p|pre|code|strong|em|ul|ol|li|blockquote|span|a)( class="[a-z0-9 -]*")?( rel="noopener noreferrer nofollow ugc" target="_blank" href="(?i:https?://docs\.example)\.?([/:?#][^"<>]*)?")?>`)
+var outsideTags = regexp.MustCompile(`</?(div|p|pre|code|strong|em|ul|ol|li|blockquote|span|a)( class="[a-z0-9 -]*")?( rel="noopener noreferrer nofollow ugc" target="_blank" href="([^"<>]*)")?>`)
 
-// onlyOurs reports what is markup in a text and not ours.
-func onlyOurs(html string) string {
-	rest := outsideTags.ReplaceAllString(html, "")
+// allowedAddress is one at docs.example: what ends a name in an address, or no host has,
+// comes after it.
+var allowedAddress = regexp.MustCompile(`^(?i:https?://docs\.example)(:[0-9]*)?[^a-zA-Z0-9/?#<> \x{80}-\x{10ffff}]*([/?#<> \]]|$)`)
+
+// onlyOurs reports what is markup in a text and not ours, or leads elsewhere.
+func onlyOurs(text string) string {
+	for _, tag := range outsideTags.FindAllStringSubmatch(text, -1) {
+		if address := html.UnescapeString(tag[4]); tag[3] != "" && !allowedAddress.MatchString(address) {
+			return address
+		}
+	}
+	rest := outsideTags.ReplaceAllString(text, "")
 	if i := strings.IndexAny(rest, `<>"`); i >= 0 {
 		return rest[max(0, i-40):min(len(rest), i+40)]
 	}
