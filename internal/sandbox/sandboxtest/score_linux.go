@@ -33,7 +33,7 @@ const (
 type Score struct {
 	Name    string
 	Outcome Outcome
-	Detail  string // what refused it, or why it is open
+	Detail  string `json:",omitempty"` // what refused it, or why it is open
 
 	aim []string
 }

@@ -1,6 +1,7 @@
 package sandboxtest
 
 import (
+	"bytes"
 	"encoding/json"
 	"fmt"
 	"os"
@@ -50,8 +51,9 @@ func keepColumn(t *testing.T, name string, level sandbox.Level, scores []Score) 
 			scores[i].Detail = "" // which names paths of one run
 		}
 	}
-	text, err := json.MarshalIndent(Column{Title: title, Scores: scores}, "", " ")
+	text, err := json.Marshal(Column{Title: title, Scores: scores})
 	must(t, err)
+	text = bytes.ReplaceAll(text, []byte(`{"Name"`), []byte("\n"+`{"Name"`)) // a case is a line
 	must(t, os.MkdirAll(kept, 0o755))
 	must(t, os.WriteFile(file, append(text, '\n'), 0o644))
 }
