@@ -28,9 +28,10 @@ fi
 if grep -q '^mgx/cmd/mgx$' <<<"$plain"; then
   go test -json -race "${sqlite[@]}" -timeout=10m -run '^TestDemoInProcess$' ./cmd/mgx || status=1
 fi
+# These wait for commands and servers more than they compute.
 # shellcheck disable=SC2086
 if [ -n "$plain" ]; then
-  go test -json -shuffle=on -timeout=20m ${TESTFLAGS:-} $plain || status=1
+  go test -json -shuffle=on -timeout=20m -parallel="$((2 * $(nproc)))" ${TESTFLAGS:-} $plain || status=1
 fi
 # Modules of their own hold ours against others: our wire dialects against the
 # official SDKs, our wake-ups against a NATS server. What they require follows from

@@ -27,7 +27,7 @@ func TestLimitsOfAWorkspace(t *testing.T) {
 	l.env = append(l.env, "MGX_SANDBOX_LIMITS=open-files=64", "MGX_MODELS_FILE="+theirs)
 	server := l.serve("127.0.0.1:0", "--workers", "2")
 	begin := func(ws, model string) (release func(), ended <-chan mgx.Run) {
-		return l.held(mgx.WorkspaceID(ws), "run", "say hello", "--check", "sh check.sh", "--approve", "auto", "--upload", "--server", server.url, "--workspace", ws, "--model", model)
+		return l.held(mgx.WorkspaceID(ws), "run", "say hello", "--check", "sh check.sh", "--approve", "auto", "--upload", "--server", server.url, "--workspace", ws, "--model", model, "--branch", "of-"+ws) // both come back to one repository
 	}
 	let, one := begin(ws, "openai/lab")
 	letOther, two := begin(other, "theirs/lab")
