@@ -20,6 +20,7 @@ import (
 
 	"mgx"
 	"mgx/client"
+	"mgx/internal/app"
 	"mgx/internal/store"
 )
 
@@ -100,16 +101,9 @@ func (c *cli) export(ctx context.Context, file string, f subjectFlags) error {
 		return err
 	}
 	return c.exportTo(file, &exporting{sum: sha256.New(), index: index}, func(each func(kind string, record any) error) error {
-		told := false
-		return held(func(kind string, record any) error {
-			if !told { // what there is not is not handed out
-				if err := c.recordIfWritable(ctx, actExport, cmp.Or(index.Subject.Workspace, mgx.DefaultWorkspace), subject); err != nil {
-					return err
-				}
-				told = true
-			}
-			return each(kind, record)
-		})
+		return held(app.BeforeFirst(func() error {
+			return c.recordIfWritable(ctx, actExport, cmp.Or(index.Subject.Workspace, mgx.DefaultWorkspace), subject)
+		}, each))
 	})
 }
 

@@ -55,13 +55,18 @@ func (r *Rights) may(ctx context.Context, action, kind string, ws mgx.WorkspaceI
 	return r.Access.Authorize(ctx, r.Actor, action, access.Resource{Kind: kind, Workspace: ws})
 }
 
-// handing hands records out, and before the first of them records that it does: what
-// there is not is not handed out.
+// handing hands records out, and before the first of them records that it does.
 func (r *Rights) handing(ctx context.Context, action, resource string, each func(kind string, record any) error) func(string, any) error {
+	return BeforeFirst(func() error { return r.acting(ctx, action, resource) }, each)
+}
+
+// BeforeFirst hands records on to each, and before the first of them tells of it: what
+// there is not is not handed out, and nothing is where that cannot be told.
+func BeforeFirst(tell func() error, each func(kind string, record any) error) func(kind string, record any) error {
 	told := false
 	return func(kind string, record any) error {
 		if !told {
-			if err := r.acting(ctx, action, resource); err != nil {
+			if err := tell(); err != nil {
 				return err
 			}
 			told = true

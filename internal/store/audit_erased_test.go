@@ -23,8 +23,8 @@ import (
 	"mgx/internal/store/pgtest"
 )
 
-// behind runs SQL behind the store's back.
-func behind(t testing.TB, path, query string) {
+// behindIt is the database that a store works on.
+func behindIt(t testing.TB, path string) *sql.DB {
 	t.Helper()
 	driver := "sqlite"
 	if strings.Contains(path, "://") {
@@ -34,6 +34,13 @@ func behind(t testing.TB, path, query string) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	return db
+}
+
+// behind runs SQL behind the store's back.
+func behind(t testing.TB, path, query string) {
+	t.Helper()
+	db := behindIt(t, path)
 	defer db.Close()
 	if _, err := db.Exec(query); err != nil {
 		t.Fatalf("%s: %v", query, err)

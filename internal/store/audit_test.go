@@ -2,7 +2,6 @@ package store_test
 
 import (
 	"context"
-	"database/sql"
 	"encoding/json"
 	"fmt"
 	"os"
@@ -172,14 +171,7 @@ func everyColumn(t *testing.T, path, columns string) {
 	if r := audited(t, s); len(r.Problems) > 0 || r.Entries != 9 {
 		t.Fatalf("nothing was done, and %+v", r)
 	}
-	driver := "sqlite"
-	if strings.Contains(path, "://") {
-		driver = "pgx"
-	}
-	db, err := sql.Open(driver, path)
-	if err != nil {
-		t.Fatal(err)
-	}
+	db := behindIt(t, path)
 	defer db.Close()
 	rows, err := db.Query(columns)
 	if err != nil {

@@ -179,7 +179,7 @@ func (r *shellReader) hears(s *syntax.Stmt) {
 			given.WriteString(" " + word(redirect.Word).Text)
 		}
 	}
-	if r.given = given.String(); given.String() == "" {
+	if r.given = given.String(); r.given == "" {
 		return
 	}
 	if _, simple := s.Cmd.(*syntax.CallExpr); !simple {

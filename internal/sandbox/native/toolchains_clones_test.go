@@ -29,25 +29,11 @@ func TestCargoBuildsWithItsClones(t *testing.T) {
 		}
 		return os.Getenv(name)
 	}
-	write := func(name, text string) {
-		t.Helper()
-		if err := os.MkdirAll(filepath.Dir(name), 0o755); err != nil {
-			t.Fatal(err)
-		}
-		if err := os.WriteFile(name, []byte(text), 0o644); err != nil {
-			t.Fatal(err)
-		}
-	}
+	write := func(name, text string) { t.Helper(); put(t, name, text) }
 	source := filepath.Join(home, "source")
 	on := func(dir string, args ...string) {
 		t.Helper()
-		cmd := exec.Command(args[0], args[1:]...)
-		cmd.Dir = dir
-		cmd.Env = append(os.Environ(), "PATH="+getenv("PATH"), "HOME="+home, "CARGO_HOME="+filepath.Join(home, ".cargo"), "CARGO_NET_GIT_FETCH_WITH_CLI=true",
-			"GIT_CONFIG_COUNT=1", "GIT_CONFIG_KEY_0=url.file://"+source+".insteadOf", "GIT_CONFIG_VALUE_0=https://git.test/answer", "GIT_ALLOW_PROTOCOL=file:https")
-		if out, err := cmd.CombinedOutput(); err != nil {
-			t.Fatalf("%q: %v\n%s", args, err, out)
-		}
+		fetching(t, source, dir, args, "PATH="+getenv("PATH"), "HOME="+home, "CARGO_HOME="+filepath.Join(home, ".cargo"), "CARGO_NET_GIT_FETCH_WITH_CLI=true")
 	}
 	write(filepath.Join(source, "Cargo.toml"), "[package]\nname = \"answer\"\nversion = \"1.0.0\"\n")
 	write(filepath.Join(source, "src/lib.rs"), "pub const ANSWER: i32 = 42;\n")

@@ -120,26 +120,12 @@ func TestGoBuildsWithoutTheClonesOfModules(t *testing.T) {
 	if err != nil {
 		t.Skip("this machine has no Go")
 	}
-	write := func(name, text string) {
-		t.Helper()
-		if err := os.MkdirAll(filepath.Dir(name), 0o755); err != nil {
-			t.Fatal(err)
-		}
-		if err := os.WriteFile(name, []byte(text), 0o644); err != nil {
-			t.Fatal(err)
-		}
-	}
+	write := func(name, text string) { t.Helper(); put(t, name, text) }
 	source := filepath.Join(home, "source")
 	cache := filepath.Join(home, "go/pkg/mod")
 	on := func(dir string, args ...string) {
 		t.Helper()
-		cmd := exec.Command(args[0], args[1:]...)
-		cmd.Dir = dir
-		cmd.Env = append(os.Environ(), "HOME="+home, "GOMODCACHE="+cache, "GOFLAGS=-modcacherw", "GOSUMDB=off", "GOPRIVATE=git.test", "GOVCS=*:all",
-			"GIT_CONFIG_COUNT=1", "GIT_CONFIG_KEY_0=url.file://"+source+".insteadOf", "GIT_CONFIG_VALUE_0=https://git.test/answer", "GIT_ALLOW_PROTOCOL=file:https")
-		if out, err := cmd.CombinedOutput(); err != nil {
-			t.Fatalf("%q: %v\n%s", args, err, out)
-		}
+		fetching(t, source, dir, args, "HOME="+home, "GOMODCACHE="+cache, "GOFLAGS=-modcacherw", "GOSUMDB=off", "GOPRIVATE=git.test", "GOVCS=*:all")
 	}
 	write(filepath.Join(source, "go.mod"), "module git.test/answer.git\n\ngo 1.21\n")
 	write(filepath.Join(source, "answer.go"), "package answer\n\nconst Answer = 42\n")
@@ -234,5 +220,29 @@ func TestMaskedCredentials(t *testing.T) {
 	}
 	if !strings.Contains(out, "Permission denied") {
 		t.Errorf("not masked: %s", out)
+	}
+}
+
+// put writes a file, and the directories that it lies in.
+func put(t *testing.T, name, text string) {
+	t.Helper()
+	if err := os.MkdirAll(filepath.Dir(name), 0o755); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(name, []byte(text), 0o644); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// fetching runs a command that takes the repository at source for the one at
+// https://git.test/answer.
+func fetching(t *testing.T, source, dir string, args []string, env ...string) {
+	t.Helper()
+	cmd := exec.Command(args[0], args[1:]...)
+	cmd.Dir = dir
+	cmd.Env = append(append(os.Environ(), env...),
+		"GIT_CONFIG_COUNT=1", "GIT_CONFIG_KEY_0=url.file://"+source+".insteadOf", "GIT_CONFIG_VALUE_0=https://git.test/answer", "GIT_ALLOW_PROTOCOL=file:https")
+	if out, err := cmd.CombinedOutput(); err != nil {
+		t.Fatalf("%q: %v\n%s", args, err, out)
 	}
 }
