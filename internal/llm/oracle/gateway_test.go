@@ -180,6 +180,7 @@ func chatSDK(t *testing.T, g *gate, model string, stream bool) (said []string, c
 				t.Errorf("usage %+v", answer.Usage)
 			}
 		}
+		endsWith(t, answer.Choices[0].FinishReason, "tool_calls", "stop", len(said))
 		message := answer.Choices[0].Message
 		said = append(said, message.Content)
 		params.Messages = append(params.Messages, message.ToParam())
@@ -271,6 +272,7 @@ func messagesSDK(t *testing.T, g *gate, model string, stream bool) (said []strin
 		if answer.Usage.InputTokens+answer.Usage.OutputTokens == 0 {
 			t.Errorf("usage %+v", answer.Usage)
 		}
+		endsWith(t, string(answer.StopReason), "tool_use", "end_turn", len(said))
 		text := ""
 		params.Messages = append(params.Messages, answer.ToParam())
 		var results []anthropicsdk.ContentBlockParamUnion
@@ -289,6 +291,15 @@ func messagesSDK(t *testing.T, g *gate, model string, stream bool) (said []strin
 		params.Messages = append(params.Messages, anthropicsdk.NewUserMessage(results...))
 	}
 	return said, calls
+}
+
+// endsWith fails unless an answer says that it ends as the first, which calls a tool, or
+// the second of a conversation does: programs go by that.
+func endsWith(t *testing.T, says, first, second string, before int) {
+	t.Helper()
+	if want := []string{first, second}[before]; says != want {
+		t.Errorf("answer %d ends with %q, not %q", before+1, says, want)
+	}
 }
 
 func must(t *testing.T, err error) {
