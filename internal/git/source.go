@@ -42,13 +42,28 @@ func Inspect(ctx context.Context, dir string) (*Source, error) {
 	if err != nil {
 		return nil, err
 	}
-	if err := src.readHead(ctx); err != nil {
+	var dirty bool
+	if err := both(
+		func() error { return src.readHead(ctx) },
+		func() (err error) { dirty, err = src.dirty(ctx); return err },
+	); err != nil {
 		return nil, err
 	}
-	if src.Dirty, err = src.dirty(ctx); err != nil {
-		return nil, err
-	}
+	src.Dirty = dirty
 	return src, src.complete(ctx)
+}
+
+// both asks two questions at once, since people wait for a task to be created while
+// each takes a process of git. It waits for both, and what the first fails with goes
+// before the second.
+func both(first, second func() error) error {
+	done := make(chan error, 1)
+	go func() { done <- second() }()
+	err := first()
+	if other := <-done; err == nil {
+		err = other
+	}
+	return err
 }
 
 // Reopen finds the repository of a run that has begun: everything as it is
@@ -79,13 +94,14 @@ func locate(ctx context.Context, dir string) (*Source, error) {
 	}
 	ask := finder{ctx, abs}
 	src := &Source{}
-	if err := ask.places(src); err != nil {
+	var told []byte
+	if err := both(
+		func() error { return ask.whole(src) },
+		func() (err error) { told, err = ask.settings(); return err },
+	); err != nil {
 		return nil, err
 	}
-	if err := src.belongs(); err != nil {
-		return nil, err
-	}
-	if err := ask.settings(src); err != nil {
+	if err := ask.heed(src, told); err != nil {
 		return nil, err
 	}
 	return src, src.readFiles()
@@ -127,6 +143,14 @@ var (
 	kinds = []string{"--is-bare-repository", "--is-inside-work-tree", "--show-object-format"}
 	paths = []string{"--show-toplevel", "--absolute-git-dir", "--git-common-dir"}
 )
+
+// whole finds a repository whose git directory is that of its files.
+func (f finder) whole(src *Source) error {
+	if err := f.places(src); err != nil {
+		return err
+	}
+	return src.belongs()
+}
 
 // places learns what kind of repository it is and where: by one question, or, where
 // that fails or a path has line ends, by several, which say what is wrong.
@@ -206,17 +230,22 @@ func (f finder) traces() bool {
 	}
 }
 
-// settings reads what of the user's configuration matters to a run.
-func (f finder) settings(src *Source) error {
+// settings asks for what of the user's configuration matters to a run.
+func (f finder) settings() ([]byte, error) {
 	out, err := f.git("config", "-z", "--show-scope", "--get-regexp",
 		`^(core\.(autocrlf|eol|filemode|symlinks|ignorecase|excludesfile)|filter\..*\.(clean|smudge|process|required)|remote\..*\.promisor|extensions\.partialclone)$`)
 	if err != nil && exitCode(err) != 1 { // 1: there is none
-		return f.explain(err)
+		return nil, f.explain(err)
 	}
+	return out, nil
+}
+
+// heed takes over what settings told.
+func (f finder) heed(src *Source, told []byte) error {
 	ignored, by := "", ""
-	for told := strings.Split(string(out), "\x00"); len(told) > 1; told = told[2:] {
-		scope := told[0]
-		key, value, valued := strings.Cut(told[1], "\n")
+	for rest := strings.Split(string(told), "\x00"); len(rest) > 1; rest = rest[2:] {
+		scope := rest[0]
+		key, value, valued := strings.Cut(rest[1], "\n")
 		switch {
 		case key == "core.excludesfile":
 			if scope == "system" || scope == "global" { // the repository's own could name any file of the machine
