@@ -3,6 +3,7 @@ package access
 import (
 	"context"
 	"net/url"
+	"time"
 
 	"mgx"
 )
@@ -53,4 +54,5 @@ type LoggedOut struct {
 	Issuer  string
 	Subject string
 	Session string
+	Until   time.Time // what begins later is not meant, however often this is said
 }

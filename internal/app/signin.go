@@ -16,7 +16,7 @@ type SignInStore interface {
 	UserByIdentity(ctx context.Context, issuer, subject string) (mgx.User, error)
 	RenewBrowser(ctx context.Context, by mgx.Doer, digest string, fresh func(mgx.Session) mgx.SessionToken) (mgx.Session, bool, error)
 	SignInVouched(context.Context, mgx.Doer, mgx.Vouched) (skipped []mgx.Grant, err error)
-	EndVouched(ctx context.Context, by mgx.Doer, issuer, subject, session string) (ended int, err error)
+	EndVouched(ctx context.Context, by mgx.Doer, issuer, subject, session string, until time.Time) (ended int, err error)
 }
 
 // BrowserTime is how long the session of a browser lasts, however much it is used.

@@ -145,23 +145,25 @@ func (a *Access) FinishSignIn(ctx context.Context, r Returned, where access.Wher
 	state := r.Query.Get("state")
 	began, err := opened(r.Kept, state, r.Provider, a.o.Now())
 	if err != nil {
-		return b, "", a.notVouched(ctx, r.Provider, where, err)
+		return b, "", a.notVouched(ctx, "session.create", r.Provider, where, err)
 	}
 	claims, err := p.Finish(ctx, attempt(r.Kept, state, r.Back), r.Query)
 	if err == nil {
 		b, err = a.vouched(ctx, p, claims, where)
 	}
 	if err != nil {
-		return b, "", a.notVouched(ctx, r.Provider, where, err)
+		return b, "", a.notVouched(ctx, "session.create", r.Provider, where, err)
 	}
 	return b, began.Next, a.endOld(ctx, r.Old, where)
 }
 
-// notVouched remembers that a provider's answer let nobody in, and why.
-func (a *Access) notVouched(ctx context.Context, provider string, where access.Where, why error) error {
-	a.o.Log.Warn("somebody could not sign in", "provider", provider, "request", where.Request, "error", why, "cause", cause(why))
+// notVouched remembers that what came from a provider, or as if, did not do what it was
+// for, and why.
+func (a *Access) notVouched(ctx context.Context, action, provider string, where access.Where, why error) error {
+	what := map[string]string{"session.create": "somebody could not sign in", "session.delete": "nobody was signed out by a provider"}[action]
+	a.o.Log.Warn(what, "provider", provider, "request", where.Request, "error", why, "cause", cause(why))
 	if mgx.AsError(why).Kind == mgx.KindRefused && a.again("sign-in") <= mostFailures {
-		if err := a.recordDenied(context.WithoutCancel(ctx), where.Doer(), "session.create", "unknown", mgx.AsError(why).Code); err != nil {
+		if err := a.recordDenied(context.WithoutCancel(ctx), where.Doer(), action, "unknown", mgx.AsError(why).Code); err != nil {
 			a.o.Log.Error("a failed attempt to sign in cannot be recorded", "error", err)
 		}
 	}
@@ -233,11 +235,11 @@ func (a *Access) SignedOutAt(ctx context.Context, provider, token string, where 
 	}
 	out, err := p.SignedOut(ctx, token)
 	if err != nil {
-		return a.notVouched(ctx, provider, where, err)
+		return a.notVouched(ctx, "session.delete", provider, where, err)
 	}
 	by := where.Doer()
 	by.Actor = "system"
-	_, err = a.o.Store.EndVouched(ctx, by, out.Issuer, out.Subject, out.Session)
+	_, err = a.o.Store.EndVouched(ctx, by, out.Issuer, out.Subject, out.Session, out.Until)
 	return a.changed(err)
 }
 

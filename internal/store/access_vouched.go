@@ -251,12 +251,12 @@ func (t *tx) granted(user mgx.UserID) (map[mgx.WorkspaceID]granting, error) {
 	return all, rows.Err()
 }
 
-// EndVouched ends the sessions for which an issuer vouches: one, by the issuer's
-// name for it, or all of a subject. Ended is how many there were.
-func (s *Store) EndVouched(ctx context.Context, by mgx.Doer, issuer, subject, session string) (ended int, err error) {
+// EndVouched ends the sessions for which an issuer vouches and that began until a time:
+// one, by the issuer's name for it, or all of a subject. Ended is how many there were.
+func (s *Store) EndVouched(ctx context.Context, by mgx.Doer, issuer, subject, session string, until time.Time) (ended int, err error) {
 	ctx = mgx.ForInstallation(ctx)
 	err = s.act(ctx, by, "session.delete", func(t *tx, a *act) error {
-		all, err := t.vouched(issuer, subject, session)
+		all, err := t.vouched(issuer, subject, session, until)
 		if ended = len(all); err != nil || ended == 0 {
 			return err
 		}
@@ -268,9 +268,9 @@ func (s *Store) EndVouched(ctx context.Context, by mgx.Doer, issuer, subject, se
 
 // vouched lists sessions that go on. Who names neither a subject nor a session
 // means none.
-func (t *tx) vouched(issuer, subject, session string) (all []mgx.SessionID, err error) {
-	rows, err := t.conn.QueryContext(t.ctx, `SELECT id FROM sessions WHERE issuer = $1 AND issuer <> '' AND revoked_at IS NULL AND (issuer_session = $2 AND issuer_session <> ''
-		OR CAST($2 AS TEXT) = '' AND user_id = (SELECT user_id FROM identities WHERE issuer = $1 AND subject = $3)) ORDER BY id`, issuer, session, subject)
+func (t *tx) vouched(issuer, subject, session string, until time.Time) (all []mgx.SessionID, err error) {
+	rows, err := t.conn.QueryContext(t.ctx, `SELECT id FROM sessions WHERE issuer = $1 AND issuer <> '' AND revoked_at IS NULL AND created_at <= $4 AND (issuer_session = $2 AND issuer_session <> ''
+		OR CAST($2 AS TEXT) = '' AND user_id = (SELECT user_id FROM identities WHERE issuer = $1 AND subject = $3)) ORDER BY id`, issuer, session, subject, micros(until))
 	if err != nil {
 		return nil, err
 	}

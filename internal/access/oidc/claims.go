@@ -23,13 +23,18 @@ func (p *Provider) Finish(ctx context.Context, a access.Attempt, q url.Values) (
 	if err != nil {
 		return access.Claims{}, err
 	}
+	for _, name := range []string{"iss", "error", "code"} { // as RFC 6749, 3.1, has it
+		if len(q[name]) > 1 {
+			return access.Claims{}, p.refused(errors.New("the answer says something twice"))
+		}
+	}
 	if who := q.Get("iss"); who != p.c.Issuer && (who != "" || f.says.SaysWho) {
 		return access.Claims{}, p.refused(errors.New("the answer is another provider's (iss)"))
 	}
 	if code := q.Get("error"); code != "" {
 		return access.Claims{}, mgx.Errorf(mgx.KindRefused, CodeRefused, "%s did not let you in (%s)", p.c.Title, word(code))
 	}
-	if q.Get("code") == "" || len(q["code"]) > 1 {
+	if q.Get("code") == "" {
 		return access.Claims{}, p.refused(errors.New("the answer has no code"))
 	}
 	secret := ""
@@ -81,19 +86,28 @@ func (p *Provider) verified(ctx context.Context, f *found, a access.Attempt, tok
 	if err != nil {
 		return said{}, err
 	}
-	if info.Subject != id.Subject { // OpenID Connect Core, 5.3.2
-		return said{}, errors.New("the userinfo is of another subject")
-	}
 	var more map[string]any
 	if err := info.Claims(&more); err != nil {
 		return said{}, err
+	}
+	if more["sub"] != id.Subject { // OpenID Connect Core, 5.3.2
+		return said{}, errors.New("the userinfo is of another subject")
+	}
+	s.add(more)
+	return s, nil
+}
+
+// add takes what is said elsewhere and not in the ID token. That an address was verified
+// is said of the one beside it.
+func (s *said) add(more map[string]any) {
+	if email, there := s.claims["email"]; there && email != more["email"] {
+		delete(more, "email_verified")
 	}
 	for name, v := range more {
 		if _, there := s.claims[name]; !there {
 			s.claims[name] = v
 		}
 	}
-	return s, nil
 }
 
 // verifying is how tokens are verified. An expiry is stretched by the difference
@@ -102,18 +116,21 @@ func (p *Provider) verifying() *oidc.Config {
 	return &oidc.Config{ClientID: p.c.ClientID, SupportedSigningAlgs: algorithms, Now: func() time.Time { return p.o.Now().Add(-skew) }}
 }
 
-// check is what of OpenID Connect Core, 3.1.3.7, the library leaves to its caller.
+// check is what of OpenID Connect Core, 3.1.3.7, the library leaves to its caller. Names
+// of claims are taken to the letter, which the library does not: people may have claims
+// that they name themselves.
 func (p *Provider) check(s *said, a access.Attempt, accessToken string) error {
 	if err := s.Claims(&s.claims); err != nil {
 		return err
 	}
 	azp, named := s.claims["azp"]
+	nonce, _ := s.claims["nonce"].(string)
 	switch {
-	case s.Issuer != p.c.Issuer:
+	case s.claims["iss"] != p.c.Issuer:
 		return errors.New("the issuer is not the one to the letter")
-	case s.Subject == "" || len(s.Subject) > 255:
-		return errors.New("there is no subject")
-	case subtle.ConstantTimeCompare([]byte(s.Nonce), []byte(a.Nonce)) != 1:
+	case s.Subject == "" || len(s.Subject) > 255 || s.claims["sub"] != s.Subject:
+		return errors.New("there is no subject, or more than one")
+	case subtle.ConstantTimeCompare([]byte(nonce), []byte(a.Nonce)) != 1:
 		return errors.New("the token is of another attempt (nonce)")
 	case named && azp != p.c.ClientID, !named && len(s.Audience) > 1:
 		return errors.New("the token was made for another client (azp)")
@@ -190,7 +207,7 @@ func (s *said) groups(claim string) (all []string, err error) {
 	if claim == "" {
 		return nil, nil
 	}
-	if elsewhere, _ := s.claims["_claim_names"].(map[string]any); elsewhere[strings.TrimPrefix(claim, "/")] != nil {
+	if elsewhere, _ := s.claims["_claim_names"].(map[string]any); elsewhere[path(claim)[0]] != nil {
 		return nil, errors.New("the groups are a distributed claim")
 	}
 	switch v := at(s.claims, claim).(type) {
@@ -214,15 +231,23 @@ func (s *said) groups(claim string) (all []string, err error) {
 	return nil, errors.New("the groups are no list")
 }
 
-// at is the claim of a name, or what a JSON pointer leads to.
-func at(claims map[string]any, where string) any {
+// path leads to a claim: its name, or the parts of a JSON pointer.
+func path(where string) []string {
 	pointer, deep := strings.CutPrefix(where, "/")
 	if !deep {
-		return claims[where]
+		return []string{where}
 	}
+	parts := strings.Split(pointer, "/")
+	for i, part := range parts {
+		parts[i] = strings.ReplaceAll(strings.ReplaceAll(part, "~1", "/"), "~0", "~")
+	}
+	return parts
+}
+
+// at is the claim to which a path leads.
+func at(claims map[string]any, where string) any {
 	var v any = claims
-	for part := range strings.SplitSeq(pointer, "/") {
-		part = strings.ReplaceAll(strings.ReplaceAll(part, "~1", "/"), "~0", "~")
+	for _, part := range path(where) {
 		switch in := v.(type) {
 		case map[string]any:
 			v = in[part]
@@ -253,7 +278,7 @@ func (p *Provider) SignedOut(ctx context.Context, token string) (access.LoggedOu
 	case t.Issuer != p.c.Issuer, p.o.Now().Sub(t.IssuedAt) > believed, t.IssuedAt.After(p.o.Now().Add(skew)):
 		return access.LoggedOut{}, p.refused(errors.New("the logout token is another's, or of another time"))
 	}
-	return access.LoggedOut{Issuer: t.Issuer, Subject: t.Subject, Session: t.SessionID}, nil
+	return access.LoggedOut{Issuer: t.Issuer, Subject: t.Subject, Session: t.SessionID, Until: t.IssuedAt.Add(skew)}, nil
 }
 
 var _ access.Provider = (*Provider)(nil)

@@ -1,6 +1,9 @@
 package oidc_test
 
 import (
+	"bytes"
+	"cmp"
+	"compress/gzip"
 	"context"
 	"crypto/ecdsa"
 	"crypto/elliptic"
@@ -8,10 +11,14 @@ import (
 	"crypto/x509"
 	"encoding/pem"
 	"fmt"
+	"io"
 	"maps"
 	"net/http"
+	"net/http/httptest"
 	"net/url"
 	"strings"
+	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -134,6 +141,8 @@ func TestLies(t *testing.T) {
 		"not yet":                        claim("nbf", time.Now().Add(time.Hour).Unix()),
 		"no subject":                     claim("sub", nil),
 		"a very long subject":            claim("sub", strings.Repeat("s", 300)),
+		"two subjects":                   claim("ſub", "subject-2"),
+		"two issuers":                    {Token: func(c map[string]any) { c["iss"], c["iſſ"] = "https://evil.example.com", s.URL }},
 		"another access token":           claim("at_hash", oidctest.AtHash("another")),
 		"no signature":                   signed(oidctest.Unsigned),
 		"a signature cut off":            signed(func(c map[string]any) string { text := s.Sign(c); return text[:strings.LastIndex(text, ".")+1] }),
@@ -150,6 +159,8 @@ func TestLies(t *testing.T) {
 		"an answer of no provider":       {Back: func(q url.Values) { q.Del("iss") }},
 		"another code":                   back("code", "another"),
 		"no code":                        {Back: func(q url.Values) { q.Del("code") }},
+		"two issuers that answer":        {Back: func(q url.Values) { q.Add("iss", "https://evil.example.com") }},
+		"a refusal besides":              {Back: func(q url.Values) { q["error"] = []string{"", "access_denied"} }},
 		"two codes":                      {Back: func(q url.Values) { q.Add("code", "another") }},
 		"a refusal":                      back("error", "access_denied"),
 		"groups that are elsewhere":      {Person: map[string]any{"groups": nil, "_claim_names": map[string]any{"groups": "src1"}, "_claim_sources": map[string]any{"src1": map[string]any{"endpoint": "https://x"}}}},
@@ -267,6 +278,143 @@ func TestWhoMayComeIn(t *testing.T) {
 	}
 }
 
+// That an address was verified is said of no other address.
+func TestVerifiedElsewhere(t *testing.T) {
+	t.Parallel()
+	s := oidctest.New(t)
+	p := provider(t, s, nil)
+	for email, want := range map[string]string{"jo@example.com": "jo@example.com", "owner@example.com": ""} {
+		s.Say(oidctest.Said{Person: map[string]any{"email": email}, UserInfo: map[string]any{"email": "jo@example.com", "email_verified": true, "name": "Jo"}})
+		if got, err := signIn(t, p, attempt); err != nil || got.Email != want || got.Name != "Jo" {
+			t.Errorf("%s: %+v, %v", email, got, err)
+		}
+	}
+}
+
+// Groups of which a part is elsewhere are not known, also where they lie deep.
+func TestGroupsElsewhere(t *testing.T) {
+	t.Parallel()
+	s := oidctest.New(t)
+	s.Say(oidctest.Said{Person: map[string]any{"email": "jo@example.com", "_claim_names": map[string]any{"realm/access": "src1"}, "_claim_sources": map[string]any{"src1": map[string]any{"endpoint": "https://x"}}}})
+	for claim, known := range map[string]bool{"/realm~1access/roles": false, "realm/access": false, "/other/roles": true} {
+		if got, err := signIn(t, provider(t, s, func(c *oidc.Config) { c.GroupsClaim = claim }), attempt); known != (err == nil) || !known && !mgx.IsCode(err, oidc.CodeRefused) {
+			t.Errorf("%s: %+v, %v", claim, got, err)
+		}
+	}
+}
+
+// transport sends what is meant for the provider to it, wherever it says that it is.
+type transport func(*http.Request) (*http.Response, error)
+
+func (f transport) RoundTrip(r *http.Request) (*http.Response, error) { return f(r) }
+
+// A provider that is on another machine names nothing on this one.
+func TestAddressesHere(t *testing.T) {
+	t.Parallel()
+	const issuer = "https://id.example.com"
+	for name, where := range map[string]string{"authorization_endpoint": "", "token_endpoint": "", "jwks_uri": "", "userinfo_endpoint": issuer + "/authorize", "end_session_endpoint": issuer + "/authorize", "nothing": issuer + "/authorize"} {
+		s := oidctest.New(t)
+		s.Say(oidctest.Said{Metadata: func(m map[string]any) {
+			for _, at := range []string{"authorization_endpoint", "token_endpoint", "jwks_uri", "userinfo_endpoint", "end_session_endpoint"} {
+				if at != name {
+					m[at] = issuer + "/" + strings.TrimSuffix(at, "_endpoint")
+				}
+			}
+			m["issuer"], m["authorization_endpoint"] = issuer, cmp.Or(where, s.URL)
+		}})
+		c := config(t, s, func(c *oidc.Config) { c.Issuer = issuer })
+		p := oidc.New(c, oidc.Options{Client: &http.Client{Transport: transport(func(r *http.Request) (*http.Response, error) {
+			r = r.Clone(r.Context())
+			r.URL.Scheme, r.URL.Host = "http", strings.TrimPrefix(s.URL, "http://")
+			return http.DefaultTransport.RoundTrip(r)
+		})}})
+		at, err := p.Begin(t.Context(), attempt)
+		if fine := where != ""; fine != (err == nil) || fine && !strings.HasPrefix(at, issuer) || !fine && !mgx.IsCode(err, oidc.CodeUnreachable) {
+			t.Errorf("%s: %s, %v", name, at, err)
+		}
+		if out := p.Out(t.Context(), "https://mgx.example.com"); (out != "") != (name == "userinfo_endpoint" || name == "nothing") {
+			t.Errorf("%s: people sign out at %q", name, out)
+		}
+	}
+}
+
+// Whoever waits for a provider that does not answer can go, all wait for one question,
+// and what it said before goes on without asking each time.
+func TestSlowProvider(t *testing.T) {
+	t.Parallel()
+	s := oidctest.New(t)
+	now := time.Now()
+	var asked atomic.Int64
+	answer := make(chan struct{})
+	s.Say(oidctest.Said{Person: person, Metadata: func(map[string]any) { asked.Add(1); <-answer }})
+	p := oidc.New(config(t, s, nil), oidc.Options{Secret: func(context.Context) (string, error) { return oidctest.ClientSecret, nil }, Now: func() time.Time { return now }})
+	gone, leave := context.WithCancel(t.Context())
+	leave()
+	if _, err := p.Begin(gone, attempt); !mgx.IsCode(err, oidc.CodeUnreachable) {
+		t.Errorf("who left: %v", err)
+	}
+	var all sync.WaitGroup
+	for range 20 {
+		all.Go(func() {
+			if _, err := p.Begin(t.Context(), attempt); err != nil {
+				t.Errorf("who waited: %v", err)
+			}
+		})
+	}
+	close(answer)
+	all.Wait()
+	if n := asked.Load(); n != 1 {
+		t.Errorf("it was asked %d times", n)
+	}
+	s.Say(oidctest.Said{Person: person, Metadata: func(m map[string]any) { asked.Add(1); m["issuer"] = "https://evil.example.com" }})
+	for _, c := range []struct {
+		wait time.Duration
+		asks int64
+	}{{59 * time.Minute, 1}, {time.Minute, 2}, {59 * time.Second, 2}, {time.Second, 3}} {
+		now = now.Add(c.wait)
+		if _, err := p.Begin(t.Context(), attempt); err != nil || asked.Load() != c.asks {
+			t.Errorf("after %s: asked %d times, %v", c.wait, asked.Load(), err)
+		}
+	}
+}
+
+// An answer that is far larger than it may be, as it comes or once it is unpacked, is
+// read no further.
+func TestLargeAnswers(t *testing.T) {
+	t.Parallel()
+	const large = 256 << 20
+	for name, packed := range map[string]bool{"large": false, "a bomb": true} {
+		t.Run(name, func(t *testing.T) {
+			var sent atomic.Int64
+			s := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+				var to io.Writer = w
+				if packed {
+					w.Header().Set("Content-Encoding", "gzip")
+					pack := gzip.NewWriter(w)
+					defer pack.Close()
+					to = pack
+				}
+				block := bytes.Repeat([]byte(" "), 64<<10)
+				for range large / len(block) {
+					n, err := to.Write(block)
+					if sent.Add(int64(n)); err != nil {
+						return
+					}
+				}
+				fmt.Fprintf(to, `{"issuer": "http://%s", "authorization_endpoint": "http://%[1]s/a", "token_endpoint": "http://%[1]s/t", "jwks_uri": "http://%[1]s/k"}`, r.Host)
+			}))
+			defer s.Close()
+			p := oidc.New(oidc.Config{Name: "corp", Title: "Corp", Issuer: s.URL, ClientID: "mgx"}, oidc.Options{})
+			if _, err := p.Begin(t.Context(), attempt); !mgx.IsCode(err, oidc.CodeUnreachable) {
+				t.Errorf("%v", err)
+			}
+			if n := sent.Load(); !packed && n >= large {
+				t.Errorf("%d bytes were read", n)
+			}
+		})
+	}
+}
+
 // A provider that is down, lies about who it is or sends people over the open
 // network lets nobody in, and says nothing of why to them.
 func TestMetadata(t *testing.T) {
@@ -299,8 +447,9 @@ func TestSignedOut(t *testing.T) {
 	t.Parallel()
 	s := oidctest.New(t)
 	p := provider(t, s, nil)
-	got, err := p.SignedOut(t.Context(), s.LogoutToken(func(c map[string]any) { c["sid"] = "sid-1" }))
-	if err != nil || got != (access.LoggedOut{Issuer: s.URL, Subject: "subject-1", Session: "sid-1"}) {
+	at := time.Now().Truncate(time.Second)
+	got, err := p.SignedOut(t.Context(), s.LogoutToken(func(c map[string]any) { c["sid"], c["iat"] = "sid-1", at.Unix() }))
+	if err != nil || got != (access.LoggedOut{Issuer: s.URL, Subject: "subject-1", Session: "sid-1", Until: at.Add(time.Minute)}) {
 		t.Errorf("%+v %v", got, err)
 	}
 	edited := func(name string, v any) string {

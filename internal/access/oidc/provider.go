@@ -29,6 +29,7 @@ const (
 	askWait   = 10 * time.Second
 	maxAnswer = 1 << 20 // bytes
 	believed  = time.Hour
+	retry     = time.Minute // after it did not answer, where something else is known
 	skew      = time.Minute // between its clock and ours
 )
 
@@ -49,14 +50,22 @@ type Provider struct {
 	c Config
 	o Options
 
-	mu    sync.Mutex
+	mu     sync.Mutex
+	found  *found
+	until  time.Time // it is asked again
+	asking *asking   // what is under way; nil: nothing
+}
+
+// asking is a question to a provider. Whoever needs the answer meanwhile waits for it.
+type asking struct {
+	done  chan struct{}
 	found *found
+	err   error
 }
 
 // found is what a provider says of itself.
 type found struct {
 	*oidc.Provider
-	at   time.Time
 	says struct {
 		UserInfo string   `json:"userinfo_endpoint"`
 		Keys     string   `json:"jwks_uri"`
@@ -120,18 +129,38 @@ func (p *Provider) client(f *found, a access.Attempt, secret string) *oauth2.Con
 // it said goes on.
 func (p *Provider) discover(ctx context.Context) (*found, error) {
 	p.mu.Lock()
-	defer p.mu.Unlock()
-	if p.found != nil && p.o.Now().Sub(p.found.at) < believed {
+	if p.found != nil && p.o.Now().Before(p.until) {
+		defer p.mu.Unlock()
 		return p.found, nil
 	}
+	q := p.asking
+	if q == nil {
+		q = &asking{done: make(chan struct{})}
+		p.asking = q
+		go p.answer(context.WithoutCancel(ctx), q)
+	}
+	p.mu.Unlock()
+	select {
+	case <-q.done:
+	case <-ctx.Done():
+		return nil, p.unreachable(ctx.Err())
+	}
+	if q.found == nil {
+		return nil, p.unreachable(q.err)
+	}
+	return q.found, nil
+}
+
+// answer asks for all who wait, for no longer than the client takes.
+func (p *Provider) answer(ctx context.Context, q *asking) {
 	f, err := p.ask(ctx)
-	if err != nil && p.found == nil {
-		return nil, p.unreachable(err)
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.until = p.o.Now().Add(retry); err == nil {
+		p.found, p.until = f, p.o.Now().Add(believed)
 	}
-	if err == nil {
-		p.found = f
-	}
-	return p.found, nil
+	q.found, q.err, p.asking = p.found, err, nil
+	close(q.done)
 }
 
 func (p *Provider) ask(ctx context.Context) (*found, error) {
@@ -139,21 +168,30 @@ func (p *Provider) ask(ctx context.Context) (*found, error) {
 	if err != nil {
 		return nil, err
 	}
-	f := &found{Provider: provider, at: p.o.Now()}
+	f := &found{Provider: provider}
 	if err := provider.Claims(&f.says); err != nil {
 		return nil, err
 	}
 	for _, address := range []string{f.Endpoint().AuthURL, f.Endpoint().TokenURL, f.says.Keys} {
-		if err := checkAddress(address); err != nil {
+		if err := p.checkAddress(address); err != nil {
 			return nil, errors.New("the provider names an address that is not safe: " + err.Error())
 		}
 	}
 	for _, address := range []*string{&f.says.UserInfo, &f.says.Out} {
-		if checkAddress(*address) != nil {
+		if p.checkAddress(*address) != nil {
 			*address = ""
 		}
 	}
 	return f, nil
+}
+
+// checkAddress refuses what the provider must not name, such as what listens on this
+// machine alone, where the provider itself does not.
+func (p *Provider) checkAddress(text string) error {
+	if strings.HasPrefix(p.c.Issuer, "https://") && !strings.HasPrefix(text, "https://") {
+		return errors.New("it has to begin with https://")
+	}
+	return checkAddress(text)
 }
 
 // unreachable is what people read when a provider cannot be asked; the cause is

@@ -20,7 +20,7 @@ type SignInStore interface {
 	UserByIdentity(ctx context.Context, issuer, subject string) (mgx.User, error)
 	RenewBrowser(ctx context.Context, by mgx.Doer, digest string, fresh func(mgx.Session) mgx.SessionToken) (mgx.Session, bool, error)
 	SignInVouched(context.Context, mgx.Doer, mgx.Vouched) ([]mgx.Grant, error)
-	EndVouched(ctx context.Context, by mgx.Doer, issuer, subject, session string) (int, error)
+	EndVouched(ctx context.Context, by mgx.Doer, issuer, subject, session string, until time.Time) (int, error)
 	Invitations(ctx context.Context, ws mgx.WorkspaceID, after mgx.InvitationID, limit int) ([]mgx.Invitation, error)
 	InvitationsTo(context.Context, mgx.UserID) ([]mgx.WaitingInvitation, error)
 	Invited(ctx context.Context, email string) (bool, error)
@@ -316,9 +316,10 @@ func signedOutThere(t *testing.T, s SignInStore, c *clock) {
 	must(t, err)
 	password := session("user_1")
 	must(t, s.SignIn(t.Context(), by, password, nil))
+	until := c.now()
 	end := func(want int, iss, subject, sid string) {
 		t.Helper()
-		if n, err := s.EndVouched(t.Context(), by, iss, subject, sid); err != nil || n != want {
+		if n, err := s.EndVouched(t.Context(), by, iss, subject, sid, until); err != nil || n != want {
 			t.Errorf("%d ended, %v", n, err)
 		}
 	}
@@ -326,6 +327,10 @@ func signedOutThere(t *testing.T, s SignInStore, c *clock) {
 	end(0, "", "", "")
 	end(0, "https://other.example.com", "sub of user_1", "")
 	end(0, issuer, "sub of user_1", "another sid")
+	until = until.Add(-time.Microsecond)
+	end(0, issuer, "sub of user_2", "sid of user_2") // which began later
+	end(0, issuer, "sub of user_1", "")
+	until = c.now()
 	end(1, issuer, "sub of user_2", "sid of user_2")
 	end(2, issuer, "sub of user_1", "")
 	if all, err := s.Sessions(t.Context(), "user_1"); err != nil || len(all) != 1 || all[0].ID != password.ID {
