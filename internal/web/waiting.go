@@ -15,6 +15,7 @@ const waitingPath = "/invitations"
 // waitingPage are the invitations to the reader.
 type waitingPage struct {
 	Wrong   string
+	Code    string
 	Invited []mgx.WaitingInvitation
 	Me      app.Me
 	Next    string // where they wanted to go
@@ -70,7 +71,7 @@ func (s *site) waitingFor(w http.ResponseWriter, v *visit, next string, wrong er
 	switch {
 	case wrong != nil:
 		e := mgx.AsError(wrong)
-		p.Wrong, status = sentence(e.Message), statusOf(e)
+		p.Wrong, p.Code, status = sentence(e.Message), e.Code, statusOf(e)
 	case len(p.Invited) == 0 && len(p.Me.Members) > 0:
 		http.Redirect(w, v.Request, next, http.StatusSeeOther)
 		return nil
