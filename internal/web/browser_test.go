@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"net/http"
 	"net/http/httptest"
-	"os"
 	"os/exec"
 	"path/filepath"
 	"strings"
@@ -29,6 +28,7 @@ import (
 	"mgx/internal/audit"
 	"mgx/internal/event"
 	"mgx/internal/store"
+	"mgx/internal/store/pgtest"
 	"mgx/internal/team"
 	"mgx/internal/web"
 	"mgx/internal/workflow"
@@ -52,11 +52,7 @@ var chrome = sync.OnceValues(func() (context.Context, error) {
 
 var stopChrome = func() {}
 
-func TestMain(m *testing.M) {
-	code := m.Run()
-	stopChrome()
-	os.Exit(code)
-}
+func TestMain(m *testing.M) { pgtest.Main(m, func() { stopChrome() }) }
 
 // stage is a server with its console and a store to which tests write what runs
 // did. The owner has signed in.

@@ -1,15 +1,10 @@
 package web_test
 
 import (
-	"bufio"
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
-	"os"
 	"os/exec"
-	"path/filepath"
-	"strings"
 	"testing"
 	"time"
 
@@ -47,9 +42,9 @@ func TestBrowserSignsIn(t *testing.T) {
 func TestBrowserSignsInThere(t *testing.T) {
 	t.Parallel()
 	there := startProvider(t)
-	h := houseWith(t, there.issuer, false)
+	h := build(t, blueprint{corp: there.issuer})
 	h.moveIn()
-	there.begin(h.url, map[string]any{"jo": person("builders")})
+	there.begin(h, nil, map[string]any{"jo": person("builders")})
 	b := h.window()
 	b.open("/signin?next=/runs").click(`a[href^="/signin/with/corp"]`)
 	b.signInAt(there).isIn(h, "jo@example.com developer")
@@ -164,71 +159,6 @@ func (b window) later(promise, want string) {
 	if got := eval[string](b.tab, "globalThis.came"); got != want {
 		b.t.Errorf("it came to %q, want %q", got, want)
 	}
-}
-
-// there is a real OpenID provider in a process of its own.
-type there struct {
-	t      *testing.T
-	issuer string
-	file   string
-	lines  *bufio.Scanner
-	write  func(string)
-}
-
-const providerDir = "../../tools/oidc"
-
-func startProvider(t *testing.T) *there {
-	t.Helper()
-	node, err := exec.LookPath("node")
-	if err != nil {
-		t.Skip("node is not installed; scripts/need.sh installs it")
-	}
-	if _, err := os.Stat(filepath.Join(providerDir, "node_modules/oidc-provider")); err != nil {
-		t.Skip("the OpenID provider is not installed; scripts/sdk.sh installs it")
-	}
-	cmd := exec.Command(node, "provider.mjs")
-	cmd.Dir = providerDir
-	in, err := cmd.StdinPipe()
-	must(t, err)
-	out, err := cmd.StdoutPipe()
-	must(t, err)
-	must(t, cmd.Start())
-	t.Cleanup(func() { in.Close(); cmd.Process.Kill(); cmd.Wait() })
-	p := &there{t: t, file: filepath.Join(t.TempDir(), "people.json"), lines: bufio.NewScanner(out), write: func(line string) { fmt.Fprintln(in, line) }}
-	p.issuer = p.line("http://")
-	return p
-}
-
-// line is the next line that begins with a word.
-func (p *there) line(word string) string {
-	p.t.Helper()
-	for p.lines.Scan() {
-		if strings.HasPrefix(p.lines.Text(), word) {
-			return p.lines.Text()
-		}
-	}
-	p.t.Fatalf("the provider did not say %q: %v", word, p.lines.Err())
-	return ""
-}
-
-func (p *there) begin(url string, people map[string]any) {
-	p.t.Helper()
-	p.people(people)
-	line, err := json.Marshal(map[string]string{"url": url, "people": p.file})
-	must(p.t, err)
-	p.write(string(line))
-	p.line("ready")
-	go func() { // what it says from now on
-		for p.lines.Scan() {
-		}
-	}()
-}
-
-func (p *there) people(people map[string]any) {
-	p.t.Helper()
-	text, err := json.Marshal(people)
-	must(p.t, err)
-	must(p.t, os.WriteFile(p.file, text, 0o600))
 }
 
 // signInAt signs in at the provider and agrees.

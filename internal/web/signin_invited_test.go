@@ -157,10 +157,10 @@ func TestPasswordResetsAreNoInvitations(t *testing.T) {
 func TestBrowserIsInvitedThere(t *testing.T) {
 	t.Parallel()
 	there := startProvider(t)
-	h := houseWith(t, there.issuer, false)
+	h := build(t, blueprint{corp: there.issuer})
 	h.moveIn()
 	h.invites(mgx.DefaultWorkspace, "jo@example.com", "viewer")
-	there.begin(h.url, map[string]any{"jo": person("nobodies")})
+	there.begin(h, nil, map[string]any{"jo": person("nobodies")})
 	b := h.window()
 	b.open("/signin").click(`a[href^="/signin/with/corp"]`)
 	b.signInAt(there).says("You are invited.")

@@ -1,10 +1,13 @@
 package web_test
 
 import (
+	"bytes"
+	"cmp"
 	"context"
 	"encoding/json"
 	"fmt"
 	"io"
+	"log/slog"
 	"net/http"
 	"net/http/cookiejar"
 	"net/http/httptest"
@@ -24,6 +27,7 @@ import (
 	"mgx/internal/app"
 	"mgx/internal/event"
 	"mgx/internal/store"
+	"mgx/internal/store/pgtest"
 	"mgx/internal/web"
 )
 
@@ -37,8 +41,10 @@ type house struct {
 	server *api.Server
 	there  *oidctest.Server
 
-	mu  sync.Mutex
-	now time.Time
+	mu     sync.Mutex
+	now    time.Time
+	passed time.Duration
+	log    bytes.Buffer
 }
 
 const (
@@ -49,13 +55,21 @@ const (
 func newHouse(t *testing.T, secure bool) *house {
 	t.Helper()
 	there := oidctest.New(t)
-	h := houseWith(t, there.URL, secure)
+	h := build(t, blueprint{corp: there.URL, secure: secure})
 	h.there = there
 	return h
 }
 
-// houseWith is a house at which an issuer vouches for people.
-func houseWith(t *testing.T, issuer string, secure bool) *house {
+// blueprint is how a house is built.
+type blueprint struct {
+	corp, other string // issuers of the providers of these names; other: that of corp
+	secure      bool
+	clock       bool // what is passed on the clock of the house is so for providers, too
+	edit        func(*oidc.Config)
+}
+
+// build is a house as a blueprint has it. Below TestOnPostgreSQL it is on PostgreSQL.
+func build(t *testing.T, p blueprint) *house {
 	t.Helper()
 	h := &house{t: t, now: time.Now().UTC().Truncate(time.Microsecond)}
 	clock := func() time.Time {
@@ -65,19 +79,33 @@ func houseWith(t *testing.T, issuer string, secure bool) *house {
 	}
 	contracts, err := event.NewRegistry()
 	must(t, err)
-	h.store, err = store.Open(context.Background(), filepath.Join(t.TempDir(), "mgx.db"), store.Options{Now: clock, Check: func(e *mgx.Event) error {
+	place := filepath.Join(t.TempDir(), "mgx.db")
+	if strings.HasPrefix(t.Name(), "TestOnPostgreSQL/") {
+		place = pgtest.NewDatabase(t)
+	}
+	h.store, err = store.Open(context.Background(), place, store.Options{Now: clock, Check: func(e *mgx.Event) error {
 		kind, _ := contracts.Type(e.Type)
 		e.Version = kind.Version
 		return nil
 	}})
 	must(t, err)
 	t.Cleanup(func() { h.store.Close() })
+	o := oidc.Options{Secret: func(context.Context) (string, error) { return oidctest.ClientSecret, nil }}
+	if p.clock {
+		o.Now = func() time.Time {
+			h.mu.Lock()
+			defer h.mu.Unlock()
+			return time.Now().Add(h.passed) // with which real ones go on
+		}
+	}
+	corp := p.provider(t, "corp", p.corp, o)
 	h.access = app.NewAccess(app.AccessOptions{
-		Store: h.store, Now: clock, Costs: access.Params{Memory: 8, Time: 1, Threads: 1}, Providers: []access.Provider{h.provider("corp", issuer), h.provider("other", issuer)},
+		Store: h.store, Now: clock, Costs: access.Params{Memory: 8, Time: 1, Threads: 1}, Log: slog.New(slog.NewTextHandler(logged{h}, nil)),
+		Providers: []access.Provider{corp, p.provider(t, "other", cmp.Or(p.other, p.corp), o)},
 	})
 	hub := event.NewHub(event.HubOptions{Source: h.store, Epoch: "epoch-1", Key: []byte("0123456789abcdef"), Authorize: h.access.Channels, Contracts: contracts})
-	h.server = api.New(api.Options{Hub: hub, Contracts: contracts, Access: h.access, Secure: secure, Console: func(s *api.Server) http.Handler {
-		return web.New(web.Options{People: &web.People{Access: h.access, Where: s.Where, Secure: secure}, Now: clock})
+	h.server = api.New(api.Options{Hub: hub, Contracts: contracts, Access: h.access, Secure: p.secure, Console: func(s *api.Server) http.Handler {
+		return web.New(web.Options{People: &web.People{Access: h.access, Where: s.Where, Secure: p.secure}, Now: clock})
 	}})
 	ctx, stop := context.WithCancel(context.Background())
 	var running sync.WaitGroup
@@ -95,18 +123,37 @@ func must(t testing.TB, err error) {
 	}
 }
 
-func (h *house) provider(name, issuer string) access.Provider {
-	h.t.Helper()
+func (p blueprint) provider(t *testing.T, name, issuer string, o oidc.Options) access.Provider {
+	t.Helper()
 	all, err := oidc.ReadConfig(fmt.Appendf(nil, `{"providers": {%q: {"title": "Corp", "issuer": %q, "client_id": %q, "groups_claim": "groups", "new_people": true,
 		"scopes": ["openid", "email", "profile", "groups"], "roles": [{"group": "admins", "role": "admin"}, {"group": "builders", "role": "developer"}]}}}`, name, issuer, oidctest.ClientID))
-	must(h.t, err)
-	return oidc.New(all[0], oidc.Options{Secret: func(context.Context) (string, error) { return oidctest.ClientSecret, nil }})
+	must(t, err)
+	if p.edit != nil {
+		p.edit(&all[0])
+	}
+	return oidc.New(all[0], o)
+}
+
+// logged is the log of a house.
+type logged struct{ h *house }
+
+func (l logged) Write(line []byte) (int, error) {
+	l.h.mu.Lock()
+	defer l.h.mu.Unlock()
+	return l.h.log.Write(line)
+}
+
+// said is what the log says.
+func (h *house) said() string {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	return h.log.String()
 }
 
 func (h *house) pass(d time.Duration) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	h.now = h.now.Add(d)
+	h.now, h.passed = h.now.Add(d), h.passed+d
 }
 
 // browser keeps cookies and says where requests come from, as browsers do.

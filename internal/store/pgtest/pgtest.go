@@ -38,9 +38,13 @@ var shared struct {
 	cluster *Cluster
 }
 
-// Main runs the tests of a package and stops the cluster that they shared.
-func Main(m *testing.M) {
+// Main runs the tests of a package and stops the cluster that they shared, after what
+// else they shared.
+func Main(m *testing.M, stop ...func()) {
 	code := m.Run()
+	for _, f := range stop {
+		f()
+	}
 	if c := shared.cluster; c != nil {
 		c.remove()
 	}
