@@ -65,7 +65,9 @@ func TestReplayedSignIns(t *testing.T) {
 	c.b.keep("mgx_signin", kept)
 	c.isRefused(c.returns(back), oidc.CodeRefused, "invalid_grant")
 	c.b = jo
-	c.p.swapping(swapped{answer: func(all map[string]any) { all["id_token"], all["access_token"] = tokens["id_token"], tokens["access_token"] }})
+	c.p.swapping(swapped{answer: func(all map[string]any) {
+		all["id_token"], all["access_token"] = tokens["id_token"], tokens["access_token"]
+	}})
 	c.isRefused(c.signIn(), oidc.CodeRefused, "(nonce)")
 	c.p.swapping(swapped{})
 	c.isIn(c.signIn())
@@ -86,7 +88,9 @@ func TestRotatedKeys(t *testing.T) {
 		signed := c.p.tokens(asked, "jo", nil)
 		c.p.begin(c.house, signing(name), map[string]any{"jo": person("builders")})
 		meanwhile()
-		c.p.swapping(swapped{answer: func(all map[string]any) { all["id_token"], all["access_token"] = signed["id_token"], signed["access_token"] }})
+		c.p.swapping(swapped{answer: func(all map[string]any) {
+			all["id_token"], all["access_token"] = signed["id_token"], signed["access_token"]
+		}})
 		return c.returns(c.back(c.p, asked, "jo"))
 	}
 	another := func() *scene { return &scene{house: c.house, p: c.p, b: c.browser()} }
