@@ -72,6 +72,7 @@ func (s *Server) permit(r *http.Request, to route, actor access.Actor) error {
 func (s *Server) placed(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		where, local := s.where(r)
+		defer s.rescue(answerOf(w), r)
 		next.ServeHTTP(w, r.WithContext(access.Coming(r.Context(), where, local)))
 	})
 }

@@ -9,7 +9,7 @@ func (s *Server) besideConsole(api *http.ServeMux) http.Handler {
 	}
 	root := http.NewServeMux()
 	root.Handle("/", s.visited(s.o.Console(s)))
-	for _, ours := range []string{"/api/", "/v1/", "/health/", "/metrics"} {
+	for _, ours := range []string{"/api/", "/v1", "/v1/", "/health/", "/metrics"} {
 		root.Handle(ours, api)
 	}
 	return root

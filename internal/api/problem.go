@@ -6,6 +6,7 @@ import (
 	"net/http"
 	"slices"
 	"strconv"
+	"strings"
 
 	"mgx"
 	"mgx/internal/access"
@@ -171,6 +172,10 @@ func (s *Server) fail(w *answer, r *http.Request, err error) {
 	p := s.problemOf(askedIn(q), err)
 	if q != nil {
 		q.Problem, p.Request, p.Trace = p.Code, q.ID, q.Trace
+	}
+	if s.o.Gateway != nil && (r.URL.Path == "/v1" || strings.HasPrefix(r.URL.Path, "/v1/")) {
+		s.o.Gateway.Refuse(w, r, err)
+		return
 	}
 	h := w.Header()
 	h.Set("Content-Type", "application/problem+json")

@@ -95,6 +95,7 @@ func (s *Server) mux() http.Handler {
 	}
 	if s.o.Gateway != nil {
 		mux.Handle("/v1/", s.placed(s.o.Gateway))
+		mux.Handle("/v1", s.placed(s.o.Gateway)) // or the mux would redirect
 	}
 	mux.Handle("/", s.serve(route{handle: nothing(mux), needs: anybody}))
 	return s.besideConsole(mux)
@@ -153,8 +154,8 @@ func (s *Server) serve(to route) http.Handler {
 	})
 }
 
-// sized refuses names in the path that are longer than any there is, before
-// anybody looks them up or writes them down.
+// sized refuses names in the path, and headers, that are longer than any there is,
+// before anybody looks them up or writes them down.
 func sized(to route, next handler) handler {
 	return func(w http.ResponseWriter, r *http.Request) error {
 		for name, most := range to.most {
@@ -166,7 +167,8 @@ func sized(to route, next handler) handler {
 	}
 }
 
-// rescue turns a panic into a problem and a log line.
+// rescue turns a panic into a problem and a log line. An answer that has begun breaks
+// off, or it would read as if it were whole.
 func (s *Server) rescue(w *answer, r *http.Request) {
 	p := recover()
 	if p == nil {
@@ -185,6 +187,9 @@ type answer struct {
 	begun  bool
 	status int
 	bytes  int64
+	if w.begun {
+		panic(http.ErrAbortHandler)
+	}
 }
 
 // answerOf is what a request is answered with, which observed made.

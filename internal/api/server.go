@@ -50,7 +50,7 @@ type Options struct {
 	Work      *app.Work          // nil: none is done
 	Models    *app.Models        // nil: none is told of
 	Templates *app.Templates     // of tasks; nil: there are none
-	Gateway   http.Handler       // of everything below /v1/, with keys of its own; nil: nothing
+	Gateway   Gateway            // of everything below /v1/; nil: nothing
 	Consumers Consumers          // nil: none is told of
 	Secrets   *app.Secrets       // nil: there are none
 	Audit     *app.Audit         // nil: there is none
@@ -82,6 +82,13 @@ type Options struct {
 	WorkWait      time.Duration // for what a request asks that is answered at once; 20 s
 	GraceWait     time.Duration // after it, until the request is answered all the same; 5 s
 	CloseWait     time.Duration // for a stalled peer to take its close frame; 5 s
+}
+
+// Gateway answers everything below /v1/, with keys of its own, in the dialects of others.
+type Gateway interface {
+	http.Handler
+	// Refuse answers a request that did not get so far, in the dialect that it speaks.
+	Refuse(w http.ResponseWriter, r *http.Request, err error)
 }
 
 // Server answers requests. It is an http.Handler; Serve runs it on a listener.

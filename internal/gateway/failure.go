@@ -83,6 +83,8 @@ func failed(err error) *failure {
 	switch e.Code {
 	case limit.CodeTooManyBytes:
 		return &failure{kind: tooFast, code: e.Code, message: e.Message, wait: time.Second}
+	case mgx.CodeNotFound:
+		return &failure{kind: notFound, code: e.Code, message: e.Message}
 	case limit.CodeOverloaded:
 		return &failure{kind: overloaded, code: e.Code, message: e.Message, wait: time.Second}
 	}

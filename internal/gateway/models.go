@@ -21,20 +21,27 @@ func (s *Server) allowed(r *http.Request) ([]Model, error) {
 	return slices.DeleteFunc(slices.Clone(all), func(m Model) bool { return !mayUse(key, m.Name) }), nil
 }
 
-// spoken is the dialect of a request that says nothing else about it.
+// spoken is the dialect of a request: that of its path, or else of its headers.
 func spoken(r *http.Request) dialect {
-	if r.Header.Get("Anthropic-Version") != "" || strings.HasPrefix(r.URL.Path, "/v1/messages") {
+	path := r.URL.Path + "/"
+	switch {
+	case strings.HasPrefix(path, "/v1/messages/"):
+		return messages{}
+	case strings.HasPrefix(path, "/v1/responses/"):
+		return responses{}
+	case strings.HasPrefix(path, "/v1/chat/"):
+		return chat{}
+	case r.Header.Get("Anthropic-Version") != "":
 		return messages{}
 	}
 	return chat{}
 }
 
-func (s *Server) getModels(w http.ResponseWriter, r *http.Request) {
+func (s *Server) getModels(w http.ResponseWriter, r *http.Request, _ string) error {
 	d := spoken(r)
 	all, err := s.allowed(r)
 	if err != nil {
-		s.refuse(w, r, d, mgx.NewID[string]("req"), err)
-		return
+		return err
 	}
 	list := make([]any, len(all))
 	for i, m := range all {
@@ -48,10 +55,10 @@ func (s *Server) getModels(w http.ResponseWriter, r *http.Request) {
 		}
 	}
 	write(http.NewResponseController(w), w, s.o.WriteWait, http.StatusOK, body)
+	return nil
 }
 
-func (s *Server) getModel(w http.ResponseWriter, r *http.Request) {
-	d := spoken(r)
+func (s *Server) getModel(w http.ResponseWriter, r *http.Request, _ string) error {
 	name := r.PathValue("name")
 	all, err := s.allowed(r)
 	i := slices.IndexFunc(all, func(m Model) bool { return m.Name == name })
@@ -59,10 +66,10 @@ func (s *Server) getModel(w http.ResponseWriter, r *http.Request) {
 		err = &failure{kind: notFound, code: "model_not_found", message: "there is no such model; GET /v1/models lists what there is"}
 	}
 	if err != nil {
-		s.refuse(w, r, d, mgx.NewID[string]("req"), err)
-		return
+		return err
 	}
-	write(http.NewResponseController(w), w, s.o.WriteWait, http.StatusOK, all[i].describe(d))
+	write(http.NewResponseController(w), w, s.o.WriteWait, http.StatusOK, all[i].describe(spoken(r)))
+	return nil
 }
 
 // describe is a model as a dialect lists it. When it was made nobody says.
@@ -77,9 +84,9 @@ func (m Model) describe(d dialect) any {
 	return object("id", m.Name, "object", "model", "created", 0, "owned_by", owner)
 }
 
-func (s *Server) nothing(w http.ResponseWriter, r *http.Request) {
-	s.refuse(w, r, spoken(r), mgx.NewID[string]("req"), &failure{
-		kind: notFound, code: "not_found",
+func (s *Server) nothing(http.ResponseWriter, *http.Request, string) error {
+	return &failure{
+		kind: notFound, code: mgx.CodeNotFound,
 		message: "there is nothing at this path; the gateway answers POST /v1/chat/completions, /v1/responses, /v1/messages, /v1/messages/count_tokens and GET /v1/models",
-	})
+	}
 }

@@ -1,6 +1,7 @@
 package gateway
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -16,27 +17,37 @@ import (
 	"mgx/internal/llm"
 )
 
-// serve does what a path is for, and says in its dialect what came in between.
-func (s *Server) serve(d dialect, do func(w http.ResponseWriter, r *http.Request, id string) error) http.HandlerFunc {
+const idHeader = "X-Mgx-Request-Id"
+
+// serve does what a path is for, and says in the dialect spoken what came in between.
+func (s *Server) serve(do func(w http.ResponseWriter, r *http.Request, id string) error) http.HandlerFunc {
 	return func(w http.ResponseWriter, r *http.Request) {
 		id := mgx.NewID[string]("req")
-		w.Header().Set("X-Mgx-Request-Id", id)
+		w.Header().Set(idHeader, id)
 		w.Header().Set("X-Content-Type-Options", "nosniff")
 		w.Header().Set("Cache-Control", "no-store")
 		if err := s.enter(); err != nil {
-			s.refuse(w, r, d, id, err)
+			s.refuse(w, r, id, err)
 			return
 		}
 		defer s.calls.Done()
 		if err := do(w, r, id); err != nil {
-			s.refuse(w, r, d, id, err)
+			s.refuse(w, r, id, err)
 		}
 	}
 }
 
+// Refuse answers a request that others refuse before it gets here, in the dialect that
+// it speaks.
+func (s *Server) Refuse(w http.ResponseWriter, r *http.Request, err error) {
+	id := cmp.Or(w.Header().Get(idHeader), mgx.NewID[string]("req"))
+	w.Header().Set(idHeader, id)
+	s.refuse(w, r, id, err)
+}
+
 // refuse answers with why there is no answer.
-func (s *Server) refuse(w http.ResponseWriter, r *http.Request, d dialect, id string, err error) {
-	f := failed(err)
+func (s *Server) refuse(w http.ResponseWriter, r *http.Request, id string, err error) {
+	f, d := failed(err), spoken(r)
 	if r.Context().Err() != nil && f.kind != lateBody { // net/http ends it with the deadline of a body
 		return // nobody is there
 	}

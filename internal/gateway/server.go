@@ -131,13 +131,13 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) { s.mux.Serve
 // routes are everything that the server does.
 func (s *Server) routes() *http.ServeMux {
 	mux := http.NewServeMux()
-	mux.HandleFunc("POST /v1/chat/completions", s.serve(chat{}, s.call(chat{})))
-	mux.HandleFunc("POST /v1/responses", s.serve(responses{}, s.call(responses{})))
-	mux.HandleFunc("POST /v1/messages", s.serve(messages{}, s.call(messages{})))
-	mux.HandleFunc("POST /v1/messages/count_tokens", s.serve(messages{}, s.countTokens))
-	mux.HandleFunc("GET /v1/models", s.getModels)
-	mux.HandleFunc("GET /v1/models/{name...}", s.getModel)
-	mux.HandleFunc("/v1/", s.nothing)
+	mux.HandleFunc("POST /v1/chat/completions", s.serve(s.call(chat{})))
+	mux.HandleFunc("POST /v1/responses", s.serve(s.call(responses{})))
+	mux.HandleFunc("POST /v1/messages", s.serve(s.call(messages{})))
+	mux.HandleFunc("POST /v1/messages/count_tokens", s.serve(s.countTokens))
+	mux.HandleFunc("GET /v1/models", s.serve(s.getModels))
+	mux.HandleFunc("GET /v1/models/{name...}", s.serve(s.getModel))
+	mux.HandleFunc("/", s.serve(s.nothing))
 	return mux
 }
 
