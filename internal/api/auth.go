@@ -1,6 +1,7 @@
 package api
 
 import (
+	"cmp"
 	"net"
 	"net/http"
 	"net/netip"
@@ -71,8 +72,8 @@ func (s *Server) permit(r *http.Request, to route, actor access.Actor) error {
 // comes from.
 func (s *Server) placed(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		where, local := s.where(r)
 		defer s.rescue(answerOf(w), r)
+		where, local := s.where(r)
 		next.ServeHTTP(w, r.WithContext(access.Coming(r.Context(), where, local)))
 	})
 }
@@ -84,18 +85,19 @@ func (s *Server) identify(r *http.Request, secret string) (access.Actor, error) 
 		return access.Actor{}, mgx.Errorf(mgx.KindRefused, codeUnauthenticated, "send a key or a token as Authorization: Bearer …; see: mgx keys, mgx login; mgx serve says where the server's own token is")
 	}
 	where, local := s.where(r)
-	ws := r.PathValue("workspace")
-	if ws == "" {
-		ws = r.Header.Get("Mgx-Workspace")
-	}
-	if ws == "" { // a browser sets no headers of its streams
-		ws = r.URL.Query().Get("workspace")
-	}
-	actor, err := s.o.Access.Identify(r.Context(), access.Proof{Secret: secret, Workspace: mgx.WorkspaceID(ws), Local: local, Where: where})
+	actor, err := s.o.Access.Identify(r.Context(), access.Proof{Secret: secret, Workspace: mgx.WorkspaceID(workspaceOf(r)), Local: local, Where: where})
 	if err == nil {
 		Known(r.Context())
 	}
 	return actor, err
+}
+
+// workspaceOf is in which workspace a request is made, as far as it says.
+func workspaceOf(r *http.Request) string {
+	if ws := cmp.Or(r.PathValue("workspace"), r.Header.Get("Mgx-Workspace")); ws != "" {
+		return ws
+	}
+	return r.URL.Query().Get("workspace") // a browser sets no headers of its streams
 }
 
 // secretOf is what a request proves itself with: its header, or without one the

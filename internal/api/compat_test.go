@@ -77,6 +77,7 @@ type schema struct {
 	Required   []string          `json:"required"`
 	Items      *schema           `json:"items"`
 	Additional any               `json:"additionalProperties"`
+	MaxLength  int
 }
 
 func (s schema) name() string { return s.Ref[strings.LastIndexByte(s.Ref, '/')+1:] }

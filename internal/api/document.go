@@ -147,7 +147,7 @@ func (s *surface) describe(o *operation) {
 		}
 	}
 	s.describeAnswers(o)
-	s.describeHeaders(o)
+	o.Parameters = append(o.Parameters, o.headers()...)
 	for status, all := range o.byStatus() {
 		text := strconv.Itoa(status)
 		if o.Responses[text] == nil && s.shared[status] == strings.Join(all, " ") {
@@ -271,13 +271,13 @@ func (o *operation) changesThing() bool {
 	return o.Method != http.MethodGet && o.about.Kind != "" && !o.about.Made && o.handle == nil
 }
 
-// describeHeaders says which headers are read.
-func (s *surface) describeHeaders(o *operation) {
+// headers are those that are read of every request of its kind.
+func (o *operation) headers() (all []*huma.Param) {
 	add := func(name, description string, most int) {
-		o.Parameters = append(o.Parameters, &huma.Param{Name: name, In: "header", Description: description, Schema: &huma.Schema{Type: huma.TypeString, MaxLength: &most}})
+		all = append(all, &huma.Param{Name: name, In: "header", Description: description, Schema: &huma.Schema{Type: huma.TypeString, MaxLength: &most}})
 	}
 	if o.needs != anybody && !strings.Contains(o.Path, "{workspace}") {
-		add("Mgx-Workspace", "In which of several workspaces", 200)
+		add("Mgx-Workspace", "In which of several workspaces", longestName)
 	}
 	if o.keyed() {
 		add(keyHeader, "Any text; what is sent again with the same one within 24 hours is done once and answered alike", longestKey)
@@ -288,6 +288,7 @@ func (s *surface) describeHeaders(o *operation) {
 	if o.changesThing() {
 		add("If-Match", "ETags of the states, one of which it must have", 1000)
 	}
+	return all
 }
 
 // problems are the codes that an operation can answer with, and their status.

@@ -4,6 +4,7 @@ import (
 	"context"
 	"maps"
 	"net/http"
+	"slices"
 	"strings"
 
 	"github.com/danielgtaylor/huma/v2"
@@ -100,11 +101,11 @@ func (o *operation) keyed() bool { return o.about.Made || o.about.Once }
 // operation says less.
 const longestName = 200
 
-// most are the bounds of the names in an operation's path.
-func (o *operation) most() map[string]int {
+// most are the bounds of the names in an operation's path, or of its headers.
+func (o *operation) most(in string) map[string]int {
 	all := map[string]int{}
-	for _, p := range o.Parameters {
-		if p.In != "path" {
+	for _, p := range slices.Concat(o.Parameters, o.headers()) {
+		if p.In != in {
 			continue
 		}
 		all[p.Name] = longestName

@@ -29,6 +29,7 @@ type route struct {
 	about about
 	call  func(*surface, huma.Operation) // registers it
 	most  map[string]int                 // characters of each name in its path
+	heads map[string]int                 // and of each header that it reads
 }
 
 // need is what an actor must be permitted.
@@ -90,12 +91,12 @@ func (s *Server) mux() http.Handler {
 			panic("api: nobody has said who may " + r.pattern)
 		}
 		o := s.surface.add(r)
-		r.handle, r.most = s.typed(o), o.most()
+		r.handle, r.most, r.heads = s.typed(o), o.most("path"), o.most("header")
 		mux.Handle(r.pattern, s.serve(r))
 	}
 	if s.o.Gateway != nil {
-		mux.Handle("/v1/", s.placed(s.o.Gateway))
 		mux.Handle("/v1", s.placed(s.o.Gateway)) // or the mux would redirect
+		mux.Handle("/v1/", s.placed(s.o.Gateway))
 	}
 	mux.Handle("/", s.serve(route{handle: nothing(mux), needs: anybody}))
 	return s.besideConsole(mux)
@@ -163,6 +164,14 @@ func sized(to route, next handler) handler {
 				return badQuery("path.%s: it has at most %d characters", name, most)
 			}
 		}
+		for name, most := range to.heads {
+			if utf8.RuneCountInString(strings.Join(r.Header.Values(name), ",")) > most {
+				return badQuery("header.%s: it has at most %d characters", name, most)
+			}
+		}
+		if utf8.RuneCountInString(workspaceOf(r)) > longestName {
+			return badQuery("query.workspace: it has at most %d characters", longestName)
+		}
 		return next(w, r)
 	}
 }
@@ -178,6 +187,9 @@ func (s *Server) rescue(w *answer, r *http.Request) {
 		panic(p)
 	}
 	s.o.Log.Error("a request panicked", "path", r.URL.Path, "panic", p, "stack", string(debug.Stack()))
+	if w.begun {
+		panic(http.ErrAbortHandler)
+	}
 	s.fail(w, r, mgx.Errorf(mgx.KindInternal, "internal", "an internal error; the server's log tells more"))
 }
 
@@ -187,9 +199,6 @@ type answer struct {
 	begun  bool
 	status int
 	bytes  int64
-	if w.begun {
-		panic(http.ErrAbortHandler)
-	}
 }
 
 // answerOf is what a request is answered with, which observed made.
