@@ -187,6 +187,40 @@ func TestDecisions(t *testing.T) {
 	}
 }
 
+// Of a policy that cannot be read it is told in our words where it breaks off and what to
+// do about it.
+func TestBrokenPolicies(t *testing.T) {
+	t.Parallel()
+	const whole = "permit (principal, action, resource)"
+	for _, c := range []struct{ policy, says string }{
+		{"permit (", "line 1, column 9, on: mend what is there, or right before it; docs/access.md shows how policies read (there should be principal)"},
+		{"\n" + whole + "\n", "line 3, column 1, on: mend what is there, or right before it; docs/access.md shows how policies read (there should be ;)"},
+		{"permt (principal, action, resource);", "line 1, column 7"},
+		{whole + ` when { principal.user == "a };`, "line 1, column 63"},
+		{whole + ` when { "\q" == "a" };`, "line 1, column 45"},
+		{whole + ` when { 99999999999999999999 == 1 };`, "whole numbers go from"},
+		{"\x1b[31m" + strings.Repeat("x", 500) + " (", "line 1, column"},
+	} {
+		err := access.CheckPolicy(c.policy)
+		if !mgx.IsCode(err, "bad_policy") {
+			t.Fatalf("%.40q: %v", c.policy, err)
+		}
+		told := err.Error()
+		if !strings.HasPrefix(told, "the policies cannot be read") || !strings.Contains(told, c.says) || len(told) > 300 {
+			t.Errorf("%.40q: %q", c.policy, told)
+		}
+		decided := access.NewEngine().Decide(access.Actor{Role: "own", Workspace: "ws_1"}, c.policy, "read", access.Resource{Kind: "runs", Workspace: "ws_1"})
+		if !mgx.IsCode(decided, "bad_policy") || !strings.Contains(decided.Error(), told) {
+			t.Errorf("%.40q: kept, it is told as %v", c.policy, decided)
+		}
+		for _, all := range []string{told, decided.Error()} {
+			if strings.ContainsAny(all, "\x1b\n") || strings.Contains(all, "parse") || strings.Contains(all, "<input>") || strings.Contains(all, "exact got") {
+				t.Errorf("%.40q: %q", c.policy, all)
+			}
+		}
+	}
+}
+
 // A policy of its own may name things and people, and use what it knows of them.
 func TestPolicyOfItsOwn(t *testing.T) {
 	t.Parallel()

@@ -2,13 +2,17 @@ package access
 
 import (
 	_ "embed"
+	"errors"
+	"regexp"
 	"slices"
+	"strconv"
 	"strings"
 	"sync"
 
 	"github.com/cedar-policy/cedar-go"
 
 	"mgx"
+	"mgx/internal/guard"
 )
 
 //go:embed builtin.cedar
@@ -62,6 +66,7 @@ const (
 	maxPolicies = 100
 	maxSets     = 1000 // that are kept
 	maxDecided  = 1000 // decisions that are kept
+	longestWhy  = 100  // characters of what is wrong with one
 	longestID   = 100  // of those, bytes of what they are about
 )
 
@@ -72,7 +77,7 @@ func CheckPolicy(text string) error {
 	}
 	alone, err := cedar.NewPolicySetFromBytes("policy", []byte(text))
 	if err != nil {
-		return mgx.Errorf(mgx.KindUsage, "bad_policy", "the policies cannot be read: %s", err)
+		return mgx.Errorf(mgx.KindUsage, "bad_policy", "the policies cannot be read%s", broken(err))
 	}
 	n := 0
 	for range alone.All() {
@@ -84,11 +89,38 @@ func CheckPolicy(text string) error {
 	return nil
 }
 
+// stopped finds where Cedar's parser says that it stopped, and why.
+var stopped = regexp.MustCompile(`<input>:(\d+):(\d+)(?: "(?:[^"\\]|\\.)*")?: (.*)$`)
+
+// broken goes on with a sentence about policies that cannot be read: where, what to do
+// and, in brackets and without what a terminal acts on, what their parser says.
+func broken(err error) string {
+	if errors.Is(err, strconv.ErrRange) { // the one of which it does not say the place
+		return ": a number in them has more digits than there is room for; whole numbers go from -9223372036854775808 to 9223372036854775807"
+	}
+	const mend = "mend what is there, or right before it; docs/access.md shows how policies read"
+	at := stopped.FindStringSubmatch(err.Error())
+	if at == nil {
+		return "; docs/access.md shows how policies read"
+	}
+	line, column, why := at[1], at[2], guard.Visible(at[3])
+	if _, missing, is := strings.Cut(why, " want "); is {
+		why = "there should be " + missing
+	}
+	if all := []rune(why); len(all) > longestWhy {
+		why = string(all[:longestWhy]) + "…"
+	}
+	return " from line " + line + ", column " + column + ", on: " + mend + " (" + why + ")"
+}
+
 // parse reads policies of a role and puts what holds for all in front.
 func parse(text string) (*cedar.PolicySet, error) {
 	set, err := cedar.NewPolicySetFromBytes("policies", []byte(tenantPolicies+"\n"+text))
 	if err != nil {
-		return nil, mgx.Errorf(mgx.KindConfig, "bad_policy", "the policies of a role cannot be read, so they permit nothing: %w", err)
+		if own := CheckPolicy(text); own != nil { // which says the place in what somebody wrote
+			err = own
+		}
+		return nil, mgx.Errorf(mgx.KindConfig, "bad_policy", "this role permits nothing, until it is changed: %w", err)
 	}
 	return set, nil
 }

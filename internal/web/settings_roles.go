@@ -49,7 +49,7 @@ func roles(v *visit, f *form) (page, error) {
 		f.Values.Set("name", v.PathValue("id"))
 	}
 	d.Tried, _ = f.Data.(*roleLine)
-	return v.settingsPage("roles", "set.roles", "mgx roles\nmgx roles create builder --policy builder.cedar\nmgx members role MEMBER builder", d), nil
+	return v.settingsPage("roles", "set.roles", "mgx roles\nmgx roles create builder --rules builder.cedar\nmgx members role MEMBER builder", d), nil
 }
 
 func (v *visit) roleLine(r mgx.Role) roleLine {
