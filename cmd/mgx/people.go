@@ -136,15 +136,9 @@ func (l *ownData) EditRole(ctx context.Context, name string, change func(*mgx.Ro
 	if err != nil {
 		return r, err
 	}
-	all, err := l.Roles(ctx)
-	if err != nil {
+	if r, err = oneRole(ctx, l, name); err != nil {
 		return r, err
 	}
-	at := slices.IndexFunc(all, func(r mgx.Role) bool { return r.Name == name })
-	if at < 0 {
-		return r, mgx.Errorf(mgx.KindUsage, mgx.CodeNotFound, "the workspace has no role %q", name)
-	}
-	r = all[at]
 	if err := change(&r); err != nil {
 		return r, err
 	}
@@ -153,6 +147,19 @@ func (l *ownData) EditRole(ctx context.Context, name string, change func(*mgx.Ro
 
 func (l *ownData) RemoveRole(ctx context.Context, name string) error {
 	return l.Access.RemoveRole(ctx, l.actor, name)
+}
+
+// oneRole finds a role of the workspace by its name (CodeNotFound).
+func oneRole(ctx context.Context, p people, name string) (mgx.Role, error) {
+	all, err := p.Roles(ctx)
+	if err != nil {
+		return mgx.Role{}, err
+	}
+	at := slices.IndexFunc(all, func(r mgx.Role) bool { return r.Name == name })
+	if at < 0 {
+		return mgx.Role{}, mgx.Errorf(mgx.KindUsage, mgx.CodeNotFound, "the workspace has no role %q", name)
+	}
+	return all[at], nil
 }
 
 // oneMember finds the member that somebody means, by address or id.

@@ -63,20 +63,17 @@ func (c *cli) roleShowCommand() *cobra.Command {
 		Args:  oneArg("the name of a role"),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			return c.withPeople(cmd.Context(), func(ctx context.Context, p people) error {
-				all, err := p.Roles(ctx)
-				if err != nil {
-					return err
-				}
-				at := slices.IndexFunc(all, func(r mgx.Role) bool { return r.Name == args[0] })
-				if at < 0 {
+				r, err := oneRole(ctx, p, args[0])
+				switch {
+				case mgx.IsCode(err, mgx.CodeNotFound):
 					return c.noRole(args[0])
-				}
-				if c.json {
-					return printJSON(c, all[at])
-				}
-				if r := all[at]; r.BuiltIn {
+				case err != nil:
+					return err
+				case c.json:
+					return printJSON(c, r)
+				case r.BuiltIn:
 					c.printf("%s is built in: %s. docs/access.md says what each may do.\n", r.Name, r.Description)
-				} else {
+				default:
 					fmt.Fprintln(c.out, strings.TrimRight(ui.Text(r.Policy), "\n"))
 				}
 				return nil
