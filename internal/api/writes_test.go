@@ -145,6 +145,48 @@ func TestErasedWorkspaceByEveryRoute(t *testing.T) {
 	}
 }
 
+// A run that is erased alone takes nothing by any route, in a workspace that goes on, and
+// the log is as sound as before.
+func TestErasedRunByEveryRoute(t *testing.T) {
+	t.Parallel()
+	w := newTown(t)
+	things := w.things()
+	run := w.task("admin", w.project(mgx.DefaultWorkspace, "/srv/other"), "a task to forget")
+	things["runs"], things["tasks"] = string(run.ID), string(run.Task.ID)
+	sc := mgx.Scope{Workspace: run.Workspace, Task: run.Task.ID, Run: run.ID, Execution: run.Execution}
+	_, err := w.store.Commit(t.Context(), mgx.Change{
+		Events: []mgx.Event{sc.Event(mgx.TaskCancelled, mgx.TaskCancelledData{Reason: "enough"})},
+		Update: &mgx.ExecutionUpdate{Execution: run.Execution, Status: mgx.ExecFailed},
+	})
+	must(t, err)
+	w.must(w.do(token, "POST", "/api/v1/runs/"+string(run.ID)+"/erasure", map[string]string{"confirm": string(run.ID)}, nil), 200)
+	tried := 0
+	for _, r := range w.writes(things) {
+		if !strings.Contains(r.Pattern, "/runs/{id}/") || strings.HasSuffix(r.Pattern, "/erasure") { // which may be asked for again
+			continue
+		}
+		var body any
+		if r.body != nil {
+			body = r.body
+		}
+		w.do(token, r.method, r.at, body, nil).want(410, mgx.CodeErased)
+		tried++
+	}
+	if tried < 10 {
+		t.Errorf("only %d routes write to a run", tried)
+	}
+	// Whoever writes past them all is refused by the log; what they say is not kept.
+	for typ, data := range map[mgx.EventType]any{
+		mgx.RunCommentMade: mgx.CommentMadeData{CommentID: "c", File: "f", Side: "new", Line: 1, Text: "late"}, mgx.RunMessageSent: mgx.MessageSentData{Text: "late"},
+	} {
+		if _, err := w.store.Commit(t.Context(), mgx.Change{Events: []mgx.Event{sc.Event(typ, data)}}); !mgx.IsCode(err, mgx.CodeErased) {
+			t.Errorf("%s: %v", typ, err)
+		}
+	}
+	w.must(w.do(token, "POST", "/api/v1/runs/"+string(run.ID)+"/erasure", map[string]string{"confirm": string(run.ID)}, nil), 200)
+	must(t, w.store.Verify(t.Context()))
+}
+
 // No route takes a field that it does not have beside those that it takes, whatever
 // else is right.
 func TestNobodySetsOtherFields(t *testing.T) {

@@ -297,9 +297,6 @@ func (w *Work) reviewed(ctx context.Context, actor access.Actor, id mgx.RunID) (
 	if err != nil {
 		return run, err
 	}
-	if err := run.NotErased(); err != nil {
-		return run, err
-	}
 	if run.Status.Ended() {
 		return run, mgx.Errorf(mgx.KindUsage, "already_ended", "run %s has ended already: %s; what is said about it would reach nobody, so fork it to go on from a moment of it", run.ID, run.Status)
 	}

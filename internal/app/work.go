@@ -194,7 +194,11 @@ func (w *Work) runFor(ctx context.Context, actor access.Actor, action, kind stri
 	if err != nil {
 		return run, err
 	}
-	return run, w.o.Access.Authorize(ctx, actor, action, access.Resource{Kind: kind, ID: string(id), User: run.User})
+	err = w.o.Access.Authorize(ctx, actor, action, access.Resource{Kind: kind, ID: string(id), User: run.User})
+	if err == nil && action != "read" { // of what is erased nothing is changed, and nothing made
+		err = run.NotErased()
+	}
+	return run, err
 }
 
 // act is the entry of the audit log for what an actor does. With a key it is made

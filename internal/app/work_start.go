@@ -280,9 +280,6 @@ func (w *Work) Fork(ctx context.Context, actor access.Actor, id mgx.RunID, f New
 	if err != nil {
 		return run, false, err
 	}
-	if err := from.NotErased(); err != nil {
-		return run, false, err
-	}
 	if f.At < 1 || f.At > from.Sequence {
 		return run, false, mgx.Errorf(mgx.KindUsage, "bad_sequence", "--at %d is outside the run's events 1 to %d; see mgx events --run %s", f.At, from.Sequence, from.ID)
 	}

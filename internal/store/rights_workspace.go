@@ -251,7 +251,8 @@ func (t *tx) takes(ws mgx.WorkspaceID) error {
 	return err
 }
 
-// admits refuses an event of a workspace that is being erased, or was. Every act has
+// admits refuses an event of a run that is erased, and of a workspace that is being
+// erased, or was. Every act has
 // its entry in the audit log and every run its events, so what is written of a
 // workspace passes here; what has no event asks by itself, as executions do and kept
 // answers. What an erasure tells of itself says nothing, and neither do sums of money.
@@ -261,6 +262,8 @@ func (t *tx) admits(e mgx.Event, run *mgx.Run) error {
 		return nil
 	case run != nil && run.ErasedAt.IsZero(): // it is erased yet, with this
 		return nil
+	case run != nil:
+		return mgx.Errorf(mgx.KindRefused, mgx.CodeErased, "run %s was erased and takes nothing new; start another for what is to be done yet: mgx run", run.ID)
 	}
 	err := t.takes(e.Workspace)
 	if e.Type == mgx.AuditRecorded && mgx.IsCode(err, mgx.CodeErased) {
