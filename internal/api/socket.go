@@ -76,7 +76,13 @@ func (s *Server) getSocket(w http.ResponseWriter, r *http.Request) error {
 	if name != "" {
 		c.name = actor.ID() + " " + name
 	}
-	defer s.warden.watch(actor, socketSecret(r), func() { c.end(event.CloseUnauthenticated, codeUnauthenticated) })()
+	defer s.warden.watch(r.Context(), actor, socketSecret(r), func(again bool) {
+		if again {
+			c.end(event.CloseTryLater, access.CodeForbidden)
+			return
+		}
+		c.end(event.CloseUnauthenticated, codeUnauthenticated)
+	})()
 	c.serve(first)
 	return nil
 }

@@ -54,7 +54,7 @@ func (s *Server) getStream(w http.ResponseWriter, r *http.Request) error {
 	defer giveBack()
 	ctx, stop := s.streamContext(r.Context())
 	defer stop()
-	defer s.warden.watch(actorOf(r), secretOf(r), stop)()
+	defer s.warden.watch(ctx, actorOf(r), secretOf(r), func(bool) { stop() })()
 
 	sub, err := s.o.Hub.Subscribe(ctx, req)
 	if reset, ok := errors.AsType[*event.Reset](err); ok {

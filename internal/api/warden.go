@@ -10,9 +10,9 @@ import (
 	"mgx/internal/app"
 )
 
-// warden ends streams whose actors may not have them any more: at once when this
-// process hears of it, and in any case within access.Fresh. One goroutine looks
-// after all of them while there are any.
+// warden ends streams whose actors may not have them any more, or not all that is in
+// them: at once when this process hears of it, and in any case within access.Fresh. One
+// goroutine looks after all of them while there are any.
 type warden struct {
 	access *app.Access
 
@@ -25,16 +25,18 @@ type warden struct {
 type watched struct {
 	actor  access.Actor
 	secret string
-	end    func()
+	audit  bool // entries of the audit log may be in it
+	end    func(again bool)
 }
 
-// watch looks after a stream until what it returns is called. The owner of the
+// watch looks after a stream until what it returns is called. It ends it, and says
+// whether whoever has it may begin another, with what is left to them. The owner of the
 // data directory is never out.
-func (w *warden) watch(actor access.Actor, secret string, end func()) (leave func()) {
+func (w *warden) watch(ctx context.Context, actor access.Actor, secret string, end func(again bool)) (leave func()) {
 	if actor.Owner {
 		return func() {}
 	}
-	one := &watched{actor, secret, end}
+	one := &watched{actor, secret, w.access.SeesAudit(ctx, actor), end}
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	if len(w.watched) == 0 {
@@ -71,16 +73,22 @@ func (w *warden) run(none chan struct{}) {
 // look ends those streams that are to end. Of many of one actor it asks once. A
 // database that cannot be asked ends none.
 func (w *warden) look(ctx context.Context) {
-	out := map[string]bool{}
+	type kind struct {
+		secret    string
+		workspace mgx.WorkspaceID
+		audit     bool
+	}
+	type verdict struct{ over, again bool }
+	known := map[kind]verdict{}
 	for _, one := range w.all() {
-		key := one.secret + " " + string(one.actor.Workspace)
-		over, known := out[key]
-		if !known {
-			over = w.over(ctx, one)
-			out[key] = over
+		of := kind{one.secret, one.actor.Workspace, one.audit}
+		v, asked := known[of]
+		if !asked {
+			v.over, v.again = w.over(ctx, one)
+			known[of] = v
 		}
-		if over {
-			go one.end() // it may wait for its peer
+		if v.over {
+			go one.end(v.again) // it may wait for its peer
 		}
 	}
 }
@@ -95,12 +103,16 @@ func (w *warden) all() []*watched {
 	return list
 }
 
-func (w *warden) over(ctx context.Context, one *watched) bool {
+// over reports whether a stream is to end, and whether another may begin.
+func (w *warden) over(ctx context.Context, one *watched) (over, again bool) {
 	ctx, stop := context.WithTimeout(ctx, access.Fresh)
 	defer stop()
 	actor, err := w.access.Again(ctx, one.actor, one.secret)
 	if err == nil {
 		err = w.access.Authorize(ctx, actor, "connect", access.Resource{Kind: "events"})
 	}
-	return err != nil && mgx.AsError(err).Kind == mgx.KindRefused
+	if err == nil {
+		return one.audit && !w.access.SeesAudit(ctx, actor), true
+	}
+	return mgx.AsError(err).Kind == mgx.KindRefused, false
 }

@@ -171,11 +171,17 @@ func (a *Access) Channels(ctx context.Context, _ string, channels []event.Channe
 		return nil, err
 	}
 	granted, err := event.OneWorkspace(actor.Workspace)(ctx, "", channels)
-	audit := a.may(ctx, actor, "read", access.Resource{Kind: "audit"})
+	audit := a.SeesAudit(ctx, actor)
 	for i := range granted {
 		granted[i].NoAudit = !audit
 	}
 	return granted, err
+}
+
+// SeesAudit reports whether entries of the audit log may be among the events that an
+// actor gets.
+func (a *Access) SeesAudit(ctx context.Context, actor access.Actor) bool {
+	return a.may(ctx, actor, "read", access.Resource{Kind: "audit"})
 }
 
 // Sends returns what refuses to have events sent to an endpoint that the actor may

@@ -45,7 +45,7 @@ func (l *Log) Search(ctx context.Context, actor access.Actor, q mgx.EventSearch,
 	if err != nil {
 		return none, err
 	}
-	q.Workspace, q.Limit, q.NoAudit = actor.Workspace, pageSize(q.Limit), !l.audit(ctx, actor)
+	q.Workspace, q.Limit, q.NoAudit = actor.Workspace, pageSize(q.Limit), !l.Access.SeesAudit(ctx, actor)
 	found, next, err := l.Store.NewestEvents(ctx, q)
 	p := Page[mgx.Event]{Items: found}
 	if next > 0 {
@@ -56,10 +56,6 @@ func (l *Log) Search(ctx context.Context, actor access.Actor, q mgx.EventSearch,
 
 func (l *Log) may(ctx context.Context, actor access.Actor) error {
 	return l.Access.Authorize(ctx, actor, "read", access.Resource{Kind: "events"})
-}
-
-func (l *Log) audit(ctx context.Context, actor access.Actor) bool {
-	return l.Access.may(ctx, actor, "read", access.Resource{Kind: "audit"})
 }
 
 // checkSearch refuses what is no search.
@@ -97,7 +93,7 @@ func (l *Log) Event(ctx context.Context, actor access.Actor, id mgx.EventID) (Ev
 		return d, noSuch("event", string(id))
 	}
 	e, err := l.Store.EventOf(ctx, actor.Workspace, id)
-	if err == nil && e.Stream.IsAudit() && !l.audit(ctx, actor) {
+	if err == nil && e.Stream.IsAudit() && !l.Access.SeesAudit(ctx, actor) {
 		err = noSuch("event", string(id))
 	}
 	if err != nil {

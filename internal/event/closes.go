@@ -38,7 +38,7 @@ func Closings() []Closing {
 		{CloseTooBig, "a frame above 64 KB", "mend the client"},
 		{CloseFailed, "the server failed", "yes"},
 		{CloseRestarting, "the server restarts", "yes, after a random wait"},
-		{CloseTryLater, "the server could not find out who you are", "yes"},
+		{CloseTryLater, "the server could not find out who you are, or you may see less than when you connected", "yes"},
 		{CloseUnauthenticated, "not authenticated, or no longer", "no"},
 		{CloseRefused, "a channel is not yours", "no"},
 		{CloseTooSlow, "nothing was taken for 30 s", "yes, when you can"},
