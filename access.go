@@ -272,4 +272,11 @@ type Doer struct {
 	From      string      // address, "cli"
 	Agent     string      // what the client calls itself
 	Request   string      // id of the request
+
+	// Role is what the actor was in the workspace when they were permitted to do it.
+	// What lasts beyond them, such as an invitation, is done only if they are so still.
+	// Empty: nobody was asked.
+	Role string
+	User UserID // who is that; empty: the key itself is
+	Key  KeyID  // that it used, if any
 }

@@ -33,9 +33,21 @@ func (a Actor) ID() string {
 	return string(a.User)
 }
 
-// Doer is the actor for the audit log of its workspace.
+// Doer is the actor for the audit log of its workspace. The owner of the data directory
+// is what they are by that.
 func (a Actor) Doer() mgx.Doer {
-	return mgx.Doer{Workspace: a.Workspace, Actor: a.ID(), From: a.Where.Address, Agent: a.Where.Agent, Request: a.Where.Request}
+	by := mgx.Doer{Workspace: a.Workspace, Actor: a.ID(), From: a.Where.Address, Agent: a.Where.Agent, Request: a.Where.Request}
+	if a.Owner {
+		return by
+	}
+	by.Role, by.User = a.Role, a.User
+	if a.Key == nil {
+		return by
+	}
+	if by.Key = a.Key.ID; a.Key.Role != "" {
+		by.User = ""
+	}
+	return by
 }
 
 // Doer is somebody unknown for the audit log of the installation.

@@ -10,10 +10,14 @@ import (
 
 const invitationColumns = `id, workspace, email, role, user_id, digest, created_by, created_at, expires_at, accepted_at, revoked_at, declined_at`
 
-// Invite stores an invitation.
+// Invite stores an invitation, if whoever makes it is still what they were when they
+// were permitted to.
 func (s *Store) Invite(ctx context.Context, by mgx.Doer, i mgx.Invitation) error {
 	return s.act(ctx, by, "invitation.create", func(t *tx, a *act) error {
 		if err := t.lockWorkspace(i.Workspace); err != nil {
+			return err
+		}
+		if err := t.stands(by); err != nil {
 			return err
 		}
 		if err := t.hasRole(i.Workspace, i.Role); err != nil {

@@ -10,7 +10,8 @@ import (
 
 const apiKeyColumns = `id, workspace, user_id, name, digest, models, budget, period, created_at, expires_at, revoked_at, last_used_at, scopes, role, old_digest, old_until`
 
-// CreateKey stores a key.
+// CreateKey stores a key, if whoever makes it is still what they were when they were
+// permitted to.
 func (s *Store) CreateKey(ctx context.Context, by mgx.Doer, k mgx.APIKey) error {
 	if k.ID == "" || k.Workspace == "" || k.User == "" || len(k.Digest) != 64 || len(k.Scopes) == 0 {
 		return mgx.Errorf(mgx.KindInternal, "bad_key", "a key needs an id, a workspace, a user, scopes and a digest")
@@ -20,6 +21,9 @@ func (s *Store) CreateKey(ctx context.Context, by mgx.Doer, k mgx.APIKey) error 
 		budget = int64(*k.Budget)
 	}
 	return s.act(ctx, by, "key.create", func(t *tx, a *act) error {
+		if err := t.stands(by); err != nil {
+			return err
+		}
 		if err := t.room(k.Workspace, mgx.QuotaKeys); err != nil {
 			return err
 		}
@@ -69,6 +73,9 @@ func (s *Store) RevokeKey(ctx context.Context, by mgx.Doer, ws mgx.WorkspaceID, 
 // good for as long as overlap.
 func (s *Store) RotateKey(ctx context.Context, by mgx.Doer, ws mgx.WorkspaceID, id mgx.KeyID, digest string, overlap time.Duration) error {
 	return s.act(ctx, by, "key.rotate", func(t *tx, a *act) error {
+		if err := t.stands(by); err != nil {
+			return err
+		}
 		a.resource, a.after = string(id), map[string]string{"overlap": overlap.String()}
 		n, err := t.exec(`UPDATE api_keys SET old_digest = digest, old_until = $1, digest = $2 WHERE workspace = $3 AND id = $4 AND revoked_at IS NULL`,
 			micros(t.now.Add(overlap)), digest, string(ws), string(id))

@@ -92,6 +92,9 @@ func (s *Store) ChangeRole(ctx context.Context, by mgx.Doer, ws mgx.WorkspaceID,
 		if err != nil {
 			return err
 		}
+		if err := t.stands(by); err != nil {
+			return err
+		}
 		if err := t.hasRole(ws, role); err != nil {
 			return err
 		}
@@ -109,11 +112,14 @@ func (t *tx) revokeInvitations(ws mgx.WorkspaceID, by mgx.UserID) error {
 	return err
 }
 
-// RemoveMember ends a membership, and revokes the person's keys there and the
-// invitations that they have made. The last admin stays.
+// RemoveMember ends a membership, and revokes the person's keys there, but for those of
+// services, and the invitations that they have made. The last admin stays.
 func (s *Store) RemoveMember(ctx context.Context, by mgx.Doer, ws mgx.WorkspaceID, id mgx.UserID) error {
 	return s.act(ctx, by, "member.delete", func(t *tx, a *act) error {
 		before, err := t.leaveAdmins(ws, id, "")
+		if err == nil {
+			err = t.stands(by)
+		}
 		if err != nil {
 			return err
 		}
@@ -126,7 +132,7 @@ func (t *tx) removeMember(ws mgx.WorkspaceID, id mgx.UserID) error {
 	if _, err := t.exec(`DELETE FROM members WHERE workspace = $1 AND user_id = $2`, string(ws), string(id)); err != nil {
 		return err
 	}
-	if _, err := t.exec(`UPDATE api_keys SET revoked_at = $1 WHERE workspace = $2 AND user_id = $3 AND revoked_at IS NULL`, micros(t.now), string(ws), string(id)); err != nil {
+	if _, err := t.exec(`UPDATE api_keys SET revoked_at = $1 WHERE workspace = $2 AND user_id = $3 AND role <> $4 AND revoked_at IS NULL`, micros(t.now), string(ws), string(id), mgx.RoleService); err != nil {
 		return err
 	}
 	return t.revokeInvitations(ws, id)
@@ -157,6 +163,27 @@ func (t *tx) leaveAdmins(ws mgx.WorkspaceID, id mgx.UserID, role string) (before
 func (t *tx) lockWorkspace(ws mgx.WorkspaceID) error {
 	n, err := t.exec(`UPDATE workspaces SET updated_at = $1 WHERE id = $2`, micros(t.now), string(ws))
 	return orNo(n > 0, err, "workspace", string(ws))
+}
+
+// stands refuses whoever is not, or no more, what they were when they were permitted
+// what they do, since it would last beyond their membership or their key. Until the
+// commit they stay so. Who locks the workspace, too, does so before.
+func (t *tx) stands(by mgx.Doer) error {
+	if by.Role == "" {
+		return nil
+	}
+	good, role := true, by.Role
+	var err error
+	if by.Key != "" {
+		good, err = t.row(`SELECT 1 FROM api_keys WHERE id = $1 AND revoked_at IS NULL`+t.d.lockRead, []any{string(by.Key)}, new(int))
+	}
+	if err == nil && good && by.User != "" {
+		good, err = t.row(`SELECT role FROM members WHERE workspace = $1 AND user_id = $2`+t.d.lockRead, []any{string(by.Workspace), string(by.User)}, &role)
+	}
+	if err == nil && (!good || role != by.Role) {
+		err = mgx.Errorf(mgx.KindRefused, "forbidden", "what you are in this workspace was changed meanwhile, so nothing was done; ask again if you still may")
+	}
+	return err
 }
 
 func (t *tx) addMember(ws mgx.WorkspaceID, id mgx.UserID, role string) error {

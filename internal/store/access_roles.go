@@ -26,6 +26,9 @@ func (s *Store) PutRole(ctx context.Context, by mgx.Doer, r mgx.Role) error {
 		if err := t.lockWorkspace(r.Workspace); err != nil {
 			return err
 		}
+		if err := t.stands(by); err != nil {
+			return err
+		}
 		var before mgx.Role
 		found, err := t.row(`SELECT name, description, policy FROM roles WHERE workspace = $1 AND name = $2`, []any{string(r.Workspace), r.Name}, &before.Name, &before.Description, &before.Policy)
 		if err != nil {

@@ -22,6 +22,9 @@ func (s *Store) WebhookSecrets(ctx context.Context, id mgx.WebhookID) ([]string,
 func (s *Store) RotateWebhookSecret(ctx context.Context, by mgx.Doer, ws mgx.WorkspaceID, id mgx.WebhookID, secret string, overlap time.Duration) error {
 	return s.act(ctx, by, "webhook.rotate", func(t *tx, a *act) error {
 		a.resource = string(id)
+		if err := t.stands(by); err != nil {
+			return err
+		}
 		n, err := t.exec(`UPDATE webhooks SET `+touched("$1")+` WHERE workspace = $2 AND id = $3`, micros(t.now), string(ws), string(id))
 		if err = orNoWebhook(id, n, err); err != nil {
 			return err

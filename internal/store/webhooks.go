@@ -32,6 +32,9 @@ func (s *Store) CreateWebhook(ctx context.Context, by mgx.Doer, w mgx.Webhook, s
 	}
 	return s.act(ctx, by, "webhook.create", func(t *tx, a *act) error {
 		a.resource, a.after = string(w.ID), filtersOf(w)
+		if err := t.stands(by); err != nil {
+			return err
+		}
 		if err := t.room(w.Workspace, mgx.QuotaWebhooks); err != nil {
 			return err
 		}
@@ -80,6 +83,9 @@ func (s *Store) Webhooks(ctx context.Context, ws mgx.WorkspaceID) ([]mgx.Webhook
 // endpoint. What has become a delivery already stays one.
 func (s *Store) UpdateWebhook(ctx context.Context, by mgx.Doer, w mgx.Webhook) error {
 	return s.act(ctx, by, "webhook.update", func(t *tx, a *act) error {
+		if err := t.stands(by); err != nil {
+			return err
+		}
 		var before string
 		if _, err := t.row(`SELECT url FROM webhooks WHERE workspace = $1 AND id = $2`, []any{string(w.Workspace), string(w.ID)}, &before); err != nil {
 			return err

@@ -2,6 +2,7 @@ package storetest
 
 import (
 	"context"
+	"crypto/rand"
 	"fmt"
 	"strings"
 	"sync"
@@ -62,6 +63,10 @@ func RunAccess(t *testing.T, create func(testing.TB) func() AccessStore) {
 	t.Run("LastAdmin", func(t *testing.T) {
 		t.Parallel()
 		lastAdmin(t, create(t))
+	})
+	t.Run("Leaving", func(t *testing.T) {
+		t.Parallel()
+		leaving(t, create(t))
 	})
 	t.Run("AcceptOnce", func(t *testing.T) {
 		t.Parallel()
@@ -279,6 +284,7 @@ func roles(t *testing.T, s AccessStore) {
 	wants(t, mgx.CodeLastAdmin, s.RemoveMember(ctx, by, ws, mgx.LocalUser))
 	wants(t, mgx.CodeNotFound, s.RemoveMember(ctx, by, "ws_other", mgx.LocalUser))
 	must(t, s.CreateKey(ctx, by, mgx.APIKey{ID: "key_1", Workspace: ws, User: "user_1", Digest: strings.Repeat("a", 64), Scopes: []string{"runs"}}))
+	must(t, s.CreateKey(ctx, by, mgx.APIKey{ID: "key_service", Workspace: ws, User: "user_1", Role: mgx.RoleService, Digest: strings.Repeat("b", 64), Scopes: []string{"models"}}))
 	for _, digest := range []string{"made before", "made later"} { // whoever made them has another role, then none
 		i := invitation(digest, "", mgx.RoleAdmin, "")
 		i.CreatedBy = "user_1"
@@ -294,6 +300,9 @@ func roles(t *testing.T, s AccessStore) {
 	}
 	if k, err := s.Key(ctx, "key_1"); err != nil || k.RevokedAt.IsZero() {
 		t.Errorf("the key of somebody who left is %+v %v", k, err)
+	}
+	if k, err := s.Key(ctx, "key_service"); err != nil || !k.RevokedAt.IsZero() {
+		t.Errorf("the key of a service that they made is %+v %v", k, err)
 	}
 	if all, err := s.Members(ctx, ws, "", 0); err != nil || len(all) != 1 {
 		t.Errorf("%+v %v", all, err)
@@ -350,6 +359,67 @@ func lastAdmin(t *testing.T, open func() AccessStore) {
 		}
 		if admins != 1 {
 			t.Fatalf("%d admins are left", admins)
+		}
+	}
+}
+
+// Who is removed, or becomes somebody else, leaves nothing that lets people in, though
+// what they asked for was permitted before, is under way, and another process does it.
+func leaving(t *testing.T, open func() AccessStore) {
+	a, b := open(), open()
+	found(t, a)
+	join(t, a, "user_2", mgx.RoleAdmin)
+	theirs := mgx.Doer{Workspace: ws, Actor: "user_2", From: "192.0.2.2", Role: mgx.RoleAdmin, User: "user_2"}
+	begun := make(chan struct{})
+	var once sync.Once
+	var all sync.WaitGroup
+	var mu sync.Mutex
+	var made []string
+	for range 4 {
+		all.Go(func() {
+			for {
+				i := invitation(rand.Text(), "", mgx.RoleAdmin, "")
+				i.CreatedBy = theirs.User
+				if err := b.Invite(t.Context(), theirs, i); err != nil {
+					wants(t, "forbidden", err)
+					return
+				}
+				mu.Lock()
+				made = append(made, i.Digest)
+				mu.Unlock()
+				once.Do(func() { close(begun) })
+			}
+		})
+	}
+	<-begun
+	must(t, a.RemoveMember(t.Context(), by, ws, theirs.User))
+	all.Wait()
+	for _, digest := range made {
+		if _, err := a.InvitationOf(t.Context(), digest); !mgx.IsCode(err, mgx.CodeInvitationSpent) {
+			t.Fatalf("of %d invitations one outlived its maker: %v", len(made), err)
+		}
+	}
+
+	join(t, a, "user_3", mgx.RoleAdmin)
+	key := mgx.APIKey{ID: "key_3", Workspace: ws, User: "user_3", Digest: strings.Repeat("c", 64), Scopes: []string{"*"}}
+	must(t, a.CreateKey(t.Context(), by, key))
+	byKey := mgx.Doer{Workspace: ws, Actor: "key_3", Role: mgx.RoleAdmin, User: "user_3", Key: "key_3"}
+	must(t, b.RotateKey(t.Context(), byKey, ws, key.ID, strings.Repeat("d", 64), 0))
+	must(t, a.RevokeKey(t.Context(), by, ws, key.ID))
+	demoted := mgx.Doer{Workspace: ws, Actor: "user_3", Role: mgx.RoleAdmin, User: "user_3"}
+	must(t, b.PutRole(t.Context(), demoted, mgx.Role{Workspace: ws, Name: "before", Policy: "x"}))
+	must(t, a.ChangeRole(t.Context(), by, ws, "user_3", mgx.RoleViewer))
+	for name, who := range map[string]mgx.Doer{"who left": theirs, "a revoked key": byKey, "who is less": demoted} {
+		for what, err := range map[string]error{
+			"a key":    b.CreateKey(t.Context(), who, mgx.APIKey{ID: "key_4", Workspace: ws, User: "user_3", Role: mgx.RoleService, Digest: strings.Repeat("e", 64), Scopes: []string{"models"}}),
+			"a secret": b.RotateKey(t.Context(), who, ws, "key_3", strings.Repeat("f", 64), 0),
+			"a role":   b.PutRole(t.Context(), who, mgx.Role{Workspace: ws, Name: "late", Policy: "x"}),
+			"a rise":   b.ChangeRole(t.Context(), who, ws, "user_3", mgx.RoleAdmin),
+			"an end":   b.RemoveMember(t.Context(), who, ws, "user_3"),
+		} {
+			if !mgx.IsCode(err, "forbidden") {
+				t.Errorf("%s made %s: %v", name, what, err)
+			}
 		}
 	}
 }
