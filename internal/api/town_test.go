@@ -470,6 +470,9 @@ func TestScopesAreNotWalkedAround(t *testing.T) {
 		w.do(key("webhooks", "events"), "POST", "/api/v1/webhooks/"+string(all.ID)+act, nil, nil).want(403, "out_of_scope")
 	}
 	w.do(key("webhooks", "events"), "PATCH", "/api/v1/webhooks/"+string(all.ID), map[string]any{"url": "https://example.org/y"}, nil).want(403, "out_of_scope")
+	// What waits to be sent would go there, too.
+	w.do(key("webhooks", "events"), "PATCH", "/api/v1/webhooks/"+string(all.ID), map[string]any{"url": "https://example.org/y", "types": []string{"run.*"}}, nil).want(403, "out_of_scope")
+	w.must(w.do(key("webhooks", "events", "audit"), "PATCH", "/api/v1/webhooks/"+string(all.ID), map[string]any{"url": "https://example.org/y", "types": []string{"run.*"}}, nil), 200)
 }
 
 // Keys do at most what their scopes and their user allow, also to make keys.

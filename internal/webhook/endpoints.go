@@ -103,8 +103,12 @@ type Change struct {
 }
 
 // Update changes an endpoint's settings, for the events that are not deliveries
-// yet. The address as it is shown stands for the one that there is.
+// yet. The address as it is shown stands for the one that there is. Who changes it may
+// have all that is sent to it as it was, too: what waits goes to where it is then.
 func (s Endpoints) Update(ctx context.Context, id mgx.WebhookID, c Change) (mgx.Webhook, error) {
+	if err := s.known(ctx, id); err != nil {
+		return mgx.Webhook{}, err
+	}
 	w, err := s.whole(ctx, id)
 	if err != nil {
 		return w.Shown(), err
