@@ -24,6 +24,37 @@ func (f *deafStore) RecordDenied(ctx context.Context, by mgx.Doer, action, resou
 	return f.Store.RecordDenied(ctx, by, action, resource, why)
 }
 
+// What takes all the rights of an admin is denied as what policies deny is: it is in the
+// audit log.
+func TestDenialsOfAllRights(t *testing.T) {
+	t.Parallel()
+	w := newTown(t)
+	_, people := w.key("admin", func(k *mgx.APIKey) { k.Scopes = []string{"users", "keys"} })
+	_, settings := w.key("admin", func(k *mgx.APIKey) { k.Scopes = []string{"settings:manage"} })
+	viewer := string(w.users[mgx.RoleViewer])
+	for _, c := range []struct{ secret, method, path, code, want string }{
+		{people, "PATCH", "/api/v1/members/" + viewer, access.CodeForbidden, "users.manage " + viewer},
+		{people, "POST", "/api/v1/keys", access.CodeOutOfScope, "keys.create keys"},
+		{settings, "GET", "/api/v1/workspaces/" + string(mgx.DefaultWorkspace) + "/export", access.CodeForbidden, "settings.manage settings"},
+	} {
+		var body any
+		switch c.method {
+		case "PATCH":
+			body = map[string]string{"role": mgx.RoleAdmin}
+		case "POST":
+			body = map[string]any{"name": "more", "scopes": []string{"*"}}
+		}
+		w.do(c.secret, c.method, c.path, body, nil).want(403, c.code)
+		entries, err := w.store.Events(t.Context(), store.EventQuery{Stream: mgx.AuditStream(mgx.DefaultWorkspace)})
+		must(t, err)
+		var d mgx.AuditData
+		must(t, entries[len(entries)-1].Decode(&d))
+		if got := d.Action + " " + d.Resource; d.Decision != mgx.AuditDenied || d.Reason != c.code || got != c.want {
+			t.Errorf("the last entry is %s: %s %s, want %s", got, d.Decision, d.Reason, c.want)
+		}
+	}
+}
+
 // What is denied is in the audit log once a minute, however long the name was that was
 // asked for; what could not be recorded leaves room for the next, is counted, and told.
 func TestDenialsAreRecorded(t *testing.T) {

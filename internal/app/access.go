@@ -127,7 +127,13 @@ func (a *Access) Authorize(ctx context.Context, actor access.Actor, action strin
 	if err != nil {
 		return err
 	}
-	err = a.engine.Decide(actor, policy, action, on)
+	return a.refused(ctx, actor, action, on, a.engine.Decide(actor, policy, action, on))
+}
+
+// refused remembers that somebody may not do something, if that is what the error says,
+// and returns it. Who asks for more than policies know of, such as for all the rights of
+// an admin, is remembered alike.
+func (a *Access) refused(ctx context.Context, actor access.Actor, action string, on access.Resource, err error) error {
 	if err != nil && mgx.AsError(err).Kind == mgx.KindRefused {
 		a.denied(ctx, actor, action, on, err)
 	}

@@ -35,7 +35,7 @@ const (
 // CreateKey makes a key and returns it with its secret, which is not shown again.
 func (a *Access) CreateKey(ctx context.Context, actor access.Actor, n NewAPIKey) (k mgx.APIKey, secret string, err error) {
 	if k, err = a.newKey(ctx, actor, n); err != nil {
-		return k, "", err
+		return k, "", a.refused(ctx, actor, "create", access.Resource{Kind: "keys"}, err)
 	}
 	on := access.Resource{Kind: "keys", Workspace: actor.Workspace, User: k.User}
 	action := "create"
@@ -219,19 +219,11 @@ func (a *Access) RotateKey(ctx context.Context, actor access.Actor, id mgx.KeyID
 		return "", err
 	}
 	// Whoever has the new secret is the key: so it takes as much as to make it.
-	for _, scope := range k.Scopes {
-		if actor.Scopes != nil && !mgx.Within(scope, actor.Scopes) {
-			return "", mgx.Errorf(mgx.KindRefused, access.CodeOutOfScope, "a key rotates only keys that may do no more than itself")
-		}
-	}
-	if err := within(actor.Key, k); err != nil {
+	if err := a.refused(ctx, actor, "update", access.Resource{Kind: "keys", ID: string(id)}, mayHave(actor, k)); err != nil {
 		return "", err
 	}
 	if err := a.mayServe(ctx, actor, k); err != nil {
 		return "", err
-	}
-	if k.User != actor.User && k.Role != mgx.RoleService && !actor.Owner {
-		return "", mgx.Errorf(mgx.KindRefused, access.CodeForbidden, "only whom a key stands for may have its new secret; revoke it instead")
 	}
 	secret = access.KeySecret(id)
 	if err := a.o.Store.RotateKey(ctx, actor.Doer(), actor.Workspace, id, access.Digest(secret), overlap); err != nil {
@@ -239,4 +231,20 @@ func (a *Access) RotateKey(ctx context.Context, actor access.Actor, id mgx.KeyID
 	}
 	a.Forget()
 	return secret, nil
+}
+
+// mayHave refuses the new secret of a key to whoever would be more by it than they are.
+func mayHave(actor access.Actor, k mgx.APIKey) error {
+	for _, scope := range k.Scopes {
+		if actor.Scopes != nil && !mgx.Within(scope, actor.Scopes) {
+			return mgx.Errorf(mgx.KindRefused, access.CodeOutOfScope, "a key rotates only keys that may do no more than itself")
+		}
+	}
+	if err := within(actor.Key, k); err != nil {
+		return err
+	}
+	if k.User != actor.User && k.Role != mgx.RoleService && !actor.Owner {
+		return mgx.Errorf(mgx.KindRefused, access.CodeForbidden, "only whom a key stands for may have its new secret; revoke it instead")
+	}
+	return nil
 }

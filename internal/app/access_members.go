@@ -137,10 +137,10 @@ func (a *Access) mayTouch(ctx context.Context, actor access.Actor, id mgx.UserID
 	if err != nil {
 		return err
 	}
-	if err := mayGrant(actor, m.Role); err != nil {
-		return err
+	if err = mayGrant(actor, m.Role); err == nil {
+		err = mayGrant(actor, role)
 	}
-	return mayGrant(actor, role)
+	return a.refused(ctx, actor, "manage", access.Resource{Kind: "users", ID: string(id)}, err)
 }
 
 // mayGrant refuses to give a role to those who could not do all that it may: a key
@@ -173,7 +173,7 @@ func (a *Access) Invite(ctx context.Context, actor access.Actor, n NewInvitation
 			return i, "", err
 		}
 	}
-	if err := mayGrant(actor, n.Role); err != nil {
+	if err := a.refused(ctx, actor, "manage", access.Resource{Kind: "users"}, mayGrant(actor, n.Role)); err != nil {
 		return i, "", err
 	}
 	return a.invite(ctx, actor, n)
@@ -208,12 +208,13 @@ func (a *Access) reset(ctx context.Context, actor access.Actor, n NewInvitation)
 	if n.Email != "" || n.Role != "" {
 		return i, "", mgx.Errorf(mgx.KindUsage, "bad_reset", "who is to set a password is a member already, so leave the address and the role out")
 	}
-	if err := full(actor); err != nil {
+	on := access.Resource{Kind: "users", ID: string(n.User)}
+	if err := a.refused(ctx, actor, "manage", on, full(actor)); err != nil {
 		return i, "", err
 	}
 	m, err := a.o.Store.Member(ctx, actor.Workspace, n.User)
 	if err == nil && !actor.Owner {
-		err = a.onlyIn(ctx, actor.Workspace, m.User)
+		err = a.refused(ctx, actor, "manage", on, a.onlyIn(ctx, actor.Workspace, m.User))
 	}
 	if err != nil {
 		return i, "", err
@@ -342,7 +343,7 @@ var roleNames = lazy.Regexp(`^[a-z][a-z0-9_-]{1,49}$`)
 
 // PutRole makes a role or replaces it.
 func (a *Access) PutRole(ctx context.Context, actor access.Actor, r mgx.Role) (mgx.Role, error) {
-	if err := full(actor); err != nil {
+	if err := a.refused(ctx, actor, "manage", access.Resource{Kind: "users", ID: r.Name}, full(actor)); err != nil {
 		return r, err
 	}
 	if err := checkRole(r, roleNames()); err != nil {
@@ -372,7 +373,7 @@ func checkRole(r mgx.Role, names *regexp.Regexp) error {
 
 // RemoveRole deletes a role that nobody has.
 func (a *Access) RemoveRole(ctx context.Context, actor access.Actor, name string) error {
-	if err := full(actor); err != nil {
+	if err := a.refused(ctx, actor, "manage", access.Resource{Kind: "users", ID: name}, full(actor)); err != nil {
 		return err
 	}
 	return a.changed(a.o.Store.RemoveRole(ctx, actor.Doer(), actor.Workspace, name))

@@ -46,13 +46,14 @@ type Rights struct {
 // may asks whether the actor may do what there is to do here to a thing of a kind
 // in a workspace.
 func (r *Rights) may(ctx context.Context, action, kind string, ws mgx.WorkspaceID) error {
-	if err := full(r.Actor); err != nil {
+	on := access.Resource{Kind: kind, Workspace: ws}
+	switch err := full(r.Actor); {
+	case r.Access == nil:
 		return err
+	case err != nil:
+		return r.Access.refused(ctx, r.Actor, action, on, err)
 	}
-	if r.Access == nil {
-		return nil
-	}
-	return r.Access.Authorize(ctx, r.Actor, action, access.Resource{Kind: kind, Workspace: ws})
+	return r.Access.Authorize(ctx, r.Actor, action, on)
 }
 
 // handing hands records out, and before the first of them records that it does.
