@@ -154,7 +154,7 @@ func (s *Server) where(r *http.Request) (w access.Where, local bool) {
 	w.Address = peer.String()
 	forwarded := r.Header.Values("X-Forwarded-For")
 	if !s.isProxy(peer) || len(forwarded) == 0 {
-		return w, peer.IsLoopback()
+		return w, peer.IsLoopback() && !passedOn(r)
 	}
 	hops := strings.Split(strings.Join(forwarded, ","), ",")
 	for _, hop := range slices.Backward(hops) { // the last that none of ours added
@@ -168,6 +168,17 @@ func (s *Server) where(r *http.Request) (w access.Where, local bool) {
 		}
 	}
 	return w, false
+}
+
+// passedOn reports whether a request says that a proxy has passed it on. One that nobody
+// has declared is believed nothing else, but what comes through it is not of this machine.
+func passedOn(r *http.Request) bool {
+	for _, name := range []string{"Forwarded", "X-Forwarded-For", "X-Forwarded-Host", "X-Forwarded-Proto", "X-Real-Ip", "Via"} {
+		if r.Header.Get(name) != "" {
+			return true
+		}
+	}
+	return false
 }
 
 // requestID is the id of a request.

@@ -7,6 +7,7 @@ import (
 
 	"github.com/coder/websocket"
 
+	"mgx/internal/api"
 	"mgx/internal/event"
 )
 
@@ -42,4 +43,25 @@ func TestStreamsEndWithTheRole(t *testing.T) {
 	}
 	w.do(w.tokens["auditor"], "GET", "/api/v1/audit", nil, nil).want(403, "forbidden")
 	w.must(w.do(w.tokens["auditor"], "GET", "/api/v1/events", nil, nil), 200)
+}
+
+// The secret of the owner counts on this machine alone, and not for what a proxy on it
+// has passed on, whether somebody declared it or not.
+func TestOwnerThroughAProxy(t *testing.T) {
+	t.Parallel()
+	s := newSite(t, api.Options{}, event.HubOptions{})
+	for header, want := range map[string]int{"": 200, "X-Forwarded-For": 401, "Forwarded": 401, "X-Real-Ip": 401, "Via": 401} {
+		r, err := http.NewRequestWithContext(t.Context(), "GET", s.url+"/api/v1/events", nil)
+		must(t, err)
+		r.Header.Set("Authorization", "Bearer "+token)
+		if header != "" {
+			r.Header.Set(header, "192.0.2.1")
+		}
+		resp, err := http.DefaultClient.Do(r)
+		must(t, err)
+		resp.Body.Close()
+		if resp.StatusCode != want {
+			t.Errorf("with %q it answers %d, want %d", header, resp.StatusCode, want)
+		}
+	}
 }
