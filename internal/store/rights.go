@@ -52,7 +52,8 @@ const (
 )
 
 // PlanPersonErasure says what ErasePerson would erase. The owner of the data
-// directory stays for as long as that does; who was erased is CodeErased.
+// directory stays for as long as that does; who was erased, and of whom the log says
+// nothing since, is CodeErased.
 func (s *Store) PlanPersonErasure(ctx context.Context, id mgx.UserID) (mgx.PersonErasure, error) {
 	p, err := s.person(mgx.ForInstallation(ctx), id)
 	return p.PersonErasure, err
@@ -63,11 +64,15 @@ func (s *Store) person(ctx context.Context, id mgx.UserID) (p person, err error)
 	if id == mgx.LocalUser {
 		return p, mgx.Errorf(mgx.KindRefused, "owner_stays", "%s stands for whoever has the data directory, and is erased with it; another address is set with: mgx members reset", id)
 	}
-	if err := s.wasErased(ctx, string(id)); err != nil {
-		return p, err
-	}
-	if _, err := s.User(ctx, id); err != nil {
-		return p, err
+	erased := s.wasErased(ctx, string(id))
+	switch {
+	case mgx.IsCode(erased, mgx.CodeErased): // but for what was on its way then, such as an attempt to sign in
+	case erased != nil:
+		return p, erased
+	default:
+		if _, err := s.User(ctx, id); err != nil {
+			return p, err
+		}
 	}
 	p.User = id
 	for _, q := range []struct {
@@ -93,7 +98,13 @@ func (s *Store) person(ctx context.Context, id mgx.UserID) (p person, err error)
 	if p.Identities, _, err = get(ctx, s, scanCount, `SELECT COUNT(*) FROM identities WHERE user_id = $1`, string(id)); err != nil {
 		return p, err
 	}
-	return p, s.findTraces(ctx, &p)
+	if err := s.findTraces(ctx, &p); err != nil {
+		return p, err
+	}
+	if p.Entries+p.Events == 0 {
+		return p, erased
+	}
+	return p, nil
 }
 
 func scanText(row scanner) (v string, err error) { return v, row.Scan(&v) }

@@ -132,6 +132,14 @@ func TestErasePerson(t *testing.T) {
 		if _, err := s.ErasePerson(t.Context(), owner, gone, false); !mgx.IsCode(err, mgx.CodeErased) {
 			t.Errorf("again: %v", err)
 		}
+		// An attempt to sign in that was under way meanwhile.
+		must(t, s.RecordDenied(t.Context(), mgx.Doer{Workspace: mgx.DefaultWorkspace, Actor: "anonymous", From: "CANARY"}, "session.create", string(gone), "bad_credentials"))
+		if late, err := s.ErasePerson(t.Context(), owner, gone, false); err != nil || late.Entries != 1 {
+			t.Errorf("what came late: %+v %v", late, err)
+		}
+		if _, err := s.ErasePerson(t.Context(), owner, gone, false); !mgx.IsCode(err, mgx.CodeErased) {
+			t.Errorf("after that: %v", err)
+		}
 		for _, id := range []mgx.TaskID{task, other} {
 			if _, err := s.Erase(t.Context(), store.Subject{Workspace: mgx.DefaultWorkspace, Task: id}, owner.Actor); err != nil {
 				t.Fatal(err)
