@@ -31,7 +31,7 @@ func settingsFrameText() map[string]string {
 
 		"set.done.renamed": "The workspace has its new name.", "set.done.workspace": "The workspace is made, and you are its admin. Go there below.",
 		"set.done.password": "The password is changed, and all your other sessions have ended.", "set.done.session": "The session has ended.",
-		"set.done.role": "The role is changed. It holds from now on, and invitations that this member made and nobody used are taken back.", "set.done.removed": "They are out of the workspace, and so are their keys here.", "set.done.revoked": "The invitation lets nobody in any more.",
+		"set.done.role": "The role is changed. It holds from now on, and invitations that this member made and nobody used are taken back.", "set.done.removed": "They are out of the workspace, and so are their keys here, but for those of services.", "set.done.revoked": "The invitation lets nobody in any more.",
 		"set.done.rolekept": "The role is kept. It holds from now on for everybody who has it.", "set.done.rolegone": "The role is gone.", "set.done.keygone": "The key is worthless from now on.",
 		"set.done.secret": "The secret is kept.", "set.done.secretagain": "The secret has a new version. What uses it takes the new value from its next start on.", "set.done.secretgone": "The secret is forgotten, in all its versions.", "set.done.rotated": "The workspace has a new key, and every secret is sealed with it.",
 		"set.done.webhook": "What was changed holds for events from now on.", "set.done.enabled": "Events are sent there again.", "set.done.disabled": "Nothing is sent there. The log keeps what happens meanwhile.", "set.done.retried": "It is tried again now.", "set.done.webhookgone": "The endpoint is gone, with its deliveries.",
