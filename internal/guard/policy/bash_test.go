@@ -56,7 +56,8 @@ func (b bash) marks(t rapid.TB, line string, options ...string) bool {
 	cmd := exec.Command(b.path, append(options, "-c", line)...)
 	cmd.Dir, cmd.Env = filepath.Join(b.dir, "empty"), []string{"PATH=" + filepath.Join(b.dir, "bin")}
 	cmd.Stdin = strings.NewReader("1\n1\n")
-	cmd.Stdout = new(bytes.Buffer) // a pipe, which ends when all that it started has
+	cmd.Stdout = new(bytes.Buffer)
+	cmd.Stderr = new(bytes.Buffer) // pipes, which end when all that it started has; <(mark) has another output
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
 	if err := cmd.Start(); err != nil {
 		t.Fatal(err)
@@ -95,6 +96,7 @@ var hidden = []string{
 	"ok <(mark)", "sh -c 'mark'", "env mark", "command mark", "hash -p $(command -v mark) ok; ok", "ok() { mark; }; ok",
 	"ok <<E\n$(mark)\nE", "for i in mark; do $i; done", "case x in $(mark)) ok;; esac", "set -- mark; ok; \"$@\"", "f() { \"$@\"; }; f mark",
 	"!(mark)", "ok ${x:=$(mark)}", "coproc mark; wait", `ok "${i:-'$(mark)'}"`, "ok <<E\n${i-'$(mark)'}\nE", "exec mark", "builtin eval mark", "alias ok=mark; shopt -s expand_aliases\nok",
+	"ok \\\r\nmark", "ok #\\\nmark", "ok <<E\nE\\\n\nmark\nE", "ok `ok <<E`\nmark\nE", "ok $(ok <<'E'\nEE $(mark)\nE\n)", "ok ${x:-<(mark)}", "[[ x =~ (<(mark)) ]]; ok", "ok >&'$(mark)'", `ok >&"\$(mark)"`,
 }
 
 // TestNothingIsHidden holds with bash itself that each of these runs mark, and that no
@@ -216,13 +218,33 @@ func FuzzAgainstBash(f *testing.F) {
 		f.Add(line)
 	}
 	b, p := newBash(f), parse(f, narrow)
-	f.Fuzz(func(t *testing.T, line string) {
-		if !strings.Contains(line, "mark") || strings.Contains(line, "()") || strings.Contains(line, "function") {
-			t.Skip("it shows nothing, or calls itself without an end")
+	f.Fuzz(func(t *testing.T, line string) { b.holds(t, p, line) })
+}
+
+// holds has bash run a line if a policy allows it, which must not run mark.
+func (b bash) holds(t *testing.T, p policy.Policy, line string) {
+	if !strings.Contains(line, "mark") || strings.Contains(line, "()") || strings.Contains(line, "function") {
+		t.Skip("it shows nothing, or calls itself without an end")
+	}
+	d := p.Decide(policy.Facts{Tool: "shell", Effect: policy.Execute, Command: line})
+	if d.Verdict == policy.Allow && b.marks(t, line, "-r") {
+		t.Fatalf("%q is allowed and runs mark", line)
+	}
+}
+
+// signs of shell, in whatever order.
+var signs = strings.Split(`mark|mark|mark|ok|ok |ok |$(mark)|<(mark)|\|\|'|'|"|"|$'|$"|`+"`|`|\n|\n|\r|\t"+
+	`|$(|)|(|$((|))|((|${x|${x:-|}|{|#|;|&|>|<|>&|<<<|<<E|<<'E'|<<-E|E|E|\nE|;;|[[ x |=~ |]]|[|]|case x in |x) | esac|do |done|for i in |if |then |fi|!|*|,|=|x=| | |-|1|~|@(`, "|")
+
+// FuzzSigns is FuzzAgainstBash for lines of which each byte says one sign.
+func FuzzSigns(f *testing.F) {
+	f.Add([]byte("\x04\x08\x13\x00"))
+	b, p := newBash(f), parse(f, narrow)
+	f.Fuzz(func(t *testing.T, drawn []byte) {
+		var line strings.Builder
+		for _, n := range drawn[:min(len(drawn), 40)] {
+			line.WriteString(signs[int(n)%len(signs)])
 		}
-		d := p.Decide(policy.Facts{Tool: "shell", Effect: policy.Execute, Command: line})
-		if d.Verdict == policy.Allow && b.marks(t, line, "-r") {
-			t.Fatalf("%q is allowed and runs mark", line)
-		}
+		b.holds(t, p, "ok "+line.String())
 	})
 }

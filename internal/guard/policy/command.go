@@ -35,24 +35,52 @@ func (w Word) is(pattern string) bool {
 
 // mayBe reports whether a pattern that forbids means the command: by itself, wherever
 // its program lies, with and without assignments, and with options of git before its
-// subcommand; or because it runs what its words say. Where it may run something else and
+// subcommand; by a variable that it sets; or because it runs what its words say. Where it may run something else and
 // its words have those of the pattern, in their order, that cannot be told.
 func (c *Command) mayBe(pattern string) match {
 	want := strings.Fields(pattern)
 	proper := c.Words[c.Bare:]
-	m := max(mayStart(c.Words, want), mayStart(proper, want))
+	m := max(mayStart(c.Words, want, c.Bare), mayStart(proper, want, 0))
+	for _, w := range c.sets() {
+		if len(want) == 1 {
+			m = max(m, w.maySet(want[0]))
+		}
+	}
 	if len(proper) > 0 && path.Base(proper[0].Text) == "git" {
-		m = max(m, mayStart(gitCommand(proper), want))
+		m = max(m, mayStart(gitCommand(proper), want, 0))
 	}
 	for i := range c.said {
 		if c.Wraps {
-			m = max(m, mayStart(c.said[i:], want))
+			m = max(m, mayStart(c.said[i:], want, 0))
 		}
 	}
 	if spelt(c.said, want) {
 		m = max(m, maybe)
 	}
 	return m
+}
+
+// sets are the words that set variables.
+func (c *Command) sets() []Word {
+	if c.Declares {
+		return c.Words[1:]
+	}
+	return c.Words[:c.Bare]
+}
+
+// maySet is the match of a word that sets a variable against one of a pattern. Its name
+// is known, also where its value is not.
+func (w Word) maySet(pattern string) match {
+	text := strings.Replace(w.Text, "+=", "=", 1)
+	if !w.Dynamic {
+		return matched(glob(pattern, w.Text) || glob(pattern, text))
+	}
+	name, _, _ := strings.Cut(text, "=")
+	want, _, named := strings.Cut(pattern, "=")
+	if named && glob(want, name) || !named && strings.Contains(pattern, "*") {
+		return maybe
+	}
+	return no
 }
 
 // tokens are the words within words, whatever quotes and brackets are around them.
@@ -92,14 +120,17 @@ func spelt(words []Word, want []string) bool {
 	return next > 0 && next == len(want)
 }
 
-// mayStart is the match of words against those of a pattern. A dynamic word may
-// become any number of words, so from the first one on it may be anything.
-func mayStart(words []Word, want []string) match {
+// mayStart is the match of words against those of a pattern; the first so many set
+// variables. Another that is dynamic may become any number of words, so from there on it
+// may be anything.
+func mayStart(words []Word, want []string, sets int) match {
 	for i, w := range want {
 		switch {
 		case w == "*" && i == len(want)-1:
 			return yes
 		case i >= len(words):
+			return no
+		case i < sets && words[i].maySet(w) == no:
 			return no
 		case words[i].Dynamic:
 			return maybe

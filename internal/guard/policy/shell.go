@@ -26,6 +26,8 @@ type Command struct {
 	Words []Word
 	// Bare is where the command proper begins, after assignments.
 	Bare int
+	// Declares: its words after the first set variables, as those of export do.
+	Declares bool
 	// Wraps: it runs what its words say, as sudo does.
 	Wraps bool
 	// Quiet: it runs nothing else, whatever its words say.
@@ -92,6 +94,9 @@ func (r *shellReader) read(text string, depth int) {
 	if file == nil {
 		return
 	}
+	if !plainText(text, file) {
+		r.unknown("it has signs that shells read in different ways")
+	}
 	syntax.Walk(file, func(n syntax.Node) bool {
 		r.node(n, depth)
 		return true
@@ -115,7 +120,7 @@ func (r *shellReader) node(n syntax.Node, depth int) {
 	known := false
 	switch n := n.(type) {
 	case nil, *syntax.File, *syntax.Comment, *syntax.BinaryCmd, *syntax.Block, *syntax.Subshell, *syntax.IfClause, *syntax.WhileClause,
-		*syntax.ForClause, *syntax.CaseItem, *syntax.TimeClause, *syntax.ProcSubst, *syntax.Word, *syntax.Lit, *syntax.SglQuoted,
+		*syntax.ForClause, *syntax.CaseItem, *syntax.TimeClause, *syntax.Word, *syntax.Lit, *syntax.SglQuoted,
 		*syntax.TestClause, *syntax.ParenTest, *syntax.ArrayExpr,
 		*syntax.BinaryArithm, *syntax.UnaryArithm, *syntax.ParenArithm: // looked at with what holds them
 		known = true
@@ -123,11 +128,13 @@ func (r *shellReader) node(n syntax.Node, depth int) {
 		known = !n.Coprocess && !n.Disown
 		r.hears(n)
 	case *syntax.FuncDecl:
-		known = n.Name != nil && len(n.Names) == 0
+		known = n.Name != nil && len(n.Names) == 0 && !runsNothing(n.Name.Value)
 	case *syntax.CaseClause:
 		known = !n.Braces
 	case *syntax.CmdSubst:
-		known = !n.TempFile && !n.ReplyVar
+		known = !n.TempFile && !n.ReplyVar && !strayBody(n)
+	case *syntax.ProcSubst:
+		known = !strayBody(n)
 	case *syntax.DblQuoted:
 		known = !n.Dollar
 	case *syntax.CallExpr:
@@ -135,13 +142,13 @@ func (r *shellReader) node(n syntax.Node, depth int) {
 		r.call(n, depth)
 	case *syntax.DeclClause:
 		known = plainDecl(n)
-		r.add(Command{Words: append([]Word{{Text: n.Variant.Value}}, assigned(n.Args)...)})
+		r.add(Command{Words: append([]Word{{Text: n.Variant.Value}}, assigned(n.Args)...), Declares: true})
 	case *syntax.Assign:
 		known = plainIndex(n.Index) && (n.Name == nil || !evaluated.MatchString(n.Name.Value))
 	case *syntax.ArrayElem:
 		known = plainIndex(n.Index)
 	case *syntax.Redirect:
-		known = (n.N == nil || digits.MatchString(n.N.Value)) && slices.Contains(redirects, n.Op)
+		known = (n.N == nil || digits.MatchString(n.N.Value)) && slices.Contains(redirects, n.Op) && plainCopy(n)
 		r.redirect(n)
 	case *syntax.WordIter:
 		known = n.Name != nil && n.Name.Value != strings.ToUpper(n.Name.Value) // programs read no such variable
@@ -247,7 +254,7 @@ func (r *shellReader) call(n *syntax.CallExpr, depth int) {
 // sets adds assignments, each as a command of its own.
 func (r *shellReader) sets(words []Word) {
 	for _, w := range words {
-		r.add(Command{Words: []Word{w}})
+		r.add(Command{Words: []Word{w}, Bare: 1})
 	}
 }
 
@@ -280,6 +287,12 @@ var shells = []string{"sh", "bash", "dash", "zsh", "ksh", "ash", "mksh", "fish"}
 var quiet = []string{
 	"basename", "cat", "chmod", "cmp", "cp", "cut", "date", "df", "diff", "dirname", "du", "egrep", "fgrep", "grep", "head", "ln", "ls",
 	"mkdir", "mv", "rm", "rmdir", "seq", "sleep", "stat", "tail", "tee", "touch", "tr", "uniq", "wc", "which",
+}
+
+// runsNothing reports whether a name is taken for that of a command which runs nothing
+// that its words say.
+func runsNothing(name string) bool {
+	return name == "git" || slices.Contains(quiet, name) || slices.Contains(builtins, name)
 }
 
 // finds reports whether a find command names a program to run.

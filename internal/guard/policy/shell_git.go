@@ -39,10 +39,10 @@ func gitRuns(words []Word) bool {
 	if slices.ContainsFunc(sub, func(w Word) bool { return w.Dynamic }) {
 		return true
 	}
-	switch sub[1].Text {
-	case "bisect", "difftool", "filter-branch", "for-each-repo", "mergetool", "submodule":
+	if !slices.Contains(gitPlain, sub[1].Text) {
 		return true
-	case "config": // of an alias, a pager, a filter
+	}
+	if sub[1].Text == "config" { // of an alias, a pager, a filter
 		key := sub[2:]
 		if len(key) > 0 && (key[0].Text == "--global" || key[0].Text == "--local") {
 			key = key[1:]
@@ -51,15 +51,24 @@ func gitRuns(words []Word) bool {
 	}
 	return slices.ContainsFunc(sub[2:], func(w Word) bool {
 		option, _, _ := strings.Cut(w.Text, "=")
-		for _, runs := range []string{"--upload-pack", "--receive-pack", "--exec", "--open-files-in-pager"} {
+		for _, runs := range []string{"--upload-pack", "--receive-pack", "--exec", "--open-files-in-pager", "--config"} {
 			if len(option) > 2 && strings.HasPrefix(runs, option) {
 				return true
 			}
 		}
-		of := func(sub1, short string) bool { return sub[1].Text == sub1 && strings.HasPrefix(w.Text, short) }
-		return of("rebase", "-x") || of("grep", "-O") || of("clone", "-u") || strings.HasPrefix(w.Text, "ext::")
+		of := func(name, letters string) bool { // one of which may stand behind others, as in -ix
+			return sub[1].Text == name && strings.HasPrefix(w.Text, "-") && !strings.HasPrefix(w.Text, "--") && strings.ContainsAny(w.Text, letters)
+		}
+		return of("rebase", "x") || of("grep", "O") || of("clone", "uc") || strings.HasPrefix(w.Text, "ext::")
 	})
 }
+
+// gitPlain are subcommands, besides those that are quiet, of which the options that name
+// programs are known.
+var gitPlain = strings.Fields(`am apply archive bundle cat-file check-attr check-ignore cherry clean clone config count-objects diff-index diff-tree fetch
+	for-each-ref format-patch fsck gc grep hash-object init ls-remote ls-tree merge merge-base name-rev notes prune pull push range-diff read-tree
+	rebase reflog remote rev-list shortlog show-branch show-ref sparse-checkout symbolic-ref update-index update-ref verify-commit verify-tag version
+	whatchanged worktree write-tree`)
 
 // quietGit reports whether a git command runs nothing that its words say.
 func quietGit(words []Word) bool {

@@ -5,6 +5,8 @@ import (
 	"regexp"
 	"slices"
 	"strings"
+	"unicode"
+	"unicode/utf8"
 
 	"mvdan.cc/sh/v3/syntax"
 )
@@ -17,6 +19,7 @@ var (
 	number     = regexp.MustCompile(`^[0-9][0-9A-Za-z#]*$`)
 	local      = regexp.MustCompile(`^[a-z_][a-z0-9_]*$`)
 	identifier = regexp.MustCompile(`^[A-Za-z_][A-Za-z0-9_]*$`)
+	copied     = regexp.MustCompile(`^[0-9A-Za-z_./-]+$`)
 	// evaluated are variables of bash's own that it evaluates when they are set, or later.
 	evaluated = regexp.MustCompile(`^(RANDOM|SRANDOM|SECONDS|LINENO|OPTIND|HIST.*|EPOCH.*|E?UID|PPID|PS[0-9]|PROMPT_COMMAND|BASH.*)$`)
 )
@@ -24,6 +27,50 @@ var (
 var redirects = []syntax.RedirOperator{
 	syntax.RdrOut, syntax.AppOut, syntax.RdrIn, syntax.RdrInOut, syntax.DplIn, syntax.DplOut, syntax.RdrClob,
 	syntax.Hdoc, syntax.DashHdoc, syntax.WordHdoc, syntax.RdrAll, syntax.AppAll,
+}
+
+// plainText reports whether a line has none of the signs after which bash and our parser
+// part ways: control characters, as in a backslash before CR LF; a line that is continued
+// in a comment or a here-document; a here-document within backquotes, or with another end
+// than can be told. In the text of one whose end is quoted backslashes and backquotes mean
+// nothing.
+func plainText(line string, file *syntax.File) bool {
+	plain := utf8.ValidString(line) && !strings.ContainsFunc(line, func(r rune) bool { return r != '\t' && r != '\n' && unicode.IsControl(r) })
+	rest, from := "", 0
+	syntax.Walk(file, func(n syntax.Node) bool {
+		r, is := n.(*syntax.Redirect)
+		if !is || r.Op != syntax.Hdoc && r.Op != syntax.DashHdoc {
+			return true
+		}
+		after := line[min(len(line), int(r.Word.End().Offset())):]
+		plain = plain && (after == "" || strings.IndexByte(" \t\n;&|)<>", after[0]) >= 0) // its end goes on: 'E'#
+		if r.Hdoc == nil || len(r.Hdoc.Parts) == 0 {
+			return true
+		}
+		begin, end := int(r.Hdoc.Pos().Offset()), int(r.Hdoc.End().Offset())
+		if begin > end || end > len(line) {
+			plain = false
+			return true
+		}
+		end = begin + strings.LastIndexByte(line[begin:end], '\n') + 1 // without the line that ends it
+		for l := range strings.Lines(line[begin:end]) { // in $(…), bash takes the beginning of a line for the end
+			plain = plain && !strings.HasPrefix(strings.TrimLeft(l, "\t"), word(r.Word).Text)
+		}
+		if _, quoted := r.Word.Parts[0].(*syntax.SglQuoted); quoted && r.Op == syntax.Hdoc && from <= begin {
+			rest, from = rest+line[from:begin], end
+		}
+		return true
+	})
+	rest += line[from:]
+	has := func(s string) bool { return strings.Contains(rest, s) }
+	return plain && !(has("\\\n") && (has("#") || has("<<") || has("`"))) && !(has("<<") && has("`"))
+}
+
+// plainCopy reports whether what a descriptor becomes a copy of, if it does, is named
+// plainly: bash expands that word twice, the second time without its quotes.
+func plainCopy(n *syntax.Redirect) bool {
+	w := word(n.Word)
+	return n.Op != syntax.DplIn && n.Op != syntax.DplOut || !w.Dynamic && copied.MatchString(w.Text)
 }
 
 // plainIndex is plainNumber of what may be missing.
@@ -53,7 +100,7 @@ func plainParam(n *syntax.ParamExp) bool {
 		quotes = quotes || quoted
 		return true
 	})
-	if quotes {
+	if quotes || arrows(n) {
 		return false
 	}
 	if w, ok := n.Index.(*syntax.Word); n.Param == nil || !(ok && (w.Lit() == "@" || w.Lit() == "*")) && !plainIndex(n.Index) {
@@ -69,6 +116,28 @@ func plainParam(n *syntax.ParamExp) bool {
 	rest.Dollar, rest.Rbrace, rest.Short, rest.Length = syntax.Pos{}, syntax.Pos{}, false, false
 	rest.Param, rest.Index, rest.Slice, rest.Repl, rest.Exp = nil, nil, nil, nil, nil
 	return reflect.ValueOf(rest).IsZero()
+}
+
+// arrows reports whether a bare text has < or > in it: in places where our parser takes
+// <(x) for such, bash runs x.
+func arrows(n syntax.Node) (found bool) {
+	syntax.Walk(n, func(n syntax.Node) bool {
+		lit, is := n.(*syntax.Lit)
+		found = found || is && strings.ContainsAny(lit.Value, "<>")
+		return true
+	})
+	return found
+}
+
+// strayBody reports whether a here-document in a substitution has its text after the
+// end of that: shells differ in whether it is its text.
+func strayBody(n syntax.Node) (stray bool) {
+	syntax.Walk(n, func(inner syntax.Node) bool {
+		r, is := inner.(*syntax.Redirect)
+		stray = stray || is && (r.Op == syntax.Hdoc || r.Op == syntax.DashHdoc) && r.Pos().Line() == n.End().Line()
+		return true
+	})
+	return stray
 }
 
 // plainDecl reports whether a declaration gives names values as they are written. To an
@@ -103,6 +172,9 @@ func plainBinary(n *syntax.BinaryTest) bool {
 	plain := func(x syntax.TestExpr) bool {
 		w, ok := x.(*syntax.Word)
 		return ok && digits.MatchString(w.Lit())
+	}
+	if n.Op == syntax.TsReMatch && arrows(n.Y) {
+		return false
 	}
 	return slices.Contains(binaryTests, n.Op.String()) || slices.Contains(numberTests, n.Op.String()) && plain(n.X) && plain(n.Y)
 }
