@@ -1,6 +1,7 @@
 package guard
 
 import (
+	"regexp"
 	"slices"
 	"strings"
 )
@@ -71,7 +72,7 @@ var acting = []string{
 }
 
 // entities are how Markdown and HTML let one write the characters of addresses.
-var entities = []string{"&#", "&colon;", "&sol;", "&bsol;", "&period;", "&lpar;", "&commat;"}
+var entities = []string{"&#", "&colon;", "&sol;", "&bsol;", "&period;", "&lpar;", "&commat;", "&tab;", "&newline;"}
 
 // address looks at what begins at i: how much of the text it is, and what stands
 // for it. Zero: nothing of interest.
@@ -93,7 +94,9 @@ func address(text, lower string, i int, allowed []string) (n int, out string) {
 	return 0, ""
 }
 
-func boundary(s string, i int) bool { return i == 0 || !letter(s[i-1]) }
+// boundary reports whether a scheme may begin at i: also after a digit, since programs
+// that look for addresses need no space before one.
+func boundary(s string, i int) bool { return i == 0 || !('a' <= s[i-1] && s[i-1] <= 'z') }
 
 func letter(c byte) bool { return 'a' <= c && c <= 'z' || '0' <= c && c <= '9' }
 
@@ -106,14 +109,24 @@ func tag(text, lower string, i int) (int, string) {
 	for end < len(lower) && letter(lower[end]) {
 		end++
 	}
-	if end < len(lower) && lower[end] == ':' { // an autolink: its address is looked at
+	if end < len(lower) && strings.IndexByte(" \t\r\n\f/>", lower[end]) < 0 { // an autolink, whose address is looked at, or another name
 		return 0, ""
 	}
-	if slices.Contains(acting, lower[at:end]) {
+	if slices.Contains(acting, lower[at:end]) || end > at && acts(lower[end:]) {
 		return 1, "< "
 	}
 	return 0, ""
 }
+
+// acts reports whether the rest of a tag has an attribute that runs something.
+func acts(rest string) bool {
+	if end := strings.IndexByte(rest, '>'); end >= 0 {
+		rest = rest[:end]
+	}
+	return handler.MatchString(rest[:min(len(rest), 4<<10)])
+}
+
+var handler = regexp.MustCompile(`^[\s/](.*[\s/"'])?(on[a-z]+|style)\s*=`)
 
 // scheme is a word that begins an address, or www.
 func scheme(text, lower string, i int, allowed []string) (int, string) {
@@ -137,7 +150,7 @@ func scheme(text, lower string, i int, allowed []string) (int, string) {
 	case lower[colon] != ':' || rest == "" || rest[0] <= ' ':
 	case slices.Contains(holding, word):
 		return apart(text, i, end, colon)
-	case slices.Contains(going, word), len(word) > 1 && strings.HasPrefix(rest, "//"):
+	case slices.Contains(going, word), strings.HasPrefix(rest, "//") && (len(word) > 1 || i > 0 && strings.IndexByte("+-.", lower[i-1]) >= 0):
 		host := strings.TrimLeft(rest, `\/`)
 		if (word == "http" || word == "https") && strings.HasPrefix(rest, "//") && slices.Contains(allowed, hostAt(rest[2:])) {
 			end = colon + 3 + len(hostAt(rest[2:]))
@@ -165,8 +178,14 @@ func apart(text string, i, end, colon int) (int, string) {
 // What names a line of a file is none.
 func destination(before, after string) bool {
 	at := strings.TrimRight(before, "abcdefghijklmnopqrstuvwxyz0123456789.+-")
-	line := strings.HasSuffix(before, ".") && '0' <= after[0] && after[0] <= '9'
-	return !line && (strings.HasSuffix(at, "](") || strings.HasSuffix(at, "](<"))
+	if strings.HasSuffix(before, ".") && '0' <= after[0] && after[0] <= '9' {
+		return false
+	}
+	if end := strings.IndexAny(after, "<> \t\r\n"); strings.HasSuffix(at, "<") && end > 0 && after[end] == '>' {
+		return true // an autolink
+	}
+	at = strings.TrimRight(strings.TrimSuffix(strings.TrimRight(at, " \t"), "<"), " \t\r\n")
+	return strings.HasSuffix(at, "](") || strings.HasSuffix(at, "]:")
 }
 
 // schemeless is an address that takes the scheme of the page: two slashes where an

@@ -58,8 +58,15 @@ func TestLinks(t *testing.T) {
 		`see "http://good.example", "x"`:          `see "http://good.example", "x"`,
 		"[x](s:://e) data:://e":                   "[x](s[:] ://e) data[:] ://e",
 		"[x](s:(vscode:e/e))":                     "[x](s[:] (vscode:e/e))", "[x](s:[y]": "[x](s[:] [y]",
-		"[x](ms-settings\\:e) [y](a.md:12)": "[x](ms-settings[:]e) [y](a.md:12)",
+		"[x](ms-settings\\:e) [y](a.md:12)":        "[x](ms-settings[:]e) [y](a.md:12)",
+		"[x]: vscode:e\n[y]:\n <ms-word:e>":        "[x]: vscode[:]e\n[y]:\n <ms-word[:]e>",
+		"<vscode:e> [x]( vscode:e) [x](\nv:e)":     "<vscode[:]e> [x]( vscode[:]e) [x](\nv[:]e)",
+		"[x](<  vscode:e>) [x](java&Tab;script:e)": "[x](<  vscode[:]e>) [x](java&amp;Tab;script:e)",
+		"1http://evil.example x-y://e":             "1http[:]//evil.example x-y[:]//e",
+		"<b onclick = x> <i\nstyle='x'>":           "< b onclick = x> < i\nstyle='x'>",
 		// What is no address stays.
+		"<b>on = 1</b> if a <b && on = c":     "<b>on = 1</b> if a <b && on = c",
+		"Map<K:V> x::y std::vec<a::b>":        "Map<K[:]V> x::y std::vec<a[:] :b>",
 		"Map<String, List<T>> // a comment":   "Map<String, List<T>> // a comment",
 		"case x: // next\nhttp: the protocol": "case x: // next\nhttp: the protocol",
 		"data: three rows; a/b//c":            "data: three rows; a/b//c",
@@ -95,7 +102,7 @@ func FuzzLinks(f *testing.F) {
 			t.Fatalf("%q, and again %q", out, again)
 		}
 		lower := strings.ToLower(out)
-		for _, bad := range []string{"](http://e", "](http\\://e", "<img", "<script", "](//e", "](data:i", "](javascript:a"} {
+		for _, bad := range []string{"](http://e", "](http\\://e", "<img ", "<img>", "<img/", "<script>", "](//e", "](data:i", "](javascript:a"} {
 			if strings.Contains(lower, bad) {
 				t.Fatalf("%q became %q", s, out)
 			}

@@ -1,14 +1,16 @@
 package guard
 
 import (
+	"html"
 	"sort"
+	"strconv"
 	"strings"
 )
 
 // A view is a text as it reads once what programs put between the characters of a
-// secret is taken out, with the way back. Three are looked at besides the text itself:
-// its lines joined, its percent-escapes undone, and the hexadecimal digits in it
-// without what separates bytes. A view is made only of a text that has something to take
+// secret is taken out, with the way back. Four are looked at besides the text itself:
+// its lines joined, its percent-escapes undone, those of JSON and HTML undone, and the
+// hexadecimal digits in it without what separates bytes. A view is made only of a text that has something to take
 // out, so most texts cost no more than a look for that.
 type view struct {
 	text  string
@@ -75,7 +77,7 @@ func (b *builder) view(begun int, whole bool) *view {
 
 // views are the other ways to read a text.
 func views(s string) (all []*view) {
-	for _, v := range []*view{joinedLines(s), unescaped(s), bareDigits(s)} {
+	for _, v := range []*view{joinedLines(s), unescaped(s), unquoted(s), bareDigits(s)} {
 		if v != nil {
 			all = append(all, v)
 		}
@@ -161,6 +163,77 @@ func unescaped(s string) *view {
 	b.copy(s, from, to)
 	return b.view(to, true)
 }
+
+// unquoted has the escapes of JSON, of languages like it and of HTML undone, once:
+// \/, \u002f, \x2f, \=, &#47;, &#x2F;, &sol;. The ends of lines are of [joinedLines].
+func unquoted(s string) *view {
+	at := strings.IndexAny(s, `\&`)
+	if at < 0 {
+		return nil
+	}
+	var b builder
+	from := 0
+	for i := at; i < len(s); {
+		if s[i] != '\\' && s[i] != '&' {
+			i++
+			continue
+		}
+		char, n := meant(s[i:])
+		if n == 0 { // it may go on
+			b.copy(s, from, i)
+			return b.view(i, true)
+		}
+		if char != "" {
+			b.copy(s, from, i)
+			b.add(char, i, n)
+			from = i + n
+		}
+		i += n
+	}
+	b.copy(s, from, len(s))
+	return b.view(len(s), true)
+}
+
+// meant is the character that an escape, with which a text begins, stands for, and the
+// length of that; no character when it is none, and no length when the text ends in it.
+func meant(s string) (char string, n int) {
+	if s[0] == '&' {
+		end := strings.IndexByte(s[:min(len(s), longestEntity)], ';')
+		switch inner := strings.IndexFunc(s[1:], func(r rune) bool { return r > 0x7f || r != '#' && !letter(byte(r)|0x20) }); {
+		case inner < 0 && len(s) < longestEntity:
+			return "", 0
+		case end < 0 || inner+1 != end:
+			return "", 1
+		}
+		if char = html.UnescapeString(s[:end+1]); char == s[:end+1] {
+			char = ""
+		}
+		return char, end + 1
+	}
+	if len(s) == 1 {
+		return "", 0
+	}
+	width := map[byte]int{'u': 4, 'x': 2}[s[1]]
+	switch {
+	case width == 0 && s[1] > ' ' && s[1] < 0x7f && !letter(s[1]|0x20):
+		return s[1:2], 2
+	case width == 0:
+		return "", 1
+	}
+	digits := s[2:min(len(s), 2+width)]
+	code, err := strconv.ParseUint(digits, 16, 16)
+	switch {
+	case digits != "" && err != nil:
+		return "", 1
+	case len(digits) < width:
+		return "", 0
+	case width == 2:
+		return string([]byte{byte(code)}), 4
+	}
+	return string(rune(code)), 6
+}
+
+const longestEntity = 12 // bytes, such as &#x0000002f;
 
 const mostBetween = 6 // characters between two bytes, such as `, 0x`
 

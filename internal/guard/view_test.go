@@ -45,6 +45,14 @@ var spelt = map[string]func(string) string{
 	"all percent":                   func(s string) string { return "%" + wrapped(hex.EncodeToString([]byte(s)), 2, "%") },
 	"percent here and there":        func(s string) string { return partly(s, "%%%02x") },
 	"percent here and there, upper": func(s string) string { return partly(s, "%%%02X") },
+	"JSON of JavaScript":            func(s string) string { return partly(s, `\u%04x`) },
+	"JSON of C#":                    func(s string) string { return partly(s, `\u%04X`) },
+	"JSON of PHP":                   func(s string) string { return strings.ReplaceAll(s, "/", `\/`) },
+	"some bytes":                    func(s string) string { return partly(s, `\x%02x`) },
+	"some entities":                 func(s string) string { return partly(s, "&#x%X;") },
+	"entities of PHP":               func(s string) string { return partly(s, "&#%03d;") },
+	"names of entities":             func(s string) string { return strings.NewReplacer("/", "&sol;", "+", "&plus;").Replace(s) },
+	"for a shell":                   func(s string) string { return strings.NewReplacer("/", `\/`, "+", `\+`, "-", `\-`).Replace(s) },
 	"base64 in a query":             func(s string) string { return partly(base64.StdEncoding.EncodeToString([]byte(s)), "%%%02X") },
 }
 
