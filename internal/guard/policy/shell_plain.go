@@ -53,7 +53,8 @@ func plainText(line string, file *syntax.File) bool {
 			return true
 		}
 		end = begin + strings.LastIndexByte(line[begin:end], '\n') + 1 // without the line that ends it
-		for l := range strings.Lines(line[begin:end]) { // in $(…), bash takes the beginning of a line for the end
+		// In $(…), bash takes the beginning of a line for the end.
+		for l := range strings.Lines(line[begin:end]) {
 			plain = plain && !strings.HasPrefix(strings.TrimLeft(l, "\t"), word(r.Word).Text)
 		}
 		if _, quoted := r.Word.Parts[0].(*syntax.SglQuoted); quoted && r.Op == syntax.Hdoc && from <= begin {
