@@ -48,32 +48,33 @@ type connection struct {
 	stale   atomic.Bool // it says that its tools have changed
 	asked   atomic.Int64
 	broken  atomic.Bool
-	tools   []Described
+	tools   []Described // under the connector's mu
 }
 
-// get returns the live connection, or makes one. What it lists is known then.
-func (c *connector) get(ctx context.Context) (*connection, error) {
+// get returns the live connection, or makes one, with what it lists now. Calls side by
+// side may find another list at once, so nobody else reads that of the connection.
+func (c *connector) get(ctx context.Context) (*connection, []Described, error) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if l := c.live; l != nil && !l.broken.Load() {
 		if !l.stale.Swap(false) {
-			return l, nil
+			return l, l.tools, nil
 		}
 		if err := c.relist(ctx, l); err == nil {
-			return l, nil
+			return l, l.tools, nil
 		}
 	}
 	c.drop()
 	if c.starts >= maxStarts {
-		return nil, mgx.Errorf(mgx.KindConfig, CodeUnavailable, "the MCP server %s failed %d times and is not started again in this run", c.server.Name, c.starts)
+		return nil, nil, mgx.Errorf(mgx.KindConfig, CodeUnavailable, "the MCP server %s failed %d times and is not started again in this run", c.server.Name, c.starts)
 	}
 	c.starts++
 	l, err := c.connect(ctx)
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
 	c.live = l
-	return l, nil
+	return l, l.tools, nil
 }
 
 func (c *connector) relist(ctx context.Context, l *connection) error {

@@ -74,11 +74,8 @@ func (s *Set) Describe(ctx context.Context, server string) ([]Described, error) 
 	if c == nil {
 		return nil, mgx.Errorf(mgx.KindUsage, mgx.CodeNotFound, "there is no MCP server %q", server)
 	}
-	l, err := c.get(ctx)
-	if err != nil {
-		return nil, err
-	}
-	return l.tools, nil
+	_, tools, err := c.get(ctx)
+	return tools, err
 }
 
 // Offer connects every server and returns the tools that are as they were
@@ -150,14 +147,14 @@ func (s *Set) Call(ctx context.Context, ws *tool.Workspace, f tool.Foreign, args
 	if c == nil {
 		return failed("The MCP server %s is not set up for this run.", f.Server), nil
 	}
-	l, err := c.get(ctx)
+	l, tools, err := c.get(ctx)
 	if err != nil {
 		if ctx.Err() != nil {
 			return tool.Result{}, ctx.Err()
 		}
 		return failed("%s. Nothing was called.", sentence(err)), nil
 	}
-	if i := slices.IndexFunc(l.tools, func(d Described) bool { return d.Tool == f.Tool && d.Pin == f.Pin && d.offered.Name == f.Name }); i < 0 {
+	if i := slices.IndexFunc(tools, func(d Described) bool { return d.Tool == f.Tool && d.Pin == f.Pin && d.offered.Name == f.Name }); i < 0 {
 		alarm(mgx.SuspicionData{
 			Severity: "high", Actor: string(s.run), What: "tampering", Blocked: true,
 			Detail: changedSentence(f.Server, f.Tool),
