@@ -36,7 +36,8 @@ var redirects = []syntax.RedirOperator{
 // nothing.
 func plainText(line string, file *syntax.File) bool {
 	plain := utf8.ValidString(line) && !strings.ContainsFunc(line, func(r rune) bool { return r != '\t' && r != '\n' && unicode.IsControl(r) })
-	rest, from := "", 0
+	var rest strings.Builder // without such texts
+	from := 0
 	syntax.Walk(file, func(n syntax.Node) bool {
 		r, is := n.(*syntax.Redirect)
 		if !is || r.Op != syntax.Hdoc && r.Op != syntax.DashHdoc {
@@ -58,12 +59,13 @@ func plainText(line string, file *syntax.File) bool {
 			plain = plain && !strings.HasPrefix(strings.TrimLeft(l, "\t"), word(r.Word).Text)
 		}
 		if _, quoted := r.Word.Parts[0].(*syntax.SglQuoted); quoted && r.Op == syntax.Hdoc && from <= begin {
-			rest, from = rest+line[from:begin], end
+			rest.WriteString(line[from:begin])
+			from = end
 		}
 		return true
 	})
-	rest += line[from:]
-	has := func(s string) bool { return strings.Contains(rest, s) }
+	rest.WriteString(line[from:])
+	has := func(s string) bool { return strings.Contains(rest.String(), s) }
 	return plain && !(has("\\\n") && (has("#") || has("<<") || has("`"))) && !(has("<<") && has("`"))
 }
 
