@@ -30,7 +30,7 @@ func newBash(t testing.TB) bash {
 		t.Skip("there is no bash")
 	}
 	b := bash{found, t.TempDir()}
-	for _, dir := range []string{"bin", "empty"} {
+	for _, dir := range []string{"bin", "here"} {
 		if err := os.Mkdir(filepath.Join(b.dir, dir), 0o755); err != nil {
 			t.Fatal(err)
 		}
@@ -44,8 +44,13 @@ func newBash(t testing.TB) bash {
 			t.Fatal(err)
 		}
 	}
-	if err := os.WriteFile(filepath.Join(b.dir, "bin", "mark"), []byte("#!/bin/sh\n: >"+b.dir+"/ran\n"), 0o755); err != nil {
+	if err := os.Mkdir(filepath.Join(b.dir, "here", "1"), 0o755); err != nil {
 		t.Fatal(err)
+	}
+	for _, name := range []string{"bin/mark", "here/ok", "here/1/ok"} { // the others are there for who loses PATH
+		if err := os.WriteFile(filepath.Join(b.dir, name), []byte("#!/bin/sh\n: >"+b.dir+"/ran\n"), 0o755); err != nil {
+			t.Fatal(err)
+		}
 	}
 	return b
 }
@@ -54,7 +59,7 @@ func newBash(t testing.TB) bash {
 func (b bash) marks(t rapid.TB, line string, options ...string) bool {
 	t.Helper()
 	cmd := exec.Command(b.path, append(options, "-c", line)...)
-	cmd.Dir, cmd.Env = filepath.Join(b.dir, "empty"), []string{"PATH=" + filepath.Join(b.dir, "bin")}
+	cmd.Dir, cmd.Env = filepath.Join(b.dir, "here"), []string{"PATH=" + filepath.Join(b.dir, "bin")}
 	cmd.Stdin = strings.NewReader("1\n1\n")
 	cmd.Stdout = new(bytes.Buffer)
 	cmd.Stderr = new(bytes.Buffer) // pipes, which end when all that it started has; <(mark) has another output
@@ -96,7 +101,7 @@ var hidden = []string{
 	"ok <(mark)", "sh -c 'mark'", "env mark", "command mark", "hash -p $(command -v mark) ok; ok", "ok() { mark; }; ok",
 	"ok <<E\n$(mark)\nE", "for i in mark; do $i; done", "case x in $(mark)) ok;; esac", "set -- mark; ok; \"$@\"", "f() { \"$@\"; }; f mark",
 	"!(mark)", "ok ${x:=$(mark)}", "coproc mark; wait", `ok "${i:-'$(mark)'}"`, "ok <<E\n${i-'$(mark)'}\nE", "exec mark", "builtin eval mark", "alias ok=mark; shopt -s expand_aliases\nok",
-	"ok \\\r\nmark", "ok #\\\nmark", "ok <<E\nE\\\n\nmark\nE", "ok `ok <<E`\nmark\nE", "ok $(ok <<'E'\nEE $(mark)\nE\n)", "ok ${x:-<(mark)}", "[[ x =~ (<(mark)) ]]; ok", "ok >&'$(mark)'", `ok >&"\$(mark)"`,
+	"ok \\\r\nmark", "ok #\\\nmark", "ok <<E\nE\\\n\nmark\nE", "ok `ok <<E`\nmark\nE", "unset PATH; ok", "printf 'x%n' PATH; ok", "printf 'x%#5hhn' PATH; ok", "ok $(ok <<'E'\nEE $(mark)\nE\n)", "ok ${x:-<(mark)}", "[[ x =~ (<(mark)) ]]; ok", "ok >&'$(mark)'", `ok >&"\$(mark)"`,
 }
 
 // TestNothingIsHidden holds with bash itself that each of these runs mark, and that no

@@ -19,6 +19,7 @@ var (
 	number     = regexp.MustCompile(`^[0-9][0-9A-Za-z#]*$`)
 	local      = regexp.MustCompile(`^[a-z_][a-z0-9_]*$`)
 	identifier = regexp.MustCompile(`^[A-Za-z_][A-Za-z0-9_]*$`)
+	counting   = regexp.MustCompile(`%[^A-Za-z%]*[hjlLtz]*n`) // what printf sets a variable by
 	copied     = regexp.MustCompile(`^[0-9A-Za-z_./-]+$`)
 	// evaluated are variables of bash's own that it evaluates when they are set, or later.
 	evaluated = regexp.MustCompile(`^(RANDOM|SRANDOM|SECONDS|LINENO|OPTIND|HIST.*|EPOCH.*|E?UID|PPID|PS[0-9]|PROMPT_COMMAND|BASH.*)$`)
@@ -202,11 +203,11 @@ func plainBuiltin(name string, words []Word) bool {
 	case "test":
 		return plainTest(words)
 	case "printf":
-		return len(words) == 0 || !words[0].Dynamic && !strings.HasPrefix(words[0].Text, "-")
+		return len(words) == 0 || !words[0].Dynamic && !strings.HasPrefix(words[0].Text, "-") && !counting.MatchString(words[0].Text)
 	case "read":
 		return known(func(s string) bool { return s == "-r" || local.MatchString(s) })
 	case "unset":
-		return known(func(s string) bool { return s == "-f" || s == "-v" || identifier.MatchString(s) })
+		return known(func(s string) bool { return s == "-f" || s == "-v" || identifier.MatchString(s) && s != "PATH" }) // without it, programs are looked for here
 	case "wait":
 		return known(func(s string) bool { return !strings.HasPrefix(s, "-") })
 	case "set":
