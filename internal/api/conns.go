@@ -3,6 +3,7 @@ package api
 import (
 	"context"
 	"crypto/tls"
+	"errors"
 	"net"
 	"net/http"
 	"net/netip"
@@ -130,6 +131,26 @@ func (c *conn) Close() error {
 	})
 	return c.TCPConn.Close()
 }
+
+// lasting is a listener whose server goes on after any error but that it was closed:
+// what one connection could not have, such as a file, the next one may. Commands in a
+// sandbox can use up what the kernel counts for our user (epoll), and must not end us.
+type lasting struct{ net.Listener }
+
+func (l lasting) Accept() (net.Conn, error) {
+	c, err := l.Listener.Accept()
+	if err != nil && !errors.Is(err, net.ErrClosed) {
+		err = passing{err}
+	}
+	return c, err
+}
+
+// passing is an error after which [http.Server] waits a little and tries again.
+type passing struct{ error }
+
+func (p passing) Unwrap() error { return p.error }
+func (passing) Timeout() bool   { return false }
+func (passing) Temporary() bool { return true }
 
 type connKey struct{}
 

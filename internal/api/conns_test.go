@@ -10,6 +10,7 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"net/netip"
+	"sync/atomic"
 	"syscall"
 	"testing"
 
@@ -195,5 +196,44 @@ func connectionsOfAnAddress(t *testing.T, w *harbour) {
 	}
 	if status, _ := first.ask(members, w.tokens[mgx.RoleViewer]); status != 200 || !fits("127.0.0.1") {
 		t.Error("a connection whose person is known counts still")
+	}
+}
+
+// unable is a listener that can take no connection at first.
+type unable struct {
+	net.Listener
+	times atomic.Int32
+}
+
+func (u *unable) Accept() (net.Conn, error) {
+	if u.times.Add(-1) >= 0 {
+		return nil, &net.OpError{Op: "accept", Err: syscall.ENOSPC} // as when there is no room in epoll
+	}
+	return u.Listener.Accept()
+}
+
+// A server that cannot take a connection takes the next, and ends when its listener does.
+func TestServerOutlivesItsListenersErrors(t *testing.T) {
+	t.Parallel()
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	l = &unable{Listener: l}
+	l.(*unable).times.Store(2)
+	w := newTown(t)
+	ended := make(chan error, 1)
+	go func() { ended <- w.web.Serve(t.Context(), l) }()
+	resp, err := http.Get("http://" + l.Addr().String() + "/health/live")
+	if err != nil {
+		t.Fatal(err)
+	}
+	resp.Body.Close()
+	if resp.StatusCode != 200 {
+		t.Error(resp.Status)
+	}
+	l.Close()
+	if err := <-ended; !errors.Is(err, net.ErrClosed) {
+		t.Errorf("it ended with %v", err)
 	}
 }
