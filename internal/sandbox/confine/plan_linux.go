@@ -66,6 +66,10 @@ func compiled(b seccomp.Box) func() string {
 // that a cgroup bounds.
 func (p *Plan) complete(groups int, grouped bool) {
 	p.Plan.Limits = rlimits(p.Limits, grouped, p.Beside)
+	if !p.Contained { // who builds containers is told, and gVisor has no such limit
+		n := PendingSignals()
+		p.Plan.Limits = append(p.Plan.Limits, boxinit.Limit{Resource: unix.RLIMIT_SIGPENDING, Soft: n, Hard: n})
+	}
 	for i := range p.Mounts {
 		if p.Mounts[i].Kind == boxinit.Proc {
 			p.Mounts[i].Processes = mostPIDs(p.Limits, grouped)
@@ -113,7 +117,8 @@ const xcpuGrace = 2
 // itself may not go beyond, its commands may not either. Others are processes that count
 // with those of the command.
 func rlimits(l sandbox.Limits, grouped bool, others int) []boxinit.Limit {
-	list := []boxinit.Limit{{Resource: unix.RLIMIT_CORE}}
+	core := CoreSize()
+	list := []boxinit.Limit{{Resource: unix.RLIMIT_CORE, Soft: core, Hard: core}}
 	add := func(resource int, n, grace int64) {
 		if n > 0 {
 			most := hardLimit(resource)
@@ -134,6 +139,16 @@ func rlimits(l sandbox.Limits, grouped bool, others int) []boxinit.Limit {
 	add(unix.RLIMIT_CPU, int64((l.CPU+time.Second-1)/time.Second), xcpuGrace)
 	return list
 }
+
+// CoreSize is the limit on core files: less than any has, and not 0, which would not
+// hold where the machine has a program for them. That the kernel starts outside of the
+// box, as root, unless the limit is 1; see core(5), and the filter keeps it so. Where
+// this process is allowed none, it cannot be 1.
+func CoreSize() int64 { return min(1, hardLimit(unix.RLIMIT_CORE)) }
+
+// PendingSignals is how many of a command may wait, timers among them. The kernel counts
+// them for a user, so a command has the same part of them as of what it watches.
+func PendingSignals() int64 { return hardLimit(unix.RLIMIT_SIGPENDING) / boxinit.PartOfUser }
 
 // withinOurs are limits as commands have them where this process is allowed less.
 func withinOurs(l sandbox.Limits) sandbox.Limits {

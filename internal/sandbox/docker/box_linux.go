@@ -79,7 +79,8 @@ func (b *box) build(p confine.Plan, socket string) (*exec.Cmd, func()) {
 		// than that of the engine and knows Landlock.
 		"--security-opt=seccomp=unconfined",
 		"--oom-score-adj=1000", "--workdir=/", "--entrypoint=" + boxinit.ContainedName,
-		"--ulimit=core=0", fmt.Sprintf("--ulimit=nofile=%d:%[1]d", b.Limits.OpenFiles+initFiles), fmt.Sprintf("--ulimit=nproc=%d:%[1]d", confine.MostProcesses(b.Limits)+p.Beside+initThreads),
+		fmt.Sprintf("--ulimit=core=%d:%[1]d", confine.CoreSize()), fmt.Sprintf("--ulimit=sigpending=%d:%[1]d", confine.PendingSignals()),
+		fmt.Sprintf("--ulimit=nofile=%d:%[1]d", b.Limits.OpenFiles+initFiles), fmt.Sprintf("--ulimit=nproc=%d:%[1]d", confine.MostProcesses(b.Limits)+p.Beside+initThreads),
 		"--env=PATH=" + boxinit.ContainedDir,
 	}
 	if b.engine.podman { // which would mount places to write, pass on settings of ours, and show what it has in /run and /sys

@@ -248,7 +248,7 @@ func makeFiles(dir string, n int) error {
 
 func dumpsCore() error {
 	var l unix.Rlimit
-	if err := unix.Getrlimit(unix.RLIMIT_CORE, &l); err != nil || l.Max > 0 {
+	if err := unix.Getrlimit(unix.RLIMIT_CORE, &l); err != nil || l.Max > 1 { // of one byte none is made
 		return err
 	}
 	return errors.New("core files are limited to nothing")
@@ -259,8 +259,11 @@ func raiseLimits() error {
 	var errs []error
 	for _, r := range []int{unix.RLIMIT_NOFILE, unix.RLIMIT_FSIZE, unix.RLIMIT_NPROC, unix.RLIMIT_CORE, unix.RLIMIT_CPU} {
 		err := unix.Setrlimit(r, &unix.Rlimit{Cur: unix.RLIM_INFINITY, Max: unix.RLIM_INFINITY})
-		if err == nil {
-			return nil
+		if err == nil { // which is also said where nothing is done
+			var now unix.Rlimit
+			if err = unix.Getrlimit(r, &now); err == nil && now.Max == unix.RLIM_INFINITY {
+				return nil
+			}
 		}
 		errs = append(errs, err)
 	}

@@ -110,11 +110,12 @@ func (m *Mount) detachProc() (int, error) {
 	if err != nil {
 		return -1, err
 	}
-	// Both are best effort, and the probe says when they do not hold: ordinary
+	// All are best effort, and the probe says when the first two do not hold: ordinary
 	// users are bound by RLIMIT_NPROC, and capabilities in namespaces of one's
 	// own reach nothing of the box.
 	_ = boundPIDs(uintptr(fd), m.Processes)
 	_ = forbidUserNamespaces(uintptr(fd))
+	_ = boundWatches(uintptr(fd))
 	return fd, setAttributes(uintptr(fd), "", atEmptyPath, attrReadOnly)
 }
 

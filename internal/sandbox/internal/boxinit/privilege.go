@@ -150,3 +150,22 @@ func boundPIDs(proc uintptr, processes int) error {
 func forbidUserNamespaces(proc uintptr) error {
 	return write(proc, "sys/user/max_user_namespaces", "0")
 }
+
+// PartOfUser is which part of what the kernel counts for a user one box may have, an
+// eighth, so that it takes nothing from others of this user.
+const PartOfUser = 8
+
+// boundWatches bounds the watches on files of the user namespace: for who made it the
+// kernel counts them together with those outside.
+func boundWatches(proc uintptr) error {
+	for _, what := range []string{"instances", "watches"} {
+		most, err := readNumber(proc, "sys/fs/inotify/max_user_"+what)
+		if err == nil {
+			err = write(proc, "sys/user/max_inotify_"+what, strconv.Itoa(most/PartOfUser))
+		}
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}

@@ -4,6 +4,7 @@ package boxinit
 
 import (
 	"os"
+	"strconv"
 	"syscall"
 	"unsafe"
 )
@@ -102,4 +103,22 @@ func write(dir uintptr, name, text string) error {
 		return &os.PathError{Op: "write", Path: name, Err: err}
 	}
 	return nil
+}
+
+// readNumber reads a file of the kernel that is one.
+func readNumber(dir uintptr, name string) (int, error) {
+	fd, err := call(syscall.SYS_OPENAT, dir, uintptr(pointer(name)), syscall.O_RDONLY|syscall.O_CLOEXEC, 0)
+	if err != nil {
+		return 0, &os.PathError{Op: "open", Path: name, Err: err}
+	}
+	defer syscall.Close(fd)
+	text := make([]byte, 32)
+	n, err := syscall.Read(fd, text)
+	if err != nil {
+		return 0, &os.PathError{Op: "read", Path: name, Err: err}
+	}
+	for n > 0 && text[n-1] == '\n' {
+		n--
+	}
+	return strconv.Atoi(string(text[:n]))
 }

@@ -40,8 +40,11 @@ var refused = []uint32{
 // have another way: without io_uring they poll, without clone3 they clone, whose
 // flags a filter can see.
 //
-// Openat2 has its mode where no filter can look.
-var absent = []uint32{unix.SYS_OPENAT2, unix.SYS_IO_URING_SETUP, unix.SYS_IO_URING_ENTER, unix.SYS_IO_URING_REGISTER, unix.SYS_CLONE3}
+// Openat2 has its mode where no filter can look. Of what io_setup makes there is a
+// number for the whole machine (fs.aio-max-nr), which one command could use up.
+var absent = []uint32{
+	unix.SYS_OPENAT2, unix.SYS_IO_URING_SETUP, unix.SYS_IO_URING_ENTER, unix.SYS_IO_URING_REGISTER, unix.SYS_CLONE3, unix.SYS_IO_SETUP,
+}
 
 // kept are calls for memory, semaphores and messages that have no path: the kernel
 // keeps them for all processes of a machine, and when these have ended.
@@ -57,6 +60,7 @@ var kept = []uint32{
 // modes, owners and times.
 var (
 	extended = []uint32{
+		unix.SYS_GETXATTR, unix.SYS_LGETXATTR, unix.SYS_GETXATTRAT, unix.SYS_LISTXATTR, unix.SYS_LLISTXATTR, unix.SYS_LISTXATTRAT,
 		unix.SYS_SETXATTR, unix.SYS_LSETXATTR, unix.SYS_FSETXATTR, unix.SYS_SETXATTRAT,
 		unix.SYS_REMOVEXATTR, unix.SYS_LREMOVEXATTR, unix.SYS_FREMOVEXATTR, unix.SYS_REMOVEXATTRAT, unix.SYS_FILE_SETATTR,
 	}
@@ -66,7 +70,12 @@ var (
 	}
 )
 
+// done answers a call that is not made as if it had been.
+const done = Answer(unix.SECCOMP_RET_ERRNO)
+
 const (
+	setDelegation = unix.F_SETLEASE + 16 // F_SETDELEG, a lease on a directory, since Linux 6.19
+
 	tioclinux     = 0x541c     // pastes into a Linux console, as TIOCSTI types into any terminal
 	fsIocSetXattr = 0x401c5820 // FS_IOC_FSSETXATTR, which like FS_IOC_SETFLAGS needs no right to write
 )
@@ -91,7 +100,12 @@ func Commands(b Box) Policy {
 		Rule{Call: unix.SYS_IOCTL, Else: Allow, Cases: each(1, Fail(unix.EPERM), controls...)},
 		Rule{Call: unix.SYS_CLONE, Else: Allow, Cases: []Case{{[]Cond{{Arg: 0, Value: namespaceFlags, Mask: true}}, Fail(unix.EPERM)}}},
 		socketRule(!b.Shared),
+		pairRule(!b.Shared),
 		limitsRule(),
+		Rule{Call: unix.SYS_SETRLIMIT, Else: Allow, Cases: each(0, done, unix.RLIMIT_CORE)},
+		// Leases: who may only read a file could hold up all that open it, for whom it
+		// lies outside. It looks as if the file system had none.
+		Rule{Call: unix.SYS_FCNTL, Else: Allow, Cases: each(1, Fail(unix.EINVAL), unix.F_SETLEASE, setDelegation)},
 		// Files that run as their owner, which outside of the box may be root.
 		Rule{Call: unix.SYS_OPENAT, Else: Allow, Cases: creates(2, 3)},
 		Rule{Call: unix.SYS_MKNODAT, Else: Allow, Cases: setsID(2)},
@@ -129,11 +143,31 @@ func (p *Policy) refuse(errno unix.Errno, calls []uint32) {
 // may set them ends another process of the user, by a limit of no time; in a box with
 // namespaces that is its init. A caller that names itself by its number is refused
 // too: a filter does not know who calls.
+//
+// The size of its core files stays what it is, since none would have the kernel start
+// what the machine has for them, outside; see confine. Programs that want none hear
+// that it is so, unless they ask what it was before.
 func limitsRule() Rule {
-	return Rule{Call: unix.SYS_PRLIMIT64, Else: Fail(unix.EPERM), Cases: []Case{
-		{[]Cond{{Arg: 0, Value: 0}}, Allow},
-		{[]Cond{{Arg: 2, Value: 0}, {Arg: 2, Value: 0, High: true}}, Allow},
-	}}
+	r := Rule{Call: unix.SYS_PRLIMIT64, Else: Fail(unix.EPERM)}
+	core := []Cond{{Arg: 0, Value: 0}, {Arg: 1, Value: unix.RLIMIT_CORE}}
+	for _, to := range given(2) {
+		for _, from := range given(3) {
+			r.Cases = append(r.Cases, Case{append(slices.Clip(core), to, from), Fail(unix.EPERM)})
+		}
+	}
+	for _, to := range given(2) {
+		r.Cases = append(r.Cases, Case{append(slices.Clip(core), to), done})
+	}
+	r.Cases = append(r.Cases,
+		Case{[]Cond{{Arg: 0, Value: 0}}, Allow},
+		Case{[]Cond{{Arg: 2, Value: 0}, {Arg: 2, Value: 0, High: true}}, Allow})
+	return r
+}
+
+// given are the two ways in which an address can be another than 0.
+func given(arg int) []Cond {
+	const any = 1<<32 - 1
+	return []Cond{{Arg: arg, Value: any, Mask: true}, {Arg: arg, Value: any, Mask: true, High: true}}
 }
 
 // scheduling lets whoever calls say how it is scheduled itself, and no other process
@@ -180,10 +214,29 @@ func socketRule(sockets bool) Rule {
 		return r
 	}
 	const obsoletePacket = 10 // SOCK_PACKET makes an AF_PACKET socket of an AF_INET one
-	r.Cases = append(r.Cases, Case{[]Cond{{Arg: 0, Value: unix.AF_INET}, {Arg: 1, Value: obsoletePacket}}, Fail(unix.EPERM)})
+	r.Cases = append(r.Cases, ofKind(unix.AF_INET, obsoletePacket, Fail(unix.EPERM))...)
 	r.Cases = append(r.Cases, each(0, Allow, unix.AF_UNIX, unix.AF_INET, unix.AF_INET6)...)
 	r.Cases = append(r.Cases, Case{[]Cond{{Arg: 0, Value: unix.AF_NETLINK}, {Arg: 2, Value: unix.NETLINK_ROUTE}}, Allow})
 	return r
+}
+
+// pairRule allows pairs of the family that has them: for others, too, the kernel makes
+// the sockets first. Without a network of its own a box has those only that stay with each
+// other: an end of a pair for datagrams sends to any socket file.
+func pairRule(datagrams bool) Rule {
+	if datagrams {
+		return Rule{Call: unix.SYS_SOCKETPAIR, Else: Fail(unix.EAFNOSUPPORT), Cases: each(0, Allow, unix.AF_UNIX)}
+	}
+	return Rule{Call: unix.SYS_SOCKETPAIR, Else: Fail(unix.EACCES),
+		Cases: append(ofKind(unix.AF_UNIX, unix.SOCK_STREAM, Allow), ofKind(unix.AF_UNIX, unix.SOCK_SEQPACKET, Allow)...)}
+}
+
+// ofKind is a case for each way to ask for a kind of socket of a family.
+func ofKind(family, kind uint32, then Answer) (cases []Case) {
+	for _, flags := range []uint32{0, unix.SOCK_CLOEXEC, unix.SOCK_NONBLOCK, unix.SOCK_CLOEXEC | unix.SOCK_NONBLOCK} {
+		cases = append(cases, Case{[]Cond{{Arg: 0, Value: family}, {Arg: 1, Value: kind | flags}}, then})
+	}
+	return cases
 }
 
 // each is a case for each value of one argument.
