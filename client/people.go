@@ -212,3 +212,8 @@ func (c *Client) Workspaces(ctx context.Context) ([]mgx.Workspace, error) {
 func (c *Client) CreateWorkspace(ctx context.Context, name string) (w mgx.Workspace, err error) {
 	return w, c.send(ctx, http.MethodPost, "/api/v1/workspaces", nil, map[string]string{"name": name}, &w)
 }
+
+// RenameWorkspace gives a workspace another name, whichever the client acts in.
+func (c *Client) RenameWorkspace(ctx context.Context, ws mgx.WorkspaceID, name string) (w mgx.Workspace, err error) {
+	return w, c.send(ctx, http.MethodPatch, workspacePath(ws), nil, map[string]string{"name": name}, &w)
+}

@@ -73,7 +73,11 @@ func TestPeopleAtAServer(t *testing.T) {
 		t.Error(all)
 	}
 	// Invited by another workspace, Bo is a member when Bo accepts.
-	second := strings.Fields(must(jo, "", "workspaces", "create", "second"))[0]
+	second := strings.Fields(must(jo, "", "workspaces", "create", "other"))[0]
+	if renamed := must(jo, "", "workspaces", "rename", second, "second"); renamed != second+"  second\n" {
+		t.Error(renamed)
+	}
+	fails(bo, 6, "your role is viewer", "workspaces", "rename", "ws_default", "Bo's")
 	must(jo, "", "members", "invite", "bo@example.com", "--role", "auditor", "--workspace", second)
 	waits := strings.Fields(must(bo, "", "invitations"))
 	if len(waits) < 3 || waits[1] != "auditor" || waits[2] != "second" {

@@ -216,12 +216,11 @@ func (c *cli) listInvitations(ctx context.Context, p people) error {
 func (c *cli) workspacesCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "workspaces",
-		Short: "List and make workspaces, which have members, budgets and events of their own",
+		Short: "List, make and rename workspaces, which have members, budgets and events of their own",
 		Args:  noArgs,
 		RunE:  func(cmd *cobra.Command, _ []string) error { return c.withPeople(cmd.Context(), c.listWorkspaces) },
 	}
-	cmd.AddCommand(c.quotaCommand())
-	cmd.AddCommand(&cobra.Command{
+	cmd.AddCommand(c.quotaCommand(), c.workspaceRenameCommand(), &cobra.Command{
 		Use:   "create NAME",
 		Short: "Make a workspace, whose first admin you are",
 		Args:  oneArg("a name for the workspace"),
@@ -243,11 +242,39 @@ func (c *cli) workspacesCommand() *cobra.Command {
 	return cmd
 }
 
+func (c *cli) workspaceRenameCommand() *cobra.Command {
+	return &cobra.Command{
+		Use:   "rename WORKSPACE NAME",
+		Short: "Give a workspace another name; its id stays",
+		Args:  twoArgs("a workspace", "its new name", 2),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			return c.withPeople(cmd.Context(), func(ctx context.Context, p people) error {
+				all, err := p.Workspaces(ctx)
+				if err != nil {
+					return err
+				}
+				w, err := one(all, args[0], "workspace", "mgx workspaces", func(w mgx.Workspace) string { return string(w.ID) })
+				if err == nil {
+					w, err = p.RenameWorkspace(ctx, w.ID, args[1])
+				}
+				if err != nil {
+					return err
+				}
+				return c.showWorkspaces(w)
+			})
+		},
+	}
+}
+
 func (c *cli) listWorkspaces(ctx context.Context, p people) error {
 	all, err := p.Workspaces(ctx)
 	if err != nil {
 		return err
 	}
+	return c.showWorkspaces(all...)
+}
+
+func (c *cli) showWorkspaces(all ...mgx.Workspace) error {
 	if c.json {
 		return printJSON(c, all...)
 	}

@@ -29,6 +29,7 @@ type people interface {
 	Quotas(ctx context.Context, ws mgx.WorkspaceID) ([]mgx.QuotaUse, error)
 	SetQuotas(ctx context.Context, ws mgx.WorkspaceID, set map[string]*int64) ([]mgx.QuotaUse, error)
 	CreateWorkspace(ctx context.Context, name string) (mgx.Workspace, error)
+	RenameWorkspace(ctx context.Context, ws mgx.WorkspaceID, name string) (mgx.Workspace, error)
 	Roles(ctx context.Context) ([]mgx.Role, error)
 	PutRole(ctx context.Context, r mgx.Role) (mgx.Role, error)
 	EditRole(ctx context.Context, name string, change func(*mgx.Role) error) (mgx.Role, error)
@@ -123,6 +124,12 @@ func (l *ownData) Workspaces(ctx context.Context) ([]mgx.Workspace, error) {
 
 func (l *ownData) CreateWorkspace(ctx context.Context, name string) (mgx.Workspace, error) {
 	return l.Access.CreateWorkspace(ctx, l.actor, name)
+}
+
+func (l *ownData) RenameWorkspace(ctx context.Context, ws mgx.WorkspaceID, name string) (mgx.Workspace, error) {
+	there := l.actor
+	there.Workspace = ws
+	return l.Access.RenameWorkspace(ctx, there, name)
 }
 
 func (l *ownData) Roles(ctx context.Context) ([]mgx.Role, error) { return l.Access.Roles(ctx, l.actor) }

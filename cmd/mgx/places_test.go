@@ -86,6 +86,7 @@ var atAServer = map[string]string{
 	"roles delete":               "builder",
 	"workspaces create":          "shop",
 	"workspaces quota":           "ws_default",
+	"workspaces rename":          "ws_default shop",
 	"keys create":                "ci",
 	"keys revoke":                "key",
 	"keys rotate":                "key",
