@@ -200,3 +200,19 @@ func TestNewTrace(t *testing.T) {
 		t.Error("two traces share an id")
 	}
 }
+
+// Whatever is logged, a record is one line, and nothing in it moves a terminal's cursor
+// or begins another line for who reads it.
+func TestRecordIsOneLine(t *testing.T) {
+	t.Parallel()
+	const evil = "x\r\ntime=2026-01-01T00:00:00Z level=ERROR msg=\"all keys were sent\"\x1b[2J\x1b]0;t\x07\x00\u2028y\u2029\v\f\x7f"
+	for _, format := range []string{"text", "json"} {
+		l, b := logger(format)
+		l = l.With(evil, evil).WithGroup(evil)
+		l.Error(evil, evil, evil, "error", errors.New(evil), "any", []any{evil}, "deep", slog.GroupValue(slog.String(evil, evil)), "text", stringer{evil}, "panic", (*panicker)(nil), "value", valuer{evil})
+		text, ended := strings.CutSuffix(b.String(), "\n")
+		if !ended || strings.ContainsAny(text, "\r\n\x1b\x07\x00\u2028\u2029\v\f") || !strings.Contains(text, "all keys were sent") {
+			t.Errorf("%s: %q", format, text)
+		}
+	}
+}
