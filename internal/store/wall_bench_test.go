@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"testing"
+	"time"
 
 	"mgx"
 )
@@ -63,4 +64,26 @@ func BenchmarkWall(b *testing.B) {
 			}
 		})
 	}
+}
+
+// BenchmarkTakes measures what it costs to ask whether a workspace is erased: the same act
+// is done by turns in the default workspace, of which nobody asks, and in another.
+func BenchmarkTakes(b *testing.B) {
+	s := towns(b)
+	spent := map[mgx.WorkspaceID]time.Duration{}
+	n := 0
+	for b.Loop() {
+		n++
+		for _, ws := range []mgx.WorkspaceID{mgx.DefaultWorkspace, wsA} {
+			began := time.Now()
+			act := mgx.NewAudit(ws, mgx.AuditData{Actor: "a", Action: "role.put", Resource: "r", Decision: mgx.AuditAllowed})
+			if _, err := s.Commit(b.Context(), mgx.Change{Events: []mgx.Event{act}}); err != nil {
+				b.Fatal(err)
+			}
+			spent[ws] += time.Since(began)
+		}
+	}
+	b.ReportMetric(float64(spent[mgx.DefaultWorkspace].Microseconds())/float64(n), "us/default")
+	b.ReportMetric(float64(spent[wsA].Microseconds())/float64(n), "us/other")
+	b.ReportMetric(float64(spent[wsA])/float64(spent[mgx.DefaultWorkspace]), "other/default")
 }
