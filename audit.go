@@ -93,13 +93,16 @@ func (e Event) Sealed() (Event, error) {
 	return e, err
 }
 
-// KeptFor is an audit entry that says for how long it is kept.
+// KeptFor is an audit entry that says for how long it is kept; one of an earlier kind of
+// leaf, which does not hold that, says nothing of it.
 func (e Event) KeptFor(days int64) (Event, error) {
 	var d AuditData
 	if err := e.Decode(&d); err != nil {
 		return e, err
 	}
-	d.Kept = days
+	if d.Leaf >= 2 {
+		d.Kept = days
+	}
 	data, err := json.Marshal(d)
 	e.Data = data
 	return e, err

@@ -147,13 +147,21 @@ func (v *verifier) entry(ctx context.Context, e mgx.Event) error {
 	if err := e.Decode(&d); err != nil {
 		return err
 	}
-	if own, err := json.Marshal(d); d.Leaf >= 2 && (err != nil || !bytes.Equal(own, e.Data)) {
+	if own, err := json.Marshal(d); err != nil || !bytes.Equal(own, e.Data) {
 		v.report.found("entry %d (%s) holds something that no entry does", e.Sequence, e.ID)
+	}
+	// What an earlier kind of leaf does not hold has one value in entries of that kind.
+	if d.Leaf < 1 && d.Erased != "" || d.Leaf < 2 && (d.Kept != 0 || e.Version != versions[d.Leaf]) {
+		v.report.found("entry %d (%s) says what entries of its age do not: for how long it is kept, of which version it is, or what was erased", e.Sequence, e.ID)
 	}
 	v.lacking(e, d)
 	v.hear(e, d)
 	return v.add(ctx, e.Sequence, leaf)
 }
+
+// versions are those of the contract of an entry, by the kind of its leaf, before the tree
+// held them.
+var versions = [2]string{"1.0.0", "1.1.0"}
 
 // filed looks for entries that would be kept for another time than they are to be.
 func (v *verifier) filed(ctx context.Context, entries []mgx.Event) error {

@@ -7,6 +7,7 @@ import (
 	"encoding/binary"
 	"encoding/hex"
 	"encoding/json"
+	"fmt"
 	"slices"
 	"strconv"
 	"strings"
@@ -209,19 +210,74 @@ func elsewhere(t *testing.T, s *store.Store, trusted signed.Verifiers) {
 	}
 }
 
+// asBefore gives audit entries the version that they had when their kind of leaf was made.
+func asBefore(e *mgx.Event) error {
+	var d mgx.AuditData
+	if err := e.Decode(&d); err != nil {
+		return err
+	}
+	e.Version = []string{"1.0.0", "1.1.0", "1.2.0"}[d.Leaf]
+	return nil
+}
+
+// before records n acts as they were when the tree hashed them by an earlier kind of leaf.
+func before(t testing.TB, s *store.Store, leaf, n int) {
+	t.Helper()
+	for range n {
+		e := mgx.NewAudit(mgx.DefaultWorkspace, mgx.AuditData{Actor: "user_1", Action: "key.create", Resource: "key_1", Decision: mgx.AuditAllowed})
+		e.Data = []byte(strings.Replace(string(e.Data), `"leaf":2`, fmt.Sprintf(`"leaf":%d`, leaf), 1))
+		if _, err := s.Commit(t.Context(), mgx.Change{Events: []mgx.Event{e}}); err != nil {
+			t.Fatal(err)
+		}
+	}
+}
+
+// What the leaf of an earlier entry does not hold has the value that it must have had.
+func TestAuditEveryFieldFromBefore(t *testing.T) {
+	t.Parallel()
+	for leaf := range 2 {
+		path := place(t)
+		s := open(t, path, store.Options{Check: asBefore})
+		before(t, s, leaf, 5)
+		sign(t, s, time.Now())
+		if r := audited(t, s); len(r.Problems) != 0 || r.Covered != 5 {
+			t.Fatalf("leaf %d: nothing was done, and %+v", leaf, r)
+		}
+		db := behindIt(t, path)
+		defer db.Close()
+		const at = ` WHERE stream = 'audit_ws_default' AND sequence = 3`
+		for _, change := range []string{
+			`data = json_set(data, '$.kept_days', 1)`, `data = json_set(data, '$.kept_days', -1)`, `data = json_set(data, '$.erased', 'x')`, `data = replace(data, '{"actor"', '{"x":1,"actor"')`,
+			`data = replace(data, '{"actor"', '{"actor":"y","actor"')`, `data = data || ' '`, `version = '1.2.0'`, `version = ''`, `class = 1`, `time = time + 1`, `task = 'task_1'`,
+		} {
+			var data, version, task string
+			var class, at0 int64
+			if err := db.QueryRow(`SELECT data, version, class, time, task FROM events`+at).Scan(&data, &version, &class, &at0, &task); err != nil {
+				t.Fatal(err)
+			}
+			if _, err := db.Exec(`UPDATE events SET ` + change + at); err != nil {
+				t.Fatalf("%s: %v", change, err)
+			}
+			if r := audited(t, s); len(r.Problems) == 0 {
+				t.Errorf("leaf %d: %s, and nothing is found", leaf, change)
+			}
+			if _, err := db.Exec(`UPDATE events SET data = $1, version = $2, class = $3, time = $4, task = $5`+at, data, version, class, at0, task); err != nil {
+				t.Fatal(err)
+			}
+			if r := audited(t, s); len(r.Problems) > 0 {
+				t.Fatalf("leaf %d: it is as it was: %v", leaf, r.Problems)
+			}
+		}
+	}
+}
+
 // A log from before erasures were recorded verifies, and says of how many entries it
 // cannot be told.
 func TestAuditFromBefore(t *testing.T) {
 	t.Parallel()
 	path := place(t)
-	s := open(t, path, store.Options{})
-	for range 4 {
-		e := mgx.NewAudit(mgx.DefaultWorkspace, mgx.AuditData{Actor: "user_1", Action: "key.create", Resource: "key_1", Decision: mgx.AuditAllowed})
-		e.Data = []byte(strings.Replace(string(e.Data), `"leaf":2`, `"leaf":0`, 1))
-		if _, err := s.Commit(t.Context(), mgx.Change{Events: []mgx.Event{e}}); err != nil {
-			t.Fatal(err)
-		}
-	}
+	s := open(t, path, store.Options{Check: asBefore})
+	before(t, s, 0, 4)
 	acts(t, s, 2)
 	sign(t, s, time.Now())
 	s.Close()

@@ -126,8 +126,9 @@ func (t *tx) storedArgs(e mgx.Event) []any {
 	class := classOf(t.keep.now(), e, t.now)
 	if e.Type == mgx.AuditRecorded {
 		var d mgx.AuditData
-		_ = e.Decode(&d) // append has read it
-		class = d.Kept
+		if _ = e.Decode(&d); d.Leaf >= 2 { // append has read it
+			class = d.Kept
+		}
 	}
 	return append(eventArgs(e), class)
 }
