@@ -98,6 +98,7 @@ type Session struct {
 	Kind       string    `json:"kind"`                  // SessionClient, SessionBrowser
 	Issuer     string    `json:"issuer,omitempty"`      // who vouched for the person; empty: a password did
 	Vouched    string    `json:"-"`                     // what the issuer calls its own session; empty: it did not say
+	Proved     string    `json:"-"`                     // of one that begins: the digest of the password that was shown, if one was; not kept
 	Current    bool      `json:"current,omitempty"`     // the one that asks
 }
 
@@ -195,6 +196,7 @@ const (
 	CodeInvitationSpent = "invitation_spent" // it is not good, or no longer; which is not said
 	CodeTokenReused     = "token_reused"     // a refresh token was used before: its session has ended
 	CodeTokenUnknown    = "token_unknown"    // a token is not good, or no longer
+	CodeBadCredentials  = "bad_credentials"  // an address or a password is wrong, or is not the one any more
 )
 
 func NewKeyID() KeyID { return NewID[KeyID]("key") }

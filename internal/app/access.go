@@ -29,7 +29,7 @@ type AccessStore interface {
 	User(context.Context, mgx.UserID) (mgx.User, error)
 	UserByEmail(context.Context, string) (mgx.User, error)
 	Found(ctx context.Context, by mgx.Doer, owner mgx.User, i mgx.Invitation) (made bool, err error)
-	SetPassword(ctx context.Context, by mgx.Doer, id mgx.UserID, digest, why string, keep mgx.SessionID) error
+	SetPassword(ctx context.Context, by mgx.Doer, id mgx.UserID, was, digest, why string, keep mgx.SessionID) error
 
 	CreateWorkspace(ctx context.Context, by mgx.Doer, w mgx.Workspace, admin mgx.UserID) (mgx.Workspace, error)
 	Workspaces(ctx context.Context, after mgx.WorkspaceID, limit int) ([]mgx.Workspace, error)

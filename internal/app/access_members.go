@@ -282,6 +282,9 @@ func (a *Access) accept(ctx context.Context, c Accepting, where access.Where, be
 		return err
 	}
 	session, tokens := begin(user.ID)
+	if !fresh && i.User == "" {
+		session.Proved = user.Password
+	}
 	by := where.Doer()
 	by.Workspace, by.Actor = i.Workspace, string(user.ID)
 	return a.changed(a.o.Store.Accept(ctx, by, mgx.Acceptance{Digest: i.Digest, User: user, New: fresh, Session: session, Tokens: tokens}))

@@ -21,7 +21,7 @@ const (
 )
 
 // CodeBadCredentials is the one answer to whoever cannot sign in.
-const CodeBadCredentials = "bad_credentials"
+const CodeBadCredentials = mgx.CodeBadCredentials
 
 // Signed is what somebody gets who signed in. The tokens are shown here alone.
 type Signed struct {
@@ -68,6 +68,7 @@ func (a *Access) SignIn(ctx context.Context, email, password string, where acces
 		return Signed{}, err
 	}
 	s := a.mint(a.newSession(user.ID, where))
+	s.Session.Proved = user.Password
 	by := where.Doer()
 	by.Actor = string(user.ID)
 	if err := a.o.Store.SignIn(ctx, by, s.Session, s.tokens); err != nil {
@@ -76,7 +77,8 @@ func (a *Access) SignIn(ctx context.Context, email, password string, where acces
 	return a.described(ctx, s)
 }
 
-// prove checks a password.
+// prove checks a password, and returns the person with its digest, which what is done
+// with that takes to be the same still.
 func (a *Access) prove(ctx context.Context, email, password string, where access.Where) (mgx.User, error) {
 	failures, succeeded, err := a.attempts.Try(ctx, email, where.Address)
 	if err != nil {
@@ -99,8 +101,8 @@ func (a *Access) prove(ctx context.Context, email, password string, where access
 	}
 	succeeded()
 	if stale {
-		if digest, err := a.hasher.Hash(ctx, password); err == nil {
-			a.o.Store.SetPassword(ctx, mgx.Doer{}, user.ID, digest, "", "") // the old one is good, too
+		if digest, err := a.hasher.Hash(ctx, password); err == nil && a.o.Store.SetPassword(ctx, mgx.Doer{}, user.ID, user.Password, digest, "", "") == nil {
+			user.Password = digest // else the old one is good, too
 		}
 	}
 	return user, nil
@@ -218,7 +220,7 @@ func (a *Access) ChangePassword(ctx context.Context, actor access.Actor, old, fr
 	if err != nil {
 		return err
 	}
-	if _, err := a.prove(ctx, user.Email, old, actor.Where); err != nil {
+	if user, err = a.prove(ctx, user.Email, old, actor.Where); err != nil {
 		return err
 	}
 	if err := access.CheckPassword(fresh, user.Email, user.Name); err != nil {
@@ -228,7 +230,7 @@ func (a *Access) ChangePassword(ctx context.Context, actor access.Actor, old, fr
 	if err != nil {
 		return err
 	}
-	return a.changed(a.o.Store.SetPassword(ctx, installation(actor), actor.User, digest, "password_changed", actor.Session))
+	return a.changed(a.o.Store.SetPassword(ctx, installation(actor), actor.User, user.Password, digest, "password_changed", actor.Session))
 }
 
 // Me is who somebody is.

@@ -55,6 +55,7 @@ func (a *Access) SignInBrowser(ctx context.Context, email, password, old string,
 		return Browser{}, err
 	}
 	b, tokens := a.browser(user.ID, where)
+	b.Session.Proved = user.Password
 	by := where.Doer()
 	by.Actor = string(user.ID)
 	if err := a.o.Store.SignIn(ctx, by, b.Session, tokens); err != nil {

@@ -14,7 +14,8 @@ const MaxSessions = 50
 
 const sessionColumns = `id, user_id, address, agent, created_at, last_used_at, expires_at, revoked_at, revoked_why, kind, issuer, issuer_session`
 
-// SignIn stores a session with its first tokens.
+// SignIn stores a session with its first tokens, if the password that was shown for it
+// is still the person's (mgx.CodeBadCredentials).
 func (s *Store) SignIn(ctx context.Context, by mgx.Doer, ses mgx.Session, tokens []mgx.SessionToken) error {
 	ctx = mgx.ForInstallation(ctx)
 	return s.act(ctx, by, "session.create", func(t *tx, a *act) error {
@@ -24,6 +25,12 @@ func (s *Store) SignIn(ctx context.Context, by mgx.Doer, ses mgx.Session, tokens
 }
 
 func (t *tx) addSession(ses mgx.Session, tokens []mgx.SessionToken) error {
+	if ses.Proved != "" {
+		same, err := t.row(`SELECT 1 FROM users WHERE id = $1 AND password = $2`+t.d.lockRead, []any{string(ses.User), ses.Proved}, new(int))
+		if err != nil || !same {
+			return orOutdated(err)
+		}
+	}
 	now := micros(t.now)
 	// What ended long ago goes; what is one too many ends.
 	for _, q := range []string{
@@ -43,6 +50,14 @@ func (t *tx) addSession(ses mgx.Session, tokens []mgx.SessionToken) error {
 		return err
 	}
 	return each(tokens, t.addToken)
+}
+
+// orOutdated: the password was changed while somebody proved to know the one before.
+func orOutdated(err error) error {
+	if err != nil {
+		return err
+	}
+	return mgx.Errorf(mgx.KindRefused, mgx.CodeBadCredentials, "the password was changed meanwhile; use the new one")
 }
 
 func (t *tx) addToken(k mgx.SessionToken) error {

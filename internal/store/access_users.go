@@ -84,14 +84,18 @@ func orTaken(err error) error {
 	return mgx.Errorf(mgx.KindUsage, mgx.CodeConflict, "there is an account with this address already; sign in with it")
 }
 
-// SetPassword replaces the digest of a person's password. When why is not empty
-// it is an act, and every session but one ends, for that reason; else the same
+// SetPassword replaces the digest of a person's password, which was another one that
+// somebody proved to know (mgx.CodeBadCredentials: it is not that any more). When why is
+// not empty it is an act, and every session but one ends, for that reason; else the same
 // password got a new digest.
-func (s *Store) SetPassword(ctx context.Context, by mgx.Doer, id mgx.UserID, digest, why string, keep mgx.SessionID) error {
+func (s *Store) SetPassword(ctx context.Context, by mgx.Doer, id mgx.UserID, was, digest, why string, keep mgx.SessionID) error {
 	ctx = mgx.ForInstallation(ctx)
 	set := func(t *tx) error {
-		n, err := t.exec(`UPDATE users SET password = $1, updated_at = $2 WHERE id = $3`, digest, micros(t.now), string(id))
-		return orNo(n > 0, err, "person", string(id))
+		n, err := t.exec(`UPDATE users SET password = $1, updated_at = $2 WHERE id = $3 AND password = $4`, digest, micros(t.now), string(id), was)
+		if err != nil || n == 0 {
+			return orOutdated(err)
+		}
+		return nil
 	}
 	if why == "" {
 		return s.write(ctx, set)

@@ -23,7 +23,7 @@ type AccessStore interface {
 	User(context.Context, mgx.UserID) (mgx.User, error)
 	UserByEmail(context.Context, string) (mgx.User, error)
 	Found(ctx context.Context, by mgx.Doer, owner mgx.User, i mgx.Invitation) (made bool, err error)
-	SetPassword(ctx context.Context, by mgx.Doer, id mgx.UserID, digest, why string, keep mgx.SessionID) error
+	SetPassword(ctx context.Context, by mgx.Doer, id mgx.UserID, was, digest, why string, keep mgx.SessionID) error
 
 	CreateWorkspace(ctx context.Context, by mgx.Doer, w mgx.Workspace, admin mgx.UserID) (mgx.Workspace, error)
 	Workspace(context.Context, mgx.WorkspaceID) (mgx.Workspace, error)
@@ -222,10 +222,16 @@ func sessions(t *testing.T, s AccessStore) {
 		t.Errorf("the log tells %v %v", raised, err)
 	}
 	two, three := session("user_1"), session("user_1")
+	three.Proved = "$p"
 	must(t, s.SignIn(ctx, by, two, tokens(two, "four")))
 	must(t, s.SignIn(ctx, by, three, tokens(three, "five")))
 	wants(t, mgx.CodeNotFound, s.RevokeSession(ctx, by, mgx.LocalUser, two.ID, "revoked")) // somebody else's
-	must(t, s.SetPassword(ctx, by, "user_1", "$new", "password_changed", three.ID))
+	must(t, s.SetPassword(ctx, by, "user_1", "$p", "$new", "password_changed", three.ID))
+	late := session("user_1") // whoever showed the password before is late
+	late.Proved = "$p"
+	wants(t, mgx.CodeBadCredentials, s.SignIn(ctx, by, late, tokens(late, "late")))
+	wants(t, mgx.CodeBadCredentials, s.SetPassword(ctx, by, "user_1", "$p", "$back", "password_changed", three.ID))
+	wants(t, mgx.CodeBadCredentials, s.SetPassword(ctx, by, "user_1", "$p", "$again", "", ""))
 	all, err := s.Sessions(ctx, "user_1")
 	if err != nil || len(all) != 1 || all[0].ID != three.ID {
 		t.Errorf("after another password %+v %v", all, err)
