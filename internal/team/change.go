@@ -194,7 +194,7 @@ func (w *work) runChecks(round string) (mgx.ChecksData, error) {
 		if err != nil {
 			return data, err
 		}
-		w.printed = w.printed.Join(res.labelOf(w.run))
+		w.ran(res)
 		data.Checks = append(data.Checks, res.CheckResult)
 	}
 	unavailable := data.Count("unavailable")

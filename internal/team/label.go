@@ -44,6 +44,23 @@ func (c checked) labelOf(r *run) mgx.Label {
 	return l
 }
 
+// ran notes where what a check printed came from. Its files are put back, and caches that
+// it filled are not: programs find there what hosts sent.
+func (w *work) ran(c checked) {
+	l := c.labelOf(w.run)
+	w.printed = w.printed.Join(l)
+	if c.Status == refused {
+		return
+	}
+	l.Sources = slices.DeleteFunc(slices.Clone(l.Sources), func(s string) bool {
+		kind, _, _ := strings.Cut(s, ":")
+		return kind != mgx.SourceWeb
+	})
+	if len(l.Sources) > 0 {
+		w.wrote(l)
+	}
+}
+
 // withHosts adds the hosts that a command reached to the label of its output.
 func withHosts(l mgx.Label, visits []sandbox.Visit) mgx.Label {
 	for _, v := range visits {

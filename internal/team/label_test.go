@@ -121,6 +121,22 @@ func TestChecksSayWhereTheirOutputCameFrom(t *testing.T) {
 	}
 }
 
+// TestChecksLeaveWhatTheyFetched has checks fetch a page, which the caches keep.
+func TestChecksLeaveWhatTheyFetched(t *testing.T) {
+	t.Parallel()
+	w := &work{run: &run{}}
+	web := withHosts(fromProgram.Join(fromAttachment), []sandbox.Visit{{Host: "a.example", Allowed: true}})
+	w.ran(checked{CheckResult: mgx.CheckResult{Status: "passed"}, Label: &fromProgram})
+	w.ran(checked{CheckResult: mgx.CheckResult{Status: refused}, Label: &web})
+	if got := w.inFiles(); !reflect.DeepEqual(got, mgx.Label{}) {
+		t.Errorf("before: %+v", got)
+	}
+	w.ran(checked{CheckResult: mgx.CheckResult{Status: "failed"}, Label: &web})
+	if got := w.inFiles(); !got.Untrusted || !slices.Equal(got.Sources, []string{"web:a.example"}) || !covers(w.printed, web) {
+		t.Errorf("%+v, printed %+v", got, w.printed)
+	}
+}
+
 // TestACommitSaysWhatWentIntoIt has files written after texts of all kinds were read.
 func TestACommitSaysWhatWentIntoIt(t *testing.T) {
 	t.Parallel()
