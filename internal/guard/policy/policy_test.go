@@ -162,6 +162,12 @@ func TestRules(t *testing.T) {
 		{"allow\ndeny confidentiality private", seen(mgx.Label{Secrecy: mgx.Secret}), "deny"},
 		{"allow\ndeny confidentiality secret", seen(mgx.Label{Secrecy: mgx.Private}), "allow"},
 		{"allow\ndeny confidentiality secret", seen(mgx.Label{Secrecy: "unheard of"}), "deny"},
+		{"allow\ndeny effect read path secrets", file("edit", "write", "secrets/a"), "deny"}, // it shows what is there
+		{"allow\nask tool read path secrets", file("apply_patch", "write", "b", "secrets/a"), "ask"},
+		{"allow\ndeny effect read path secrets", file("write", "write", "a"), "allow"},
+		{"allow\ndeny effect read path secrets role reviewer", file("edit", "write", "secrets"), "allow"},
+		{"allow\ndeny effect execute path secrets", file("edit", "write", "secrets"), "allow"},
+		{"allow\ndeny effect write path secrets", file("read", "read", "secrets"), "allow"},
 		{"allow confidentiality private", seen(mgx.Label{Secrecy: mgx.Secret}), "ask"},
 		{"allow confidentiality private", seen(mgx.Label{}), "allow"},
 

@@ -50,6 +50,9 @@ func matched(is bool) match {
 // forbids reports whether a deny or ask rule means the call: one of the things it
 // does is enough.
 func (r Rule) forbids(c call) match {
+	if r.keepsUnread(c) {
+		r.Tools, r.Effects = nil, nil
+	}
 	m := matched(r.concerns(c))
 	for _, cond := range []func(call) match{r.forbidsEffect, r.forbidsPath, r.forbidsCommand, r.forbidsHost} {
 		if m == no {
@@ -58,6 +61,13 @@ func (r Rule) forbids(c call) match {
 		m = min(m, cond(c))
 	}
 	return m
+}
+
+// keepsUnread reports whether a call would change a file where a rule is about reading it:
+// an edit shows what stands around it, and a change what stood there.
+func (r Rule) keepsUnread(c call) bool {
+	return fileTools[c.Tool] == Write && r.keeps() && (len(r.Effects) == 0 || slices.Contains(r.Effects, Read)) &&
+		(len(r.Tools) == 0 || anyGlob(r.Tools, "read") || anyGlob(r.Tools, "grep"))
 }
 
 // concerns holds the conditions on what there is one of in a call.
