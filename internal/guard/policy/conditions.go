@@ -109,6 +109,9 @@ func setProvenance(r *Rule, v string) error {
 	if v != untrusted && !slices.Contains(kinds, kind) || named && (rest == "" || kind != mgx.SourceWeb && kind != mgx.SourceMCP) {
 		return errors.New("provenance takes untrusted, user, repository, program, attachment, web, web:HOST, mcp or mcp:SERVER")
 	}
+	if strings.ContainsAny(rest, "*?/") || kind == mgx.SourceWeb && strings.Count(rest, ":") == 1 {
+		return errors.New("provenance takes the whole name of a host or server, without port and wildcards, such as web:docs.example.org")
+	}
 	r.Provenance = append(r.Provenance, v)
 	return nil
 }

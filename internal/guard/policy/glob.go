@@ -70,7 +70,7 @@ func hostGlob(pattern, host string) bool {
 	if ok && hasPort(pattern) {
 		name += ":" + port
 	}
-	return glob(strings.ToLower(pattern), name)
+	return glob(strings.TrimSuffix(strings.Replace(strings.ToLower(pattern), ".:", ":", 1), "."), name)
 }
 
 func hasPort(s string) bool {

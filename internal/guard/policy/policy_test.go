@@ -168,6 +168,9 @@ func TestRules(t *testing.T) {
 		{"allow\ndeny effect read path secrets role reviewer", file("edit", "write", "secrets"), "allow"},
 		{"allow\ndeny effect execute path secrets", file("edit", "write", "secrets"), "allow"},
 		{"allow\ndeny effect write path secrets", file("read", "read", "secrets"), "allow"},
+		{"allow\ndeny provenance web:Evil.Example.", seen(web), "deny"},
+		{"allow\ndeny host Evil.Example.", net("evil.example:443"), "deny"},
+		{"allow\ndeny host evil.example.:443", net("evil.example.:443"), "deny"},
 		{"allow confidentiality private", seen(mgx.Label{Secrecy: mgx.Secret}), "ask"},
 		{"allow confidentiality private", seen(mgx.Label{}), "allow"},
 
@@ -203,6 +206,8 @@ func TestErrorsSayWhereAndWhatWasExpected(t *testing.T) {
 		"allow host http://x":                     `column 12: host takes`,
 		"allow provenance mail":                   `column 18: provenance takes`,
 		"allow provenance web:":                   `column 18: provenance takes`,
+		"allow provenance web:*.example":          `column 18: provenance takes the whole name`,
+		"allow provenance web:a.example:443":      `column 18: provenance takes the whole name`,
 		"allow confidentiality public":            `column 23: confidentiality takes`,
 		"allow confidentiality private,secret":    `column 31: confidentiality takes one value`,
 		"allow plan maybe":                        `column 12: plan takes`,

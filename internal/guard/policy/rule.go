@@ -99,8 +99,17 @@ func from(provenance string, l mgx.Label) bool {
 	kind, _, _ := strings.Cut(provenance, ":")
 	return slices.ContainsFunc(l.Sources, func(s string) bool {
 		of, _, named := strings.Cut(s, ":")
-		return s == provenance || of == kind && (kind == provenance || !named)
+		return sameSource(s, provenance) || of == kind && (kind == provenance || !named)
 	})
+}
+
+// sameSource compares a source with one of a rule, in which a host may be written in
+// another way.
+func sameSource(s, provenance string) bool {
+	if strings.HasPrefix(s, mgx.SourceWeb+":") {
+		provenance = strings.TrimSuffix(strings.ToLower(provenance), ".")
+	}
+	return s == provenance
 }
 
 // coveredBy reports whether all of a label's sources are among those listed.
@@ -110,7 +119,7 @@ func coveredBy(provenance []string, l mgx.Label) bool {
 	}
 	for _, s := range l.Sources {
 		kind, _, _ := strings.Cut(s, ":")
-		if !slices.Contains(provenance, s) && !slices.Contains(provenance, kind) {
+		if !slices.ContainsFunc(provenance, func(p string) bool { return sameSource(s, p) }) && !slices.Contains(provenance, kind) {
 			return false
 		}
 	}
