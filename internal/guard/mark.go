@@ -4,6 +4,7 @@ import (
 	"crypto/hmac"
 	"crypto/sha256"
 	"encoding/base32"
+	"regexp"
 	"strings"
 )
 
@@ -45,22 +46,7 @@ func (m Marker) Mark(text string) string {
 
 // blank takes the number out of a text, in whatever case.
 func (m Marker) blank(text string) string {
-	lower := strings.ToLower(text)
-	if !strings.Contains(lower, m.nonce) {
-		return text
-	}
-	if len(lower) != len(text) { // lower case has another length: keep only what is sure
-		text = lower
-	}
-	var b strings.Builder
-	for {
-		i := strings.Index(lower, m.nonce)
-		if i < 0 {
-			return b.String() + text
-		}
-		b.WriteString(text[:i] + strings.Repeat("*", len(m.nonce)))
-		lower, text = lower[i+len(m.nonce):], text[i+len(m.nonce):]
-	}
+	return regexp.MustCompile("(?i)"+m.nonce).ReplaceAllLiteralString(text, strings.Repeat("*", len(m.nonce)))
 }
 
 // Rule tells a model what the marks mean; empty for the zero Marker.

@@ -44,6 +44,17 @@ func TestTextCannotEndItself(t *testing.T) {
 	})
 }
 
+// TestMarksAreFoundAmongOtherLetters has letters around a mark whose small forms are longer
+// and shorter, and as long together.
+func TestMarksAreFoundAmongOtherLetters(t *testing.T) {
+	t.Parallel()
+	m := guard.NewMarker("secret", "c")
+	end := "</" + nonceOf(t, m) + ">"
+	if got := m.Mark(strings.Repeat("\u023a", 20) + end + strings.Repeat("\u2126", 20)); strings.Count(got, end) != 1 {
+		t.Errorf("%q", got)
+	}
+}
+
 func TestMarksDifferByRunAndConversationAndNothingElse(t *testing.T) {
 	t.Parallel()
 	a := guard.NewMarker("secret", "reviewer-1")
