@@ -14,6 +14,7 @@ import (
 	"mgx"
 	"mgx/internal/agent"
 	"mgx/internal/git"
+	"mgx/internal/guard"
 	"mgx/internal/llm"
 	"mgx/internal/sandbox"
 	"mgx/internal/tool"
@@ -197,10 +198,16 @@ type callInput struct {
 func (h host) called(call agent.Call) mgx.ToolCallData {
 	return mgx.ToolCallData{
 		CallID: call.ID, Name: call.Name, Effect: effectOf(call), AgentRole: call.Role,
-		Arguments: bounded(h.r.hides.String(string(call.Args)), 64<<10), Summary: h.r.hides.String(tool.Summary(call.Name, call.Args)),
+		Arguments: bounded(h.r.hides.String(string(call.Args)), 64<<10), Summary: summary(call, h.r.hides),
 		SandboxLevel: string(h.r.site.Box.Level()), SandboxID: string(h.c.Scope().Run),
 		Conversation: call.Conversation, Label: new(h.label(call.Conversation)),
 	}
+}
+
+// summary says what a call is about, without secrets; also without the beginning of one,
+// where it is cut.
+func summary(call agent.Call, known *guard.Redactor) string {
+	return known.Cut(known.String(tool.Summary(call.Name, call.Args)))
 }
 
 // effectOf is the effect of a tool, also of a built-in one that is refused.

@@ -142,11 +142,11 @@ func (h host) permit(call agent.Call) permit {
 // propose is what a person is shown. Secrets are taken out before anything is cut;
 // the digest is of what is really there.
 func (p permit) propose(call agent.Call, known *guard.Redactor) *asked {
-	summary := known.String(tool.Summary(call.Name, call.Args))
-	if summary != "" {
-		summary = ": " + summary
+	about := summary(call, known)
+	if about != "" {
+		about = ": " + about
 	}
-	return &asked{Hash: p.hash, Grant: p.grant, Does: p.does(), Effect: bounded(fmt.Sprintf("call %s%s", p.facts.Tool, summary), 1000), Call: mgx.ProposedCall{
+	return &asked{Hash: p.hash, Grant: p.grant, Does: p.does(), Effect: bounded(fmt.Sprintf("call %s%s", p.facts.Tool, about), 1000), Call: mgx.ProposedCall{
 		CallID: call.ID, Tool: p.facts.Tool, Effect: string(p.facts.Effect), AgentRole: call.Role,
 		Arguments: bounded(known.String(string(p.args)), 64<<10), Digest: policy.Digest(p.args),
 		Paths: p.facts.Paths[:min(len(p.facts.Paths), 100)], Hosts: p.facts.Hosts[:min(len(p.facts.Hosts), 100)],
