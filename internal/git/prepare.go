@@ -5,6 +5,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"syscall"
 
 	"mgx"
 )
@@ -113,7 +114,7 @@ func openUp(root *os.Root, dir string) error {
 	if err := allow(root, dir, 0o700); err != nil {
 		return err
 	}
-	d, err := root.Open(dir)
+	d, err := root.OpenFile(dir, os.O_RDONLY|syscall.O_NONBLOCK, 0) // a pipe that it became must not be waited for
 	if err != nil {
 		return err
 	}

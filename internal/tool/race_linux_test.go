@@ -116,3 +116,24 @@ func TestToolsWhileFilesAreSwapped(t *testing.T) {
 		t.Errorf("outside there are %d files now, and the one says %q, %v", len(entries), b, err)
 	}
 }
+
+// A pipe in the place of a directory that was one a moment ago keeps nobody waiting.
+func TestAPipeIsNoDirectory(t *testing.T) {
+	ws := workspace(t, nil)
+	if err := unix.Mkfifo(filepath.Join(ws.Root.Name(), "dir"), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	ended := make(chan error, 1)
+	go func() {
+		_, err := children(place{root: ws.Root, name: "dir"})
+		ended <- err
+	}()
+	select {
+	case err := <-ended:
+		if err == nil {
+			t.Error("it has entries")
+		}
+	case <-time.After(30 * time.Second):
+		t.Error("it is waited for")
+	}
+}

@@ -5,8 +5,10 @@ import (
 	"context"
 	"io"
 	"io/fs"
+	"os"
 	"path"
 	"slices"
+	"syscall"
 )
 
 const (
@@ -29,7 +31,7 @@ func skipped(dir string) bool { return inRepository(dir) || bulky[dir] }
 // children are the entries of a directory by name, at most maxChildren of them,
 // without those that are hidden: as p names them, or as links on the way to it do not.
 func children(p place) ([]fs.DirEntry, error) {
-	f, err := p.root.Open(p.name)
+	f, err := p.root.OpenFile(p.name, os.O_RDONLY|syscall.O_NONBLOCK, 0) // a pipe that it became must not be waited for
 	if err != nil {
 		return nil, err
 	}
