@@ -202,15 +202,18 @@ func TestALiftedVeilPutsThingsRight(t *testing.T) {
 
 func TestWhatLeavesTheSandbox(t *testing.T) {
 	s := mgx.RunSettings{MCP: []mgx.MCPServer{{Name: "docs", Command: "docs"}, {Name: "web", URL: "https://a.example"}, {Name: "docs__web", URL: "https://b.example"}}}
-	for name, want := range map[string]bool{
-		"read": false, "shell": false, "mcp__docs__search": false, "mcp__web__search": true, "mcp__docs__web__search": true, "mcp__gone__search": true,
-		"mcp__docs_search_0a1b2c3d": true, // a name that was shortened
-	} {
-		if got := Beyond(s, name, policy.Read); got != want {
-			t.Errorf("%s, which reads: %v", name, got)
+	for range 2 { // in either order
+		for name, want := range map[string]bool{
+			"read": false, "shell": false, "mcp__docs__search": false, "mcp__web__search": true, "mcp__docs__web__search": true, "mcp__gone__search": true,
+			"mcp__docs_search_0a1b2c3d": true, // a name that was shortened
+		} {
+			if got := Beyond(s, name, policy.Read); got != want {
+				t.Errorf("%s, which reads: %v", name, got)
+			}
+			if got := Beyond(s, name, policy.Write); got != strings.HasPrefix(name, "mcp__") {
+				t.Errorf("%s, which writes: %v", name, got)
+			}
 		}
-		if got := Beyond(s, name, policy.Write); got != strings.HasPrefix(name, "mcp__") {
-			t.Errorf("%s, which writes: %v", name, got)
-		}
+		slices.Reverse(s.MCP)
 	}
 }
