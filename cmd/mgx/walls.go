@@ -44,10 +44,14 @@ type strongest []sandbox.Driver
 
 func (s strongest) Name() string { return s[0].Name() }
 
+// Probe is that of the first that can be had, with what those before it lack.
 func (s strongest) Probe(ctx context.Context) (r sandbox.Report) {
+	var lacking []sandbox.Check
 	for _, d := range s {
-		if r = d.Probe(ctx); r.Level != "" {
-			return r
+		r = d.Probe(ctx)
+		r.Checks = append(lacking, r.Checks...)
+		if lacking = r.Checks; r.Level != "" {
+			break
 		}
 	}
 	return r

@@ -1,0 +1,44 @@
+package main
+
+import (
+	"context"
+	"strings"
+	"testing"
+
+	"mgx/internal/sandbox"
+)
+
+// probed is a sandbox that can be asked what it is, and nothing else.
+type probed struct {
+	sandbox.Driver
+	report sandbox.Report
+}
+
+func (p probed) Probe(context.Context) sandbox.Report { return p.report }
+
+// Whoever demands more than a machine gives hears what the stronger sandbox lacks, not
+// only what the one that works does.
+func TestWhatIsMissing(t *testing.T) {
+	t.Parallel()
+	lacks := func(what string) []sandbox.Check { return []sandbox.Check{{Name: what, Detail: "get it"}} }
+	native := probed{report: sandbox.Report{Driver: "native", Checks: lacks("user namespace")}}
+	lite := probed{report: sandbox.Report{Driver: "lite", Level: sandbox.LevelLite, Checks: lacks("cgroup")}}
+	for name, c := range map[string]struct {
+		drivers strongest
+		want    string
+	}{
+		"both":    {strongest{native, lite}, "Missing: user namespace: get it; cgroup: get it."},
+		"one":     {strongest{lite, native}, "Missing: cgroup: get it."},
+		"neither": {strongest{native, native}, "Missing: user namespace: get it; user namespace: get it."},
+	} {
+		level := c.drivers.Probe(t.Context()).Level
+		if err := tooWeak(t.Context(), nameless{c.drivers}, level, sandbox.LevelFull); !strings.Contains(err.Error(), c.want) {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+}
+
+// nameless are drivers that are not asked who they are.
+type nameless struct{ strongest }
+
+func (nameless) Name() string { return "" }
