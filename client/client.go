@@ -166,22 +166,29 @@ func (c *Client) request(ctx context.Context, method, path string, q url.Values,
 	return r, nil
 }
 
-func (c *Client) do(ctx context.Context, r *http.Request, into any) error {
+// answer sends a request and returns what came of it, whole.
+func (c *Client) answer(ctx context.Context, r *http.Request) (*http.Response, []byte, error) {
 	resp, err := c.http.Do(r)
 	if err != nil {
-		return c.unreachable(ctx, err)
+		return nil, nil, c.unreachable(ctx, err)
 	}
 	defer resp.Body.Close()
 	body, err := io.ReadAll(io.LimitReader(resp.Body, maxAnswer+1))
 	switch {
 	case err != nil:
-		return c.unreachable(ctx, err)
+		err = c.unreachable(ctx, err)
 	case len(body) > maxAnswer:
-		return mgx.Errorf(mgx.KindInternal, CodeBadServer, "the answer of %s is larger than %d bytes", c.base.Host, maxAnswer)
+		err = mgx.Errorf(mgx.KindInternal, CodeBadServer, "the answer of %s is larger than %d bytes", c.base.Host, maxAnswer)
 	case resp.StatusCode < 200 || resp.StatusCode > 299:
-		return c.problem(resp.StatusCode, body)
-	case into == nil:
-		return nil
+		err = c.problem(resp.StatusCode, body)
+	}
+	return resp, body, err
+}
+
+func (c *Client) do(ctx context.Context, r *http.Request, into any) error {
+	resp, body, err := c.answer(ctx, r)
+	if err != nil || into == nil {
+		return err
 	}
 	if c.saw != nil {
 		*c.saw = resp.Header.Get("ETag")

@@ -4,6 +4,7 @@ import (
 	"context"
 	"crypto/rand"
 	"iter"
+	"mime"
 	"net/http"
 	"net/url"
 	"strings"
@@ -99,6 +100,45 @@ type DiffFile struct {
 // Diff is what a run has changed so far.
 func (r Runs) Diff(ctx context.Context, id mgx.RunID) (d Diff, err error) {
 	return d, r.c.get(ctx, runPath(id)+"/diff", nil, &d)
+}
+
+// Artifact is something that a run has made, or was given.
+type Artifact struct {
+	Name   string `json:"name"`
+	Kind   string `json:"kind"` // patch, plan, checks, review, answer, branch, attachment
+	Media  string `json:"media_type,omitempty"`
+	Digest string `json:"digest,omitempty"`
+	Size   int64  `json:"size,omitempty"` // in bytes
+	Kept   bool   `json:"kept"`           // it can be fetched
+	Detail string `json:"detail,omitempty"`
+}
+
+// Artifacts lists what a run has made by now, and what it was given.
+func (r Runs) Artifacts(ctx context.Context, id mgx.RunID) ([]Artifact, error) {
+	var all struct {
+		Artifacts []Artifact `json:"artifacts"`
+	}
+	return all.Artifacts, r.c.get(ctx, runPath(id)+"/artifacts", nil, &all)
+}
+
+// Artifact fetches an artifact by its name or digest, of 64 MB at most. The bytes are
+// what agents wrote, and no more to be trusted than they are.
+func (r Runs) Artifact(ctx context.Context, id mgx.RunID, name string) (media string, content []byte, err error) {
+	if name == "" || name == "." || name == ".." { // in a path these would be another address
+		return "", nil, mgx.Errorf(mgx.KindUsage, mgx.CodeNotFound, "no artifact has the name %q", name)
+	}
+	ctx, stop := context.WithTimeout(ctx, fileWait)
+	defer stop()
+	req, err := r.c.request(ctx, http.MethodGet, runPath(id)+"/artifacts/"+url.PathEscape(name), nil, nil)
+	if err != nil {
+		return "", nil, err
+	}
+	resp, content, err := r.c.answer(ctx, req)
+	if err != nil {
+		return "", nil, err
+	}
+	media, _, _ = mime.ParseMediaType(resp.Header.Get("Content-Type"))
+	return media, content, nil
 }
 
 // Replay says whether the workflow's code still decides as it did in a run.

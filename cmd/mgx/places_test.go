@@ -54,6 +54,8 @@ var atAServer = map[string]string{
 	"show":                       "RUN",
 	"diff":                       "RUN",
 	"get":                        "RUN",
+	"artifacts":                  "RUN",
+	"artifacts get":              "RUN plan.json",
 	"replay":                     "RUN",
 	"review":                     "RUN --comment main.go:3 words",
 	"policy show":                "ask",

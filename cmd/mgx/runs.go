@@ -26,6 +26,10 @@ type runs interface {
 	// Open is what is set aside for calls of a run that are under way.
 	Open(ctx context.Context, run mgx.Run) (mgx.Money, error)
 	Diff(ctx context.Context, id mgx.RunID) (app.Diff, error)
+	// Artifacts are what a run has made by now, and was given.
+	Artifacts(ctx context.Context, id mgx.RunID) ([]client.Artifact, error)
+	// Artifact fetches one of them by its name or digest, whose bytes agents wrote.
+	Artifact(ctx context.Context, id mgx.RunID, name string) (media string, content []byte, err error)
 	Decide(ctx context.Context, id mgx.RunID, d app.Answer) error
 	Cancel(ctx context.Context, id mgx.RunID, why string) error
 	Steer(ctx context.Context, id mgx.RunID, words string) error

@@ -18,22 +18,7 @@ import (
 // which the words are typed, and returns what the screen got and the exit code.
 func (l *lab) atTerminal(typed string, args ...string) (screen string, code int) {
 	l.t.Helper()
-	master, err := os.OpenFile("/dev/ptmx", os.O_RDWR|unix.O_NOCTTY, 0)
-	if err != nil {
-		l.t.Skipf("this machine gives out no terminals: %v", err)
-	}
-	defer master.Close()
-	n, err := unix.IoctlGetInt(int(master.Fd()), unix.TIOCGPTN)
-	if err == nil {
-		err = unix.IoctlSetPointerInt(int(master.Fd()), unix.TIOCSPTLCK, 0)
-	}
-	if err != nil {
-		l.t.Fatal(err)
-	}
-	slave, err := os.OpenFile(fmt.Sprintf("/dev/pts/%d", n), os.O_RDWR|unix.O_NOCTTY, 0)
-	if err != nil {
-		l.t.Fatal(err)
-	}
+	master, slave := openTerminal(l.t)
 	cmd := l.mgx(args...)
 	cmd.Env = append(cmd.Env, "TERM=xterm")
 	cmd.Stdin, cmd.Stderr = slave, slave
@@ -49,6 +34,57 @@ func (l *lab) atTerminal(typed string, args ...string) (screen string, code int)
 	io.Copy(&got, master) // ends with EIO when the process has gone
 	cmd.Wait()
 	return got.String(), cmd.ProcessState.ExitCode()
+}
+
+// openTerminal makes a terminal: what its screen gets comes from master.
+func openTerminal(t testing.TB) (master, slave *os.File) {
+	t.Helper()
+	master, err := os.OpenFile("/dev/ptmx", os.O_RDWR|unix.O_NOCTTY, 0)
+	if err != nil {
+		t.Skipf("this machine gives out no terminals: %v", err)
+	}
+	t.Cleanup(func() { master.Close() })
+	n, err := unix.IoctlGetInt(int(master.Fd()), unix.TIOCGPTN)
+	if err == nil {
+		err = unix.IoctlSetPointerInt(int(master.Fd()), unix.TIOCSPTLCK, 0)
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	slave, err = os.OpenFile(fmt.Sprintf("/dev/pts/%d", n), os.O_RDWR|unix.O_NOCTTY, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return master, slave
+}
+
+// What agents made does not control the terminal at which it is shown.
+func TestAtATerminalArtifactsAreCleaned(t *testing.T) {
+	t.Parallel()
+	for media, content := range map[string]string{
+		"text/markdown": "one\x1b]0;owned\x07\n\x1b[2Jtwo\u202e\r\nthree\x00",
+		patchMedia:      "+one\x1b]0;owned\x07\n+\x1b[2Jtwo\r\n+three\x00",
+	} {
+		master, slave := openTerminal(t)
+		c := &cli{out: slave}
+		if err := c.showArtifact(media, []byte(content)); err != nil {
+			t.Fatal(err)
+		}
+		slave.Close()
+		var screen bytes.Buffer
+		io.Copy(&screen, master) // ends with EIO when nobody has the terminal
+		got := screen.String()
+		for _, bad := range []string{"\x1b]", "\x1b[2J", "\x07", "\x00", "\u202e"} {
+			if strings.Contains(got, bad) {
+				t.Errorf("%s: the screen got %q", media, got)
+			}
+		}
+		for _, word := range []string{"one", "two", "three"} {
+			if !strings.Contains(got, word) {
+				t.Errorf("%s: the screen did not get %s: %q", media, word, got)
+			}
+		}
+	}
 }
 
 func TestAtATerminalThePersonIsAsked(t *testing.T) {

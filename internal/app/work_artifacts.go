@@ -142,5 +142,5 @@ func (w *Work) Artifact(ctx context.Context, actor access.Actor, id mgx.RunID, n
 			return k.Artifact, k.bytes, nil
 		}
 	}
-	return Artifact{}, nil, mgx.Errorf(mgx.KindUsage, mgx.CodeNotFound, "run %s has no artifact of this name that can be fetched; GET /api/v1/runs/%s/artifacts lists them", id, id)
+	return Artifact{}, nil, mgx.Errorf(mgx.KindUsage, mgx.CodeNotFound, "run %s has no artifact of this name that can be fetched; mgx artifacts %s lists them, and GET /api/v1/runs/%s/artifacts", id, id, id)
 }
