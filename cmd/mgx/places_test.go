@@ -54,6 +54,7 @@ var atAServer = map[string]string{
 	"show":                       "RUN",
 	"diff":                       "RUN",
 	"get":                        "RUN",
+	"agents show":                "reviewer",
 	"artifacts":                  "RUN",
 	"artifacts get":              "RUN plan.json",
 	"replay":                     "RUN",
