@@ -55,6 +55,7 @@ var atAServer = map[string]string{
 	"diff":                       "RUN",
 	"get":                        "RUN",
 	"agents show":                "reviewer",
+	"events schemas":             "run.started",
 	"artifacts":                  "RUN",
 	"artifacts get":              "RUN plan.json",
 	"replay":                     "RUN",

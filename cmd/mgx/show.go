@@ -174,6 +174,7 @@ func (c *cli) eventsCommand() *cobra.Command {
 	cmd.Flags().StringVar(&run, "run", "", "only events of this `run`")
 	cmd.Flags().Int64Var(&since, "since", 0, "only events after this `position`")
 	cmd.Flags().StringVar(&glob, "type", "", "only types that match this `glob`, such as 'tool.*'")
+	cmd.AddCommand(c.schemasCommand())
 	return cmd
 }
 
