@@ -71,8 +71,59 @@ func (r Rights) EraseWork(ctx context.Context, w mgx.Work) (p mgx.WorkErasure, e
 // RetainEvents has the server remove the events whose time is over; dry: it counts
 // them.
 func (r Rights) RetainEvents(ctx context.Context, dry bool) (done mgx.RetainedEvents, err error) {
-	return done, r.c.send(ctx, http.MethodPost, "/api/v1/settings/retention/removal", nil, map[string]any{"dry_run": dry}, &done)
+	return done, r.c.send(ctx, http.MethodPost, retentionPath+"/removal", nil, map[string]any{"dry_run": dry}, &done)
 }
+
+// Kept is for how long the events of a category are kept.
+type Kept struct {
+	Category string `json:"category"`
+	Days     int64  `json:"days,omitempty"` // that are set; 0: each type is kept as its contract says
+	Default  []int  `json:"default_days"`   // what contracts say, each once
+	Least    int64  `json:"least_days"`
+	Most     int64  `json:"most_days"`
+	Types    int    `json:"types"`
+}
+
+type retention struct {
+	Retention []Kept `json:"retention"`
+}
+
+// Retention says for how long events are kept, by category.
+func (r Rights) Retention(ctx context.Context) ([]Kept, error) {
+	var all retention
+	return all.Retention, r.c.get(ctx, retentionPath, nil, &all)
+}
+
+// EditRetention sets the days that change makes of those that are set, by category,
+// unless somebody else sets them meanwhile (mgx.CodeChanged). It is given each category;
+// 0 days: as its contracts say.
+func (r Rights) EditRetention(ctx context.Context, change func(days map[string]int64)) ([]Kept, error) {
+	var seen string
+	was, err := Rights{r.c.Seeing(&seen)}.Retention(ctx)
+	if err != nil {
+		return nil, err
+	}
+	var all retention
+	return all.Retention, r.c.If(seen).send(ctx, http.MethodPut, retentionPath, nil, map[string]any{"days": Changed(was, change)}, &all)
+}
+
+// Changed are the days that change makes of those that are set; of a category that is
+// kept as contracts say they are 0.
+func Changed(was []Kept, change func(days map[string]int64)) map[string]int64 {
+	days := map[string]int64{}
+	for _, k := range was {
+		days[k.Category] = k.Days
+	}
+	change(days)
+	for _, k := range was {
+		if days[k.Category] == 0 {
+			delete(days, k.Category)
+		}
+	}
+	return days
+}
+
+const retentionPath = "/api/v1/settings/retention"
 
 // Record is one thing that is held.
 type Record struct {

@@ -56,6 +56,7 @@ var atAServer = map[string]string{
 	"get":                        "RUN",
 	"agents show":                "reviewer",
 	"events schemas":             "run.started",
+	"retain set":                 "agent=30",
 	"artifacts":                  "RUN",
 	"artifacts get":              "RUN plan.json",
 	"replay":                     "RUN",

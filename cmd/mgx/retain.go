@@ -3,11 +3,15 @@ package main
 import (
 	"context"
 	"fmt"
+	"maps"
+	"strconv"
+	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
 
 	"mgx"
+	"mgx/client"
 	"mgx/internal/event"
 	"mgx/internal/store"
 )
@@ -35,7 +39,79 @@ admins of the installation.`,
 		},
 	}
 	cmd.Flags().BoolVar(&dry, "dry-run", false, "only count")
+	cmd.AddCommand(&cobra.Command{
+		Use:   "show",
+		Short: "Show for how long events are kept, by category",
+		Args:  noArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			return c.withRights(cmd.Context(), func(ctx context.Context, r rights) error {
+				all, err := r.Retention(ctx)
+				return c.showKept(all, err)
+			})
+		},
+	}, c.retainSetCommand())
 	return cmd
+}
+
+func (c *cli) retainSetCommand() *cobra.Command {
+	return &cobra.Command{
+		Use:   "set CATEGORY=DAYS|CATEGORY=default...",
+		Short: "Set for how long events of some categories are kept",
+		Long: `Sets for how many days the events of a category are kept, or that each type is kept as its
+contract says. What is not named stays as it is. What shows what was done and spent (billing,
+security, system) is not kept shorter than contracts say. A longer time holds for all events, a
+shorter one for those from now on. At a server it is for admins of the installation.`,
+		Example: "  mgx retain set agent=30 billing=3650 tool=default",
+		Args: func(cmd *cobra.Command, args []string) error {
+			if len(args) > 0 {
+				return nil
+			}
+			return usage("bad_arguments", "%s takes a category and its days, such as agent=30; mgx retain show lists the categories", cmd.CommandPath())
+		},
+		RunE: func(cmd *cobra.Command, args []string) error {
+			set := map[string]int64{}
+			for _, a := range args {
+				name, value, _ := strings.Cut(a, "=")
+				days, err := strconv.ParseInt(value, 10, 64)
+				if value == "default" {
+					days, err = 0, nil
+				} else if days < 1 {
+					err = strconv.ErrRange
+				}
+				if _, twice := set[name]; err != nil || name == "" || twice {
+					return usage("bad_retention", "say each category once, as CATEGORY=DAYS or CATEGORY=default, not %q", a)
+				}
+				set[name] = days
+			}
+			return c.withRights(cmd.Context(), func(ctx context.Context, r rights) error {
+				all, err := r.EditRetention(ctx, func(days map[string]int64) { maps.Copy(days, set) })
+				return c.showKept(all, err)
+			})
+		},
+	}
+}
+
+func (c *cli) showKept(all []client.Kept, err error) error {
+	if err != nil {
+		return err
+	}
+	if c.json {
+		return printJSON(c, all...)
+	}
+	for _, k := range all {
+		kept := "as contracts say, "
+		for i, days := range k.Default {
+			if i > 0 {
+				kept += " or "
+			}
+			kept += strconv.Itoa(days)
+		}
+		if k.Days > 0 {
+			kept = strconv.FormatInt(k.Days, 10)
+		}
+		c.printf("%-10s  %s days (%d to %d can be set)\n", cell(k.Category), kept, k.Least, k.Most)
+	}
+	return nil
 }
 
 func (c *cli) retained(done mgx.RetainedEvents, dry bool) error {

@@ -7,6 +7,7 @@ import (
 	"mgx"
 	"mgx/client"
 	"mgx/internal/app"
+	"mgx/internal/event"
 )
 
 // rights are what commands do with what is held on people, work and workspaces,
@@ -21,6 +22,8 @@ type rights interface {
 	PlanWork(ctx context.Context, w mgx.Work) (mgx.WorkErasure, error)
 	EraseWork(ctx context.Context, w mgx.Work) (mgx.WorkErasure, error)
 	RetainEvents(ctx context.Context, dry bool) (mgx.RetainedEvents, error)
+	Retention(ctx context.Context) ([]client.Kept, error)
+	EditRetention(ctx context.Context, change func(days map[string]int64)) ([]client.Kept, error)
 }
 
 // withRights does something with what is held where a command says.
@@ -84,6 +87,49 @@ func (o ownRights) EraseWork(ctx context.Context, w mgx.Work) (mgx.WorkErasure, 
 
 func (o ownRights) RetainEvents(ctx context.Context, dry bool) (mgx.RetainedEvents, error) {
 	return o.in(mgx.DefaultWorkspace).RetainEvents(ctx, dry)
+}
+
+// retention is what the owner sets for the whole data directory.
+func (o ownRights) retention() (*app.Retention, error) {
+	contracts, err := event.NewRegistry()
+	if err != nil {
+		return nil, err
+	}
+	r := o.n.retention(contracts)
+	r.By = o.in(mgx.DefaultWorkspace).Actor.Doer()
+	return r, nil
+}
+
+func (o ownRights) Retention(ctx context.Context) (list []client.Kept, err error) {
+	r, err := o.retention()
+	if err != nil {
+		return nil, err
+	}
+	all, err := r.List(ctx)
+	for _, k := range all {
+		list = append(list, client.Kept(k))
+	}
+	return list, err
+}
+
+func (o ownRights) EditRetention(ctx context.Context, change func(days map[string]int64)) ([]client.Kept, error) {
+	r, err := o.retention()
+	if err != nil {
+		return nil, err
+	}
+	seen, err := o.n.store.Revision(ctx, mgx.DefaultWorkspace, "settings", string(mgx.DefaultWorkspace))
+	if err != nil {
+		return nil, err
+	}
+	was, err := o.Retention(ctx)
+	if err != nil {
+		return nil, err
+	}
+	terms := &mgx.Terms{Kind: "settings", ID: string(mgx.DefaultWorkspace), Match: []int64{seen}}
+	if err := r.Set(mgx.OnTerms(ctx, terms), client.Changed(was, change)); err != nil {
+		return nil, err
+	}
+	return o.Retention(ctx)
 }
 
 // theirRights are those of whoever asks a server.
