@@ -64,6 +64,24 @@ func (c *Client) Me(ctx context.Context) (me Me, err error) {
 	return me, c.get(ctx, "/api/v1/me", nil, &me)
 }
 
+// Sessions lists those of the person whom the client stands for.
+func (c *Client) Sessions(ctx context.Context) ([]mgx.Session, error) {
+	var all struct {
+		Sessions []mgx.Session `json:"sessions"`
+	}
+	return all.Sessions, c.get(ctx, "/api/v1/sessions", nil, &all)
+}
+
+// EndSession ends one of those.
+func (c *Client) EndSession(ctx context.Context, id mgx.SessionID) error {
+	return c.send(ctx, http.MethodDelete, "/api/v1/sessions/"+url.PathEscape(string(id)), nil, nil, nil)
+}
+
+// ChangePassword sets another password for the person, whose other sessions end.
+func (c *Client) ChangePassword(ctx context.Context, old, fresh string) error {
+	return c.send(ctx, http.MethodPut, "/api/v1/me/password", nil, map[string]string{"current_password": old, "new_password": fresh}, nil)
+}
+
 // NewKey is what it takes to make a key.
 type NewKey struct {
 	Name    string     `json:"name"`

@@ -22,13 +22,13 @@ func (c *cli) invitationsToMe() *cobra.Command {
 member when you accept one, and not before. Who has a token of an invitation takes it with
 mgx login --invitation; what your own workspace made is listed by mgx members invitations.`,
 		Args: noArgs,
-		RunE: func(cmd *cobra.Command, _ []string) error { return c.withMine(cmd.Context(), c.listMine) },
+		RunE: func(cmd *cobra.Command, _ []string) error { return c.withMine(cmd, c.listMine) },
 	}
 	decide := func(use, short string, do func(context.Context, *client.Client, mgx.WaitingInvitation) error) {
 		cmd.AddCommand(&cobra.Command{
 			Use: use + " ID", Short: short, Args: oneArg("an invitation's id"),
 			RunE: func(cmd *cobra.Command, args []string) error {
-				return c.withMine(cmd.Context(), func(ctx context.Context, remote *client.Client) error {
+				return c.withMine(cmd, func(ctx context.Context, remote *client.Client) error {
 					all, err := remote.MyInvitations(ctx)
 					if err != nil {
 						return err
@@ -61,15 +61,15 @@ mgx login --invitation; what your own workspace made is listed by mgx members in
 }
 
 // withMine does something at the server that a command names, as whoever signed in.
-func (c *cli) withMine(ctx context.Context, do func(context.Context, *client.Client) error) error {
+func (c *cli) withMine(cmd *cobra.Command, do func(context.Context, *client.Client) error) error {
 	if c.at.server == "" {
-		return usage("no_server", "the owner of the data directory is invited by nobody; say at which server, for example: mgx invitations --server https://mgx.example.com")
+		return usage("no_server", "%s is about you at a server, and on the data directory there is only its owner; say at which server, for example: %[1]s --server https://mgx.example.com", cmd.CommandPath())
 	}
 	remote, err := c.remote(c.at)
 	if err != nil {
 		return err
 	}
-	return do(ctx, remote)
+	return do(cmd.Context(), remote)
 }
 
 func (c *cli) listMine(ctx context.Context, remote *client.Client) error {

@@ -158,11 +158,24 @@ func (c *cli) ask(what string) (string, error) {
 }
 
 // line reads one line of stdin.
-func (c *cli) line() (string, error) {
-	text, err := bufio.NewReader(io.LimitReader(c.in, 4096)).ReadString('\n')
+func (c *cli) line() (string, error) { return lineOf(bufio.NewReader(io.LimitReader(c.in, maxLine))) }
+
+// twoLines reads two.
+func (c *cli) twoLines() (first, second string, err error) {
+	in := bufio.NewReader(io.LimitReader(c.in, 2*maxLine))
+	if first, err = lineOf(in); err == nil {
+		second, err = lineOf(in)
+	}
+	return first, second, err
+}
+
+const maxLine = 4096
+
+func lineOf(in *bufio.Reader) (string, error) {
+	text, err := in.ReadString('\n')
 	if text = strings.TrimRight(text, "\r\n"); text == "" {
 		if err == nil || errors.Is(err, io.EOF) {
-			err = usage("no_input", "stdin has no first line to read")
+			err = usage("no_input", "stdin has no line to read")
 		}
 		return "", err
 	}
@@ -174,11 +187,16 @@ func (c *cli) password(stdin bool) (string, error) {
 	if stdin {
 		return c.line()
 	}
+	return c.askPassword("Password: ", "use --password-stdin or --key-stdin")
+}
+
+// askPassword asks a person, who does not see it; without one it says what else to do.
+func (c *cli) askPassword(what, otherwise string) (string, error) {
 	in, file := c.in.(*os.File)
 	if !file || !c.terminal() {
-		return "", usage("not_a_terminal", "there is nobody to ask for a password; use --password-stdin or --key-stdin")
+		return "", usage("not_a_terminal", "there is nobody to ask for a password; %s", otherwise)
 	}
-	fmt.Fprint(c.err, "Password: ")
+	fmt.Fprint(c.err, what)
 	text, err := term.ReadPassword(int(in.Fd()))
 	fmt.Fprintln(c.err)
 	return string(text), err

@@ -105,6 +105,45 @@ func TestPeopleAtAServer(t *testing.T) {
 	}
 	must(program, "", "members")
 	fails(program, 6, "its scopes are users:read", "keys")
+	fails(program, 6, "sign in to do this", "sessions")
+
+	// Somebody ends a session of theirs, and by another password all the others.
+	elsewhere := t.TempDir()
+	signIn := func(password string) {
+		t.Helper()
+		must(elsewhere, password+"\n", "login", "--email", "jo@example.com", "--password-stdin")
+	}
+	signIn("four words of theirs")
+	other := ""
+	for line := range strings.Lines(must(jo, "", "sessions")) {
+		if !strings.Contains(line, "this one") {
+			other = strings.Fields(line)[0]
+		}
+	}
+	fails(bo, 2, "there is no session", "sessions", "end", other)
+	must(jo, "", "sessions", "end", other)
+	fails(elsewhere, 6, "not valid", "whoami")
+	if all := must(jo, "", "sessions"); strings.Count(all, "\n") != 1 || !strings.Contains(all, "this one") {
+		t.Errorf("afterwards: %s", all)
+	}
+	signIn("four words of theirs")
+	for given, want := range map[string]struct {
+		code int
+		why  string
+	}{
+		"five words of theirs\nnewer words of theirs\n": {6, "the password is wrong"},
+		"four words of theirs\nshort\n":                 {2, "12 characters"},
+		"four words of theirs\n":                        {2, "no line to read"},
+	} {
+		if _, errs, code := l.as(jo, given, "password", "--password-stdin", "--server", server.url); code != want.code || !strings.Contains(errs, want.why) {
+			t.Errorf("%q: exit %d\n%s", given, code, errs)
+		}
+	}
+	must(elsewhere, "", "whoami")
+	must(jo, "four words of theirs\nnewer words of theirs\n", "password", "--password-stdin")
+	fails(elsewhere, 6, "not valid", "whoami")
+	must(jo, "", "whoami")
+	signIn("newer words of theirs")
 	events := must(bo, "", "events")
 	if strings.Contains(events, "audit.recorded") || !strings.Contains(must(jo, "", "events"), "audit.recorded") {
 		t.Errorf("who sees the audit log: %s", events)

@@ -57,6 +57,8 @@ var atAServer = map[string]string{
 	"agents show":                "reviewer",
 	"events schemas":             "run.started",
 	"retain set":                 "agent=30",
+	"sessions end":               "ses_1",
+	"password":                   "--password-stdin",
 	"artifacts":                  "RUN",
 	"artifacts get":              "RUN plan.json",
 	"replay":                     "RUN",
@@ -139,7 +141,7 @@ func TestEveryCommandHasItsPlace(t *testing.T) {
 		if local {
 			return
 		}
-		c := &cli{in: strings.NewReader("permit (principal, action, resource);\n"), out: io.Discard, err: io.Discard, getenv: func(name string) string {
+		c := &cli{in: strings.NewReader("permit (\nprincipal, action, resource);\n"), out: io.Discard, err: io.Discard, getenv: func(name string) string {
 			return map[string]string{"HOME": home, "PATH": "/usr/bin:/bin"}[name]
 		}}
 		name := strings.TrimPrefix(path, "mgx ")

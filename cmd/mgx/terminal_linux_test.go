@@ -87,6 +87,19 @@ func TestAtATerminalArtifactsAreCleaned(t *testing.T) {
 	}
 }
 
+// A new password is typed twice.
+func TestAtATerminalPasswordsAreAskedTwice(t *testing.T) {
+	t.Parallel()
+	l := newLab(t, labScript)
+	screen, code := l.atTerminal("the one they have\nthe new one of theirs\nthe new one of others\n", "password", "--server", "http://127.0.0.1:1", "--token", "x")
+	if code != 2 || !strings.Contains(screen, "its repetition differ; nothing was changed") {
+		t.Errorf("exit %d\n%s", code, screen)
+	}
+	if screen, code = l.atTerminal("the one they have\nthe new one of theirs\nthe new one of theirs\n", "password", "--server", "http://127.0.0.1:1", "--token", "x"); code != 3 || !strings.Contains(screen, "cannot be reached") {
+		t.Errorf("exit %d\n%s", code, screen)
+	}
+}
+
 func TestAtATerminalThePersonIsAsked(t *testing.T) {
 	t.Parallel()
 	ask := append([]string{}, append(labRun, "--approve", "ask")...)
