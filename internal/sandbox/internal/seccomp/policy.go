@@ -227,8 +227,10 @@ func pairRule(datagrams bool) Rule {
 	if datagrams {
 		return Rule{Call: unix.SYS_SOCKETPAIR, Else: Fail(unix.EAFNOSUPPORT), Cases: each(0, Allow, unix.AF_UNIX)}
 	}
-	return Rule{Call: unix.SYS_SOCKETPAIR, Else: Fail(unix.EACCES),
-		Cases: append(ofKind(unix.AF_UNIX, unix.SOCK_STREAM, Allow), ofKind(unix.AF_UNIX, unix.SOCK_SEQPACKET, Allow)...)}
+	return Rule{
+		Call: unix.SYS_SOCKETPAIR, Else: Fail(unix.EACCES),
+		Cases: append(ofKind(unix.AF_UNIX, unix.SOCK_STREAM, Allow), ofKind(unix.AF_UNIX, unix.SOCK_SEQPACKET, Allow)...),
+	}
 }
 
 // ofKind is a case for each way to ask for a kind of socket of a family.
