@@ -10,16 +10,15 @@ import (
 	"mgx/internal/store"
 )
 
-// hastyStore has a person's password changed as soon as somebody has read it.
+// hastyStore has a person's password changed as soon as somebody has read it so often.
 type hastyStore struct {
 	*store.Store
-	changed bool
+	reads int
 }
 
 func (s *hastyStore) UserByEmail(ctx context.Context, email string) (mgx.User, error) {
 	u, err := s.Store.UserByEmail(ctx, email)
-	if err == nil && !s.changed {
-		s.changed = true
+	if s.reads--; err == nil && s.reads == 0 {
 		err = s.SetPassword(ctx, mgx.Doer{Workspace: mgx.DefaultWorkspace, Actor: "test"}, u.ID, u.Password, "$another", "password_changed", "")
 	}
 	return u, err
@@ -51,7 +50,11 @@ func TestPasswordChangedMeanwhile(t *testing.T) {
 			return err
 		},
 	} {
-		who := app.NewAccess(app.AccessOptions{Store: &hastyStore{Store: w.store}, Costs: access.Params{Memory: 8, Time: 1, Threads: 1}})
+		reads := 1
+		if name == "an invitation" { // which looks first whether there is such a person
+			reads = 2
+		}
+		who := app.NewAccess(app.AccessOptions{Store: &hastyStore{w.store, reads}, Costs: access.Params{Memory: 8, Time: 1, Threads: 1}})
 		if err := do(who); !mgx.IsCode(err, mgx.CodeBadCredentials) {
 			t.Errorf("%s: %v", name, err)
 		}
