@@ -141,6 +141,33 @@ func (r Runs) Artifact(ctx context.Context, id mgx.RunID, name string) (media st
 	return media, content, nil
 }
 
+// Estimate is what a task may take, by what similar runs took. It says nothing when
+// there were too few.
+type Estimate struct {
+	Model    string            `json:"model,omitempty"`
+	Basis    string            `json:"basis,omitempty"` // which runs: project_and_model, project, model, workspace
+	Runs     int               `json:"runs"`
+	Done     int               `json:"done"` // of which reached their goal
+	Oldest   time.Time         `json:"oldest,omitzero"`
+	Duration *Range[int64]     `json:"duration_ms,omitempty"`
+	Tokens   *Range[int64]     `json:"tokens,omitempty"`
+	Cost     *Range[mgx.Money] `json:"cost_usd,omitempty"`
+	Unpriced bool              `json:"cost_unknown,omitempty"` // some cost more
+}
+
+// Range is the median, and the values between which nine of ten are.
+type Range[T ~int64] struct {
+	Median T `json:"median"`
+	Low    T `json:"p5"`
+	High   T `json:"p95"`
+}
+
+// Estimate says what a task on a project, with a model, may take; both may be empty.
+func (r Runs) Estimate(ctx context.Context, project mgx.ProjectID, model string) (e Estimate, err error) {
+	body := map[string]string{"project_id": string(project), "model": model}
+	return e, r.c.send(ctx, http.MethodPost, "/api/v1/estimates", nil, body, &e)
+}
+
 // Replay says whether the workflow's code still decides as it did in a run.
 type Replay struct {
 	Steps      int         `json:"steps"` // records that were compared

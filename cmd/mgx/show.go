@@ -30,6 +30,7 @@ func (c *cli) runsCommand() *cobra.Command {
 		},
 	}
 	cmd.Flags().IntVar(&limit, "limit", 50, "at most `N` runs")
+	cmd.AddCommand(c.estimateCommand())
 	return cmd
 }
 
