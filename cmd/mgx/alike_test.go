@@ -1,0 +1,102 @@
+package main
+
+import (
+	"fmt"
+	"io"
+	"net/http"
+	"net/http/httptest"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+)
+
+// What is read at a server is what is read here: the same lines, and the same bytes.
+// Who may not read it there is told so.
+func TestWhatIsReadAtAServerIsWhatIsReadHere(t *testing.T) {
+	t.Parallel()
+	l := newLab(t, labScript)
+	l.must("demo")
+	run := string(l.only(l.store()).ID)
+	_, calls := l.newKey() // it may only call models
+	s := l.serve("127.0.0.1:0", "--workers", "0")
+	defer s.end()
+	l.must("retain", "set", "agent=20", "--server", s.url)
+	for _, words := range []string{
+		"artifacts " + run[len(run)-8:], "artifacts " + run + " --json", "artifacts get " + run + " changes.patch", "artifacts get " + run + " checks.json",
+		"agents", "agents show reviewer", "agents --json",
+		"events schemas", "events schemas task.created", "events schemas task.created --json", "events schemas agent.message --version 1.0.0 --json",
+		"retain show", "retain show --json", "runs estimate", "runs estimate --json",
+	} {
+		args := strings.Fields(words)
+		here := l.must(args...)
+		there := append(args, "--server", s.url)
+		if got := l.must(there...); got != here || here == "" && words != "runs estimate" {
+			t.Errorf("mgx %s: here\n%s\nthere\n%s", words, here, got)
+		}
+		if _, stderr, code := l.run(append(there, "--token", calls)...); code != 6 {
+			t.Errorf("mgx %s, by who may not: exit %d\n%s", words, code, stderr)
+		}
+	}
+	for words, says := range map[string]string{
+		"agents show poet":                           `no role "poet"`,
+		"artifacts get " + run + " ../../../health":  "nothing at this path",
+		"artifacts get " + run + " ..":               "no artifact has the name",
+		"events schemas task.made":                   "no events of type",
+		"events schemas task.created --version 9":    "has no version",
+		"retain set billing=3":                       "2557 to 3650 days",
+		"retain set nothing=default":                 "no category",
+		"runs estimate --project none --model a/b":   "no project",
+		"artifacts get " + run + " plan.json --json": "--json goes with --output",
+	} {
+		if _, stderr, code := l.run(append(strings.Fields(words), "--server", s.url)...); code != 2 || !strings.Contains(stderr, says) {
+			t.Errorf("mgx %s: exit %d\n%s", words, code, stderr)
+		}
+	}
+}
+
+// A server names no file, and makes no line of a table.
+func TestArtifactsOfAHostileServer(t *testing.T) {
+	t.Parallel()
+	const run = "run_01JDT0000000000000000000R1"
+	content := "\x1b]0;owned\x07\r\n\x00bytes\xff"
+	web := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		switch {
+		case strings.HasSuffix(r.URL.Path, "/artifacts"):
+			io.WriteString(w, `{"artifacts":[{"name":"a\nb\u001b[2J","kind":"answer\r","media_type":"x\ty","size":3,"kept":true}]}`)
+		case strings.Contains(r.URL.Path, "/artifacts/"):
+			w.Header().Set("Content-Disposition", `attachment; filename="../../elsewhere"`)
+			io.WriteString(w, content)
+		default:
+			fmt.Fprintf(w, `{"id":%q}`, run)
+		}
+	}))
+	defer web.Close()
+	dir := t.TempDir()
+	do := func(args ...string) string {
+		t.Helper()
+		var out strings.Builder
+		c := &cli{in: strings.NewReader(""), out: &out, err: io.Discard, getenv: func(name string) string { return map[string]string{"HOME": dir}[name] }}
+		root := c.command()
+		root.SetArgs(append(args, "--server", web.URL, "--token", "mgx_x", "--data", filepath.Join(dir, "data")))
+		if err := root.ExecuteContext(t.Context()); err != nil {
+			t.Fatalf("%q: %v", args, err)
+		}
+		return out.String()
+	}
+	if table := do("artifacts", run); table != "answer  a b  3 bytes  x y\n" {
+		t.Errorf("%q", table)
+	}
+	if got := do("artifacts", "get", run, "a"); got != content {
+		t.Errorf("to a program went %q", got)
+	}
+	file := filepath.Join(dir, "out", "a")
+	if err := os.Mkdir(filepath.Dir(file), 0o700); err != nil {
+		t.Fatal(err)
+	}
+	do("artifacts", "get", run, "a", "--output", file)
+	text, err := os.ReadFile(file)
+	if entries, _ := os.ReadDir(filepath.Dir(file)); err != nil || string(text) != content || len(entries) != 1 {
+		t.Errorf("%v, %q, %v", err, text, entries)
+	}
+}
