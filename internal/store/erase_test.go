@@ -153,16 +153,25 @@ func TestErase(t *testing.T) {
 			t.Errorf("the journal is %+v %v", journal, err)
 		}
 
-		// Again does nothing more, and what is appended later folds on.
+		// Again does nothing more; nothing is appended later but what tells of money, which folds on.
 		if again, err := s.Erase(t.Context(), store.Subject{Workspace: one.Workspace, Task: gone.ID}, "user_x"); err != nil || again.Events != 0 || len(envelopes(t, s)) != len(after) {
 			t.Errorf("again: %+v %v", again, err)
 		}
-		commit(t, s, mgx.Change{Events: []mgx.Event{one.Event(mgx.ToolCalled, mgx.ToolCallData{})}})
-		if row, _ := s.Run(t.Context(), one.Workspace, one.Run); row.ToolCalls != 1 || row.Sequence != after[len(before)].Sequence+1 {
+		if _, err := s.Commit(t.Context(), mgx.Change{Events: []mgx.Event{one.Event(mgx.ToolCalled, mgx.ToolCallData{})}}); !mgx.IsCode(err, mgx.CodeErased) {
+			t.Errorf("an erased run takes a new event: %v", err)
+		}
+		commit(t, s, mgx.Change{Events: []mgx.Event{one.Event(mgx.BillingUsageAlert, struct{}{})}})
+		if row, _ := s.Run(t.Context(), one.Workspace, one.Run); row.ToolCalls != 0 || row.Sequence != after[len(before)].Sequence+1 {
 			t.Errorf("went on as %+v", row)
 		}
-		if err := s.Verify(t.Context()); !mgx.IsCode(err, store.CodeCorrupt) {
-			t.Errorf("new words on an erased run are not found: %v", err)
+		if err := s.Verify(t.Context()); err != nil {
+			t.Error(err)
+		}
+		if path != "" { // as versions before let in
+			raw(t, path, `UPDATE events SET data = '{"text":"late"}' WHERE type = 'run.noted' AND run = '`+string(one.Run)+`'`)
+			if err := s.Verify(t.Context()); !mgx.IsCode(err, store.CodeCorrupt) {
+				t.Errorf("new words on an erased run are not found: %v", err)
+			}
 		}
 		if _, err := s.Erase(t.Context(), store.Subject{Workspace: one.Workspace, Run: one.Run}, "user_x"); err != nil {
 			t.Error(err)
