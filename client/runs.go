@@ -50,6 +50,15 @@ func (r Runs) List(ctx context.Context) iter.Seq2[mgx.RunInfo, error] {
 	return each[mgx.RunInfo](ctx, r.c, "/api/v1/runs", "runs", url.Values{"limit": {"200"}})
 }
 
+// Tasks lists tasks, the newest first; with words those that have them.
+func (r Runs) Tasks(ctx context.Context, words string) iter.Seq2[mgx.Task, error] {
+	q := url.Values{"limit": {"200"}}
+	if words != "" {
+		q.Set("text", words)
+	}
+	return each[mgx.Task](ctx, r.c, "/api/v1/tasks", "tasks", q)
+}
+
 // Get returns a run as it stands.
 func (r Runs) Get(ctx context.Context, id mgx.RunID) (run mgx.RunInfo, err error) {
 	return run, r.c.get(ctx, runPath(id), nil, &run)

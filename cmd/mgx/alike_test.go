@@ -26,7 +26,7 @@ func TestWhatIsReadAtAServerIsWhatIsReadHere(t *testing.T) {
 		"artifacts " + run[len(run)-8:], "artifacts " + run + " --json", "artifacts get " + run + " changes.patch", "artifacts get " + run + " checks.json",
 		"agents", "agents show reviewer", "agents --json",
 		"events schemas", "events schemas task.created", "events schemas task.created --json", "events schemas agent.message --version 1.0.0 --json",
-		"retain show", "retain show --json", "runs estimate", "runs estimate --json",
+		"retain show", "retain show --json", "runs estimate", "runs estimate --json", "tasks --json",
 	} {
 		args := strings.Fields(words)
 		here := l.must(args...)

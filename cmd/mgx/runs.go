@@ -19,6 +19,8 @@ type runs interface {
 	Find(ctx context.Context, name string) (mgx.Run, error)
 	Get(ctx context.Context, id mgx.RunID) (mgx.Run, error)
 	List(ctx context.Context, limit int) ([]mgx.Run, error)
+	// Tasks are those of the workspace, the newest first; with words those that have them.
+	Tasks(ctx context.Context, words string, limit int) ([]mgx.Task, error)
 	// Estimate says what a task may take.
 	Estimate(ctx context.Context, project mgx.ProjectID, model string) (client.Estimate, error)
 	// Steps are the recorded steps of a run, in order.

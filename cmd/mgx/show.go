@@ -23,8 +23,8 @@ func (c *cli) runsCommand() *cobra.Command {
 		Short: "List runs, newest first",
 		Args:  noArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			if limit < 1 || limit > 10_000 {
-				return usage("bad_limit", "--limit takes 1 to 10000, not %d", limit)
+			if err := checkLimit(limit); err != nil {
+				return err
 			}
 			return c.withRuns(cmd.Context(), func(ctx context.Context, r runs) error { return c.listRuns(ctx, r, limit) })
 		},

@@ -72,8 +72,10 @@ func (s *served) everything(when string, owner *http.Cookie) map[string]string {
 	w := &walk{s: s, ids: map[string][]string{}, keep: func(what, text string) { all[when+": "+what] = text }}
 	w.api()
 	w.console(owner)
-	if len(all) < 60 {
-		s.l.t.Errorf("only %d answers and pages were looked at", len(all))
+	for _, of := range []string{"runs", "tasks", "events", "webhooks"} {
+		if len(w.ids["/api/v1/"+of]) == 0 {
+			s.l.t.Errorf("none of the %s was looked at by itself", of)
+		}
 	}
 	return all
 }
@@ -137,16 +139,20 @@ func (w *walk) filled(path string) (all []string) {
 
 // learn takes the names of things from a list of them.
 func (w *walk) learn(path, text string) {
-	var list struct {
-		Items []map[string]any `json:"items"`
-	}
-	if json.Unmarshal([]byte(text), &list) != nil {
+	var answer map[string]json.RawMessage
+	if json.Unmarshal([]byte(text), &answer) != nil {
 		return
 	}
-	for _, item := range list.Items {
-		for _, field := range []string{"id", "name", "event", "type", "sequence"} {
-			if v, ok := item[field]; ok {
-				w.ids[path] = append(w.ids[path], fmt.Sprint(v))
+	for _, list := range answer {
+		var items []map[string]any
+		if json.Unmarshal(list, &items) != nil {
+			continue
+		}
+		for _, item := range items {
+			for _, field := range []string{"id", "name", "event", "type", "sequence"} {
+				if v, ok := item[field]; ok {
+					w.ids[path] = append(w.ids[path], fmt.Sprint(v))
+				}
 			}
 		}
 	}
@@ -216,16 +222,16 @@ func (w *walk) console(owner *http.Cookie) {
 // Every command must be here or among those that show nothing of it.
 func showing(run, dir string) map[string][]string {
 	return map[string][]string{
-		"audit": {"audit"}, "audit verify": {"audit", "verify"}, "budget": {"budget"}, "config": {"config"}, "consumers": {"consumers"}, "diff": {"diff", run}, "doctor": {"doctor"},
+		"agents": {"agents"}, "artifacts": {"artifacts", run}, "artifacts get": {"artifacts", "get", run, "changes.patch"}, "audit": {"audit"}, "audit verify": {"audit", "verify"}, "budget": {"budget"}, "config": {"config"}, "consumers": {"consumers"}, "diff": {"diff", run}, "doctor": {"doctor"},
 		"events": {"events"}, "export": {"export", run}, "export to": {"export", run, "--to", filepath.Join(dir, "export")}, "get": {"get", run, "--repo", dir}, "keys": {"keys"}, "mcp": {"mcp", "list"}, "members": {"members"},
 		"models": {"models"}, "policy": {"policy"}, "project": {"project"}, "replay": {"replay", run}, "review": {"review", run}, "roles": {"roles"}, "runs": {"runs"}, "secrets": {"secrets", "list"},
-		"show": {"show", run}, "show security": {"show", run, "--security"}, "templates": {"templates"}, "usage": {"usage"}, "verify": {"verify"},
+		"show": {"show", run}, "show security": {"show", run, "--security"}, "tasks": {"tasks"}, "templates": {"templates"}, "usage": {"usage"}, "verify": {"verify"},
 		"webhooks": {"webhooks"}, "whoami": {"whoami"}, "workspaces": {"workspaces"}, "pause": {"pause", run}, "cancel": {"cancel", run}, "retain": {"retain", "--dry-run"}, "fork": {"fork", run, "--at", "999999"},
 	}
 }
 
 // showingNothing are those that are used otherwise in the test, or tell of nothing.
-var showingNothing = []string{"approve", "backup", "completion", "demo", "erase", "help", "invitations", "login", "logout", "restore", "resume", "run", "sandbox", "serve", "steer", "version"}
+var showingNothing = []string{"approve", "backup", "completion", "demo", "erase", "help", "invitations", "login", "logout", "password", "restore", "resume", "run", "sandbox", "serve", "sessions", "steer", "version"}
 
 // TestNoCommandIsForgotten holds the list of commands that are looked at to those
 // that there are.

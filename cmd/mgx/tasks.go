@@ -1,0 +1,86 @@
+package main
+
+import (
+	"context"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"mgx"
+	"mgx/internal/ui"
+)
+
+func (c *cli) tasksCommand() *cobra.Command {
+	var limit int
+	var words string
+	cmd := &cobra.Command{
+		Use:   "tasks",
+		Short: "List what was asked for, newest first; each may have had several runs",
+		Long: `Lists the tasks of the workspace, newest first. With --text it lists those whose words begin
+with these, in any case. The id is what mgx erase --task and mgx export --task take.`,
+		Example: "  mgx tasks --text 'healthz endpoint'",
+		Args:    noArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			if err := checkLimit(limit); err != nil {
+				return err
+			}
+			return c.withRuns(cmd.Context(), func(ctx context.Context, r runs) error { return c.listTasks(ctx, r, words, limit) })
+		},
+	}
+	cmd.Flags().StringVar(&words, "text", "", "only those that have these `words`")
+	cmd.Flags().IntVar(&limit, "limit", 50, "at most `N` tasks")
+	return cmd
+}
+
+// checkLimit refuses a list of nothing, and one that nobody reads.
+func checkLimit(limit int) error {
+	if limit < 1 || limit > 10_000 {
+		return usage("bad_limit", "--limit takes 1 to 10000, not %d", limit)
+	}
+	return nil
+}
+
+func (c *cli) listTasks(ctx context.Context, r runs, words string, limit int) error {
+	all, err := r.Tasks(ctx, words, limit)
+	if err != nil {
+		return err
+	}
+	if c.json {
+		return printJSON(c, all...)
+	}
+	if len(all) == 0 && words != "" {
+		c.tell("No task has these words.\n")
+	} else if len(all) == 0 {
+		c.tell("No tasks yet. Start with: mgx demo\n")
+	}
+	now := time.Now()
+	for _, t := range all {
+		c.printf("%-31s  %-14s  %s\n", t.ID, ui.Ago(t.CreatedAt, now), cell(t.Title))
+	}
+	return nil
+}
+
+func (o ownRuns) Tasks(ctx context.Context, words string, limit int) (all []mgx.Task, err error) {
+	for token := ""; ; {
+		page, err := o.n.app.Tasks(ctx, o.n.me(), words, token, limit-len(all))
+		if err != nil {
+			return nil, err
+		}
+		if all = append(all, page.Items...); page.Next == "" || len(all) >= limit {
+			return all, nil
+		}
+		token = page.Next
+	}
+}
+
+func (t theirRuns) Tasks(ctx context.Context, words string, limit int) (all []mgx.Task, err error) {
+	for task, err := range t.Runs.Tasks(ctx, words) {
+		if err != nil {
+			return nil, err
+		}
+		if all = append(all, task); len(all) == limit {
+			break
+		}
+	}
+	return all, nil
+}
