@@ -71,7 +71,7 @@ var pieces = []piece{
 	{"pid namespace", nil, `(?m)^Name:\tmgx-init\n`, "the first process is not the box's"},
 	{"network namespace", []string{"network", "gate"}, `(?m)\A(?:.*\n)*Inter-.*\n.*\n +lo:.*\n\d`, "there are other interfaces than the loopback"},
 	{"capabilities", []string{"host name", "keyring", "privileges"}, `(?m)^CapInh:\t0+\nCapPrm:\t0+\nCapEff:\t0+\nCapBnd:\t0+\nCapAmb:\t0+\nNoNewPrivs:\t1\n`, "commands keep capabilities"},
-	{"limits", []string{"directory", "cgroup", "command", "landlock", "fork"}, `(?m)^Max core file size +0 +0 `, "resource limits are not set"},
+	{"limits", []string{"directory", "cgroup", "command", "landlock", "fork"}, `(?m)^Max core file size +(0 +0|1 +1) `, "resource limits are not set"},
 	{"system call filter", nil, `(?m)^Seccomp:\t2\n`, "the kernel has no seccomp filters (CONFIG_SECCOMP_FILTER), or the container forbids them; commands reach every system call"},
 	{"nested namespaces", nil, `\n0\n\z`, "commands may make user namespaces of their own; what they gain there does not reach the box"},
 }
