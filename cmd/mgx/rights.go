@@ -100,11 +100,15 @@ func (o ownRights) retention() (*app.Retention, error) {
 	return r, nil
 }
 
-func (o ownRights) Retention(ctx context.Context) (list []client.Kept, err error) {
+func (o ownRights) Retention(ctx context.Context) ([]client.Kept, error) {
 	r, err := o.retention()
 	if err != nil {
 		return nil, err
 	}
+	return listKept(ctx, r)
+}
+
+func listKept(ctx context.Context, r *app.Retention) (list []client.Kept, err error) {
 	all, err := r.List(ctx)
 	for _, k := range all {
 		list = append(list, client.Kept(k))
@@ -121,7 +125,7 @@ func (o ownRights) EditRetention(ctx context.Context, change func(days map[strin
 	if err != nil {
 		return nil, err
 	}
-	was, err := o.Retention(ctx)
+	was, err := listKept(ctx, r)
 	if err != nil {
 		return nil, err
 	}
@@ -129,7 +133,7 @@ func (o ownRights) EditRetention(ctx context.Context, change func(days map[strin
 	if err := r.Set(mgx.OnTerms(ctx, terms), client.Changed(was, change)); err != nil {
 		return nil, err
 	}
-	return o.Retention(ctx)
+	return listKept(ctx, r)
 }
 
 // theirRights are those of whoever asks a server.

@@ -177,11 +177,20 @@ func (t theirRuns) Get(ctx context.Context, id mgx.RunID) (mgx.Run, error) {
 }
 
 func (t theirRuns) List(ctx context.Context, limit int) (all []mgx.Run, err error) {
-	for run, err := range t.Runs.List(ctx) {
+	infos, err := upTo(limit, t.Runs.List(ctx))
+	for _, info := range infos {
+		all = append(all, info.Run)
+	}
+	return all, err
+}
+
+// upTo collects the beginning of a list; nothing when it cannot be read so far.
+func upTo[T any](limit int, list iter.Seq2[T, error]) (all []T, err error) {
+	for v, err := range list {
 		if err != nil {
 			return nil, err
 		}
-		if all = append(all, run.Run); len(all) == limit {
+		if all = append(all, v); len(all) == limit {
 			break
 		}
 	}

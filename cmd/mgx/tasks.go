@@ -73,14 +73,6 @@ func (o ownRuns) Tasks(ctx context.Context, words string, limit int) (all []mgx.
 	}
 }
 
-func (t theirRuns) Tasks(ctx context.Context, words string, limit int) (all []mgx.Task, err error) {
-	for task, err := range t.Runs.Tasks(ctx, words) {
-		if err != nil {
-			return nil, err
-		}
-		if all = append(all, task); len(all) == limit {
-			break
-		}
-	}
-	return all, nil
+func (t theirRuns) Tasks(ctx context.Context, words string, limit int) ([]mgx.Task, error) {
+	return upTo(limit, t.Runs.Tasks(ctx, words))
 }
