@@ -138,7 +138,7 @@ func TestNeighboursAreLeftAlone(t *testing.T) {
 		bare := role(t, "")
 		bare.Env = append(bare.Env, env...)
 		if said, err := bare.CombinedOutput(); err != nil || !strings.HasPrefix(string(said), "through") {
-			t.Logf("%s: not here: %s%v", what, said, err)
+			t.Run(what, func(t *testing.T) { t.Skipf("without walls it does not work here either: %s%v", said, err) })
 			continue
 		}
 		for _, d := range []sandbox.Driver{native.New(), native.NewLite()} {
