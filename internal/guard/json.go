@@ -17,13 +17,14 @@ func (n *needles) redact(s string) string {
 
 // shaped is redact that leaves a document's syntax as it is.
 func (n *needles) shaped(s string) (out string, document bool) {
+	plain := !n.found(s)
 	switch {
-	case strings.IndexByte(s, '\\') < 0 && !n.found(s), isFixed(s):
+	case plain && strings.IndexByte(s, '\\') < 0, isFixed(s):
 		return s, false
 	case !isDocument(s):
 		return n.text(s), false
 	}
-	return n.document(s), true
+	return n.document(s, plain), true
 }
 
 // isDocument reports whether s is a JSON object, array or string. A bare number
@@ -34,8 +35,9 @@ func isDocument(s string) bool {
 }
 
 // document hides the needles in the strings and numbers of valid JSON. A number
-// becomes 0, so that whoever decodes the document still finds a number.
-func (n *needles) document(s string) string {
+// becomes 0, so that whoever decodes the document still finds a number. In a document
+// in which there are none as it stands they can only be behind a backslash.
+func (n *needles) document(s string, plain bool) string {
 	var b strings.Builder
 	from := 0 // up to here it is written
 	for i := 0; i < len(s); {
@@ -44,7 +46,12 @@ func (n *needles) document(s string) string {
 		switch c := s[i]; {
 		case c == '"':
 			end = stringEnd(s, i)
-			clean = n.quoted(s[i:end])
+			if clean = s[i:end]; !plain || strings.IndexByte(clean, '\\') >= 0 {
+				clean = n.quoted(clean)
+			}
+		case plain:
+			i++
+			continue
 		case c == '-' || '0' <= c && c <= '9':
 			end = numberEnd(s, i)
 			clean = n.number(s[i:end])

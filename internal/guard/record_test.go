@@ -1,10 +1,15 @@
 package guard_test
 
 import (
+	"encoding/hex"
 	"encoding/json"
+	"net/url"
+	"regexp"
 	"strings"
 	"testing"
 	"unsafe"
+
+	"pgregory.net/rapid"
 
 	"mgx/internal/guard"
 )
@@ -64,6 +69,32 @@ func TestCleanRecordIsNotCopied(t *testing.T) {
 			t.Errorf("%s was copied", record)
 		}
 	}
+}
+
+// What is hidden in a string by itself is hidden where it stands in a record, however
+// the strings beside it are written.
+func TestStringsOfRecords(t *testing.T) {
+	t.Parallel()
+	const secret = "hunter2hunter2"
+	r := guard.NewRedactor(secret)
+	hexed := hex.EncodeToString([]byte(secret))
+	apart := strings.TrimSuffix(regexp.MustCompile("..").ReplaceAllString(hexed, "$0:"), ":")
+	quoted, _ := json.Marshal(map[string]string{"x": secret + "\n"})
+	pieces := rapid.SampledFrom([]string{secret, hexed, apart, strings.ToUpper(apart), url.QueryEscape(secret), "hunter2\n  hunter2", `hunter2\nhunter2`, "hunter2&#104;unter2", string(quoted),
+		`\`, `\\`, `"`, "\n", "&", "%", "6", "68:", "a b", "ünter", "0x68, 0x75", "hunter2", "=", "<"})
+	rapid.Check(t, func(t *rapid.T) {
+		texts := rapid.SliceOfN(rapid.Custom(func(t *rapid.T) string { return strings.Join(rapid.SliceOfN(pieces, 0, 4).Draw(t, "pieces"), "") }), 1, 5).Draw(t, "texts")
+		text, _ := json.Marshal(texts)
+		var clean []string
+		if err := json.Unmarshal([]byte(r.Record(string(text))), &clean); err != nil || len(clean) != len(texts) {
+			t.Fatalf("%s became %q: %v", text, clean, err)
+		}
+		for i, one := range texts {
+			if r.Holds(one) && clean[i] == one {
+				t.Errorf("%q is hidden by itself, and stays in %s", one, text)
+			}
+		}
+	})
 }
 
 // record is one as answers have many of.
