@@ -150,6 +150,10 @@ func (s *Store) normalEvent(e mgx.Event) (_ mgx.Event, err error) {
 	if e.ID == "" || e.Type == "" || e.Stream == "" || e.Workspace == "" {
 		return e, mgx.Errorf(mgx.KindInternal, "bad_event", "an event needs an id, a type, a stream and a workspace; got %q %q %q %q", e.ID, e.Type, e.Stream, e.Workspace)
 	}
+	if !mgx.IsText(string(e.ID), string(e.Workspace), string(e.Stream), string(e.Type), e.Version, string(e.Project), string(e.Task), string(e.Run), string(e.Agent),
+		string(e.Execution), e.Correlation, string(e.Causation), e.Traceparent) {
+		return e, mgx.Errorf(mgx.KindUsage, CodeBadText, "event %q (%q) holds what is no text: UTF-8 without a zero byte", e.ID, e.Type)
+	}
 	e.Time = utc(e.Time)
 	if e.Data, err = s.redactor(e.Workspace).redact(e.Data); err != nil {
 		return e, err

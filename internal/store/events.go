@@ -268,8 +268,8 @@ func (s *Store) read(ctx context.Context, q EventQuery, part span, limit int, p 
 	if part.upTo > 0 {
 		w.is("position <=", part.upTo)
 	}
-	query := `SELECT ` + eventColumns + ` FROM ` + part.from + w.String() + ` ORDER BY position LIMIT ` + w.arg(limit)
-	return s.events(ctx, query, w.args, func(e mgx.Event) bool {
+	from := ` FROM ` + part.from + w.String() + ` ORDER BY position LIMIT ` + w.arg(limit)
+	return s.events(ctx, from, w.args, func(e mgx.Event) bool {
 		p.events = append(p.events, e)
 		p.size += len(e.Data)
 		return p.size < maxPage

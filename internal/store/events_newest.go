@@ -69,8 +69,8 @@ func (s *Store) window(ctx context.Context, q mgx.EventSearch, begin, end int64,
 	w.is("position >=", begin)
 	w.is("position <", end)
 	last = end
-	query := `SELECT ` + eventColumns + ` FROM events` + w.String() + ` ORDER BY position DESC LIMIT ` + w.arg(limit)
-	err = s.events(ctx, query, w.args, func(e mgx.Event) bool {
+	from := ` FROM events` + w.String() + ` ORDER BY position DESC LIMIT ` + w.arg(limit)
+	err = s.events(ctx, from, w.args, func(e mgx.Event) bool {
 		last = e.Position
 		return take(e)
 	})

@@ -150,6 +150,8 @@ func TestMalformedChanges(t *testing.T) {
 		"no stream":      {spoil(func(e *mgx.Event) { e.Stream = "" }), "bad_event"},
 		"no workspace":   {spoil(func(e *mgx.Event) { e.Workspace = "" }), "bad_event"},
 		"no data":        {spoil(func(e *mgx.Event) { e.Data = nil }), "bad_event"},
+		"zero byte":      {spoil(func(e *mgx.Event) { e.Correlation = "a\x00b" }), "bad_text"},
+		"no UTF-8":       {spoil(func(e *mgx.Event) { e.Traceparent = "\xff" }), "bad_text"},
 		"broken data":    {spoil(func(e *mgx.Event) { e.Data = []byte("{") }), "bad_json"},
 		"execution":      {mgx.Change{Create: []mgx.Execution{{}}}, "bad_execution"},
 		"signal":         {mgx.Change{Signals: []mgx.Signal{{}}}, "bad_signal"},

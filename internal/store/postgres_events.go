@@ -17,7 +17,8 @@ import (
 // events reads rows as the server sends them. By way of database/sql each of their
 // 17 columns becomes a value of any type first, and a string of its own, though most
 // columns of a row say what they said in the row before.
-func (d *server) events(ctx context.Context, query string, args []any, take func(mgx.Event) bool) error {
+func (d *server) events(ctx context.Context, from string, args []any, take func(mgx.Event) bool) error {
+	query := `SELECT ` + eventColumns + from
 	for tries := 1; ; tries++ {
 		err := d.asked.raw(ctx, func(c *pgx.Conn) error { return readEvents(ctx, c, query, args, take) })
 		if err != sqldriver.ErrBadConn || tries == fewTries {

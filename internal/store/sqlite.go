@@ -96,21 +96,6 @@ func (d *sqliteFile) spans(context.Context, EventQuery, int) iter.Seq2[span, err
 
 func (d *sqliteFile) outdated(error) bool { return false }
 
-func (d *sqliteFile) events(ctx context.Context, query string, args []any, take func(mgx.Event) bool) error {
-	rows, err := d.reads.query(ctx, query, args)
-	if err != nil {
-		return err
-	}
-	defer rows.Close()
-	for rows.Next() {
-		e, err := scanEvent(rows)
-		if err != nil || !take(e) {
-			return err
-		}
-	}
-	return rows.Err()
-}
-
 func (d *sqliteFile) explain(err error) error { return explain(d.path, err) }
 
 func (d *sqliteFile) version(ctx context.Context) (v int64, err error) {

@@ -69,6 +69,7 @@ type Store struct {
 	opts    Options
 	reads   readers
 	trouble lastTrouble
+	decoded decodedRuns
 }
 
 // driver is what each database does in its own way.
@@ -85,8 +86,8 @@ type driver interface {
 	// division is outdated, the query begins again.
 	spans(ctx context.Context, q EventQuery, limit int) iter.Seq2[span, error]
 	outdated(err error) bool
-	// events reads rows of eventColumns until take has enough.
-	events(ctx context.Context, query string, args []any, take func(mgx.Event) bool) error
+	// events reads events, of which from says the rows, until take has enough.
+	events(ctx context.Context, from string, args []any, take func(mgx.Event) bool) error
 	// try commits a write that changes nothing.
 	try(ctx context.Context) error
 	explain(err error) error

@@ -65,22 +65,24 @@ func (w *where) runPage(f mgx.RunFilter, s *search, d *dialect, after mgx.RunID,
 
 const runInfo = `SELECT r.state, r.asked_at, COALESCE(x.project, ''), COALESCE(x.user_id, '') FROM runs r LEFT JOIN executions x ON x.run = r.id AND x.run <> '' AND x.parent = '' `
 
-func scanRunInfo(row scanner) (r mgx.RunInfo, err error) {
+func (s *Store) scanRunInfo(row scanner) (r mgx.RunInfo, err error) {
 	var state string
 	var asked sql.NullInt64
 	if err := row.Scan(&state, &asked, &r.Project, &r.User); err != nil {
 		return r, err
 	}
 	r.AskedAt = fromMicros(asked)
-	if err := json.Unmarshal([]byte(state), &r.Run); err != nil {
-		return r, badRow("run", err)
+	run, err := s.decoded.run(state)
+	if err != nil {
+		return r, err
 	}
+	r.Run = *run
 	return r, nil
 }
 
 // RunInfo returns one run of a workspace (CodeNotFound).
 func (s *Store) RunInfo(ctx context.Context, ws mgx.WorkspaceID, id mgx.RunID) (mgx.RunInfo, error) {
-	r, found, err := one(ctx, s, scanRunInfo, runInfo+`WHERE r.workspace = $1 AND r.id = $2`, string(ws), string(id))
+	r, found, err := one(ctx, s, s.scanRunInfo, runInfo+`WHERE r.workspace = $1 AND r.id = $2`, string(ws), string(id))
 	if err == nil && !found {
 		err = noRun(string(id))
 	}
@@ -101,7 +103,7 @@ func (s *Store) RunInfos(ctx context.Context, f mgx.RunFilter, after mgx.RunID, 
 	w := &where{}
 	page := w.runPage(f, words, s.dialect, after, limit)
 	room := make([]mgx.RunInfo, 0, min(bounded(limit, MaxListed), usualPage))
-	return fill(ctx, s, room, scanRunInfo, runInfo+`WHERE r.id IN (`+page+`) ORDER BY r.id DESC`, w.args...)
+	return fill(ctx, s, room, s.scanRunInfo, runInfo+`WHERE r.id IN (`+page+`) ORDER BY r.id DESC`, w.args...)
 }
 
 // usualPage is for how many runs there is room at once. One takes a kilobyte, which
@@ -118,7 +120,7 @@ func (s *Store) AskedRuns(ctx context.Context, ws mgx.WorkspaceID, since time.Ti
 		at := w.arg(since.UnixMicro())
 		w.conds = append(w.conds, `(r.asked_at > `+at+` OR r.asked_at = `+at+` AND r.id > `+w.arg(string(after))+`)`)
 	}
-	return list(ctx, s, scanRunInfo, runInfo+strings.TrimPrefix(w.String(), " ")+` ORDER BY r.asked_at, r.id LIMIT `+w.arg(bounded(limit, MaxListed)), w.args...)
+	return list(ctx, s, s.scanRunInfo, runInfo+strings.TrimPrefix(w.String(), " ")+` ORDER BY r.asked_at, r.id LIMIT `+w.arg(bounded(limit, MaxListed)), w.args...)
 }
 
 func scanTask(row scanner) (t mgx.Task, err error) {
