@@ -3,6 +3,7 @@
 package sandbox_test
 
 import (
+	"fmt"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -10,6 +11,7 @@ import (
 	"testing"
 
 	"mgx/internal/sandbox"
+	"mgx/internal/sandbox/internal/leftover"
 )
 
 const scratchEnv = "MGX_SCRATCH_TEST"
@@ -34,7 +36,10 @@ func TestScratch(t *testing.T) {
 	}
 	tmp := t.TempDir()
 	t.Setenv("TMPDIR", tmp)
-	keep := []string{"mgx-test-", "mgx-test-1", "mgx-test-abc-def-x", "mgx-other-1-1-1", "test-1-1-1"}
+	gone := func(prefix string) string { // as of a process that began as we did, and had the first number
+		return strings.Replace(leftover.Name(prefix), fmt.Sprint("-", os.Getpid(), "-"), "-1-", 1)
+	}
+	keep := []string{"mgx-test-", "mgx-test-1", "mgx-test-abc-def-ghi-x", gone("mgx-other-") + "1", gone("test-") + "1"}
 	for _, name := range keep {
 		if err := os.Mkdir(filepath.Join(tmp, name), 0o755); err != nil {
 			t.Fatal(err)
@@ -44,7 +49,8 @@ func TestScratch(t *testing.T) {
 	if err := os.Mkdir(target, 0o755); err != nil {
 		t.Fatal(err)
 	}
-	if err := os.Symlink(target, filepath.Join(tmp, "mgx-test-1-1-link")); err != nil {
+	link := gone("mgx-test-") + "link"
+	if err := os.Symlink(target, filepath.Join(tmp, link)); err != nil {
 		t.Fatal(err)
 	}
 	exe, err := os.Executable()
@@ -78,7 +84,7 @@ func TestScratch(t *testing.T) {
 	if len(after) != len(before) { // one has gone, ours has come
 		t.Errorf("before: %v\nafter: %v", before, after)
 	}
-	for _, name := range append(keep, "mgx-test-1-1-link", filepath.Base(ours)) {
+	for _, name := range append(keep, link, filepath.Base(ours)) {
 		if _, err := os.Lstat(filepath.Join(tmp, name)); err != nil {
 			t.Error(err)
 		}

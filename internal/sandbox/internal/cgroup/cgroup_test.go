@@ -62,7 +62,7 @@ func TestSweep(t *testing.T) {
 	dir := t.TempDir()
 	ours := leftover.Name(prefix) + "7"
 	stays := []string{ours, "mgx", "other", prefix + "odd"}
-	for _, name := range append(stays, prefix+"4194305-1-1", prefix+"4194305-1-2/3/4", prefix+fmt.Sprint(os.Getpid())+"-1-1") {
+	for _, name := range append(stays, nobodys()+"1", nobodys()+"2/3/4") {
 		if err := os.MkdirAll(filepath.Join(dir, name), 0o755); err != nil {
 			t.Fatal(err)
 		}
@@ -76,6 +76,11 @@ func TestSweep(t *testing.T) {
 	if left, _ := os.ReadDir(dir); len(left) != len(stays) {
 		t.Errorf("left: %v", left)
 	}
+}
+
+// nobodys is what the names of a process begin with that is gone.
+func nobodys() string {
+	return strings.Replace(leftover.Name(prefix), fmt.Sprint(prefix, os.Getpid()), prefix+"4194305", 1)
 }
 
 // TestSweepEndsOrphans has a process in a group whose maker is gone: it ends, and
@@ -96,7 +101,7 @@ func TestSweepEndsOrphans(t *testing.T) {
 	var groups []string
 	for controller, parent := range place.parents {
 		dir := filepath.Join(parent, fmt.Sprintf("mgx-test-%d", os.Getpid()))
-		group := filepath.Join(dir, prefix+"4194305-1-1", "2", "3")
+		group := filepath.Join(dir, nobodys()+"1", "2", "3")
 		if err := os.MkdirAll(group, 0o755); err != nil {
 			t.Fatal(err)
 		}
@@ -105,7 +110,7 @@ func TestSweepEndsOrphans(t *testing.T) {
 			t.Fatal(err)
 		}
 		mine.parents[controller] = dir
-		groups = append(groups, filepath.Join(dir, prefix+"4194305-1-1"))
+		groups = append(groups, filepath.Join(dir, nobodys()+"1"))
 	}
 	for left := true; left; { // a process may take longer to die than one sweep waits
 		mine.sweep()
