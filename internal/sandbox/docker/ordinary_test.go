@@ -26,7 +26,7 @@ const engineGroup = 987_654
 // command Docker, whose commands must not be root's.
 func TestDockerAsAnOrdinaryUser(t *testing.T) {
 	driver(t)
-	sandboxtest.AsUser(t, sandboxtest.Nobody, fmt.Sprintf("--groups=%d", engineGroup), "^TestOrdinary$", ordinaryEnv+"=docker")
+	sandboxtest.AsUser(t, sandboxtest.Ordinary(), fmt.Sprintf("--groups=%d", engineGroup), "^TestOrdinary$", ordinaryEnv+"=docker")
 }
 
 // TestPodmanAsAnOrdinaryUser needs a user to whom others were given to map.

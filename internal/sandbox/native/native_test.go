@@ -24,5 +24,5 @@ func TestLiteContract(t *testing.T) { sandboxtest.Contract(t, native.NewLite()) 
 func TestLiteWalls(t *testing.T)    { sandboxtest.Walls(t, native.NewLite(), "lite") }
 
 func TestWallsAsAnOrdinaryUser(t *testing.T) {
-	sandboxtest.AsUser(t, sandboxtest.Nobody, "--clear-groups", "^(TestWalls|TestLiteWalls)$")
+	sandboxtest.AsUser(t, sandboxtest.Ordinary(), "--clear-groups", "^(TestWalls|TestLiteWalls)$")
 }

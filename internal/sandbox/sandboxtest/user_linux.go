@@ -11,8 +11,10 @@ import (
 	"mgx/internal/sandbox"
 )
 
-// Nobody is an ordinary user of every machine.
-const Nobody = 65534
+// Ordinary is a user of no machine, and of no other test program that runs now: the
+// kernel counts the processes of a user together, whoever starts them, and at lite and
+// in containers a command's limit is on top of those that there are when it starts.
+func Ordinary() int { return 1_500_000_000 + os.Getpid() }
 
 // AsUser runs tests of this program again as an ordinary user in groups (an option of
 // setpriv), with a home, variables more, and the columns that are kept, or brings those
