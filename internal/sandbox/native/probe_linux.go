@@ -109,7 +109,7 @@ func landlockCheck(version int) sandbox.Check {
 	case version == 0:
 		c.Detail = "the kernel has no Landlock, or it is not among those that run, or the container forbids it; it needs Linux 6.2 with CONFIG_SECURITY_LANDLOCK and \"landlock\" in the boot parameter lsm="
 	case !c.OK:
-		c.Detail += ", which does not guard against truncation; it needs Linux 6.2"
+		c.Detail = fmt.Sprintf("the kernel has version %d of Landlock, which does not guard against truncation; it needs Linux 6.2", version)
 	}
 	return c
 }

@@ -3,6 +3,7 @@
 package native_test
 
 import (
+	"strings"
 	"testing"
 
 	"mgx/internal/sandbox"
@@ -27,5 +28,15 @@ func TestProbe(t *testing.T) {
 	}
 	if len(r.Checks) != len(want) {
 		t.Errorf("%d checks, not %d", len(r.Checks), len(want))
+	}
+}
+
+// What is said of too old a Landlock names it: at lite it is all that is said.
+func TestOldLandlockInWords(t *testing.T) {
+	for version, ok := range map[int]bool{0: false, 2: false, 3: true} {
+		c := native.LandlockCheck(version)
+		if c.OK != ok || !ok && (!strings.Contains(c.Detail, "Landlock") || !strings.Contains(c.Detail, "Linux 6.2")) {
+			t.Errorf("version %d: %+v", version, c)
+		}
 	}
 }
