@@ -13,7 +13,6 @@ import (
 func TestMain(m *testing.M) {
 	sandboxtest.Main()
 	playRole()
-	playNeighbour()
 	os.Exit(m.Run())
 }
 

@@ -25,6 +25,10 @@ var calls = map[string]func() error{
 		var params [120]byte
 		return raw(unix.SYS_IO_URING_SETUP, 1, uintptr(unsafe.Pointer(&params)))
 	},
+	"io_setup": func() error {
+		var context uintptr
+		return raw(unix.SYS_IO_SETUP, 1, uintptr(unsafe.Pointer(&context)))
+	},
 	"perf": func() error {
 		attr := unix.PerfEventAttr{Type: unix.PERF_TYPE_SOFTWARE, Size: unix.PERF_ATTR_SIZE_VER0, Bits: unix.PerfBitExcludeKernel | unix.PerfBitExcludeHv}
 		return raw6(unix.SYS_PERF_EVENT_OPEN, uintptr(unsafe.Pointer(&attr)), 0, ^uintptr(0), ^uintptr(0), 0, 0)
@@ -63,6 +67,7 @@ func here(name string) error {
 		"ptrace":               func() error { return raw(unix.SYS_PTRACE, unix.PTRACE_DETACH, 1<<30) },
 		"clone3":               func() error { return raw(unix.SYS_CLONE3, 0, 0) },
 		"kexec":                func() error { return raw(unix.SYS_KEXEC_LOAD, 0, 1<<20, 0) },
+		"io_setup":             func() error { return raw(unix.SYS_IO_SETUP, 0, 0) },
 		"acct":                 func() error { return raw(unix.SYS_ACCT, 1) },
 		"vhangup":              func() error { return nil },
 		"setuid file by chmod": func() error { return nil },

@@ -56,6 +56,9 @@ func result(args []string) string {
 		attack, known = gateAttacks[args[0]]
 	}
 	if !known {
+		attack, known = userAttacks[args[0]]
+	}
+	if !known {
 		return "no such attack"
 	}
 	if err := attack(args[1:]); err != nil {

@@ -57,6 +57,9 @@ var fileAttacks = map[string]func(name string) error{
 	"extended": func(name string) error {
 		return unix.Setxattr(name, "user.mgx", []byte("attacked"), 0)
 	},
+	"read extended": func(name string) error {
+		return got(unix.Getxattr(name, "user.mgx", make([]byte, 16)))
+	},
 	"flags": func(name string) error {
 		f, err := os.Open(name)
 		if err != nil {

@@ -38,6 +38,7 @@ func Contract(t *testing.T, d sandbox.Driver) {
 		{"a terminal or file of ours is never handed on", noFilePassed},
 		{"the environment is the box's alone", cleanEnvironment},
 		{"the working directory", workingDirectory},
+		{"a program may want no core files", noCoreFiles},
 		{"the deadline kills the tree", deadline},
 		{"a cancelled ctx kills the tree", cancel},
 		{"what is left behind dies with the command", leftovers},
@@ -264,6 +265,11 @@ func (w *world) alive() (script string, gone func() bool) {
 		_, err := io.Copy(io.Discard, r)
 		return err == nil
 	}
+}
+
+// noCoreFiles has a program hear that it gets what it asks for, whatever is done.
+func noCoreFiles(t *testing.T, d sandbox.Driver) {
+	open(t, d, nil).ok("ulimit -c 0")
 }
 
 func deadline(t *testing.T, d sandbox.Driver) {

@@ -69,6 +69,7 @@ var knownAt = map[sandbox.Level]map[string]known{
 	},
 	sandbox.LevelDocker: {
 		"socket file under another name": reachable,
+		"watches of its user":            {Open, "the user of a container is one of the machine's, for whom the kernel counts it, and engines set no limit for that", false},
 
 		"change /dev/null": {Contained, "the container has devices of its own, which end with it", false},
 		"what is in /dev":  {Contained, "terminals and message queues of the container's own", false},
@@ -82,6 +83,10 @@ var knownAt = map[sandbox.Level]map[string]known{
 		"socket file in a directory that is shown": {Open, "as in the workspace", false},
 		"socket file in a cache":                   {Open, "as in the workspace", false},
 		"socket file under another name":           {Open, "as in the workspace", false},
+		"datagram to a socket file that is shown":  {Open, "as in the workspace", false},
+
+		"watches of its user": {Contained, "the sentry's own, which the machine's kernel counts for nobody", false},
+		"timers of its user":  {Contained, "as watches", false},
 
 		"what is in /dev":  {Contained, "the sentry's own devices, terminals among them", false},
 		"signal init":      {Contained, "a command can end its own sandbox by that, and no other", false},

@@ -26,10 +26,12 @@ type host struct {
 	tcp6     string // empty where the machine has no IPv6
 	udp      string
 	socket   string // of a unix listener outside of the box
-	shown    string // of one in a directory that it shows read-only
+	shown    string // of one in a directory that it shows read-only, beside a file
 	layered  string // of one in a cache
 	abstract string
 	settings string // of the machine, as they were
+
+	datagrams, shownDatagrams string // of unix sockets for those, as socket and shown
 }
 
 // attackCase is one attack and where it aims. Those with teeth do no harm when
@@ -199,6 +201,7 @@ func openHost(t *testing.T, d sandbox.Driver) *host {
 		must(t, os.Symlink(filepath.Join(w.outside, "dangling"), filepath.Join(w.work, "dangling")))
 		must(t, os.Symlink(w.outside, filepath.Join(w.work, "directory")))
 		shown, layered = t.TempDir(), t.TempDir()
+		must(t, os.WriteFile(filepath.Join(shown, "file"), nil, 0o644))
 		w.spec.Mounts = append(w.spec.Mounts, sandbox.Mount{Host: shown, Guest: shown, Mode: sandbox.ReadOnly}, sandbox.Mount{Host: layered, Guest: layered, Mode: sandbox.Overlay})
 	})}
 	h.gated = g
@@ -217,6 +220,7 @@ func openHost(t *testing.T, d sandbox.Driver) *host {
 	serve(t, "unix", filepath.Join(h.work, "socket"))
 	must(t, os.Rename(serve(t, "unix", filepath.Join(h.work, "before")), filepath.Join(h.work, "moved")))
 	h.shown, h.layered = serve(t, "unix", filepath.Join(shown, "socket")), serve(t, "unix", filepath.Join(layered, "socket"))
+	h.datagrams, h.shownDatagrams = takeDatagrams(t, filepath.Join(h.outside, "datagrams")), takeDatagrams(t, filepath.Join(shown, "datagrams"))
 	h.abstract = serve(t, "unix", fmt.Sprintf("@mgx-test-%d-%d", os.Getpid(), h.victim))
 	h.udp = serveUDP(t)
 	return h
@@ -242,6 +246,14 @@ func serve(t *testing.T, network, address string) string {
 	must(t, err)
 	t.Cleanup(func() { l.Close() })
 	return l.Addr().String()
+}
+
+func takeDatagrams(t *testing.T, name string) string {
+	t.Helper()
+	c, err := net.ListenUnixgram("unixgram", &net.UnixAddr{Name: name, Net: "unixgram"})
+	must(t, err)
+	t.Cleanup(func() { c.Close() })
+	return name
 }
 
 func serveUDP(t *testing.T) string {
@@ -270,7 +282,7 @@ func (h *host) unharmed(t *testing.T) {
 	entries, err := os.ReadDir(h.outside)
 	must(t, err)
 	for _, e := range entries {
-		if e.Name() != "secret" && e.Name() != "socket" {
+		if !slices.Contains([]string{"secret", "socket", "datagrams"}, e.Name()) {
 			t.Errorf("%s appeared outside", e.Name())
 		}
 	}
@@ -334,6 +346,8 @@ var attackCases = []attackCase{
 	{"owner of the host's file", ofSecret("owner"), true},
 	{"times of the host's file", ofSecret("times"), true},
 	{"extended attributes of the host's file", ofSecret("extended"), true},
+	{"reading extended attributes of the host's file", attributed, true},
+	{"lease on a file that is shown", leasable, true},
 	{"flags of the host's program", ofShown("flags"), true},
 	{"whether the host's file is there", ofSecret("look"), true},
 	{"enter the host's directory", func(h *host) []string { return []string{"file", "enter", h.outside} }, true},
@@ -392,6 +406,8 @@ var attackCases = []attackCase{
 	{"System V semaphores of the host", keptBy("semaphores"), true},
 	{"System V messages of the host", keptBy("messages"), true},
 	{"POSIX messages of the host", keptBy("POSIX messages"), true},
+	{"watches of its user", partOfUser("watches", mostWatching), true},
+	{"timers of its user", partOfUser("timers", mostPending), true},
 	{"ptrace the host", atVictim("ptrace"), true},
 	{"ptrace init", aim("ptrace", "1"), false},
 	{"read the host's memory", atVictim("processvm"), true},
@@ -413,6 +429,8 @@ var attackCases = []attackCase{
 	{"socket file in a directory that is shown", func(h *host) []string { return []string{"dial", "unix", h.shown} }, true},
 	{"socket file in a cache", func(h *host) []string { return []string{"dial", "unix", h.layered} }, true},
 	{"socket file under another name", aim("dial", "unix", "moved"), true},
+	{"datagram to the host", func(h *host) []string { return []string{"datagram", h.datagrams} }, true},
+	{"datagram to a socket file that is shown", func(h *host) []string { return []string{"datagram", h.shownDatagrams} }, true},
 	{"metadata address", aim("dial", "tcp", "169.254.169.254:80"), false},
 	{"IPv4-mapped metadata address", aim("dial", "tcp", "[::ffff:169.254.169.254]:80"), false},
 	{"a public address", aim("dial", "tcp", "1.1.1.1:443"), false},
@@ -452,6 +470,7 @@ var attackCases = []attackCase{
 	{"reboot", aim("reboot"), false},
 	{"swapoff", aim("swapoff"), false},
 	{"core files", aim("core"), false},
+	{"the machine's program for core files", coreLimit, true},
 	{"lift limits", aim("limitup"), false},
 }
 
