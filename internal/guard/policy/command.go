@@ -46,8 +46,9 @@ func (c *Command) mayBe(pattern string) match {
 			m = max(m, w.maySet(want[0]))
 		}
 	}
-	if len(proper) > 0 && path.Base(proper[0].Text) == "git" {
-		m = max(m, mayStart(gitCommand(proper), want, 0))
+	if git, ok := asGit(proper); ok {
+		sub, _ := gitCommand(git)
+		m = max(m, mayStart(sub, want, 0))
 	}
 	for i := range c.said {
 		if c.Wraps {

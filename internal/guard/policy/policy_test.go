@@ -156,6 +156,7 @@ func TestRules(t *testing.T) {
 		{"allow\ndeny provenance web:evil.example", seen(web), "deny"},
 		{"allow\ndeny provenance web:other.example", seen(web), "allow"},
 		{"allow\ndeny provenance web:other.example", seen(mgx.Label{Sources: []string{"web"}}), "deny"},
+		{"allow\ndeny provenance web:other.example", seen(mgx.Label{Sources: []string{"web:"}}), "deny"},
 		{"allow provenance user,web:evil.example", seen(web), "allow"},
 		{"allow provenance user", seen(web), "ask"},
 		{"allow provenance user", seen(mgx.Label{Untrusted: true}), "ask"},

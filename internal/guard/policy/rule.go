@@ -98,8 +98,8 @@ func from(provenance string, l mgx.Label) bool {
 	}
 	kind, _, _ := strings.Cut(provenance, ":")
 	return slices.ContainsFunc(l.Sources, func(s string) bool {
-		of, _, named := strings.Cut(s, ":")
-		return sameSource(s, provenance) || of == kind && (kind == provenance || !named)
+		of, name, _ := strings.Cut(s, ":")
+		return sameSource(s, provenance) || of == kind && (kind == provenance || name == "")
 	})
 }
 

@@ -1,36 +1,55 @@
 package policy
 
 import (
+	"path"
 	"slices"
 	"strings"
 )
 
-// gitCommand is a git command without the options before its subcommand.
-func gitCommand(words []Word) []Word {
+// asGit is a command as one of git, also of its program git-push for git push.
+func asGit(words []Word) ([]Word, bool) {
+	if len(words) == 0 {
+		return nil, false
+	}
+	base := path.Base(words[0].Text)
+	if name, apart := strings.CutPrefix(base, "git-"); apart {
+		return append([]Word{{Text: "git"}, {Text: name}}, words[1:]...), true
+	}
+	return words, base == "git"
+}
+
+// gitCommand is a git command without the options before its subcommand. It is plain when
+// those are known, and name no program and no setting.
+func gitCommand(words []Word) (sub []Word, plain bool) {
+	plain = true
 	for i := 1; i < len(words); i++ {
 		w := words[i]
 		if w.Dynamic || !strings.HasPrefix(w.Text, "-") {
-			return append([]Word{words[0]}, words[i:]...)
+			return append([]Word{words[0]}, words[i:]...), plain
 		}
-		if slices.Contains(gitValued, w.Text) {
+		name, _, given := strings.Cut(w.Text, "=")
+		plain = plain && (slices.Contains(gitFlags, w.Text) || slices.Contains(gitValued, name) && name != "-c" && name != "--config-env")
+		if !given && slices.Contains(gitValued, name) {
 			if i++; i < len(words) && !words[i].One {
-				return append([]Word{words[0]}, words[i:]...) // perhaps more than the value
+				return append([]Word{words[0]}, words[i:]...), plain // perhaps more than the value
 			}
 		}
 	}
-	return words[:1]
+	return words[:1], plain
 }
 
-// gitValued are options before a subcommand that take the next word.
-var gitValued = []string{"-C", "-c", "--attr-source", "--config-env", "--git-dir", "--namespace", "--super-prefix", "--work-tree"}
+// Options before a subcommand: those that take the next word when they have no value, and
+// those that never do.
+var (
+	gitValued = strings.Fields("-C -c --attr-source --config-env --git-dir --namespace --super-prefix --work-tree")
+	gitFlags  = strings.Fields(`-h --help -v --version -p --paginate -P --no-pager --bare --no-advice --no-lazy-fetch --no-optional-locks --no-replace-objects
+		--literal-pathspecs --no-literal-pathspecs --glob-pathspecs --noglob-pathspecs --icase-pathspecs --html-path --info-path --man-path`)
+)
 
 // gitRuns reports whether a git command names a program to run, or may.
 func gitRuns(words []Word) bool {
-	sub := gitCommand(words)
-	before := words[1 : len(words)-len(sub)+1]
-	if slices.ContainsFunc(before, func(w Word) bool {
-		return strings.HasPrefix(w.Text, "-c") || strings.HasPrefix(w.Text, "--config-env") || strings.HasPrefix(w.Text, "--exec-path")
-	}) {
+	sub, plain := gitCommand(words)
+	if !plain {
 		return true
 	}
 	if quietGit(words) {
@@ -72,9 +91,9 @@ var gitPlain = strings.Fields(`am apply archive bundle cat-file check-attr check
 
 // quietGit reports whether a git command runs nothing that its words say.
 func quietGit(words []Word) bool {
-	sub := gitCommand(words)
-	return len(sub) == 1 || !sub[1].Dynamic && slices.Contains([]string{
+	sub, plain := gitCommand(words)
+	return plain && (len(sub) == 1 || !sub[1].Dynamic && slices.Contains([]string{
 		"add", "blame", "branch", "checkout", "cherry-pick", "commit", "describe", "diff", "log", "ls-files", "mv", "reset", "restore",
 		"rev-parse", "revert", "rm", "show", "stash", "status", "switch", "tag",
-	}, sub[1].Text)
+	}, sub[1].Text))
 }
