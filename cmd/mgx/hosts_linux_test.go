@@ -208,3 +208,32 @@ func TestHostsWhereNobodyAllowsThem(t *testing.T) {
 		t.Errorf("it says %q", o)
 	}
 }
+
+// TestTheHostThatAFileCameFromIsKnown has a rule keep back what a host sent. The model
+// fetches in the very turn with which it ends, so that it never reads that; or asks for so
+// many hosts before that not all are told apart.
+func TestTheHostThatAFileCameFromIsKnown(t *testing.T) {
+	t.Parallel()
+	const reads = `{"text": "And a file.", "calls": [{"name": "shell", "args": {"command": "echo made >> made.txt; sh check.sh"}}]}`
+	const ends = `{"calls": [{"name": "update_plan", "args": {"steps": [{"text": "change greet.sh", "status": "done"}]}},`
+	many := strings.Replace(strings.Replace(fetch("h$i.test:80"), `'`, `"`, 1), `printf "`, `printf \"`, 1)
+	many = strings.Replace(strings.Replace(many, `\r\n\r\n"`, `\\r\\n\\r\\n\"`, 1), `<&3'`, `<&3"`, 1)
+	for name, script := range map[string]string{
+		"in the last turn": strings.Replace(labScript, ends, strings.TrimSuffix(asking(fetch(askedHost)+" > made.txt"), "]}")+",", 1),
+		"among many":       strings.Replace(labScript, reads, asking("for i in $(seq 70); do "+many+" >/dev/null; done; "+fetch(askedHost)+" > made.txt"), 1),
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			l := newLab(t, script)
+			asked := siteProxy(t, l)
+			rules := l.file("policy", "extend auto\ndeny effect deliver provenance web:registry.test because \"not from there\"\n")
+			_, stderr, code := l.run(append(labRun, "--policy", rules, "--allow-host", askedHost)...)
+			if got := asked(); !slices.Contains(got, "registry.test") {
+				t.Fatalf("the proxy was asked for %q: %q", got, l.outputs(l.latest()))
+			}
+			if code != 6 || !strings.Contains(stderr, "not from there") {
+				t.Errorf("exit %d\n%s", code, stderr)
+			}
+		})
+	}
+}

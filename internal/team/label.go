@@ -61,11 +61,12 @@ func (w *work) ran(c checked) {
 	}
 }
 
-// withHosts adds the hosts that a command reached to the label of its output.
+// withHosts adds the hosts that a command reached to the label of its output. One that
+// was not told apart from others may be any.
 func withHosts(l mgx.Label, visits []sandbox.Visit) mgx.Label {
 	for _, v := range visits {
 		if v.Allowed {
-			l = l.Join(mgx.Label{Untrusted: true, Sources: []string{mgx.SourceWeb + ":" + v.Host}})
+			l = l.Join(mgx.Label{Untrusted: true, Sources: []string{strings.TrimSuffix(mgx.SourceWeb+":"+v.Host, ":")}})
 		}
 	}
 	return l

@@ -104,6 +104,15 @@ func (named) Call(context.Context, *tool.Workspace, json.RawMessage) (tool.Resul
 	return tool.Result{}, nil
 }
 
+// TestAHostThatWasNotToldApartIsAny has a command reach more hosts than are told apart.
+func TestAHostThatWasNotToldApartIsAny(t *testing.T) {
+	t.Parallel()
+	l := withHosts(fromProgram, []sandbox.Visit{{Allowed: true, Reason: "others"}})
+	if want := []string{mgx.SourceProgram, mgx.SourceWeb}; !slices.Equal(l.Sources, want) {
+		t.Errorf("from %q, want %q", l.Sources, want)
+	}
+}
+
 // TestChecksSayWhereTheirOutputCameFrom reads records of checks anew, under settings that
 // a fork changed.
 func TestChecksSayWhereTheirOutputCameFrom(t *testing.T) {

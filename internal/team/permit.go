@@ -386,7 +386,7 @@ func (w *work) mayDeliver(step, branch string) (Decision, error) {
 	if err != nil {
 		return Decision{}, err
 	}
-	f := policy.Facts{Tool: DeliverTool, Effect: policy.Deliver, Own: true, PlanOpen: w.planOpen(), Label: w.author.Label()}
+	f := policy.Facts{Tool: DeliverTool, Effect: policy.Deliver, Own: true, PlanOpen: w.planOpen(), Label: w.author.Label().Join(w.inFiles())}
 	d := w.rules.Decide(f)
 	switch {
 	case d.Verdict == policy.Allow:

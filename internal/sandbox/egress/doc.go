@@ -41,7 +41,7 @@ const (
 	maxConnections = 128              // at once; more wait
 	maxHead        = 64 << 10         // bytes of a request's line and headers
 	maxHeaders     = 200              // lines
-	maxVisits      = 64               // that are told apart
+	maxVisits      = 64               // that are told apart, of those that were allowed and of the others
 	maxShown       = 20               // rules in an answer
 	headTime       = 10 * time.Second // for a request's line and headers, and for the first message of TLS
 	dialTime       = 30 * time.Second // to resolve and to connect

@@ -356,6 +356,21 @@ func TestVisitsAreBounded(t *testing.T) {
 	}
 }
 
+// What was refused before does not hide where a command went.
+func TestVisitsThatAreAllowedAreToldApart(t *testing.T) {
+	t.Parallel()
+	s := newServer(t, false, hi)
+	l := newLab(t, egress.Options{}, s.rule("plain.test", "+private")).serve()
+	for i := range 2 * egress.MaxVisits {
+		l.say(fmt.Sprintf("CONNECT host%d.test:443 HTTP/1.0\r\n\r\n", i))
+	}
+	get(t, l.client(s), fmt.Sprintf("http://plain.test:%d/", s.port))
+	got := l.end()
+	if last := got[len(got)-1]; len(got) != egress.MaxVisits+2 || last.Host != "plain.test" || !last.Allowed {
+		t.Errorf("%d visits, at last %+v", len(got), last)
+	}
+}
+
 // What is no host is shown so that it does no harm.
 func TestWhatWasAskedIsShownHarmless(t *testing.T) {
 	t.Parallel()

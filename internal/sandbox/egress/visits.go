@@ -13,6 +13,7 @@ type visits struct {
 	mu   sync.Mutex
 	all  []*visit
 	find map[sandbox.Visit]*visit
+	told map[bool]int // apart, of those that were allowed and of the others: nobody hides where it went behind what was refused
 }
 
 // visit counts one of its kind.
@@ -28,16 +29,17 @@ func (v *visits) add(kind sandbox.Visit) *visit {
 	v.mu.Lock()
 	defer v.mu.Unlock()
 	one := v.find[kind]
-	if one == nil && len(v.all) >= maxVisits {
+	if one == nil && v.told[kind.Allowed] >= maxVisits {
 		kind = sandbox.Visit{Allowed: kind.Allowed, Reason: Others}
 		one = v.find[kind]
 	}
 	if one == nil {
 		if v.find == nil {
-			v.find = map[sandbox.Visit]*visit{}
+			v.find, v.told = map[sandbox.Visit]*visit{}, map[bool]int{}
 		}
 		one = &visit{kind: kind}
 		v.find[kind] = one
+		v.told[kind.Allowed]++
 		v.all = append(v.all, one)
 	}
 	one.times++
