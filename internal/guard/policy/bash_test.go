@@ -216,6 +216,29 @@ func TestBuiltinsOfBash(t *testing.T) {
 	}
 }
 
+// TestOptionsOfBuiltins gives each command that bash has of its own a program to run, after
+// each option that there may be: where reading that says that nothing unseen runs, nothing
+// does.
+func TestOptionsOfBuiltins(t *testing.T) {
+	t.Parallel()
+	b := newBash(t)
+	out, err := exec.Command(b.path, "-c", "compgen -b").Output()
+	if err != nil {
+		t.Fatal(err)
+	}
+	for name := range strings.FieldsSeq(string(out)) {
+		var known []string
+		for _, letter := range "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ" {
+			if line := name + " -" + string(letter) + " mark"; policy.ReadCommand(line).Unknown == "" {
+				known = append(known, "("+line+")")
+			}
+		}
+		if line := strings.Join(known, "; "); line != "" && b.marks(t, line) {
+			t.Errorf("one of these counts as known and runs mark: %s", line)
+		}
+	}
+}
+
 // FuzzAgainstBash has bash, which may write and change nothing, run whatever a policy
 // allows.
 func FuzzAgainstBash(f *testing.F) {

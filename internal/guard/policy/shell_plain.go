@@ -194,7 +194,7 @@ func plainBuiltin(name string, words []Word) bool {
 		return !slices.ContainsFunc(words, func(w Word) bool { return w.Dynamic || !ok(w.Text) })
 	}
 	switch name {
-	case ":", "bg", "break", "cd", "continue", "dirs", "disown", "echo", "exit", "false", "fg", "help", "jobs", "kill", "popd", "pushd", "pwd",
+	case ":", "bg", "break", "cd", "continue", "dirs", "disown", "echo", "exit", "false", "fg", "help", "kill", "popd", "pushd", "pwd",
 		"return", "shift", "times", "true", "type", "ulimit", "umask":
 		return true
 	case "[":
@@ -208,6 +208,8 @@ func plainBuiltin(name string, words []Word) bool {
 		return known(func(s string) bool { return s == "-r" || local.MatchString(s) })
 	case "unset":
 		return known(func(s string) bool { return s == "-f" || s == "-v" || identifier.MatchString(s) && s != "PATH" }) // without it, programs are looked for here
+	case "jobs":
+		return known(func(s string) bool { return !strings.HasPrefix(s, "-") || !strings.Contains(s, "x") }) // -x runs a program
 	case "wait":
 		return known(func(s string) bool { return !strings.HasPrefix(s, "-") })
 	case "set":
