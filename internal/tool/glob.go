@@ -24,15 +24,8 @@ const maxFound = 100
 
 // glob lists files by name, newest first.
 func glob(ctx context.Context, ws *Workspace, a globArgs) (Result, error) {
-	p, err := ws.at(a.Path)
+	p, matches, err := globbed(ws, a)
 	if err != nil {
-		return Result{}, err
-	}
-	fixed, matches, err := pattern(ws, a.Pattern)
-	if err != nil {
-		return Result{}, err
-	}
-	if p, err = ws.atBelow(p, fixed); err != nil {
 		return Result{}, err
 	}
 	if err := directory(p); err != nil {
@@ -83,12 +76,17 @@ func tellFound(pattern string, found []foundFile, whole bool) string {
 	return b.String()
 }
 
-// atBelow is p with a path beneath it that a model wrote.
-func (ws *Workspace) atBelow(p place, rel string) (place, error) {
-	if p.kept != "" {
-		return within(p.root, path.Join(p.name, rel), rel, p.kept, nil)
+// globbed is where a glob looks, and its test for paths below that.
+func globbed(ws *Workspace, a globArgs) (p place, matches func(rel string) bool, err error) {
+	if p, err = ws.at(a.Path); err != nil {
+		return p, nil, err
 	}
-	return ws.at(path.Join(p.name, rel))
+	fixed, matches, err := pattern(ws, a.Pattern)
+	if err != nil {
+		return p, nil, err
+	}
+	p, err = within(p.root, path.Join(p.name, fixed), fixed, p.kept, p.hidden)
+	return p, matches, err
 }
 
 // pattern reads a glob as its fixed leading directory and a test for paths below

@@ -45,11 +45,13 @@ func (b builtin[A]) Reach(ws *Workspace, raw json.RawMessage) Reach {
 	case listArgs:
 		return ws.reach(a.Path)
 	case globArgs:
-		fixed, _, err := pattern(ws, a.Pattern)
+		p, _, err := globbed(ws, a)
 		if err != nil {
 			return Reach{Vague: true}
 		}
-		return ws.reach(path.Join(a.Path, fixed))
+		var r Reach
+		r.lead(p)
+		return r
 	case grepArgs:
 		return ws.reach(a.Path)
 	case readArgs:
@@ -88,34 +90,41 @@ func (ws *Workspace) reachPatch(patch string) Reach {
 // would touch is not known; it will fail too, unless something changes.
 func (ws *Workspace) reach(named ...string) Reach {
 	var r Reach
-	add := func(p string) {
-		if !slices.Contains(r.Paths, p) {
-			r.Paths = append(r.Paths, p)
-		}
-	}
 	for _, n := range named {
 		p, err := ws.at(n)
 		if err != nil {
-			add(path.Clean(unquoted(n)))
+			r.add(path.Clean(unquoted(n)))
 			r.Vague = true
 			continue
 		}
-		real := p.name
-		if p.root != nil { // else only what is written is known
-			real, err = Resolve(p.root, p.name)
-			r.Vague = r.Vague || err != nil
-		}
-		for _, name := range []string{p.name, real} {
-			switch {
-			case name == "":
-			case p.kept != "":
-				add(path.Join(p.kept, name))
-			default:
-				add(name)
-			}
-		}
+		r.lead(p)
 	}
 	return r
+}
+
+// lead adds a place, and where links lead from there.
+func (r *Reach) lead(p place) {
+	real := p.name
+	if p.root != nil { // else only what is written is known
+		var err error
+		real, err = Resolve(p.root, p.name)
+		r.Vague = r.Vague || err != nil
+	}
+	for _, name := range []string{p.name, real} {
+		switch {
+		case name == "":
+		case p.kept != "":
+			r.add(path.Join(p.kept, name))
+		default:
+			r.add(name)
+		}
+	}
+}
+
+func (r *Reach) add(path string) {
+	if !slices.Contains(r.Paths, path) {
+		r.Paths = append(r.Paths, path)
+	}
 }
 
 // Resolve follows the links of a path within root by their text. A path whose end

@@ -12,7 +12,7 @@ import (
 // TestReachTellsWhatACallWouldTouch holds that no way of writing a path hides what
 // it leads to, and that what cannot be told is not passed over.
 func TestReachTellsWhatACallWouldTouch(t *testing.T) {
-	ws := workspace(t, map[string]string{"a/key": "x", "plain": "y"})
+	ws := workspace(t, map[string]string{"a/key": "x", "plain": "y", "docs/read.me": "z"})
 	for name, to := range map[string]string{"link": "a/key", "dir": "a", "out": "/etc/passwd", "up": "../..", "loop": "loop", "gone": "a/none"} {
 		if err := os.Symlink(to, filepath.Join(ws.Root.Name(), name)); err != nil {
 			t.Fatal(err)
@@ -43,6 +43,9 @@ func TestReachTellsWhatACallWouldTouch(t *testing.T) {
 		{"grep", map[string]any{"pattern": "x", "path": "dir"}, []string{"dir", "a"}, false},
 		{"glob", map[string]any{"pattern": "dir/**"}, []string{"dir", "a"}, false},
 		{"glob", map[string]any{"pattern": "../**"}, nil, true},
+		{"glob", map[string]any{"pattern": "**", "path": `"x/../docs/\u002e\u002e/a"`}, []string{"a"}, false},
+		{"glob", map[string]any{"pattern": "b/*", "path": `"x/../docs/\u002e\u002e/a"`}, []string{"a/b"}, false},
+		{"glob", map[string]any{"pattern": "b/*", "path": `/workspace/"a"`}, []string{`"a"/b`}, false},
 		{"edit", map[string]any{"path": "dir/key"}, []string{"dir/key", "a/key"}, false},
 		{"write", map[string]any{"path": "new/file"}, []string{"new/file"}, false},
 		{"apply_patch", map[string]any{"patch": patch}, []string{"dir/new", "a/new", "plain", "a/moved"}, false},
