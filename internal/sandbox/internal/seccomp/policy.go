@@ -80,6 +80,16 @@ const (
 	fsIocSetXattr = 0x401c5820 // FS_IOC_FSSETXATTR, which like FS_IOC_SETFLAGS needs no right to write
 )
 
+// subvolumes are what btrfs makes and marks them by. One looks like a directory to
+// programs, and like another file system to whoever counts what a run keeps; one that
+// is read-only cannot be removed with what is in it; and old kernels make a snapshot of
+// all that lies around a file.
+var subvolumes = []uint32{
+	0x50009401, 0x50009417, // BTRFS_IOC_SNAP_CREATE, _V2
+	0x5000940e, 0x50009418, // BTRFS_IOC_SUBVOL_CREATE, _V2
+	0x4008941a, // BTRFS_IOC_SUBVOL_SETFLAGS
+}
+
 // Box is what the policy has to know of where a command runs.
 type Box struct {
 	// Shared boxes have no namespaces: processes, what they communicate by, and the
@@ -92,7 +102,7 @@ type Box struct {
 // Commands is the policy for what runs in a box.
 func Commands(b Box) Policy {
 	p := Policy{Arch: auditArch, Newest: newest}
-	controls := []uint32{unix.TIOCSTI, tioclinux, unix.TIOCCONS}
+	controls := append([]uint32{unix.TIOCSTI, tioclinux, unix.TIOCCONS}, subvolumes...)
 	if b.Shared {
 		controls = append(controls, unix.FS_IOC_SETFLAGS, fsIocSetXattr)
 	}
