@@ -30,6 +30,7 @@ const (
 	roleOpen      = "open"       // open a box and say what came of it
 	roleProbe     = "probe"      // the same for a probe
 	roleNoOverlay = "no overlay" // use overlays where there can be none
+	roleChain     = "chain"      // run a command at lite that leaves processes
 )
 
 func playRole() {
@@ -74,6 +75,8 @@ func playRole() {
 				os.Stdout.WriteString(c.Name + ": " + c.Detail + "\n")
 			}
 		}
+	case roleChain:
+		runChain(work)
 	case roleNoOverlay:
 		if err := withoutOverlay(work); err != nil {
 			os.Stdout.WriteString(err.Error())

@@ -13,6 +13,7 @@ import (
 func TestMain(m *testing.M) {
 	sandboxtest.Main()
 	playRole()
+	playChain()
 	os.Exit(m.Run())
 }
 

@@ -42,10 +42,11 @@ func initMain() int {
 	}
 	_, _ = call(syscall.SYS_PRCTL, prSetName, uintptr(pointer("mgx-init"))) // else "exe"
 	if p.Lite {
-		if err := settle(); err != nil {
+		alone, err := p.settle()
+		if err != nil {
 			return report("privileges", err)
 		}
-		return p.run(killAll, reapAll)
+		return p.run(killAll, func(command int) int { return reapAll(command, alone) })
 	}
 	build := p.build
 	if p.Contained {

@@ -6,20 +6,32 @@ import (
 	"os"
 	"syscall"
 	"time"
+
+	"mgx/internal/sandbox/internal/landlock"
 )
 
 // settle prepares an init of a box without namespaces. Whatever its command
-// starts stays below it, because orphans become its children.
-func settle() error {
+// starts stays below it, because orphans become its children. It reports whether
+// this thread can signal no other process but those.
+func (p *Plan) settle() (alone bool, err error) {
 	syscall.Umask(0o022)
 	if err := prctl(prSetChildSubreaper, 1); err != nil {
-		return err
+		return false, err
 	}
-	return dropPrivileges()
+	if err := dropPrivileges(); err != nil {
+		return false, err
+	}
+	if p.Landlock < landlock.VersionScope {
+		return false, nil
+	}
+	if err := landlock.KeepSignals(); err != nil {
+		return false, err
+	}
+	return syscall.Kill(os.Getppid(), 0) == syscall.EPERM, nil // not on its word alone: see killAtOnce
 }
 
 // reapAll waits for the command, and then ends what it left.
-func reapAll(command int) int {
+func reapAll(command int, alone bool) int {
 	code := reap(command)
 	for {
 		pid, err := syscall.Wait4(-1, nil, syscall.WNOHANG, nil)
@@ -27,13 +39,27 @@ func reapAll(command int) int {
 			return code
 		}
 		if pid == 0 { // there are some, and they live
-			killChildren()
+			if alone {
+				killAtOnce()
+			} else {
+				killChildren()
+			}
 			time.Sleep(200 * time.Microsecond)
 		}
 	}
 }
 
-// killAll goes on until the process ends, which it does when nothing is left.
+// killAtOnce kills all that there are, while the kernel lets no process start another:
+// those that start others and end, all the time, would be gone before they were found.
+// It is for the thread that settled, which no other process hears.
+func killAtOnce() {
+	if syscall.Gettid() == syscall.Getpid() {
+		syscall.Kill(-1, syscall.SIGKILL)
+	}
+}
+
+// killAll goes on until the process ends, which it does when nothing is left. Where
+// reapAll kills at once, this ends the command, for which that waits.
 func killAll() {
 	for ; ; time.Sleep(time.Millisecond) {
 		killChildren()

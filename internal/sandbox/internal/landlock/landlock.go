@@ -107,26 +107,53 @@ type Rule struct {
 	Allow Access
 }
 
-// Ruleset makes a ruleset for the version and returns its descriptor, which is
-// closed on exec.
-func Ruleset(version int, rules []Rule) (fd int, err error) {
-	attr := struct{ files, net, scoped uint64 }{files: uint64(known(version, all))}
-	size := unsafe.Sizeof(attr.files)
+// attributes are the kernel's, of a ruleset.
+type attributes struct{ files, net, scoped uint64 }
+
+func (a attributes) ruleset(version int) (fd int, err error) {
+	size := unsafe.Sizeof(a.files)
 	if version >= VersionScope {
-		attr.scoped = scopeAbstractSocket | scopeSignal
-		size = unsafe.Offsetof(attr.scoped) + unsafe.Sizeof(attr.scoped)
+		size = unsafe.Sizeof(a)
 	}
-	set, _, errno := syscall.RawSyscall(sysCreateRuleset, uintptr(unsafe.Pointer(&attr)), size, 0)
+	set, _, errno := syscall.RawSyscall(sysCreateRuleset, uintptr(unsafe.Pointer(&a)), size, 0)
 	if errno != 0 {
 		return -1, os.NewSyscallError("landlock_create_ruleset", errno)
 	}
+	return int(set), nil
+}
+
+// KeepSignals leaves this thread, and what it forks, with no process to signal but
+// each other: from [VersionScope] on.
+func KeepSignals() error {
+	set, err := attributes{scoped: scopeSignal}.ruleset(VersionScope)
+	if err != nil {
+		return err
+	}
+	defer syscall.Close(set)
+	if _, _, errno := syscall.RawSyscall(SysRestrictSelf, uintptr(set), 0, 0); errno != 0 {
+		return os.NewSyscallError("landlock_restrict_self", errno)
+	}
+	return nil
+}
+
+// Ruleset makes a ruleset for the version and returns its descriptor, which is
+// closed on exec.
+func Ruleset(version int, rules []Rule) (fd int, err error) {
+	attr := attributes{files: uint64(known(version, all))}
+	if version >= VersionScope {
+		attr.scoped = scopeAbstractSocket | scopeSignal
+	}
+	set, err := attr.ruleset(version)
+	if err != nil {
+		return -1, err
+	}
 	for _, r := range rules {
-		if err := r.add(int(set), version); err != nil {
-			syscall.Close(int(set))
+		if err := r.add(set, version); err != nil {
+			syscall.Close(set)
 			return -1, err
 		}
 	}
-	return int(set), nil
+	return set, nil
 }
 
 func (r Rule) add(set, version int) error {
