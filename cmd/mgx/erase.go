@@ -2,16 +2,13 @@ package main
 
 import (
 	"context"
-	"errors"
 	"fmt"
-	"io/fs"
-	"os"
-	"path/filepath"
 	"strings"
 
 	"github.com/spf13/cobra"
 
 	"mgx"
+	"mgx/internal/sandbox"
 	"mgx/internal/ui"
 )
 
@@ -136,23 +133,9 @@ func (c *cli) erased(plan, done mgx.WorkErasure) error {
 	return nil
 }
 
-// removeRun removes a run's directory, in which programs may have taken the
-// owner's permissions away.
+// removeRun removes a run's directory, whatever programs made of it.
 func removeRun(dir string) error {
-	err := os.RemoveAll(dir)
-	if !errors.Is(err, fs.ErrPermission) {
-		return wrapRemove(dir, err)
-	}
-	filepath.WalkDir(dir, func(name string, d fs.DirEntry, _ error) error {
-		if d != nil && d.IsDir() {
-			os.Chmod(name, 0o700)
-		}
-		return nil
-	})
-	return wrapRemove(dir, os.RemoveAll(dir))
-}
-
-func wrapRemove(dir string, err error) error {
+	err := sandbox.RemoveState(dir)
 	if err == nil {
 		return nil
 	}
