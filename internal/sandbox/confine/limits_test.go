@@ -3,11 +3,28 @@
 package confine
 
 import (
+	"slices"
 	"testing"
 
+	"golang.org/x/sys/unix"
+
 	"mgx/internal/sandbox"
+	"mgx/internal/sandbox/internal/boxinit"
 	"mgx/internal/sandbox/internal/cgroup"
 )
+
+// TestNobodyIsScheduledFirst is that no command may take the processor from others,
+// whatever MGX itself may.
+func TestNobodyIsScheduledFirst(t *testing.T) {
+	t.Parallel()
+	var p Plan
+	p.complete(0, false)
+	for _, none := range []int64{unix.RLIMIT_RTPRIO, unix.RLIMIT_NICE} {
+		if !slices.Contains(p.Plan.Limits, boxinit.Limit{Resource: none}) {
+			t.Errorf("limit %d is not 0: %v", none, p.Plan.Limits)
+		}
+	}
+}
 
 // TestMemoryOfEach is that boxes that work at the same time have no more memory by
 // default than there is for all commands, and none has more than that.

@@ -69,6 +69,9 @@ func (p *Plan) complete(groups int, grouped bool) {
 	if !p.Contained { // who builds containers is told, and gVisor has no such limit
 		n := PendingSignals()
 		p.Plan.Limits = append(p.Plan.Limits, boxinit.Limit{Resource: unix.RLIMIT_SIGPENDING, Soft: n, Hard: n})
+		// Who may be scheduled before others (ulimit -r, -e) lets no command be, for
+		// which weights would not count.
+		p.Plan.Limits = append(p.Plan.Limits, boxinit.Limit{Resource: unix.RLIMIT_RTPRIO}, boxinit.Limit{Resource: unix.RLIMIT_NICE})
 	}
 	for i := range p.Mounts {
 		if p.Mounts[i].Kind == boxinit.Proc {
