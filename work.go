@@ -19,6 +19,30 @@ type RunInfo struct {
 	AskedAt time.Time `json:"asked_at,omitzero"` // since when it waits for a person
 }
 
+// Brief is the run without what is long, as it is in lists.
+func (r RunInfo) Brief() RunInfo {
+	r.Task.Description, r.Plan, r.Answer = "", nil, ""
+	r.Checks.Checks, r.Review = nil, ReviewData{Round: r.Review.Round, Verdict: r.Review.Verdict}
+	r.Settings.Policy, r.Settings.MCP, r.Settings.AllowHosts = nil, nil, nil
+	if r.Delivered != nil {
+		d := *r.Delivered
+		d.Stat = nil
+		r.Delivered = &d
+	}
+	return r.Whole()
+}
+
+// Whole is the run without a list that is null in JSON.
+func (r RunInfo) Whole() RunInfo {
+	r.Checks.Checks, r.Review.Findings = append([]CheckResult{}, r.Checks.Checks...), append([]Finding{}, r.Review.Findings...)
+	if r.Plan != nil {
+		p := *r.Plan
+		p.Steps = append([]PlanStep{}, p.Steps...)
+		r.Plan = &p
+	}
+	return r
+}
+
 // RunFilter selects runs of a workspace. What is set narrows the choice.
 type RunFilter struct {
 	Workspace WorkspaceID

@@ -45,9 +45,19 @@ func (r Runs) Start(ctx context.Context, n NewTask) (run mgx.RunInfo, err error)
 	return run, r.c.create(ctx, "/api/v1/tasks", rand.Text(), n, &run)
 }
 
-// List lists runs, the newest first, without what is long: Get has that.
-func (r Runs) List(ctx context.Context) iter.Seq2[mgx.RunInfo, error] {
-	return each[mgx.RunInfo](ctx, r.c, "/api/v1/runs", "runs", url.Values{"limit": {"200"}})
+// List lists runs of the workspace that f selects, the newest first, without what is
+// long: Get has that.
+func (r Runs) List(ctx context.Context, f mgx.RunFilter) iter.Seq2[mgx.RunInfo, error] {
+	q := url.Values{"limit": {"200"}}
+	for name, text := range map[string]string{"project_id": string(f.Project), "task_id": string(f.Task), "user_id": string(f.User), "text": f.Text} {
+		if text != "" {
+			q.Set(name, text)
+		}
+	}
+	for _, s := range f.Statuses {
+		q.Add("status", string(s))
+	}
+	return each[mgx.RunInfo](ctx, r.c, "/api/v1/runs", "runs", q)
 }
 
 // Tasks lists tasks, the newest first; with words those that have them.
@@ -59,9 +69,36 @@ func (r Runs) Tasks(ctx context.Context, words string) iter.Seq2[mgx.Task, error
 	return each[mgx.Task](ctx, r.c, "/api/v1/tasks", "tasks", q)
 }
 
+// TaskRuns is a task with its newest runs.
+type TaskRuns struct {
+	mgx.Task
+	Runs []mgx.RunInfo `json:"runs"`
+}
+
+// Task returns a task with its newest runs, without what is long of those.
+func (r Runs) Task(ctx context.Context, id mgx.TaskID) (t TaskRuns, err error) {
+	return t, r.c.get(ctx, "/api/v1/tasks/"+url.PathEscape(string(id)), nil, &t)
+}
+
 // Get returns a run as it stands.
 func (r Runs) Get(ctx context.Context, id mgx.RunID) (run mgx.RunInfo, err error) {
 	return run, r.c.get(ctx, runPath(id), nil, &run)
+}
+
+// AskedApproval is a decision that a run waits for.
+type AskedApproval struct {
+	mgx.Approval
+	Run     mgx.RunID     `json:"run_id"`
+	Task    mgx.TaskInfo  `json:"task"`
+	Project mgx.ProjectID `json:"project_id,omitempty"`
+	User    mgx.UserID    `json:"user_id,omitempty"` // who asked for the run
+	AskedAt time.Time     `json:"asked_at"`
+	Plan    *mgx.Plan     `json:"plan,omitempty"` // where that is what is to be approved
+}
+
+// Approvals lists what runs wait for a person to decide, the longest waiting first.
+func (r Runs) Approvals(ctx context.Context) iter.Seq2[AskedApproval, error] {
+	return each[AskedApproval](ctx, r.c, "/api/v1/approvals", "approvals", url.Values{"limit": {"200"}})
 }
 
 // Decision is an answer to what a run waits for.
@@ -195,42 +232,6 @@ type Difference struct {
 // Replay has the server run the workflow code of a run again from its journal.
 func (r Runs) Replay(ctx context.Context, id mgx.RunID) (report Replay, err error) {
 	return report, r.c.get(ctx, runPath(id)+"/replay", nil, &report)
-}
-
-// Step is one step of an execution.
-type Step struct {
-	Name      string       `json:"name"`
-	Kind      mgx.StepKind `json:"kind"`
-	State     string       `json:"state"` // running, done, failed
-	Order     int64        `json:"order"`
-	Sequence  int64        `json:"sequence"`
-	Attempts  int          `json:"attempts"`
-	Error     string       `json:"error"`
-	StartedAt time.Time    `json:"started_at,omitzero"`
-	EndedAt   time.Time    `json:"ended_at,omitzero"`
-}
-
-// Due reports whether an execution that waits has what it waits for, so that a worker
-// is about to go on with it.
-func (r Runs) Due(ctx context.Context, id mgx.ExecutionID) (bool, error) {
-	var x struct {
-		Status    mgx.ExecutionStatus `json:"status"`
-		AtWork    bool                `json:"at_work"`
-		WakeAt    time.Time           `json:"wake_at"`
-		UpdatedAt time.Time           `json:"updated_at"` // by the server's clock, as WakeAt
-	}
-	err := r.c.get(ctx, "/api/v1/executions/"+url.PathEscape(string(id)), nil, &x)
-	woken := !x.WakeAt.IsZero() && (!x.WakeAt.After(x.UpdatedAt) || !x.WakeAt.After(time.Now()))
-	return x.Status != mgx.ExecWaiting || x.AtWork || woken, err
-}
-
-// Steps lists the steps of an execution, in order; what runs now comes last.
-func (r Runs) Steps(ctx context.Context, id mgx.ExecutionID) ([]Step, error) {
-	var x struct {
-		Steps []Step `json:"steps"`
-	}
-	err := r.c.get(ctx, "/api/v1/executions/"+url.PathEscape(string(id)), nil, &x)
-	return x.Steps, err
 }
 
 // eventsPage is how many events come at once.

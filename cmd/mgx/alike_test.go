@@ -1,6 +1,7 @@
 package main
 
 import (
+	"encoding/json"
 	"fmt"
 	"io"
 	"net/http"
@@ -9,6 +10,8 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+
+	"mgx"
 )
 
 // What is read at a server is what is read here: the same lines, and the same bytes.
@@ -16,8 +19,15 @@ import (
 func TestWhatIsReadAtAServerIsWhatIsReadHere(t *testing.T) {
 	t.Parallel()
 	l := newLab(t, labScript)
-	l.must("demo")
+	l.must("run", "say hello", "--model", "openai/lab", "--check", "sh check.sh", "--approve", "auto")
 	run := string(l.only(l.store()).ID)
+	if _, stderr, code := l.run("run", "say hello", "--model", "openai/lab", "--check", "sh check.sh", "--approve", "ask"); code != 6 {
+		t.Fatalf("exit %d\n%s", code, stderr)
+	}
+	var first mgx.RunInfo
+	if err := json.Unmarshal([]byte(l.must("runs", "--status", "done", "--json")), &first); err != nil {
+		t.Fatal(err)
+	}
 	_, calls := l.newKey() // it may only call models
 	s := l.serve("127.0.0.1:0", "--workers", "0")
 	defer s.end()
@@ -27,6 +37,9 @@ func TestWhatIsReadAtAServerIsWhatIsReadHere(t *testing.T) {
 		"agents", "agents show reviewer", "agents --json",
 		"events schemas", "events schemas task.created", "events schemas task.created --json", "events schemas agent.message --version 1.0.0 --json",
 		"retain show", "retain show --json", "runs estimate", "runs estimate --json", "tasks --json",
+		"tasks show " + string(first.Task.ID), "tasks show " + string(first.Task.ID)[20:] + " --json", "runs --json", "runs --limit 1 --json", "runs --status waiting,running", "approvals", "approvals --json",
+		"runs --project " + string(first.Project) + " --task " + string(first.Task.ID) + " --user " + string(first.User) + " --text HELL --json",
+		"executions", "executions --limit 1 --json", "executions --status waiting", "executions --json --run " + run, "executions show " + string(first.Execution), "executions show " + string(first.Execution)[20:] + " --json",
 	} {
 		args := strings.Fields(words)
 		here := l.must(args...)
@@ -47,6 +60,12 @@ func TestWhatIsReadAtAServerIsWhatIsReadHere(t *testing.T) {
 		"retain set billing=3":                       "2557 to 3650 days",
 		"retain set nothing=default":                 "no category",
 		"runs estimate --project none --model a/b":   "no project",
+		"runs --project none":                        "no project",
+		"runs --status late":                         "not \"late\"",
+		"executions --run none":                      "no run",
+		"executions show none":                       "no execution none; see: mgx executions",
+		"executions show " + run:                     "no execution",
+		"tasks show " + run:                          "no task",
 		"artifacts get " + run + " plan.json --json": "--json goes with --output",
 	} {
 		if _, stderr, code := l.run(append(strings.Fields(words), "--server", s.url)...); code != 2 || !strings.Contains(stderr, says) {

@@ -315,7 +315,7 @@ func TestHostileServer(t *testing.T) {
 var hostileLines = []string{
 	"whoami", "members", "roles", "roles show admin", "workspaces", "keys", "budget list --all", "budget show run_", "usage --by call", "usage --by call --format csv",
 	"webhooks", "webhooks test whk", "consumers", "consumers dead nobody", "events", "events --json", "budget set --limit 3",
-	"runs", "runs --json", "show RUN", "show RUN --json", "show RUN --security", "diff RUN", "diff RUN --stat", "project list", "secrets", "audit", "audit export --format csv", "audit verify", "policy", "policy show ask", "policy test --run RUN", "policy test --run RUN --json", "replay RUN", "models", "models --json", "models test openai/lab",
+	"runs", "runs --json", "approvals", "executions", "executions show exec", "tasks", "tasks show task", "show RUN", "show RUN --json", "show RUN --security", "diff RUN", "diff RUN --stat", "project list", "secrets", "audit", "audit export --format csv", "audit verify", "policy", "policy show ask", "policy test --run RUN", "policy test --run RUN --json", "replay RUN", "models", "models --json", "models test openai/lab",
 }
 
 // poison puts control sequences into the text of an answer: into all of it, or

@@ -24,15 +24,9 @@ else of the project, else with the model; without either, all of the workspace. 
 		Args:    noArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			ctx := cmd.Context()
-			var on mgx.ProjectID
-			if project != "" {
-				err := c.withProject(ctx, project, func(_ context.Context, _ projects, at codeBase) error {
-					on = at.project
-					return nil
-				})
-				if err != nil {
-					return err
-				}
+			on, err := c.projectNamed(ctx, project)
+			if err != nil {
+				return err
 			}
 			return c.withRuns(ctx, func(ctx context.Context, r runs) error {
 				e, err := r.Estimate(ctx, on, model)
@@ -46,6 +40,18 @@ else of the project, else with the model; without either, all of the workspace. 
 	cmd.Flags().StringVar(&project, "project", "", "`directory or id` of the project; at a server its name or id (default: all)")
 	cmd.Flags().StringVar(&model, "model", "", "`provider/model`, or a policy such as auto (default: all)")
 	return cmd
+}
+
+// projectNamed finds the project that a person means; none where none is named. By its
+// id it may also be one that the workspace was not given, or has no more.
+func (c *cli) projectNamed(ctx context.Context, name string) (id mgx.ProjectID, err error) {
+	if name == "" || wholeID().MatchString(name) {
+		return mgx.ProjectID(name), nil
+	}
+	return id, c.withProject(ctx, name, func(_ context.Context, _ projects, at codeBase) error {
+		id = at.project
+		return nil
+	})
 }
 
 // ofWhat says which runs an estimate is made of.

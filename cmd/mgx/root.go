@@ -68,7 +68,7 @@ or MGX_SERVER, after mgx login; see docs/server.md.`,
 		c.sandboxCommand(), c.doctorCommand(), c.configCommand(), c.mcpCommand(), c.versionCommand(),
 	)
 	root.AddCommand(anywhere(
-		c.runCommand(), c.resumeCommand(), c.cancelCommand(), c.approveCommand(), c.reviewCommand(), c.steerCommand(), c.pauseCommand(), c.forkCommand(), c.runsCommand(), c.tasksCommand(), c.showCommand(), c.diffCommand(), c.artifactsCommand(), c.agentsCommand(),
+		c.runCommand(), c.resumeCommand(), c.cancelCommand(), c.approveCommand(), c.approvalsCommand(), c.reviewCommand(), c.steerCommand(), c.pauseCommand(), c.forkCommand(), c.runsCommand(), c.tasksCommand(), c.executionsCommand(), c.showCommand(), c.diffCommand(), c.artifactsCommand(), c.agentsCommand(),
 		c.eventsCommand(), c.budgetCommand(), c.usageCommand(), c.webhooksCommand(), c.consumersCommand(),
 		c.whoamiCommand(), c.sessionsCommand(), c.passwordCommand(), c.invitationsToMe(), c.membersCommand(), c.rolesCommand(), c.workspacesCommand(), c.keysCommand(), c.projectCommand(), c.secretsCommand(), c.auditCommand(),
 		c.getCommand(), c.replayCommand(), c.policyCommand(), c.modelsCommand(), c.templatesCommand(), c.retainCommand(), c.eraseCommand(), c.exportCommand(),

@@ -15,6 +15,7 @@ import (
 	"mgx/internal/config"
 	"mgx/internal/git"
 	"mgx/internal/limit"
+	"mgx/internal/store"
 )
 
 // A server works on what is sent to it, and the branch comes back, with nothing else
@@ -150,7 +151,7 @@ func (l *lab) bundle() (text, digest string) {
 func (l *lab) second(first mgx.RunID) mgx.Run {
 	l.t.Helper()
 	s := l.store()
-	runs, err := ownRuns{&node{store: s, workspace: mgx.DefaultWorkspace}}.List(l.t.Context(), 10)
+	runs, err := s.Runs(l.t.Context(), store.RunQuery{Workspace: mgx.DefaultWorkspace, Limit: 10})
 	if err != nil || len(runs) != 2 {
 		l.t.Fatalf("%d runs, %v", len(runs), err)
 	}

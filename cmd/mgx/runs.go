@@ -10,6 +10,7 @@ import (
 	"mgx/client"
 	"mgx/internal/app"
 	"mgx/internal/git"
+	"mgx/internal/lazy"
 	"mgx/internal/store"
 )
 
@@ -18,9 +19,18 @@ type runs interface {
 	// Find finds the run that a person means by a whole id or a part of it.
 	Find(ctx context.Context, name string) (mgx.Run, error)
 	Get(ctx context.Context, id mgx.RunID) (mgx.Run, error)
-	List(ctx context.Context, limit int) ([]mgx.Run, error)
+	// List are those of the workspace that f selects, the newest first, without what is
+	// long.
+	List(ctx context.Context, f mgx.RunFilter, limit int) ([]mgx.RunInfo, error)
 	// Tasks are those of the workspace, the newest first; with words those that have them.
 	Tasks(ctx context.Context, words string, limit int) ([]mgx.Task, error)
+	Task(ctx context.Context, id mgx.TaskID) (client.TaskRuns, error)
+	// Approvals are what runs wait for a person to decide, the longest waiting first.
+	Approvals(ctx context.Context, limit int) ([]client.AskedApproval, error)
+	// Executions are those of the workspace that f selects by run and status, the newest
+	// first.
+	Executions(ctx context.Context, f mgx.ExecutionFilter, limit int) ([]client.Execution, error)
+	Execution(ctx context.Context, id mgx.ExecutionID) (client.ExecutionSteps, error)
 	// Estimate says what a task may take.
 	Estimate(ctx context.Context, project mgx.ProjectID, model string) (client.Estimate, error)
 	// Steps are the recorded steps of a run, in order.
@@ -74,8 +84,29 @@ func (o ownRuns) Get(ctx context.Context, id mgx.RunID) (mgx.Run, error) {
 	return o.n.store.Run(ctx, o.n.workspace, id)
 }
 
-func (o ownRuns) List(ctx context.Context, limit int) ([]mgx.Run, error) {
-	return o.n.store.Runs(ctx, store.RunQuery{Workspace: o.n.workspace, Limit: limit})
+func (o ownRuns) List(ctx context.Context, f mgx.RunFilter, limit int) ([]mgx.RunInfo, error) {
+	q := app.RunsQuery{Statuses: f.Statuses, Project: f.Project, Task: f.Task, User: f.User, Text: f.Text}
+	all, err := upToHere(limit, func(token string, limit int) (app.Page[mgx.RunInfo], error) {
+		q.After, q.Limit = token, limit
+		return o.n.app.Runs(ctx, o.n.me(), q)
+	})
+	for i, r := range all {
+		all[i] = r.Brief()
+	}
+	return all, err
+}
+
+// upToHere collects the beginning of a list of the data directory, by its pages.
+func upToHere[T any](limit int, page func(token string, limit int) (app.Page[T], error)) (all []T, err error) {
+	for token := ""; ; {
+		p, err := page(token, limit-len(all))
+		if err != nil {
+			return nil, err
+		}
+		if all, token = append(all, p.Items...), p.Next; token == "" || len(all) >= limit {
+			return all[:min(len(all), limit)], nil
+		}
+	}
 }
 
 func (o ownRuns) Steps(ctx context.Context, run mgx.Run) ([]mgx.StepRecord, error) {
@@ -144,8 +175,23 @@ type theirRuns struct {
 	remote *client.Client
 }
 
-// mostLooked is how many of the newest runs are looked at for a part of an id.
+// mostLooked is how many of the newest are looked at for a part of an id.
 const mostLooked = 1000
+
+var wholeID = lazy.Regexp(`^[a-z]+_[0-9A-Za-z]{26}$`)
+
+// wholeOf is the id that a person means by it or, of the newest, by a part of it.
+func wholeOf[T any, ID ~string](name, what, where string, newest func() ([]T, error), id func(T) ID) (ID, error) {
+	if wholeID().MatchString(name) {
+		return ID(name), nil
+	}
+	all, err := newest()
+	if err != nil {
+		return "", err
+	}
+	found, err := one(all, name, what, where, func(v T) string { return string(id(v)) })
+	return id(found), err
+}
 
 func (t theirRuns) Find(ctx context.Context, name string) (mgx.Run, error) {
 	id, err := t.idOf(ctx, name)
@@ -157,14 +203,14 @@ func (t theirRuns) Find(ctx context.Context, name string) (mgx.Run, error) {
 
 // idOf is the id that a person means by it or by a part of it.
 func (t theirRuns) idOf(ctx context.Context, name string) (mgx.RunID, error) {
-	if wholeRun().MatchString(name) {
+	if wholeID().MatchString(name) {
 		return mgx.RunID(name), nil
 	}
-	all, err := t.List(ctx, mostLooked)
+	all, err := t.List(ctx, mgx.RunFilter{}, mostLooked)
 	if err != nil {
 		return "", err
 	}
-	found, err := one(all, name, "run", "mgx runs", func(r mgx.Run) string { return string(r.ID) })
+	found, err := one(all, name, "run", "mgx runs", func(r mgx.RunInfo) string { return string(r.ID) })
 	if mgx.IsCode(err, mgx.CodeNotFound) {
 		err = mgx.Errorf(mgx.KindUsage, mgx.CodeNotFound, "there is no run %s; `mgx runs` lists them", strings.ToUpper(name))
 	}
@@ -176,12 +222,8 @@ func (t theirRuns) Get(ctx context.Context, id mgx.RunID) (mgx.Run, error) {
 	return run.Run, err
 }
 
-func (t theirRuns) List(ctx context.Context, limit int) (all []mgx.Run, err error) {
-	infos, err := upTo(limit, t.Runs.List(ctx))
-	for _, info := range infos {
-		all = append(all, info.Run)
-	}
-	return all, err
+func (t theirRuns) List(ctx context.Context, f mgx.RunFilter, limit int) ([]mgx.RunInfo, error) {
+	return upTo(limit, t.Runs.List(ctx, f))
 }
 
 // upTo collects the beginning of a list; nothing when it cannot be read so far.
@@ -198,8 +240,8 @@ func upTo[T any](limit int, list iter.Seq2[T, error]) (all []T, err error) {
 }
 
 func (t theirRuns) Steps(ctx context.Context, run mgx.Run) (all []mgx.StepRecord, err error) {
-	steps, err := t.Runs.Steps(ctx, run.Execution)
-	for _, s := range steps {
+	x, err := t.Execution(ctx, run.Execution)
+	for _, s := range x.Steps {
 		if s.State == "running" {
 			continue
 		}

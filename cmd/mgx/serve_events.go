@@ -6,7 +6,6 @@ import (
 
 	"mgx"
 	"mgx/client"
-	"mgx/internal/lazy"
 )
 
 // eventsOf prints the log of a server, and with follow what comes.
@@ -68,5 +67,3 @@ func streamError(ctx context.Context, err error) error {
 	}
 	return ignoreInterrupt(ctx, err)
 }
-
-var wholeRun = lazy.Regexp(`^run_[0-9A-Za-z]{26}$`)

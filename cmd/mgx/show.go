@@ -16,39 +16,6 @@ import (
 	"mgx/internal/ui"
 )
 
-func (c *cli) runsCommand() *cobra.Command {
-	var limit int
-	cmd := &cobra.Command{
-		Use:   "runs",
-		Short: "List runs, newest first",
-		Args:  noArgs,
-		RunE: func(cmd *cobra.Command, _ []string) error {
-			if err := checkLimit(limit); err != nil {
-				return err
-			}
-			return c.withRuns(cmd.Context(), func(ctx context.Context, r runs) error { return c.listRuns(ctx, r, limit) })
-		},
-	}
-	cmd.Flags().IntVar(&limit, "limit", 50, "at most `N` runs")
-	cmd.AddCommand(c.estimateCommand())
-	return cmd
-}
-
-func (c *cli) listRuns(ctx context.Context, r runs, limit int) error {
-	all, err := r.List(ctx, limit)
-	if err != nil {
-		return err
-	}
-	if c.json {
-		return printJSON(c, all...)
-	}
-	if len(all) == 0 {
-		c.tell("No runs yet. Start with: mgx demo\n")
-		return nil
-	}
-	return ui.RunsTable(c.out, all, time.Now())
-}
-
 func (c *cli) showCommand() *cobra.Command {
 	var routing, security bool
 	cmd := &cobra.Command{

@@ -222,8 +222,8 @@ func (w *walk) console(owner *http.Cookie) {
 // Every command must be here or among those that show nothing of it.
 func showing(run, dir string) map[string][]string {
 	return map[string][]string{
-		"agents": {"agents"}, "artifacts": {"artifacts", run}, "artifacts get": {"artifacts", "get", run, "changes.patch"}, "audit": {"audit"}, "audit verify": {"audit", "verify"}, "budget": {"budget"}, "config": {"config"}, "consumers": {"consumers"}, "diff": {"diff", run}, "doctor": {"doctor"},
-		"events": {"events"}, "export": {"export", run}, "export to": {"export", run, "--to", filepath.Join(dir, "export")}, "get": {"get", run, "--repo", dir}, "keys": {"keys"}, "mcp": {"mcp", "list"}, "members": {"members"},
+		"agents": {"agents"}, "artifacts": {"artifacts", run}, "artifacts get": {"artifacts", "get", run, "changes.patch"}, "approvals": {"approvals"}, "audit": {"audit"}, "audit verify": {"audit", "verify"}, "budget": {"budget"}, "config": {"config"}, "consumers": {"consumers"}, "diff": {"diff", run}, "doctor": {"doctor"},
+		"events": {"events"}, "executions": {"executions"}, "export": {"export", run}, "export to": {"export", run, "--to", filepath.Join(dir, "export")}, "get": {"get", run, "--repo", dir}, "keys": {"keys"}, "mcp": {"mcp", "list"}, "members": {"members"},
 		"models": {"models"}, "policy": {"policy"}, "project": {"project"}, "replay": {"replay", run}, "review": {"review", run}, "roles": {"roles"}, "runs": {"runs"}, "secrets": {"secrets", "list"},
 		"show": {"show", run}, "show security": {"show", run, "--security"}, "tasks": {"tasks"}, "templates": {"templates"}, "usage": {"usage"}, "verify": {"verify"},
 		"webhooks": {"webhooks"}, "whoami": {"whoami"}, "workspaces": {"workspaces"}, "pause": {"pause", run}, "cancel": {"cancel", run}, "retain": {"retain", "--dry-run"}, "fork": {"fork", run, "--at", "999999"},

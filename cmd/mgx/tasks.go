@@ -7,6 +7,8 @@ import (
 	"github.com/spf13/cobra"
 
 	"mgx"
+	"mgx/client"
+	"mgx/internal/app"
 	"mgx/internal/ui"
 )
 
@@ -29,7 +31,36 @@ with these, in any case. The id is what mgx erase --task and mgx export --task t
 	}
 	cmd.Flags().StringVar(&words, "text", "", "only those that have these `words`")
 	cmd.Flags().IntVar(&limit, "limit", 50, "at most `N` tasks")
+	cmd.AddCommand(&cobra.Command{
+		Use:   "show TASK",
+		Short: "Show a task in full, and its newest runs; a part of its id is enough",
+		Args:  oneArg("a task"),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			return c.withRuns(cmd.Context(), func(ctx context.Context, r runs) error { return c.showTask(ctx, r, args[0]) })
+		},
+	})
 	return cmd
+}
+
+func (c *cli) showTask(ctx context.Context, r runs, name string) error {
+	id, err := wholeOf(name, "task", "mgx tasks",
+		func() ([]mgx.Task, error) { return r.Tasks(ctx, "", mostLooked) }, func(t mgx.Task) mgx.TaskID { return t.ID })
+	if err != nil {
+		return err
+	}
+	t, err := r.Task(ctx, id)
+	if err != nil {
+		return err
+	}
+	if c.json {
+		return printJSON(c, t)
+	}
+	c.printf("%s: %s\n", t.ID, cell(t.Title))
+	if t.Type != "" {
+		c.printf("  type: %s\n", cell(string(t.Type)))
+	}
+	c.printf("  asked for: %s\n\n%s\n\n", t.CreatedAt.Local().Format(time.DateTime), ui.Text(t.Description))
+	return c.runsTable(t.Runs)
 }
 
 // checkLimit refuses a list of nothing, and one that nobody reads.
@@ -60,17 +91,18 @@ func (c *cli) listTasks(ctx context.Context, r runs, words string, limit int) er
 	return nil
 }
 
-func (o ownRuns) Tasks(ctx context.Context, words string, limit int) (all []mgx.Task, err error) {
-	for token := ""; ; {
-		page, err := o.n.app.Tasks(ctx, o.n.me(), words, token, limit-len(all))
-		if err != nil {
-			return nil, err
-		}
-		if all = append(all, page.Items...); page.Next == "" || len(all) >= limit {
-			return all, nil
-		}
-		token = page.Next
+func (o ownRuns) Tasks(ctx context.Context, words string, limit int) ([]mgx.Task, error) {
+	return upToHere(limit, func(token string, limit int) (app.Page[mgx.Task], error) {
+		return o.n.app.Tasks(ctx, o.n.me(), words, token, limit)
+	})
+}
+
+func (o ownRuns) Task(ctx context.Context, id mgx.TaskID) (client.TaskRuns, error) {
+	t, err := o.n.app.Task(ctx, o.n.me(), id)
+	for i, r := range t.Runs {
+		t.Runs[i] = r.Brief()
 	}
+	return client.TaskRuns(t), err
 }
 
 func (t theirRuns) Tasks(ctx context.Context, words string, limit int) ([]mgx.Task, error) {

@@ -168,7 +168,7 @@ func createTask(ctx context.Context, w *app.Work, in *struct{ Body newTask }) (*
 // begun is the answer with a run that was just made.
 func begun(ctx context.Context, run mgx.Run) *madeRun {
 	info := mgx.RunInfo{Run: run, Project: mgx.ProjectOf(run.Repo.Path), User: actor(ctx).User}
-	return &madeRun{"/api/v1/runs/" + string(run.ID), whole(info)}
+	return &madeRun{"/api/v1/runs/" + string(run.ID), info.Whole()}
 }
 
 type taskOut struct {
@@ -178,7 +178,7 @@ type taskOut struct {
 func getTask(ctx context.Context, w *app.Work, in *At[mgx.TaskID]) (*taskOut, error) {
 	t, err := w.Task(ctx, actor(ctx), in.ID)
 	for i, r := range t.Runs {
-		t.Runs[i] = brief(r)
+		t.Runs[i] = r.Brief()
 	}
 	return &taskOut{t}, err
 }
@@ -224,7 +224,7 @@ func listRuns(ctx context.Context, w *app.Work, in *runsIn) (*runsOut, error) {
 	out := &runsOut{}
 	out.Body.Runs, out.Body.Next = every(page.Items), page.Next
 	for i, r := range out.Body.Runs {
-		out.Body.Runs[i] = brief(r)
+		out.Body.Runs[i] = r.Brief()
 	}
 	return out, err
 }
@@ -235,31 +235,7 @@ type runOut struct {
 
 func getRun(ctx context.Context, w *app.Work, in *At[mgx.RunID]) (*runOut, error) {
 	run, err := w.Run(ctx, actor(ctx), in.ID)
-	return &runOut{whole(run)}, err
-}
-
-// whole is a run without a list that is null.
-func whole(r mgx.RunInfo) mgx.RunInfo {
-	r.Checks.Checks, r.Review.Findings = every(r.Checks.Checks), every(r.Review.Findings)
-	if r.Plan != nil {
-		p := *r.Plan
-		p.Steps = every(p.Steps)
-		r.Plan = &p
-	}
-	return r
-}
-
-// brief is a run without what is long.
-func brief(r mgx.RunInfo) mgx.RunInfo {
-	r.Task.Description, r.Plan, r.Answer = "", nil, ""
-	r.Checks.Checks, r.Review = nil, mgx.ReviewData{Round: r.Review.Round, Verdict: r.Review.Verdict}
-	r.Settings.Policy, r.Settings.MCP, r.Settings.AllowHosts = nil, nil, nil
-	if r.Delivered != nil {
-		d := *r.Delivered
-		d.Stat = nil
-		r.Delivered = &d
-	}
-	return whole(r)
+	return &runOut{run.Whole()}, err
 }
 
 type cancelIn struct {
