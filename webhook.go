@@ -73,6 +73,9 @@ const (
 	DeliveryDead      DeliveryStatus = "dead" // every attempt failed; kept until somebody retries it
 )
 
+// DeliveryStatuses are all of them.
+var DeliveryStatuses = []DeliveryStatus{DeliveryPending, DeliveryDelivered, DeliveryDead}
+
 // WebhookDelivery is one event on its way to one endpoint. The event's id names
 // it, and is the webhook-id of every attempt.
 type WebhookDelivery struct {

@@ -39,6 +39,19 @@ func (h Webhooks) List(ctx context.Context) ([]mgx.Webhook, error) {
 	return pages[mgx.Webhook](ctx, h.c, "/api/v1/webhooks", "webhooks")
 }
 
+// WebhookChange is what of an address is to be another. What is nil stays.
+type WebhookChange struct {
+	URL         *string   `json:"url,omitempty"`
+	Description *string   `json:"description,omitempty"`
+	Types       *[]string `json:"types,omitempty"`    // empty: all
+	Channels    *[]string `json:"channels,omitempty"` // empty: all of the workspace
+}
+
+// Update changes one, for the events that are not deliveries yet.
+func (h Webhooks) Update(ctx context.Context, id mgx.WebhookID, change WebhookChange) (w mgx.Webhook, err error) {
+	return w, h.c.send(ctx, http.MethodPatch, hookPath(id), nil, change, &w)
+}
+
 // Enable makes one go on: with everything since it stopped, or, with skip, only
 // with what happens from now on.
 func (h Webhooks) Enable(ctx context.Context, id mgx.WebhookID, skip bool) error {

@@ -50,14 +50,14 @@ everything over and finds what was changed, taken away or cut off. See docs/audi
 type auditFlags struct {
 	actor, action string
 	denied        bool
-	since         time.Duration
+	since, until  string
 }
 
 func (f *auditFlags) add(cmd *cobra.Command) {
 	cmd.Flags().StringVar(&f.actor, "actor", "", "only what this `id` did")
 	cmd.Flags().StringVar(&f.action, "action", "", "only acts like this `glob`: 'key.*'")
 	cmd.Flags().BoolVar(&f.denied, "denied", false, "only what was refused")
-	cmd.Flags().DurationVar(&f.since, "since", 0, "only the last `duration`: 24h")
+	addTimes(cmd.Flags(), &f.since, &f.until, "the beginning")
 }
 
 func (c *cli) listAudit(ctx context.Context, l auditLog, f auditFlags) error {

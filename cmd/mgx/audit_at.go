@@ -30,8 +30,9 @@ func (f auditFlags) eachEntry(ctx context.Context, l auditLog, do func(app.Audit
 		return usage("bad_glob", "--action takes a pattern such as 'key.*', not %q", f.action)
 	}
 	chosen := app.AuditFilter{Actor: f.actor, Action: f.action, Denied: f.denied}
-	if f.since > 0 {
-		chosen.Since = time.Now().Add(-f.since)
+	var err error
+	if chosen.Since, chosen.Until, err = parseTimes(f.since, f.until, time.Time{}, time.Now()); err != nil {
+		return err
 	}
 	return l.Each(ctx, chosen, do)
 }

@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
 
 	"mgx"
 	"mgx/internal/app"
@@ -53,8 +54,7 @@ the process that made the call died.`,
 		},
 	}
 	scope.add(cmd.Flags())
-	cmd.Flags().StringVar(&since, "since", "", "from this `time` on: a date, a time (RFC 3339) or so long ago, such as 7d or 12h (default: this month)")
-	cmd.Flags().StringVar(&until, "until", "", "before this `time`")
+	addTimes(cmd.Flags(), &since, &until, "this month")
 	cmd.Flags().StringVar(&by, "by", string(mgx.ByModel), "sum up by `model, provider, role, task, run, project, user or day`; call: do not sum up")
 	cmd.Flags().StringVar(&format, "format", "table", "`table, csv or json`")
 	return cmd
@@ -64,16 +64,25 @@ func parseUsage(since, until, by string, now time.Time) (q mgx.UsageQuery, err e
 	if q.By, err = mgx.ParseUsageBy(by); err != nil {
 		return q, err
 	}
-	q.Since, _ = mgx.PeriodMonth.Around(now)
-	if since != "" {
-		if q.Since, err = parseTime("--since", since, now); err != nil {
-			return q, err
-		}
-	}
-	if until != "" {
-		q.Until, err = parseTime("--until", until, now)
-	}
+	month, _ := mgx.PeriodMonth.Around(now)
+	q.Since, q.Until, err = parseTimes(since, until, month, now)
 	return q, err
+}
+
+// addTimes adds the flags that choose by time, and parseTimes reads them.
+func addTimes(flags *pflag.FlagSet, since, until *string, usual string) {
+	flags.StringVar(since, "since", "", "from this `time` on: a date, a time (RFC 3339) or so long ago, such as 7d or 12h (default: "+usual+")")
+	flags.StringVar(until, "until", "", "before this `time`")
+}
+
+func parseTimes(since, until string, usual, now time.Time) (from, to time.Time, err error) {
+	if from = usual; since != "" {
+		from, err = parseTime("--since", since, now)
+	}
+	if until != "" && err == nil {
+		to, err = parseTime("--until", until, now)
+	}
+	return from, to, err
 }
 
 // parseTime reads a date or a time in UTC unless it says otherwise, or how long

@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
@@ -52,7 +53,7 @@ again for about two days when it fails, and then kept as a dead letter.`,
 	}
 	addWebhookAllow(cmd.PersistentFlags())
 	cmd.AddCommand(
-		c.webhookAddCommand(), c.webhookRotateCommand(), c.webhookEnableCommand(),
+		c.webhookAddCommand(), c.webhookChangeCommand(), c.webhookRotateCommand(), c.webhookEnableCommand(),
 		c.webhookCommand("disable ID", "Stop sending; the log keeps what happens meanwhile", "Disabled %s.", hooks.Disable),
 		c.webhookCommand("remove ID", "Forget an address, with its secrets and deliveries", "Removed %s.", hooks.Remove),
 		c.deliveriesCommand(), c.webhookRetryCommand(), c.webhookTestCommand(),
@@ -65,6 +66,7 @@ again for about two days when it fails, and then kept as a dead letter.`,
 type hooks interface {
 	Add(ctx context.Context, n webhook.NewEndpoint) (w mgx.Webhook, secret string, err error)
 	List(ctx context.Context) ([]mgx.Webhook, error)
+	Update(ctx context.Context, id mgx.WebhookID, change webhook.Change) (mgx.Webhook, error)
 	Enable(ctx context.Context, id mgx.WebhookID, skip bool) error
 	Disable(ctx context.Context, id mgx.WebhookID) error
 	Remove(ctx context.Context, id mgx.WebhookID) error
@@ -81,6 +83,10 @@ type theirHooks struct{ client.Webhooks }
 
 func (h theirHooks) Add(ctx context.Context, n webhook.NewEndpoint) (mgx.Webhook, string, error) {
 	return h.Webhooks.Add(ctx, client.NewWebhook(n))
+}
+
+func (h theirHooks) Update(ctx context.Context, id mgx.WebhookID, change webhook.Change) (mgx.Webhook, error) {
+	return h.Webhooks.Update(ctx, id, client.WebhookChange(change))
 }
 
 // withWebhooks does something with webhooks where a command says.
@@ -203,11 +209,66 @@ may allow others with --webhook-allow.`,
 			})
 		},
 	}
-	cmd.Flags().StringArrayVar(&n.Types, "type", nil, "only events of types that match this `glob`, such as 'task.*'; may be repeated")
-	cmd.Flags().StringArrayVar(&n.Channels, "channel", nil, "only events of this `channel`, such as project:ID; may be repeated")
-	cmd.Flags().StringVar(&n.Description, "description", "", "what it is for, in `words`")
+	addSelection(cmd.Flags(), &n.Types, &n.Channels, &n.Description)
 	cmd.Flags().Int64Var(&since, "since", 0, "also the events after this `position` of the log")
 	return cmd
+}
+
+func (c *cli) webhookChangeCommand() *cobra.Command {
+	var url, description string
+	var types, channels []string
+	cmd := &cobra.Command{
+		Use:   "change ID",
+		Short: "Change what is sent to an address, or the address",
+		Long: `Changes what is sent to an address from now on, or the address; what is not said stays. The types,
+or the channels, that are named take the place of those before; '' alone is for all of them.`,
+		Example: `  mgx webhooks change 7Q2K --type 'run.*' --type 'task.*'
+  mgx webhooks change 7Q2K --type ''`,
+		Args: oneArg("a webhook"),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			var change webhook.Change
+			for name, set := range map[string]func(){
+				"url":         func() { change.URL = &url },
+				"description": func() { change.Description = &description },
+				"type":        func() { change.Types = filled(types) },
+				"channel":     func() { change.Channels = filled(channels) },
+			} {
+				if cmd.Flags().Changed(name) {
+					set()
+				}
+			}
+			if change == (webhook.Change{}) {
+				return usage("bad_arguments", "say what to change, with --url, --description, --type or --channel")
+			}
+			return c.withWebhook(cmd, args[0], func(ctx context.Context, h hooks, w mgx.Webhook) error {
+				w, err := h.Update(ctx, w.ID, change)
+				switch {
+				case err != nil:
+					return err
+				case c.json:
+					return printJSON(c, w)
+				}
+				c.tell("Changed %s.\n", w.ID)
+				return nil
+			})
+		},
+	}
+	cmd.Flags().StringVar(&url, "url", "", "the `address`")
+	addSelection(cmd.Flags(), &types, &channels, &description)
+	return cmd
+}
+
+// addSelection adds the flags that say what is sent to an address.
+func addSelection(flags *pflag.FlagSet, types, channels *[]string, description *string) {
+	flags.StringArrayVar(types, "type", nil, "only events of types that match this `glob`, such as 'task.*'; may be repeated")
+	flags.StringArrayVar(channels, "channel", nil, "only events of this `channel`, such as project:ID; may be repeated")
+	flags.StringVar(description, "description", "", "what it is for, in `words`")
+}
+
+// filled is a list without what is empty.
+func filled(all []string) *[]string {
+	rest := slices.DeleteFunc(all, func(s string) bool { return s == "" })
+	return &rest
 }
 
 func (c *cli) printSecret(said string, id mgx.WebhookID, secret string) error {
@@ -273,11 +334,15 @@ func (c *cli) webhookEnableCommand() *cobra.Command {
 
 func (c *cli) deliveriesCommand() *cobra.Command {
 	q := mgx.DeliveryQuery{}
+	var statuses []string
 	cmd := &cobra.Command{
 		Use:   "deliveries ID [DELIVERY]",
 		Short: "What was sent, and what came of it; with DELIVERY every attempt",
 		Args:  twoArgs("a webhook", "a delivery", 1),
-		RunE: func(cmd *cobra.Command, args []string) error {
+		RunE: func(cmd *cobra.Command, args []string) (err error) {
+			if q.Statuses, err = knownStatuses(statuses, mgx.DeliveryStatuses); err != nil {
+				return err
+			}
 			if q.Limit < 1 || q.Limit > store.MaxListed {
 				return usage("bad_limit", "--limit takes 1 to %d, not %d", store.MaxListed, q.Limit)
 			}
@@ -289,6 +354,7 @@ func (c *cli) deliveriesCommand() *cobra.Command {
 			})
 		},
 	}
+	addStatuses(cmd.Flags(), &statuses, mgx.DeliveryStatuses)
 	cmd.Flags().BoolVar(&q.Failed, "failed", false, "only those whose last attempt failed, dead letters among them")
 	cmd.Flags().IntVar(&q.Limit, "limit", 50, "at most `N`, the newest first")
 	return cmd
