@@ -129,9 +129,8 @@ func (a *Access) Renew(ctx context.Context, cookie string, where access.Where) (
 // that is one of this server, and the first page otherwise.
 func Next(text string) string {
 	u, err := url.Parse(text)
-	if err != nil || len(text) > 1000 || u.Scheme != "" || u.Host != "" || u.User != nil || u.Opaque != "" ||
-		!strings.HasPrefix(text, "/") || strings.HasPrefix(text, "//") || strings.HasPrefix(u.Path, "//") ||
-		strings.ContainsFunc(text, func(r rune) bool { return r <= ' ' || r == '\\' || r == 0x7f }) || strings.Contains(u.Path, "\\") {
+	if err != nil || len(text) > 1000 || !strings.HasPrefix(text, "/") || strings.HasPrefix(text, "//") || strings.HasPrefix(u.Path, "//") ||
+		strings.ContainsFunc(text, func(r rune) bool { return r <= ' ' || r == '\\' }) || strings.Contains(u.Path, "\\") {
 		return "/"
 	}
 	return u.RequestURI()

@@ -15,7 +15,7 @@ func TestNext(t *testing.T) {
 		"": "/", "/": "/", "/runs/run_1?tab=diff": "/runs/run_1?tab=diff", "/a%20b": "/a%20b", "/a#b": "/a",
 		"//evil.example.com": "/", "///evil.example.com": "/", "/\\evil.example.com": "/", "\\/evil.example.com": "/", "/%5cevil": "/", "/%2fevil.example.com": "/",
 		"https://evil.example.com": "/", "https:/evil": "/", "javascript:alert(1)": "/", "evil.example.com": "/", "@evil.example.com": "/", " /a": "/", "/a b": "/",
-		"/\t/evil.example.com": "/", "/\n/evil": "/", "/a\r\nSet-Cookie: x": "/", "http:///evil": "/", "/" + strings.Repeat("a", 1000): "/",
+		"/\t/evil.example.com": "/", "/\n/evil": "/", "/a\r\nSet-Cookie: x": "/", "/a?b=\\c": "/", "/%zz": "/", "/a\x7f": "/", "//jo@/a": "/", "http:///evil": "/", "/" + strings.Repeat("a", 1000): "/",
 	} {
 		if got := app.Next(text); got != want {
 			t.Errorf("%q leads to %q, want %q", text, got, want)
