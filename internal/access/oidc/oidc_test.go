@@ -2,7 +2,6 @@ package oidc_test
 
 import (
 	"bytes"
-	"cmp"
 	"compress/gzip"
 	"context"
 	"crypto/ecdsa"
@@ -55,6 +54,12 @@ func provider(t *testing.T, s *oidctest.Server, edit func(*oidc.Config)) *oidc.P
 // signIn goes to the provider as a browser does, and comes back.
 func signIn(t *testing.T, p *oidc.Provider, a access.Attempt) (access.Claims, error) {
 	t.Helper()
+	return signInBy(t, p, a, http.DefaultTransport)
+}
+
+// signInBy reaches the provider in a way of its own.
+func signInBy(t *testing.T, p *oidc.Provider, a access.Attempt, by http.RoundTripper) (access.Claims, error) {
+	t.Helper()
 	address, err := p.Begin(t.Context(), a)
 	if err != nil {
 		return access.Claims{}, err
@@ -63,7 +68,7 @@ func signIn(t *testing.T, p *oidc.Provider, a access.Attempt) (access.Claims, er
 	if err != nil {
 		t.Fatal(err)
 	}
-	answer, err := http.DefaultTransport.RoundTrip(r)
+	answer, err := by.RoundTrip(r)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -312,25 +317,31 @@ func (f transport) RoundTrip(r *http.Request) (*http.Response, error) { return f
 func TestAddressesHere(t *testing.T) {
 	t.Parallel()
 	const issuer = "https://id.example.com"
-	for name, where := range map[string]string{"authorization_endpoint": "", "token_endpoint": "", "jwks_uri": "", "userinfo_endpoint": issuer + "/authorize", "end_session_endpoint": issuer + "/authorize", "nothing": issuer + "/authorize"} {
+	for name, fine := range map[string]bool{"authorization_endpoint": false, "token_endpoint": false, "jwks_uri": false, "userinfo_endpoint": true, "end_session_endpoint": true, "nothing": true} {
 		s := oidctest.New(t)
-		s.Say(oidctest.Said{Metadata: func(m map[string]any) {
-			for _, at := range []string{"authorization_endpoint", "token_endpoint", "jwks_uri", "userinfo_endpoint", "end_session_endpoint"} {
-				if at != name {
-					m[at] = issuer + "/" + strings.TrimSuffix(at, "_endpoint")
+		s.Say(oidctest.Said{
+			Person: map[string]any{"email": "jo@example.com", "email_verified": true}, UserInfo: map[string]any{"name": "Jo"},
+			Metadata: func(m map[string]any) {
+				for at, v := range m {
+					if text, ok := v.(string); ok && at != name {
+						m[at] = strings.Replace(text, s.URL, issuer, 1)
+					}
 				}
-			}
-			m["issuer"], m["authorization_endpoint"] = issuer, cmp.Or(where, s.URL)
-		}})
-		c := config(t, s, func(c *oidc.Config) { c.Issuer = issuer })
-		p := oidc.New(c, oidc.Options{Client: &http.Client{Transport: transport(func(r *http.Request) (*http.Response, error) {
+			},
+			Token: func(c map[string]any) { c["iss"] = issuer },
+			Back:  func(q url.Values) { q.Set("iss", issuer) },
+		})
+		there := transport(func(r *http.Request) (*http.Response, error) {
 			r = r.Clone(r.Context())
 			r.URL.Scheme, r.URL.Host = "http", strings.TrimPrefix(s.URL, "http://")
 			return http.DefaultTransport.RoundTrip(r)
-		})}})
-		at, err := p.Begin(t.Context(), attempt)
-		if fine := where != ""; fine != (err == nil) || fine && !strings.HasPrefix(at, issuer) || !fine && !mgx.IsCode(err, oidc.CodeUnreachable) {
-			t.Errorf("%s: %s, %v", name, at, err)
+		})
+		p := oidc.New(config(t, s, func(c *oidc.Config) { c.Issuer = issuer }), oidc.Options{
+			Client: &http.Client{Transport: there}, Secret: func(context.Context) (string, error) { return oidctest.ClientSecret, nil },
+		})
+		got, err := signInBy(t, p, attempt, there)
+		if fine != (err == nil) || !fine && !mgx.IsCode(err, oidc.CodeUnreachable) || fine && (got.Name == "Jo") != (name != "userinfo_endpoint") {
+			t.Errorf("%s: %+v, %v", name, got, err)
 		}
 		if out := p.Out(t.Context(), "https://mgx.example.com"); (out != "") != (name == "userinfo_endpoint" || name == "nothing") {
 			t.Errorf("%s: people sign out at %q", name, out)
