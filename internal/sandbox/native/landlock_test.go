@@ -21,7 +21,7 @@ import (
 // changes to a directory, by the word that each writes when it works.
 var changes = []string{
 	"echo new >new && echo write", "echo more >>file && echo append", "truncate -s 0 file && echo truncate", "mkdir made && echo mkdir", "ln -s file symlink && echo symlink",
-	"ln file hardlink && echo link", "mkfifo pipe && echo fifo", "mknod whiteout c 0 0 && echo whiteout", "mv file moved && echo rename", "rm other && echo remove", "rmdir empty && echo rmdir",
+	"ln file hardlink && echo link", "mkfifo pipe && echo fifo", "mv file moved && echo rename", "rm other && echo remove", "rmdir empty && echo rmdir",
 }
 
 // TestLandlockBehindMounts opens the mounts wide that should be read-only, after what

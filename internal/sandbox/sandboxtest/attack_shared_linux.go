@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"path/filepath"
 	"testing"
 	"time"
 	"unsafe"
@@ -68,6 +69,13 @@ var fileAttacks = map[string]func(name string) error{
 		defer f.Close()
 		now, err := unix.IoctlGetInt(int(f.Fd()), unix.FS_IOC_GETFLAGS)
 		return then(err, func() error { return unix.IoctlSetPointerInt(int(f.Fd()), unix.FS_IOC_SETFLAGS, now) })
+	},
+	"leave a whiteout": func(dir string) error {
+		from, to := filepath.Join(dir, "from"), filepath.Join(dir, "to")
+		err := os.WriteFile(from, nil, 0o644)
+		err = then(err, func() error { return unix.Renameat2(unix.AT_FDCWD, from, unix.AT_FDCWD, to, unix.RENAME_WHITEOUT) })
+		os.Remove(from)
+		return errors.Join(err, os.RemoveAll(to))
 	},
 	"look": func(name string) error { _, err := os.Lstat(name); return err },
 	"enter": func(name string) error {

@@ -386,6 +386,7 @@ var attackCases = []attackCase{
 	{"mknod in /tmp", aim("mknod"), false},
 	{"mknod in the workspace", aim("mknodws"), false},
 	{"mknod of a whiteout", aim("whiteout"), true},
+	{"a whiteout left by a rename", func(h *host) []string { return onFile("leave a whiteout", h.work, ".") }, true},
 
 	{"signal the host", atVictim("signal"), true},
 	{"signal init", func(h *host) []string {

@@ -118,7 +118,10 @@ func Commands(b Box) Policy {
 		Rule{Call: unix.SYS_FCNTL, Else: Allow, Cases: each(1, Fail(unix.EINVAL), unix.F_SETLEASE, setDelegation)},
 		// Files that run as their owner, which outside of the box may be root.
 		Rule{Call: unix.SYS_OPENAT, Else: Allow, Cases: creates(2, 3)},
-		Rule{Call: unix.SYS_MKNODAT, Else: Allow, Cases: setsID(2)},
+		Rule{Call: unix.SYS_MKNODAT, Else: Allow, Cases: makesNode(2)},
+		// Whiteouts, by which an overlay hides files, are devices that anybody may make: by
+		// a rename, which looks as if the file system could not, Landlock sees none.
+		Rule{Call: unix.SYS_RENAMEAT2, Else: Allow, Cases: []Case{{[]Cond{{Arg: 4, Value: unix.RENAME_WHITEOUT, Mask: true}}, Fail(unix.EINVAL)}}},
 		Rule{Call: unix.SYS_FCHMOD, Else: Allow, Cases: setsID(1)},
 		Rule{Call: unix.SYS_FCHMODAT, Else: Allow, Cases: setsID(2)},
 		Rule{Call: unix.SYS_FCHMODAT2, Else: Allow, Cases: setsID(2)},
@@ -201,6 +204,13 @@ func scheduling() (rules []Rule) {
 // setsID holds for a mode that makes a program run as the file's owner or group.
 func setsID(arg int) []Case {
 	return []Case{{[]Cond{{Arg: arg, Value: unix.S_ISUID | unix.S_ISGID, Mask: true}}, Fail(unix.EPERM)}}
+}
+
+// makesNode holds for such a mode, and for that of a device: what kernels let whoever
+// has no right to devices make of them, newer versions of Landlock count as files.
+func makesNode(mode int) []Case {
+	const ofDevices = unix.S_IFCHR // the bit, which only links have besides
+	return append(setsID(mode), Case{[]Cond{{Arg: mode, Value: ofDevices, Mask: true}}, Fail(unix.EPERM)})
 }
 
 // creates holds for such a mode of a file that is made, or else may be anything.

@@ -20,7 +20,7 @@ func rulesHere() []Rule {
 	return []Rule{
 		{Call: unix.SYS_OPEN, Else: Allow, Cases: creates(1, 2)},
 		{Call: unix.SYS_CREAT, Else: Allow, Cases: setsID(1)},
-		{Call: unix.SYS_MKNOD, Else: Allow, Cases: setsID(1)},
+		{Call: unix.SYS_MKNOD, Else: Allow, Cases: makesNode(1)},
 		{Call: unix.SYS_CHMOD, Else: Allow, Cases: setsID(1)},
 	}
 }
