@@ -24,7 +24,7 @@ export CGO_ENABLED=0
 (cd "$here" && go test -c -o "$root/tests/native" ./internal/sandbox/native && go test -c -o "$root/tests/cgroup" ./internal/sandbox/internal/cgroup)
 
 # What the tests have run in boxes, with the libraries of each.
-programs="sh chroot chown cat ls id env true false sleep head tail yes mkdir mkfifo mknod insmod kmod ln mv cp rm rmdir touch chmod echo printf seq wc sort tr cut test dd mount umount setsid setpriv grep sed find ulimit stat readlink dirname basename sync tee truncate kill pwd ip"
+programs="sh chroot chown chgrp cat ls id env true false sleep head tail yes mkdir mkfifo mknod insmod kmod ln mv cp rm rmdir touch chmod echo printf seq wc sort tr cut test dd mount umount setsid setpriv grep sed find ulimit stat readlink dirname basename sync tee truncate kill pwd ip"
 for p in $programs; do
 	file=$(command -v "$p") || continue
 	case $file in /*) ;; *) file=$(PATH=/usr/bin:/bin:/usr/sbin command -p which "$p" 2>/dev/null) || continue ;; esac
@@ -76,7 +76,7 @@ chown -R nobody /sys/fs/cgroup/delegated 2>/dev/null || chown 65534 /sys/fs/cgro
 chown 65534 /home/user
 cd /home/user
 echo "== as an ordinary user, to whom a group is delegated"
-HOME=/home/user TMPDIR=/home/user sh -c 'echo $$ >/sys/fs/cgroup/delegated/cgroup.procs; exec setpriv --reuid=65534 --regid=65534 --clear-groups /tests/native -test.v -test.timeout=60m -test.run="$1"' sh "$tests"
+HOME=/home/user sh -c 'echo $$ >/sys/fs/cgroup/delegated/cgroup.procs; exec setpriv --reuid=65534 --regid=65534 --clear-groups /tests/native -test.v -test.timeout=60m -test.run="$1"' sh "$tests"
 echo "== ordinary user: $?"
 echo o >/proc/sysrq-trigger
 sleep 60
