@@ -29,7 +29,7 @@ func (d *driver) Probe(ctx context.Context) sandbox.Report {
 	b, err := d.bare()
 	var seen string
 	if err == nil {
-		seen, err = b.look(ctx)
+		seen, err = b.look(ctx, time.Minute)
 	}
 	if err != nil {
 		r.Checks = failedChecks(err)
@@ -43,16 +43,20 @@ func (d *driver) Probe(ctx context.Context) sandbox.Report {
 	return r
 }
 
-// look returns what a command in a box sees of its walls.
-func (b *box) look(ctx context.Context) (string, error) {
+// look returns what a command in a box sees of its walls. One that did not get to see
+// all of them says nothing.
+func (b *box) look(ctx context.Context, patience time.Duration) (string, error) {
 	var out bytes.Buffer
-	_, err := b.Run(ctx, sandbox.Command{
+	r, err := b.Run(ctx, sandbox.Command{
 		Args: []string{
 			"cat", "/proc/self/status", "/proc/1/status", "/proc/self/limits", "/proc/self/mounts", "/proc/net/dev",
 			"/proc/sys/kernel/pid_max", "/proc/sys/user/max_user_namespaces",
 		},
-		Stdout: &out, Timeout: 10 * time.Second, ReadOnly: true,
+		Stdout: &out, Timeout: patience, ReadOnly: true,
 	})
+	if err == nil && r.TimedOut {
+		err = confine.InitError{Stage: "time", Text: fmt.Sprintf("a command that looks at its walls did not end in %v", patience)}
+	}
 	return out.String(), err
 }
 

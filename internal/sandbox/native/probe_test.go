@@ -5,6 +5,7 @@ package native_test
 import (
 	"strings"
 	"testing"
+	"time"
 
 	"mgx/internal/sandbox"
 	"mgx/internal/sandbox/native"
@@ -28,6 +29,16 @@ func TestProbe(t *testing.T) {
 	}
 	if len(r.Checks) != len(want) {
 		t.Errorf("%d checks, not %d", len(r.Checks), len(want))
+	}
+}
+
+// Where a command has no time to look, nobody says that there are no walls.
+func TestNoTimeToLook(t *testing.T) {
+	if err := native.Look(t.Context(), time.Minute); err != nil {
+		t.Skip(err)
+	}
+	if err := native.Look(t.Context(), time.Nanosecond); err == nil || !strings.Contains(err.Error(), "did not end in 1ns") {
+		t.Errorf("without time: %v", err)
 	}
 }
 
