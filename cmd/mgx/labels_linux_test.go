@@ -123,6 +123,13 @@ var paths = []struct {
 		if _, errs, code := o.run("resume", string(run.ID)); code != 6 {
 			o.t.Fatalf("exit %d\n%s", code, errs)
 		}
+		for _, e := range o.events(o.store(), run)[mgx.AgentBriefed] {
+			for _, item := range decoded[mgx.AgentBriefedData](o.t, e).Items {
+				if item.What == "plan" && !slices.Contains(item.Label.Sources, "mcp:notes") {
+					o.t.Errorf("the plan is given with the label %+v", item.Label)
+				}
+			}
+		}
 		return o.latest()
 	}},
 	{"a change that is reviewed", "mcp:notes", func(o *outward) mgx.Run {

@@ -73,6 +73,11 @@ func TestNetworkOfARun(t *testing.T) {
 	if calls != 1 || checks < 2 {
 		t.Errorf("%d calls and %d checks told of the network", calls, checks)
 	}
+	for _, e := range l.eventsOf(l.store(), run, string(mgx.ToolReturned)) { // the checks reached the host before any call
+		if d := decoded[mgx.ToolResultData](t, e); !slices.Contains(d.Label.Sources, "web:localhost") {
+			t.Errorf("%s has the label %+v", d.Name, *d.Label)
+		}
+	}
 	if out := l.must("events", "--run", string(run.ID), "--json"); !strings.Contains(out, "a person can allow it with --allow-host evil.test:80.") {
 		t.Error("the agent was not told how the host can be allowed")
 	}

@@ -1,6 +1,7 @@
 package team
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"fmt"
@@ -52,14 +53,16 @@ func TestACallIsDecidedOnceMore(t *testing.T) {
 	for name, c := range map[string]struct {
 		leads, rules string
 		effect       tool.Effect
+		hash         string // that was decided on, where it is another
 		want         string
 	}{
-		"nothing":                   {"here", rules, tool.Read, "it was called"},
-		"a link":                    {"there", rules, tool.Read, otherwise},
-		"a link, to what is denied": {"secret", rules, tool.Read, "Refused by the policy of this run"},
-		"the rules":                 {"here", rules + "ask tool other\n", tool.Read, otherwise},
-		"the rules, which deny it":  {"here", rules + "deny tool many\n", tool.Read, "Refused by the policy of this run"},
-		"the effect":                {"here", rules, tool.Deliver, otherwise},
+		"nothing":                   {"here", rules, tool.Read, "", "it was called"},
+		"a link":                    {"there", rules, tool.Read, "", otherwise},
+		"a link, to what is denied": {"secret", rules, tool.Read, "", "Refused by the policy of this run"},
+		"the rules":                 {"here", rules + "ask tool other\n", tool.Read, "", otherwise},
+		"the rules, which deny it":  {"here", rules + "deny tool many\n", tool.Read, "", "Refused by the policy of this run"},
+		"the effect":                {"here", rules, tool.Deliver, "", otherwise},
+		"what was decided on":       {"here", rules, tool.Read, "sha256:another", "something other than what is proposed"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -119,7 +122,7 @@ func TestACallIsDecidedOnceMore(t *testing.T) {
 			if err := os.Symlink(c.leads, filepath.Join(root.Name(), "way")); err != nil {
 				t.Fatal(err)
 			}
-			if err := engine.Signal(t.Context(), scope.Execution, approvalID("call"), Decision{Approved: true, By: "somebody", Hash: hash}); err != nil {
+			if err := engine.Signal(t.Context(), scope.Execution, approvalID("call"), Decision{Approved: true, By: "somebody", Hash: cmp.Or(c.hash, hash)}); err != nil {
 				t.Fatal(err)
 			}
 			var said string

@@ -564,3 +564,31 @@ func TestCanonicalArgumentsMeanTheSame(t *testing.T) {
 		}
 	})
 }
+
+// TestWhatAPersonNamed is not asked about, and denied all the same.
+func TestWhatAPersonNamed(t *testing.T) {
+	f := policy.Facts{Tool: "check", Effect: policy.Execute, Command: "make test", Named: true}
+	for rules, want := range map[string]policy.Verdict{
+		"allow": policy.Allow, "ask tool check": policy.Allow, "allow effect read": policy.Allow, "unattended\nask": policy.Allow,
+		"deny tool check": policy.Deny, "allow\ndeny command \"make *\"": policy.Deny,
+	} {
+		if d := parse(t, rules).Decide(f); d.Verdict != want {
+			t.Errorf("%q: %+v", rules, d)
+		}
+	}
+}
+
+// TestAnApprovalIsOfOneCall changes each of what an approval is bound to.
+func TestAnApprovalIsOfOneCall(t *testing.T) {
+	args := json.RawMessage(`{"command":"make"}`)
+	one := policy.Bind("shell", args, "run_1", "sha256:a")
+	for what, other := range map[string]string{
+		"tool": policy.Bind("check", args, "run_1", "sha256:a"), "arguments": policy.Bind("shell", json.RawMessage(`{"command":"make "}`), "run_1", "sha256:a"),
+		"run": policy.Bind("shell", args, "run_2", "sha256:a"), "policy": policy.Bind("shell", args, "run_1", "sha256:b"),
+		"parts": policy.Bind("shell", args, "run_1sha256:a", ""),
+	} {
+		if other == one {
+			t.Errorf("another %s has the same hash", what)
+		}
+	}
+}
