@@ -1,13 +1,19 @@
 package team
 
 import (
+	"context"
 	"encoding/json"
+	"log/slog"
 	"strings"
 	"testing"
 
+	"mgx"
 	"mgx/internal/agent"
 	"mgx/internal/guard"
+	"mgx/internal/guard/policy"
 	"mgx/internal/llm"
+	"mgx/internal/tool"
+	"mgx/internal/workflow"
 )
 
 // TestASecretIsNotCutInTwo puts a secret where the text of an event ends.
@@ -35,6 +41,73 @@ func TestASecretIsNotCutInASummary(t *testing.T) {
 		got := summary(agent.Call{Name: "shell", Args: args}, guard.NewRedactor(secret))
 		if strings.Contains(got, secret[:4]) || !strings.HasPrefix(got, "xxx") {
 			t.Errorf("%d characters before: %q", before, got)
+		}
+	}
+}
+
+const hush = "sk-secret-0123456789"
+
+// talker is a model that says a secret, in pieces.
+type talker struct{}
+
+func (talker) Call(_ context.Context, _ *llm.Request, _ llm.Account, watch func(llm.Chunk)) (*llm.Result, error) {
+	for _, piece := range []string{"It is ", hush[:9], hush[9:], "."} {
+		watch(llm.Chunk{Text: piece})
+	}
+	said := llm.Message{Role: llm.Assistant, Parts: []llm.Part{{Text: "It is " + hush + "."}}}
+	return &llm.Result{Response: &llm.Response{Message: said}}, nil
+}
+
+// tells is a tool that returns one, and shows it to who watches.
+type tells struct{}
+
+func (tells) Spec() tool.Spec { return tool.Spec{Name: "tells", Effect: tool.Read} }
+
+func (tells) Call(_ context.Context, ws *tool.Workspace, _ json.RawMessage) (tool.Result, error) {
+	ws.Watch([]byte(ws.Redact.String(hush)))
+	return tool.Result{Status: tool.Success, Text: "It is " + hush + "."}, nil
+}
+
+// TestARunTellsNoSecret has a model and a tool say a secret, and a person asked about a
+// call that has it. The store here hides nothing by itself.
+func TestARunTellsNoSecret(t *testing.T) {
+	t.Parallel()
+	var seen strings.Builder
+	b := begin(t, func(c *workflow.Context) (string, error) {
+		p, err := policy.Parse("allow\nask tool tells role asked")
+		if err != nil {
+			return "", err
+		}
+		watch := func(_ mgx.RunID, d Delta) { seen.WriteString(d.Text + d.Tool) }
+		r := &run{
+			c: c, rules: p, hides: guard.NewRedactor(hush), deps: Deps{Log: slog.New(slog.DiscardHandler), Model: talker{}, Deltas: watch},
+			site: &Site{Files: tool.Workspace{Root: tree(t, "a")}, Box: noBox{}}, in: Input{Settings: mgx.RunSettings{Approve: "ask"}},
+		}
+		h := host{c: c, r: r}
+		if _, err := h.Turn("turn", &llm.Request{Conversation: "one"}); err != nil {
+			return "", err
+		}
+		for _, role := range []string{"free", "asked"} {
+			call := agent.Call{ID: role, Name: "tells", Tool: tells{}, Args: json.RawMessage(`{"say":"` + hush + `"}`), Role: role, Conversation: "one"}
+			if _, err := h.Call(role, call); err != nil {
+				return "", err
+			}
+		}
+		return "", nil
+	})
+	b.drive()
+	types := map[mgx.EventType]bool{}
+	for _, e := range b.events() {
+		if types[e.Type] = true; strings.Contains(string(e.Data), hush) {
+			t.Errorf("%s: %s", e.Type, e.Data)
+		}
+	}
+	if want := "It is " + guard.Mask + "." + guard.Mask; seen.String() != want {
+		t.Errorf("watchers see %q, want %q", seen.String(), want)
+	}
+	for _, typ := range []mgx.EventType{mgx.AgentMessage, mgx.ToolCalled, mgx.ToolReturned, mgx.ApprovalRequested} {
+		if !types[typ] {
+			t.Errorf("no %s", typ)
 		}
 	}
 }

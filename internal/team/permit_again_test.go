@@ -16,7 +16,6 @@ import (
 	"mgx/internal/guard"
 	"mgx/internal/guard/policy"
 	"mgx/internal/sandbox"
-	"mgx/internal/store"
 	"mgx/internal/tool"
 	"mgx/internal/workflow"
 )
@@ -66,18 +65,11 @@ func TestACallIsDecidedOnceMore(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			dir := t.TempDir()
-			s, err := store.Open(t.Context(), filepath.Join(dir, "mgx.db"), store.Options{})
-			if err != nil {
-				t.Fatal(err)
-			}
-			t.Cleanup(func() { s.Close() })
-			engine := workflow.New(s, workflow.Options{Owner: "one", Alive: func(string) bool { return true }})
 			root := tree(t, "here/last", "there/last", "secret/last", "way -> here")
 			var asked mgx.ProposedCall
 			var hash string
 			text, effect := rules, tool.Read
-			workflow.Register(engine, "main", func(c *workflow.Context, _ struct{}) (string, error) {
+			b := begin(t, func(c *workflow.Context) (string, error) {
 				p, err := policy.Parse(text)
 				if err != nil {
 					return "", err
@@ -89,24 +81,8 @@ func TestACallIsDecidedOnceMore(t *testing.T) {
 				out, err := host{c: c, r: r}.Call("call", agent.Call{ID: "1", Name: "many", Tool: many{effect}, Args: json.RawMessage("{}"), Role: "implementer"})
 				return out.Result.Text, err
 			})
-			scope := mgx.Scope{Workspace: mgx.DefaultWorkspace, Run: mgx.NewRunID(), Execution: mgx.NewExecutionID()}
-			drive := func() mgx.Execution {
-				t.Helper()
-				x, err := engine.Drive(t.Context(), scope.Run, scope.Execution)
-				if err != nil {
-					t.Fatal(err)
-				}
-				return x
-			}
-			if err := engine.Start(t.Context(), mgx.Execution{Scope: scope, Workflow: "main", Input: json.RawMessage("{}")}, scope.Event(mgx.RunCreated, mgx.RunCreatedData{Workflow: "main"})); err != nil {
-				t.Fatal(err)
-			}
-			drive()
-			events, err := s.Events(t.Context(), store.EventQuery{Stream: mgx.StreamID(scope.Run)})
-			if err != nil {
-				t.Fatal(err)
-			}
-			for _, e := range events {
+			b.drive()
+			for _, e := range b.events() {
 				var d mgx.ApprovalRequestedData
 				if e.Type == mgx.ApprovalRequested && e.Decode(&d) == nil {
 					asked, hash = *d.Call, d.Hash
@@ -122,11 +98,11 @@ func TestACallIsDecidedOnceMore(t *testing.T) {
 			if err := os.Symlink(c.leads, filepath.Join(root.Name(), "way")); err != nil {
 				t.Fatal(err)
 			}
-			if err := engine.Signal(t.Context(), scope.Execution, approvalID("call"), Decision{Approved: true, By: "somebody", Hash: cmp.Or(c.hash, hash)}); err != nil {
+			if err := b.engine.Signal(t.Context(), b.scope.Execution, approvalID("call"), Decision{Approved: true, By: "somebody", Hash: cmp.Or(c.hash, hash)}); err != nil {
 				t.Fatal(err)
 			}
 			var said string
-			if x := drive(); json.Unmarshal(x.Result, &said) != nil || !strings.Contains(said, c.want) {
+			if x := b.drive(); json.Unmarshal(x.Result, &said) != nil || !strings.Contains(said, c.want) {
 				t.Errorf("%s %s %+v, want %s", x.Status, said, x.Failure, c.want)
 			}
 		})
