@@ -1,6 +1,7 @@
 package policy
 
 import (
+	"net/netip"
 	"slices"
 	"strings"
 )
@@ -76,6 +77,19 @@ func hostGlob(pattern, host string) bool {
 func hasPort(s string) bool {
 	_, _, ok := cutPort(s)
 	return ok
+}
+
+// mayHostGlob reports whether a host that is named by its address may be one that a
+// pattern has the name of.
+func mayHostGlob(pattern, host string) bool {
+	name, port, _ := cutPort(host)
+	wantName, wantPort, given := cutPort(pattern)
+	return isAddress(name) && !isAddress(wantName) && (!given || glob(wantPort, port))
+}
+
+func isAddress(host string) bool {
+	_, err := netip.ParseAddr(strings.Trim(host, "[]"))
+	return err == nil
 }
 
 // cutPort parts HOST:PORT; an address of version 6 stands in brackets there.

@@ -172,6 +172,9 @@ func TestRules(t *testing.T) {
 		{"allow\ndeny provenance web:Evil.Example.", seen(web), "deny"},
 		{"allow\ndeny host Evil.Example.", net("evil.example:443"), "deny"},
 		{"allow\ndeny host evil.example.:443", net("evil.example.:443"), "deny"},
+		{"allow\ndeny host evil.example", net("192.0.2.7:443"), "ask"},
+		{"allow\ndeny host 192.0.2.1,*.evil.example:443", net("[2001:db8::7]:443"), "ask"},
+		{"allow\ndeny host *.evil.example:22,192.0.2.1", net("192.0.2.7:443"), "allow"},
 		{"allow confidentiality private", seen(mgx.Label{Secrecy: mgx.Secret}), "ask"},
 		{"allow confidentiality private", seen(mgx.Label{}), "allow"},
 

@@ -155,7 +155,7 @@ func (r Rule) forbidsHost(c call) match {
 	switch {
 	case len(r.Hosts) == 0 || slices.ContainsFunc(c.Hosts, r.hasHost):
 		return yes
-	case c.Vague:
+	case c.Vague, slices.ContainsFunc(c.Hosts, r.mayHaveHost):
 		return maybe
 	}
 	return no
@@ -206,6 +206,10 @@ func (r Rule) hasPath(p string) bool {
 
 func (r Rule) hasHost(host string) bool {
 	return slices.ContainsFunc(r.Hosts, func(glob string) bool { return hostGlob(glob, host) })
+}
+
+func (r Rule) mayHaveHost(host string) bool {
+	return slices.ContainsFunc(r.Hosts, func(glob string) bool { return mayHostGlob(glob, host) })
 }
 
 // why is the rule's own reason, or a sentence in its place.
