@@ -1,10 +1,13 @@
 package git_test
 
 import (
+	"context"
 	"os"
 	"path/filepath"
 	"strings"
+	"syscall"
 	"testing"
+	"time"
 
 	"mgx"
 	"mgx/internal/git"
@@ -85,6 +88,10 @@ func TestAGitDirectoryThatLeadsElsewhereIsRefused(t *testing.T) {
 			link(t, secrets, objects(r))
 			return r.dir
 		}},
+		"attributes without an end": {"unreadable_repository", func(r repo, _ string) string {
+			link(t, "/dev/zero", filepath.Join(r.dir, ".git/info/attributes"))
+			return r.dir
+		}},
 		"core.worktree": {"unsafe_repository", func(r repo, secrets string) string {
 			must(t, os.Rename(r.dir, filepath.Join(secrets, "inner")))
 			inner := repo{t, filepath.Join(secrets, "inner")}
@@ -109,6 +116,43 @@ func TestAGitDirectoryThatLeadsElsewhereIsRefused(t *testing.T) {
 			_, err = git.Reopen(t.Context(), first.RepoInfo) // a run that waited meanwhile
 			wantCode(t, err, mgx.KindUsage, tc.code)
 		})
+	}
+}
+
+// A git directory that somebody else made names a file without an end for attributes,
+// which git would read until the machine has no memory left; or a pipe that nobody
+// writes to, for which it would wait.
+func TestFilesWithoutAnEndAreNotRead(t *testing.T) {
+	t.Parallel()
+	for _, key := range []string{"core.attributesFile", "core.excludesFile"} {
+		r := newRepo(t)
+		pipe := filepath.Join(t.TempDir(), "pipe")
+		must(t, syscall.Mkfifo(pipe, 0o600))
+		r.git("config", key, pipe)
+		ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+		defer cancel()
+		if _, err := git.Inspect(ctx, r.dir); err != nil {
+			t.Errorf("%s: %v", key, err)
+		}
+	}
+}
+
+// Nor is what stands beside the index copied, when it is a link or a pipe.
+func TestOnlyFilesAreTakenForASnapshot(t *testing.T) {
+	t.Parallel()
+	for name, plant := range map[string]func(at string) error{
+		"link": func(at string) error { return os.Symlink(filepath.Join(secrets(t), "key"), at) },
+		"pipe": func(at string) error { return syscall.Mkfifo(at, 0o600) },
+	} {
+		r := newRepo(t)
+		must(t, plant(filepath.Join(r.dir, ".git/sharedindex.0")))
+		run := newRun(t, r.dir)
+		_, err := run.Snapshot(t.Context())
+		if err == nil {
+			t.Errorf("%s: it was copied", name)
+			continue
+		}
+		wantCode(t, err, mgx.KindUsage, "unreadable_repository")
 	}
 }
 

@@ -36,6 +36,8 @@ func base(settings ...string) []string {
 		"LC_ALL=C", "TZ=UTC",
 	}
 	settings = append([]string{
+		"core.attributesFile", "/dev/null", // a repository could name a file without an end
+		"core.excludesFile", "/dev/null",
 		"core.fsmonitor", "false",
 		"core.hooksPath", "/dev/null",
 		"core.pager", "cat",

@@ -10,6 +10,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"syscall"
 	"time"
 
 	"mgx"
@@ -137,9 +138,10 @@ func globQuote(s string) string {
 }
 
 // copyIfThere copies a file with its time: git compares an index's own time with
-// those in it to know which files may have changed unseen.
+// those in it to know which files may have changed unseen. In a repository that
+// somebody else made it could be a link to a file without an end, or a pipe.
 func copyIfThere(from, to string) error {
-	in, err := os.Open(from)
+	in, err := os.OpenFile(from, os.O_RDONLY|syscall.O_NONBLOCK|syscall.O_NOFOLLOW, 0)
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil
 	}
@@ -150,6 +152,9 @@ func copyIfThere(from, to string) error {
 	info, err := in.Stat()
 	if err != nil {
 		return onDisk(err)
+	}
+	if !info.Mode().IsRegular() {
+		return mgx.Errorf(mgx.KindUsage, "unreadable_repository", "%s is no regular file", from)
 	}
 	if err := copyTo(in, to, 0o600); err != nil {
 		return err

@@ -371,12 +371,24 @@ func named(dir string) string {
 
 // readFiles reads what git has no question for.
 func (s *Source) readFiles() error {
-	var err error
-	if s.Shallow, err = readSide(s.CommonDir, "shallow"); err == nil {
+	err := readable(filepath.Join(s.CommonDir, "info/attributes"))
+	if err == nil {
+		s.Shallow, err = readSide(s.CommonDir, "shallow")
+	}
+	if err == nil {
 		s.Objects, err = objectDirs(filepath.Join(s.CommonDir, "objects"))
 	}
 	if err != nil {
 		return mgx.Errorf(mgx.KindUsage, "unreadable_repository", "the repository at %s cannot be read: %w", s.Path, err)
+	}
+	return nil
+}
+
+// readable refuses what git itself would read, whatever it is: a file without an end, a
+// pipe that nobody writes to.
+func readable(name string) error {
+	if info, err := os.Stat(name); err == nil && (!info.Mode().IsRegular() || info.Size() > maxSide) {
+		return fmt.Errorf("%s is no regular file of at most %d bytes", name, maxSide)
 	}
 	return nil
 }
