@@ -1,4 +1,4 @@
-package event_test
+package api_test
 
 import (
 	"bufio"
@@ -22,16 +22,14 @@ import (
 	"mgx/internal/store"
 )
 
-const bearer = "a-token-of-at-least-26-characters"
-
-// document compiles messages of the AsyncAPI document.
-type document struct {
+// messages compiles those of the AsyncAPI document.
+type messages struct {
 	t        *testing.T
 	compiler *jsonschema.Compiler
 	seen     map[string]int
 }
 
-func asyncAPI(t *testing.T, r *event.Registry) *document {
+func asyncAPI(t *testing.T, r *event.Registry) *messages {
 	t.Helper()
 	text, err := r.AsyncAPI()
 	if err != nil {
@@ -46,11 +44,11 @@ func asyncAPI(t *testing.T, r *event.Registry) *document {
 	if err := c.AddResource("urn:doc", doc); err != nil {
 		t.Fatal(err)
 	}
-	return &document{t, c, map[string]int{}}
+	return &messages{t, c, map[string]int{}}
 }
 
 // holds checks a message of a name against the document.
-func (d *document) holds(name string, text []byte) {
+func (d *messages) holds(name string, text []byte) {
 	d.t.Helper()
 	d.seen[name]++
 	schema, err := d.compiler.Compile("urn:doc#/components/messages/" + name + "/payload/schema")
@@ -90,7 +88,7 @@ func TestServerKeepsTheAsyncAPIDocument(t *testing.T) {
 	ctx, stop := context.WithCancel(context.Background())
 	var running sync.WaitGroup
 	running.Go(func() { hub.Run(ctx) })
-	web := httptest.NewServer(api.New(api.Options{Hub: hub, Contracts: r, Token: bearer, Actor: "user_local"}))
+	web := httptest.NewServer(api.New(api.Options{Hub: hub, Contracts: r, Token: token, Actor: "user_local"}))
 	t.Cleanup(func() {
 		web.CloseClientConnections()
 		stop()
@@ -99,7 +97,11 @@ func TestServerKeepsTheAsyncAPIDocument(t *testing.T) {
 		s.Close()
 	})
 	sc := mgx.Scope{Workspace: mgx.DefaultWorkspace, Run: mgx.NewRunID()}
-	commit(t, s, sc.Event(mgx.RunCreated, mgx.RunCreatedData{Task: mgx.TaskInfo{ID: mgx.NewTaskID(), Title: "t"}, Settings: mgx.RunSettings{Approve: "auto"}}), note(sc, "x"))
+	begun := sc.Event(mgx.RunCreated, mgx.RunCreatedData{Task: mgx.TaskInfo{ID: mgx.NewTaskID(), Title: "t"}, Settings: mgx.RunSettings{Approve: "auto"}})
+	noted := sc.Event(mgx.RunNoted, mgx.NotedData{Level: "info", Text: "x"})
+	if _, err := s.Commit(t.Context(), mgx.Change{Events: []mgx.Event{begun, noted}}); err != nil {
+		t.Fatal(err)
+	}
 
 	d := asyncAPI(t, r)
 	overSocket(t, d, web.URL, func() {
@@ -114,11 +116,11 @@ func TestServerKeepsTheAsyncAPIDocument(t *testing.T) {
 }
 
 // overSocket has a client say everything that the document lets it say.
-func overSocket(t *testing.T, d *document, url string, live func()) {
+func overSocket(t *testing.T, d *messages, url string, live func()) {
 	ctx, stop := context.WithTimeout(t.Context(), 5*time.Minute)
 	defer stop()
 	conn, _, err := websocket.Dial(ctx, url+"/api/v1/events/ws", &websocket.DialOptions{
-		Subprotocols: []string{"events.v1+json"}, HTTPHeader: http.Header{"Authorization": {"Bearer " + bearer}},
+		Subprotocols: []string{"events.v1+json"}, HTTPHeader: http.Header{"Authorization": {"Bearer " + token}},
 	})
 	if err != nil {
 		t.Fatal(err)
@@ -165,12 +167,12 @@ func overSocket(t *testing.T, d *document, url string, live func()) {
 }
 
 // overStream reads events as server-sent events, until the second.
-func overStream(t *testing.T, d *document, url string) {
+func overStream(t *testing.T, d *messages, url string) {
 	req, err := http.NewRequestWithContext(t.Context(), http.MethodGet, url+"/api/v1/events/stream?after=0", nil)
 	if err != nil {
 		t.Fatal(err)
 	}
-	req.Header.Set("Authorization", "Bearer "+bearer)
+	req.Header.Set("Authorization", "Bearer "+token)
 	resp, err := http.DefaultClient.Do(req)
 	if err != nil {
 		t.Fatal(err)
