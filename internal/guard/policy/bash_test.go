@@ -80,7 +80,7 @@ func (b bash) marks(t rapid.TB, line string, options ...string) bool {
 // narrow allows what its words say, and wide all that is not mark.
 const (
 	narrow = `allow command "ok *","[ *","test *","printf *","read *","unset *","echo *","export *","declare *","readonly *","typeset *","local *","f *","set *","shopt *"
-allow command "(( *","let *","x=*","i=*","wait *","eval *","trap *","command *","exec *","builtin *","hash *","alias *","getopts *","mapfile *","env *","compgen *","complete *"`
+allow command "(( *","let *","x=*","i=*","wait *","eval *","trap *","command *","exec *","builtin *","hash *","alias *","getopts *","mapfile *","env *","compgen *","complete *","jobs *"`
 	wide = "allow\ndeny command \"mark *\""
 )
 
@@ -97,7 +97,7 @@ var hidden = []string{
 	"printf -v 'a[$(mark)]' x", "read 'a[$(mark)]' <<< x", "x=(1); unset 'x[$(mark)]'", "[ -v 'a[$(mark)]' ]", "test -v 'a[$(mark)]'", "test -n x -a -v 'a[$(mark)]'",
 	"for i in -v; do [ $i 'a[$(mark)]' ]; done", "for i in '-v a[$(mark)] -o x'; do [ $i = y ]; done",
 	"for SECONDS in 'a[$(mark)]'; do ok; done", "declare SECONDS='a[$(mark)]'", "export RANDOM='a[$(mark)]'", "read OPTIND <<< 'a[$(mark)]'",
-	"declare PS4='$(mark)'; set -x; ok", "compgen -W '$(mark)'", "compgen -C mark", "mapfile -C mark -c 1 x <<< a", "trap mark EXIT; ok", "eval mark",
+	"declare PS4='$(mark)'; set -x; ok", "compgen -W '$(mark)'", "compgen -C mark", "jobs -x mark", "mapfile -C mark -c 1 x <<< a", "trap mark EXIT; ok", "eval mark",
 	"ok <(mark)", "sh -c 'mark'", "env mark", "command mark", "hash -p $(command -v mark) ok; ok", "ok() { mark; }; ok",
 	"ok <<E\n$(mark)\nE", "for i in mark; do $i; done", "case x in $(mark)) ok;; esac", "set -- mark; ok; \"$@\"", "f() { \"$@\"; }; f mark",
 	"!(mark)", "ok ${x:=$(mark)}", "coproc mark; wait", `ok "${i:-'$(mark)'}"`, "ok <<E\n${i-'$(mark)'}\nE", "exec mark", "builtin eval mark", "alias ok=mark; shopt -s expand_aliases\nok",
