@@ -3,6 +3,7 @@ package team
 import (
 	"context"
 	"encoding/json"
+	"fmt"
 	"log/slog"
 	"strings"
 	"testing"
@@ -109,5 +110,49 @@ func TestARunTellsNoSecret(t *testing.T) {
 		if !types[typ] {
 			t.Errorf("no %s", typ)
 		}
+	}
+}
+
+// writable is a tool that says whether programs may write.
+type writable struct{}
+
+func (writable) Spec() tool.Spec { return tool.Spec{Name: "writable", Effect: tool.Read} }
+
+func (writable) Call(_ context.Context, ws *tool.Workspace, _ json.RawMessage) (tool.Result, error) {
+	return tool.Result{Status: tool.Success, Text: fmt.Sprint(!ws.ReadOnly)}, nil
+}
+
+// TestWhoOnlyLooksCannotWrite: agents whose role it is, and all while no plan is approved
+// where one has to be.
+func TestWhoOnlyLooksCannotWrite(t *testing.T) {
+	t.Parallel()
+	for name, c := range map[string]struct {
+		policy, approved string
+		plan, looks      bool
+		want             string
+	}{
+		"anybody":               {policy: "auto", want: "true"},
+		"a role that looks":     {policy: "auto", looks: true, want: "false"},
+		"before the plan":       {policy: "plan", want: "false"},
+		"with the plan":         {policy: "plan", approved: "now", want: "true"},
+		"with another plan":     {policy: "plan", approved: "before", want: "false"},
+		"before a plan to have": {policy: "auto", plan: true, want: "false"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			b := begin(t, func(ctx *workflow.Context) (string, error) {
+				p, _ := policy.Builtin(c.policy)
+				r := &run{
+					c: ctx, rules: p, deps: Deps{Log: slog.New(slog.DiscardHandler)}, approvedPlan: c.approved, currentPlan: "now",
+					site: &Site{Files: tool.Workspace{Root: tree(t, "a")}, Box: noBox{}}, in: Input{Settings: mgx.RunSettings{Plan: c.plan}},
+				}
+				out, err := host{c: ctx, r: r, readOnly: c.looks}.Call("call", agent.Call{ID: "1", Name: "writable", Tool: writable{}, Args: json.RawMessage("{}")})
+				return out.Result.Text, err
+			})
+			var got string
+			if x := b.drive(); json.Unmarshal(x.Result, &got) != nil || got != c.want {
+				t.Errorf("%s %q %+v, want %s", x.Status, got, x.Failure, c.want)
+			}
+		})
 	}
 }
