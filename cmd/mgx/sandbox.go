@@ -9,6 +9,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/spf13/cobra"
 
@@ -106,11 +107,35 @@ func (c *cli) sandboxRun(ctx context.Context, f sandboxFlags, args []string) (er
 	defer func() { err = errors.Join(err, box.Close()) }()
 	cmd := tool.ShellCommand(shellLine(args), sandbox.Workspace, c.cfg.Timeout, f.readOnly)
 	cmd.Stdout, cmd.Stderr = shown(c.out), shown(c.err)
+	begin := time.Now().Add(-clockTick)
 	ended, err := box.Run(ctx, cmd)
+	if !f.readOnly {
+		c.tellMade(git.MadeIn(work, begin, ownGit))
+	}
 	if err != nil {
 		return err
 	}
 	return c.tellEnded(ended)
+}
+
+// clockTick is how much the times of files may be behind.
+const clockTick = 20 * time.Millisecond
+
+// tellMade says which repositories there are that the user's git must not be asked in
+// without a look.
+func (c *cli) tellMade(names []string, whole bool) {
+	const most = 10
+	if len(names) > 0 {
+		and := ""
+		if len(names) > most {
+			and = fmt.Sprintf(" and %d more", len(names)-most)
+		}
+		shown := names[:min(len(names), most)]
+		fmt.Fprintf(c.err, "mgx: the command made or changed repositories among your files: %+q%s. Your git, and a prompt that asks it, runs what their config and hooks name: look at those, or delete them, before you go there.\n", shown, and)
+	}
+	if !whole {
+		fmt.Fprintln(c.err, "mgx: there are too many files to look whether the command made repositories among them, whose config and hooks your git would run.")
+	}
 }
 
 // asRunsHere returns the quotas that lower the limits of the runs of the workspace. For

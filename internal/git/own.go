@@ -5,6 +5,9 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"time"
+
+	"golang.org/x/sys/unix"
 
 	"mgx"
 	"mgx/internal/sandbox"
@@ -48,4 +51,61 @@ func keptApart(gitDir, work string) error {
 
 func unsafeOwn(format string, args ...any) error {
 	return mgx.Errorf(mgx.KindUsage, "unsafe_repository", format+"; use a clone with git clone, or a worktree with git worktree add", args...)
+}
+
+const maxLooked = 500_000 // files and directories
+
+// MadeIn names the git directories below a directory that commands made, or whose
+// configuration, hooks or attributes they changed, since a time: the user's git, once it
+// is started there, runs what these name. Of a .git that boxes show read-only none is
+// named. Whole is false when there were too many files to look at.
+func MadeIn(work string, since time.Time, own []sandbox.Mount) (names []string, whole bool) {
+	left := maxLooked
+	_ = filepath.WalkDir(work, func(name string, d fs.DirEntry, err error) error {
+		if left--; left < 0 {
+			return fs.SkipAll
+		}
+		if err != nil {
+			return nil // the user's git does not come there either
+		}
+		at := name
+		switch {
+		case dotGit(d.Name()):
+		case looksBare(name):
+			at = filepath.Dir(name)
+		default:
+			return nil
+		}
+		if rel, err := filepath.Rel(work, at); err == nil && !(rel == ".git" && len(own) > 0) && changedSince(at, since) {
+			names = append(names, rel)
+		}
+		if d.IsDir() {
+			return fs.SkipDir
+		}
+		return nil
+	})
+	return names, left >= 0
+}
+
+// looksBare reports whether a file is the HEAD by which git takes a directory for a
+// repository without files, whatever it is called.
+func looksBare(name string) bool {
+	dir, file := filepath.Split(name)
+	return file == "HEAD" && exists(dir+"objects") && exists(dir+"refs")
+}
+
+// changedSince goes by the time of change, which no command can set.
+func changedSince(gitDir string, since time.Time) bool {
+	look := []string{gitDir}
+	for _, at := range []string{"config", "config.worktree", "hooks", "hooks/*", "info", "info/attributes", "commondir"} {
+		found, _ := filepath.Glob(globQuote(gitDir) + "/" + at)
+		look = append(look, found...)
+	}
+	for _, name := range look {
+		var info unix.Stat_t
+		if unix.Lstat(name, &info) == nil && !time.Unix(info.Ctim.Unix()).Before(since) {
+			return true
+		}
+	}
+	return false
 }
