@@ -49,7 +49,7 @@ func leaveChain() {
 //go:norace
 //go:nosplit
 func chain(told, ready int) {
-	var set = [1]uint64{1 << (syscall.SIGUSR1 - 1)}
+	set := [1]uint64{1 << (syscall.SIGUSR1 - 1)}
 	var b [1]byte
 	for n := range links {
 		if pid, _, _ := syscall.RawSyscall6(syscall.SYS_CLONE, uintptr(syscall.SIGCHLD), 0, 0, 0, 0, 0); pid != 0 {
