@@ -25,7 +25,8 @@ if [ ! -x "$binary" ]; then
   trap 'chmod -R u+w "$work"; rm -rf "$work"' EXIT
   cp -r "$here" "$work/server"
   cd "$work/server"
-  export GOFLAGS='-mod=mod -buildvcs=false' CGO_ENABLED=0
+  # Nothing here changes how go's own packages are compiled, as mgx needs the same.
+  export GOFLAGS='-mod=mod -buildvcs=false'
   sdk=$(go mod download -json github.com/hashicorp/vault/sdk@v0.21.0 | sed -n 's/.*"Dir": "\(.*\)".*/\1/p')
   cp -r "$sdk" "$work/sdk"
   chmod -R u+w "$work/sdk"
@@ -38,7 +39,7 @@ func (lm *LockManager) RestorePolicy(ctx context.Context, storage logical.Storag
 GO
   sed -i 's/ActivationFunc func(context.Context, \*logical.Request, string) error/ActivationFunc func(context.Context, *logical.Request) error/' "$work/sdk/framework/backend.go"
   echo 'replace github.com/hashicorp/vault/sdk => ../sdk' >>go.mod
-  go build -trimpath -ldflags='-s -w' -o "$work/vault" . >&2
+  go build -ldflags='-s -w' -o "$work/vault" . >&2
   find "$cache" -maxdepth 1 -name 'vault-*' -mtime +7 -delete
   mv "$work/vault" "$binary"
 fi
