@@ -19,20 +19,22 @@ trap 'rm -f "$log"' EXIT
 quiet() { "$@" >"$log" 2>&1 || { cat "$log" >&2; exit 1; }; }
 # Installs exactly what the lock file says, when something else is there.
 install() {
-  [ "$1/node_modules/.package-lock.json" -nt "$1/package-lock.json" ] || quiet npm --prefix "$1" ci
+  local out
+  [ "$1/node_modules/.package-lock.json" -nt "$1/package-lock.json" ] || out=$(npm --prefix "$1" ci 2>&1) || { echo "$out" >&2; return 1; }
 }
 
 # Node has a list of authorities of its own; those that this machine trusts count too.
 cas=/etc/ssl/certs/ca-certificates.crt
 [ -n "${NODE_EXTRA_CA_CERTS:-}" ] || [ ! -r "$cas" ] || export NODE_EXTRA_CA_CERTS=$cas
 
-install tools/asyncapi
-install tools/axe
-install tools/oidc
+installing=() # side by side, as they wait for the network
+for package in tools/{asyncapi,axe,oidc,openapi} sdk/typescript; do
+  install "$package" &
+  installing+=($!)
+done
+for one in "${installing[@]}"; do wait "$one"; done
 node tools/asyncapi/check.mjs docs/reference/asyncapi.json
-install tools/openapi
 quiet env REDOCLY_TELEMETRY=off REDOCLY_SUPPRESS_UPDATE_NOTICE=true tools/openapi/node_modules/.bin/redocly lint --config tools/openapi/redocly.yaml docs/reference/openapi.json
-install sdk/typescript
 quiet npm --prefix sdk/typescript run build
 quiet sdk/typescript/node_modules/.bin/tsc -p internal/web/ui
 quiet npm --prefix sdk/typescript test
