@@ -61,6 +61,11 @@ func TestWhatIsReadAtAServerIsWhatIsReadHere(t *testing.T) {
 		"retain set nothing=default":                 "no category",
 		"runs estimate --project none --model a/b":   "no project",
 		"runs --project none":                        "no project",
+		"usage --project none":                       "no project",
+		"usage --task none":                          "--task takes the id of a task",
+		"budget set --limit 5 --project none":        "no project",
+		"budget set --limit 5 --user nobody":         "no member nobody",
+		"templates save x --task y --project none":   "no project",
 		"runs --status late":                         "not \"late\"",
 		"executions --run none":                      "no run",
 		"executions show none":                       "no execution none; see: mgx executions",
@@ -71,6 +76,34 @@ func TestWhatIsReadAtAServerIsWhatIsReadHere(t *testing.T) {
 		if _, stderr, code := l.run(append(strings.Fields(words), "--server", s.url)...); code != 2 || !strings.Contains(stderr, says) {
 			t.Errorf("mgx %s: exit %d\n%s", words, code, stderr)
 		}
+	}
+}
+
+// What a person calls a project or a member is found at a server, too: a budget for a name
+// that nothing has would limit nothing.
+func TestNamesAtAServer(t *testing.T) {
+	t.Parallel()
+	l := newLab(t, labScript)
+	l.must("project", "add", ".", "--name", "shop")
+	s := l.serve("127.0.0.1:0", "--workers", "0")
+	defer s.end()
+	id := string(mgx.ProjectOf(l.repo))
+	for _, words := range []string{"budget set --limit 5 --project shop", "budget set --limit 5 --project " + id, "templates save x --task y --project shop --json"} {
+		if out := l.must(append(strings.Fields(words), "--server", s.url)...); !strings.Contains(out, id) {
+			t.Errorf("mgx %s: %s", words, out)
+		}
+	}
+	if out := l.must("budget", "set", "--limit", "5", "--user", "local", "--server", s.url); !strings.Contains(out, "user user_local") {
+		t.Error(out)
+	}
+	if out, stderr, code := l.run("run", " ", "--project", "shop", "--server", s.url); code != 2 || !strings.Contains(stderr, "the task is empty") {
+		t.Errorf("exit %d\n%s%s", code, out, stderr)
+	}
+	if _, stderr, code := l.run("secrets", "set", "x", "--server", s.url); code != 2 || !strings.Contains(stderr, "a secret's value has 1 to") {
+		t.Errorf("exit %d\n%s", code, stderr)
+	}
+	if _, stderr, code := l.run("runs", "--server", s.url); code != 0 || !strings.Contains(stderr, `No runs yet. Have something done with: mgx run "TASK" --server http://`) {
+		t.Errorf("exit %d\n%s", code, stderr)
 	}
 }
 

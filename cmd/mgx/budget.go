@@ -14,7 +14,6 @@ import (
 	"mgx"
 	"mgx/client"
 	"mgx/internal/app"
-	"mgx/internal/git"
 	"mgx/internal/ui"
 )
 
@@ -60,6 +59,8 @@ type money interface {
 	// What is meant by a part of an id.
 	keysOf(ctx context.Context) ([]mgx.APIKey, error)
 	runOf(ctx context.Context, name string) (mgx.RunID, error)
+	projectOf(ctx context.Context, name string) (mgx.ProjectID, error)
+	people() people
 }
 
 // withMoney does something with budgets. On the data directory it gives up first
@@ -76,8 +77,8 @@ func (c *cli) withMoney(ctx context.Context, f func(context.Context, money) erro
 type scopeFlags struct{ project, user, task, run, key string }
 
 func (s *scopeFlags) add(flags *pflag.FlagSet) {
-	flags.StringVar(&s.project, "project", "", "the project with this `id`, or of the repository in this directory")
-	flags.StringVar(&s.user, "user", "", "the user with this `id`")
+	flags.StringVar(&s.project, "project", "", "the project with this `id`, or of the repository in this directory; at a server its name or id")
+	flags.StringVar(&s.user, "user", "", "the user with this `id`, or the member with this address")
 	flags.StringVar(&s.task, "task", "", "the task with this `id`")
 	flags.StringVar(&s.run, "run", "", "the run with this `id`, or a part of it")
 	flags.StringVar(&s.key, "key", "", "the key of the gateway with this `id`, or a part of it")
@@ -86,12 +87,22 @@ func (s *scopeFlags) add(flags *pflag.FlagSet) {
 // ids finds what is meant.
 func (s *scopeFlags) ids(ctx context.Context, m money) (found scopeFlags, err error) {
 	found = *s
-	if _, here := m.(ownMoney); here && s.project != "" && !strings.HasPrefix(s.project, "proj_") {
-		src, err := git.Inspect(ctx, s.project)
+	if s.task != "" && !strings.HasPrefix(s.task, "task_") {
+		return found, usage("bad_task", "--task takes the id of a task, as mgx tasks lists it, not %q", s.task)
+	}
+	if s.project != "" && !strings.HasPrefix(s.project, "proj_") {
+		project, err := m.projectOf(ctx, s.project)
 		if err != nil {
 			return found, err
 		}
-		found.project = string(mgx.ProjectOf(src.RepoInfo.Path))
+		found.project = string(project)
+	}
+	if s.user != "" && !strings.HasPrefix(s.user, "user_") {
+		member, err := oneMember(ctx, m.people(), s.user)
+		if err != nil {
+			return found, err
+		}
+		found.user = string(member.User)
 	}
 	if s.key != "" {
 		all, err := m.keysOf(ctx)

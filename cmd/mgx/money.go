@@ -23,6 +23,13 @@ func (m ownMoney) runOf(ctx context.Context, name string) (mgx.RunID, error) {
 	return run.ID, err
 }
 
+func (m ownMoney) projectOf(ctx context.Context, name string) (mgx.ProjectID, error) {
+	at, err := projectAt(ctx, name)
+	return at.project, err
+}
+
+func (m ownMoney) people() people { return m.node.asOwner() }
+
 // theirMoney is that of a workspace at a server.
 type theirMoney struct {
 	client.Budgets
@@ -62,3 +69,14 @@ func (m theirMoney) keysOf(ctx context.Context) ([]mgx.APIKey, error) { return m
 func (m theirMoney) runOf(ctx context.Context, name string) (mgx.RunID, error) {
 	return theirRuns{m.remote.Runs(), m.remote}.idOf(ctx, name)
 }
+
+func (m theirMoney) projectOf(ctx context.Context, name string) (mgx.ProjectID, error) {
+	all, err := m.remote.Projects().List(ctx)
+	if err != nil {
+		return "", err
+	}
+	p, err := oneProject(all, name, "")
+	return p.ID, err
+}
+
+func (m theirMoney) people() people { return m.remote }

@@ -117,6 +117,13 @@ Exit codes: 0 done; 1 goal not reached; 2 usage; 3 configuration; 4 provider;
 	return cmd
 }
 
+func isTask(text string) error {
+	if strings.TrimSpace(text) == "" {
+		return usage("empty_task", `the task is empty; say what you want, for example: mgx run "add a /healthz endpoint with a test"`)
+	}
+	return nil
+}
+
 func (c *cli) run(ctx context.Context, text string, f runFlags, r repeatFlags, approveTyped bool) (err error) {
 	tape, err := c.openTape(r)
 	if err != nil {
@@ -124,8 +131,8 @@ func (c *cli) run(ctx context.Context, text string, f runFlags, r repeatFlags, a
 	}
 	defer func() { err = tape.close(c.err, err) }()
 	text = cmp.Or(text, tape.run().Task)
-	if strings.TrimSpace(text) == "" {
-		return usage("empty_task", `the task is empty; say what you want, for example: mgx run "add a /healthz endpoint with a test"`)
+	if err := isTask(text); err != nil {
+		return err
 	}
 	dir, err := workingDir(f.repo)
 	if err != nil {

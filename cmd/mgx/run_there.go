@@ -29,6 +29,9 @@ func (c *cli) runThere(cmd *cobra.Command, text string, f runFlags) error {
 	if err := c.onlyHere(cmd, ofThisMachine...); err != nil {
 		return err
 	}
+	if err := isTask(text); err != nil {
+		return err
+	}
 	ctx := cmd.Context()
 	remote, err := c.remote(c.at)
 	if err != nil {

@@ -65,7 +65,7 @@ func (c *cli) listRuns(ctx context.Context, r runs, f mgx.RunFilter, limit int) 
 	case len(all) > 0:
 		return c.runsTable(all)
 	case reflect.ValueOf(f).IsZero():
-		c.tell("No runs yet. Start with: mgx demo\n")
+		c.tell("No runs yet. %s\n", c.begin())
 	default:
 		c.tell("No run is as these flags say.\n")
 	}
@@ -103,4 +103,12 @@ func commas[T ~string](all []T) string {
 		words[i] = string(s)
 	}
 	return strings.Join(words, ", ")
+}
+
+// begin says how work begins where nothing was done yet.
+func (c *cli) begin() string {
+	if c.at.server != "" {
+		return `Have something done with: mgx run "TASK"` + c.there()
+	}
+	return "Start with: mgx demo"
 }

@@ -121,6 +121,9 @@ What used the secret before uses the new value from its next start on.`,
 				return err
 			}
 			return c.withSecrets(cmd, func(ctx context.Context, s sealed) error {
+				if value == "" && c.at.server != "" {
+					return usage("bad_secret_value", "a secret's value has 1 to %d bytes, not 0", mgx.MaxSecret)
+				}
 				kept, err := s.Set(ctx, args[0], value)
 				if err != nil {
 					return err

@@ -82,7 +82,7 @@ func (c *cli) listTasks(ctx context.Context, r runs, words string, limit int) er
 	if len(all) == 0 && words != "" {
 		c.tell("No task has these words.\n")
 	} else if len(all) == 0 {
-		c.tell("No tasks yet. Start with: mgx demo\n")
+		c.tell("No tasks yet. %s\n", c.begin())
 	}
 	now := time.Now()
 	for _, t := range all {

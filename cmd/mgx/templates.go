@@ -125,8 +125,11 @@ func (c *cli) templatesSaveCommand() *cobra.Command {
 		Example: `  mgx templates save nightly --task "Update the dependencies that have security fixes." --budget 2 --check "make test"
   mgx run --template nightly`,
 		Args: oneArg("the name of the template"),
-		RunE: func(cmd *cobra.Command, args []string) error {
-			n.Name, n.Project = args[0], mgx.ProjectID(project)
+		RunE: func(cmd *cobra.Command, args []string) (err error) {
+			n.Name = args[0]
+			if n.Project, err = c.projectNamed(cmd.Context(), project); err != nil {
+				return err
+			}
 			if budget != "" {
 				most, err := mgx.ParseMoney(budget)
 				if err != nil {
@@ -144,7 +147,7 @@ func (c *cli) templatesSaveCommand() *cobra.Command {
 	flags.StringVar(&budget, "budget", "", "most that a run may spend, in `dollars`")
 	flags.BoolVar(&n.Task.Plan, "plan", false, "plan first, whatever the size of the task")
 	flags.StringArrayVar(&n.Task.Checks, "check", nil, "`command` that must succeed; may be given several times")
-	flags.StringVar(&project, "project", "", "only for the project with this `id`, see: mgx project list (default: for every project)")
+	flags.StringVar(&project, "project", "", "only for the project with this `directory or id`; at a server its name or id (default: for every project)")
 	return cmd
 }
 
