@@ -486,6 +486,29 @@ func TestFormsOfOthers(t *testing.T) {
 	}
 }
 
+// Who signs in by a link that somebody else made stays on this server.
+func TestNobodyIsSentAway(t *testing.T) {
+	t.Parallel()
+	h := newHouse(t, false)
+	h.moveIn()
+	for _, next := range []string{"https://evil.example.com/", "//evil.example.com", "/\\evil.example.com"} {
+		b := h.browser()
+		link := "/signin?next=" + url.QueryEscape(next)
+		for what, s := range map[string]seen{"the form": b.get(link), "the form again": b.wants(403, b.signIn("a guess", next))} {
+			if strings.Contains(s.body, "evil") {
+				t.Errorf("%s holds %q", what, next)
+			}
+		}
+		for _, s := range []seen{
+			b.signIn(ownersPassword, next), b.get(link), b.do("POST", "/workspace", url.Values{"workspace": {"ws_default"}, "next": {next}}),
+		} {
+			if b.wants(303, s); s.Header.Get("Location") != "/" {
+				t.Errorf("%q of %s leads to %q", next, s.Request.URL, s.Header.Get("Location"))
+			}
+		}
+	}
+}
+
 // Who guesses has to wait, and is told how long; others are not kept out.
 func TestGuessing(t *testing.T) {
 	t.Parallel()
