@@ -56,7 +56,7 @@ func (h *Hub) Page(ctx context.Context, r PageRequest) (Page, error) {
 		limit = usualListed
 	}
 	var p Page
-	size, step := 0, batchEvents
+	size, step := 0, min(limit, batchEvents)
 	head, first := h.last.Load(), at
 	for at < head && len(p.Events) < limit && size < pageBytes && at-first < maxScan {
 		list, end, err := h.read(ctx, f, at, head, &step, &watch)

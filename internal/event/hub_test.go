@@ -8,6 +8,7 @@ import (
 	"math/rand/v2"
 	"path/filepath"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -381,7 +382,8 @@ func TestHubPages(t *testing.T) {
 	for i := range 99 {
 		commit(t, s, note(sc, fmt.Sprint(i)))
 	}
-	h := startHub(t, event.HubOptions{Source: s, RecentEvents: 10})
+	src := &counting{Store: s}
+	h := startHub(t, event.HubOptions{Source: src, RecentEvents: 10})
 	var got []int64
 	r := event.PageRequest{Channels: channels(t), Limit: 7}
 	for {
@@ -408,6 +410,9 @@ func TestHubPages(t *testing.T) {
 	}
 	if len(got) != 100 {
 		t.Fatalf("got %d", len(got))
+	}
+	if n := src.read.Load(); n > 150 {
+		t.Errorf("%d events were read for pages of 100 together", n)
 	}
 	// A page ends where a subscription goes on.
 	sub := subscribe(t, h, event.SubscribeRequest{Resume: r.Resume})
@@ -505,6 +510,18 @@ func TestHubRestarts(t *testing.T) {
 	if list, err := again.Next(t.Context()); err != nil || list[0].Position != 3 {
 		t.Errorf("got %v %v", list, err)
 	}
+}
+
+// counting is a source that counts the events that are read.
+type counting struct {
+	*store.Store
+	read atomic.Int64
+}
+
+func (c *counting) EventsAfter(ctx context.Context, ws mgx.WorkspaceID, stream mgx.StreamID, run mgx.RunID, types []string, position int64, limit int) ([]mgx.Event, error) {
+	page, err := c.Store.EventsAfter(ctx, ws, stream, run, types, position, limit)
+	c.read.Add(int64(len(page)))
+	return page, err
 }
 
 // failing is a source that can be made to fail or to hide an event.
