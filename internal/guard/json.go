@@ -21,10 +21,12 @@ func (n *needles) shaped(s string) (out string, document bool) {
 	switch {
 	case plain && strings.IndexByte(s, '\\') < 0, isFixed(s):
 		return s, false
-	case !isDocument(s):
-		return n.text(s), false
+	case isDocument(s):
+		return n.document(s, plain), true
+	case plain:
+		return s, false
 	}
-	return n.document(s, plain), true
+	return n.text(s), false
 }
 
 // isDocument reports whether s is a JSON object, array or string. A bare number
