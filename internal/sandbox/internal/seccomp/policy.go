@@ -81,9 +81,8 @@ const (
 )
 
 // subvolumes are what btrfs makes and marks them by. One looks like a directory to
-// programs, and like another file system to whoever counts what a run keeps; one that
-// is read-only cannot be removed with what is in it; and old kernels make a snapshot of
-// all that lies around a file.
+// programs, and like another file system to whoever counts what a run keeps; and one
+// that is read-only cannot be removed with what is in it.
 var subvolumes = []uint32{
 	0x50009401, 0x50009417, // BTRFS_IOC_SNAP_CREATE, _V2
 	0x5000940e, 0x50009418, // BTRFS_IOC_SUBVOL_CREATE, _V2
