@@ -228,33 +228,43 @@ func TestWhatARunKeepsIsBounded(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	var turns []llmtest.Turn
+	calls := []string{"head -c 90000000 /dev/urandom >big; echo 0 >>count"} // too much alone
 	for i := range 6 {
-		turns = append(turns, llmtest.Turn{Calls: []llmtest.Call{shell("head -c 12000000 /dev/urandom >big; echo %d >>count", i)}})
+		calls = append(calls, fmt.Sprintf("head -c 12000000 /dev/urandom >big; echo %d >>count", i+1))
+	}
+	var turns []llmtest.Turn
+	for _, c := range calls {
+		turns = append(turns, llmtest.Turn{Calls: []llmtest.Call{shell("%s", c)}})
 	}
 	script.Roles["implementer"] = append(turns,
-		llmtest.Turn{Calls: append([]llmtest.Call{shell("echo counted $(cat count); rm big count")}, honest...)},
+		llmtest.Turn{Calls: append([]llmtest.Call{shell("echo counted $(cat count).; rm big count")}, honest...)},
 		llmtest.Turn{Calls: []llmtest.Call{ends("Say hello", "Because.", "It says hello.")}})
 	l.server.Use(llmtest.NewScripted(script))
 	if _, stderr, code := l.run(labRun...); code != 0 {
 		t.Fatalf("exit %d\n%s", code, stderr)
 	}
 	run := l.latest()
-	full := 0
-	for _, o := range l.outputs(run) {
-		if strings.Contains(o, "The limit on disk space (disk=64MB") && strings.Contains(o, "all files are as they were before it") {
-			full++
+	out := l.outputs(run)
+	_, after, ok := strings.Cut(strings.Join(out, "\n"), "counted ")
+	if !ok || len(out) < len(calls) {
+		t.Fatalf("%q", out)
+	}
+	list, _, _ := strings.Cut(after, ".")
+	counted := strings.Fields(list)
+	told, undone := 0, 0
+	for i, o := range out[:len(calls)] {
+		limit := strings.Count(o, "The limit on disk space (disk=64MB")
+		back := strings.Contains(o, "all files are as they were before it")
+		told += limit
+		switch c := slices.Contains(counted, fmt.Sprint(i)); {
+		case limit > 1, c && back, !c && limit == 0: // what is stopped where there is still room may have counted, or not
+			t.Errorf("call %d counted: %v, told %q", i, c, o)
+		case back:
+			undone++
 		}
 	}
-	if events := len(l.eventsOf(l.store(), run, string(mgx.RunLimitReached))); full == 0 || full != events {
-		t.Errorf("the agent was told %d times, the operator %d times", full, events)
-	}
-	var counted strings.Builder
-	for i := range 6 - full {
-		counted.WriteString(fmt.Sprint(" ", i))
-	}
-	if out := l.outputs(run); !slices.ContainsFunc(out, func(o string) bool { return strings.Contains(o, "counted"+counted.String()+"\n") }) {
-		t.Errorf("not what %d calls of 6 wrote: %q", 6-full, out)
+	if events := len(l.eventsOf(l.store(), run, string(mgx.RunLimitReached))); undone == 0 || told < 2 || told != events {
+		t.Errorf("the agent was told %d times, the operator %d times; %d calls were undone", told, events, undone)
 	}
 	kept := int64(0)
 	err = filepath.WalkDir(filepath.Join(l.home, ".local/share/mgx/runs", string(run.ID), "git"), func(_ string, d os.DirEntry, err error) error {

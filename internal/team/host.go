@@ -223,16 +223,18 @@ func effectOf(call agent.Call) string {
 }
 
 // unkept takes back what a call did, if the checkpoint failed because that is more than
-// the run may keep.
+// the run may keep. Who heard of that limit while the call ran is not told again.
 func (h host) unkept(s *workflow.StepContext, call agent.Call, out *agent.Outcome, err error) error {
 	full, ok := errors.AsType[git.Full](err)
 	if !ok {
 		return err
 	}
-	reached := sandbox.Reached(full)
-	emitLimit(s, mgx.LimitReachedData{CallID: call.ID, ExitCode: out.Result.ExitCode}, reached)
+	if reached := sandbox.Reached(full); reached.Limit != out.Result.Limit.Limit {
+		emitLimit(s, mgx.LimitReachedData{CallID: call.ID, ExitCode: out.Result.ExitCode}, reached)
+		out.Result.Text += "\n" + tool.LimitHint(reached)
+	}
 	out.Result.Status, out.Tree = tool.Failure, h.r.tree
-	out.Result.Text += "\n" + tool.LimitHint(reached) + " What every call changes is kept, and this is more than there is room for: all files are as they were before it."
+	out.Result.Text += "\nWhat every call changes is kept, and this is more than there is room for: all files are as they were before it."
 	return h.r.site.Clone.Restore(s, h.r.tree)
 }
 
