@@ -139,19 +139,23 @@ func sentence(said string) string {
 	return line
 }
 
-// capped keeps the first max bytes written to it and counts the rest.
+// capped keeps the first max bytes written to it and counts the rest. A buffer that is
+// embedded would be read into past its Write.
 type capped struct {
-	bytes.Buffer
+	kept bytes.Buffer
 	max  int
 	over int64
 }
 
 func (c *capped) Write(p []byte) (int, error) {
-	keep := min(len(p), c.max-c.Len())
-	c.Buffer.Write(p[:keep])
+	keep := min(len(p), c.max-c.kept.Len())
+	c.kept.Write(p[:keep])
 	c.over += int64(len(p) - keep)
 	return len(p), nil
 }
+
+func (c *capped) Bytes() []byte  { return c.kept.Bytes() }
+func (c *capped) String() string { return c.kept.String() }
 
 // tooMuch is the error of output that had to be whole and was not.
 func (c *capped) tooMuch(doing string) error {

@@ -9,7 +9,8 @@ import (
 // Inspections has those share an inspection who ask for one of the same directory at
 // the same time, as they do when many tasks are created at once. Each learns how the
 // repository was after they asked: who comes while one is under way waits for the
-// next, of which there is one for all of them.
+// next, of which there is one for all of them. What cannot change of a repository is
+// asked once.
 type Inspections struct {
 	inspect func(context.Context, string) (*Source, error)
 
@@ -29,7 +30,9 @@ const inspectionTime = 2 * time.Minute
 
 // NewInspections returns some that none has asked for yet.
 func NewInspections() *Inspections {
-	return &Inspections{inspect: Inspect, next: map[string]*inspection{}}
+	known := &tops{}
+	look := func(ctx context.Context, dir string) (*Source, error) { return inspect(ctx, dir, known) }
+	return &Inspections{inspect: look, next: map[string]*inspection{}}
 }
 
 // Inspect does what the function of that name does, or has part in one that begins
