@@ -69,7 +69,7 @@ func serveReference(ctx context.Context, rows string) error {
 }
 
 // gitCommands is how many an inspection takes.
-const gitCommands = 4
+const gitCommands = 2
 
 func fillReference(ctx context.Context, db *sql.DB, rows string) (int, error) {
 	text, err := os.ReadFile(rows)

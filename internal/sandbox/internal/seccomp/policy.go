@@ -76,6 +76,7 @@ const done = Answer(unix.SECCOMP_RET_ERRNO)
 const (
 	setDelegation = unix.F_SETLEASE + 16 // F_SETDELEG, a lease on a directory, since Linux 6.19
 
+	shmHugeTLB    = 0o4000     // SHM_HUGETLB
 	tioclinux     = 0x541c     // pastes into a Linux console, as TIOCSTI types into any terminal
 	fsIocSetXattr = 0x401c5820 // FS_IOC_FSSETXATTR, which like FS_IOC_SETFLAGS needs no right to write
 )
@@ -124,6 +125,10 @@ func Commands(b Box) Policy {
 		Rule{Call: unix.SYS_FCHMOD, Else: Allow, Cases: setsID(1)},
 		Rule{Call: unix.SYS_FCHMODAT, Else: Allow, Cases: setsID(2)},
 		Rule{Call: unix.SYS_FCHMODAT2, Else: Allow, Cases: setsID(2)},
+		// Huge pages that somebody keeps on the machine (vm.nr_hugepages), as databases do,
+		// count in no limit on memory. It looks as if there were none left.
+		Rule{Call: unix.SYS_MMAP, Else: Allow, Cases: huge(3, unix.MAP_HUGETLB)},
+		Rule{Call: unix.SYS_MEMFD_CREATE, Else: Allow, Cases: huge(1, unix.MFD_HUGETLB)},
 		// Linux itself, 32-bit uname, Linux 2.6 in uname, fixed addresses (which the
 		// thread sanitizer asks for), and the question which it is.
 		Rule{Call: unix.SYS_PERSONALITY, Else: Fail(unix.EPERM), Cases: each(0, Allow, 0, 8, 0x20000, 0x20008, 0x40000, 0x40008, 0xffffffff)},
@@ -139,6 +144,8 @@ func Commands(b Box) Policy {
 		p.refuse(unix.EPERM, kept)
 		p.refuse(unix.EOPNOTSUPP, extended)
 		p.refuse(unix.ENOSYS, slices.Concat(watching, watchingHere))
+	} else {
+		p.Rules = append(p.Rules, Rule{Call: unix.SYS_SHMGET, Else: Allow, Cases: huge(2, shmHugeTLB)})
 	}
 	p.refuse(unix.EPERM, slices.Concat(refused, refusedHere))
 	p.refuse(unix.ENOSYS, absent)
@@ -210,6 +217,11 @@ func setsID(arg int) []Case {
 func makesNode(mode int) []Case {
 	const ofDevices = unix.S_IFCHR // the bit, which only links have besides
 	return append(setsID(mode), Case{[]Cond{{Arg: mode, Value: ofDevices, Mask: true}}, Fail(unix.EPERM)})
+}
+
+// huge holds for a flag that asks for huge pages.
+func huge(arg int, flag uint32) []Case {
+	return []Case{{[]Cond{{Arg: arg, Value: flag, Mask: true}}, Fail(unix.ENOMEM)}}
 }
 
 // creates holds for such a mode of a file that is made, or else may be anything.
