@@ -18,6 +18,7 @@ func TestMain(m *testing.M) {
 	sandboxtest.Main()
 	playRole()
 	playChain()
+	playBuffers()
 	os.Exit(m.Run())
 }
 

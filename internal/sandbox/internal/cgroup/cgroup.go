@@ -45,6 +45,7 @@ type Place struct {
 	beside  bool // processes stand there beside the groups, this one among them
 	shares  bool // of the processor, by weight
 	memory  int64
+	buffers int64 // of sockets, in bytes, that all may have together; 0: the memory counts them, or nothing
 
 	mu   sync.Mutex
 	all  *branch // of this process; nil: nobody needs it
@@ -76,6 +77,9 @@ var Find = sync.OnceValues(func() (*Place, error) {
 		p, err := find()
 		if err == nil {
 			p.memory = Memory()
+			if !p.v2 {
+				p.buffers = socketBuffers()
+			}
 			p.sweep()
 			err = p.try()
 		}
@@ -321,6 +325,10 @@ func (p *Place) settings(l Limits) (list []setting) {
 		add(memory, "memory.limit_in_bytes", "memory.max", bytes, false)
 		add(memory, "memory.memsw.limit_in_bytes", "", bytes, true)
 		add(memory, "", "memory.swap.max", "0", true)
+	}
+	if p.buffers > 0 && p.memory > 0 && l.Memory > 0 { // as much of them as of the memory
+		share := float64(min(l.Memory, p.memory)) / float64(p.memory)
+		add(memory, "memory.kmem.tcp.limit_in_bytes", "", strconv.FormatInt(int64(share*float64(p.buffers)), 10), true)
 	}
 	if l.Processes > 0 {
 		add(pids, "pids.max", "pids.max", strconv.Itoa(l.Processes), false)

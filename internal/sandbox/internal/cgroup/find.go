@@ -253,3 +253,15 @@ func (h hierarchy) least(file string) int64 {
 		}
 	}
 }
+
+// socketBuffers is half of what all TCP connections of a machine may hold without being
+// asked to hold less (tcp_mem(7), in pages), in bytes; 0: not known. In version 1 the
+// limit on memory does not count it, and whoever fills all of it cuts everybody's
+// connections off.
+func socketBuffers() int64 {
+	var pages int64
+	if _, err := fmt.Sscan(read("/proc/sys/net/ipv4", "tcp_mem"), &pages); err != nil {
+		return 0
+	}
+	return pages * int64(os.Getpagesize()) / 2
+}
