@@ -37,6 +37,14 @@ type NewTask struct {
 	Timeout   int64      `json:"timeout_seconds,omitempty"`
 	Checks    []string   `json:"checks,omitempty"`
 	Branch    string     `json:"branch,omitempty"`
+
+	Attachments []Attached `json:"attachments,omitempty"` // files that were sent
+}
+
+// Attached is a file that was sent, for the agents of a run to read.
+type Attached struct {
+	Name   string `json:"name"` // that agents see; an archive (tar, tar.gz, zip) is unpacked
+	Digest string `json:"digest"`
 }
 
 // Start has a task done: it is recorded with a run of it, which the server then

@@ -23,11 +23,21 @@ const typeBundle = "application/x-git-bundle"
 // Upload sends a repository as a bundle of git, for tasks that name what it returns:
 // the bundle's digest. What was sent before is not kept twice.
 func (r Runs) Upload(ctx context.Context, bundle *os.File) (digest string, err error) {
+	return r.send(ctx, "/api/v1/uploads/", typeBundle, bundle)
+}
+
+// UploadFile sends a file, for tasks that attach it by what it returns: its digest.
+func (r Runs) UploadFile(ctx context.Context, file *os.File) (digest string, err error) {
+	return r.send(ctx, "/api/v1/attachments/", "application/octet-stream", file)
+}
+
+// send puts a file where its digest says.
+func (r Runs) send(ctx context.Context, to, as string, file *os.File) (digest string, err error) {
 	hash := sha256.New()
-	if _, err := bundle.Seek(0, io.SeekStart); err != nil {
+	if _, err := file.Seek(0, io.SeekStart); err != nil {
 		return "", err
 	}
-	size, err := io.Copy(hash, bundle)
+	size, err := io.Copy(hash, file)
 	if err != nil {
 		return "", err
 	}
@@ -35,20 +45,20 @@ func (r Runs) Upload(ctx context.Context, bundle *os.File) (digest string, err e
 	ctx, stop := context.WithTimeout(ctx, fileWait)
 	defer stop()
 	for tries := 0; ; tries++ {
-		err := r.upload(ctx, digest, bundle, size)
+		err := r.put(ctx, to+url.PathEscape(digest), as, file, size)
 		if !mgx.IsCode(err, CodeUnreachable) || tries == 2 || pause(ctx, firstRetry) != nil {
 			return digest, err
 		}
 	}
 }
 
-func (r Runs) upload(ctx context.Context, digest string, bundle *os.File, size int64) error {
-	req, err := r.c.request(ctx, http.MethodPut, "/api/v1/uploads/"+url.PathEscape(digest), nil, nil)
+func (r Runs) put(ctx context.Context, path, as string, file *os.File, size int64) error {
+	req, err := r.c.request(ctx, http.MethodPut, path, nil, nil)
 	if err != nil {
 		return err
 	}
-	req.Body, req.ContentLength = io.NopCloser(io.NewSectionReader(bundle, 0, size)), size
-	req.Header.Set("Content-Type", typeBundle)
+	req.Body, req.ContentLength = io.NopCloser(io.NewSectionReader(file, 0, size)), size
+	req.Header.Set("Content-Type", as)
 	return r.c.do(ctx, req, nil)
 }
 

@@ -18,8 +18,12 @@ import (
 
 const attachmentsDir = "attachments" // in the directory of a run
 
-// maxAttachments is how many a run may be given.
-const maxAttachments = 32
+// given is a file or a directory that a run is given.
+type given struct {
+	path string
+	name string // of it; agents see it as that
+	said string // what whoever gives it calls it
+}
 
 // start starts a run, with what it is given in its directory already. What is kept
 // of it there goes again when there will be no run.
@@ -28,39 +32,52 @@ func (n *node) start(ctx context.Context, r app.NewRun, attach []string) (mgx.Ru
 		return n.app.StartRun(ctx, n.me(), r)
 	}
 	r.ID = mgx.NewRunID()
-	err := n.noteMaking(ctx, r.ID)
-	if err == nil {
-		r.Settings.Attachments, err = n.keepAttachments(ctx, r.ID, attach)
-	}
-	if err == nil {
-		err = n.roomFor(ctx, r.Settings.Attachments)
-	}
-	if err == nil {
-		err = n.made(r.ID)
-	}
-	if err == nil {
-		var run mgx.Run
-		if run, err = n.app.StartRun(ctx, n.me(), r); err == nil {
-			return run, nil
+	var all []given
+	for _, path := range attach {
+		abs, err := filepath.Abs(path)
+		if err != nil {
+			return mgx.Run{}, attachError(path, err)
 		}
+		all = append(all, given{abs, filepath.Base(abs), path})
 	}
-	return mgx.Run{}, errors.Join(err, removeRun(n.runDir(r.ID)))
+	var err error
+	if r.Settings.Attachments, err = n.give(ctx, n.me().Workspace, r.ID, all); err != nil {
+		return mgx.Run{}, err
+	}
+	run, err := n.app.StartRun(ctx, n.me(), r)
+	if err != nil {
+		err = errors.Join(err, removeRun(n.runDir(r.ID)))
+	}
+	return run, err
 }
 
-// roomFor refuses what the workspace may not keep.
-func (n *node) roomFor(ctx context.Context, all []mgx.Attachment) error {
-	size := int64(0)
-	for _, a := range all {
-		size += a.Size
+// give puts into the directory of a run, before there is the run, what it is given, if
+// the workspace may keep that much more: all of it, or nothing.
+func (n *node) give(ctx context.Context, ws mgx.WorkspaceID, id mgx.RunID, files []given) (all []mgx.Attachment, err error) {
+	if err = n.noteMaking(ctx, id); err == nil {
+		all, err = n.keepAttachments(ctx, id, files)
 	}
-	return n.store.TakeRoom(ctx, n.me().Workspace, size)
+	if err == nil {
+		size := int64(0)
+		for _, a := range all {
+			size += a.Size
+		}
+		err = n.store.TakeRoom(ctx, ws, size)
+	}
+	if err == nil {
+		err = n.made(id)
+	}
+	if err != nil {
+		return nil, errors.Join(err, removeRun(n.runDir(id)))
+	}
+	return all, nil
 }
 
 // keepAttachments copies what a run is given into its directory, before there is
 // the run. Whoever fails later removes the directory.
-func (n *node) keepAttachments(ctx context.Context, id mgx.RunID, paths []string) ([]mgx.Attachment, error) {
-	if len(paths) > maxAttachments {
-		return nil, usage("too_many_attachments", "a run takes at most %d attachments; put them into one directory or archive", maxAttachments)
+func (n *node) keepAttachments(ctx context.Context, id mgx.RunID, files []given) ([]mgx.Attachment, error) {
+	if len(files) > app.MaxAttachments {
+		return nil, usage("too_many_attachments", "a run takes at most %d attachments; put them into one directory or archive", app.MaxAttachments)
 	}
 	dir := filepath.Join(n.runDir(id), attachmentsDir)
 	if err := os.MkdirAll(dir, 0o700); err != nil {
@@ -68,10 +85,10 @@ func (n *node) keepAttachments(ctx context.Context, id mgx.RunID, paths []string
 	}
 	left := archive.Defaults
 	var all []mgx.Attachment
-	for _, path := range paths {
-		a, err := keepAttachment(ctx, dir, path, all, left)
+	for _, g := range files {
+		a, err := keepAttachment(ctx, dir, g, all, left)
 		if err != nil {
-			return nil, attachError(path, err)
+			return nil, attachError(g.said, err)
 		}
 		left.Bytes -= a.Size
 		left.Entries -= a.Files
@@ -93,16 +110,12 @@ func attachError(path string, err error) error {
 }
 
 // keepAttachment copies a directory or a file, or unpacks an archive.
-func keepAttachment(ctx context.Context, dir, path string, before []mgx.Attachment, l archive.Limits) (a mgx.Attachment, err error) {
-	abs, err := filepath.Abs(path)
-	if err != nil {
-		return a, err
-	}
-	info, err := os.Stat(abs)
+func keepAttachment(ctx context.Context, dir string, g given, before []mgx.Attachment, l archive.Limits) (a mgx.Attachment, err error) {
+	info, err := os.Stat(g.path)
 	if err != nil {
 		return a, usage("bad_attachment", "there is no such file or directory, or it cannot be read")
 	}
-	base := filepath.Base(abs)
+	base := g.name
 	if !info.IsDir() {
 		base = strings.TrimSuffix(strings.TrimSuffix(base, filepath.Ext(base)), ".tar")
 	}
@@ -118,9 +131,9 @@ func keepAttachment(ctx context.Context, dir, path string, before []mgx.Attachme
 	defer root.Close()
 	switch {
 	case info.IsDir():
-		err = keepDirectory(ctx, root, abs, l)
+		err = keepDirectory(ctx, root, g.path, l)
 	case info.Mode().IsRegular():
-		err = keepFile(ctx, root, abs, l)
+		err = keepFile(ctx, root, g, l)
 	default:
 		err = usage("bad_attachment", "it is neither a file nor a directory")
 	}
@@ -141,8 +154,8 @@ func keepDirectory(ctx context.Context, into *os.Root, dir string, l archive.Lim
 	return archive.Copy(ctx, into, from, l)
 }
 
-func keepFile(ctx context.Context, into *os.Root, name string, l archive.Limits) error {
-	f, err := os.Open(name)
+func keepFile(ctx context.Context, into *os.Root, g given, l archive.Limits) error {
+	f, err := os.Open(g.path)
 	if err != nil {
 		return err
 	}
@@ -154,7 +167,7 @@ func keepFile(ctx context.Context, into *os.Root, name string, l archive.Limits)
 	if archive.Kind(f) != "" {
 		return archive.Unpack(ctx, into, f, info.Size(), l)
 	}
-	return archive.CopyFile(ctx, into, filepath.Base(name), f, l)
+	return archive.CopyFile(ctx, into, g.name, f, l)
 }
 
 // attachmentName is a directory name that is new among the attachments.
@@ -231,6 +244,6 @@ func (n *node) copyAttachments(from, to mgx.RunID) error {
 	defer into.Close()
 	l := archive.Defaults
 	l.Depth++ // the directory of each
-	l.Entries += maxAttachments
+	l.Entries += app.MaxAttachments
 	return archive.Copy(context.Background(), into, root, l)
 }

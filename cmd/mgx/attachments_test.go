@@ -6,6 +6,7 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 
 	"mgx"
 )
@@ -52,14 +53,11 @@ func (l *lab) archive(name, member, text string) string {
 	return f.Name()
 }
 
-func TestAttachments(t *testing.T) {
-	l := newLab(t, readingScript)
-	l.must(append([]string{"run", "what is there?"}, l.attached()...)...)
-	s := l.store()
-	run := l.only(s)
-	if got := run.Settings.Attachments; len(got) != 3 || got[0].Name != "data" || got[1].Name != "note" || got[2].Name != "bundle" || got[2].Files != 1 || got[2].Size != 17 {
-		t.Errorf("attachments: %+v", got)
-	}
+// readAttached holds what agents read of the attachments against what was given, and
+// returns where that is kept.
+func (l *lab) readAttached(run mgx.Run) (kept string) {
+	l.t.Helper()
+	t, s := l.t, l.store()
 	events := l.events(s, run)
 	want := map[string]string{
 		"list": "deep", "read": "the sausage is in the directory", "grep": "/attachments/data/deep/a.txt", "glob": "a.txt", "shell": "from the archive\na note\n",
@@ -76,10 +74,22 @@ func TestAttachments(t *testing.T) {
 			t.Errorf("the attachments were written: %q", res.Output)
 		}
 	}
-	kept := filepath.Join(l.home, ".local/share/mgx/runs", string(run.ID), "attachments")
+	kept = filepath.Join(l.home, ".local/share/mgx/runs", string(run.ID), "attachments")
 	if _, err := os.Stat(filepath.Join(kept, "data/new")); err == nil {
 		t.Error("the attachments were written")
 	}
+	return kept
+}
+
+func TestAttachments(t *testing.T) {
+	l := newLab(t, readingScript)
+	l.must(append([]string{"run", "what is there?"}, l.attached()...)...)
+	s := l.store()
+	run := l.only(s)
+	if got := run.Settings.Attachments; len(got) != 3 || got[0].Name != "data" || got[1].Name != "note" || got[2].Name != "bundle" || got[2].Files != 1 || got[2].Size != 17 {
+		t.Errorf("attachments: %+v", got)
+	}
+	kept := l.readAttached(run)
 
 	// A fork has them; a replay needs none; what was changed is not used.
 	if err := os.RemoveAll(filepath.Join(l.home, "data")); err != nil {
@@ -112,5 +122,51 @@ func TestAttachmentsThatAreRefused(t *testing.T) {
 	}
 	if runs, err := os.ReadDir(filepath.Join(l.home, ".local/share/mgx/runs")); err == nil && len(runs) > 0 {
 		t.Errorf("what was refused left %d directories", len(runs))
+	}
+}
+
+// What is attached to a task of a server is sent there, and is the same to its agents. It
+// is with the run, so what was sent goes.
+func TestAttachmentsAtAServer(t *testing.T) {
+	t.Parallel()
+	l := newLab(t, readingScript)
+	server := l.serve("127.0.0.1:0", "--workers", "1")
+	there := []string{"run", "what is there?", "--model", "openai/lab", "--repo", l.repo, "--server", server.url}
+	l.must(append(there, l.attached()...)...)
+	run := l.only(l.store())
+	if got := run.Settings.Attachments; len(got) != 3 || got[0].Name != "data" || got[1].Name != "note" || got[2].Name != "bundle" || got[2].Files != 1 || got[2].Size != 17 {
+		t.Errorf("attachments: %+v", got)
+	}
+	l.readAttached(run)
+	for _, c := range []struct{ path, says string }{
+		{l.archive("slip.tar", "../out", "x"), "leads out"},
+		{filepath.Join(l.home, "missing"), "no such file"},
+		{os.DevNull, "neither a file nor a directory"},
+	} {
+		if _, errs, code := l.run(append(there, "--attach", c.path)...); code != 2 || !strings.Contains(errs, c.says) || strings.Contains(errs, l.data()) {
+			t.Errorf("%s: exit %d\n%s", c.path, code, errs)
+		}
+	}
+	if runs, err := os.ReadDir(filepath.Join(l.data(), "runs")); err != nil || len(runs) != 1 {
+		t.Errorf("%d directories of runs, %v", len(runs), err)
+	}
+	sent := func() int {
+		t.Helper()
+		all, err := filepath.Glob(filepath.Join(l.data(), uploadsDir, "*", filePrefix+"*"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		return len(all)
+	}
+	if n := sent(); n != 4 {
+		t.Errorf("%d files are kept of what was sent", n)
+	}
+	server.end()
+	n := l.node()
+	if err := n.uploads.sweepOnce(t.Context(), time.Now().Add(-time.Hour)); err != nil || sent() != 4 {
+		t.Errorf("%d files are left before their time is over, %v", sent(), err)
+	}
+	if err := n.uploads.sweepOnce(t.Context(), time.Now().Add(time.Hour)); err != nil || sent() != 0 {
+		t.Errorf("%d files are left, %v", sent(), err)
 	}
 }

@@ -204,6 +204,7 @@ func (c *crashTown) settle() {
 		"tryPolicy":       {body: map[string]any{"policy": "auto", "calls": []any{map[string]string{"tool": "shell", "command": "ls"}}}},
 		"tryPolicyOnRun":  {ids: []string{string(run.ID)}, body: map[string]string{"policy": "auto"}},
 		"putUpload":       {files: true, ids: []string{"sha256:" + hex.EncodeToString(sum[:])}, body: crashFile{"application/x-git-bundle", bundle}},
+		"putAttachment":   {files: true, ids: []string{"sha256:" + hex.EncodeToString(sum[:])}, body: crashFile{"application/octet-stream", bundle}},
 		"requestChanges":  {ids: []string{string(run.ID)}, body: map[string]string{"reason": "keep the flag"}},
 		"testPolicy":      {body: map[string]string{"policy": "auto", "tool": "shell", "command": "ls"}},
 

@@ -117,8 +117,8 @@ This package is the command line: one file for each group of commands, wire.go
 builds everything, attach.go shows a run while this process works on it. What a command
 works on, the data directory or a server, is said in at.go; runs.go has the interface that
 both are behind, and follow.go shows a run that a server works on. run_upload.go sends a
-repository there and brings the branch back; uploads.go is the server's side of that, and
-leftovers.go removes what killed processes left.
+repository there and brings the branch back, run_attach.go sends files; uploads.go is the
+server's side of both, and leftovers.go removes what killed processes left.
 
 Package internal/ui is how runs look on a terminal. Packages config, telemetry and
 guard keep settings, log lines and secrets in order; telemetry/observe lets

@@ -16,7 +16,7 @@ import (
 // ofThisMachine are the flags of a run that say how this machine is used for it: at
 // a server that is for who runs it to say.
 var ofThisMachine = []string{
-	"attach", "include-dirty", "mcp", "price", "sandbox", "sandbox-minimum", "sandbox-limits", "allow-host",
+	"include-dirty", "mcp", "price", "sandbox", "sandbox-minimum", "sandbox-limits", "allow-host",
 	"record", "replay", "deterministic", "seed",
 }
 
@@ -46,6 +46,9 @@ func (c *cli) runThere(cmd *cobra.Command, text string, f runFlags) error {
 		return c.runUploaded(ctx, theirRuns{remote.Runs(), remote}, n, f)
 	}
 	if n.Project, n.Repo, err = c.codeThere(ctx, remote.Projects(), f); err != nil {
+		return err
+	}
+	if n.Attachments, err = sendFiles(ctx, remote.Runs(), f.attach); err != nil {
 		return err
 	}
 	run, err := remote.Runs().Start(ctx, n)

@@ -35,6 +35,9 @@ func (c *cli) runUploaded(ctx context.Context, r theirRuns, n client.NewTask, f 
 	if n.Upload, err = c.send(ctx, r, src); err != nil {
 		return err
 	}
+	if n.Attachments, err = sendFiles(ctx, r.Runs, f.attach); err != nil {
+		return err
+	}
 	run, err := r.Start(ctx, n)
 	if err != nil {
 		return err

@@ -15,12 +15,14 @@ import (
 
 	"mgx"
 	"mgx/internal/app"
+	"mgx/internal/archive"
 	"mgx/internal/git"
 	"mgx/internal/limit"
 )
 
 const (
 	uploadsDir   = "uploads"       // in the data directory; then the workspace, then the digest
+	filePrefix   = "file-"         // begins the name of a file that tasks can attach; then its digest
 	receiving    = "new-"          // begins the name of a directory in which one is received; then who does, and a dot
 	uploadUnused = 24 * time.Hour  // after which an upload goes that no run works on
 	uploadFresh  = 5 * time.Minute // in which a task may be about to name one
@@ -28,11 +30,12 @@ const (
 	uploadsAt    = 16              // that are received at once, one of each workspace
 	uploadsMade  = 2               // that are made repositories at once; others wait
 	uploadsADay  = 50              // new ones of a workspace
+	filesADay    = 1000            // new files of a workspace
 	uploadBusy   = "uploads_busy"  // code: too many are
 	bundleFile   = "bundle"
 )
 
-// uploads are the repositories that people sent to this node.
+// uploads are the repositories, and the files to attach, that people sent to this node.
 type uploads struct {
 	n     *node
 	seats chan struct{}
@@ -66,48 +69,90 @@ func (u *uploads) Dir(ws mgx.WorkspaceID, digest string) (string, error) {
 // Keep receives a repository beside its place, and puts it there when it is whole and
 // sound: a process that is killed leaves nothing there, and what it leaves goes again.
 func (u *uploads) Keep(ctx context.Context, ws mgx.WorkspaceID, digest string, bundle io.Reader) (app.Upload, error) {
-	leave, err := u.mine.Enter(limit.Share{Owner: string(ws), Most: 1})
+	up := app.Upload{Digest: digest}
+	place := u.place(ws, digest)
+	err := u.enter(ctx, ws, place, uploadsADay, func(tmp string) (err error) {
+		if up.Size, err = u.take(filepath.Join(tmp, bundleFile), digest, bundle, git.MaxUpload); err != nil {
+			return err
+		}
+		if up.Head, err = u.receive(ctx, ws, tmp); err != nil {
+			return err
+		}
+		return u.put(ctx, ws, filepath.Join(tmp, "repo"), place)
+	})
 	if err != nil {
 		return app.Upload{}, err
+	}
+	return up, nil
+}
+
+// KeepFile does so with a file, which stays as it is.
+func (u *uploads) KeepFile(ctx context.Context, ws mgx.WorkspaceID, digest string, content io.Reader) (size int64, err error) {
+	place := u.file(ws, digest)
+	err = u.enter(ctx, ws, place, filesADay, func(tmp string) (err error) {
+		name := filepath.Join(tmp, "file")
+		if size, err = u.take(name, digest, content, archive.Defaults.Bytes); err != nil {
+			return err
+		}
+		return u.put(ctx, ws, name, place)
+	})
+	return size, err
+}
+
+func (u *uploads) file(ws mgx.WorkspaceID, digest string) string {
+	return filepath.Join(u.root(ws), filePrefix+strings.TrimPrefix(digest, "sha256:"))
+}
+
+// Attach gives files that were sent to a run that there is not yet.
+func (u *uploads) Attach(ctx context.Context, ws mgx.WorkspaceID, run mgx.RunID, files []app.Attached) ([]mgx.Attachment, error) {
+	var all []given
+	for _, f := range files {
+		at := u.file(ws, f.Digest)
+		if _, err := os.Stat(at); err != nil {
+			return nil, mgx.Errorf(mgx.KindUsage, mgx.CodeNotFound, "there is no file %s in this workspace; send it first", f.Digest)
+		}
+		all = append(all, given{at, f.Name, f.Name})
+	}
+	return u.n.give(ctx, ws, run, all)
+}
+
+// enter has something received in a directory of its own, which then goes, when it is
+// this one's turn.
+func (u *uploads) enter(ctx context.Context, ws mgx.WorkspaceID, place string, aDay int, receive func(tmp string) error) error {
+	leave, err := u.mine.Enter(limit.Share{Owner: string(ws), Most: 1})
+	if err != nil {
+		return err
 	}
 	defer leave()
 	select {
 	case u.seats <- struct{}{}:
 		defer func() { <-u.seats }()
 	default:
-		return app.Upload{}, mgx.Errorf(mgx.KindConfig, uploadBusy, "the server is receiving %d repositories already; try again in a moment", uploadsAt)
+		return mgx.Errorf(mgx.KindConfig, uploadBusy, "the server is receiving %d uploads already; try again in a moment", uploadsAt)
 	}
 	if err := os.MkdirAll(u.root(ws), 0o700); err != nil {
-		return app.Upload{}, dataError(u.n.data, err)
+		return dataError(u.n.data, err)
 	}
-	if err := u.room(ctx, ws, digest); err != nil {
-		return app.Upload{}, err
+	if err := u.room(ctx, ws, place, aDay); err != nil {
+		return err
 	}
 	tmp, err := os.MkdirTemp(u.root(ws), receiving+u.n.owner.id+".")
 	if err != nil {
-		return app.Upload{}, dataError(u.n.data, err)
+		return dataError(u.n.data, err)
 	}
 	defer removeRun(tmp)
-	size, err := u.take(filepath.Join(tmp, bundleFile), digest, bundle)
-	if err != nil {
-		return app.Upload{}, err
-	}
-	up := app.Upload{Digest: digest, Size: size}
-	if up.Head, err = u.receive(ctx, ws, tmp); err != nil {
-		return app.Upload{}, err
-	}
-	if err := u.put(ctx, ws, filepath.Join(tmp, "repo"), u.place(ws, digest)); err != nil {
-		return app.Upload{}, err
+	if err := receive(tmp); err != nil {
+		return err
 	}
 	// Whoever erases the workspace says so before they look for what to remove.
 	gone, err := u.n.store.Erased(ctx, ws)
 	if gone {
 		err = errors.Join(mgx.Errorf(mgx.KindRefused, mgx.CodeErased, "workspace %s was erased", ws), u.remove(ws))
 	}
-	return up, err
+	return err
 }
 
-// remove removes all repositories of a workspace.
+// remove removes all that a workspace was sent.
 func (u *uploads) remove(ws mgx.WorkspaceID) error {
 	u.sizes.Range(func(dir, _ any) bool {
 		if filepath.Dir(dir.(string)) == u.root(ws) {
@@ -118,10 +163,10 @@ func (u *uploads) remove(ws mgx.WorkspaceID) error {
 	return removeRun(u.root(ws))
 }
 
-// put puts a repository in its place, if the workspace may keep that much more. What is
+// put puts what was received in its place, if the workspace may keep that much more. What is
 // there is whole and outlasts a power cut: a run may name it at once.
-func (u *uploads) put(ctx context.Context, ws mgx.WorkspaceID, repo, place string) error {
-	size, err := sizeOf(repo)
+func (u *uploads) put(ctx context.Context, ws mgx.WorkspaceID, received, place string) error {
+	size, err := sizeOf(received)
 	if err != nil {
 		return dataError(u.n.data, err)
 	}
@@ -130,8 +175,8 @@ func (u *uploads) put(ctx context.Context, ws mgx.WorkspaceID, repo, place strin
 			return err
 		}
 	}
-	if err = durable(repo); err == nil {
-		err = os.Rename(repo, place)
+	if err = durable(received); err == nil {
+		err = os.Rename(received, place)
 	}
 	if errors.Is(err, fs.ErrExist) { // it was sent before; it is as if it had been just now
 		now := time.Now()
@@ -146,7 +191,7 @@ func (u *uploads) put(ctx context.Context, ws mgx.WorkspaceID, repo, place strin
 	return nil
 }
 
-// size is what the repositories of a workspace take, in bytes of their files.
+// size is what a workspace was sent takes, in bytes of files.
 func (u *uploads) size(ws mgx.WorkspaceID) (sum int64, err error) {
 	all, err := os.ReadDir(u.root(ws))
 	if err != nil && !errors.Is(err, fs.ErrNotExist) {
@@ -189,10 +234,10 @@ func sizeOf(dir string) (sum int64, err error) {
 	return sum, err
 }
 
-// room refuses more new repositories of a workspace than one can want in a day. Older
-// ones are there because runs work on them, or go.
-func (u *uploads) room(ctx context.Context, ws mgx.WorkspaceID, digest string) error {
-	if _, err := u.Dir(ws, digest); err == nil {
+// room refuses more new repositories or files of a workspace than one can want in a
+// day. Older ones are there because runs work on them, or go.
+func (u *uploads) room(ctx context.Context, ws mgx.WorkspaceID, place string, aDay int) error {
+	if _, err := os.Stat(place); err == nil {
 		return nil
 	}
 	if err := u.n.store.TakeRoom(ctx, ws, 0); err != nil {
@@ -203,35 +248,41 @@ func (u *uploads) room(ctx context.Context, ws mgx.WorkspaceID, digest string) e
 		return dataError(u.n.data, err)
 	}
 	lately := 0
+	files := isSentFile(place)
 	for _, entry := range all {
-		if info, err := entry.Info(); err == nil && time.Since(info.ModTime()) < uploadUnused {
+		if info, err := entry.Info(); err == nil && isSentFile(entry.Name()) == files && time.Since(info.ModTime()) < uploadUnused {
 			lately++
 		}
 	}
-	if lately >= uploadsADay {
-		return mgx.Errorf(mgx.KindRefused, "too_many_uploads", "the workspace was sent %d repositories within a day, and that is the limit; send fewer states of them, or have an admin make them projects", uploadsADay)
+	switch {
+	case lately < aDay:
+		return nil
+	case files:
+		return mgx.Errorf(mgx.KindRefused, "too_many_uploads", "the workspace was sent %d files within a day, and that is the limit; put several into one archive", aDay)
 	}
-	return nil
+	return mgx.Errorf(mgx.KindRefused, "too_many_uploads", "the workspace was sent %d repositories within a day, and that is the limit; send fewer states of them, or have an admin make them projects", aDay)
 }
 
-// take writes a bundle into a file, and refuses what is not what it is called.
-func (u *uploads) take(name, digest string, bundle io.Reader) (int64, error) {
+func isSentFile(place string) bool { return strings.HasPrefix(filepath.Base(place), filePrefix) }
+
+// take writes what comes into a file, and refuses what is not what it is called.
+func (u *uploads) take(name, digest string, content io.Reader, most int64) (int64, error) {
 	f, err := os.OpenFile(name, os.O_CREATE|os.O_EXCL|os.O_WRONLY, 0o600)
 	if err != nil {
 		return 0, dataError(u.n.data, err)
 	}
 	hash := sha256.New()
-	size, err := io.Copy(io.MultiWriter(f, hash), io.LimitReader(bundle, git.MaxUpload+1))
+	size, err := io.Copy(io.MultiWriter(f, hash), io.LimitReader(content, most+1))
 	if closed := f.Close(); err == nil && closed != nil {
 		err = dataError(u.n.data, closed)
 	}
 	switch got := "sha256:" + hex.EncodeToString(hash.Sum(nil)); {
 	case err != nil:
 		return 0, err
-	case size > git.MaxUpload:
-		return 0, mgx.Errorf(mgx.KindUsage, "bad_upload", "the bundle is larger than %d MB", git.MaxUpload>>20)
+	case size > most:
+		return 0, mgx.Errorf(mgx.KindUsage, "bad_upload", "what was sent is larger than %d MB", most>>20)
 	case got != digest:
-		return 0, mgx.Errorf(mgx.KindUsage, "bad_upload", "the bundle has the digest %s and not the one that it was sent as; it may have broken off: send it again", got)
+		return 0, mgx.Errorf(mgx.KindUsage, "bad_upload", "what was sent has the digest %s and not the one that it was sent as; it may have broken off: send it again", got)
 	}
 	return size, nil
 }
@@ -307,7 +358,7 @@ func (u *uploads) sweep(ctx context.Context) {
 }
 
 // sweepOnce removes those whose runs are all erased, those that came before a moment
-// and have none, those of erased workspaces, which came to another process than erased
+// and have none, as files never do, those of erased workspaces, which came to another process than erased
 // them, and what processes received that died meanwhile.
 func (u *uploads) sweepOnce(ctx context.Context, before time.Time) error {
 	found, err := filepath.Glob(filepath.Join(u.n.data, uploadsDir, "*", "*"))
@@ -334,7 +385,7 @@ func (u *uploads) sweepOnce(ctx context.Context, before time.Time) error {
 			continue
 		}
 		old, had, works := info.ModTime().Before(before), false, false
-		if !isHalf {
+		if !isHalf && !isSentFile(dir) {
 			had, works, err = u.runs(ctx, ws, dir)
 		}
 		if err == nil && !works && (had || old) {

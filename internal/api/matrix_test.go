@@ -53,7 +53,7 @@ var (
 		"/api/v1/roles": "users", "/api/v1/keys": "keys", "/api/v1/events": "events", "/api/v1/budgets": "budgets", "/api/v1/usage": "budgets", "/api/v1/webhooks": "webhooks",
 		"/api/v1/tasks": "tasks", "/api/v1/templates": "tasks", "/api/v1/tasks/{id}/export": "settings", "/api/v1/tasks/{id}/erasure": "settings", "/api/v1/runs/{id}/export": "settings", "/api/v1/runs/{id}/erasure": "settings", "/api/v1/estimates": "runs", "/api/v1/runs": "runs", "/api/v1/approvals": "runs", "/api/v1/runs/{id}/diff": "artifacts", "/api/v1/runs/{id}/review": "artifacts", "/api/v1/runs/{id}/artifacts": "artifacts",
 		"/api/v1/secrets": "secrets", "/api/v1/audit": "audit", "/api/v1/policies": "runs", "/api/v1/settings": "settings", "/api/v1/quotas": "settings", "/api/v1/people": "users",
-		"/api/v1/executions": "workflows", "/api/v1/agents": "agents", "/api/v1/models": "models", "/api/v1/uploads": "tasks", "/api/v1/runs/{id}/branch": "artifacts", "/api/v1/projects": "repositories",
+		"/api/v1/executions": "workflows", "/api/v1/agents": "agents", "/api/v1/models": "models", "/api/v1/uploads": "tasks", "/api/v1/attachments": "tasks", "/api/v1/runs/{id}/branch": "artifacts", "/api/v1/projects": "repositories",
 	}
 	forEverybody = []string{
 		"GET /health/", "GET /health/live", "GET /health/ready", "GET /api/v1/openapi.json", "GET /api/v1/openapi.yaml", "GET /api/v1/docs", "GET /api/v1/docs.css", "GET /api/v1/auth/providers", "POST /api/v1/auth/sign-in", "POST /api/v1/auth/refresh", "POST /api/v1/auth/accept",
@@ -139,7 +139,7 @@ func (w *town) things() map[string]string {
 		"budgets": budget.ID, "webhooks": hook.Webhook.ID, "roles": "builder", "invitations": invitation.Invitation.ID, "keys": string(k.ID),
 		"members": string(spare.User.ID), "sessions": string(second.Session.ID), "workspaces": string(mgx.DefaultWorkspace),
 		"tasks": string(run.Task.ID), "runs": string(run.ID), "artifacts": "plan.json", "templates": template.ID, "approvals": "plan", "comments": "c1", "executions": string(run.Execution), "projects": string(given.ID), "settings": "policy",
-		"secrets": "openai", "audit": "1", "policies": "auto", "uploads": "sha256:none", "people": string(spare.User.ID),
+		"secrets": "openai", "audit": "1", "policies": "auto", "uploads": "sha256:none", "attachments": "sha256:none", "people": string(spare.User.ID),
 		"quotas": string(mgx.DefaultWorkspace), "consumers": "none", "deliveries": "evt_none", "dead": "evt_none", "schemas": "run.noted",
 	}
 }
@@ -450,7 +450,7 @@ func TestNoIDOpensAnotherTenants(t *testing.T) {
 			body["confirm"] = things[strings.Split(r.Pattern, "/")[3]]
 		case "PUT /api/v1/templates/{id}":
 			body["name"], body["task"] = "mine", map[string]string{"text": "mine"}
-		case "PUT /api/v1/roles/{id}", "PUT /api/v1/secrets/{id}", "PUT /api/v1/secrets/{name}", "PUT /api/v1/uploads/{digest}":
+		case "PUT /api/v1/roles/{id}", "PUT /api/v1/secrets/{id}", "PUT /api/v1/secrets/{name}", "PUT /api/v1/uploads/{digest}", "PUT /api/v1/attachments/{digest}":
 			continue // it makes one of their own, of the same name
 		}
 		_, key := w.key("other", func(k *mgx.APIKey) { k.Workspace = w.other })

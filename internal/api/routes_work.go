@@ -91,6 +91,10 @@ func (s *Server) workRoutes() []route {
 			Long: "A bundle of git with one head and all of its history, 256 MB at most, named by the SHA-256 of its bytes. To send the same again changes nothing. " +
 				"A task names the digest as its upload; what no task names goes again after a day.",
 		}, bulky),
+		plain[attachmentIn, attachmentOut]("PUT /api/v1/attachments/{digest}", s.putAttachment, to("create", "tasks"), about{
+			ID: "putAttachment", Group: tasks, Short: "Send a file that tasks can attach", Codes: codes{"bad_upload": 400, "too_many_uploads": 403, "uploads_busy": 503, "too_many_at_once": 429}.and(checkedOut),
+			Long: "64 MB at most, named by the SHA-256 of its bytes. To send the same again changes nothing. A task names it among its attachments within a day; its agents can read it, and label what they read as untrusted.",
+		}, bulky),
 		op("GET /api/v1/approvals", to("read", "runs"), with(s.work, listApprovals), about{
 			ID: "listApprovals", Group: "Approvals", Short: "List what runs wait for a person to decide, the longest waiting first",
 			Long: "A page has limit runs, with all that each of them waits for.",
@@ -146,6 +150,8 @@ type newTask struct {
 	Timeout   int64         `json:"timeout_seconds,omitempty" doc:"Longest that it may work" minimum:"1" maximum:"2592000"`
 	Checks    []string      `json:"checks,omitempty" doc:"Commands that must succeed; without them they are found from the repository" maxItems:"50" maxLength:"4096"`
 	Branch    string        `json:"branch,omitempty" doc:"Name of the branch to deliver" maxLength:"200"`
+
+	Attachments []app.Attached `json:"attachments,omitempty" doc:"Files that were sent, for agents to read: see putAttachment" maxItems:"32"`
 }
 
 type madeRun struct {
@@ -157,7 +163,7 @@ func createTask(ctx context.Context, w *app.Work, in *struct{ Body newTask }) (*
 	b := in.Body
 	run, _, err := w.Start(ctx, actor(ctx), app.NewTask{
 		Text: b.Text, Project: b.Project, Repo: b.Repo, Upload: b.Upload, Model: b.Model, Approve: b.Approve, Plan: b.Plan, Policy: b.Policy, Budget: b.Budget, MaxTurns: b.MaxTurns,
-		MaxTokens: b.MaxTokens, Timeout: b.Timeout, Checks: b.Checks, Branch: b.Branch, IdempotencyKey: requestOf(ctx).Header.Get(keyHeader), Source: "api",
+		MaxTokens: b.MaxTokens, Timeout: b.Timeout, Checks: b.Checks, Branch: b.Branch, Attachments: b.Attachments, IdempotencyKey: requestOf(ctx).Header.Get(keyHeader), Source: "api",
 	})
 	if err != nil {
 		return nil, err

@@ -51,6 +51,7 @@ var without = map[string]string{
 	"endSession":        "a session ends once, and nothing else becomes of it",
 	"discardDeadLetter": "a dead letter is discarded once, and nothing else becomes of it",
 	"putUpload":         "its name is the digest of what it is",
+	"putAttachment":     "its name is the digest of what it is",
 	"approveFile":       "it says the digest of what was looked at",
 }
 

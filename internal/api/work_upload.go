@@ -24,6 +24,17 @@ type uploadOut struct {
 	Body app.Upload
 }
 
+const typeFile = "application/octet-stream"
+
+type attachmentIn struct {
+	Digest  string `path:"digest" doc:"sha256: and the digest of the file, in small hexadecimal digits" maxLength:"100" example:"sha256:0f343b0931126a20f133d67c2b018a3b5e20f8d8a6c5b0a0c1f2e3d4b5a69788"`
+	RawBody []byte `contentType:"application/octet-stream" doc:"The file"`
+}
+
+type attachmentOut struct {
+	Body app.SentFile
+}
+
 // pieceWait is how long a piece of a file may take, either way: whoever is slower
 // holds nothing for longer.
 const pieceWait = 30 * time.Second
@@ -46,28 +57,42 @@ func (p *pieces) Read(b []byte) (int, error) {
 
 // putUpload takes a repository.
 func (s *Server) putUpload(w http.ResponseWriter, r *http.Request) error {
+	return s.receive(w, r, "bundle", typeBundle, func(work *app.Work, body io.Reader) (any, error) {
+		return work.Upload(r.Context(), actorOf(r), r.PathValue("digest"), body)
+	})
+}
+
+// putAttachment takes a file for tasks to attach.
+func (s *Server) putAttachment(w http.ResponseWriter, r *http.Request) error {
+	return s.receive(w, r, "file", typeFile, func(work *app.Work, body io.Reader) (any, error) {
+		return work.UploadFile(r.Context(), actorOf(r), r.PathValue("digest"), body)
+	})
+}
+
+// receive has a body of a kind kept, piece by piece.
+func (s *Server) receive(w http.ResponseWriter, r *http.Request, what, as string, keep func(*app.Work, io.Reader) (any, error)) error {
 	work, err := s.work(r.Context())
 	if err != nil {
 		return err
 	}
 	if coding := r.Header.Get("Content-Encoding"); coding != "" && !strings.EqualFold(coding, "identity") {
-		return mgx.Errorf(mgx.KindUsage, codeMediaType, "send the bundle as it is, not compressed")
+		return mgx.Errorf(mgx.KindUsage, codeMediaType, "send the %s as it is, not compressed", what)
 	}
-	if kind, _, _ := mime.ParseMediaType(r.Header.Get("Content-Type")); kind != typeBundle {
-		return mgx.Errorf(mgx.KindUsage, codeMediaType, "send the bundle as %s", typeBundle)
+	if kind, _, _ := mime.ParseMediaType(r.Header.Get("Content-Type")); kind != as {
+		return mgx.Errorf(mgx.KindUsage, codeMediaType, "send the %s as %s", what, as)
 	}
 	if r.ContentLength > maxFile {
 		return &http.MaxBytesError{Limit: maxFile}
 	}
 	c := http.NewResponseController(w)
-	up, err := work.Upload(r.Context(), actorOf(r), r.PathValue("digest"), &pieces{Reader: r.Body, c: c, began: time.Now()})
+	kept, err := keep(work, &pieces{Reader: r.Body, c: c, began: time.Now()})
 	if err != nil {
 		w.Header().Set("Connection", "close") // what is left of it is not waited for
 		return err
 	}
 	c.SetReadDeadline(time.Time{})
 	c.SetWriteDeadline(time.Now().Add(answerWait))
-	return writeJSON(w, up)
+	return writeJSON(w, kept)
 }
 
 // getBranch hands out what a run delivered.

@@ -30,6 +30,20 @@ func (townUploads) Dir(ws mgx.WorkspaceID, digest string) (string, error) {
 	return "/srv/sent", nil
 }
 
+func (townUploads) KeepFile(_ context.Context, _ mgx.WorkspaceID, _ string, content io.Reader) (int64, error) {
+	return io.Copy(io.Discard, content)
+}
+
+func (townUploads) Attach(_ context.Context, ws mgx.WorkspaceID, _ mgx.RunID, files []app.Attached) (all []mgx.Attachment, err error) {
+	for _, f := range files {
+		if ws != mgx.DefaultWorkspace || f.Digest != sentBefore {
+			return nil, mgx.Errorf(mgx.KindUsage, mgx.CodeNotFound, "there is no file %s", f.Digest)
+		}
+		all = append(all, mgx.Attachment{Name: f.Name, Digest: f.Digest})
+	}
+	return all, nil
+}
+
 func (townUploads) Pack(context.Context, mgx.Run) (io.ReadCloser, int64, error) {
 	return io.NopCloser(strings.NewReader("a bundle")), 8, nil
 }
@@ -74,6 +88,53 @@ func TestUploads(t *testing.T) {
 	task(w.tokens["other"], map[string]any{"upload": sentBefore}).want(404, "not_found")
 	task(w.tokens["developer"], map[string]any{"upload": "../../etc"}).want(404, "not_found")
 	task(w.tokens["developer"], map[string]any{"upload": sentBefore, "project_id": "proj_x"}).want(400, "bad_project")
+}
+
+// A file is sent by who may have tasks done; a task of the same workspace attaches it, once
+// however often it is asked for.
+func TestAttachedFiles(t *testing.T) {
+	t.Parallel()
+	w := newTown(t)
+	const kind = "application/octet-stream"
+	at := "/api/v1/attachments/" + sentBefore
+	sent := w.sends(w.tokens["developer"], at, kind, bytes.Repeat([]byte("x"), 3<<20))
+	w.must(sent, 200)
+	if !strings.Contains(sent.body, `"size":3145728`) || !strings.Contains(sent.body, sentBefore) {
+		t.Error(sent.body)
+	}
+	w.sends(w.tokens["viewer"], at, kind, []byte("x")).want(403, "forbidden")
+	w.sends(w.tokens["developer"], at, "text/plain", []byte("x")).want(415, "bad_media_type")
+	w.sends(w.tokens["developer"], "/api/v1/attachments/x", kind, []byte("x")).want(400, "bad_upload")
+
+	shop := w.project(mgx.DefaultWorkspace, "/srv/shop").ID
+	var run, again mgx.RunInfo
+	task := func(secret, key string, into any, files ...map[string]string) reply {
+		return w.call(secret, "POST", "/api/v1/tasks", map[string]any{"task": "do it", "project_id": shop, "attachments": files}, into, func(r *http.Request) {
+			if key != "" {
+				r.Header.Set("Idempotency-Key", key)
+			}
+		})
+	}
+	log := map[string]string{"name": "failing.log", "digest": sentBefore}
+	w.must(task(w.tokens["developer"], "k", &run, log), 201)
+	if a := run.Settings.Attachments; len(a) != 1 || a[0].Name != "failing.log" {
+		t.Errorf("%+v", a)
+	}
+	if got := task(w.tokens["developer"], "k", &again, log); again.ID != run.ID {
+		t.Errorf("%d %s", got.status, got.body)
+	}
+	task(w.tokens["developer"], "", nil, map[string]string{"name": "x", "digest": "sha256:" + strings.Repeat("F", 64)}).want(400, "bad_attachment")
+	task(w.tokens["developer"], "", nil, map[string]string{"name": "x", "digest": "sha256:" + strings.Repeat("f", 64)}).want(404, "not_found")
+	for _, name := range []string{"../x", "a/b", `a\b`, " x", "x\u202e", "x\n"} {
+		task(w.tokens["developer"], "", nil, map[string]string{"name": name, "digest": sentBefore}).want(400, "bad_attachment")
+	}
+	many := make([]map[string]string, 33)
+	for i := range many {
+		many[i] = log
+	}
+	if got := task(w.tokens["developer"], "", nil, many...); got.status != 400 && got.status != 422 {
+		t.Errorf("33 attachments: %d %s", got.status, got.body)
+	}
 }
 
 // What a run delivered is fetched by who may see artifacts, once there is something.

@@ -33,6 +33,8 @@ type NewTask struct {
 	Checks    []string   `json:"checks"`
 	Branch    string     `json:"branch"`
 
+	Attachments []Attached `json:"attachments"` // files that were sent
+
 	// IdempotencyKey makes it one task however often it is asked for.
 	IdempotencyKey string `json:"-"`
 	Source         string `json:"-"` // api, console; empty: api
@@ -78,7 +80,11 @@ func (w *Work) Start(ctx context.Context, actor access.Actor, n NewTask) (run mg
 	if source == "" {
 		source = "api"
 	}
-	return w.startRun(ctx, actor, NewRun{Text: n.Text, Repo: repo, Settings: settings, Source: source, Key: n.IdempotencyKey})
+	begin := NewRun{Text: n.Text, Repo: repo, Settings: settings, Source: source, Key: n.IdempotencyKey}
+	if run, err := w.attach(ctx, actor, &begin, n.Attachments); err != nil || run.ID != "" {
+		return run, false, err
+	}
+	return w.startRun(ctx, actor, begin)
 }
 
 func (n NewTask) check() error {
@@ -100,6 +106,9 @@ func (n NewTask) check() error {
 	branch, err := guard.Line("bad_branch", "the name of a branch", n.Branch, maxBranch)
 	if err == nil && branch != n.Branch {
 		err = bad("bad_branch", "the name of a branch has no space around it")
+	}
+	if err == nil {
+		err = checkAttached(n.Attachments)
 	}
 	return err
 }
@@ -196,17 +205,21 @@ func (w *Work) StartRun(ctx context.Context, actor access.Actor, n NewRun) (mgx.
 	return run, err
 }
 
-func (w *Work) startRun(ctx context.Context, actor access.Actor, n NewRun) (run mgx.Run, created bool, err error) {
-	text := strings.TrimSpace(n.Text)
-	switch {
+func (n NewRun) check() error {
+	switch text := strings.TrimSpace(n.Text); {
 	case text == "":
-		return run, false, mgx.Errorf(mgx.KindUsage, "empty_task", `the task is empty; say what you want, for example: mgx run "add a /healthz endpoint with a test"`)
+		return mgx.Errorf(mgx.KindUsage, "empty_task", `the task is empty; say what you want, for example: mgx run "add a /healthz endpoint with a test"`)
 	case len(text) > maxTask:
-		return run, false, mgx.Errorf(mgx.KindUsage, "task_too_long", "the task has %d bytes, and the limit is %d; put details into a file of the repository and name it", len(text), maxTask)
+		return mgx.Errorf(mgx.KindUsage, "task_too_long", "the task has %d bytes, and the limit is %d; put details into a file of the repository and name it", len(text), maxTask)
 	}
-	if err := validate(n.Settings); err != nil {
+	return validate(n.Settings)
+}
+
+func (w *Work) startRun(ctx context.Context, actor access.Actor, n NewRun) (run mgx.Run, created bool, err error) {
+	if err := n.check(); err != nil {
 		return run, false, err
 	}
+	text := strings.TrimSpace(n.Text)
 	task := mgx.TaskInfo{ID: mgx.NewTaskID(), Title: title(text), Description: text, Priority: "medium"}
 	made := mgx.NewEvent(mgx.TaskCreated, mgx.TaskCreatedData{Task: task, UserID: whoActs(actor), Source: n.Source})
 	made.Workspace, made.Project, made.Task, made.Stream = actor.Workspace, mgx.ProjectOf(n.Repo.Path), task.ID, mgx.StreamID(task.ID)
@@ -228,7 +241,7 @@ func (w *Work) begin(ctx context.Context, actor access.Actor, id mgx.RunID, d mg
 	now := mgx.Now()
 	scope := mgx.Scope{Workspace: actor.Workspace, Project: mgx.ProjectOf(d.Repo.Path), Task: d.Task.ID, Run: id, User: mgx.UserID(whoActs(actor)), Execution: mgx.NewExecutionID()}
 	if key != "" {
-		scope.Execution = mgx.IDOf[mgx.ExecutionID]("exec", "begin", string(actor.Workspace), whoActs(actor), key)
+		scope.Execution = executionOf(actor, key)
 	}
 	x := mgx.Execution{Scope: scope, Workflow: d.Workflow, Input: input, Status: mgx.ExecReady, WakeAt: now, CreatedAt: now}
 	if d.Settings.Timeout > 0 {
@@ -244,6 +257,11 @@ func (w *Work) begin(ctx context.Context, actor access.Actor, id mgx.RunID, d mg
 	linkRun(ctx, scope.Run)
 	info, err := w.o.Store.RunInfo(ctx, actor.Workspace, scope.Run)
 	return info.Run, true, err
+}
+
+// executionOf is the one that an idempotency key begins.
+func executionOf(actor access.Actor, key string) mgx.ExecutionID {
+	return mgx.IDOf[mgx.ExecutionID]("exec", "begin", string(actor.Workspace), whoActs(actor), key)
 }
 
 // begun is the run that an idempotency key began before, if that was the same.
@@ -299,8 +317,7 @@ func (w *Work) Fork(ctx context.Context, actor access.Actor, id mgx.RunID, f New
 	}
 	d := mgx.RunCreatedData{Task: from.Task, Repo: from.Repo, Settings: settings, Workflow: team.WorkflowName, ForkOf: from.ID, ForkAt: f.At}
 	if f.IdempotencyKey != "" {
-		x := mgx.IDOf[mgx.ExecutionID]("exec", "begin", string(actor.Workspace), whoActs(actor), f.IdempotencyKey)
-		if run, _, err := w.begun(ctx, actor, x, d); !mgx.IsCode(err, mgx.CodeNotFound) {
+		if run, _, err := w.begun(ctx, actor, executionOf(actor, f.IdempotencyKey), d); !mgx.IsCode(err, mgx.CodeNotFound) {
 			return run, false, err
 		}
 	}

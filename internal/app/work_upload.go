@@ -3,14 +3,16 @@ package app
 import (
 	"context"
 	"io"
+	"strings"
 
 	"mgx"
 	"mgx/internal/access"
+	"mgx/internal/guard"
 	"mgx/internal/lazy"
 )
 
 // Uploads keeps repositories that people send, each as long as a run works on it, and
-// packs what runs delivered.
+// files until they are attached to one; and packs what runs delivered.
 type Uploads interface {
 	// Keep makes a repository of a bundle of git with a digest (sha256:…): all of it, or
 	// nothing. One that is there already stays as it is.
@@ -18,6 +20,11 @@ type Uploads interface {
 	// Dir is the directory of a repository of a workspace; an error of code not_found
 	// when there is none.
 	Dir(ws mgx.WorkspaceID, digest string) (string, error)
+	// KeepFile keeps a file that tasks can attach, likewise, and returns its size.
+	KeepFile(ctx context.Context, ws mgx.WorkspaceID, digest string, content io.Reader) (size int64, err error)
+	// Attach puts files that were kept where a run will have them, before there is the
+	// run. What is there goes again by itself when there never is.
+	Attach(ctx context.Context, ws mgx.WorkspaceID, run mgx.RunID, files []Attached) ([]mgx.Attachment, error)
 	// Pack makes a bundle of the branch that a run delivered, without what it began
 	// with. Whoever reads it closes it.
 	Pack(ctx context.Context, run mgx.Run) (content io.ReadCloser, size int64, err error)
@@ -29,6 +36,21 @@ type Upload struct {
 	Head   string `json:"head" doc:"The commit that runs begin with"`
 	Size   int64  `json:"size" doc:"Bytes of the bundle"`
 }
+
+// Attached is a file that was sent, for the agents of a run to read.
+type Attached struct {
+	Name   string `json:"name" doc:"What agents see it as. An archive (tar, tar.gz, zip) is unpacked" minLength:"1" maxLength:"255" example:"failing.log"`
+	Digest string `json:"digest" doc:"Of the file that was sent: see putAttachment" maxLength:"100" example:"sha256:0f343b0931126a20f133d67c2b018a3b5e20f8d8a6c5b0a0c1f2e3d4b5a69788"`
+}
+
+// SentFile is a file that somebody sent.
+type SentFile struct {
+	Digest string `json:"digest" doc:"A task names it among its attachments"`
+	Size   int64  `json:"size" doc:"In bytes"`
+}
+
+// MaxAttachments is how many a run may be given.
+const MaxAttachments = 32
 
 var digests = lazy.Regexp(`^sha256:[0-9a-f]{64}$`)
 
@@ -54,6 +76,63 @@ func (w *Work) Upload(ctx context.Context, actor access.Actor, digest string, bu
 		return Upload{}, mgx.Errorf(mgx.KindUsage, "bad_upload", "a bundle is named by its digest: sha256: and 64 small hexadecimal digits")
 	}
 	return all.Keep(ctx, actor.Workspace, digest, bundle)
+}
+
+// UploadFile keeps a file that somebody sends, for tasks of the workspace that attach it
+// within a day.
+func (w *Work) UploadFile(ctx context.Context, actor access.Actor, digest string, content io.Reader) (SentFile, error) {
+	if err := w.may(ctx, actor, "create", "tasks"); err != nil {
+		return SentFile{}, err
+	}
+	all, err := w.uploads()
+	if err != nil {
+		return SentFile{}, err
+	}
+	if !digests().MatchString(digest) {
+		return SentFile{}, mgx.Errorf(mgx.KindUsage, "bad_upload", "a file is named by its digest: sha256: and 64 small hexadecimal digits")
+	}
+	size, err := all.KeepFile(ctx, actor.Workspace, digest, content)
+	return SentFile{digest, size}, err
+}
+
+// attach gives a run that will be begun the files that its task names. With a key by
+// which one was begun before, that is returned.
+func (w *Work) attach(ctx context.Context, actor access.Actor, n *NewRun, files []Attached) (begun mgx.Run, err error) {
+	if len(files) == 0 {
+		return begun, nil
+	}
+	all, err := w.uploads()
+	if err != nil {
+		return begun, err
+	}
+	if err := n.check(); err != nil {
+		return begun, err
+	}
+	if n.Key != "" {
+		d := mgx.RunCreatedData{Task: mgx.TaskInfo{Description: strings.TrimSpace(n.Text)}, Repo: n.Repo}
+		if begun, _, err = w.begun(ctx, actor, executionOf(actor, n.Key), d); !mgx.IsCode(err, mgx.CodeNotFound) {
+			return begun, err
+		}
+	}
+	n.ID = mgx.NewRunID()
+	n.Settings.Attachments, err = all.Attach(ctx, actor.Workspace, n.ID, files)
+	return mgx.Run{}, err
+}
+
+// checkAttached refuses what is no list of files.
+func checkAttached(files []Attached) error {
+	if len(files) > MaxAttachments {
+		return mgx.Errorf(mgx.KindUsage, "too_many_attachments", "a run takes at most %d attachments; put them into one archive", MaxAttachments)
+	}
+	for _, f := range files {
+		if name, err := guard.Line("bad_attachment", "the name of an attachment", f.Name, 255); err != nil || name != f.Name || name == "" || strings.ContainsAny(name, `/\`) {
+			return mgx.Errorf(mgx.KindUsage, "bad_attachment", "the name of an attachment is that of a file, of 1 to 255 bytes, without a directory and without characters that cannot be seen")
+		}
+		if !digests().MatchString(f.Digest) {
+			return mgx.Errorf(mgx.KindUsage, "bad_attachment", "an attachment has the digest of a file that was sent: sha256: and 64 small hexadecimal digits")
+		}
+	}
+	return nil
 }
 
 // uploaded is a repository that was sent, as it was.
