@@ -2,8 +2,10 @@ package api_test
 
 import (
 	"bytes"
+	"net/url"
 	"os"
 	"path/filepath"
+	"strings"
 	"testing"
 
 	"mgx"
@@ -87,4 +89,17 @@ func bare(t testing.TB) *api.Server {
 	contracts, err := event.NewRegistry()
 	must(t, err)
 	return api.New(api.Options{Hub: hub, Contracts: contracts, Token: token})
+}
+
+// A name is refused where it is longer than any, wherever it stands: also that of a
+// workspace in the address of a stream, where browsers put it.
+func TestNamesHaveALength(t *testing.T) {
+	t.Parallel()
+	w := newTown(t)
+	for most, code := range map[string]string{strings.Repeat("é", 200): "not_a_member", strings.Repeat("é", 201): "bad_query"} {
+		escaped := url.QueryEscape(most)
+		for _, at := range []string{"/api/v1/runs?workspace=" + escaped, "/api/v1/events/stream?workspace=" + escaped} {
+			w.do(w.tokens["developer"], "GET", at, nil, nil).want(map[string]int{"bad_query": 400, "not_a_member": 403}[code], code)
+		}
+	}
 }
