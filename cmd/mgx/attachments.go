@@ -84,6 +84,7 @@ func (n *node) keepAttachments(ctx context.Context, id mgx.RunID, files []given)
 		return nil, dataError(n.data, err)
 	}
 	left := archive.Defaults
+	left.Bytes = app.MaxAttached
 	var all []mgx.Attachment
 	for _, g := range files {
 		a, err := keepAttachment(ctx, dir, g, all, left)

@@ -124,12 +124,22 @@ func TestConsoleJourney(t *testing.T) {
 		t.Errorf("the runs are %s", out)
 	}
 
-	// Another task, by the form: it is taken up and done.
+	// Another task, by the form, with a file that it keeps when it comes back: it is taken
+	// up and done.
 	l.must("project", "add", ".")
 	do(chromedp.Navigate(server.url+"/tasks/new"), chromedp.SendKeys(chromedp.CSS("#words"), "Say hello again"))
 	until(`document.querySelector("#project").value !== ""`)
+	do(chromedp.SetUploadFiles(chromedp.CSS("#attach"), []string{l.file("failing.log", "it fails"), l.file("not wanted.txt", "x")}))
+	until(`[...document.querySelectorAll(".attached .name")].map((n) => n.textContent).sort().join() === "failing.log,not wanted.txt"`)
+	until(`document.querySelector("#budget").value = "lots"`)
+	do(chromedp.Click(chromedp.CSS(`button[aria-label="Remove not wanted.txt"]`)), chromedp.Click(chromedp.CSS(`button[value="start"]`)))
+	until(`document.querySelector("#wrong") !== null && document.querySelector(".attached").textContent === "failing.log"`)
+	until(`document.querySelector("#budget").value = "5"`)
 	do(chromedp.Click(chromedp.CSS(`button[value="start"]`)))
 	until(`location.pathname.startsWith("/runs/run_") && document.querySelector(".run-head .status.done") !== null`)
 	says("Say hello again")
 	says("Delivered")
+	if given := l.latest().Settings.Attachments; len(given) != 1 || given[0].Name != "failing" || given[0].Size != 8 {
+		t.Errorf("the run was given %+v", given)
+	}
 }

@@ -50,8 +50,8 @@ func sendFile(ctx context.Context, r client.Runs, path string) (a client.Attache
 		a.Name += ".tar"
 	case !info.Mode().IsRegular():
 		return a, attachError(path, usage("bad_attachment", "it is neither a file nor a directory"))
-	case info.Size() > archive.Defaults.Bytes:
-		return a, attachError(path, usage("bad_attachment", "it is larger than %d MB", archive.Defaults.Bytes>>20))
+	case info.Size() > app.MaxAttached:
+		return a, attachError(path, usage("bad_attachment", "it is larger than %d MB", app.MaxAttached>>20))
 	}
 	f, err := os.Open(abs)
 	if err != nil {

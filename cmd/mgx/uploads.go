@@ -15,7 +15,6 @@ import (
 
 	"mgx"
 	"mgx/internal/app"
-	"mgx/internal/archive"
 	"mgx/internal/git"
 	"mgx/internal/limit"
 )
@@ -27,10 +26,11 @@ const (
 	uploadUnused = 24 * time.Hour  // after which an upload goes that no run works on
 	uploadFresh  = 5 * time.Minute // in which a task may be about to name one
 	uploadsSwept = time.Hour       // how often that is looked for
-	uploadsAt    = 16              // that are received at once, one of each workspace
+	uploadsAt    = 16              // that are received at once, one repository of each workspace
 	uploadsMade  = 2               // that are made repositories at once; others wait
 	uploadsADay  = 50              // new ones of a workspace
 	filesADay    = 1000            // new files of a workspace
+	filesAt      = 4               // of a workspace that are received at once
 	uploadBusy   = "uploads_busy"  // code: too many are
 	bundleFile   = "bundle"
 )
@@ -71,7 +71,7 @@ func (u *uploads) Dir(ws mgx.WorkspaceID, digest string) (string, error) {
 func (u *uploads) Keep(ctx context.Context, ws mgx.WorkspaceID, digest string, bundle io.Reader) (app.Upload, error) {
 	up := app.Upload{Digest: digest}
 	place := u.place(ws, digest)
-	err := u.enter(ctx, ws, place, uploadsADay, func(tmp string) (err error) {
+	err := u.enter(ctx, ws, limit.Share{Owner: string(ws), Most: 1}, place, uploadsADay, func(tmp string) (err error) {
 		if up.Size, err = u.take(filepath.Join(tmp, bundleFile), digest, bundle, git.MaxUpload); err != nil {
 			return err
 		}
@@ -89,9 +89,9 @@ func (u *uploads) Keep(ctx context.Context, ws mgx.WorkspaceID, digest string, b
 // KeepFile does so with a file, which stays as it is.
 func (u *uploads) KeepFile(ctx context.Context, ws mgx.WorkspaceID, digest string, content io.Reader) (size int64, err error) {
 	place := u.file(ws, digest)
-	err = u.enter(ctx, ws, place, filesADay, func(tmp string) (err error) {
+	err = u.enter(ctx, ws, limit.Share{Owner: filePrefix + string(ws), Most: filesAt}, place, filesADay, func(tmp string) (err error) {
 		name := filepath.Join(tmp, "file")
-		if size, err = u.take(name, digest, content, archive.Defaults.Bytes); err != nil {
+		if size, err = u.take(name, digest, content, app.MaxAttached); err != nil {
 			return err
 		}
 		return u.put(ctx, ws, name, place)
@@ -118,8 +118,8 @@ func (u *uploads) Attach(ctx context.Context, ws mgx.WorkspaceID, run mgx.RunID,
 
 // enter has something received in a directory of its own, which then goes, when it is
 // this one's turn.
-func (u *uploads) enter(ctx context.Context, ws mgx.WorkspaceID, place string, aDay int, receive func(tmp string) error) error {
-	leave, err := u.mine.Enter(limit.Share{Owner: string(ws), Most: 1})
+func (u *uploads) enter(ctx context.Context, ws mgx.WorkspaceID, share limit.Share, place string, aDay int, receive func(tmp string) error) error {
+	leave, err := u.mine.Enter(share)
 	if err != nil {
 		return err
 	}

@@ -49,8 +49,11 @@ type SentFile struct {
 	Size   int64  `json:"size" doc:"In bytes"`
 }
 
-// MaxAttachments is how many a run may be given.
-const MaxAttachments = 32
+// Bounds of what a run is given.
+const (
+	MaxAttachments = 32
+	MaxAttached    = 64 << 20 // bytes of a file that is sent, and of all in a run
+)
 
 var digests = lazy.Regexp(`^sha256:[0-9a-f]{64}$`)
 

@@ -33,6 +33,8 @@ type newTaskPage struct {
 type asking struct {
 	Words, Project, Repo, Branch, Model, Budget, Approve, Checks string
 
+	Attached []app.Attached // files that were sent
+
 	Plan bool
 	Key  string // makes it one task however often the form is sent
 
@@ -48,6 +50,9 @@ func (a asking) Detailed() bool {
 func (d *newTaskPage) Open() bool {
 	return d.Asked.Detailed() || d.Field != "" && d.Field != "words" && d.Field != "project" && d.Field != "template"
 }
+
+// MostAttached is how large a file may be, in bytes.
+func (d *newTaskPage) MostAttached() int64 { return app.MaxAttached }
 
 // Empty reports whether there is nothing that a task could be about.
 func (d *newTaskPage) Empty() bool { return len(d.Projects) == 0 && !d.Owner }
@@ -104,8 +109,18 @@ func readAsking(form url.Values) asking {
 	field := func(name string) string { return strings.TrimSpace(form.Get(name)) }
 	return asking{
 		Words: field("words"), Project: field("project"), Repo: field("repo"), Branch: field("branch"), Model: field("model"), Budget: field("budget"), Approve: field("approve"), Checks: field("checks"),
-		Plan: field("plan") != "", Key: cmp.Or(field("key"), mgx.NewID[string]("form")), Template: field("template"), Seen: field("seen"),
+		Attached: readAttached(form["attached"]), Plan: field("plan") != "", Key: cmp.Or(field("key"), mgx.NewID[string]("form")), Template: field("template"), Seen: field("seen"),
 	}
+}
+
+// readAttached reads the files that a form names, each by its digest and its name.
+func readAttached(form []string) (all []app.Attached) {
+	for _, text := range form {
+		if digest, name, ok := strings.Cut(text, " "); ok && len(all) <= app.MaxAttachments {
+			all = append(all, app.Attached{Name: name, Digest: digest})
+		}
+	}
+	return all
 }
 
 // newTask draws the form with what was asked so far and what was wrong with it.
@@ -166,6 +181,7 @@ var fieldOf = map[string]string{
 	"no_project": "project", "bad_project": "project", mgx.CodeNotFound: "project", "not_a_repository": "project",
 	"bad_branch": "branch", "bad_branch_name": "branch", "bad_budget": "budget", "bad_check": "checks", "bad_approve": "approve",
 	"no_model": "model", "no_provider": "model", "unknown_model": "model", "no_such_model": "model",
+	"bad_attachment": "attach", "too_many_attachments": "attach",
 }
 
 // startTask begins what the form asks for and goes to its run. What cannot be
@@ -198,7 +214,7 @@ func startTask(v *visit) (page, error) {
 // task is what the form asks for.
 func (a asking) task(s *site) (app.NewTask, error) {
 	n := app.NewTask{
-		Text: a.Words, Project: mgx.ProjectID(a.Project), Model: a.Model, Approve: a.Approve, Plan: a.Plan, Branch: a.Branch, Checks: lines(a.Checks),
+		Text: a.Words, Project: mgx.ProjectID(a.Project), Model: a.Model, Approve: a.Approve, Plan: a.Plan, Branch: a.Branch, Checks: lines(a.Checks), Attachments: a.Attached,
 		IdempotencyKey: a.Key, Source: "console",
 	}
 	if a.Project == "" {

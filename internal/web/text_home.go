@@ -25,6 +25,7 @@ func homeText() map[string]string {
 		"task.budget": "Budget in US dollars", "task.budget.hint": "The run stops there. Empty: as the project has it.",
 		"task.approve": "Who approves", "task.approve.default": "As the project has it", "task.approve.ask": "Ask me about what the policy does not allow", "task.approve.auto": "Go on without asking, within the policy", "task.approve.never": "Never ask: refuse what would need leave",
 		"task.checks": "Checks", "task.checks.hint": "One command a line, such as go test ./... Empty: the project's own.",
+		"task.attach": "Attachments", "task.attach.hint": "Files for the agents to read, such as a log or a specification: 64 MB each at most. An archive is unpacked.", "task.attach.sending": "sending", "task.attach.failed": "it was not sent; choose it again", "task.attach.large": "larger than 64 MB", "task.attach.remove": "Remove",
 		"task.plan": "Plan first", "task.plan.hint": "Show me a plan to approve before anything is changed, however small the task.",
 		"task.more": "Model, budget and checks", "task.do": "Start", "task.estimate": "Estimate", "task.wrong": "Nothing was started",
 		"task.empty": "Say what should be done.", "task.noproject": "Choose the project that it is about.", "task.badbudget": "The budget is an amount of US dollars such as 2 or 0.50, not “%s”.",

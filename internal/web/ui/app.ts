@@ -1,5 +1,6 @@
 // What makes the pages of the console live. Each element is of use by itself, and
 // none is needed for a page to be of use.
+import "./attach";
 import "./copy";
 import "./diff";
 import "./diff";
