@@ -21,6 +21,7 @@ import (
 // is written in one place.
 type exchange struct {
 	humaContext
+	o     *operation
 	r     *http.Request
 	w     http.ResponseWriter
 	query url.Values
@@ -40,7 +41,7 @@ func exchangeOf(ctx context.Context) *exchange {
 // newExchange reads what there is to read of a request, and refuses what no
 // operation understands.
 func newExchange(o *operation, w http.ResponseWriter, r *http.Request) (*exchange, error) {
-	x := &exchange{w: w}
+	x := &exchange{o: o, w: w}
 	x.r = r.WithContext(context.WithValue(r.Context(), exchangeKey{}, x))
 	x.humaContext = humago.NewContext(o.Operation, x.r, w)
 	var err error
@@ -130,8 +131,7 @@ func (x *exchange) refuse(m *huma.ErrorModel) {
 	var all []fault
 	code := codeBody
 	for _, e := range m.Errors {
-		where, message := clip(e.Location), clip(e.Message)
-		if all = append(all, fault{Location: where, Message: message}); len(all) == mostFaults {
+		if all = append(all, x.o.faultOf(e)); len(all) == mostFaults {
 			break
 		}
 	}
@@ -140,7 +140,7 @@ func (x *exchange) refuse(m *huma.ErrorModel) {
 	}
 	detail := "a body is required"
 	if len(all) > 0 {
-		detail = all[0].Location + ": " + all[0].Message
+		detail = all[0].Location + " " + all[0].Message
 	}
 	x.err = &invalid{err: mgx.Errorf(mgx.KindUsage, code, "%s", detail), faults: all}
 }

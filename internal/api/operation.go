@@ -91,6 +91,7 @@ type operation struct {
 	call   func(huma.Context)
 	once   map[string]bool // query parameters that may be there once
 	params map[string]bool // all query parameters
+	fields map[string]bool // all fields of the body
 	bodied bool
 }
 

@@ -85,7 +85,7 @@ func badBody(format string, args ...any) error {
 
 // errType is all that is told of a value that cannot be decoded: what the decoder
 // says has the value in it.
-var errType = errors.New("not of the type that is expected here")
+var errType = errors.New("has a value that is not of the type expected there")
 
 func decode(text []byte, into any) error {
 	if json.Unmarshal(text, into) != nil {

@@ -91,6 +91,7 @@ func (s *surface) add(r route) *operation {
 	registered := s.operation(method, path)
 	made := &operation{
 		Operation: registered, route: r, call: s.caught, once: map[string]bool{}, params: map[string]bool{}, bodied: registered.RequestBody != nil,
+		fields: s.bodyFields(registered),
 	}
 	for _, p := range registered.Parameters {
 		if p.In == "query" {
