@@ -24,7 +24,7 @@ func (n *node) doer() mgx.Doer {
 
 // budgets are those of this node's workspace.
 func (n *node) budgets() *app.Budgets {
-	return &app.Budgets{By: n.doer(), Actor: mgx.LocalUser, Store: n.store}
+	return &app.Budgets{By: n.doer(), Actor: mgx.LocalUser, Store: n.store, Ahead: true}
 }
 
 func (c *cli) budgetCommand() *cobra.Command {

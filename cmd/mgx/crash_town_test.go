@@ -103,7 +103,7 @@ func (c *crashTown) settle() {
 	do("", "POST", "/api/v1/invitations", map[string]string{"role": "viewer", "email": "hal@example.com"}, &invited)
 	hal := accept(invited.Token, "hal")
 	pending := inside("/api/v1/invitations", "invitation", map[string]string{"role": "viewer", "email": "eve@example.com"})
-	budget := id("/api/v1/budgets", map[string]any{"limit_usd": 5, "scope": "user", "scope_id": "user_x"})
+	budget := id("/api/v1/budgets", map[string]any{"limit_usd": 5, "scope": "user", "scope_id": hal.User.ID})
 	do("", "PUT", "/api/v1/roles/builder", map[string]string{"policy": "permit (principal, action, resource is Runs);"}, nil)
 	do("", "PUT", "/api/v1/secrets/openai", map[string]string{"value": "a-value-that-is-long-enough"}, nil)
 	do("", "PUT", "/api/v1/secrets/another", map[string]string{"value": "another-value-long-enough"}, nil)

@@ -2,6 +2,7 @@ package api_test
 
 import (
 	"encoding/csv"
+	"encoding/json"
 	"fmt"
 	"net/http/httptest"
 	"net/url"
@@ -62,6 +63,9 @@ func TestBudgets(t *testing.T) {
 	s.ask("PATCH", one, `{"soft_limit_usd":"x"}`, 400, nil)
 	s.ask("PATCH", root+"/bgt_none", `{"limit_usd":1}`, 404, nil)
 	for i := range 3 {
+		id := fmt.Sprint("proj_", i)
+		_, _, err := s.store.CreateProject(t.Context(), mgx.Doer{Workspace: mgx.DefaultWorkspace, Actor: "user_local"}, mgx.Project{ID: mgx.ProjectID(id), Workspace: mgx.DefaultWorkspace, Name: id, Path: "/srv/" + id})
+		must(t, err)
 		s.ask("POST", root, fmt.Sprintf(`{"limit_usd":1,"scope":"project","scope_id":"proj_%d"}`, i), 201, nil)
 	}
 	var page struct {
@@ -107,11 +111,11 @@ func TestBudgetOnce(t *testing.T) {
 		}
 		return w.Header().Get("Location")
 	}
-	const user = `{"limit_usd":1,"scope":"user","scope_id":"user_a","period":"day"}`
+	const user = `{"limit_usd":1,"scope":"user","scope_id":"user_local","period":"day"}`
 	if a, b := post("k1", user, 201), post("k1", user, 201); a != b {
 		t.Errorf("made %s and %s", a, b)
 	}
-	post("k1", `{"limit_usd":1,"scope":"user","scope_id":"user_b"}`, 422)
+	post("k1", `{"limit_usd":1,"scope":"user","scope_id":"user_local"}`, 422)
 	post("k2", user, 409)
 	post(strings.Repeat("k", 300), user, 400)
 }
@@ -193,4 +197,38 @@ func TestUsage(t *testing.T) {
 			t.Errorf("by %s the CSV sums to %d, want %d", by, cost, total)
 		}
 	}
+}
+
+// A budget is for what the workspace has. What another has is as if it was nowhere.
+func TestBudgetsAreForWhatIsThere(t *testing.T) {
+	t.Parallel()
+	w := newTown(t)
+	admin := w.tokens["admin"]
+	there := w.things()
+	var other struct{ ID string }
+	w.must(w.do(admin, "POST", "/api/v1/workspaces", map[string]string{"name": "other"}, &other), 201)
+	ask := func(ws, scope, id string) reply {
+		body := map[string]any{"limit_usd": 1, "period": "absolute", "scope": scope, "scope_id": id}
+		return w.call(admin, "POST", "/api/v1/budgets", body, nil, with("Mgx-Workspace", ws))
+	}
+	for scope, id := range map[string]string{
+		"project": there["projects"], "user": string(w.users["viewer"]), "task": there["tasks"], "run": there["runs"], "key": there["keys"],
+	} {
+		nowhere := id[:len(id)-3] + "ZZZ"
+		elsewhere, none := ask(other.ID, scope, id), ask(other.ID, scope, nowhere)
+		elsewhere.want(400, "bad_budget")
+		none.want(400, "bad_budget")
+		want := fmt.Sprintf("there is no %s %s in this workspace", scope, id)
+		if p := detailOf(elsewhere); p != want || detailOf(none) != strings.Replace(want, id, nowhere, 1) {
+			t.Errorf("%q and %q, want %q", p, detailOf(none), want)
+		}
+		ask("ws_default", scope, nowhere).want(400, "bad_budget")
+		w.must(ask("ws_default", scope, id), 201)
+	}
+}
+
+func detailOf(r reply) string {
+	var p struct{ Detail string }
+	json.Unmarshal([]byte(r.body), &p)
+	return p.Detail
 }

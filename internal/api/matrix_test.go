@@ -120,7 +120,7 @@ func (w *town) things() map[string]string {
 	w.t.Helper()
 	admin := w.tokens["admin"]
 	var budget struct{ ID string }
-	w.must(w.do(admin, "POST", "/api/v1/budgets", map[string]any{"limit_usd": 5, "scope": "user", "scope_id": "user_x"}, &budget), 201)
+	w.must(w.do(admin, "POST", "/api/v1/budgets", map[string]any{"limit_usd": 5, "scope": "user", "scope_id": w.users["viewer"]}, &budget), 201)
 	var hook struct{ Webhook struct{ ID string } }
 	w.must(w.do(admin, "POST", "/api/v1/webhooks", map[string]any{"url": "https://example.com/hook"}, &hook), 201)
 	w.must(w.do(admin, "PUT", "/api/v1/roles/builder", map[string]string{"policy": "permit (principal, action, resource is Runs);"}, nil), 200)

@@ -6,6 +6,8 @@ import (
 	"net/http"
 	"testing"
 	"time"
+
+	"mgx"
 )
 
 // BenchmarkReadRoute is a list of 20 budgets over loopback, beside a bare handler
@@ -16,7 +18,10 @@ func BenchmarkReadRoute(b *testing.B) {
 	w := newTown(b)
 	admin := w.tokens["admin"]
 	for i := range 20 {
-		w.must(w.do(admin, "POST", "/api/v1/budgets", map[string]any{"limit_usd": 5, "scope": "user", "scope_id": fmt.Sprint("user_", i)}, nil), 201)
+		_, _, err := w.store.CreateBudget(b.Context(), mgx.Doer{Workspace: mgx.DefaultWorkspace, Actor: "user_local"}, mgx.Budget{
+			ID: mgx.NewID[mgx.BudgetID]("bgt"), Workspace: mgx.DefaultWorkspace, Scope: mgx.ScopeUser, ScopeID: fmt.Sprint("user_", i), Period: mgx.PeriodMonth, Limit: 5 * mgx.USD,
+		})
+		must(b, err)
 	}
 	got := w.do(admin, "GET", "/api/v1/budgets", nil, nil)
 	w.must(got, 200)

@@ -219,7 +219,7 @@ func TestOneUpdateWins(t *testing.T) {
 // creations are requests that make something, one for each route.
 func (w *town) creations() map[string]any {
 	return map[string]any{
-		"/api/v1/budgets":     map[string]any{"limit_usd": 3, "scope": "user", "scope_id": "user_once"},
+		"/api/v1/budgets":     map[string]any{"limit_usd": 3, "scope": "user", "scope_id": w.users["auditor"]},
 		"/api/v1/webhooks":    map[string]any{"url": "https://example.com/once"},
 		"/api/v1/invitations": map[string]any{"role": "viewer", "email": "once@example.com"},
 		"/api/v1/keys":        map[string]any{"name": "once", "scopes": []string{"runs:read"}},
@@ -313,7 +313,7 @@ func TestDoneOnceAcrossDeath(t *testing.T) {
 	must(t, err)
 	hub := event.NewHub(event.HubOptions{Source: s.store, Epoch: "e", Key: make([]byte, 16), Authorize: event.OneWorkspace(mgx.DefaultWorkspace), Contracts: contracts})
 	s.web = api.New(api.Options{Hub: hub, Contracts: contracts, Token: token, Actor: "user_local", Terms: forgetful{s.store}, Budgets: &app.Budgets{Store: s.store}})
-	const body = `{"limit_usd":1,"scope":"user","scope_id":"user_a"}`
+	const body = `{"limit_usd":1,"scope":"user","scope_id":"user_local"}`
 	var first, again mgx.BudgetUse
 	key := with("Idempotency-Key", "k")
 	at := s.askFor("POST", "/api/v1/budgets", body, 201, &first, key)

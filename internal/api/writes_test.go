@@ -33,7 +33,7 @@ func samples(things map[string]string) map[string]map[string]any {
 		"PUT /api/v1/roles/{id}":                      {"policy": "permit (principal, action, resource is Runs);"},
 		"POST /api/v1/keys":                           {"name": "sample", "scopes": []string{"runs"}},
 		"POST /api/v1/keys/{id}/rotate":               {"overlap": 0},
-		"POST /api/v1/budgets":                        {"limit_usd": 3, "scope": "user", "scope_id": "user_sample"},
+		"POST /api/v1/budgets":                        {"limit_usd": 3, "period": "day"},
 		"PATCH /api/v1/budgets/{id}":                  {"limit_usd": 4},
 		"POST /api/v1/webhooks":                       {"url": "https://example.com/sample", "types": []string{"run.*"}},
 		"PATCH /api/v1/webhooks/{id}":                 {"description": "sample"},

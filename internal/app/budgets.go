@@ -17,6 +17,14 @@ type BudgetStore interface {
 	Budgets(ctx context.Context, q mgx.BudgetQuery) ([]mgx.BudgetUse, error)
 	Usage(ctx context.Context, q mgx.UsageQuery) ([]mgx.UsageLine, error)
 	Ledger(ctx context.Context, q mgx.UsageQuery) ([]mgx.LedgerEntry, error)
+
+	// What a budget may be for.
+	Project(ctx context.Context, ws mgx.WorkspaceID, id mgx.ProjectID) (mgx.Project, error)
+	Member(ctx context.Context, ws mgx.WorkspaceID, id mgx.UserID) (mgx.Member, error)
+	Task(ctx context.Context, ws mgx.WorkspaceID, id mgx.TaskID) (mgx.Task, error)
+	RunInfo(ctx context.Context, ws mgx.WorkspaceID, id mgx.RunID) (mgx.RunInfo, error)
+	RunInfos(ctx context.Context, f mgx.RunFilter, after mgx.RunID, limit int) ([]mgx.RunInfo, error)
+	Key(ctx context.Context, id mgx.KeyID) (mgx.APIKey, error)
 }
 
 // Budgets are what a person may do with the budgets of one workspace.
@@ -24,6 +32,10 @@ type Budgets struct {
 	By    mgx.Doer // who acts, in whose workspace
 	Actor mgx.UserID
 	Store BudgetStore
+
+	// Ahead allows a budget for a project before it is one: whoever has the data
+	// directory names projects by directories, whose ids follow from their paths.
+	Ahead bool
 }
 
 // NewBudget is what it takes to make a budget. What is not said is the workspace,
@@ -53,7 +65,48 @@ func (b *Budgets) budget(n NewBudget) (mgx.Budget, error) {
 	return mgx.Budget{
 		Workspace: b.By.Workspace, Scope: n.Scope, ScopeID: n.ScopeID, Period: n.Period, Limit: *n.Limit, Soft: n.Soft, Thresholds: n.Thresholds,
 		CreatedBy: b.Actor, UpdatedBy: b.Actor,
-	}, nil
+	}.Normal()
+}
+
+// scoped refuses a budget for what the workspace does not have. Whether another has
+// it makes no difference.
+func (b *Budgets) scoped(ctx context.Context, to mgx.Budget) (err error) {
+	ws := b.By.Workspace
+	switch id := to.ScopeID; to.Scope {
+	case mgx.ScopeProject:
+		if _, err = b.Store.Project(ctx, ws, mgx.ProjectID(id)); mgx.IsCode(err, mgx.CodeNotFound) {
+			err = b.worked(ctx, mgx.ProjectID(id), err)
+		}
+	case mgx.ScopeUser:
+		if mgx.UserID(id) != b.Actor { // the owner acts in workspaces without being a member
+			_, err = b.Store.Member(ctx, ws, mgx.UserID(id))
+		}
+	case mgx.ScopeTask:
+		_, err = b.Store.Task(ctx, ws, mgx.TaskID(id))
+	case mgx.ScopeRun:
+		_, err = b.Store.RunInfo(ctx, ws, mgx.RunID(id))
+	case mgx.ScopeKey:
+		var k mgx.APIKey
+		if k, err = b.Store.Key(ctx, mgx.KeyID(id)); err == nil && k.Workspace != ws {
+			err = mgx.Errorf(mgx.KindUsage, mgx.CodeNotFound, "it is another workspace's")
+		}
+	}
+	if mgx.IsCode(err, mgx.CodeNotFound) {
+		return mgx.Errorf(mgx.KindUsage, "bad_budget", "there is no %s %s in this workspace", to.Scope, to.ScopeID)
+	}
+	return err
+}
+
+// worked is nil for a project that nobody gave, but that a run worked on.
+func (b *Budgets) worked(ctx context.Context, id mgx.ProjectID, missing error) error {
+	if b.Ahead {
+		return nil
+	}
+	runs, err := b.Store.RunInfos(ctx, mgx.RunFilter{Workspace: b.By.Workspace, Project: id}, "", 1)
+	if err == nil && len(runs) == 0 {
+		return missing
+	}
+	return err
 }
 
 // Create makes a budget. With a key it is made once however often it is asked
@@ -61,6 +114,9 @@ func (b *Budgets) budget(n NewBudget) (mgx.Budget, error) {
 func (b *Budgets) Create(ctx context.Context, n NewBudget, key string) (use mgx.BudgetUse, created bool, err error) {
 	made, err := b.budget(n)
 	if err != nil {
+		return use, false, err
+	}
+	if err := b.scoped(ctx, made); err != nil {
 		return use, false, err
 	}
 	if made.ID = mgx.NewID[mgx.BudgetID]("bgt"); key != "" {
