@@ -161,7 +161,12 @@ func (c *cli) remote(a at) (*client.Client, error) {
 			token = s.value
 		}
 	}
-	return client.NewAs(a.server, mgx.WorkspaceID(a.workspace), func(context.Context) (string, error) { return token, nil })
+	return client.NewAs(a.server, mgx.WorkspaceID(a.workspace), func(context.Context) (string, error) {
+		if token == "" {
+			return "", notSignedIn(a.server)
+		}
+		return token, nil
+	})
 }
 
 // protected refuses to send what signs somebody in over a network that anybody on
@@ -212,5 +217,5 @@ func (c *cli) accessTo(ctx context.Context, server string) (token string, err er
 }
 
 func notSignedIn(server string) error {
-	return mgx.Errorf(mgx.KindRefused, "not_signed_in", "you are not, or no longer, signed in at %s; sign in with: mgx login --server %s", server, server)
+	return mgx.Errorf(mgx.KindRefused, "not_signed_in", "you are not, or no longer, signed in at %s; sign in with: mgx login --server %s, or give a key by --token", server, server)
 }

@@ -57,7 +57,7 @@ func TestPeopleAtAServer(t *testing.T) {
 			t.Errorf("mgx %q: exit %d\n%s%s, want %d %s", args, got, out, errs, code, why)
 		}
 	}
-	fails(jo, 6, "send a key or a token", "whoami")
+	fails(jo, 6, "sign in with: mgx login --server "+server.url, "whoami")
 	must(jo, "four words of theirs\n", "login", "--invitation", server.setup, "--email", "Jo@example.com", "--password-stdin")
 	if _, errs, code := l.as(bo, "other words of theirs\n", "login", "--server", server.url, "--invitation", server.setup, "--email", "bo@example.com", "--password-stdin"); code != 2 || !strings.Contains(errs, "not good, or no longer") {
 		t.Errorf("an invitation was used twice: exit %d\n%s", code, errs)
@@ -153,7 +153,7 @@ func TestPeopleAtAServer(t *testing.T) {
 	fails(program, 6, "not valid", "whoami")
 	fails(bo, 6, "you are not a member", "members")
 	must(bo, "", "logout")
-	fails(bo, 6, "send a key or a token", "whoami")
+	fails(bo, 6, "sign in with: mgx login --server "+server.url, "whoami")
 
 	path := filepath.Join(jo, ".local/state/mgx/servers.json")
 	if info, err := os.Stat(path); err != nil || info.Mode().Perm() != 0o600 {
