@@ -169,7 +169,7 @@ func (c *crashTown) settle() {
 		"rotateKey":        {token: ada.Access, ids: []string{key.Key.ID}},
 		"revokeKey":        {token: ada.Access, ids: []string{key.Key.ID}},
 
-		"createBudget": {body: map[string]any{"limit_usd": 3, "scope": "user", "scope_id": "user_y"}},
+		"createBudget": {body: map[string]any{"limit_usd": 3, "scope": "user", "scope_id": ben.User.ID}},
 		"changeBudget": {ids: []string{budget}, body: map[string]any{"limit_usd": 7}},
 		"removeBudget": {ids: []string{budget}},
 

@@ -4,10 +4,12 @@ import (
 	"cmp"
 	"context"
 	"errors"
+	"fmt"
 	"os"
 	"os/exec"
 	"runtime"
 	"strings"
+	"text/tabwriter"
 
 	"github.com/spf13/cobra"
 
@@ -136,10 +138,11 @@ func (c *cli) configCommand() *cobra.Command {
 			if c.json {
 				return printJSON(c, entries...)
 			}
+			w := tabwriter.NewWriter(c.out, 0, 4, 2, ' ', 0)
 			for _, e := range entries {
-				c.printf("%-12s %-28s %s\n", e.Name, ui.Text(e.Value), e.Source)
+				fmt.Fprintf(w, "%s\t%s\t%s\n", e.Name, ui.Text(e.Value), e.Source)
 			}
-			return nil
+			return w.Flush()
 		},
 	}
 	cmd.Flags().StringVar(&project, "project", "", "as the runs of the project with this `directory or id` get it")

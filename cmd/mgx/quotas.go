@@ -87,16 +87,16 @@ func unitOf(q mgx.Quota) int64 {
 	return 1
 }
 
-// shownQuota says what a quota allows, as it is set.
+// shownQuota says what a quota allows.
 func shownQuota(u mgx.QuotaUse) string {
 	limit := u.Quota.SandboxLimit()
 	switch {
 	case u.Limit == nil:
-		return "none"
+		return "no limit"
 	case limit != "":
-		return config.ShowLimit(limit, *u.Limit*unitOf(u.Quota))
+		return "of " + config.ShowLimit(limit, *u.Limit*unitOf(u.Quota))
 	}
-	return strconv.FormatInt(*u.Limit, 10)
+	return "of " + strconv.FormatInt(*u.Limit, 10)
 }
 
 // wholeOrBytes reads a number, or a size such as 20GB.
@@ -137,7 +137,7 @@ func (c *cli) quotas(ctx context.Context, p people, ws mgx.WorkspaceID, set map[
 		if u.Quota.SandboxLimit() != "" {
 			used = "each run"
 		}
-		c.printf("%-18s %12s of %-12s  %s\n", u.Quota, used, shownQuota(u), mgx.Quotas[i].Means)
+		c.printf("%-18s %12s %-15s  %s\n", u.Quota, used, shownQuota(u), mgx.Quotas[i].Means)
 	}
 	return nil
 }
