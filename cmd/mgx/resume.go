@@ -58,6 +58,11 @@ func (c *cli) resume(ctx context.Context, n *node, run mgx.Run) error {
 	if err := n.models.use(run.Settings); err != nil {
 		return err
 	}
+	return c.goOn(ctx, n, run)
+}
+
+// goOn goes on with a run whose models are ready.
+func (c *cli) goOn(ctx context.Context, n *node, run mgx.Run) error {
 	if err := n.app.Continue(ctx, n.me(), run.ID); err != nil {
 		return err
 	}
@@ -94,7 +99,13 @@ func (c *cli) resumeAll(ctx context.Context, n *node) error {
 			fmt.Fprintf(c.err, "%s waits for a decision; see: mgx show %s\n", run.ID, run.ID)
 			continue
 		}
-		err := c.resume(ctx, n, run)
+		err := n.models.prepare(run.Workspace, run.ID, run.Settings) // what is theirs is no other's: a price, say
+		if err == nil {
+			err = c.goOn(ctx, n, run)
+			n.models.release(run.ID)
+		} else {
+			c.tell("%s cannot go on: %s\n", run.ID, mgx.AsError(err).Message)
+		}
 		if mgx.IsCode(err, "run_busy") {
 			fmt.Fprintf(c.err, "%s is at work in another process\n", run.ID)
 			continue
