@@ -161,12 +161,10 @@ func (c *cli) remote(a at) (*client.Client, error) {
 			token = s.value
 		}
 	}
-	return client.NewAs(a.server, mgx.WorkspaceID(a.workspace), func(context.Context) (string, error) {
-		if token == "" {
-			return "", notSignedIn(a.server)
-		}
-		return token, nil
-	})
+	if token == "" {
+		c.stranger = a.server
+	}
+	return client.NewAs(a.server, mgx.WorkspaceID(a.workspace), func(context.Context) (string, error) { return token, nil })
 }
 
 // protected refuses to send what signs somebody in over a network that anybody on

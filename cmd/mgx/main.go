@@ -9,6 +9,7 @@ import (
 	"syscall"
 
 	"mgx"
+	"mgx/internal/access"
 	"mgx/internal/ui"
 )
 
@@ -28,6 +29,9 @@ func run(args []string) int {
 	err := root.ExecuteContext(ctx)
 	if err == nil {
 		return 0
+	}
+	if c.stranger != "" && mgx.IsCode(err, access.CodeUnauthenticated) {
+		err = notSignedIn(c.stranger)
 	}
 	if code, ok := errors.AsType[exitCode](err); ok {
 		return int(code)

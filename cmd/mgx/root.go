@@ -25,6 +25,8 @@ type cli struct {
 	metrics bool // the command collects metrics
 	cfg     *config.Config
 
+	stranger string // the server that is asked without anything to sign in with
+
 	typed map[string]string   // flags, by name
 	real  func(string) string // the environment itself
 }

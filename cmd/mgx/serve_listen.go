@@ -79,7 +79,7 @@ func (l *listening) open(ctx context.Context, limits api.ConnLimits) (net.Listen
 	}
 	listener, err := (&net.ListenConfig{}).Listen(ctx, "tcp", l.address)
 	if err != nil {
-		return nil, mgx.Errorf(mgx.KindConfig, "cannot_listen", "cannot listen on %s; is another server running? %w", l.address, err)
+		return nil, mgx.Errorf(mgx.KindConfig, "cannot_listen", "cannot listen on %s; stop what is there, or choose another address with --listen: %w", l.address, err)
 	}
 	listener = api.Bound(listener.(*net.TCPListener), limits)
 	if secure != nil {
