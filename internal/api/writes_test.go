@@ -332,3 +332,23 @@ func TestCodesOfPlaces(t *testing.T) {
 		t.Errorf("the test finds %v", found)
 	}
 }
+
+// What the audit log says of a thing that was made has the time at which it was.
+func TestNoEntryIsOfTheYearOne(t *testing.T) {
+	t.Parallel()
+	w := newTown(t)
+	things := w.things()
+	for _, r := range w.writes(things) {
+		if r.body != nil && r.method != "DELETE" {
+			w.call(w.tokens["admin"], r.method, r.at, r.body, nil, with("Mgx-Workspace", "ws_default"))
+		}
+	}
+	got := w.call(w.tokens["admin"], "GET", "/api/v1/audit?limit=1000", nil, nil, with("Mgx-Workspace", "ws_default"))
+	w.must(got, 200)
+	if at := strings.Index(got.body, `"0001-01-01`); at >= 0 {
+		t.Errorf("%s", got.body[max(at-500, 0):at+20])
+	}
+	if n := strings.Count(got.body, `"sequence"`); n < 30 {
+		t.Errorf("only %d entries", n)
+	}
+}

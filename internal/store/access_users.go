@@ -41,6 +41,7 @@ func (s *Store) Found(ctx context.Context, by mgx.Doer, owner mgx.User, i mgx.In
 		return false, err
 	}
 	err = s.act(ctx, by, "user.create", func(t *tx, a *act) error {
+		owner.CreatedAt = t.now
 		a.resource, a.after = string(owner.ID), owner
 		n, err := t.exec(`INSERT INTO workspaces (id, name, created_at, updated_at) VALUES ($1, 'default', $2, $2) ON CONFLICT (id) DO NOTHING`, string(mgx.DefaultWorkspace), micros(t.now))
 		if err != nil {

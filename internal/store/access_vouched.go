@@ -32,6 +32,7 @@ func (s *Store) SignInVouched(ctx context.Context, by mgx.Doer, v mgx.Vouched) (
 		// Acts on people are of the default workspace, whose log all such
 		// sign-ins lock last.
 		if v.New {
+			v.User.CreatedAt = t.now
 			if err := t.audit(by, "user.create", act{resource: string(v.User.ID), after: v.User}); err != nil {
 				return err
 			}
