@@ -87,10 +87,12 @@ func unitOf(q mgx.Quota) int64 {
 	return 1
 }
 
-// shownQuota says what a quota allows.
+// shownQuota says what a quota allows; of one that is not set, how much MGX itself does.
 func shownQuota(u mgx.QuotaUse) string {
 	limit := u.Quota.SandboxLimit()
 	switch {
+	case u.Limit == nil && u.Quota.Most() > 0:
+		return "up to " + strconv.FormatInt(u.Quota.Most(), 10)
 	case u.Limit == nil:
 		return "no limit"
 	case limit != "":

@@ -129,10 +129,11 @@ func middle(most int, text string) string {
 	return string(r[:head]) + "…" + string(r[len(r)-(most-1-head):])
 }
 
-// short is an id as people can hold it: its prefix and its last characters.
+// short is an id as people can hold it: its prefix and its last characters. One of little
+// more than is left then, such as ws_default, stays whole.
 func short(id string) string {
 	prefix, rest, ok := strings.Cut(id, "_")
-	if !ok || len(rest) <= 6 {
+	if !ok || len(rest) <= 10 {
 		return middle(24, id)
 	}
 	return prefix + "_…" + rest[len(rest)-6:]

@@ -187,7 +187,7 @@ func TestNumbers(t *testing.T) {
 	for got, want := range map[string]string{
 		tokens(940): "940", tokens(12_345): "12.3k", tokens(999_960): "1M", tokens(4_560_000): "4.56M", whole(1234567): "1,234,567", whole(-1234): "-1,234", whole(12): "12",
 		took(85 * time.Millisecond): "85 ms", took(3200 * time.Millisecond): "3.2 s", took(192 * time.Second): "3 min 12 s", took(125 * time.Minute): "2 h 5 min",
-		middle(9, "abcdefghijklmnop"): "abcd…mnop", middle(20, "short"): "short", short("run_01J0000000000000000SAMPLE"): "run_…SAMPLE", sentence("no such run"): "No such run.",
+		middle(9, "abcdefghijklmnop"): "abcd…mnop", middle(20, "short"): "short", short("run_01J0000000000000000SAMPLE"): "run_…SAMPLE", short("ws_default"): "ws_default", sentence("no such run"): "No such run.",
 	} {
 		if got != want {
 			t.Errorf("got %q, want %q", got, want)
