@@ -98,3 +98,18 @@ func TestErrorKinds(t *testing.T) {
 		}
 	}
 }
+
+// A server of another kind, which answers everything with some JSON, signs nobody in.
+func TestSomeJSONIsNoSession(t *testing.T) {
+	t.Parallel()
+	c := at(t, func(w http.ResponseWriter, _ *http.Request) { fmt.Fprint(w, `{"object":"list","data":[]}`) })
+	_, signIn := c.SignIn(t.Context(), "jo@example.com", "four words of theirs")
+	_, accept := c.Accept(t.Context(), client.Acceptance{Token: "mgxi_x"})
+	_, refresh := c.Refresh(t.Context(), "mgxr_x")
+	_, me := c.Me(t.Context())
+	for what, err := range map[string]error{"sign in": signIn, "accept": accept, "refresh": refresh, "me": me} {
+		if !mgx.IsCode(err, client.CodeBadServer) {
+			t.Errorf("%s: %v", what, err)
+		}
+	}
+}

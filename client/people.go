@@ -21,7 +21,16 @@ type Signed struct {
 
 // SignIn begins a session.
 func (c *Client) SignIn(ctx context.Context, email, password string) (s Signed, err error) {
-	return s, c.send(ctx, http.MethodPost, "/api/v1/auth/sign-in", nil, map[string]string{"email": email, "password": password}, &s)
+	return c.signed(ctx, "sign-in", map[string]string{"email": email, "password": password})
+}
+
+// signed makes a request that is answered with a session.
+func (c *Client) signed(ctx context.Context, path string, body any) (s Signed, err error) {
+	err = c.send(ctx, http.MethodPost, "/api/v1/auth/"+path, nil, body, &s)
+	if err == nil && (s.Access == "" || s.User.ID == "") {
+		err = c.strange("it holds no session")
+	}
+	return s, err
 }
 
 // Acceptance is what somebody says who was invited.
@@ -34,12 +43,12 @@ type Acceptance struct {
 
 // Accept spends an invitation and begins a session.
 func (c *Client) Accept(ctx context.Context, a Acceptance) (s Signed, err error) {
-	return s, c.send(ctx, http.MethodPost, "/api/v1/auth/accept", nil, a, &s)
+	return c.signed(ctx, "accept", a)
 }
 
 // Refresh spends a refresh token. One that is spent twice ends its session.
 func (c *Client) Refresh(ctx context.Context, token string) (s Signed, err error) {
-	return s, c.send(ctx, http.MethodPost, "/api/v1/auth/refresh", nil, map[string]string{"refresh_token": token}, &s)
+	return c.signed(ctx, "refresh", map[string]string{"refresh_token": token})
 }
 
 // SignOut ends the session whose token the client has.
@@ -61,7 +70,10 @@ type Me struct {
 
 // Me says who the client stands for.
 func (c *Client) Me(ctx context.Context) (me Me, err error) {
-	return me, c.get(ctx, "/api/v1/me", nil, &me)
+	if err = c.get(ctx, "/api/v1/me", nil, &me); err == nil && me.User.ID == "" {
+		err = c.strange("it names nobody")
+	}
+	return me, err
 }
 
 // Sessions lists those of the person whom the client stands for.
