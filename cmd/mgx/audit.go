@@ -231,10 +231,14 @@ func (c *cli) auditKeyCommand() *cobra.Command {
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			return c.withAudit(cmd.Context(), func(ctx context.Context, l auditLog) error {
 				key, err := l.Key(ctx)
-				if err == nil {
-					c.printf("%s\n", key)
+				if err != nil {
+					return err
 				}
-				return err
+				if c.json {
+					return printJSON(c, map[string]string{"key": key})
+				}
+				c.printf("%s\n", key)
+				return nil
 			})
 		},
 	}

@@ -162,6 +162,9 @@ func TestPeopleAtAServer(t *testing.T) {
 	renewsOnce(t, path, func() { must(jo, "", "whoami") })
 
 	// The owner of the data directory lets somebody set another password.
+	if out := l.must("members", "reset", "jo@example.com", "--json"); !strings.Contains(out, `"token":"mgxi_`) {
+		t.Error(out)
+	}
 	reset := strings.TrimSpace(l.must("members", "reset", "jo@example.com"))
 	fails(jo, 2, "there is no", "members", "reset", "nobody")
 	must(jo, "new words of theirs\n", "login", "--invitation", reset, "--email", "ignored@example.com", "--password-stdin")

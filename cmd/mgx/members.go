@@ -143,9 +143,12 @@ workspace; for the others, and for the owner, it takes the machine that has the 
 		Args: oneArg("a member's address or id"),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			return c.withMember(cmd.Context(), args[0], func(ctx context.Context, p people, m mgx.Member) error {
-				_, token, err := p.Invite(ctx, client.NewInvitation{User: m.User})
+				i, token, err := p.Invite(ctx, client.NewInvitation{User: m.User})
 				if err != nil {
 					return err
+				}
+				if c.json {
+					return c.showInvitation(i, token)
 				}
 				c.tell("With this %s can set a password, once, within a day:\n", m.User)
 				c.printf("%s\n", token)

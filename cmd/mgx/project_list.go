@@ -141,6 +141,9 @@ serve --repo-root, also relative to that. The same repository is the same projec
 		RunE: func(cmd *cobra.Command, args []string) error {
 			return c.withProjects(cmd.Context(), func(ctx context.Context, p projects) error {
 				made, err := p.Add(ctx, args[0], name)
+				if err == nil && name != "" && made.Name != name {
+					c.tell("That repository is a project already. For another name: mgx project rename %s %s\n", made.Name, name)
+				}
 				return c.showMade(made, err)
 			})
 		},

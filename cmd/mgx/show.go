@@ -70,11 +70,16 @@ func (c *cli) diff(ctx context.Context, r runs, run mgx.Run, stat bool) error {
 	if err != nil {
 		return err
 	}
-	if d.Text == "" {
+	switch {
+	case c.json:
+		if stat {
+			d.Text = ""
+		}
+		return printJSON(c, d)
+	case d.Text == "":
 		c.tell("%s has changed nothing.\n", run.ID)
 		return nil
-	}
-	if stat {
+	case stat:
 		return c.diffStat(d)
 	}
 	return ui.Diff(c.out, d.Text, ui.Auto)
