@@ -7,6 +7,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 
 	"github.com/spf13/cobra"
 	"golang.org/x/tools/txtar"
@@ -14,6 +15,7 @@ import (
 	"mgx"
 	"mgx/internal/app"
 	"mgx/internal/git"
+	"mgx/internal/sandbox"
 )
 
 //go:embed sample.txtar
@@ -73,6 +75,10 @@ The model is SCRIPTED: its answers ship with mgx, no key is used and nothing lea
 machine. The sandbox, the tools, the checks, git and the log are the real ones.
 
 `, dir)
+	_, _, tools := sandbox.Toolchains(os.Getenv, os.Getenv("HOME"), n.data)
+	if !slices.ContainsFunc(tools, func(t sandbox.Tool) bool { return t.Name == "go" }) {
+		fmt.Fprint(c.err, "There is no Go on the PATH, so the sample's checks cannot run here; the rest can.\n\n")
+	}
 	settings, err := c.settings(src.Path, runFlags{})
 	if err != nil {
 		return err
