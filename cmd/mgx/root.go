@@ -64,17 +64,31 @@ or MGX_SERVER, after mgx login; see docs/server.md.`,
 	flags.String("log-level", "warn", "least `level` of log lines: debug, info, warn, error")
 	flags.BoolVar(&c.json, "json", false, "results as JSON on stdout, one object a line")
 	root.CompletionOptions.HiddenDefaultCmd = true
-	root.AddCommand(
-		c.demoCommand(), c.serveCommand(), c.loginCommand(), c.logoutCommand(),
-		c.backupCommand(), c.restoreCommand(), c.verifyCommand(),
-		c.sandboxCommand(), c.doctorCommand(), c.configCommand(), c.mcpCommand(), c.versionCommand(),
-	)
-	root.AddCommand(anywhere(
-		c.runCommand(), c.resumeCommand(), c.cancelCommand(), c.approveCommand(), c.approvalsCommand(), c.reviewCommand(), c.steerCommand(), c.pauseCommand(), c.forkCommand(), c.runsCommand(), c.tasksCommand(), c.executionsCommand(), c.showCommand(), c.diffCommand(), c.artifactsCommand(), c.agentsCommand(),
-		c.eventsCommand(), c.budgetCommand(), c.usageCommand(), c.webhooksCommand(), c.consumersCommand(),
-		c.whoamiCommand(), c.sessionsCommand(), c.passwordCommand(), c.invitationsToMe(), c.membersCommand(), c.rolesCommand(), c.workspacesCommand(), c.keysCommand(), c.projectCommand(), c.secretsCommand(), c.auditCommand(),
-		c.getCommand(), c.replayCommand(), c.policyCommand(), c.modelsCommand(), c.templatesCommand(), c.retainCommand(), c.eraseCommand(), c.exportCommand(),
+	add := func(title string, commands ...*cobra.Command) {
+		root.AddGroup(&cobra.Group{ID: title, Title: title + ":"})
+		for _, cmd := range commands {
+			cmd.GroupID = title
+		}
+		root.AddCommand(commands...)
+	}
+	add("Have work done", append(anywhere(
+		c.runCommand(), c.resumeCommand(), c.pauseCommand(), c.cancelCommand(), c.steerCommand(), c.forkCommand(), c.getCommand(), c.templatesCommand(),
+	), c.demoCommand())...)
+	add("Decide what waits for you", anywhere(c.approvalsCommand(), c.approveCommand(), c.reviewCommand())...)
+	add("See what happens", anywhere(
+		c.runsCommand(), c.tasksCommand(), c.showCommand(), c.diffCommand(), c.artifactsCommand(), c.eventsCommand(), c.executionsCommand(), c.agentsCommand(), c.replayCommand(),
 	)...)
+	add("Models, money and rules", append(anywhere(
+		c.modelsCommand(), c.budgetCommand(), c.usageCommand(), c.policyCommand(), c.projectCommand(), c.secretsCommand(),
+	), c.mcpCommand())...)
+	add("Servers and people", append(anywhere(
+		c.whoamiCommand(), c.sessionsCommand(), c.passwordCommand(), c.invitationsToMe(), c.keysCommand(), c.membersCommand(), c.rolesCommand(), c.workspacesCommand(), c.webhooksCommand(), c.consumersCommand(),
+	), c.serveCommand(), c.loginCommand(), c.logoutCommand())...)
+	add("What is kept", append(anywhere(
+		c.auditCommand(), c.exportCommand(), c.eraseCommand(), c.retainCommand(),
+	), c.backupCommand(), c.restoreCommand(), c.verifyCommand())...)
+	add("This machine", c.doctorCommand(), c.configCommand(), c.sandboxCommand(), c.versionCommand())
+	root.SetHelpCommandGroupID("This machine")
 	return root
 }
 
@@ -115,8 +129,9 @@ func noArgs(cmd *cobra.Command, args []string) error {
 	}
 	if cmd.HasSubCommands() {
 		hint := ""
+		cmd.SuggestionsMinimumDistance = 2 // letters that are wrong
 		if near := cmd.SuggestionsFor(args[0]); len(near) > 0 {
-			hint = "; did you mean " + strings.Join(near, " or ") + "?"
+			hint = ", but there is " + strings.Join(near, " and ")
 		}
 		return usage("unknown_command", "there is no command %q%s; see: %s --help", args[0], hint, cmd.CommandPath())
 	}
