@@ -212,7 +212,7 @@ func (t theirRuns) idOf(ctx context.Context, name string) (mgx.RunID, error) {
 	}
 	found, err := one(all, name, "run", "mgx runs", func(r mgx.RunInfo) string { return string(r.ID) })
 	if mgx.IsCode(err, mgx.CodeNotFound) {
-		err = mgx.Errorf(mgx.KindUsage, mgx.CodeNotFound, "there is no run %s; `mgx runs` lists them", strings.ToUpper(name))
+		err = mgx.Errorf(mgx.KindUsage, mgx.CodeNotFound, "there is no run %s; `mgx runs` lists them", name)
 	}
 	return found.ID, err
 }

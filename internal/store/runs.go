@@ -92,7 +92,8 @@ func (s *Store) Run(ctx context.Context, ws mgx.WorkspaceID, id mgx.RunID) (mgx.
 // beginning or the end of it that only one run has. The prefix "run_" may be
 // left out and letters may be of either case.
 func (s *Store) FindRun(ctx context.Context, ws mgx.WorkspaceID, part string) (mgx.Run, error) {
-	part = strings.ToUpper(strings.TrimSpace(part))
+	asked := strings.TrimSpace(part)
+	part = strings.ToUpper(asked)
 	part = strings.TrimPrefix(part, strings.ToUpper(runPrefix))
 	if part == "" {
 		return mgx.Run{}, mgx.Errorf(mgx.KindUsage, mgx.CodeNotFound, "name a run by its id, or by the beginning or end of it")
@@ -105,7 +106,7 @@ func (s *Store) FindRun(ctx context.Context, ws mgx.WorkspaceID, part string) (m
 	case err != nil:
 		return mgx.Run{}, err
 	case len(runs) == 0:
-		return mgx.Run{}, noRun(part)
+		return mgx.Run{}, noRun(asked)
 	case len(runs) > 1 && !strings.EqualFold(string(runs[0].ID), runPrefix+part):
 		return mgx.Run{}, ambiguous(part, runs)
 	}
