@@ -44,6 +44,10 @@ func (c *cli) listApprovals(ctx context.Context, r runs, limit int) error {
 	}
 	now := time.Now()
 	for _, a := range all {
+		if c.decided(ctx, r, a.Run) {
+			c.tell("%s has its decision. Go on with: mgx resume %s\n", a.Run, a.Run)
+			continue
+		}
 		c.printf("%-30s  %-14s  %-16s  %s\n", a.Run, ui.Ago(a.AskedAt, now), cell(strings.TrimPrefix(a.ID, "decision/")), cell(a.Effect))
 	}
 	return nil

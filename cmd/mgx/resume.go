@@ -135,6 +135,17 @@ func (c *cli) due(ctx context.Context, n *node, run mgx.Run) bool {
 	return len(run.Pending()) == 0
 }
 
+// decided reports whether a run has the decision that it waits for, and nobody goes on
+// with it. At a server somebody does at once.
+func (c *cli) decided(ctx context.Context, r runs, id mgx.RunID) bool {
+	own, here := r.(ownRuns)
+	if !here {
+		return false
+	}
+	run, err := own.Get(ctx, id)
+	return err == nil && run.Status == mgx.RunWaiting && len(run.Pending()) > 0 && c.due(ctx, own.n, run)
+}
+
 func (c *cli) cancelCommand() *cobra.Command {
 	var why string
 	cmd := &cobra.Command{

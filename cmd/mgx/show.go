@@ -36,7 +36,13 @@ func (c *cli) showCommand() *cobra.Command {
 				if err != nil {
 					return err
 				}
-				return ui.Show(c.out, run, steps)
+				if err := ui.Show(c.out, run, steps); err != nil {
+					return err
+				}
+				if c.decided(ctx, r, run.ID) {
+					c.tell("\n%s has its decision. Go on with: mgx resume %s\n", run.ID, run.ID)
+				}
+				return nil
 			})
 		},
 	}
