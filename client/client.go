@@ -3,7 +3,9 @@ package client
 import (
 	"bytes"
 	"context"
+	"crypto/tls"
 	"encoding/json"
+	"errors"
 	"io"
 	"net/http"
 	"net/url"
@@ -232,12 +234,18 @@ func (c *Client) unreachable(ctx context.Context, err error) error {
 	default:
 		err = cause
 	}
+	if _, untrusted := errors.AsType[*tls.CertificateVerificationError](err); untrusted {
+		return mgx.Errorf(mgx.KindConfig, CodeUnreachable, "the certificate of %s is none that this machine trusts for that name; if it is the right one, name the file of who signed it in SSL_CERT_FILE (%w)", c.base.Host, err)
+	}
 	return mgx.Errorf(mgx.KindConfig, CodeUnreachable, "the server at %s cannot be reached; is mgx serve running there? (%w)", c.base.Host, err)
 }
 
 // problem turns a body of RFC 9457 into an error.
 func (c *Client) problem(status int, body []byte) error {
 	var p problem
+	if c.base.Scheme == "http" && status == http.StatusBadRequest && bytes.Contains(body, []byte("HTTP request to an HTTPS server")) {
+		return mgx.Errorf(mgx.KindConfig, CodeBadServer, "the server at %s speaks https: begin its address with https://", c.base.Host)
+	}
 	if json.Unmarshal(body, &p) != nil || p.Code == "" {
 		return mgx.Errorf(mgx.KindInternal, CodeBadServer, "the server at %s answered with status %d and no reason that mgx knows; is it an MGX server?", c.base.Host, status)
 	}

@@ -3,6 +3,8 @@ package client_test
 import (
 	"encoding/json"
 	"fmt"
+	"io"
+	"log"
 	"net/http"
 	"net/http/httptest"
 	"strings"
@@ -110,6 +112,28 @@ func TestSomeJSONIsNoSession(t *testing.T) {
 	for what, err := range map[string]error{"sign in": signIn, "accept": accept, "refresh": refresh, "me": me} {
 		if !mgx.IsCode(err, client.CodeBadServer) {
 			t.Errorf("%s: %v", what, err)
+		}
+	}
+}
+
+// Of a server with TLS it is said what to do, with the wrong scheme and with a certificate
+// that nobody trusts.
+func TestServerWithTLS(t *testing.T) {
+	t.Parallel()
+	web := httptest.NewUnstartedServer(http.NotFoundHandler())
+	web.Config.ErrorLog = log.New(io.Discard, "", 0)
+	web.StartTLS()
+	t.Cleanup(web.Close)
+	for url, want := range map[string]string{
+		web.URL: "SSL_CERT_FILE",
+		strings.Replace(web.URL, "https", "http", 1): "begin its address with https://",
+	} {
+		c, err := client.New(url, token)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, err := c.Me(t.Context()); mgx.AsError(err).Kind != mgx.KindConfig || !strings.Contains(mgx.AsError(err).Message, want) {
+			t.Errorf("%s: %v", url, err)
 		}
 	}
 }

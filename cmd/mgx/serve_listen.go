@@ -93,6 +93,9 @@ func (l *listening) tls() (*tls.Config, error) {
 	if l.cert == "" && l.key == "" {
 		return nil, nil
 	}
+	if l.cert == "" || l.key == "" {
+		return nil, mgx.Errorf(mgx.KindConfig, "bad_certificate", "a certificate takes its key: give both --tls-cert and --tls-key")
+	}
 	pair, err := tls.LoadX509KeyPair(l.cert, l.key)
 	if err != nil {
 		return nil, mgx.Errorf(mgx.KindConfig, "bad_certificate", "--tls-cert and --tls-key do not go together as PEM files: %w", err)
