@@ -2,8 +2,10 @@ package main
 
 import (
 	"errors"
+	"fmt"
 	"io"
 	"os"
+	"slices"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -51,7 +53,7 @@ or MGX_SERVER, after mgx login; see docs/server.md.`,
 	root.SetOut(c.out)
 	root.SetErr(c.err)
 	root.SetFlagErrorFunc(func(cmd *cobra.Command, err error) error {
-		return usage("bad_flag", "%s; see: %s --help", err, cmd.CommandPath())
+		return usage("bad_flag", "%s; see: %s --help", flagTrouble(err), cmd.CommandPath())
 	})
 	flags := root.PersistentFlags()
 	flags.String("data", "", "data `directory` (default: the XDG data directory)")
@@ -89,7 +91,41 @@ or MGX_SERVER, after mgx login; see docs/server.md.`,
 	), c.backupCommand(), c.restoreCommand(), c.verifyCommand())...)
 	add("This machine", c.doctorCommand(), c.configCommand(), c.sandboxCommand(), c.versionCommand())
 	root.SetHelpCommandGroupID("This machine")
+	byEachName(root)
 	return root
+}
+
+// byEachName has commands that take something away go by the names that others of the
+// kind have.
+func byEachName(cmd *cobra.Command) {
+	names := []string{"remove", "delete", "rm"}
+	for _, sub := range cmd.Commands() {
+		if slices.Contains(names, sub.Name()) {
+			sub.Aliases = slices.DeleteFunc(names, func(name string) bool { return name == sub.Name() })
+		}
+		byEachName(sub)
+	}
+}
+
+// flagTrouble says what is wrong with a flag.
+func flagTrouble(err error) string {
+	if bad, ok := errors.AsType[*pflag.InvalidValueError](err); ok {
+		f := bad.GetFlag()
+		switch f.Value.Type() {
+		case "int", "int64":
+			return fmt.Sprintf("--%s takes a whole number, not %q", f.Name, bad.GetValue())
+		case "float64":
+			return fmt.Sprintf("--%s takes a number, not %q", f.Name, bad.GetValue())
+		case "duration":
+			return fmt.Sprintf("--%s takes a time such as 90s, 45m or 2h, not %q", f.Name, bad.GetValue())
+		case "bool":
+			return fmt.Sprintf("--%s takes true or false, not %q", f.Name, bad.GetValue())
+		}
+	}
+	if none, ok := errors.AsType[*pflag.ValueRequiredError](err); ok {
+		return fmt.Sprintf("--%s takes a value", none.GetFlag().Name)
+	}
+	return err.Error()
 }
 
 // configure settles the configuration before any command runs.

@@ -364,10 +364,19 @@ func (a *Access) PutRole(ctx context.Context, actor access.Actor, r mgx.Role) (m
 	return a.o.Store.Role(ctx, actor.Workspace, r.Name)
 }
 
+// ownRole refuses what changes a role that is not of a workspace's own.
+func ownRole(name string) error {
+	if slices.Contains(mgx.BuiltInRoles, name) || name == mgx.RoleService {
+		return mgx.Errorf(mgx.KindUsage, "bad_role", "the role %s is built in and stays as it is", name)
+	}
+	return nil
+}
+
 func checkRole(r mgx.Role, names *regexp.Regexp) error {
+	err := ownRole(r.Name)
 	switch {
-	case slices.Contains(mgx.BuiltInRoles, r.Name) || r.Name == mgx.RoleService:
-		return mgx.Errorf(mgx.KindUsage, "bad_role", "the role %s is built in and stays as it is", r.Name)
+	case err != nil:
+		return err
 	case !names.MatchString(r.Name):
 		return mgx.Errorf(mgx.KindUsage, "bad_role", "a role's name has 2 to 50 small letters, digits, - and _, and begins with a letter")
 	}
@@ -377,6 +386,9 @@ func checkRole(r mgx.Role, names *regexp.Regexp) error {
 // RemoveRole deletes a role that nobody has.
 func (a *Access) RemoveRole(ctx context.Context, actor access.Actor, name string) error {
 	if err := a.refused(ctx, actor, "manage", access.Resource{Kind: "users", ID: name}, full(actor)); err != nil {
+		return err
+	}
+	if err := ownRole(name); err != nil {
 		return err
 	}
 	return a.changed(a.o.Store.RemoveRole(ctx, actor.Doer(), actor.Workspace, name))
