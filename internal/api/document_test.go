@@ -2,6 +2,7 @@ package api_test
 
 import (
 	"bytes"
+	"net/http/httptest"
 	"net/url"
 	"os"
 	"path/filepath"
@@ -101,5 +102,16 @@ func TestNamesHaveALength(t *testing.T) {
 		for _, at := range []string{"/api/v1/runs?workspace=" + escaped, "/api/v1/events/stream?workspace=" + escaped} {
 			w.do(w.tokens["developer"], "GET", at, nil, nil).want(map[string]int{"bad_query": 400, "not_a_member": 403}[code], code)
 		}
+	}
+}
+
+// The page that people read has no Markdown left in it.
+func TestReferenceIsRead(t *testing.T) {
+	t.Parallel()
+	out := httptest.NewRecorder()
+	bare(t).ServeHTTP(out, httptest.NewRequest("GET", "http://localhost/api/v1/docs", nil))
+	page := out.Body.String()
+	if out.Code != 200 || strings.Contains(page, "`") || !strings.Contains(page, "<code>agents:read</code>") || !strings.Contains(page, "<code>limit</code> runs") {
+		t.Errorf("%d, with backquotes: %v", out.Code, strings.Contains(page, "`"))
 	}
 }

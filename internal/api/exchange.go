@@ -151,7 +151,7 @@ const mostFaults = 20
 // fault is one thing that is wrong with a request.
 type fault struct {
 	Location string `json:"location" doc:"Where it is: body.name, query.limit, path.id"`
-	Message  string `json:"message" doc:"What is expected there"`
+	Message  string `json:"message" doc:"What is wrong there, as a sentence goes on behind its place: must not be empty"`
 }
 
 // invalid is a request that does not fit its operation.

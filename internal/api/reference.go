@@ -39,7 +39,7 @@ func (s *Server) getReference(w http.ResponseWriter, _ *http.Request) error {
 	r := &s.surface.reference
 	r.once.Do(func() {
 		var page *template.Template
-		if page, r.err = template.New("reference").Parse(referencePage); r.err != nil {
+		if page, r.err = template.New("reference").Funcs(template.FuncMap{"coded": coded}).Parse(referencePage); r.err != nil {
 			return
 		}
 		var out bytes.Buffer
@@ -53,6 +53,24 @@ func (s *Server) getReference(w http.ResponseWriter, _ *http.Request) error {
 	w.Header().Set("Content-Security-Policy", referencePolicy)
 	_, err := w.Write(r.page)
 	return err
+}
+
+// coded is a text whose words between backquotes are code, all that the texts have of
+// Markdown.
+func coded(text string) template.HTML {
+	parts := strings.Split(template.HTMLEscapeString(text), "`")
+	var b strings.Builder
+	for i, part := range parts {
+		switch {
+		case i%2 == 0:
+			b.WriteString(part)
+		case i == len(parts)-1: // it is never closed
+			b.WriteString("`" + part)
+		default:
+			b.WriteString("<code>" + part + "</code>")
+		}
+	}
+	return template.HTML(b.String())
 }
 
 func (s *Server) getReferenceStyle(w http.ResponseWriter, _ *http.Request) error {

@@ -97,7 +97,7 @@ func (s *Server) workRoutes() []route {
 		}, bulky),
 		op("GET /api/v1/approvals", to("read", "runs"), with(s.work, listApprovals), about{
 			ID: "listApprovals", Group: "Approvals", Short: "List what runs wait for a person to decide, the longest waiting first",
-			Long: "A page has limit runs, with all that each of them waits for.",
+			Long: "A page has `limit` runs, with all that each of them waits for.",
 		}),
 		op("POST /api/v1/runs/{id}/approvals/{approval}", to("approve", "runs"), with(s.work, decide), about{
 			ID: "decideApproval", Group: "Approvals", Short: "Decide what a run waits for", Status: 202,
