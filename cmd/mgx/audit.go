@@ -67,7 +67,7 @@ func (c *cli) listAudit(ctx context.Context, l auditLog, f auditFlags) error {
 		if c.json {
 			return printJSON(c, e)
 		}
-		c.printf("%6d  %s  %-7s  %-28s  %s  by %s", e.Sequence, e.Time.Local().Format(time.DateTime), e.Decision, ui.Text(e.Action), ui.Text(e.Resource), ui.Text(e.Actor))
+		c.printf("%6d  %s  %-7s  %-28s  %s  by %s", e.Sequence, e.Time.UTC().Format("2006-01-02 15:04:05Z"), e.Decision, ui.Text(e.Action), ui.Text(e.Resource), ui.Text(e.Actor))
 		if e.Reason != "" {
 			c.printf(": %s", ui.Text(e.Reason))
 		}

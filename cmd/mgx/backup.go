@@ -12,6 +12,7 @@ import (
 	"path"
 	"path/filepath"
 	"strings"
+	"time"
 
 	"github.com/spf13/cobra"
 
@@ -225,8 +226,8 @@ func (c *cli) restore(ctx context.Context, file string) error {
 			return err
 		}
 	} else {
-		fmt.Fprintf(c.err, "Restored what was backed up on %s: %d events, %d runs, %d files.\nGo on with what was interrupted: mgx resume\n",
-			m.CreatedAt.Local().Format("2006-01-02 15:04:05"), m.Rows["events"], m.Rows["runs"], m.Files)
+		fmt.Fprintf(c.err, "Restored what was backed up on %s UTC: %d events, %d runs, %d files.\nGo on with what was interrupted: mgx resume\n",
+			m.CreatedAt.UTC().Format(time.DateTime), m.Rows["events"], m.Rows["runs"], m.Files)
 		for _, k := range backupKeys {
 			if _, err := os.Stat(filepath.Join(c.cfg.Data, k.file)); err != nil && m.Rows[k.table] > 0 {
 				fmt.Fprintf(c.err, "Bring %s from where you keep it to %s before you go on: %s.\n", k.file, c.cfg.Data, k.why)

@@ -93,7 +93,7 @@ func (c *cli) listConsumers(ctx context.Context, r readers) error {
 	}
 	now := time.Now()
 	for _, one := range all {
-		c.printf("%-34s  at %d, %d behind; %d pending, %d dead\n", one.Name, one.Position, one.Lag, one.Pending, one.Dead)
+		c.printf("%-38s  at %d, %d behind; %d pending, %d dead\n", one.Name, one.Position, one.Lag, one.Pending, one.Dead)
 		if one.LastError != "" {
 			c.printf("  held up at %s: %s\n", one.Failing, ui.Text(one.LastError))
 		}

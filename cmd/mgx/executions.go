@@ -94,7 +94,7 @@ func waitsFor(x client.Execution) string {
 		what = append(what, "for "+strings.Join(x.Awaits, " or "))
 	}
 	if x.Status == mgx.ExecWaiting && !x.WakeAt.IsZero() {
-		what = append(what, "until "+x.WakeAt.Local().Format(time.DateTime))
+		what = append(what, "until "+x.WakeAt.UTC().Format(time.DateTime)+" UTC")
 	}
 	return strings.Join(what, ", ")
 }

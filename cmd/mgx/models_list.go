@@ -126,7 +126,7 @@ func healthWords(h app.ModelHealth) string {
 		text += "; left alone"
 	}
 	if h.LastError != "" {
-		text += fmt.Sprintf("; last error at %s: %s", h.LastErrorAt.Local().Format("15:04:05"), h.LastError)
+		text += fmt.Sprintf("; last error at %s UTC: %s", h.LastErrorAt.UTC().Format(time.TimeOnly), h.LastError)
 	}
 	return text
 }

@@ -59,7 +59,7 @@ func (c *cli) showTask(ctx context.Context, r runs, name string) error {
 	if t.Type != "" {
 		c.printf("  type: %s\n", cell(string(t.Type)))
 	}
-	c.printf("  asked for: %s\n\n%s\n\n", t.CreatedAt.Local().Format(time.DateTime), ui.Text(t.Description))
+	c.printf("  asked for: %s UTC\n\n%s\n\n", t.CreatedAt.UTC().Format(time.DateTime), ui.Text(t.Description))
 	return c.runsTable(t.Runs)
 }
 

@@ -394,8 +394,11 @@ func (c *cli) listAttempts(ctx context.Context, h hooks, id mgx.WebhookID, name 
 	if c.json {
 		return printJSON(c, all...)
 	}
+	if len(all) == 0 {
+		c.tell("Nobody has tried to send it yet.\n")
+	}
 	for _, a := range all {
-		c.printf("%s  %s\n", a.At.Format(time.DateTime), outcome(a))
+		c.printf("%s UTC  %s\n", a.At.UTC().Format(time.DateTime), outcome(a))
 		if a.Response != "" {
 			c.printf("  %s\n", ui.Text(a.Response))
 		}
