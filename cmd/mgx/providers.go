@@ -65,12 +65,15 @@ func discover(getenv func(string) string, client *http.Client) (all []found, loo
 		return strings.TrimSpace(getenv(name))
 	}
 	for _, e := range endpoints {
-		for _, name := range []string{e.key, e.address} {
-			if name != "" {
-				lookedFor = append(lookedFor, name)
-			}
-		}
 		key, address := get(e.key), get(e.address)
+		switch names := []string{e.key, e.address}; {
+		case e.both && (key == "") != (address == ""):
+			lookedFor = append(lookedFor, e.address+" with "+e.key+" (one of these is set, the other is not)")
+		case e.both:
+			lookedFor = append(lookedFor, e.address+" with "+e.key)
+		default:
+			lookedFor = append(lookedFor, slices.DeleteFunc(names, func(name string) bool { return name == "" })...)
+		}
 		if (key == "" && address == "") || (e.both && (key == "" || address == "")) {
 			continue
 		}

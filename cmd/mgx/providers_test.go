@@ -67,12 +67,26 @@ func TestDiscover(t *testing.T) {
 			if len(all) > 0 && all[0].Default != c.first {
 				t.Errorf("default %q, want %q", all[0].Default, c.first)
 			}
-			for _, v := range []string{"OPENAI_API_KEY", "OPENAI_BASE_URL", "ANTHROPIC_API_KEY", "OLLAMA_HOST", "AZURE_OPENAI_ENDPOINT"} {
+			for _, v := range []string{"OPENAI_API_KEY", "OPENAI_BASE_URL", "ANTHROPIC_API_KEY", "OLLAMA_HOST"} {
 				if !slices.Contains(lookedFor, v) {
 					t.Errorf("%s is not among what was looked for", v)
 				}
 			}
 		})
+	}
+}
+
+// Of a provider that takes two variables it is said that both are needed.
+func TestHalfAProvider(t *testing.T) {
+	t.Parallel()
+	for env, want := range map[string]string{
+		"":                       "AZURE_OPENAI_ENDPOINT with AZURE_OPENAI_API_KEY, ",
+		"AZURE_OPENAI_API_KEY k": "AZURE_OPENAI_ENDPOINT with AZURE_OPENAI_API_KEY (one of these is set, the other is not), ",
+	} {
+		all, lookedFor := discover(environment(strings.Fields(env)...), nil)
+		if err := noProvider("", lookedFor); len(all) > 0 || !strings.Contains(err.Error(), want) {
+			t.Errorf("with %q: %v, %d found", env, err, len(all))
+		}
 	}
 }
 

@@ -471,6 +471,8 @@ func suggestions(f *mgx.Error) []string {
 		return []string{"look at the branch and the failing output with mgx show and mgx diff", "fork the run with another model"}
 	case f.Code == "token_limit":
 		return []string{"fork the run with a larger --max-tokens"}
+	case f.Code == "price_unknown":
+		return []string{"give the run its price with --price IN,OUT, or let it go without a budget"}
 	case f.Kind == mgx.KindBudget:
 		return []string{"see how the budget stands with mgx budget show", "raise it with mgx budget set, or fork the run with a larger --budget"}
 	case f.Code == "turn_limit":

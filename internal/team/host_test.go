@@ -156,3 +156,13 @@ func TestWhoOnlyLooksCannotWrite(t *testing.T) {
 		})
 	}
 }
+
+// What does not help is not suggested: no budget is too small for a price that nobody knows.
+func TestSuggestionsFitTheFailure(t *testing.T) {
+	t.Parallel()
+	for code, want := range map[string]string{"price_unknown": "--price IN,OUT", "budget_exceeded": "mgx budget set"} {
+		if got := suggestions(&mgx.Error{Kind: mgx.KindBudget, Code: code}); !strings.Contains(strings.Join(got, "\n"), want) {
+			t.Errorf("%s: %q", code, got)
+		}
+	}
+}
