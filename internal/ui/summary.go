@@ -160,6 +160,9 @@ func Outcome(r mgx.Run) string { return join(outcome(r)) }
 
 // outcome is Outcome in two parts: what, and why or how.
 func outcome(r mgx.Run) (word, why string) {
+	if !r.ErasedAt.IsZero() {
+		return "Erased", r.ErasedAt.Format("2006-01-02") + "; only its ids, counts and times are left"
+	}
 	switch r.Status {
 	case mgx.RunDone:
 		return "Done", doneWords(r)
