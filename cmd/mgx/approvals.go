@@ -17,8 +17,9 @@ func (c *cli) approvalsCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "approvals",
 		Short: "List what runs wait for a person to decide, the longest waiting first",
-		Long: `Lists what runs wait for a person to decide, the longest waiting first: the run, since when, the
-name of the approval and what happens on yes. mgx show RUN has all of it, and mgx approve RUN decides.`,
+		Long: `Lists what runs wait for a person to decide, the longest waiting first: the run, since when,
+the name of the approval and what happens on yes. mgx show RUN has all of it, and mgx
+approve RUN decides.`,
 		Args: noArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			if err := checkLimit(limit); err != nil {

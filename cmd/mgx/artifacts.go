@@ -73,10 +73,10 @@ func (c *cli) artifactGetCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "get RUN NAME",
 		Short: "Print an artifact of a run, or write it to a file",
-		Long: `Prints an artifact, by its name or by the digest of its bytes, or writes it to a file. Agents made it:
-at a terminal you see its text without what would control the terminal; a file, and a program that
-reads it, get the bytes as they are. The file is named by you alone, and one that is there
-already stays, unless you say --force.`,
+		Long: `Prints an artifact, by its name or by the digest of its bytes, or writes it to a file.
+Agents made it: at a terminal you see its text without what would control the terminal; a
+file, and a program that reads it, get the bytes as they are. The file is named by you
+alone, and one that is there already stays, unless you say --force.`,
 		Args: twoArgs("a run", "the name of an artifact", 2),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			switch {

@@ -36,7 +36,7 @@ func (c *cli) auditExportCommand() *cobra.Command {
 		},
 	}
 	f.add(cmd)
-	cmd.Flags().StringVar(&format, "format", "json", "`json or csv`")
+	cmd.Flags().StringVar(&format, "format", "json", "`form` of the lines: json or csv")
 	return cmd
 }
 

@@ -160,7 +160,7 @@ refuses new calls; those under way go on.`,
 		},
 	}
 	scope.add(cmd.Flags())
-	cmd.Flags().StringVar(&period, "period", string(mgx.PeriodMonth), "`day, month or absolute`")
+	cmd.Flags().StringVar(&period, "period", string(mgx.PeriodMonth), "`time` after which it begins anew: day, month, or absolute for never")
 	cmd.Flags().StringVar(&limit, "limit", "", "most that may be spent, in `dollars` (required)")
 	cmd.Flags().StringVar(&soft, "soft", "", "`dollars` from which on the log says so, and no more than that")
 	cmd.Flags().IntSliceVar(&thresholds, "threshold", mgx.DefaultThresholds, "`percent` of the limit at which the log says so")

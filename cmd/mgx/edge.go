@@ -21,7 +21,7 @@ import (
 const queueWait = time.Second // of a request for which there is no room yet
 
 func addRateLimits(flags *pflag.FlagSet) {
-	flags.String("rate-limits", "default", "bounds of what is asked, such as `user=6000,address=600`, or off; see docs/limits.md")
+	flags.String("rate-limits", "default", "`bounds` of what is asked, such as user=6000,address=600, or off; see docs/limits.md")
 }
 
 // edge bounds what a server is asked, together with other processes where there is

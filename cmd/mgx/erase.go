@@ -26,7 +26,8 @@ event says what was done. A run must have ended.
 A person goes with their account, memberships, sessions, keys, invitations, and what the
 audit log says in words of acts by or about them, everywhere; with --tasks also the words of
 the tasks that they wrote or that hold their address. A workspace goes whole, and takes
-nothing new from then on; erased again, it loses whatever is there still. The proofs of the audit log stay valid. See docs/data-rights.md.
+nothing new from then on; erased again, it loses whatever is there still. The proofs of the
+audit log stay valid. See docs/data-rights.md.
 
 What it cannot reach, it names: branches that were delivered. Earlier backups and exports
 hold what was erased; delete them, or make them again.

@@ -21,12 +21,13 @@ func (c *cli) retainCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "retain",
 		Short: "Remove events whose time is over, as mgx serve does every day",
-		Long: `Removes events that have been kept for as long as their contract says (docs/reference/events.md),
-or as is set instead for their category; see docs/data-rights.md. Whole months go: the time counts from the end of the month in
-which an event happened, so it is kept for up to a month longer. Events of runs that have
-not ended stay, and so does the last event of every stream, without its data. Runs, tasks,
-journals and money are no events and stay: mgx erase is for those. At a server it is for
-admins of the installation.`,
+		Long: `Removes events that have been kept for as long as their contract says
+(docs/reference/events.md), or as is set instead for their category; see
+docs/data-rights.md. Whole months go: the time counts from the end of the month in which an
+event happened, so it is kept for up to a month longer. Events of runs that have not ended
+stay, and so does the last event of every stream, without its data. Runs, tasks, journals
+and money are no events and stay: mgx erase is for those. At a server it is for admins of
+the installation.`,
 		Args: noArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			return c.withRights(cmd.Context(), func(ctx context.Context, r rights) error {

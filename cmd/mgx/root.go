@@ -62,7 +62,7 @@ or MGX_SERVER, after mgx login; see docs/server.md.`,
 	flags.String("redis", "", "`address` of a Redis for limits and kept answers, redis://host:port/0, see docs/routing.md (default: none)")
 	flags.String("models-file", "", "`file` of providers and policies, see docs/routing.md (default: models.json beside the configuration)")
 	c.at.flags(flags)
-	flags.String("log-format", "text", "log lines as `text or json`")
+	flags.String("log-format", "text", "`format` of log lines, text or json")
 	flags.String("log-level", "warn", "least `level` of log lines: debug, info, warn, error")
 	flags.BoolVar(&c.json, "json", false, "results as JSON on stdout, one object a line")
 	root.CompletionOptions.HiddenDefaultCmd = true

@@ -34,7 +34,7 @@ func (f *runFlags) add(flags *pflag.FlagSet) {
 	flags.BoolVar(&f.plan, "plan", false, "plan first, whatever the size of the task")
 	flags.StringVar(&f.branch, "branch", "", "`name` of the branch to deliver (default mgx/<slug>/run-<n>)")
 	flags.StringArrayVar(&f.checks, "check", nil, "`command` that must succeed; may be given several times (default: found from the repository's files)")
-	flags.Int64Var(&f.maxTokens, "max-tokens", 0, "most tokens in and out, in the whole run (0: no limit)")
+	flags.Int64Var(&f.maxTokens, "max-tokens", 0, "most `tokens` in and out, in the whole run (0: no limit)")
 	flags.StringVar(&f.price, "price", "", "`IN,OUT` in dollars per million tokens, for models that MGX has no price for")
 	addLimits(flags)
 }
@@ -43,23 +43,23 @@ func (f *runFlags) add(flags *pflag.FlagSet) {
 // configuration's; see package config.
 func addLimits(flags *pflag.FlagSet) {
 	flags.String("model", "", "`provider/model`, or a policy such as auto (default: the first provider found)")
-	flags.String("approve", "ask", "who approves plans, and calls that the policy asks about: `auto, ask or never`")
-	flags.String("policy", "auto", "permission policy of tool calls: `plan, ask, accept-edits, auto, never or a file`, see docs/policy.md")
+	flags.String("approve", "ask", "`who` approves plans, and calls that the policy asks about: auto, ask or never")
+	flags.String("policy", "auto", "permission `policy` of tool calls: plan, ask, accept-edits, auto, never or a file, see docs/policy.md")
 	flags.String("budget", "none", "most that the run may spend, in `dollars`")
-	flags.String("max-turns", "200", "most model turns")
-	flags.String("timeout", "2h", "longest that the run may work, such as 45m")
-	flags.String("sandbox", "auto", "walls around tools: `auto, docker, gvisor or off`")
+	flags.String("max-turns", "200", "most model `turns`")
+	flags.String("timeout", "2h", "longest `time` that the run may work, such as 45m")
+	flags.String("sandbox", "auto", "`walls` around tools: auto, docker, gvisor or off")
 	addMinimum(flags)
 	addAllowHosts(flags)
 	addSandboxLimits(flags)
 }
 
 func addSandboxLimits(flags *pflag.FlagSet) {
-	flags.String("sandbox-limits", "default", "limits of each command, such as `memory=4GB,disk=20GB`; see docs/sandbox.md")
+	flags.String("sandbox-limits", "default", "`limits` of each command, such as memory=4GB,disk=20GB; see docs/sandbox.md")
 }
 
 func addMinimum(flags *pflag.FlagSet) {
-	flags.String("sandbox-minimum", "off", "weakest sandbox in which anything may run: `lite, basic, docker, full or gvisor`")
+	flags.String("sandbox-minimum", "off", "weakest `level` of the sandbox at which anything may run: lite, basic, docker, full or gvisor")
 }
 
 func (c *cli) runCommand() *cobra.Command {

@@ -42,11 +42,12 @@ func (c *cli) sandboxRunCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "run [flags] -- COMMAND [ARGUMENT…]",
 		Short: "Run a command exactly as an agent's shell tool would",
-		Long: `Run a command exactly as an agent's shell tool would: the same view of this machine,
-the same limits, the same environment, no network but the hosts that are allowed. One argument is a line of shell;
-several are a program and its arguments. DIR is the workspace, and is written in place, but for its .git (which level lite cannot keep from it).
-If it is a repository, what is set for its project counts as for its runs, and so do the quotas
-of the workspace (--workspace; default: the one that this machine has from the beginning).
+		Long: `Run a command exactly as an agent's shell tool would: the same view of this machine, the
+same limits, the same environment, no network but the hosts that are allowed. One argument
+is a line of shell; several are a program and its arguments. DIR is the workspace, and is
+written in place, but for its .git (which level lite cannot keep from it). If it is a
+repository, what is set for its project counts as for its runs, and so do the quotas of the
+workspace (--workspace; default: the one that this machine has from the beginning).
 
 The exit code is the command's; 124 when its time is over; 3 when the sandbox
 cannot be had as asked.`,
@@ -64,9 +65,9 @@ cannot be had as asked.`,
 	}
 	cmd.Flags().SetInterspersed(false)
 	cmd.Flags().StringVar(&f.dir, "dir", "", "the workspace `directory` (default: the current one)")
-	cmd.Flags().StringVar(&f.level, "level", "", "level that the sandbox must have: `off, lite, basic, docker, full or gvisor` (default: the strongest there is)")
+	cmd.Flags().StringVar(&f.level, "level", "", "`level` that the sandbox must have: off, lite, basic, docker, full or gvisor (default: the strongest there is)")
 	cmd.Flags().BoolVar(&f.readOnly, "read-only", false, "show the workspace read-only, as to an agent that plans")
-	cmd.Flags().String("timeout", "2h", "longest that the command may take, such as 45m")
+	cmd.Flags().String("timeout", "2h", "longest `time` that the command may take, such as 45m")
 	addMinimum(cmd.Flags())
 	addAllowHosts(cmd.Flags())
 	addSandboxLimits(cmd.Flags())

@@ -27,7 +27,8 @@ With --secrets-vault it has HashiCorp Vault wrap them, with the newest version o
 there, whether the file or an earlier version wrapped them before. With --to-file as well
 it is the other way about: what Vault wrapped is wrapped with the key ring in the file.
 
-Interrupted, it is done again; of several at once each waits for the one before. See docs/secrets.md.`,
+Interrupted, it is done again; of several at once each waits for the one before. See
+docs/secrets.md.`,
 		Args: noArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			return c.withNode(cmd.Context(), func(ctx context.Context, n *node) error {

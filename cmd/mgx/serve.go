@@ -34,12 +34,13 @@ func (c *cli) serveCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "serve",
 		Short: "Serve the API, the event stream and models, and work on runs",
-		Long: `Serves the API, with the event log as WebSocket, server-sent events and pages; offers
-models below /v1 to programs with a key, in the dialects of OpenAI and Anthropic (see: mgx
-keys); and works on runs: on every run of the data directory that is due and that no other
-process has begun and still works on, of every workspace in turns. That is so for runs that
-were interrupted, and for those that got the decision they waited for. A run whose model cannot be called with what
-the environment of the server names is left alone. --workers 0 works on none.
+		Long: `Serves the API, with the event log as WebSocket, server-sent events and pages; offers models
+below /v1 to programs with a key, in the dialects of OpenAI and Anthropic (see: mgx keys);
+and works on runs: on every run of the data directory that is due and that no other process
+has begun and still works on, of every workspace in turns. That is so for runs that were
+interrupted, and for those that got the decision they waited for. A run whose model cannot
+be called with what the environment of the server names is left alone. --workers 0 works on
+none.
 
 Several servers on one PostgreSQL database wake each other through it, or, with --nats,
 through NATS while that can be reached; see docs/nats.md.

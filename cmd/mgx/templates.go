@@ -143,7 +143,7 @@ func (c *cli) templatesSaveCommand() *cobra.Command {
 	flags := cmd.Flags()
 	flags.StringVar(&n.Task.Text, "task", "", "what is wanted, in `words`; lines that end in … are gaps to fill in")
 	flags.StringVar(&n.Task.Model, "model", "", "`provider/model`, or a policy such as auto")
-	flags.StringVar(&n.Task.Approve, "approve", "", "who approves: `auto, ask or never`")
+	flags.StringVar(&n.Task.Approve, "approve", "", "`who` approves: auto, ask or never")
 	flags.StringVar(&budget, "budget", "", "most that a run may spend, in `dollars`")
 	flags.BoolVar(&n.Task.Plan, "plan", false, "plan first, whatever the size of the task")
 	flags.StringArrayVar(&n.Task.Checks, "check", nil, "`command` that must succeed; may be given several times")

@@ -55,8 +55,8 @@ the process that made the call died.`,
 	}
 	scope.add(cmd.Flags())
 	addTimes(cmd.Flags(), &since, &until, "this month")
-	cmd.Flags().StringVar(&by, "by", string(mgx.ByModel), "sum up by `model, provider, role, task, run, project, user or day`; call: do not sum up")
-	cmd.Flags().StringVar(&format, "format", "table", "`table, csv or json`")
+	cmd.Flags().StringVar(&by, "by", string(mgx.ByModel), "`what` to sum up by: model, provider, role, task, run, project, user or day; call: do not sum up")
+	cmd.Flags().StringVar(&format, "format", "table", "`form` of the lines: table, csv or json")
 	return cmd
 }
 
