@@ -2,6 +2,7 @@ package storetest
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -34,6 +35,7 @@ func waitingFor(t *testing.T, s SignInStore, user mgx.UserID) string {
 	for _, i := range all {
 		list = append(list, fmt.Sprintf("%s(%s) %s by %s", i.Workspace, i.WorkspaceName, i.Role, i.InvitedBy))
 	}
+	slices.Sort(list) // ids of one millisecond have no order
 	return strings.Join(list, ", ")
 }
 
