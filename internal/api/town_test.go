@@ -253,7 +253,10 @@ func TestSessions(t *testing.T) {
 	change := func(old, fresh string) reply {
 		return w.do(me, "PUT", "/api/v1/me/password", map[string]string{"current_password": old, "new_password": fresh}, nil)
 	}
-	change("not that one", "another of theirs").want(401, "bad_credentials")
+	wrong := change("not that one", "another of theirs")
+	if wrong.want(401, "bad_credentials"); !strings.Contains(wrong.body, "not your password now") {
+		t.Error(wrong.body)
+	}
 	change(townPassword, "short").want(400, "weak_password")
 	change(townPassword, "passwordpassword").want(400, "weak_password")
 	w.must(change(townPassword, "another of theirs"), 204)

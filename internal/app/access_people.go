@@ -220,7 +220,9 @@ func (a *Access) ChangePassword(ctx context.Context, actor access.Actor, old, fr
 	if err != nil {
 		return err
 	}
-	if user, err = a.prove(ctx, user.Email, old, actor.Where); err != nil {
+	if user, err = a.prove(ctx, user.Email, old, actor.Where); mgx.IsCode(err, CodeBadCredentials) {
+		return mgx.Errorf(mgx.KindRefused, CodeBadCredentials, "this is not your password now; whoever forgot theirs asks an admin for a link")
+	} else if err != nil {
 		return err
 	}
 	if err := access.CheckPassword(fresh, user.Email, user.Name); err != nil {
