@@ -17,6 +17,8 @@ import (
 	"testing"
 	"time"
 
+	"golang.org/x/sys/unix"
+
 	"mgx"
 	"mgx/internal/sandbox"
 	"mgx/internal/sandbox/native"
@@ -245,6 +247,39 @@ func groupsOf(pids []int) (names []string) {
 		return nil
 	})
 	return names
+}
+
+// TestProgramHeld has a command whose program the kernel does not let it open: the
+// command ends with its time all the same, at level lite too, where its init ends it.
+func TestProgramHeld(t *testing.T) {
+	for _, d := range []sandbox.Driver{native.New(), native.NewLite()} {
+		work := t.TempDir()
+		program := filepath.Join(work, "program")
+		if err := os.WriteFile(program, []byte("#!/bin/sh\ntouch ran\n"), 0o755); err != nil {
+			t.Fatal(err)
+		}
+		box, err := d.Open(t.Context(), sandbox.Spec{Work: work})
+		if err != nil {
+			t.Skip(err)
+		}
+		defer box.Close()
+		held, err := os.Open(program)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, err := unix.FcntlInt(held.Fd(), unix.F_SETLEASE, unix.F_WRLCK); err != nil {
+			t.Skip(err)
+		}
+		begin := time.Now()
+		r, err := box.Run(t.Context(), sandbox.Command{Args: []string{"./program"}, Timeout: time.Second})
+		if took := time.Since(begin); err != nil || !r.TimedOut || took > 15*time.Second {
+			t.Errorf("%s: after %v: timed out: %v, %v", box.Level(), took, r.TimedOut, err)
+		}
+		held.Close()
+		if _, err := os.Stat(filepath.Join(work, "ran")); err == nil {
+			t.Errorf("%s: it ran", box.Level())
+		}
+	}
 }
 
 // TestForbidden runs where the kernel refuses user namespaces: inside one that

@@ -96,23 +96,31 @@ func handle(s syscall.Signal, handler uint64) error {
 // start forks and executes the program on this thread, with the thread's
 // credentials. os.StartProcess cannot set resource limits, and limits on the
 // init itself could starve its runtime.
-//
-// A fork of a Go process has one thread and no working runtime, so the child
-// runs only this function: no allocation, no stack growth, no runtime call.
-//
-//go:norace
-//go:nosplit
-//go:noinline
 func (p *program) start() (pid int, errno syscall.Errno) {
 	var none, all uint64 = 0, ^uint64(0)
 	// No signal may interrupt the child before it is another program.
 	syscall.RawSyscall6(syscall.SYS_RT_SIGPROCMASK, sigSetMask, uintptr(unsafe.Pointer(&all)), 0, 8, 0, 0)
-	r, _, e := syscall.RawSyscall6(syscall.SYS_CLONE, uintptr(syscall.SIGCHLD), 0, 0, 0, 0, 0)
-	if e != 0 || r != 0 {
-		syscall.RawSyscall6(syscall.SYS_RT_SIGPROCMASK, sigSetMask, uintptr(unsafe.Pointer(&none)), 0, 8, 0, 0)
-		return int(r), e
-	}
+	pid, errno = p.fork()
+	syscall.RawSyscall6(syscall.SYS_RT_SIGPROCMASK, sigSetMask, uintptr(unsafe.Pointer(&none)), 0, 8, 0, 0)
+	return pid, errno
+}
 
+// fork returns when the child is another program, or gone: until then that borrows our
+// memory, as vfork(2) has it, which to copy would take longer than to start most
+// programs. The child never leaves this function, and what it does to the stack is all
+// below the frame of who called it.
+//
+// A child of a Go process has one thread and no working runtime, so it runs only
+// this: no allocation, no stack growth, no runtime call.
+//
+//go:norace
+//go:nosplit
+//go:noinline
+func (p *program) fork() (pid int, errno syscall.Errno) {
+	if pid, errno = vfork(syscall.SYS_CLONE, syscall.CLONE_VM|syscall.CLONE_VFORK|uintptr(syscall.SIGCHLD)); pid != 0 {
+		return pid, errno
+	}
+	var none uint64
 	syscall.RawSyscall(syscall.SYS_SETSID, 0, 0, 0)
 	for i := range p.limits {
 		l := &p.limits[i]
@@ -138,7 +146,7 @@ func (p *program) start() (pid int, errno syscall.Errno) {
 			p.exit(shell.NotExecutable)
 		}
 	}
-	_, _, e = syscall.RawSyscall(syscall.SYS_EXECVE, uintptr(unsafe.Pointer(p.path)),
+	_, _, e := syscall.RawSyscall(syscall.SYS_EXECVE, uintptr(unsafe.Pointer(p.path)),
 		uintptr(unsafe.Pointer(&p.argv[0])), uintptr(unsafe.Pointer(&p.envv[0])))
 	if e == syscall.ENOENT {
 		p.exit(shell.NotFound)
@@ -146,6 +154,9 @@ func (p *program) start() (pid int, errno syscall.Errno) {
 	p.exit(shell.NotExecutable)
 	return 0, 0
 }
+
+// vfork makes the call, clone. It returns twice on the same stack, first in the child.
+func vfork(call, flags uintptr) (pid int, errno syscall.Errno)
 
 const (
 	sigSetMask = 2

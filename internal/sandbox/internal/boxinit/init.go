@@ -234,6 +234,8 @@ func (p *Plan) run(die func(), reap func(command int) int) int {
 	if err := defaultSignals(); err != nil {
 		return report("signals", err)
 	}
+	gauge := p.gauge()
+	go dieWithParent(die, gauge) // from before the start, which may take as long as the program's file
 	if err := p.enterGroups(); err != nil {
 		return report("cgroup", err)
 	}
@@ -248,8 +250,6 @@ func (p *Plan) run(die func(), reap func(command int) int) int {
 		return report("signals", err)
 	}
 	release()
-	gauge := p.gauge()
-	go dieWithParent(die, gauge)
 	code = reap(pid)
 	gauge.tell()
 	return code
