@@ -45,3 +45,31 @@ func TestUnderLowerLimits(t *testing.T) {
 		}
 	}
 }
+
+// TestTimers has what lets an init be late stay with it: a command is as punctual as any
+// process, and so are our own threads.
+func TestTimers(t *testing.T) {
+	const usual = "50000" // nanoseconds
+	for _, d := range []sandbox.Driver{native.New(), native.NewLite()} {
+		box, err := d.Open(t.Context(), sandbox.Spec{Work: t.TempDir()})
+		if err != nil {
+			t.Skip(err)
+		}
+		defer box.Close()
+		var out bytes.Buffer
+		r, err := box.Run(t.Context(), sandbox.Command{Args: []string{"cat", "/proc/self/timerslack_ns"}, Stdout: &out, Stderr: &out, Timeout: time.Minute})
+		if err != nil || r.ExitCode != 0 || strings.TrimSpace(out.String()) != usual {
+			t.Errorf("%s: exit code %d, %v: %s", box.Level(), r.ExitCode, err, out.String())
+		}
+	}
+	threads, err := os.ReadDir("/proc/self/task")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, thread := range threads {
+		slack, err := os.ReadFile("/proc/" + thread.Name() + "/timerslack_ns")
+		if err == nil && strings.TrimSpace(string(slack)) != usual {
+			t.Errorf("a thread of ours may be late by %s", slack)
+		}
+	}
+}

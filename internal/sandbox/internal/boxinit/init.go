@@ -41,6 +41,7 @@ func initMain() int {
 		return report("close inherited descriptors", err)
 	}
 	_, _ = call(syscall.SYS_PRCTL, prSetName, uintptr(pointer("mgx-init"))) // else "exe"
+	_ = prctl(prSetTimerSlack, usualSlack)                                  // for the command, which this thread starts
 	if p.Lite {
 		alone, err := p.settle()
 		if err != nil {

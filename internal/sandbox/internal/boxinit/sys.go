@@ -49,10 +49,12 @@ const (
 	prSetName           = 15
 	prCapBSetRead       = 23
 	prCapBSetDrop       = 24
+	prSetTimerSlack     = 29
 	prSetChildSubreaper = 36
 	prSetNoNewPrivs     = 38
 	prCapAmbient        = 47
 	prCapAmbientClear   = 4
+	usualSlack          = 50_000 // nanoseconds; what the kernel begins with
 	capabilityVersion3  = 0x20080522
 	keyctlJoinSession   = 1
 	seccompSetFilter    = 1

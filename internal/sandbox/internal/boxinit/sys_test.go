@@ -48,6 +48,7 @@ func TestNumbers(t *testing.T) {
 		{"PR_SET_NAME", prSetName, unix.PR_SET_NAME},
 		{"PR_CAPBSET_READ", prCapBSetRead, unix.PR_CAPBSET_READ},
 		{"PR_CAPBSET_DROP", prCapBSetDrop, unix.PR_CAPBSET_DROP},
+		{"PR_SET_TIMERSLACK", prSetTimerSlack, unix.PR_SET_TIMERSLACK},
 		{"PR_SET_CHILD_SUBREAPER", prSetChildSubreaper, unix.PR_SET_CHILD_SUBREAPER},
 		{"PR_SET_NO_NEW_PRIVS", prSetNoNewPrivs, unix.PR_SET_NO_NEW_PRIVS},
 		{"PR_CAP_AMBIENT", prCapAmbient, unix.PR_CAP_AMBIENT},
