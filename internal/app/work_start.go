@@ -129,9 +129,9 @@ func (w *Work) repository(ctx context.Context, actor access.Actor, n NewTask) (m
 	case n.Upload != "":
 		return w.uploaded(ctx, actor, n.Upload)
 	case n.Repo == "":
-		return mgx.RepoInfo{}, mgx.Errorf(mgx.KindUsage, "no_project", "say on which project of the workspace, with project_id; GET /api/v1/projects lists them")
+		return mgx.RepoInfo{}, mgx.Errorf(mgx.KindUsage, "no_project", "say on which project of the workspace, with project_id (mgx run --project); GET /api/v1/projects lists them")
 	case !actor.Owner:
-		return mgx.RepoInfo{}, mgx.Errorf(mgx.KindRefused, access.CodeForbidden, "only the owner of the data directory names a directory of the server; name a project of the workspace with project_id")
+		return mgx.RepoInfo{}, mgx.Errorf(mgx.KindRefused, access.CodeForbidden, "only the owner of the data directory names a directory of the server; name a project of the workspace, with project_id (mgx run --project)")
 	}
 	seen, err := w.o.Host.Inspect(ctx, n.Repo)
 	return seen.RepoInfo, err

@@ -33,7 +33,7 @@ func runsTable(w io.Writer, runs []mgx.Run, now time.Time, s style) error {
 }
 
 func runHead(r mgx.Run, now time.Time) []span {
-	m := runMark(r.Status)
+	m := markOf(r)
 	return []span{
 		{text: m.shape + " " + pad(m.word, 9) + " ", tint: m.tint},
 		{text: pad(clean(string(r.ID)), 30)},

@@ -59,7 +59,7 @@ func (p *shown) fact(name, value string) {
 func (p *shown) head() {
 	r := p.run
 	p.text("", r.Task.Title, 4, bold)
-	p.say(runMark(r.Status).full(), span{text: "  " + string(r.ID), tint: dim})
+	p.say(markOf(r).full(), span{text: "  " + string(r.ID), tint: dim})
 	p.text("", Outcome(r), 12, none)
 	if r.Failure != nil {
 		p.fact("code", r.Failure.Code)

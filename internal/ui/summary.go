@@ -42,7 +42,7 @@ type summary struct {
 }
 
 func (s *summary) outcome() {
-	m := runMark(s.run.Status)
+	m := markOf(s.run)
 	word, why := outcome(s.run)
 	head, rest := join(word, clean(why)), []string(nil)
 	if columns(head) > s.width-8 || strings.Contains(why, "\n") {

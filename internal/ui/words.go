@@ -35,6 +35,15 @@ func runMark(s mgx.RunStatus) mark {
 	return mark{"?", none, string(s)}
 }
 
+// markOf is runMark, of one that stands still as well.
+func markOf(r mgx.Run) mark {
+	m := runMark(r.Status)
+	if r.Status == mgx.RunWaiting && r.Paused != nil {
+		m.word = "paused"
+	}
+	return m
+}
+
 // outcomeMark is how the status of a check or a tool call looks.
 func outcomeMark(status string) mark {
 	switch status {
