@@ -12,7 +12,7 @@ import (
 // its stream and after # its sequence there, its type and what matters of it. It
 // is safe to show and not cut.
 func EventLine(e mgx.Event) string {
-	line := fmt.Sprintf("%6d  %s  %s#%-4d  %-27s", e.Position, e.Time.UTC().Format("2006-01-02 15:04:05Z"), e.Stream, e.Sequence, e.Type)
+	line := fmt.Sprintf("%6d  %s  %-36s  %-27s", e.Position, e.Time.UTC().Format("2006-01-02 15:04:05Z"), fmt.Sprintf("%s#%d", e.Stream, e.Sequence), e.Type)
 	return strings.TrimRight(clean(line+" "+describe(e)), " ")
 }
 

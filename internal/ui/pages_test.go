@@ -293,3 +293,17 @@ func TestTextKeepsItsLines(t *testing.T) {
 		t.Errorf("got %q", got)
 	}
 }
+
+// The types of events stand below each other, whatever the ids of their streams.
+func TestEventLinesAlign(t *testing.T) {
+	t.Parallel()
+	at := -1
+	for _, stream := range []mgx.StreamID{"run_01J0000000000000000000000R", "task_01J0000000000000000000000T", "audit_ws_default"} {
+		line := EventLine(mgx.Event{Position: 7, Stream: stream, Sequence: 12, Type: mgx.TaskStarted})
+		if here := strings.Index(line, string(mgx.TaskStarted)); at >= 0 && here != at || here < 0 {
+			t.Errorf("%q: the type is at %d, before at %d", line, here, at)
+		} else {
+			at = here
+		}
+	}
+}
