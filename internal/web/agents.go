@@ -74,7 +74,7 @@ func agents(v *visit) (page, error) {
 	slices.SortFunc(d.Others, func(a, b usageRow) int { return cmp.Or(cmp.Compare(b.Cost, a.Cost), cmp.Compare(a.Whole, b.Whole)) })
 	d.Others = d.Others[:min(len(d.Others), mostOthers)]
 	return page{
-		Template: "agents", Title: v.site.t("agents.title"), Nav: "agents", Command: "mgx usage --by role --since 30d", Data: d,
+		Template: "agents", Title: v.site.t("agents.title"), Nav: "agents", Command: "mgx agents\nmgx usage --by role --since 30d", Data: d,
 		Live: &live{Channel: "all", Types: agentNews, Part: "/agents"},
 	}, nil
 }

@@ -50,7 +50,7 @@ func approvals(v *visit) (page, error) {
 		d.Newer = with1(q, "page", "")
 	}
 	return page{
-		Notice: v.doneNotice(), Template: "approvals", Title: v.site.t("approvals.title"), Nav: "approvals", Command: "mgx runs\nmgx approve RUN\nmgx approve RUN --reject \"why\"", Data: d,
+		Notice: v.doneNotice(), Template: "approvals", Title: v.site.t("approvals.title"), Nav: "approvals", Command: "mgx approvals\nmgx approve RUN\nmgx approve RUN --reject \"why\"", Data: d,
 		Live: &live{Channel: "all", Types: "workflow.approval.*,workflow.waiting,workflow.resumed,task.*", Part: v.URL.RequestURI()},
 	}, nil
 }

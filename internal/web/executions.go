@@ -57,7 +57,7 @@ func executions(v *visit) (page, error) {
 	if found.Next != "" {
 		d.Older = with1(q, "page", found.Next)
 	}
-	p := page{Template: "executions", Title: v.site.t("exec.title"), Nav: "executions", Data: d}
+	p := page{Template: "executions", Title: v.site.t("exec.title"), Nav: "executions", Command: "mgx executions", Data: d}
 	if ask.After != "" {
 		d.Newer = with1(q, "page", "")
 	} else {
@@ -104,7 +104,7 @@ func execution(v *visit) (page, error) {
 	}
 	d.gantt(steps, v.site.o.Now())
 	d.Graph = v.graphOf(x, v.site.o.Now())
-	p := page{Template: "execution", Title: x.Workflow, Nav: "executions", Data: d}
+	p := page{Template: "execution", Title: x.Workflow, Nav: "executions", Command: "mgx executions show " + string(x.ID), Data: d}
 	if x.Run != "" && !x.Status.Ended() {
 		p.Live = &live{Channel: "run:" + string(x.Run), Types: "workflow.*", Part: v.URL.Path}
 	}

@@ -94,7 +94,7 @@ func home(v *visit) (page, error) {
 		d.Begin, d.Models = len(found.Items) == 0, v.site.o.Settings != nil && v.site.o.Settings.Models != nil && v.meets(readsModels)
 	}
 	return page{
-		Template: "home", Title: v.site.t("home.title"), Nav: "home", Command: "mgx runs\nmgx usage", Data: d, Notice: d.budgetNotice(v.site),
+		Template: "home", Title: v.site.t("home.title"), Nav: "home", Command: "mgx approvals\nmgx runs\nmgx usage", Data: d, Notice: d.budgetNotice(v.site),
 		Live: &live{Channel: "all", Types: "run.created,task.*,workflow.waiting,workflow.resumed,run.phase.changed,run.paused,run.continued,budget.*", Part: "/home"},
 	}, nil
 }

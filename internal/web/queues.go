@@ -149,7 +149,7 @@ func undelivered(v *visit) (page, error) {
 		})
 	}
 	d.pages(v.URL.Query(), at > 0)
-	return page{Template: "letters", Title: d.Title, Nav: "queues", Command: "mgx webhooks deliveries " + string(id) + "\nmgx webhooks retry " + string(id), Data: d}, nil
+	return page{Template: "letters", Title: d.Title, Nav: "queues", Command: "mgx webhooks deliveries " + string(id) + "\nmgx webhooks retry " + string(id) + " --dead", Data: d}, nil
 }
 
 func letterState(s mgx.DeliveryStatus) string {

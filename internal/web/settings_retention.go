@@ -46,7 +46,7 @@ func retention(v *visit, f *form) (page, error) {
 		}
 		d.Kept = append(d.Kept, line)
 	}
-	return v.settingsPage("retention", "set.retention", "", d), nil
+	return v.settingsPage("retention", "set.retention", "mgx retain show\nmgx retain set agent=30\nmgx retain --dry-run", d), nil
 }
 
 func (s *site) retentionActs(m *mux) {

@@ -92,7 +92,7 @@ func oneWebhook(v *visit, f *form) (page, error) {
 	if err := fillDeliveries(v, d); err != nil {
 		return page{}, err
 	}
-	return v.settingsPage("webhook", "set.webhook", "mgx webhooks deliveries "+string(id)+"\nmgx webhooks test "+string(id)+"\nmgx webhooks retry "+string(id), d), nil
+	return v.settingsPage("webhook", "set.webhook", "mgx webhooks deliveries "+string(id)+"\nmgx webhooks test "+string(id)+"\nmgx webhooks retry "+string(id)+" --dead", d), nil
 }
 
 // fillDeliveries shows what was sent, the newest event first, and all attempts of one

@@ -29,7 +29,7 @@ func you(v *visit, f *form) (page, error) {
 			return page{}, err
 		}
 	}
-	return v.settingsPage("you", "set.you", "mgx login --server URL", d), nil
+	return v.settingsPage("you", "set.you", "mgx login --server URL\nmgx sessions --server URL\nmgx password --server URL", d), nil
 }
 
 func (s *site) youActs(m *mux) {

@@ -45,7 +45,7 @@ func tasks(v *visit) (page, error) {
 	if q.Get("page") != "" {
 		d.Newer = with1(q, "page", "")
 	}
-	p := page{Template: "tasks", Title: v.site.t("tasks.title"), Nav: "tasks", Command: "mgx runs\nmgx cancel RUN", Data: d, Notice: v.doneNotice()}
+	p := page{Template: "tasks", Title: v.site.t("tasks.title"), Nav: "tasks", Command: "mgx tasks\nmgx runs\nmgx cancel RUN", Data: d, Notice: v.doneNotice()}
 	if q.Get("page") == "" {
 		p.Live = &live{Channel: "all", Types: "run.created,task.*,workflow.waiting,workflow.resumed,run.phase.changed", Part: v.URL.RequestURI()}
 	}

@@ -55,7 +55,7 @@ func taskTemplates(v *visit) (page, error) {
 			d.Own = append(d.Own, row)
 		}
 	}
-	return page{Template: "templates", Title: v.site.t("template.title"), Nav: "tasks", Command: "mgx run \"" + v.site.t("task.example") + "\"", Data: d}, nil
+	return page{Template: "templates", Title: v.site.t("template.title"), Nav: "tasks", Command: "mgx templates\nmgx run --template NAME", Data: d}, nil
 }
 
 func deleteTemplate(v *visit) (string, error) {
