@@ -3,6 +3,7 @@ package web_test
 import (
 	"net/http"
 	"net/url"
+	"slices"
 	"strings"
 	"testing"
 
@@ -115,5 +116,17 @@ func TestStatic(t *testing.T) {
 	}
 	if got := s.ask("GET", strings.Replace(address, "app.", "app.0", 1), nil); got.StatusCode != http.StatusNotFound {
 		t.Errorf("another digest: %d", got.StatusCode)
+	}
+}
+
+// Each page has at its foot the command that does the same.
+func TestPagesHaveTheirCommand(t *testing.T) {
+	t.Parallel()
+	s := newStage(t)
+	without := []string{"signin", "signedout", "invitation", "invitations", "missing"} // nobody is in yet, or nothing is there
+	for name, path := range s.everyPage() {
+		if got := s.ask("GET", path, nil); got.StatusCode == http.StatusOK && !slices.Contains(without, name) && !strings.Contains(got.body, "On the command line") {
+			t.Errorf("%s (%s) has none", name, path)
+		}
 	}
 }
