@@ -6,6 +6,7 @@ import (
 	"net/url"
 	"os"
 	"path/filepath"
+	"regexp"
 	"strings"
 	"testing"
 
@@ -113,5 +114,40 @@ func TestReferenceIsRead(t *testing.T) {
 	page := out.Body.String()
 	if out.Code != 200 || strings.Contains(page, "`") || !strings.Contains(page, "<code>agents:read</code>") || !strings.Contains(page, "<code>limit</code> runs") {
 		t.Errorf("%d, with backquotes: %v", out.Code, strings.Contains(page, "`"))
+	}
+}
+
+var (
+	toldRoute = regexp.MustCompile("`(GET|POST|PUT|PATCH|DELETE) (/api/v1/[^`? ]+)")
+	wildcard  = regexp.MustCompile(`\{[^}]*\}|/(ID|NAME|RUN)\b`)
+)
+
+// Every route that the documents tell of is there, and not one that is to go.
+func TestRoutesThatAreToldOfAreThere(t *testing.T) {
+	t.Parallel()
+	there := map[string]bool{}
+	for path, methods := range parseDocument(t, bare(t)).Paths {
+		for method, o := range methods {
+			if !o.Deprecated {
+				there[strings.ToUpper(method)+" "+wildcard.ReplaceAllString(path, "{}")] = true
+			}
+		}
+	}
+	files, err := filepath.Glob("../../docs/*.md")
+	must(t, err)
+	seen := 0
+	for _, file := range files {
+		text, err := os.ReadFile(file)
+		must(t, err)
+		for _, m := range toldRoute.FindAllStringSubmatch(string(text), -1) {
+			seen++
+			route := m[1] + " " + wildcard.ReplaceAllStringFunc(m[2], func(w string) string { return strings.Repeat("/", strings.Count(w, "/")) + "{}" })
+			if !there[route] && filepath.Base(file) != "api.md" { // which says what is to go
+				t.Errorf("%s: there is no %s", filepath.Base(file), route)
+			}
+		}
+	}
+	if seen < 50 {
+		t.Errorf("only %d routes are told of", seen)
 	}
 }
