@@ -689,3 +689,17 @@ func TestBehindProxy(t *testing.T) {
 		}
 	}
 }
+
+// A key is told of the person whom it stands for what is true, and neither name nor
+// address.
+func TestMeOfAKey(t *testing.T) {
+	t.Parallel()
+	w := newTown(t)
+	_, secret := w.key(mgx.RoleViewer, nil)
+	var me, theirs app.Me
+	w.must(w.do(secret, "GET", "/api/v1/me", nil, &me), 200)
+	w.must(w.do(w.tokens[mgx.RoleViewer], "GET", "/api/v1/me", nil, &theirs), 200)
+	if u := me.User; u.ID != theirs.User.ID || !u.HasPassword || !u.CreatedAt.Equal(theirs.User.CreatedAt) || u.Email != "" || u.Name != "" || len(me.Members) > 0 {
+		t.Errorf("a key is told %+v", me)
+	}
+}

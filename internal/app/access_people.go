@@ -254,7 +254,6 @@ func (a *Access) Me(ctx context.Context, actor access.Actor) (Me, error) {
 	}
 	if actor.Key != nil {
 		me.Key = actor.Key.ID
-		return me, nil
 	}
 	if a.o.Store == nil {
 		return me, nil
@@ -265,6 +264,10 @@ func (a *Access) Me(ctx context.Context, actor access.Actor) (Me, error) {
 	}
 	if err != nil {
 		return me, err
+	}
+	if actor.Key != nil { // nor of a name or an address, which takes the scope of members
+		me.User.HasPassword, me.User.CreatedAt = user.HasPassword, user.CreatedAt
+		return me, nil
 	}
 	all, err := a.o.Store.Memberships(ctx, actor.User)
 	me.User, me.Members = user, append(me.Members, all...)
