@@ -105,6 +105,7 @@ func (c *cli) resumeAll(ctx context.Context, n *node) error {
 			n.models.release(run.ID)
 		} else {
 			c.tell("%s cannot go on: %s\n", run.ID, mgx.AsError(err).Message)
+			err = &saidError{mgx.AsError(err)}
 		}
 		if mgx.IsCode(err, "run_busy") {
 			fmt.Fprintf(c.err, "%s is at work in another process\n", run.ID)
