@@ -79,7 +79,7 @@ func TestRunThere(t *testing.T) {
 		{6, "is a fork of", []string{"fork", run, "--at", "30"}},
 		{2, "--model is about this machine", []string{"fork", run, "--at", "30", "--model", "x"}},
 		{2, "a task is on --project or in --repo", []string{"run", "x", "--repo", ".", "--project", "shop"}},
-		{2, "--attach is about this machine", []string{"run", "x", "--attach", "."}},
+		{2, "--include-dirty is about this machine", []string{"run", "x", "--include-dirty"}},
 		{2, "there is no project store", []string{"run", "x", "--project", "store"}},
 		{2, "goes on with every run by itself", []string{"resume"}},
 	} {

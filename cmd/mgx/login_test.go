@@ -131,7 +131,7 @@ func TestPeopleAtAServer(t *testing.T) {
 		code int
 		why  string
 	}{
-		"five words of theirs\nnewer words of theirs\n": {6, "the password is wrong"},
+		"five words of theirs\nnewer words of theirs\n": {6, "this is not your password now"},
 		"four words of theirs\nshort\n":                 {2, "12 characters"},
 		"four words of theirs\n":                        {2, "no line to read"},
 	} {
