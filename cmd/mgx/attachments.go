@@ -76,8 +76,8 @@ func (n *node) give(ctx context.Context, ws mgx.WorkspaceID, id mgx.RunID, files
 // keepAttachments copies what a run is given into its directory, before there is
 // the run. Whoever fails later removes the directory.
 func (n *node) keepAttachments(ctx context.Context, id mgx.RunID, files []given) ([]mgx.Attachment, error) {
-	if len(files) > app.MaxAttachments {
-		return nil, usage("too_many_attachments", "a run takes at most %d attachments; put them into one directory or archive", app.MaxAttachments)
+	if err := fewEnough(len(files)); err != nil {
+		return nil, err
 	}
 	dir := filepath.Join(n.runDir(id), attachmentsDir)
 	if err := os.MkdirAll(dir, 0o700); err != nil {
@@ -98,6 +98,25 @@ func (n *node) keepAttachments(ctx context.Context, id mgx.RunID, files []given)
 	return all, nil
 }
 
+func fewEnough(attachments int) error {
+	if attachments > app.MaxAttachments {
+		return usage("too_many_attachments", "a run takes at most %d attachments; put them into one directory or archive", app.MaxAttachments)
+	}
+	return nil
+}
+
+// attachable is what is at a path, a file or a directory.
+func attachable(path string) (fs.FileInfo, error) {
+	info, err := os.Stat(path)
+	switch {
+	case err != nil:
+		return nil, usage("bad_attachment", "there is no such file or directory, or it cannot be read")
+	case !info.IsDir() && !info.Mode().IsRegular():
+		return nil, usage("bad_attachment", "it is neither a file nor a directory")
+	}
+	return info, nil
+}
+
 func attachError(path string, err error) error {
 	if errors.Is(err, context.Canceled) {
 		return err
@@ -112,9 +131,9 @@ func attachError(path string, err error) error {
 
 // keepAttachment copies a directory or a file, or unpacks an archive.
 func keepAttachment(ctx context.Context, dir string, g given, before []mgx.Attachment, l archive.Limits) (a mgx.Attachment, err error) {
-	info, err := os.Stat(g.path)
+	info, err := attachable(g.path)
 	if err != nil {
-		return a, usage("bad_attachment", "there is no such file or directory, or it cannot be read")
+		return a, err
 	}
 	base := g.name
 	if !info.IsDir() {
@@ -130,13 +149,10 @@ func keepAttachment(ctx context.Context, dir string, g given, before []mgx.Attac
 		return a, err
 	}
 	defer root.Close()
-	switch {
-	case info.IsDir():
+	if info.IsDir() {
 		err = keepDirectory(ctx, root, g.path, l)
-	case info.Mode().IsRegular():
+	} else {
 		err = keepFile(ctx, root, g, l)
-	default:
-		err = usage("bad_attachment", "it is neither a file nor a directory")
 	}
 	if err != nil {
 		return a, err

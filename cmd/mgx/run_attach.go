@@ -15,8 +15,8 @@ import (
 
 // sendFiles sends a server what --attach names, a directory as an archive.
 func sendFiles(ctx context.Context, r client.Runs, paths []string) (all []client.Attached, err error) {
-	if len(paths) > app.MaxAttachments {
-		return nil, usage("too_many_attachments", "a run takes at most %d attachments; put them into one directory or archive", app.MaxAttachments)
+	if err := fewEnough(len(paths)); err != nil {
+		return nil, err
 	}
 	for _, path := range paths {
 		a, err := sendFile(ctx, r, path)
@@ -34,10 +34,10 @@ func sendFile(ctx context.Context, r client.Runs, path string) (a client.Attache
 		return a, attachError(path, err)
 	}
 	a.Name = filepath.Base(abs)
-	info, err := os.Stat(abs)
+	info, err := attachable(abs)
 	switch {
 	case err != nil:
-		return a, attachError(path, usage("bad_attachment", "there is no such file or directory, or it cannot be read"))
+		return a, attachError(path, err)
 	case info.IsDir():
 		tmp, err := sandbox.Scratch("attach")
 		if err != nil {
@@ -48,8 +48,6 @@ func sendFile(ctx context.Context, r client.Runs, path string) (a client.Attache
 			return a, attachError(path, err)
 		}
 		a.Name += ".tar"
-	case !info.Mode().IsRegular():
-		return a, attachError(path, usage("bad_attachment", "it is neither a file nor a directory"))
 	case info.Size() > app.MaxAttached:
 		return a, attachError(path, usage("bad_attachment", "it is larger than %d MB", app.MaxAttached>>20))
 	}

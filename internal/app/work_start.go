@@ -81,6 +81,9 @@ func (w *Work) Start(ctx context.Context, actor access.Actor, n NewTask) (run mg
 		source = "api"
 	}
 	begin := NewRun{Text: n.Text, Repo: repo, Settings: settings, Source: source, Key: n.IdempotencyKey}
+	if err := begin.check(); err != nil {
+		return run, false, err
+	}
 	if run, err := w.attach(ctx, actor, &begin, n.Attachments); err != nil || run.ID != "" {
 		return run, false, err
 	}
@@ -201,6 +204,9 @@ func (w *Work) StartRun(ctx context.Context, actor access.Actor, n NewRun) (mgx.
 	if err := w.may(ctx, actor, "create", "tasks"); err != nil {
 		return mgx.Run{}, err
 	}
+	if err := n.check(); err != nil {
+		return mgx.Run{}, err
+	}
 	run, _, err := w.startRun(ctx, actor, n)
 	return run, err
 }
@@ -215,10 +221,8 @@ func (n NewRun) check() error {
 	return validate(n.Settings)
 }
 
+// startRun begins what was checked.
 func (w *Work) startRun(ctx context.Context, actor access.Actor, n NewRun) (run mgx.Run, created bool, err error) {
-	if err := n.check(); err != nil {
-		return run, false, err
-	}
 	text := strings.TrimSpace(n.Text)
 	task := mgx.TaskInfo{ID: mgx.NewTaskID(), Title: title(text), Description: text, Priority: "medium"}
 	made := mgx.NewEvent(mgx.TaskCreated, mgx.TaskCreatedData{Task: task, UserID: whoActs(actor), Source: n.Source})

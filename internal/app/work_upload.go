@@ -68,31 +68,31 @@ func (w *Work) uploads() (Uploads, error) {
 // Upload keeps a repository that somebody sends as a bundle, for tasks of the
 // workspace that name its digest. What no task names goes again after a day.
 func (w *Work) Upload(ctx context.Context, actor access.Actor, digest string, bundle io.Reader) (Upload, error) {
-	if err := w.may(ctx, actor, "create", "tasks"); err != nil {
-		return Upload{}, err
-	}
-	all, err := w.uploads()
+	all, err := w.sent(ctx, actor, "bundle", digest)
 	if err != nil {
 		return Upload{}, err
 	}
-	if !digests().MatchString(digest) {
-		return Upload{}, mgx.Errorf(mgx.KindUsage, "bad_upload", "a bundle is named by its digest: sha256: and 64 small hexadecimal digits")
-	}
 	return all.Keep(ctx, actor.Workspace, digest, bundle)
+}
+
+// sent are where something is kept that somebody sends under a digest.
+func (w *Work) sent(ctx context.Context, actor access.Actor, what, digest string) (Uploads, error) {
+	if err := w.may(ctx, actor, "create", "tasks"); err != nil {
+		return nil, err
+	}
+	all, err := w.uploads()
+	if err == nil && !digests().MatchString(digest) {
+		err = mgx.Errorf(mgx.KindUsage, "bad_upload", "a %s is named by its digest: sha256: and 64 small hexadecimal digits", what)
+	}
+	return all, err
 }
 
 // UploadFile keeps a file that somebody sends, for tasks of the workspace that attach it
 // within a day.
 func (w *Work) UploadFile(ctx context.Context, actor access.Actor, digest string, content io.Reader) (SentFile, error) {
-	if err := w.may(ctx, actor, "create", "tasks"); err != nil {
-		return SentFile{}, err
-	}
-	all, err := w.uploads()
+	all, err := w.sent(ctx, actor, "file", digest)
 	if err != nil {
 		return SentFile{}, err
-	}
-	if !digests().MatchString(digest) {
-		return SentFile{}, mgx.Errorf(mgx.KindUsage, "bad_upload", "a file is named by its digest: sha256: and 64 small hexadecimal digits")
 	}
 	size, err := all.KeepFile(ctx, actor.Workspace, digest, content)
 	return SentFile{digest, size}, err
@@ -106,9 +106,6 @@ func (w *Work) attach(ctx context.Context, actor access.Actor, n *NewRun, files 
 	}
 	all, err := w.uploads()
 	if err != nil {
-		return begun, err
-	}
-	if err := n.check(); err != nil {
 		return begun, err
 	}
 	if n.Key != "" {

@@ -13,47 +13,50 @@ import (
 	"mgx"
 )
 
-// way is how a repository is found.
-type way bool
-
-const (
-	asked way = false // by git
-	plain way = true  // where it lies in most cases, else by git
-)
-
 // locate finds the parts of the repository.
-func locate(ctx context.Context, dir string, by way) (*Source, error) {
-	abs, err := filepath.Abs(dir)
+func locate(ctx context.Context, dir string) (*Source, error) {
+	ask, err := newFinder(ctx, dir)
 	if err != nil {
-		return nil, mgx.Errorf(mgx.KindUsage, "not_a_directory", "%s cannot be found: %w", dir, err)
-	}
-	if err := checkDirectory(abs); err != nil {
 		return nil, err
 	}
-	ask := finder{ctx, abs}
 	src := &Source{}
-	if by == plain {
-		src.plain = ask.plainly(src)
-	}
 	var told []byte
 	if err := both(
-		func() error {
-			if src.plain {
-				return nil
-			}
-			return ask.whole(src)
-		},
+		func() error { return ask.whole(src) },
 		func() (err error) { told, err = ask.settings(); return err },
 	); err != nil {
 		return nil, err
 	}
-	if err := ask.heed(src, told); err != nil {
+	if _, err := ask.heed(src, told); err != nil {
 		return nil, err
 	}
-	if src.plain && src.odd {
-		return locate(ctx, dir, asked)
-	}
 	return src, src.readFiles()
+}
+
+// locatePlain finds the parts of one that is as most are, without asking git where it
+// is; nil: git has to be asked.
+func locatePlain(ctx context.Context, dir string) *Source {
+	ask, err := newFinder(ctx, dir)
+	src := &Source{}
+	if err != nil || !ask.plain(src) {
+		return nil
+	}
+	told, err := ask.settings()
+	if err != nil {
+		return nil
+	}
+	if odd, err := ask.heed(src, told); odd || err != nil || src.readFiles() != nil {
+		return nil
+	}
+	return src
+}
+
+func newFinder(ctx context.Context, dir string) (f finder, err error) {
+	abs, err := filepath.Abs(dir)
+	if err != nil {
+		return f, mgx.Errorf(mgx.KindUsage, "not_a_directory", "%s cannot be found: %w", dir, err)
+	}
+	return finder{ctx, abs}, checkDirectory(abs)
 }
 
 func checkDirectory(dir string) error {
@@ -93,10 +96,10 @@ var (
 	paths = []string{"--show-toplevel", "--absolute-git-dir", "--git-common-dir"}
 )
 
-// plainly finds a repository without git, where git would find no other: dir is the top
+// plain finds a repository without git, where git would find no other: dir is the top
 // of the files, its .git a directory of its own, and both belong to this user, whom git
 // trusts. It may turn out not to be one, or one with settings that make it odd.
-func (f finder) plainly(src *Source) bool {
+func (f finder) plain(src *Source) bool {
 	top, err := filepath.EvalSymlinks(f.dir)
 	at := filepath.Join(top, ".git")
 	if err != nil || !ownDirectory(top) || !ownDirectory(at) || exists(filepath.Join(at, "commondir")) {
@@ -211,8 +214,9 @@ func (f finder) settings() ([]byte, error) {
 	return out, nil
 }
 
-// heed takes over what settings told.
-func (f finder) heed(src *Source, told []byte) error {
+// heed takes over what settings told. Odd are those by which a repository may lie
+// elsewhere, or be of another kind, than most.
+func (f finder) heed(src *Source, told []byte) (odd bool, err error) {
 	ignored, by := "", ""
 	for rest := strings.Split(string(told), "\x00"); len(rest) > 1; rest = rest[2:] {
 		scope := rest[0]
@@ -225,10 +229,10 @@ func (f finder) heed(src *Source, told []byte) error {
 		case strings.HasPrefix(key, "remote."):
 			src.partial = true
 		case strings.HasPrefix(key, "extensions."):
-			src.odd = true
+			odd = true
 			src.partial = src.partial || key == "extensions.partialclone"
 		case key == "core.worktree", key == "core.bare":
-			src.odd = src.odd || value != "false"
+			odd = odd || value != "false"
 		case strings.HasPrefix(key, "filter."):
 			src.filters = append(src.filters, key, off(key))
 		case strings.HasPrefix(key, "core."):
@@ -238,7 +242,7 @@ func (f finder) heed(src *Source, told []byte) error {
 			src.convert = append(src.convert, key, value)
 		}
 	}
-	return f.ignores(src, ignored, by)
+	return odd, f.ignores(src, ignored, by)
 }
 
 // off is the value that switches a filter setting off.

@@ -87,10 +87,10 @@ func TestPlainIsWhatGitFinds(t *testing.T) {
 			}
 			shell(t, dir, tc.script)
 			at := filepath.Join(dir, tc.at)
-			if found := (finder{t.Context(), at}).plainly(&Source{}); found != tc.plain {
+			if found := (finder{t.Context(), at}).plain(&Source{}); found != tc.plain {
 				t.Errorf("found without git: %v", found)
 			}
-			want, wantErr := locate(t.Context(), at, asked)
+			want, wantErr := locate(t.Context(), at)
 			if wantErr == nil {
 				wantErr = want.look(t.Context(), &tops{})
 			}
@@ -103,7 +103,6 @@ func TestPlainIsWhatGitFinds(t *testing.T) {
 				if err != nil {
 					continue
 				}
-				got.plain = false
 				if !reflect.DeepEqual(got, want) {
 					t.Errorf("%+v\nasked: %+v", got, want)
 				}

@@ -30,8 +30,6 @@ type Source struct {
 	convert []string // settings that say how files look in the user's work tree
 	filters []string // settings that switch the user's filters off
 	partial bool     // it may be a partial clone
-	plain   bool     // git was not asked where it is
-	odd     bool     // its configuration says that it is not as most are
 }
 
 const maxSide = 1 << 20 // bytes of the small files beside a repository's objects
@@ -43,12 +41,10 @@ func Inspect(ctx context.Context, dir string) (*Source, error) { return inspect(
 // inspect asks git as little as it can. Where that does not do, all is asked, which says
 // what is wrong.
 func inspect(ctx context.Context, dir string, known *tops) (*Source, error) {
-	if src, err := locate(ctx, dir, plain); err == nil {
-		if err = src.look(ctx, known); err == nil || ctx.Err() != nil || !src.plain {
-			return src, err
-		}
+	if src := locatePlain(ctx, dir); src != nil && src.look(ctx, known) == nil {
+		return src, nil
 	}
-	src, err := locate(ctx, dir, asked)
+	src, err := locate(ctx, dir)
 	if err != nil {
 		return nil, err
 	}
@@ -71,7 +67,7 @@ func both(first, second func() error) error {
 // Reopen finds the repository of a run that has begun: everything as it is
 // today, except that the run keeps the head and branch it started from.
 func Reopen(ctx context.Context, repo mgx.RepoInfo) (*Source, error) {
-	src, err := locate(ctx, repo.Path, asked)
+	src, err := locate(ctx, repo.Path)
 	if err != nil {
 		return nil, err
 	}
