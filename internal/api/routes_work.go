@@ -33,6 +33,9 @@ var badRepo = codes{
 // checkedOut are the codes of a machine that cannot work on a repository.
 var checkedOut = codes{"git_missing": 503, "sandbox_below_minimum": 424, "sandbox_unavailable": 503, "sandbox_state": 503, "data_unusable": 503}
 
+// sendCodes are those of what cannot be kept that somebody sends.
+var sendCodes = codes{"bad_upload": 400, "too_many_uploads": 403, "uploads_busy": 503, "too_many_at_once": 429}
+
 func (s *Server) workRoutes() []route {
 	const tasks, runs = "Tasks", "Runs"
 	return []route{
@@ -41,7 +44,7 @@ func (s *Server) workRoutes() []route {
 		}),
 		// Its key is that of the execution too, so that asked again it finds the run.
 		op("POST /api/v1/tasks", to("create", "tasks"), with(s.work, createTask), about{
-			ID: "createTask", Group: tasks, Short: "Have a task done", Made: true, Codes: badTask.and(badRepo),
+			ID: "createTask", Group: tasks, Short: "Have a task done", Made: true, Codes: badTask.and(badRepo).and(codes{"bad_attachment": 400, "data_unusable": 503}),
 			Long: "Records the task and a run of it, which a worker takes up. What is not sent is as the server, the workspace and the project have it. " +
 				"The project is one of the workspace; only the owner of the data directory names a directory instead.",
 		}),
@@ -87,12 +90,12 @@ func (s *Server) workRoutes() []route {
 			Long: "It builds on the commit that the run began with. Its branch and its commit are in the headers.",
 		}, finer, bulky),
 		plain[uploadIn, uploadOut]("PUT /api/v1/uploads/{digest}", s.putUpload, to("create", "tasks"), about{
-			ID: "putUpload", Group: tasks, Short: "Send a repository that tasks are to be done on", Codes: codes{"bad_upload": 400, "too_many_uploads": 403, "uploads_busy": 503, "too_many_at_once": 429}.and(checkedOut),
+			ID: "putUpload", Group: tasks, Short: "Send a repository that tasks are to be done on", Codes: sendCodes.and(checkedOut),
 			Long: "A bundle of git with one head and all of its history, 256 MB at most, named by the SHA-256 of its bytes. To send the same again changes nothing. " +
 				"A task names the digest as its upload; what no task names goes again after a day.",
 		}, bulky),
 		plain[attachmentIn, attachmentOut]("PUT /api/v1/attachments/{digest}", s.putAttachment, to("create", "tasks"), about{
-			ID: "putAttachment", Group: tasks, Short: "Send a file that tasks can attach", Codes: codes{"bad_upload": 400, "too_many_uploads": 403, "uploads_busy": 503, "too_many_at_once": 429}.and(checkedOut),
+			ID: "putAttachment", Group: tasks, Short: "Send a file that tasks can attach", Codes: sendCodes.and(codes{"data_unusable": 503}),
 			Long: "64 MB at most, named by the SHA-256 of its bytes. To send the same again changes nothing. A task names it among its attachments within a day; its agents can read it, and label what they read as untrusted.",
 		}, bulky),
 		op("GET /api/v1/approvals", to("read", "runs"), with(s.work, listApprovals), about{
