@@ -8,10 +8,11 @@ import "mgx/internal/sandbox/internal/landlock"
 // gains nothing by it that it could not do without us.
 const Name = "mgx-sandbox-init"
 
-// Env is the environment of an init. It lives too briefly to collect garbage or
-// to ask what its cgroup lets it use; and with one processor the runtime would
-// start a thread at every system call that takes longer than some microseconds.
-var Env = []string{"GOGC=off", "GOMAXPROCS=2", "GODEBUG=containermaxprocs=0,updatemaxprocs=0"}
+// Env is the environment of an init. It lives too briefly to collect garbage; and
+// with one processor the runtime would start a thread at every system call that
+// takes longer than some microseconds. A GODEBUG takes longer to read than its
+// settings save.
+var Env = []string{"GOGC=off", "GOMAXPROCS=2"}
 
 // Descriptors of an init beside the command's 0, 1 and 2.
 const (

@@ -12,6 +12,7 @@
 package seccomp
 
 import (
+	"cmp"
 	"slices"
 
 	"golang.org/x/sys/unix"
@@ -124,18 +125,32 @@ func unless(op uint16, k uint32, n int) unix.SockFilter {
 	return unix.SockFilter{Code: unix.BPF_JMP | op | unix.BPF_K, Jf: uint8(n), K: k}
 }
 
-// Compile writes the program. The kernel remembers, for each number, whether the
-// program allows it whatever the arguments, and then no longer runs it: the
-// length costs only the calls that have a rule.
+// Compile writes the program. The kernel runs it once for each number there is, to
+// remember which it allows whatever the arguments, and then only for the others:
+// that is what a start takes of it, and why rules are found by halves.
 func Compile(p Policy) []unix.SockFilter {
-	code := []unix.SockFilter{
+	rules := slices.SortedFunc(slices.Values(p.Rules), func(a, b Rule) int { return cmp.Compare(a.Call, b.Call) })
+	return append([]unix.SockFilter{
 		load(offArch),
 		{Code: unix.BPF_JMP | unix.BPF_JEQ | unix.BPF_K, Jt: 1, K: p.Arch},
 		answer(Kill),
 		load(offNumber),
 		unless(unix.BPF_JGT, p.Newest, 1), answer(Fail(unix.ENOSYS)),
+	}, search(rules)...)
+}
+
+// search writes what finds the rule of a call, in their order, and it always answers.
+func search(rules []Rule) (code []unix.SockFilter) {
+	const few = 4 // that are compared one after the other
+	if len(rules) > few {
+		half := len(rules) / 2
+		below := search(rules[:half])
+		code = append(code,
+			unless(unix.BPF_JGE, rules[half].Call, 1),
+			unix.SockFilter{Code: unix.BPF_JMP | unix.BPF_JA, K: uint32(len(below))}) // farther than a comparison can jump
+		return slices.Concat(code, below, search(rules[half:]))
 	}
-	for _, r := range p.Rules {
+	for _, r := range rules {
 		body := r.compile()
 		code = append(code, unless(unix.BPF_JEQ, r.Call, len(body)))
 		code = append(code, body...)

@@ -36,6 +36,10 @@ func run(t interface{ Fatalf(string, ...any) }, code []unix.SockFilter, c Call) 
 			jump(acc == in.K)
 		case unix.BPF_JMP | unix.BPF_JGT | unix.BPF_K:
 			jump(acc > in.K)
+		case unix.BPF_JMP | unix.BPF_JGE | unix.BPF_K:
+			jump(acc >= in.K)
+		case unix.BPF_JMP | unix.BPF_JA:
+			pc += int(in.K)
 		case unix.BPF_JMP | unix.BPF_JSET | unix.BPF_K:
 			jump(acc&in.K != 0)
 		case unix.BPF_RET | unix.BPF_K:
