@@ -19,7 +19,9 @@ const (
 	// Never is what no rule opens: metadata of clouds, link-local, multicast,
 	// unspecified and reserved addresses, and forms that wrap others.
 	Never Class = iota
-	// Private is loopback and the networks that sites use inside.
+	// Private is loopback, the networks that sites use inside, and those that nobody
+	// has outside: for tests and books, they are what proxies of laptops, which answer
+	// for every name with an address of their own, make addresses from.
 	Private
 	// Public is the internet.
 	Public
@@ -79,6 +81,8 @@ var private = prefixes(
 	"10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16", "fc00::/7", // of sites
 	"100.64.0.0/10",          // carrier-grade NAT, and networks laid over others
 	"127.0.0.0/8", "::1/128", // this machine
+	"198.18.0.0/15",                                     // benchmarks
+	"192.0.2.0/24", "198.51.100.0/24", "203.0.113.0/24", // documentation
 )
 
 // special4 is what IANA takes from the public addresses of IPv4.
@@ -88,14 +92,10 @@ var special4 = prefixes(
 	"168.63.129.16/32", // a cloud's wire server
 	"169.254.0.0/16",   // link-local; clouds' metadata
 	"192.0.0.0/24",     // protocol assignments; a cloud's metadata
-	"192.0.2.0/24",     // documentation
 	"192.31.196.0/24",  // AS112
 	"192.52.193.0/24",  // AMT
 	"192.88.99.0/24",   // 6to4 relays
 	"192.175.48.0/24",  // AS112
-	"198.18.0.0/15",    // benchmarks
-	"198.51.100.0/24",  // documentation
-	"203.0.113.0/24",   // documentation
 	"224.0.0.0/4",      // multicast
 	"240.0.0.0/4",      // reserved, broadcast
 )

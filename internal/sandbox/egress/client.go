@@ -64,6 +64,8 @@ func (s *session) explain(h *head, r *refusal) string {
 		return fmt.Sprintf("%s is not among the hosts that this sandbox may reach, which are: %s. There is no other way out. If it is needed, say so, and why: a person can allow it with --allow-host %s.", where, s.list.shown(), where)
 	case AddressTaken:
 		return fmt.Sprintf("%s leads to an address that is not public. If it is a host of this site, a person can allow it with --allow-host %s%s.", where, where, privateMark)
+	case AddressNever:
+		return where + " leads to an address that is never dialled, whatever is allowed."
 	case Unresolved:
 		return where + " is allowed, but the name was not found."
 	case Unreachable:

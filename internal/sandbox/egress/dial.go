@@ -16,7 +16,10 @@ import (
 	"mgx/internal/netguard"
 )
 
-var errAddress = errors.New("the address may not be called")
+var (
+	errAddress  = errors.New("the address may not be called")
+	errReserved = errors.New("no rule opens the address")
+)
 
 // dial connects to an address that names led to, if that may be called.
 func (s *session) dial(host string, port int, private bool) (net.Conn, error) {
@@ -28,7 +31,10 @@ func (s *session) dial(host string, port int, private bool) (net.Conn, error) {
 		Timeout:  s.times.dial,
 		Resolver: s.o.Resolver,
 		Control: netguard.Control(func(a netip.Addr) error {
-			if netguard.Of(a) < least {
+			switch class := netguard.Of(a); {
+			case class == netguard.Never:
+				return errReserved
+			case class < least:
 				return errAddress
 			}
 			return nil
@@ -46,6 +52,8 @@ func dialRefusal(err error) error {
 		return nil
 	case errors.Is(err, errAddress):
 		return &refusal{reason: AddressTaken}
+	case errors.Is(err, errReserved):
+		return &refusal{reason: AddressNever}
 	case unresolved:
 		return &refusal{reason: Unresolved}
 	}

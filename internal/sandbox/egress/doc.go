@@ -60,6 +60,7 @@ const (
 	OtherName    = "other_server_name"   // TLS for another host than was asked for
 	HiddenName   = "hidden_server_name"  // TLS that encrypts which host it is for
 	AddressTaken = "address_not_allowed" // what the name leads to is not public, and the rule does not say +private
+	AddressNever = "address_reserved"    // what the name leads to is opened by no rule
 	Unresolved   = "unresolved"          // the name leads nowhere
 	Unreachable  = "unreachable"         // nothing answers there
 	ProxyRefused = "proxy_refused"       // the operator's own proxy does not let it through

@@ -6,7 +6,7 @@ import "testing"
 func TestWords(t *testing.T) {
 	t.Parallel()
 	for _, reason := range []string{
-		NotListed, BadHost, BadRequest, OtherHost, NotTLS, NoName, OtherName, HiddenName, AddressTaken, Unresolved, Unreachable, ProxyRefused, TooSlow,
+		NotListed, BadHost, BadRequest, OtherHost, NotTLS, NoName, OtherName, HiddenName, AddressTaken, AddressNever, Unresolved, Unreachable, ProxyRefused, TooSlow,
 	} {
 		if Words(reason) == "" {
 			t.Errorf("%s has no words", reason)
