@@ -32,6 +32,7 @@ var SystemFiles = []string{
 	"/etc/fonts",
 	"/etc/ld.so.cache",
 	"/etc/localtime",
+	"/etc/maven/logging", "/etc/maven/m2.conf", // Debian's Maven links to them; its settings are not shown
 	"/etc/os-release",
 	"/etc/pki/ca-trust/extracted", "/etc/pki/java", "/etc/pki/tls/certs",
 	"/etc/protocols", "/etc/services",

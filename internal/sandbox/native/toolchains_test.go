@@ -55,7 +55,7 @@ func TestToolchainsRun(t *testing.T) {
 		"node":   "node -e 'console.log(40+2)'",
 		"python": "python3 -c 'print(40+2)' && ! find /workspace -name __pycache__ | grep .",
 		"rust":   "cargo --version && rustc --version",
-		"java":   "java -version",
+		"java":   "java -version && { ! command -v mvn || mvn --version; }",
 	} {
 		t.Run(name, func(t *testing.T) {
 			if !found[name] {
