@@ -14,7 +14,7 @@ func packageChecks(root *os.Root) []Check {
 		return nil
 	}
 	manager := "npm"
-	for file, name := range map[string]string{"pnpm-lock.yaml": "pnpm", "yarn.lock": "yarn", "bun.lock": "bun"} {
+	for file, name := range map[string]string{"pnpm-lock.yaml": "pnpm", "yarn.lock": "yarn", "bun.lock": "bun", "bun.lockb": "bun"} {
 		if exists(root, file) {
 			manager = name
 		}

@@ -240,8 +240,13 @@ func DetectChecks(root *os.Root) []Check {
 	}
 	var checks []Check
 	for _, m := range manifests {
-		if exists(root, m.file) {
-			checks = append(checks, m.checks(root)...)
+		if !exists(root, m.file) {
+			continue
+		}
+		for _, c := range m.checks(root) {
+			if !slices.Contains(checks, c) { // as several files of one tool suggest
+				checks = append(checks, c)
+			}
 		}
 	}
 	return checks
@@ -256,9 +261,11 @@ var manifests = []struct {
 	{"package.json", packageChecks},
 	{"pyproject.toml", pythonChecks},
 	{"setup.py", pythonChecks},
-	{"pom.xml", always("mvn -q -o verify")},
-	{"build.gradle", always("gradle --offline check")},
-	{"build.gradle.kts", always("gradle --offline check")},
+	{"pom.xml", wrapped("mvnw", "mvn", "-q -o verify")},
+	{"build.gradle", gradle},
+	{"build.gradle.kts", gradle},
+	{"settings.gradle", gradle},
+	{"settings.gradle.kts", gradle},
 	{"Gemfile", always("bundle exec rake test")},
 	{"mix.exs", always("mix test")},
 	{"Package.swift", always("swift test")},
@@ -272,6 +279,19 @@ func always(commands ...string) func(*os.Root) []Check {
 			checks = append(checks, Check{Name: c, Command: c})
 		}
 		return checks
+	}
+}
+
+var gradle = wrapped("gradlew", "gradle", "--offline check")
+
+// wrapped runs the script by which a repository names the version of a tool, where it
+// has one, since many who work on it have the tool by that alone.
+func wrapped(script, program, arguments string) func(*os.Root) []Check {
+	return func(root *os.Root) []Check {
+		if exists(root, script) {
+			return always("./" + script + " " + arguments)(root)
+		}
+		return always(program + " " + arguments)(root)
 	}
 }
 

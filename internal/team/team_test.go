@@ -68,6 +68,11 @@ func TestDetectChecks(t *testing.T) {
 		"pnpm":       {map[string]string{"package.json": `{"scripts":{"test":"x"}}`, "pnpm-lock.yaml": ""}, []string{"pnpm run test"}},
 		"broken":     {map[string]string{"package.json": `{"scripts":`}, nil},
 		"python":     {map[string]string{"pyproject.toml": "", "tests/test_a.py": ""}, []string{"python3 -m pytest -q"}},
+		"bun":        {map[string]string{"package.json": `{"scripts":{"test":"x"}}`, "bun.lockb": "\x00"}, []string{"bun run test"}},
+		"maven":      {map[string]string{"pom.xml": ""}, []string{"mvn -q -o verify"}},
+		"wrapped":    {map[string]string{"pom.xml": "", "mvnw": "#!/bin/sh\n"}, []string{"./mvnw -q -o verify"}},
+		"gradle":     {map[string]string{"build.gradle.kts": "", "settings.gradle.kts": "", "gradlew": "#!/bin/sh\n"}, []string{"./gradlew --offline check"}},
+		"gradle's":   {map[string]string{"settings.gradle": ""}, []string{"gradle --offline check"}},
 		"two":        {map[string]string{"go.mod": "", "package.json": `{"scripts":{"test":"x"}}`}, []string{"go vet ./...", "go test ./...", "npm run test"}},
 	} {
 		t.Run(name, func(t *testing.T) {
