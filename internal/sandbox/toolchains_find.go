@@ -190,6 +190,14 @@ func findJava(f *finder) {
 	f.set("MAVEN_ARGS=--offline --batch-mode", "GRADLE_OPTS=-Dorg.gradle.daemon=false")
 }
 
+// findBrowsers shows those that libraries for tests have fetched. Some write beside
+// them when they start one.
+func findBrowsers(f *finder) {
+	f.warm(f.dir("PLAYWRIGHT_BROWSERS_PATH", f.cacheDir("ms-playwright")), guestHome+"/.cache/ms-playwright")
+	f.warm(f.dir("PUPPETEER_CACHE_DIR", f.cacheDir("puppeteer")), guestHome+"/.cache/puppeteer")
+	f.warm(f.dir("CYPRESS_CACHE_FOLDER", f.cacheDir("Cypress")), guestHome+"/.cache/Cypress")
+}
+
 // javaVersion is JAVA_VERSION of the file release, which every JDK has.
 func javaVersion(root string) string {
 	release, err := os.ReadFile(filepath.Join(root, "release"))

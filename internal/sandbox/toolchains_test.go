@@ -164,6 +164,9 @@ func everything(t *testing.T) *user {
 	u.file(".sdkman/candidates/java/21/release", "IMPLEMENTOR=\"X\"\nJAVA_VERSION=\"21.0.2\"\n")
 	u.file(".m2/repository/x", "")
 	u.file(".gradle/caches/x", "")
+	u.file(".cache/ms-playwright/chromium-1/chrome", "")
+	u.file(".cache/puppeteer/x", "")
+	u.file(".cache/Cypress/x", "")
 	u.file(".local/bin/rg", "#!/bin/sh\n")
 	u.onPath(".local/bin/private-script")
 	return u
@@ -197,6 +200,9 @@ func TestToolchains(t *testing.T) {
 		"~/.sdkman/candidates/java/21":                          sandbox.ReadOnly,
 		"/home/mgx/.m2/repository":                              sandbox.Overlay,
 		"/home/mgx/.gradle/caches":                              sandbox.Overlay,
+		"/home/mgx/.cache/ms-playwright":                        sandbox.Overlay,
+		"/home/mgx/.cache/puppeteer":                            sandbox.Overlay,
+		"/home/mgx/.cache/Cypress":                              sandbox.Overlay,
 		"~/.local/bin/rg":                                       sandbox.ReadOnly,
 		"~/.local/bin/private-script":                           "",
 		"~/.cargo":                                              "",
@@ -229,6 +235,7 @@ func TestToolchainsNeverShowPrivate(t *testing.T) {
 	variables := []string{
 		"GOROOT", "GOPATH", "GOMODCACHE", "GOCACHE", "XDG_CACHE_HOME", "NPM_CONFIG_PREFIX", "npm_config_cache", "PYENV_ROOT",
 		"VIRTUAL_ENV", "PIP_CACHE_DIR", "UV_CACHE_DIR", "CARGO_HOME", "RUSTUP_HOME", "JAVA_HOME", "GRADLE_USER_HOME",
+		"PLAYWRIGHT_BROWSERS_PATH", "PUPPETEER_CACHE_DIR", "CYPRESS_CACHE_FOLDER",
 	}
 	places := []string{"", "..", "../..", ".ssh", ".config", ".config/gh", ".aws", ".local", ".local/share", "link-to-home", "link-to-ssh"}
 	for _, place := range places {

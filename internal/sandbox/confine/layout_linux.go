@@ -28,6 +28,7 @@ var SystemDirs = []string{"/usr", "/bin", "/sbin", "/lib", "/lib32", "/lib64", "
 // holds secrets and is never shown.
 var SystemFiles = []string{
 	"/etc/alternatives",
+	"/etc/chromium.d", // without which Debian's Chromium does not start
 	"/etc/crypto-policies",
 	"/etc/fonts",
 	"/etc/ld.so.cache",

@@ -72,6 +72,36 @@ func TestToolchainsRun(t *testing.T) {
 	}
 }
 
+// TestBrowserRuns has a browser make a page, as tests of pages do. Its own walls need
+// namespaces, which a box refuses; those of the box are around it.
+func TestBrowserRuns(t *testing.T) {
+	if _, err := exec.LookPath("chromium"); err != nil {
+		t.Skip("chromium is not installed; scripts/need.sh installs it")
+	}
+	run, _, _ := boxWithToolchains(t, os.Getenv, homeDir(t))
+	out, code := run(`chromium --headless --no-sandbox --disable-gpu --dump-dom 'data:text/html,<script>document.write(40+2)</script>' 2>errors || cat errors`)
+	if code != 0 || !strings.Contains(out, "<body>42</body>") {
+		t.Errorf("exit code %d\n%s", code, out)
+	}
+}
+
+// TestSanitizersRun has what compilers build in to find mistakes run.
+func TestSanitizersRun(t *testing.T) {
+	if _, err := exec.LookPath("gcc"); err != nil {
+		t.Skip("this machine has no gcc")
+	}
+	run, _, work := boxWithToolchains(t, os.Getenv, homeDir(t))
+	put(t, filepath.Join(work, "a.c"), "#include <stdlib.h>\nint main(int n, char **args) { char *p = malloc(1); p[n - 1] = 0; free(p); return p == 0; }\n")
+	for _, kind := range []string{"address", "leak", "thread", "undefined"} {
+		if out, code := run("gcc -g -fsanitize=" + kind + " a.c -o a && ./a"); code != 0 {
+			t.Errorf("%s: exit code %d\n%s", kind, code, out)
+		}
+	}
+	if out, code := run("gcc -g -fsanitize=address a.c -o a && ./a more"); code == 0 || !strings.Contains(out, "heap-buffer-overflow") {
+		t.Errorf("a mistake: exit code %d\n%s", code, out)
+	}
+}
+
 // TestGoModule builds and tests a module twice: the second time nothing is left
 // to do, because the build cache is kept.
 func TestGoModule(t *testing.T) {

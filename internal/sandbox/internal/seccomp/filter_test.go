@@ -145,6 +145,8 @@ func TestCommands(t *testing.T) {
 		{"huge pages", boxed, Call{Number: unix.SYS_MMAP, Args: [6]uint64{0, 2 << 20, 3, unix.MAP_HUGETLB | unix.MAP_ANON | unix.MAP_PRIVATE | high}}, Fail(unix.ENOMEM)},
 		{"pages", boxed, Call{Number: unix.SYS_MMAP, Args: [6]uint64{0, 2 << 20, 3, unix.MAP_ANON | unix.MAP_PRIVATE | unix.MAP_NORESERVE | unix.MAP_POPULATE | unix.MAP_STACK}}, Allow},
 		{"a file of huge pages", lite, Call{Number: unix.SYS_MEMFD_CREATE, Args: [6]uint64{0, unix.MFD_HUGETLB | unix.MFD_CLOEXEC}}, Fail(unix.ENOMEM)},
+		{"a file with all flags, to see whether there is the call", lite, Call{Number: unix.SYS_MEMFD_CREATE, Args: [6]uint64{0, 1<<32 - 1}}, Fail(unix.EINVAL)},
+		{"a file of the largest pages", lite, Call{Number: unix.SYS_MEMFD_CREATE, Args: [6]uint64{0, unix.MFD_HUGETLB | unix.MFD_HUGE_16GB}}, Fail(unix.ENOMEM)},
 		{"a file in memory", lite, Call{Number: unix.SYS_MEMFD_CREATE, Args: [6]uint64{0, unix.MFD_CLOEXEC | unix.MFD_ALLOW_SEALING}}, Allow},
 		{"huge pages to share", boxed, Call{Number: unix.SYS_SHMGET, Args: [6]uint64{0, 2 << 20, 0o1000 | shmHugeTLB}}, Fail(unix.ENOMEM)},
 		{"pages to share", boxed, Call{Number: unix.SYS_SHMGET, Args: [6]uint64{0, 2 << 20, 0o1600}}, Allow},

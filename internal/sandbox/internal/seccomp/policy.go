@@ -76,7 +76,9 @@ const done = Answer(unix.SECCOMP_RET_ERRNO)
 const (
 	setDelegation = unix.F_SETLEASE + 16 // F_SETDELEG, a lease on a directory, since Linux 6.19
 
-	shmHugeTLB    = 0o4000     // SHM_HUGETLB
+	shmHugeTLB = 0o4000 // SHM_HUGETLB
+	memfdFlags = unix.MFD_CLOEXEC | unix.MFD_ALLOW_SEALING | unix.MFD_HUGETLB | unix.MFD_NOEXEC_SEAL | unix.MFD_EXEC |
+		unix.MFD_HUGE_MASK<<unix.MFD_HUGE_SHIFT // all of memfd_create
 	tioclinux     = 0x541c     // pastes into a Linux console, as TIOCSTI types into any terminal
 	fsIocSetXattr = 0x401c5820 // FS_IOC_FSSETXATTR, which like FS_IOC_SETFLAGS needs no right to write
 )
@@ -128,7 +130,11 @@ func Commands(b Box) Policy {
 		// Huge pages that somebody keeps on the machine (vm.nr_hugepages), as databases do,
 		// count in no limit on memory. It looks as if there were none left.
 		Rule{Call: unix.SYS_MMAP, Else: Allow, Cases: huge(3, unix.MAP_HUGETLB)},
-		Rule{Call: unix.SYS_MEMFD_CREATE, Else: Allow, Cases: huge(1, unix.MFD_HUGETLB)},
+		// What asks with flags that there are not, as browsers do, only wants to know
+		// whether there is the call.
+		Rule{Call: unix.SYS_MEMFD_CREATE, Else: Allow, Cases: append([]Case{
+			{When: []Cond{{Arg: 1, Value: ^uint32(memfdFlags), Mask: true}}, Then: Fail(unix.EINVAL)},
+		}, huge(1, unix.MFD_HUGETLB)...)},
 		// Linux itself, 32-bit uname, Linux 2.6 in uname, fixed addresses (which the
 		// thread sanitizer asks for), and the question which it is.
 		Rule{Call: unix.SYS_PERSONALITY, Else: Fail(unix.EPERM), Cases: each(0, Allow, 0, 8, 0x20000, 0x20008, 0x40000, 0x40008, 0xffffffff)},
