@@ -29,15 +29,15 @@ func clean(s string) string {
 		switch {
 		case unicode.IsSpace(r):
 			b.WriteByte(' ')
+			marks = 0
 		case unicode.IsMark(r):
 			if marks++; marks <= maxMarks {
 				b.WriteRune(r)
 			}
-			continue
 		case unicode.IsPrint(r):
 			b.WriteRune(r)
+			marks = 0
 		}
-		marks = 0
 	}
 	return b.String()
 }
