@@ -69,6 +69,7 @@ func System() Plan {
 		Files: etc,
 		Links: []link{
 			{Path: "/dev/fd", To: "/proc/self/fd"},
+			{Path: "/dev/ptmx", To: "pts/ptmx"},
 			{Path: "/dev/stdin", To: "/proc/self/fd/0"},
 			{Path: "/dev/stdout", To: "/proc/self/fd/1"},
 			{Path: "/dev/stderr", To: "/proc/self/fd/2"},
@@ -76,7 +77,10 @@ func System() Plan {
 			{Path: "/var/tmp", To: tmpDir},
 			{Path: "/var/run", To: "/run"},
 		},
-		Mounts: []mount{{Kind: boxinit.Proc, Target: "/proc", Make: boxinit.MakeDir}},
+		Mounts: []mount{
+			{Kind: boxinit.Proc, Target: "/proc", Make: boxinit.MakeDir},
+			{Kind: boxinit.Pts, Target: "/dev/pts", Make: boxinit.MakeDir},
+		},
 	}}
 	for _, name := range masked {
 		p.mask(name)

@@ -15,6 +15,7 @@ var calls = map[string]func() error{
 	"TIOCSTI":                func() error { return onTerminal(unix.TIOCSTI) },
 	"TIOCSTI with high bits": func() error { return onTerminal(unix.TIOCSTI | 1<<32) },
 	"TIOCLINUX":              func() error { return onTerminal(0x541c) },
+	"TIOCSETD":               func() error { return onTerminal(unix.TIOCSETD) },
 	"ptrace":                 func() error { return raw(unix.SYS_PTRACE, unix.PTRACE_TRACEME) },
 	"keyctl":                 func() error { return raw(unix.SYS_KEYCTL, unix.KEYCTL_GET_KEYRING_ID, 0xfffffffd, 0) },
 	"add_key": func() error {
@@ -137,5 +138,6 @@ func onTerminal(request uintptr) error {
 		}
 	}
 	defer f.Close()
-	return raw(unix.SYS_IOCTL, f.Fd(), request, text("x"))
+	const discipline = "\x1b\x00\x00\x00" // N_NULL, which every kernel has
+	return raw(unix.SYS_IOCTL, f.Fd(), request, text(discipline))
 }

@@ -42,11 +42,19 @@ func (m *Mount) detach() (fd int, err error) {
 			[2]string{"mode", m.Mode})
 	case Proc:
 		return m.detachProc()
+	case Pts:
+		return newFS("devpts", attrNoSuid|attrNoExec,
+			[2]string{"ptmxmode", "0666"}, [2]string{"mode", "0620"}, [2]string{"max", strconv.Itoa(maxTerminals)})
 	case Overlay:
 		return m.detachOverlay()
 	}
 	return -1, errors.New("unknown kind of mount " + string(m.Kind))
 }
+
+// maxTerminals is how many a command can have. All boxes of the machine together have
+// 3,072, unless it is set otherwise (kernel.pty.max, less kernel.pty.reserve, which is
+// for those outside).
+const maxTerminals = 32
 
 func (m *Mount) readOnly() uint64 {
 	if m.ReadOnly {

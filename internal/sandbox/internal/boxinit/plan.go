@@ -78,6 +78,7 @@ const (
 	Device  Kind = "device"
 	Tmpfs   Kind = "tmpfs"
 	Proc    Kind = "proc"
+	Pts     Kind = "pts" // terminals of the box's own
 	Overlay Kind = "overlay"
 )
 

@@ -142,6 +142,7 @@ func TestCommands(t *testing.T) {
 		{"TIOCSTI", boxed, Call{Number: unix.SYS_IOCTL, Args: [6]uint64{0, unix.TIOCSTI}}, eperm},
 		{"TIOCSTI with high bits", boxed, Call{Number: unix.SYS_IOCTL, Args: [6]uint64{0, unix.TIOCSTI | high}}, eperm},
 		{"TIOCLINUX", boxed, Call{Number: unix.SYS_IOCTL, Args: [6]uint64{0, tioclinux | high<<3}}, eperm},
+		{"another line discipline", boxed, Call{Number: unix.SYS_IOCTL, Args: [6]uint64{0, unix.TIOCSETD | high}}, eperm},
 		{"huge pages", boxed, Call{Number: unix.SYS_MMAP, Args: [6]uint64{0, 2 << 20, 3, unix.MAP_HUGETLB | unix.MAP_ANON | unix.MAP_PRIVATE | high}}, Fail(unix.ENOMEM)},
 		{"pages", boxed, Call{Number: unix.SYS_MMAP, Args: [6]uint64{0, 2 << 20, 3, unix.MAP_ANON | unix.MAP_PRIVATE | unix.MAP_NORESERVE | unix.MAP_POPULATE | unix.MAP_STACK}}, Allow},
 		{"a file of huge pages", lite, Call{Number: unix.SYS_MEMFD_CREATE, Args: [6]uint64{0, unix.MFD_HUGETLB | unix.MFD_CLOEXEC}}, Fail(unix.ENOMEM)},

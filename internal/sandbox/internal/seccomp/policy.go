@@ -104,7 +104,7 @@ type Box struct {
 // Commands is the policy for what runs in a box.
 func Commands(b Box) Policy {
 	p := Policy{Arch: auditArch, Newest: newest}
-	controls := append([]uint32{unix.TIOCSTI, tioclinux, unix.TIOCCONS}, subvolumes...)
+	controls := append([]uint32{unix.TIOCSTI, tioclinux, unix.TIOCCONS, unix.TIOCSETD}, subvolumes...)
 	if b.Shared {
 		controls = append(controls, unix.FS_IOC_SETFLAGS, fsIocSetXattr)
 	}
