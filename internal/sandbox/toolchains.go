@@ -14,8 +14,8 @@ type Tool struct {
 	Path    string `json:"path"`              // of its main program
 }
 
-// Toolchains finds what the checks of a project need, Go, Node, Python, Rust and
-// Java, by looking at the caller's environment and the customary places; it runs
+// Toolchains finds what the checks of a project need, Go, Node, Python, Rust, Java
+// and Ruby, by looking at the caller's environment and the customary places; it runs
 // nothing. It returns the mounts and environment that a box needs for them
 // beside the system directories, which every box shows.
 //
@@ -39,7 +39,7 @@ func Toolchains(getenv func(string) string, home, data string) (mounts []Mount, 
 }
 
 // toolchainFinders in the order in which they look.
-var toolchainFinders = []func(*finder){findGo, findNode, findPython, findRust, findJava, findBrowsers, findSingles}
+var toolchainFinders = []func(*finder){findGo, findNode, findPython, findRust, findJava, findRuby, findBrowsers, findSingles, findManagers}
 
 // guestHome is the home directory of commands. Caches hang there, where programs
 // look when nothing else is said.

@@ -9,8 +9,9 @@ import (
 	"strings"
 )
 
-// clonesOf finds the git directories in which cargo and uv keep what they fetched. What
-// was fetched from a private repository can have left the password there.
+// clonesOf finds the git directories in which cargo, uv and managers of versions keep
+// what they fetched. What was fetched from a private repository can have left the
+// password there.
 func clonesOf(f *finder) (dirs []string) {
 	cargos, uvs := []string{f.dir("CARGO_HOME", "")}, []string{f.dir("UV_CACHE_DIR", ""), f.cacheDir("uv")}
 	for _, home := range f.homes {
@@ -32,6 +33,13 @@ func clonesOf(f *finder) (dirs []string) {
 		}
 	}
 	add(cargos, "git/db/*", "git/checkouts/*/*/.git", "registry/index/*/.git")
+	for _, m := range managers {
+		roots := []string{f.dir(m.variable, "")}
+		for _, home := range f.homes {
+			roots = append(roots, filepath.Join(home, m.dir))
+		}
+		add(roots, ".git", "plugins/*/.git")
+	}
 	add(uvs, "git-v*/db/*", "git-v*/checkouts/*/*/.git")
 	slices.Sort(dirs)
 	return slices.Compact(dirs)

@@ -4,6 +4,7 @@ import (
 	"bufio"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 )
 
@@ -95,7 +96,6 @@ func findPython(f *finder) {
 	version := strings.TrimPrefix(filepath.Base(file), "python")
 	if pyenv := f.dir("PYENV_ROOT", f.below(".pyenv")); within(at, filepath.Join(pyenv, "shims")) {
 		f.show(pyenv)
-		f.set("PYENV_ROOT=" + pyenv)
 		version = firstLine(filepath.Join(pyenv, "version"))
 	}
 	if !f.show(parent(file)) || !f.reach(at, file) {
@@ -190,6 +190,39 @@ func findJava(f *finder) {
 	f.set("MAVEN_ARGS=--offline --batch-mode", "GRADLE_OPTS=-Dorg.gradle.daemon=false")
 }
 
+func findRuby(f *finder) {
+	at, file, ok := f.program("ruby")
+	if !ok || !f.show(parent(file)) || !f.reach(at, file) {
+		return
+	}
+	f.tool("ruby", "", at)
+	f.show("/var/lib/gems") // where Debian's Ruby installs them for everybody
+	f.warm(f.below(".local/share/gem/ruby"), guestHome+"/.local/share/gem/ruby")
+}
+
+// managers are programs that choose between versions of a toolchain each time one is
+// called, by a shim. They look for those where a variable says, or else below the home,
+// which in a box is another.
+var managers = []struct{ variable, dir string }{
+	{"ASDF_DATA_DIR", ".asdf"}, {"GOENV_ROOT", ".goenv"}, {"JENV_ROOT", ".jenv"}, {"NODENV_ROOT", ".nodenv"},
+	{"PYENV_ROOT", ".pyenv"}, {"RBENV_ROOT", ".rbenv"},
+}
+
+func findManagers(f *finder) {
+	for _, m := range managers {
+		root := f.dir(m.variable, f.below(m.dir))
+		used := slices.ContainsFunc(f.path, func(dir string) bool { return within(dir, root) })
+		if !used || !f.show(root) {
+			continue
+		}
+		f.set(m.variable + "=" + root)
+		if m.dir == ".asdf" {
+			f.single("asdf")
+			f.place(f.below(".tool-versions"), guestHome+"/.tool-versions") // where a repository does not say
+		}
+	}
+}
+
 // findBrowsers shows those that libraries for tests have fetched. Some write beside
 // them when they start one.
 func findBrowsers(f *finder) {
@@ -215,11 +248,16 @@ func javaVersion(root string) string {
 // findSingles shows programs that are one file each, wherever on PATH they are.
 func findSingles(f *finder) {
 	for _, name := range []string{"rg", "uv", "uvx", "deno", "bun", "just", "golangci-lint", "staticcheck", "ruff"} {
-		at, file, ok := f.program(name)
-		if !ok || f.visible(at) || !f.mayShow(file) || f.inBox(at) {
-			continue
-		}
-		f.mounts = append(f.mounts, Mount{Host: file, Guest: at, Mode: ReadOnly})
-		f.singles = append(f.singles, filepath.Dir(at))
+		f.single(name)
 	}
+}
+
+// single shows a program without what lies beside it.
+func (f *finder) single(name string) {
+	at, file, ok := f.program(name)
+	if !ok || f.visible(at) || !f.mayShow(file) || f.inBox(at) {
+		return
+	}
+	f.mounts = append(f.mounts, Mount{Host: file, Guest: at, Mode: ReadOnly})
+	f.singles = append(f.singles, filepath.Dir(at))
 }

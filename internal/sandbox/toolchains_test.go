@@ -146,6 +146,15 @@ func everything(t *testing.T) *user {
 	u.onPath(".pyenv/shims/python3")
 	u.file(".pyenv/version", "3.12.1\n")
 	u.file(".cache/pip/x", "")
+	u.onPath(".rbenv/shims/ruby")
+	u.file(".rbenv/plugins/own/.git/config", plainConfig+"[remote \"origin\"]\n\turl = https://me:SECRET@git.test/own\n")
+	u.file(".rbenv/plugins/ruby-build/.git/config", plainConfig+"[remote \"origin\"]\n\turl = https://git.test/ruby-build\n")
+	u.onPath(".asdf/shims/elixir")
+	u.onPath(".local/bin/asdf")
+	u.file(".tool-versions", "elixir 1.18\n")
+	u.file(".goenv/bin/goenv", "")
+	u.file(".local/share/gem/ruby/3.4.0/x", "")
+	u.file(".local/share/gem/credentials", "SECRET")
 	u.onPath(".cargo/bin/cargo")
 	u.file(".rustup/toolchains/stable/bin/cargo", "")
 	u.file(".rustup/settings.toml", "version = \"12\"\ndefault_toolchain = \"stable-x86\"\n")
@@ -174,28 +183,36 @@ func everything(t *testing.T) *user {
 
 func TestToolchains(t *testing.T) {
 	s := everything(t).find()
-	for name, version := range map[string]string{"go": "1.26.8", "node": "22.1.0", "python": "3.12.1", "rust": "stable-x86", "java": "21.0.2"} {
+	for name, version := range map[string]string{"go": "1.26.8", "node": "22.1.0", "python": "3.12.1", "rust": "stable-x86", "java": "21.0.2", "ruby": ""} {
 		if s.found[name].Version != version || !strings.HasPrefix(s.found[name].Path, s.home) {
 			t.Errorf("%s: %+v, not %s", name, s.found[name], version)
 		}
 	}
 	for guest, mode := range map[string]sandbox.Mode{
-		"~/sdk/go1.26":                                          sandbox.ReadOnly,
-		"~/go/bin":                                              sandbox.ReadOnly,
-		"~/go/pkg/mod":                                          sandbox.Overlay,
-		"~/go/pkg/mod/cache/vcs":                                sandbox.Empty,
-		"/home/mgx/.cache/go-build":                             sandbox.Cache,
-		"~/.nvm/versions/node/v22.1.0":                          sandbox.ReadOnly,
-		"/home/mgx/.npm/_cacache":                               sandbox.Overlay,
-		"~/.pyenv":                                              sandbox.ReadOnly,
-		"/home/mgx/.cache/pip":                                  sandbox.Overlay,
-		"~/.cargo/bin":                                          sandbox.ReadOnly,
-		"/home/mgx/.rustup/toolchains":                          sandbox.ReadOnly,
-		"/home/mgx/.cargo/registry":                             sandbox.Overlay,
-		"/home/mgx/.cargo/git/db/dep-1/config":                  "",
-		"/home/mgx/.cargo/git/db/other-2/config":                sandbox.ReadOnly,
-		"/home/mgx/.cargo/git/db/other-2/FETCH_HEAD":            "",
-		"/home/mgx/.cargo/git/checkouts/dep-1/0a1b/config":      "",
+		"~/sdk/go1.26":                                     sandbox.ReadOnly,
+		"~/go/bin":                                         sandbox.ReadOnly,
+		"~/go/pkg/mod":                                     sandbox.Overlay,
+		"~/go/pkg/mod/cache/vcs":                           sandbox.Empty,
+		"/home/mgx/.cache/go-build":                        sandbox.Cache,
+		"~/.nvm/versions/node/v22.1.0":                     sandbox.ReadOnly,
+		"/home/mgx/.npm/_cacache":                          sandbox.Overlay,
+		"~/.pyenv":                                         sandbox.ReadOnly,
+		"/home/mgx/.cache/pip":                             sandbox.Overlay,
+		"~/.rbenv":                                         sandbox.ReadOnly,
+		"~/.rbenv/plugins/own/.git/config":                 sandbox.ReadOnly, // hidden
+		"~/.rbenv/plugins/ruby-build/.git/config":          "",
+		"~/.asdf":                                          sandbox.ReadOnly,
+		"~/.local/bin/asdf":                                sandbox.ReadOnly,
+		"/home/mgx/.tool-versions":                         sandbox.ReadOnly,
+		"~/.goenv":                                         "", // which is not on PATH
+		"/home/mgx/.local/share/gem/ruby":                  sandbox.Overlay,
+		"~/.cargo/bin":                                     sandbox.ReadOnly,
+		"/home/mgx/.rustup/toolchains":                     sandbox.ReadOnly,
+		"/home/mgx/.cargo/registry":                        sandbox.Overlay,
+		"/home/mgx/.cargo/git/db/dep-1/config":             "",
+		"/home/mgx/.cargo/git/db/other-2/config":           sandbox.ReadOnly,
+		"/home/mgx/.cargo/git/db/other-2/FETCH_HEAD":       "",
+		"/home/mgx/.cargo/git/checkouts/dep-1/0a1b/config": "",
 		"/home/mgx/.cargo/git/checkouts/dep-1/0a1b/.git/config": "",
 		"~/.sdkman/candidates/java/21":                          sandbox.ReadOnly,
 		"/home/mgx/.m2/repository":                              sandbox.Overlay,
@@ -220,6 +237,11 @@ func TestToolchains(t *testing.T) {
 	if !strings.HasPrefix(path, s.home+"/sdk/go1.26/bin:"+s.home+"/go/bin:") || !strings.HasSuffix(path, "/bin") {
 		t.Errorf("PATH %s", path)
 	}
+	for name, want := range map[string]string{"RBENV_ROOT": "/.rbenv", "PYENV_ROOT": "/.pyenv", "ASDF_DATA_DIR": "/.asdf"} {
+		if got := s.setting(name); got != s.home+want {
+			t.Errorf("%s %s", name, got)
+		}
+	}
 	if got := s.setting("GOPROXY"); got != "file://"+s.home+"/go/pkg/mod/cache/download" {
 		t.Errorf("GOPROXY %s", got)
 	}
@@ -235,7 +257,7 @@ func TestToolchainsNeverShowPrivate(t *testing.T) {
 	variables := []string{
 		"GOROOT", "GOPATH", "GOMODCACHE", "GOCACHE", "XDG_CACHE_HOME", "NPM_CONFIG_PREFIX", "npm_config_cache", "PYENV_ROOT",
 		"VIRTUAL_ENV", "PIP_CACHE_DIR", "UV_CACHE_DIR", "CARGO_HOME", "RUSTUP_HOME", "JAVA_HOME", "GRADLE_USER_HOME",
-		"PLAYWRIGHT_BROWSERS_PATH", "PUPPETEER_CACHE_DIR", "CYPRESS_CACHE_FOLDER",
+		"ASDF_DATA_DIR", "RBENV_ROOT", "PLAYWRIGHT_BROWSERS_PATH", "PUPPETEER_CACHE_DIR", "CYPRESS_CACHE_FOLDER",
 	}
 	places := []string{"", "..", "../..", ".ssh", ".config", ".config/gh", ".aws", ".local", ".local/share", "link-to-home", "link-to-ssh"}
 	for _, place := range places {

@@ -33,6 +33,7 @@ var SystemFiles = []string{
 	"/etc/fonts",
 	"/etc/ld.so.cache",
 	"/etc/localtime",
+	"/etc/man_db.conf", "/etc/manpath.config", // without which man shows nothing
 	"/etc/maven/logging", "/etc/maven/m2.conf", // Debian's Maven links to them; its settings are not shown
 	"/etc/os-release",
 	"/etc/pki/ca-trust/extracted", "/etc/pki/java", "/etc/pki/tls/certs",
