@@ -2,6 +2,7 @@ package ui
 
 import (
 	"bytes"
+	"cmp"
 	"errors"
 	"fmt"
 	"strings"
@@ -14,6 +15,7 @@ import (
 func summaryOf(t *testing.T, run mgx.Run, o SummaryOptions) string {
 	t.Helper()
 	var out bytes.Buffer
+	o.Width = cmp.Or(o.Width, 80)
 	if err := Summary(&out, run, o); err != nil {
 		t.Fatal(err)
 	}
@@ -159,6 +161,22 @@ func TestShow(t *testing.T) {
 		"\nSteps (3)\n     1 ✓ prepare  1.0 s\n     2 ✓ approval  await\n     3 ✕ turn-1  3 attempts\n         no answer\n")
 	if strings.Contains(out.String(), "\x1b") {
 		t.Error("escape codes without a terminal")
+	}
+}
+
+// What is piped can be searched for paths and commands, however long.
+func TestShowPiped(t *testing.T) {
+	t.Parallel()
+	run := folded(wholeRun())
+	path := "/srv/" + strings.Repeat("a folder/", 20) + "repository"
+	run.Repo.Path, run.Plan.Verify = path, []string{"go test ." + path}
+	run.Failure = &mgx.TaskErrorData{Message: "it takes " + path, SuggestedActions: []string{"mgx run --repo " + path}}
+	var out bytes.Buffer
+	if err := errors.Join(Show(&out, run, nil), Summary(&out, run, SummaryOptions{})); err != nil {
+		t.Fatal(err)
+	}
+	if text := out.String(); !strings.Contains(text, "path        "+path+"\n") || !strings.Contains(text, "verify      go test ."+path+"\n") || !strings.Contains(text, "│ → mgx run --repo "+path+"\n") {
+		t.Error(text)
 	}
 }
 

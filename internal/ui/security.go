@@ -13,7 +13,7 @@ import (
 // what was held back and who decided. Nothing of it is cut but long lists, which
 // say so.
 func Security(w io.Writer, s mgx.Security) error {
-	p := page{style: styleOf(w, Auto, 0)}
+	p := page{style: reportOn(w)}
 	p.say(span{text: "Security of " + string(s.Run), tint: bold})
 	p.part("Untrusted content that was read", len(s.Read), "Nothing that others wrote was read.")
 	for _, r := range s.Read {

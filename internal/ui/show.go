@@ -11,7 +11,7 @@ import (
 
 // Show prints everything about a run that its row and its journal hold.
 func Show(w io.Writer, run mgx.Run, steps []mgx.StepRecord) error {
-	return show(w, run, steps, styleOf(w, Auto, 0))
+	return show(w, run, steps, reportOn(w))
 }
 
 func show(w io.Writer, run mgx.Run, steps []mgx.StepRecord, s style) error {

@@ -2,6 +2,7 @@ package ui
 
 import (
 	"io"
+	"math"
 	"os"
 	"strings"
 
@@ -17,7 +18,7 @@ const (
 	Off
 )
 
-// defaultWidth is what output that is no terminal is cut to, in columns.
+// defaultWidth is what progress and tables are cut to that go to no terminal, in columns.
 const defaultWidth = 80
 
 // style turns parts of a line into the bytes that show it.
@@ -47,12 +48,31 @@ func isTerminal(w io.Writer) bool {
 }
 
 func widthOf(w io.Writer) int {
-	if f, ok := w.(interface{ Fd() uintptr }); ok {
-		if width, _, err := term.GetSize(int(f.Fd())); err == nil && width > 0 {
-			return width
-		}
+	if width, ok := terminalWidth(w); ok {
+		return width
 	}
 	return defaultWidth
+}
+
+func terminalWidth(w io.Writer) (width int, ok bool) {
+	f, ok := w.(interface{ Fd() uintptr })
+	if !ok {
+		return 0, false
+	}
+	width, _, err := term.GetSize(int(f.Fd()))
+	return width, err == nil && width > 0
+}
+
+// reportOn is the style of what a person or a program reads as a whole.
+func reportOn(w io.Writer) style { return styleOf(w, Auto, reportWidth(w)) }
+
+// reportWidth is without end where no terminal sets it: nothing is wrapped or cut then, so
+// that a path or a command can be searched for, and copied.
+func reportWidth(w io.Writer) int {
+	if width, ok := terminalWidth(w); ok {
+		return width
+	}
+	return math.MaxInt32
 }
 
 // tint is a colour, or another emphasis: the parameters of an SGR sequence.

@@ -17,7 +17,7 @@ type SummaryOptions struct {
 	Unsettled mgx.Money     // reserved by calls that a crash left open
 	Next      []string      // commands to try, most useful first
 	Color     Choice
-	Width     int // columns; 0: the terminal's, else 80
+	Width     int // columns; 0: the terminal's, else as many as it takes
 }
 
 // statLines is how many files the summary's diff stat lists.
@@ -27,17 +27,19 @@ const statLines = 10
 // and what it took, then what to do next. The answer to a question is not in it.
 func Summary(w io.Writer, run mgx.Run, o SummaryOptions) error {
 	s := summary{page: page{style: styleOf(w, o.Color, o.Width)}, run: run}
+	s.box, s.width = s.width, cmp.Or(o.Width, reportWidth(w))
 	s.outcome()
 	s.product()
 	s.judged()
 	s.spent(o)
-	s.say(span{text: "╰" + strings.Repeat("─", max(0, s.width-1)), tint: dim})
+	s.say(span{text: "╰" + strings.Repeat("─", max(0, s.box-1)), tint: dim})
 	s.next(o.Next)
 	return s.write(w)
 }
 
 type summary struct {
 	page
+	box int // columns of its lines
 	run mgx.Run
 }
 
@@ -45,12 +47,12 @@ func (s *summary) outcome() {
 	m := markOf(s.run)
 	word, why := outcome(s.run)
 	head, rest := join(word, clean(why)), []string(nil)
-	if columns(head) > s.width-8 || strings.Contains(why, "\n") {
+	if columns(head) > s.box-8 || strings.Contains(why, "\n") {
 		head, rest = word, wrap(why, s.width-4, 12)
 	}
 	s.gap()
 	s.say(span{text: "╭─ ", tint: dim}, m.icon(), span{text: " " + head + " ", tint: m.tint, flex: true},
-		span{text: strings.Repeat("─", max(0, s.width-6-columns(head))), tint: dim, flex: true})
+		span{text: strings.Repeat("─", max(0, s.box-6-columns(head))), tint: dim, flex: true})
 	s.rows("", rest...)
 	if s.run.Failure != nil {
 		for _, a := range s.run.Failure.SuggestedActions {
