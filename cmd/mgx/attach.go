@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"log/slog"
 	"os"
 	"slices"
 	"strings"
@@ -92,7 +93,15 @@ func (c *cli) watch(ctx context.Context, n *node, run mgx.Run) *watcher {
 	ctx, w.stop = context.WithCancel(context.WithoutCancel(ctx))
 	if w.progress != nil {
 		n.logTo.set(w.progress)
-		n.deltas = func(_ mgx.RunID, d team.Delta) { w.said(d.Text, d.Again) }
+		if c.cfg.LogLevel == slog.LevelWarn {
+			n.callLevel.Set(slog.LevelError) // the progress tells of calls that failed
+		}
+		n.deltas = func(_ mgx.RunID, d team.Delta) {
+			w.said(d.Text, d.Again)
+			if d.Failed != "" {
+				w.said("\n"+d.Failed+"; trying again\n", false)
+			}
+		}
 	}
 	go func() {
 		defer close(w.done)

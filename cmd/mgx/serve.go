@@ -247,6 +247,9 @@ func newServer(ctx context.Context, n *node, address string, o api.Options) (*se
 // showLive passes what agents and their programs say on to those who watch.
 func showLive(hub *event.Hub) func(mgx.RunID, team.Delta) {
 	return func(run mgx.RunID, d team.Delta) {
+		if d.Failed != "" {
+			return // an event tells it
+		}
 		hub.Live(event.Live{Workspace: d.Workspace, Task: d.Task, Run: run, Agent: d.Agent, Text: d.Text, Again: d.Again, Tool: d.Tool})
 	}
 }

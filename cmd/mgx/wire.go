@@ -38,6 +38,7 @@ type node struct {
 	data      string
 	log       *slog.Logger
 	logTo     redirect
+	callLevel slog.LevelVar // least level of log lines about calls of models
 	redact    *guard.Redactors
 	models    *models
 	deltas    func(mgx.RunID, team.Delta) // may be set before work begins
@@ -80,8 +81,11 @@ func (c *cli) open(ctx context.Context, m *models) (*node, error) {
 			return nil, mgx.Errorf(mgx.KindConfig, "bad_sentry_dsn", "--sentry-dsn: %w", err)
 		}
 	}
-	n.log = telemetry.NewLogger(&n.logTo, telemetry.Options{Format: c.cfg.LogFormat, Level: c.cfg.LogLevel, Redact: n.redact.All().String, Message: n.redact.Own().String, Report: n.reporter})
-	m.log = n.log
+	n.callLevel.Set(c.cfg.LogLevel)
+	lines := telemetry.Options{Format: c.cfg.LogFormat, Level: c.cfg.LogLevel, Redact: n.redact.All().String, Message: n.redact.Own().String, Report: n.reporter}
+	n.log = telemetry.NewLogger(&n.logTo, lines)
+	lines.Level = &n.callLevel
+	m.log = telemetry.NewLogger(&n.logTo, lines)
 	if m.stale != nil {
 		n.log.Warn(m.stale.Error())
 	}
@@ -127,7 +131,7 @@ func (c *cli) open(ctx context.Context, m *models) (*node, error) {
 	team.Register(n.engine, team.Deps{
 		Model:  n.models,
 		Limits: n.models.limitsFor,
-		Log:    n.log,
+		Log:    m.log,
 		Redact: n.hiding,
 		Open:   n.site,
 		Run:    n.store.Run,

@@ -218,7 +218,7 @@ func (c *call) cheaper(t *target, err error) bool {
 	return len(c.queue) > 0
 }
 
-// note records a failed attempt.
+// note records a failed attempt, and tells watchers that another follows.
 func (c *call) note(t *target, failure *CallError) {
 	e := mgx.ProviderErrorData{
 		Provider: t.provider.Name(), Model: t.model, ErrorType: string(failure.Fault),
@@ -228,6 +228,7 @@ func (c *call) note(t *target, failure *CallError) {
 		if e.Retrying = c.queue[0] == t; !e.Retrying {
 			e.Fallback = c.queue[0].name
 		}
+		c.watch(Chunk{Failed: t.name + ": " + failure.Message})
 	}
 	c.result.Errors = append(c.result.Errors, e)
 	c.router.Log.Warn("model call failed", "provider", e.Provider, "model", t.model,

@@ -146,6 +146,7 @@ type Chunk struct {
 
 	Usage    *mgx.Usage
 	Restart  bool      // from the Router only: forget what this call showed so far, it is tried again
+	Failed   string    // from the Router only: why an attempt failed that another follows, maybe after a wait
 	Response *Response // set on the last chunk only
 	Wire     *Wire     // of a passed request only: the bytes that say it
 	// More says that another chunk, maybe an empty one, or the end was read already

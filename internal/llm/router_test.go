@@ -200,13 +200,13 @@ func TestRetriesWaitAndSettle(t *testing.T) {
 			if c.Restart {
 				shown = append(shown, "restart")
 			} else {
-				shown = append(shown, c.Text)
+				shown = append(shown, c.Text+c.Failed)
 			}
 		})
 		if err != nil {
 			t.Fatal(err)
 		}
-		if want := []string{"half", "restart", "whole"}; !reflect.DeepEqual(shown, want) {
+		if want := []string{"fake/m: busy", "fake/m: refused", "half", "fake/m: broke off", "restart", "whole"}; !reflect.DeepEqual(shown, want) {
 			t.Errorf("watchers saw %q, want %q", shown, want)
 		}
 		if wait := p.started[1].Sub(p.started[0]); wait < 7*time.Second || wait > 7500*time.Millisecond {

@@ -79,6 +79,7 @@ type Delta struct {
 	Agent     string
 	Text      string // of the model
 	Again     bool   // the model starts over: what it said in this turn is void
+	Failed    string // why a call of the model failed that is tried again
 	Tool      string // output of a program
 }
 

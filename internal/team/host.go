@@ -66,6 +66,9 @@ func (h host) call(s *workflow.StepContext, req *llm.Request) (*llm.Response, er
 			said.Reset()
 			h.r.watch(s.Scope().Run, Delta{Agent: req.AgentRole, Again: true})
 		}
+		if c.Failed != "" {
+			h.r.watch(s.Scope().Run, Delta{Agent: req.AgentRole, Failed: h.r.hides.String(c.Failed)})
+		}
 		said.Write(c.Text)
 	})
 	said.Close()

@@ -288,8 +288,11 @@ func (s *story) modelCalled(d mgx.LLMCallData) {
 
 func (s *story) providerFailed(d mgx.ProviderErrorData) {
 	text := fmt.Sprintf("%s/%s: %s: %s", d.Provider, d.Model, strings.ReplaceAll(d.ErrorType, "_", " "), d.Message)
-	if d.Retrying {
+	switch {
+	case d.Retrying:
 		text += fmt.Sprintf("; trying again (%d)", d.RetryCount+1)
+	case d.Fallback != "":
+		text += "; going on with " + d.Fallback
 	}
 	s.warn(text)
 }
