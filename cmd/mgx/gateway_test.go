@@ -35,14 +35,14 @@ func newGatewayLab(t *testing.T, script ...string) *lab {
 func (l *lab) newKey(args ...string) (id mgx.KeyID, secret string) {
 	l.t.Helper()
 	var made struct {
-		ID  mgx.KeyID `json:"id"`
-		Key string    `json:"key"`
+		Key    mgx.APIKey
+		Secret string
 	}
 	out := l.must(append([]string{"keys", "create", "test", "--json"}, args...)...)
 	if err := json.Unmarshal([]byte(out), &made); err != nil {
 		l.t.Fatal(err)
 	}
-	return made.ID, made.Key
+	return made.Key.ID, made.Secret
 }
 
 // ask makes a call through the gateway.

@@ -116,7 +116,7 @@ an action such as runs:read, or * for all that you may do.`,
 					return err
 				}
 				if c.json {
-					return printJSON(c, map[string]string{"id": string(made.ID), "key": secret})
+					return printJSON(c, map[string]any{"key": made, "secret": secret})
 				}
 				c.tell("Made %s. The key, shown only now:\n", made.ID)
 				c.printf("%s\n", secret)
@@ -235,7 +235,7 @@ after --overlap.`,
 					return err
 				}
 				if c.json {
-					return printJSON(c, map[string]string{"id": string(k.ID), "key": secret})
+					return printJSON(c, map[string]string{"secret": secret})
 				}
 				c.tell("Rotated %s. The key, shown only now:\n", k.ID)
 				c.printf("%s\n", secret)

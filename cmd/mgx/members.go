@@ -76,7 +76,7 @@ mgx login --invitation TOKEN; with ADDRESS only with that address.`,
 
 func (c *cli) showInvitation(i mgx.Invitation, token string) error {
 	if c.json {
-		return printJSON(c, map[string]any{"id": i.ID, "token": token, "expires_at": i.ExpiresAt})
+		return printJSON(c, map[string]any{"invitation": i, "token": token})
 	}
 	c.tell("Made %s, good once until %s UTC. The token, shown only now:\n", i.ID, i.ExpiresAt.UTC().Format(time.DateTime))
 	c.printf("%s\n", token)

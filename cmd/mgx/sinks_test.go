@@ -181,11 +181,11 @@ func lookFor(t *testing.T, name, text string) {
 
 func hookID(t *testing.T, added string) string {
 	t.Helper()
-	var d struct{ ID string }
+	var d struct{ Webhook struct{ ID string } }
 	if err := json.Unmarshal([]byte(added), &d); err != nil {
 		t.Fatal(err)
 	}
-	return d.ID
+	return d.Webhook.ID
 }
 
 func file(t *testing.T, path string) string {

@@ -205,7 +205,12 @@ may allow others with --webhook-allow.`,
 				if err != nil {
 					return err
 				}
-				return c.printSecret(fmt.Sprintf("Added %s. Its secret, shown only now:", w.ID), w.ID, secret)
+				if c.json {
+					return printJSON(c, map[string]any{"webhook": w, "secret": secret})
+				}
+				c.tell("Added %s. Its secret, shown only now:\n", w.ID)
+				c.printf("%s\n", secret)
+				return nil
 			})
 		},
 	}
@@ -271,15 +276,6 @@ func filled(all []string) *[]string {
 	return &rest
 }
 
-func (c *cli) printSecret(said string, id mgx.WebhookID, secret string) error {
-	if c.json {
-		return printJSON(c, map[string]string{"id": string(id), "secret": secret})
-	}
-	fmt.Fprintln(c.err, said)
-	c.printf("%s\n", secret)
-	return nil
-}
-
 func (c *cli) webhookRotateCommand() *cobra.Command {
 	var revoke bool
 	cmd := &cobra.Command{
@@ -292,11 +288,16 @@ func (c *cli) webhookRotateCommand() *cobra.Command {
 				if err != nil {
 					return err
 				}
-				said := "The new secret of %s, shown only now; the old one signs beside it for 24 hours:"
-				if revoke {
-					said = "The new secret of %s, shown only now; the old one is revoked:"
+				if c.json {
+					return printJSON(c, map[string]string{"secret": secret})
 				}
-				return c.printSecret(fmt.Sprintf(said, w.ID), w.ID, secret)
+				old := "the old one signs beside it for 24 hours"
+				if revoke {
+					old = "the old one is revoked"
+				}
+				c.tell("The new secret of %s, shown only now; %s:\n", w.ID, old)
+				c.printf("%s\n", secret)
+				return nil
 			})
 		},
 	}

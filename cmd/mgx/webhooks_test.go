@@ -85,7 +85,10 @@ func TestWebhooksOfARun(t *testing.T) {
 	rec := &hookReceiver{}
 	web := httptest.NewServer(rec)
 	defer web.Close()
-	var added struct{ ID, Secret string }
+	var added struct {
+		Webhook mgx.Webhook
+		Secret  string
+	}
 	if err := json.Unmarshal([]byte(l.must("webhooks", "add", web.URL, "--webhook-allow", "127.0.0.0/8", "--json")), &added); err != nil {
 		t.Fatal(err)
 	}
@@ -101,7 +104,7 @@ func TestWebhooksOfARun(t *testing.T) {
 	}
 	kills := 0
 	var errs bytes.Buffer
-	for end := time.Now().Add(5 * time.Minute); !deliveredAll(t, s, added.ID); {
+	for end := time.Now().Add(5 * time.Minute); !deliveredAll(t, s, string(added.Webhook.ID)); {
 		if time.Now().After(end) {
 			t.Fatalf("%d of %d events came\n%s", len(rec.events()), len(want), errs.String())
 		}
@@ -112,7 +115,7 @@ func TestWebhooksOfARun(t *testing.T) {
 			kills++
 			continue
 		}
-		for time.Now().Before(end) && !deliveredAll(t, s, added.ID) {
+		for time.Now().Before(end) && !deliveredAll(t, s, string(added.Webhook.ID)) {
 			time.Sleep(20 * time.Millisecond)
 		}
 		cmd.Process.Signal(os.Interrupt)
@@ -124,7 +127,7 @@ func TestWebhooksOfARun(t *testing.T) {
 	if strings.Contains(errs.String(), added.Secret[6:]) {
 		t.Error("the secret is in the log")
 	}
-	if out := l.must("webhooks", "deliveries", added.ID, "--json", "--limit", "1000"); strings.Count(out, `"delivered"`) != len(want) {
+	if out := l.must("webhooks", "deliveries", string(added.Webhook.ID), "--json", "--limit", "1000"); strings.Count(out, `"delivered"`) != len(want) {
 		t.Errorf("deliveries:\n%s", out)
 	}
 }
