@@ -180,7 +180,7 @@ func (c *Client) answer(ctx context.Context, r *http.Request) (*http.Response, [
 	case err != nil:
 		err = c.unreachable(ctx, err)
 	case len(body) > maxAnswer:
-		err = mgx.Errorf(mgx.KindInternal, CodeBadServer, "the answer of %s is larger than %d bytes", c.base.Host, maxAnswer)
+		err = mgx.Errorf(mgx.KindConfig, CodeBadServer, "the answer of %s is larger than %d bytes", c.base.Host, maxAnswer)
 	case resp.StatusCode < 200 || resp.StatusCode > 299:
 		err = c.problem(resp.StatusCode, body)
 	}
@@ -247,7 +247,7 @@ func (c *Client) problem(status int, body []byte) error {
 		return mgx.Errorf(mgx.KindConfig, CodeBadServer, "the server at %s speaks https: begin its address with https://", c.base.Host)
 	}
 	if json.Unmarshal(body, &p) != nil || p.Code == "" {
-		return mgx.Errorf(mgx.KindInternal, CodeBadServer, "the server at %s answered with status %d and no reason that mgx knows; is it an MGX server?", c.base.Host, status)
+		return mgx.Errorf(mgx.KindConfig, CodeBadServer, "the server at %s answered with status %d and no reason that mgx knows; is it an MGX server?", c.base.Host, status)
 	}
 	return p.err()
 }

@@ -98,5 +98,5 @@ func first[T any](most int, all iter.Seq2[T, error]) (list []T, err error) {
 
 // strange is the error of an answer that no MGX server gives.
 func (c *Client) strange(format string, args ...any) error {
-	return mgx.Errorf(mgx.KindInternal, CodeBadServer, "the answer of %s is not what this version of mgx understands: %w", c.base.Host, mgx.Errorf(mgx.KindInternal, CodeBadServer, format, args...))
+	return mgx.Errorf(mgx.KindConfig, CodeBadServer, "the answer of %s is not what this version of mgx understands: %w", c.base.Host, mgx.Errorf(mgx.KindInternal, CodeBadServer, format, args...))
 }

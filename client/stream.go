@@ -243,7 +243,7 @@ type serverFrame struct {
 func (s *streaming) frame(text []byte) error {
 	var f serverFrame
 	if err := json.Unmarshal(text, &f); err != nil {
-		return finalError{mgx.Errorf(mgx.KindInternal, CodeBadServer, "the server sent a frame that is not JSON: %w", err)}
+		return finalError{mgx.Errorf(mgx.KindConfig, CodeBadServer, "the server sent a frame that is not JSON: %w", err)}
 	}
 	switch f.Type {
 	case "event":
@@ -275,7 +275,7 @@ func (s *streaming) frame(text []byte) error {
 func (s *streaming) event(f serverFrame) error {
 	var e mgx.Event
 	if err := json.Unmarshal(f.Event, &e); err != nil {
-		return finalError{mgx.Errorf(mgx.KindInternal, CodeBadServer, "the server sent an event that does not decode: %w", err)}
+		return finalError{mgx.Errorf(mgx.KindConfig, CodeBadServer, "the server sent an event that does not decode: %w", err)}
 	}
 	s.resume, s.failures = f.Resume, 0
 	if e.Position <= s.position {

@@ -95,7 +95,7 @@ func (r Runs) Branch(ctx context.Context, id mgx.RunID, into io.Writer, most int
 	case err != nil:
 		return b, r.c.unreachable(ctx, err)
 	case n > most:
-		return b, mgx.Errorf(mgx.KindInternal, CodeBadServer, "the branch that %s sends is larger than %d MB", r.c.base.Host, most>>20)
+		return b, mgx.Errorf(mgx.KindConfig, CodeBadServer, "the branch that %s sends is larger than %d MB", r.c.base.Host, most>>20)
 	case resp.ContentLength >= 0 && n != resp.ContentLength:
 		return b, mgx.Errorf(mgx.KindConfig, CodeUnreachable, "the answer of %s broke off; try again", r.c.base.Host)
 	}

@@ -103,7 +103,7 @@ func (t theirAudit) Each(ctx context.Context, f app.AuditFilter, do func(app.Aud
 func (t theirAudit) Prove(ctx context.Context, sequence int64) (p audit.Proof, err error) {
 	text, err := t.Audit.Prove(ctx, sequence)
 	if err == nil && json.Unmarshal(text, &p) != nil {
-		err = mgx.Errorf(mgx.KindInternal, client.CodeBadServer, "what the server answers is no proof that this version of mgx understands")
+		err = mgx.Errorf(mgx.KindConfig, client.CodeBadServer, "what the server answers is no proof that this version of mgx understands")
 	}
 	return p, err
 }

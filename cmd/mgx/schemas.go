@@ -88,7 +88,7 @@ func (c *cli) showSchema(ctx context.Context, s schemas, t mgx.EventType, versio
 	}
 	var text bytes.Buffer
 	if err := json.Indent(&text, one.Schema, "", "  "); err != nil {
-		return mgx.Errorf(mgx.KindInternal, client.CodeBadServer, "the schema of %s is no JSON: %w", t, err)
+		return mgx.Errorf(mgx.KindConfig, client.CodeBadServer, "the schema of %s is no JSON: %w", t, err)
 	}
 	c.tell("%s %s: %s\n", one.Type, cell(one.Version), ui.Text(one.Description))
 	_, err = c.out.Write(append(escaped(bytes.TrimSpace(text.Bytes())), '\n'))
