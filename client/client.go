@@ -183,6 +183,8 @@ func (c *Client) answer(ctx context.Context, r *http.Request) (*http.Response, [
 		err = mgx.Errorf(mgx.KindConfig, CodeBadServer, "the answer of %s is larger than %d bytes", c.base.Host, maxAnswer)
 	case resp.StatusCode < 200 || resp.StatusCode > 299:
 		err = c.problem(resp.StatusCode, body)
+	case resp.Header.Get("X-API-Version") == "": // which every answer of the API has
+		err = mgx.Errorf(mgx.KindConfig, CodeBadServer, "the server at %s does not answer as MGX does; is its address right?", c.base.Host)
 	}
 	return resp, body, err
 }

@@ -16,10 +16,14 @@ import (
 	"mgx/client"
 )
 
-// at returns a client of a server that answers as f does.
+// at returns a client of a server that answers as f does, with what every answer of MGX
+// has.
 func at(t *testing.T, f http.HandlerFunc) *client.Client {
 	t.Helper()
-	web := httptest.NewServer(f)
+	web := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		w.Header().Set("X-API-Version", "1.0")
+		f(w, r)
+	}))
 	t.Cleanup(web.Close)
 	c, err := client.New(web.URL, token)
 	if err != nil {

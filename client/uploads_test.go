@@ -6,7 +6,6 @@ import (
 	"encoding/hex"
 	"io"
 	"net/http"
-	"net/http/httptest"
 	"os"
 	"path/filepath"
 	"strings"
@@ -18,13 +17,7 @@ import (
 
 func runsAt(t *testing.T, h http.HandlerFunc) client.Runs {
 	t.Helper()
-	web := httptest.NewServer(h)
-	t.Cleanup(web.Close)
-	c, err := client.New(web.URL, "mgx_x")
-	if err != nil {
-		t.Fatal(err)
-	}
-	return c.Runs()
+	return at(t, h).Runs()
 }
 
 // A file is sent whole, under its digest, and once more when the server went away.

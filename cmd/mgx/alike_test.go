@@ -12,6 +12,7 @@ import (
 	"testing"
 
 	"mgx"
+	"mgx/internal/api"
 )
 
 // What is read at a server is what is read here: the same lines, and the same bytes.
@@ -113,6 +114,7 @@ func TestArtifactsOfAHostileServer(t *testing.T) {
 	const run = "run_01JDT0000000000000000000R1"
 	content := "\x1b]0;owned\x07\r\n\x00bytes\xff"
 	web := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		w.Header().Set("X-API-Version", api.Version)
 		switch {
 		case strings.HasSuffix(r.URL.Path, "/artifacts"):
 			io.WriteString(w, `{"artifacts":[{"name":"a\nb\u001b[2J","kind":"answer\r","media_type":"x\ty","size":3,"kept":true}]}`)

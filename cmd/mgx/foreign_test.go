@@ -14,13 +14,19 @@ import (
 )
 
 // Whatever is asked of a server that cannot be reached, or that is none of MGX, ends as
-// what the machine or its settings do not allow: it is not our fault.
+// what the machine or its settings do not allow: it is not our fault. It never reads as
+// an empty list, or as done.
 func TestForeignServers(t *testing.T) {
 	t.Parallel()
 	for name, answer := range map[string]http.HandlerFunc{
-		"gone":           func(http.ResponseWriter, *http.Request) { panic(http.ErrAbortHandler) },
-		"has no such":    http.NotFound,
-		"a gateway":      func(w http.ResponseWriter, _ *http.Request) { http.Error(w, "bad gateway", http.StatusBadGateway) },
+		"gone":        func(http.ResponseWriter, *http.Request) { panic(http.ErrAbortHandler) },
+		"has no such": http.NotFound,
+		"a gateway":   func(w http.ResponseWriter, _ *http.Request) { http.Error(w, "bad gateway", http.StatusBadGateway) },
+		"some JSON":   func(w http.ResponseWriter, _ *http.Request) { io.WriteString(w, `{"object":"list","data":[]}`) },
+		"pages": func(w http.ResponseWriter, _ *http.Request) {
+			io.WriteString(w, "<!doctype html><title>It works</title>")
+		},
+		"nothing":        func(http.ResponseWriter, *http.Request) {},
 		"sends one away": func(w http.ResponseWriter, r *http.Request) { http.Redirect(w, r, "/", http.StatusFound) },
 	} {
 		web := httptest.NewServer(answer)
