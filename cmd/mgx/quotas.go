@@ -2,7 +2,6 @@ package main
 
 import (
 	"context"
-	"math"
 	"slices"
 	"strconv"
 	"strings"
@@ -21,7 +20,8 @@ func (c *cli) quotaCommand() *cobra.Command {
 		Long: `Show what a workspace may have and what it has, or set that as the owner or an
 admin of the installation. Quotas are members, keys, projects, webhooks, secrets,
 roles, invitations, budgets, templates, changes_a_day, runs_at_once, runs_a_day,
-runs_a_day_each, deliveries_a_day and stored_bytes, which takes 500MB or 20GB, too;
+runs_a_day_each, deliveries_a_day and stored_bytes, which takes 500MB or 20GB, too
+(a GB, or GiB, is 1024 MB);
 and, for each run, lower limits of the sandbox than the server has:
 sandbox_ and the name that --sandbox-limits has for one, with its values, such as
 sandbox_memory=2GB or sandbox_cpu_time=10m. See docs/limits.md.`,
@@ -72,9 +72,15 @@ func quotaValue(q mgx.Quota, value string) (int64, error) {
 		}
 		return n / unitOf(q), nil
 	}
-	n, err := wholeOrBytes(value)
-	if err != nil {
-		return 0, usage("bad_quota", "%s takes a whole number, also of kB, MB, GB or TB, or none, not %q", q, value)
+	n, err := strconv.ParseInt(value, 10, 64)
+	switch {
+	case err == nil:
+		return n, nil
+	case q != mgx.QuotaStoredBytes:
+		return 0, usage("bad_quota", "%s takes a whole number, or none, not %q", q, value)
+	}
+	if n, err = config.ParseSize(value); err != nil {
+		return 0, usage("bad_quota", "%s %v, or none, not %q", q, err, value)
 	}
 	return n, nil
 }
@@ -99,22 +105,6 @@ func shownQuota(u mgx.QuotaUse) string {
 		return "of " + config.ShowLimit(limit, *u.Limit*unitOf(u.Quota))
 	}
 	return "of " + strconv.FormatInt(*u.Limit, 10)
-}
-
-// wholeOrBytes reads a number, or a size such as 20GB.
-func wholeOrBytes(s string) (int64, error) {
-	unit := int64(1)
-	for _, u := range []string{"kB", "MB", "GB", "TB"} {
-		unit *= 1000
-		if before, ok := strings.CutSuffix(s, u); ok {
-			n, err := strconv.ParseInt(before, 10, 64)
-			if err == nil && (n > math.MaxInt64/unit || n < 0) {
-				err = strconv.ErrRange
-			}
-			return n * unit, err
-		}
-	}
-	return strconv.ParseInt(s, 10, 64)
 }
 
 func (c *cli) quotas(ctx context.Context, p people, ws mgx.WorkspaceID, set map[string]*int64) (err error) {

@@ -73,7 +73,7 @@ func showLimits(c *Config) string {
 }
 
 var (
-	byteSize    = amount{parseSize, showCount}
+	byteSize    = amount{ParseSize, showCount}
 	count       = amount{parseCount, showCount}
 	thousandths = amount{parseThousandths, func(n int64) string { return strconv.FormatFloat(float64(n)/1000, 'f', -1, 64) }}
 	seconds     = amount{parseSeconds, func(n int64) string { return time.Duration(n).String() }}
@@ -81,13 +81,27 @@ var (
 
 func showCount(n int64) string { return strconv.FormatInt(n, 10) }
 
-// units are powers of 1024, the longer names first.
+// units are powers of 1024, by either of their names, the longer names first.
 var units = []struct {
 	name  string
 	shift int
-}{{"KB", 10}, {"MB", 20}, {"GB", 30}, {"TB", 40}, {"B", 0}, {"", 0}}
+}{
+	{"KiB", 10},
+	{"MiB", 20},
+	{"GiB", 30},
+	{"TiB", 40},
+	{"KB", 10},
+	{"kB", 10},
+	{"MB", 20},
+	{"GB", 30},
+	{"TB", 40},
+	{"B", 0},
+	{"", 0},
+}
 
-func parseSize(v string) (int64, error) {
+// ParseSize reads bytes: a whole number of them or of a unit, such as 20GB or 20GiB,
+// which are the same.
+func ParseSize(v string) (int64, error) {
 	for _, u := range units {
 		number, ok := strings.CutSuffix(v, u.name)
 		if !ok {
@@ -99,7 +113,7 @@ func parseSize(v string) (int64, error) {
 		}
 		return n << u.shift, nil
 	}
-	return 0, errors.New("must be a size such as 512MB or 20GB")
+	return 0, errors.New("must be a size such as 512MB or 20GB, up to 1024TB")
 }
 
 func parseCount(v string) (int64, error) {
