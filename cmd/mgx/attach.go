@@ -72,10 +72,10 @@ type watcher struct {
 }
 
 // display makes a watcher of a run that is shown nothing yet.
-func (c *cli) display(run mgx.Run) *watcher {
+func (c *cli) display(run mgx.Run, o ui.Options) *watcher {
 	w := &watcher{out: c.out, stop: func() {}, done: make(chan struct{})}
 	if !c.json {
-		w.progress = ui.New(c.err, ui.Options{})
+		w.progress = ui.New(c.err, o)
 	}
 	// A resumed run was shown before, by whoever started it.
 	if run.Status != mgx.RunQueued {
@@ -89,7 +89,7 @@ func (c *cli) display(run mgx.Run) *watcher {
 
 // watch shows a run that this process works on.
 func (c *cli) watch(ctx context.Context, n *node, run mgx.Run) *watcher {
-	w := c.display(run)
+	w := c.display(run, ui.Options{})
 	ctx, w.stop = context.WithCancel(context.WithoutCancel(ctx))
 	if w.progress != nil {
 		n.logTo.set(w.progress)

@@ -8,13 +8,14 @@ import (
 	"mgx"
 	"mgx/client"
 	"mgx/internal/app"
+	"mgx/internal/ui"
 )
 
 // follow shows a run that a server works on, as one that this process works on is
 // shown, until it ends, waits for a person who is not here, or is interrupted.
-func (c *cli) follow(ctx context.Context, r theirRuns, run mgx.Run) error {
+func (c *cli) follow(ctx context.Context, r theirRuns, run mgx.Run, o ui.Options) error {
 	start := time.Now()
-	watch := c.display(run)
+	watch := c.display(run, o)
 	close(watch.done) // nothing but this shows events
 	err := c.followTo(ctx, r, run, watch)
 	watch.end()

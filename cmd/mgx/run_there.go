@@ -11,6 +11,7 @@ import (
 
 	"mgx"
 	"mgx/client"
+	"mgx/internal/ui"
 )
 
 // ofThisMachine are the flags of a run that say how this machine is used for it: at
@@ -55,7 +56,7 @@ func (c *cli) runThere(cmd *cobra.Command, text string, f runFlags) error {
 	if err != nil {
 		return err
 	}
-	return c.follow(ctx, theirRuns{remote.Runs(), remote}, run.Run)
+	return c.follow(ctx, theirRuns{remote.Runs(), remote}, run.Run, ui.Options{})
 }
 
 // asSaid puts into a task what flags and the environment say. What else this machine
@@ -131,7 +132,7 @@ func (c *cli) forkThere(cmd *cobra.Command, name string, at int64) error {
 			return err
 		}
 		c.tell("%s is a fork of %s at %d.\n", run.ID, from.ID, at)
-		return c.follow(ctx, there, run.Run)
+		return c.follow(ctx, there, run.Run, ui.Options{})
 	})
 }
 
@@ -155,6 +156,6 @@ func (c *cli) resumeThere(cmd *cobra.Command, args []string) error {
 		if !c.json {
 			c.tell("The server goes on with %s by itself; this shows how.\n", run.ID)
 		}
-		return c.follow(ctx, r.(theirRuns), run)
+		return c.follow(ctx, r.(theirRuns), run, ui.Options{})
 	})
 }

@@ -12,6 +12,7 @@ import (
 	"mgx/client"
 	"mgx/internal/git"
 	"mgx/internal/sandbox"
+	"mgx/internal/ui"
 )
 
 // runUploaded sends the repository here to a server, has it do a task on that, and
@@ -42,7 +43,7 @@ func (c *cli) runUploaded(ctx context.Context, r theirRuns, n client.NewTask, f 
 	if err != nil {
 		return err
 	}
-	if err := c.follow(ctx, r, run.Run); err != nil {
+	if err := c.follow(ctx, r, run.Run, ui.Options{Repo: src.Path}); err != nil {
 		return err
 	}
 	done, err := r.Get(ctx, run.ID)

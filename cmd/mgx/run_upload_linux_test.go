@@ -30,6 +30,9 @@ func TestRunOnWhatIsSent(t *testing.T) {
 	if code != 0 || !strings.Contains(errs, "The branch is here: mgx/") {
 		t.Fatalf("exit %d\n%s%s\n%s", code, out, errs, server.errs.String())
 	}
+	if strings.Contains(errs, l.data()) {
+		t.Errorf("the repository that was sent is called what it is at the server:\n%s", errs)
+	}
 	run := l.only(l.store())
 	if rel, err := filepath.Rel(l.data(), run.Repo.Path); err != nil || !strings.HasPrefix(rel, "uploads/"+string(mgx.DefaultWorkspace)+"/") || run.Repo.Head != head {
 		t.Errorf("the server worked on %+v", run.Repo)

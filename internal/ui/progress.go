@@ -16,6 +16,7 @@ type Options struct {
 	Width   int              // columns; 0: the terminal's, as it is at each moment, else 80
 	Now     func() time.Time // nil: time.Now
 	Verbose bool             // also model calls, steps and whole messages
+	Repo    string           // what the person calls the repository; empty: its path, as the events have it
 }
 
 // frameTime is the least time between two redraws of the live line: 12 a second.
@@ -48,7 +49,7 @@ func New(w io.Writer, o Options) *Progress {
 	p := &Progress{
 		opts:   o,
 		w:      w,
-		story:  &story{page: page{style: styleOf(w, o.Color, o.Width)}, verbose: o.Verbose},
+		story:  &story{page: page{style: styleOf(w, o.Color, o.Width)}, verbose: o.Verbose, repo: o.Repo},
 		screen: screen{w: w, live: o.Live == On || o.Live == Auto && isTerminal(w)},
 		begun:  o.Now(),
 		stop:   make(chan struct{}),

@@ -26,6 +26,12 @@ func plainProgress(o Options, events ...mgx.Event) string {
 	return out.String()
 }
 
+// A repository is called what the person calls it, where events say where a server has it.
+func TestProgressOfARepositoryElsewhere(t *testing.T) {
+	t.Parallel()
+	contains(t, plainProgress(Options{Repo: "/home/jo/shop"}, wholeRun()...), "model openai/gpt-5 · /home/jo/shop at 0123456789 ·")
+}
+
 func TestProgressTellsTheRun(t *testing.T) {
 	t.Parallel()
 	out := plainProgress(Options{}, wholeRun()...)

@@ -1,6 +1,7 @@
 package ui
 
 import (
+	"cmp"
 	"fmt"
 	"slices"
 	"strings"
@@ -14,6 +15,7 @@ import (
 type story struct {
 	page
 	verbose bool
+	repo    string // as Options has it
 
 	run     mgx.Run // what of it the lines need: settings, cost, usage, phase, plan
 	calls   []mgx.ToolCallData
@@ -86,7 +88,7 @@ func (s *story) created(d mgx.RunCreatedData) {
 	s.say(span{text: d.Task.Title, tint: bold})
 	about := []string{"model " + d.Settings.Model}
 	if d.Repo.Path != "" {
-		about = append(about, d.Repo.Path+" at "+short(d.Repo.Head))
+		about = append(about, cmp.Or(s.repo, d.Repo.Path)+" at "+short(d.Repo.Head))
 	}
 	if d.Settings.Budget != nil {
 		about = append(about, "budget "+d.Settings.Budget.String())
