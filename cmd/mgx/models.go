@@ -98,10 +98,10 @@ func (m *models) use(s mgx.RunSettings) error {
 	}
 	o := m.options(m.found, m.workspace)
 	if provider, _, named := strings.Cut(s.Model, "/"); named && !isFound(provider, m.found) {
-		return noProvider(provider, m.lookedFor)
+		return noProvider(provider, m.lookedFor, "")
 	}
 	if s.Model == autoPolicy && len(m.found) == 0 {
-		return noProvider("", m.lookedFor)
+		return noProvider("", m.lookedFor, "")
 	}
 	m.withAuto(&o, s.Model)
 	if _, policy := o.Policies[s.Model]; !policy && !strings.Contains(s.Model, "/") {
@@ -161,7 +161,7 @@ func (m *models) noneFound() error {
 	if m.workspace != mgx.DefaultWorkspace {
 		return mgx.Errorf(mgx.KindConfig, "no_provider", "this workspace has no model that it can call; the operator of the server names its providers in the file of models, see docs/routing.md")
 	}
-	return noProvider("", m.lookedFor)
+	return noProvider("", m.lookedFor, "")
 }
 
 // of are the models of a workspace: what the environment of this process names is

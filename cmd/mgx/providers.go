@@ -23,6 +23,7 @@ type found struct {
 	From    string // the variable that it was found by
 	Local   bool   // it runs on this machine, so it costs nothing
 	Default string // the model to use when none is named; empty: what it serves, if that is one
+	Plain   bool   // no model of it has a slash in its name
 }
 
 // connector makes a provider of some dialect.
@@ -37,17 +38,18 @@ var endpoints = []struct {
 	baseURL string            // when that is not set; empty: the provider exists only where it is
 	both    bool              // it exists only where both variables are set
 	model   string            // default
+	plain   bool              // no model has a slash in its name, at baseURL
 	more    map[string]string // other variables, by what they are for
 	connect connector         // nil: openai.New
 }{
-	{name: "openai", key: "OPENAI_API_KEY", address: "OPENAI_BASE_URL", baseURL: openai.DefaultBaseURL, model: "gpt-5"},
-	{name: "anthropic", key: "ANTHROPIC_API_KEY", address: "ANTHROPIC_BASE_URL", baseURL: anthropic.DefaultBaseURL, model: "claude-sonnet-5", connect: anthropic.New},
+	{name: "openai", key: "OPENAI_API_KEY", address: "OPENAI_BASE_URL", baseURL: openai.DefaultBaseURL, model: "gpt-5", plain: true},
+	{name: "anthropic", key: "ANTHROPIC_API_KEY", address: "ANTHROPIC_BASE_URL", baseURL: anthropic.DefaultBaseURL, model: "claude-sonnet-5", plain: true, connect: anthropic.New},
 	{name: "gemini", key: "GEMINI_API_KEY", baseURL: gemini.DefaultBaseURL, connect: gemini.New},
 	{
-		name: "azure", key: "AZURE_OPENAI_API_KEY", address: "AZURE_OPENAI_ENDPOINT", both: true,
+		name: "azure", key: "AZURE_OPENAI_API_KEY", address: "AZURE_OPENAI_ENDPOINT", both: true, plain: true,
 		more: map[string]string{"version": "AZURE_OPENAI_API_VERSION", "model": "AZURE_OPENAI_DEPLOYMENT"},
 	},
-	{name: "mistral", key: "MISTRAL_API_KEY", baseURL: "https://api.mistral.ai/v1"},
+	{name: "mistral", key: "MISTRAL_API_KEY", baseURL: "https://api.mistral.ai/v1", plain: true},
 	{name: "together", key: "TOGETHER_API_KEY", baseURL: "https://api.together.xyz/v1"},
 	{name: "openrouter", key: "OPENROUTER_API_KEY", baseURL: "https://openrouter.ai/api/v1"},
 	{name: "ollama", address: "OLLAMA_HOST"},
@@ -77,7 +79,7 @@ func discover(getenv func(string) string, client *http.Client) (all []found, loo
 		if (key == "" && address == "") || (e.both && (key == "" || address == "")) {
 			continue
 		}
-		f := found{From: e.key, Default: cmp.Or(get(e.more["model"]), e.model)}
+		f := found{From: e.key, Default: cmp.Or(get(e.more["model"]), e.model), Plain: e.plain}
 		if key == "" {
 			f.From = e.address
 		}
@@ -86,7 +88,7 @@ func discover(getenv func(string) string, client *http.Client) (all []found, loo
 			base = serverURL(address, e.name == "ollama")
 		}
 		if base != e.baseURL && !e.both {
-			f.Default = "" // another server, with models of its own
+			f.Default, f.Plain = "", false // another server, with models of its own
 		}
 		f.Local = e.name == "ollama" || isLoopback(base)
 		connect := e.connect
@@ -141,11 +143,11 @@ func isLoopback(base string) bool {
 }
 
 // chooseModel turns what the user asked for into PROVIDER/MODEL: that itself, a
-// model alone when only one provider was found, or nothing, which means the
-// first provider's default or its only model.
+// model alone when only one provider was found, which may have a slash in its name at
+// many, or nothing, which means the first provider's default or its only model.
 func chooseModel(ctx context.Context, asked string, providers []found, lookedFor []string) (string, error) {
 	if len(providers) == 0 {
-		return "", noProvider("", lookedFor)
+		return "", noProvider("", lookedFor, "")
 	}
 	if asked == "" {
 		return defaultModel(ctx, providers[0])
@@ -155,8 +157,12 @@ func chooseModel(ctx context.Context, asked string, providers []found, lookedFor
 	case slash && model != "" && isFound(prefix, providers):
 		return asked, nil
 	case slash && isEndpoint(prefix):
-		return "", noProvider(prefix, lookedFor)
-	case len(providers) == 1:
+		instead := ", of " + strings.Join(providerNames(providers), ", ")
+		if len(providers) == 1 && !providers[0].Plain {
+			instead = ", such as " + providers[0].Name() + "/" + asked
+		}
+		return "", noProvider(prefix, lookedFor, instead)
+	case len(providers) == 1 && !(slash && providers[0].Plain):
 		return providers[0].Name() + "/" + asked, nil
 	}
 	return "", mgx.Errorf(mgx.KindUsage, "model_unclear",
@@ -227,8 +233,8 @@ func someOf(models []llm.ModelInfo) string {
 }
 
 // noProvider says that a provider, or any at all when name is empty, was not
-// found, and how to change that.
-func noProvider(name string, lookedFor []string) error {
+// found, and how to change that; instead: which there are, after that.
+func noProvider(name string, lookedFor []string, instead string) error {
 	if name == "" {
 		return mgx.Errorf(mgx.KindConfig, "no_provider",
 			"no model provider was found; set one of %s, or try mgx demo, which needs none", strings.Join(lookedFor, ", "))
@@ -240,7 +246,7 @@ func noProvider(name string, lookedFor []string) error {
 				needs = e.address + " and " + e.key
 			}
 			return mgx.Errorf(mgx.KindConfig, "no_provider",
-				"the provider %s is not configured; set %s, or choose another with --model PROVIDER/MODEL", name, needs)
+				"the provider %s is not configured; set %s, or choose another with --model PROVIDER/MODEL%s", name, needs, instead)
 		}
 	}
 	return mgx.Errorf(mgx.KindConfig, "no_provider",

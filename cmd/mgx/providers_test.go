@@ -84,7 +84,7 @@ func TestHalfAProvider(t *testing.T) {
 		"AZURE_OPENAI_API_KEY k": "AZURE_OPENAI_ENDPOINT with AZURE_OPENAI_API_KEY (one of these is set, the other is not), ",
 	} {
 		all, lookedFor := discover(environment(strings.Fields(env)...), nil)
-		if err := noProvider("", lookedFor); len(all) > 0 || !strings.Contains(err.Error(), want) {
+		if err := noProvider("", lookedFor, ""); len(all) > 0 || !strings.Contains(err.Error(), want) {
 			t.Errorf("with %q: %v, %d found", env, err, len(all))
 		}
 	}
@@ -142,8 +142,11 @@ func TestChooseModel(t *testing.T) {
 		{"model alone, one provider", one, "claude-opus-5", "anthropic/claude-opus-5", ""},
 		{"model alone, two providers", two, "gpt-5", "model_unclear", "openai, anthropic"},
 		{"a model's own slash", router, "meta-llama/llama-4", "openrouter/meta-llama/llama-4", ""},
+		{"a slash where no model has one", one, "nope/claude-opus-5", "model_unclear", "one of the providers found: anthropic"},
+		{"a slash at a server of one's own", local(t, "llama"), "nope/llama", "openai/nope/llama", ""},
+		{"a slash, and another provider's name", router, "openai/gpt-5", "no_provider", "PROVIDER/MODEL, such as openrouter/openai/gpt-5"},
 		{"explicit with a slash of its own", router, "openrouter/anthropic/claude-sonnet-5", "openrouter/anthropic/claude-sonnet-5", ""},
-		{"known provider, not configured", one, "mistral/devstral-2512", "no_provider", "MISTRAL_API_KEY"},
+		{"known provider, not configured", one, "mistral/devstral-2512", "no_provider", "MISTRAL_API_KEY, or choose another with --model PROVIDER/MODEL, of anthropic"},
 		{"known provider, half configured", environment("AZURE_OPENAI_API_KEY", "k", "OPENAI_API_KEY", "k"), "azure/mine", "no_provider", "AZURE_OPENAI_ENDPOINT and AZURE_OPENAI_API_KEY"},
 		{"nothing found", environment(), "", "no_provider", "mgx demo"},
 		{"nothing found, model named", environment(), "openai/gpt-5", "no_provider", "OPENAI_API_KEY"},
