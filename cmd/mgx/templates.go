@@ -30,7 +30,7 @@ func (c *cli) withTemplates(ctx context.Context, f func(context.Context, templat
 	return reach(ctx, c,
 		func(_ context.Context, n *node) (templates, error) {
 			own := n.asOwner()
-			return ownTemplates{&app.Templates{Access: own.Access, Store: n.store}, own.actor}, nil
+			return ownTemplates{&app.Templates{Access: own.Access, Store: n.store, Ahead: true}, own.actor}, nil
 		},
 		func(remote *client.Client) templates { return remote.Templates() }, f)
 }

@@ -5,6 +5,7 @@ import (
 	"strings"
 	"testing"
 
+	"mgx"
 	"mgx/internal/app"
 )
 
@@ -82,4 +83,33 @@ func (w *town) etag(secret, at string) string {
 	must(w.t, err)
 	resp.Body.Close()
 	return resp.Header.Get("ETag")
+}
+
+// A template is for a project of its workspace, and stays what it is when that goes.
+func TestTemplateForAProject(t *testing.T) {
+	t.Parallel()
+	w := newTown(t)
+	admin := w.tokens["admin"]
+	shop := w.project(mgx.DefaultWorkspace, "/srv/shop")
+	theirs := w.project(w.other, "/srv/theirs")
+	body := func(project mgx.ProjectID, text string) map[string]any {
+		return map[string]any{"name": "Of " + string(project), "project_id": project, "task": map[string]any{"text": text}}
+	}
+	for _, no := range []mgx.ProjectID{theirs.ID, "proj_none"} {
+		got := w.do(admin, "POST", "/api/v1/templates", body(no, "Tidy up."), nil)
+		if got.status != 400 || got.code != "bad_template" {
+			t.Errorf("for %s: %d %s", no, got.status, got.code)
+		}
+	}
+	var made app.TaskTemplate
+	w.must(w.do(admin, "POST", "/api/v1/templates", body(shop.ID, "Tidy up."), &made), 201)
+	at := "/api/v1/templates/" + string(made.ID)
+	if got := w.do(admin, "PUT", at, body(theirs.ID, "Tidy up."), nil); got.status != 400 {
+		t.Errorf("changed to be for another's: %d %s", got.status, got.code)
+	}
+	w.must(w.do(admin, "DELETE", "/api/v1/projects/"+string(shop.ID), nil, nil), 204)
+	w.must(w.do(admin, "PUT", at, body(shop.ID, "Tidy up more."), nil), 200)
+	if got := w.do(admin, "POST", "/api/v1/templates", map[string]any{"name": "Late", "project_id": shop.ID, "task": map[string]any{"text": "x"}}, nil); got.status != 400 {
+		t.Errorf("for one that is gone: %d %s", got.status, got.code)
+	}
 }

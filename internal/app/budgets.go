@@ -74,8 +74,8 @@ func (b *Budgets) scoped(ctx context.Context, to mgx.Budget) (err error) {
 	ws := b.By.Workspace
 	switch id := to.ScopeID; to.Scope {
 	case mgx.ScopeProject:
-		if _, err = b.Store.Project(ctx, ws, mgx.ProjectID(id)); mgx.IsCode(err, mgx.CodeNotFound) {
-			err = b.worked(ctx, mgx.ProjectID(id), err)
+		if !b.Ahead {
+			err = knownProject(ctx, b.Store, ws, mgx.ProjectID(id))
 		}
 	case mgx.ScopeUser:
 		if mgx.UserID(id) != b.Actor { // the owner acts in workspaces without being a member
@@ -97,12 +97,20 @@ func (b *Budgets) scoped(ctx context.Context, to mgx.Budget) (err error) {
 	return err
 }
 
-// worked is nil for a project that nobody gave, but that a run worked on.
-func (b *Budgets) worked(ctx context.Context, id mgx.ProjectID, missing error) error {
-	if b.Ahead {
-		return nil
+// projectStore knows the projects that a workspace has; *store.Store does.
+type projectStore interface {
+	Project(ctx context.Context, ws mgx.WorkspaceID, id mgx.ProjectID) (mgx.Project, error)
+	RunInfos(ctx context.Context, f mgx.RunFilter, after mgx.RunID, limit int) ([]mgx.RunInfo, error)
+}
+
+// knownProject is nil for a project that a workspace was given, or that a run in it
+// worked on, which takes none.
+func knownProject(ctx context.Context, s projectStore, ws mgx.WorkspaceID, id mgx.ProjectID) error {
+	_, missing := s.Project(ctx, ws, id)
+	if !mgx.IsCode(missing, mgx.CodeNotFound) {
+		return missing
 	}
-	runs, err := b.Store.RunInfos(ctx, mgx.RunFilter{Workspace: b.By.Workspace, Project: id}, "", 1)
+	runs, err := s.RunInfos(ctx, mgx.RunFilter{Workspace: ws, Project: id}, "", 1)
 	if err == nil && len(runs) == 0 {
 		return missing
 	}

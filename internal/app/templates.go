@@ -20,6 +20,9 @@ import (
 type Templates struct {
 	Access *Access
 	Store  TemplateStore
+
+	// Ahead allows a template for a project before it is one; see [Budgets].
+	Ahead bool
 }
 
 // TemplateStore keeps templates, as settings of their workspace; *store.Store documents
@@ -27,6 +30,8 @@ type Templates struct {
 type TemplateStore interface {
 	Settings(ctx context.Context, ws mgx.WorkspaceID) (map[string]string, error)
 	ChangeSettings(ctx context.Context, by mgx.Doer, action, resource, prefix string, change func(was map[string]string) (map[string]string, error)) error
+
+	projectStore // of which templates may be
 }
 
 // TemplateID names a template: tpl_…, or built-in: and a name.
@@ -157,6 +162,9 @@ func (t *Templates) keep(ctx context.Context, actor access.Actor, action string,
 	if err != nil {
 		return n, err
 	}
+	if err := t.fits(ctx, actor, id, n.Project); err != nil {
+		return n, err
+	}
 	by, now := whoActs(actor), mgx.Now()
 	err = t.Store.ChangeSettings(ctx, actor.Doer(), action, string(id), templatePrefix, func(was map[string]string) (map[string]string, error) {
 		own, err := templatesIn(was)
@@ -183,6 +191,23 @@ func (t *Templates) keep(ctx context.Context, actor access.Actor, action string,
 	})
 	n.ID = id
 	return n, err
+}
+
+// fits refuses a template for a project that the workspace does not have. One that was
+// for it when it was there may stay so.
+func (t *Templates) fits(ctx context.Context, actor access.Actor, id TemplateID, project mgx.ProjectID) error {
+	if project == "" || t.Ahead {
+		return nil
+	}
+	err := knownProject(ctx, t.Store, actor.Workspace, project)
+	if !mgx.IsCode(err, mgx.CodeNotFound) {
+		return err
+	}
+	own, err := t.own(ctx, actor)
+	if err != nil || slices.ContainsFunc(own, func(one TaskTemplate) bool { return one.ID == id && one.Project == project }) {
+		return err
+	}
+	return mgx.Errorf(mgx.KindUsage, "bad_template", "there is no project %s in this workspace; name one of those that it has, or none, for all of them", project)
 }
 
 // namesake is where a list has the template of the same name and project; -1: nowhere.
