@@ -130,6 +130,15 @@ func flagTrouble(err error) string {
 
 // configure settles the configuration before any command runs.
 func (c *cli) configure(cmd *cobra.Command) error {
+	if cmd.ValidateFlagGroups() != nil { // which cobra itself does later, in words of its own
+		var both []string
+		cmd.Flags().Visit(func(f *pflag.Flag) {
+			if f.Annotations["cobra_annotation_mutually_exclusive"] != nil {
+				both = append(both, "--"+f.Name)
+			}
+		})
+		return usage("bad_flag", "%s cannot be said together; see: %s --help", strings.Join(both, " and "), cmd.CommandPath())
+	}
 	if err := c.settlePlace(cmd); err != nil {
 		return err
 	}
