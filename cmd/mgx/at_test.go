@@ -135,6 +135,8 @@ consumers retry metrics evt_1
 consumers discard metrics evt_1
 events --type task.* --json
 events --run RUN
+events --channel task:* --channel agent:* --json
+events --channel planet:mars
 runs
 show RUN
 show RUN --json

@@ -9,8 +9,8 @@ import (
 )
 
 // eventsOf prints the log of a server, and with follow what comes.
-func (c *cli) eventsOf(ctx context.Context, run, glob string, since int64, follow bool) error {
-	var channels, types []string
+func (c *cli) eventsOf(ctx context.Context, run, glob string, channels []string, since int64, follow bool) error {
+	var types []string
 	remote, err := c.remote(c.at)
 	if err != nil {
 		return err

@@ -117,6 +117,7 @@ func (c *cli) diffStat(d app.Diff) error {
 func (c *cli) eventsCommand() *cobra.Command {
 	var follow bool
 	var run, glob string
+	var channels []string
 	var since int64
 	cmd := &cobra.Command{
 		Use:   "events",
@@ -128,7 +129,11 @@ func (c *cli) eventsCommand() *cobra.Command {
 				return usage("bad_position", "--since takes a position of 0 or more, not %d", since)
 			}
 			if c.at.server != "" {
-				return c.eventsOf(ctx, run, glob, since, follow)
+				return c.eventsOf(ctx, run, glob, channels, since, follow)
+			}
+			in, err := event.InChannels(c.workspaceHere(), channels)
+			if err != nil {
+				return err
 			}
 			n, err := c.openAny(ctx)
 			if err != nil {
@@ -146,19 +151,21 @@ func (c *cli) eventsCommand() *cobra.Command {
 				}
 				q.Run = found.ID
 			}
-			return c.events(ctx, n, q, follow)
+			return c.events(ctx, n, q, in, follow)
 		},
 	}
 	cmd.Flags().BoolVar(&follow, "follow", false, "go on as events happen, until interrupted")
 	cmd.Flags().StringVar(&run, "run", "", "only events of this `run`")
+	cmd.Flags().StringArrayVar(&channels, "channel", nil, "only events of this `channel`, such as project:ID or run:*, see docs/events.md; may be repeated")
 	cmd.Flags().Int64Var(&since, "since", 0, "only events after this `position`")
 	cmd.Flags().StringVar(&glob, "type", "", "only types that match this `glob`, such as 'tool.*'")
+	cmd.MarkFlagsMutuallyExclusive("run", "channel")
 	cmd.AddCommand(c.schemasCommand())
 	return cmd
 }
 
-// events prints what is in the log now, and with follow what comes.
-func (c *cli) events(ctx context.Context, n *node, q event.FollowQuery, follow bool) error {
+// events prints what of some channels is in the log now, and with follow what comes.
+func (c *cli) events(ctx context.Context, n *node, q event.FollowQuery, in func(*mgx.Event) bool, follow bool) error {
 	if err := event.Resumable(ctx, n.store, q); err != nil {
 		return followError(ctx, err)
 	}
@@ -175,10 +182,13 @@ func (c *cli) events(ctx context.Context, n *node, q event.FollowQuery, follow b
 			if e.Position > head && !follow {
 				return nil
 			}
+			q.After = e.Position
+			if !in(&e) {
+				continue
+			}
 			if err := c.printEvent(e); err != nil {
 				return err
 			}
-			q.After = e.Position
 		}
 		if len(page) == 0 {
 			break
@@ -190,6 +200,9 @@ func (c *cli) events(ctx context.Context, n *node, q event.FollowQuery, follow b
 	for e, err := range event.Follow(ctx, n.store, q) {
 		if err != nil {
 			return followError(ctx, err)
+		}
+		if !in(&e) {
+			continue
 		}
 		if err := c.printEvent(e); err != nil {
 			return err

@@ -13,6 +13,16 @@ import (
 // entries of the audit log, which somebody has to ask for by type. It refuses what
 // a subscription would refuse.
 func Matcher(ws mgx.WorkspaceID, channels, types []string) (func(*mgx.Event) bool, error) {
+	return matching(ws, channels, types, !AskForAudit(types))
+}
+
+// InChannels returns what tells whether an event of a workspace is in any of these
+// channels, entries of the audit log too; no channels means all.
+func InChannels(ws mgx.WorkspaceID, channels []string) (func(*mgx.Event) bool, error) {
+	return matching(ws, channels, nil, false)
+}
+
+func matching(ws mgx.WorkspaceID, channels, types []string, noAudit bool) (func(*mgx.Event) bool, error) {
 	if len(channels) == 0 {
 		channels = []string{"all"}
 	}
@@ -25,7 +35,7 @@ func Matcher(ws mgx.WorkspaceID, channels, types []string) (func(*mgx.Event) boo
 		return nil, err
 	}
 	for i := range granted {
-		granted[i].NoAudit = !AskForAudit(types)
+		granted[i].NoAudit = noAudit
 	}
 	f, err := newFilter(granted, types)
 	if err != nil {
