@@ -7,6 +7,7 @@ import (
 	"math"
 	"net/http"
 	"net/http/httptest"
+	"runtime/metrics"
 	"strings"
 	"sync"
 	"testing"
@@ -66,7 +67,11 @@ func TestProcess(t *testing.T) {
 	sizes.Record(t.Context(), 50, metric.WithAttributes(attribute.String("a.b", "q\"\n")))
 	sizes.Record(t.Context(), 500)
 	w := httptest.NewRecorder()
+	before := stops()
 	p.Metrics().ServeHTTP(w, httptest.NewRequest("GET", "/metrics", nil))
+	if n := stops() - before; n > 1 {
+		t.Errorf("the world was stopped %d times for them", n)
+	}
 	text := w.Body.String()
 	if n := strings.Count(text, "mgx_test_calls_total{"); n > 1000 || !strings.Contains(text, `otel_metric_overflow="true"`) || !strings.Contains(text, `service_version="1.2.3"`) || !strings.Contains(text, `deploy_note="[redacted]-x"`) {
 		t.Errorf("%d series, of\n%.2000s", n, text)
@@ -123,6 +128,16 @@ func TestProcess(t *testing.T) {
 	if p.Metrics() != nil {
 		t.Error("metrics are served that nobody asked for")
 	}
+}
+
+// stops counts how often all goroutines were stopped so far, but for collections.
+func stops() (n uint64) {
+	s := []metrics.Sample{{Name: "/sched/pauses/total/other:seconds"}}
+	metrics.Read(s)
+	for _, c := range s[0].Value.Float64Histogram().Counts {
+		n += c
+	}
+	return n
 }
 
 func TestWanted(t *testing.T) {

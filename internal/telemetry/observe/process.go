@@ -17,57 +17,55 @@ import (
 var processMeasures = []struct {
 	name, unit, help string
 	counts           bool // up only
-	read             func() float64
+	read             func(*runtime.MemStats) float64
 }{
-	{"go.goroutine.count", "{goroutine}", "Goroutines that exist.", false, func() float64 { return float64(runtime.NumGoroutine()) }},
-	{"go.processor.limit", "{thread}", "Threads that may run Go code at once.", false, func() float64 { return float64(runtime.GOMAXPROCS(0)) }},
-	{"go.memory.used", "By", "Memory used by the Go runtime.", false, memory(func(m *runtime.MemStats) uint64 { return m.Sys })},
-	{"go.memory.gc.goal", "By", "Size of the heap at which the next collection ends.", false, memory(func(m *runtime.MemStats) uint64 { return m.NextGC })},
-	{"go.memory.allocated", "By", "Memory allocated on the heap.", true, memory(func(m *runtime.MemStats) uint64 { return m.TotalAlloc })},
-	{"go.memory.gc.cycles", "{cycle}", "Collections that were completed.", true, memory(func(m *runtime.MemStats) uint64 { return uint64(m.NumGC) })},
+	{"go.goroutine.count", "{goroutine}", "Goroutines that exist.", false, func(*runtime.MemStats) float64 { return float64(runtime.NumGoroutine()) }},
+	{"go.processor.limit", "{thread}", "Threads that may run Go code at once.", false, func(*runtime.MemStats) float64 { return float64(runtime.GOMAXPROCS(0)) }},
+	{"go.memory.used", "By", "Memory used by the Go runtime.", false, func(m *runtime.MemStats) float64 { return float64(m.Sys) }},
+	{"go.memory.gc.goal", "By", "Size of the heap at which the next collection ends.", false, func(m *runtime.MemStats) float64 { return float64(m.NextGC) }},
+	{"go.memory.allocated", "By", "Memory allocated on the heap.", true, func(m *runtime.MemStats) float64 { return float64(m.TotalAlloc) }},
+	{"go.memory.gc.cycles", "{cycle}", "Collections that were completed.", true, func(m *runtime.MemStats) float64 { return float64(m.NumGC) }},
 	{"process.cpu.time", "s", "Processor time that was used.", true, cpuTime},
 	{"process.memory.usage", "By", "Memory that is resident.", false, resident},
 	{"process.unix.file_descriptor.count", "{file_descriptor}", "File descriptors that are open.", false, descriptors},
-	{"process.uptime", "s", "Time since the process began to measure.", false, func() float64 { return time.Since(begun).Seconds() }},
+	{"process.uptime", "s", "Time since the process began to measure.", false, func(*runtime.MemStats) float64 { return time.Since(begun).Seconds() }},
 }
 
 var begun = time.Now()
 
-// measureProcess has all that read whenever somebody asks.
+// measureProcess has all that read whenever somebody asks. Package runtime/metrics would
+// read the runtime with less ado, and is made ready in every process of ours: each command
+// in a sandbox would begin a fiftieth later. So it is stopped, once for all of them.
 func measureProcess(m metric.Meter) error {
+	var all []metric.Observable
 	for _, one := range processMeasures {
 		help, unit := metric.WithDescription(one.help), metric.WithUnit(one.unit)
-		read := metric.WithFloat64Callback(func(_ context.Context, o metric.Float64Observer) error {
-			if v := one.read(); v >= 0 {
-				o.Observe(v)
-			}
-			return nil
-		})
+		var made metric.Float64Observable
 		var err error
 		if one.counts {
-			_, err = m.Float64ObservableCounter(one.name, help, unit, read)
+			made, err = m.Float64ObservableCounter(one.name, help, unit)
 		} else {
-			_, err = m.Float64ObservableGauge(one.name, help, unit, read)
+			made, err = m.Float64ObservableGauge(one.name, help, unit)
 		}
 		if err != nil {
 			return err
 		}
+		all = append(all, made)
 	}
-	return nil
+	_, err := m.RegisterCallback(func(_ context.Context, o metric.Observer) error {
+		var stats runtime.MemStats
+		runtime.ReadMemStats(&stats)
+		for i, one := range processMeasures {
+			if v := one.read(&stats); v >= 0 {
+				o.ObserveFloat64(all[i].(metric.Float64Observable), v)
+			}
+		}
+		return nil
+	}, all...)
+	return err
 }
 
-// memory reads what the runtime tells of itself. Package runtime/metrics does so with
-// less ado, and is made ready in every process of ours: each command in a sandbox would
-// begin a fiftieth later.
-func memory(of func(*runtime.MemStats) uint64) func() float64 {
-	return func() float64 {
-		var m runtime.MemStats
-		runtime.ReadMemStats(&m)
-		return float64(of(&m))
-	}
-}
-
-func cpuTime() float64 {
+func cpuTime(*runtime.MemStats) float64 {
 	var u syscall.Rusage
 	if syscall.Getrusage(syscall.RUSAGE_SELF, &u) != nil {
 		return -1
@@ -76,7 +74,7 @@ func cpuTime() float64 {
 }
 
 // resident and descriptors are known where there is /proc; -1 elsewhere.
-func resident() float64 {
+func resident(*runtime.MemStats) float64 {
 	text, err := os.ReadFile("/proc/self/statm")
 	if err != nil {
 		return -1
@@ -84,7 +82,7 @@ func resident() float64 {
 	return parseResident(string(text))
 }
 
-func descriptors() float64 {
+func descriptors(*runtime.MemStats) float64 {
 	list, err := os.ReadDir("/proc/self/fd")
 	if err != nil {
 		return -1
