@@ -239,6 +239,9 @@ func (c *Client) unreachable(ctx context.Context, err error) error {
 	if _, untrusted := errors.AsType[*tls.CertificateVerificationError](err); untrusted {
 		return mgx.Errorf(mgx.KindConfig, CodeUnreachable, "the certificate of %s is none that this machine trusts for that name; if it is the right one, name the file of who signed it in SSL_CERT_FILE (%w)", c.base.Host, err)
 	}
+	if _, plain := errors.AsType[tls.RecordHeaderError](err); plain || strings.Contains(err.Error(), "HTTP response to HTTPS client") {
+		return mgx.Errorf(mgx.KindConfig, CodeBadServer, "the server at %s does not speak https: begin its address with http:// (%w)", c.base.Host, err)
+	}
 	return mgx.Errorf(mgx.KindConfig, CodeUnreachable, "the server at %s cannot be reached; is mgx serve running there? (%w)", c.base.Host, err)
 }
 

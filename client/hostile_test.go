@@ -128,9 +128,12 @@ func TestServerWithTLS(t *testing.T) {
 	web.Config.ErrorLog = log.New(io.Discard, "", 0)
 	web.StartTLS()
 	t.Cleanup(web.Close)
+	plain := httptest.NewServer(http.NotFoundHandler())
+	t.Cleanup(plain.Close)
 	for url, want := range map[string]string{
 		web.URL: "SSL_CERT_FILE",
-		strings.Replace(web.URL, "https", "http", 1): "begin its address with https://",
+		strings.Replace(web.URL, "https", "http", 1):   "begin its address with https://",
+		strings.Replace(plain.URL, "http", "https", 1): "begin its address with http://",
 	} {
 		c, err := client.New(url, token)
 		if err != nil {
