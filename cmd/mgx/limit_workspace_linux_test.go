@@ -58,7 +58,7 @@ func TestLimitsOfAWorkspace(t *testing.T) {
 func (l *lab) lowers(ws string) {
 	l.t.Helper()
 	out := l.must("workspaces", "quota", ws, "sandbox_file_size=4MB", "sandbox_open_files=4096", "sandbox_cpu_time=10m")
-	for _, line := range []string{"sandbox_file_size      each run of 4194304", "sandbox_cpu_time       each run of 10m0s", "sandbox_memory         each run no limit"} {
+	for _, line := range []string{"sandbox_file_size      each run of 4MB", "sandbox_cpu_time       each run of 10m0s", "sandbox_memory         each run no limit"} {
 		if !strings.Contains(out, line) {
 			l.t.Errorf("it is not shown that %s:\n%s", line, out)
 		}

@@ -103,6 +103,8 @@ func shownQuota(u mgx.QuotaUse) string {
 		return "no limit"
 	case limit != "":
 		return "of " + config.ShowLimit(limit, *u.Limit*unitOf(u.Quota))
+	case u.Quota == mgx.QuotaStoredBytes:
+		return "of " + config.ShowSize(*u.Limit)
 	}
 	return "of " + strconv.FormatInt(*u.Limit, 10)
 }

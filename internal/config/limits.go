@@ -73,7 +73,7 @@ func showLimits(c *Config) string {
 }
 
 var (
-	byteSize    = amount{ParseSize, showCount}
+	byteSize    = amount{ParseSize, ShowSize}
 	count       = amount{parseCount, showCount}
 	thousandths = amount{parseThousandths, func(n int64) string { return strconv.FormatFloat(float64(n)/1000, 'f', -1, 64) }}
 	seconds     = amount{parseSeconds, func(n int64) string { return time.Duration(n).String() }}
@@ -114,6 +114,16 @@ func ParseSize(v string) (int64, error) {
 		return n << u.shift, nil
 	}
 	return 0, errors.New("must be a size such as 512MB or 20GB, up to 1024TB")
+}
+
+// ShowSize is bytes as [ParseSize] takes them: so many MB, GB or TB if that is exact.
+func ShowSize(n int64) string {
+	for _, unit := range []string{"TB", "GB", "MB"} {
+		if one, _ := ParseSize("1" + unit); n > 0 && n%one == 0 {
+			return strconv.FormatInt(n/one, 10) + unit
+		}
+	}
+	return strconv.FormatInt(n, 10)
 }
 
 func parseCount(v string) (int64, error) {
