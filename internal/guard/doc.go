@@ -8,9 +8,10 @@
 // # Promises
 //
 //   - No known secret of [MinSecret] bytes or more is left in the output, neither
-//     as it is nor escaped for JSON, Go, a URL (also in part) or HTML, in hexadecimal
-//     (also with something between the bytes), or in base64 at any alignment, nor any of
-//     these over the ends of lines. Overlapping secrets leave no piece of each other.
+//     as it is nor escaped for JSON, Go, a URL (also in part), HTML or mail, in hexadecimal
+//     (also with something between the bytes, and in dumps), in decimal bytes, in base64
+//     (also twice) or base32 at any alignment, nor any of these over the ends of lines; nor
+//     backwards, nor with space between its characters. Overlapping secrets leave no piece of each other.
 //   - What was a JSON object, array or string is one afterwards, of the same shape.
 //   - Text without a secret comes back as it was, after one pass over it and over each
 //     other way to read it that there is (view.go).
@@ -19,9 +20,11 @@
 //
 // It does not guess: values that merely look like secrets stay, because a
 // redactor that eats commit ids makes every log useless. It cannot recognise a
-// secret that is spelt in two ways at once but for those, or that was
+// secret that is spelt in two ways at once but for those, compressed or encrypted, or that was
 // cut in two, so redact before cutting; [Redactor.Stream] is for
-// text that comes in pieces, [Redactor.Cut] for text that others have cut.
+// text that comes in pieces, [Redactor.Cut] for text that others have cut. So who wants to
+// carry a secret out by a spelling of their own can: what stops them is that boxes have
+// none, and that nothing leaves one without being asked for.
 //
 // # Whose secrets
 //

@@ -2,6 +2,7 @@ package guard
 
 import (
 	"bytes"
+	"encoding/base32"
 	"encoding/base64"
 	"encoding/hex"
 	"encoding/json"
@@ -14,8 +15,8 @@ import (
 
 // forms lists the spellings of a secret that programs write: as it is, escaped
 // for JSON (once, and twice for JSON inside JSON) and for Go's %q, escaped for
-// the parts of a URL and for HTML (as package html and html/template do), in base64
-// and in hexadecimal. Spellings that are part of the mask itself are left out, since
+// the parts of a URL and for HTML (as package html and html/template do), in base64,
+// once and twice, base32 and hexadecimal, and backwards. Spellings that are part of the mask itself are left out, since
 // hiding those cannot end.
 func forms(secret string) []string {
 	all := []string{secret, goEscape(secret)}
@@ -30,7 +31,7 @@ func forms(secret string) []string {
 		page := html.EscapeString(s)
 		all = append(all, page, strings.ReplaceAll(page, "+", "&#43;"))
 	}
-	all = append(all, base64Forms(secret)...)
+	all = slices.Concat(all, base64Forms(secret), base32Forms(secret), backwards(secret))
 	digits := hex.EncodeToString([]byte(secret))
 	all = append(all, digits, strings.ToUpper(digits))
 	slices.Sort(all)
@@ -115,20 +116,44 @@ func lowerHex(s string) string {
 	return string(b)
 }
 
-// base64Forms gives the characters that stand for the secret inside the base64
-// of any text that holds it. They depend on how many bytes come before it,
-// modulo three; those shared with the bytes around it are left out.
-func base64Forms(secret string) []string {
+// inside gives the characters that stand for the secret inside any text that holds it, in
+// an encoding that makes so many characters of so many bytes. They depend on how many
+// bytes come before it, modulo those; characters shared with the bytes around it are left
+// out.
+func inside(secret string, bytes, chars int, encode func([]byte) string) []string {
 	var all []string
-	for before, shared := range []int{0, 2, 3} {
-		padded := append(make([]byte, before), secret...)
-		for _, enc := range []*base64.Encoding{base64.RawStdEncoding, base64.RawURLEncoding} {
-			s := enc.EncodeToString(padded)
-			if len(padded)%3 != 0 {
-				s = s[:len(s)-1]
-			}
-			all = append(all, s[shared:])
-		}
+	for before := range bytes {
+		s := encode(append(make([]byte, before), secret...))
+		all = append(all, s[(before*chars+bytes-1)/bytes:(before+len(secret))*chars/bytes])
 	}
 	return all
+}
+
+// base64Forms are those in base64, also in that of a URL, and in base64 of base64.
+func base64Forms(secret string) []string {
+	all := inside(secret, 3, 4, base64.StdEncoding.EncodeToString)
+	for _, once := range all {
+		all = append(all, inside(once, 3, 4, base64.StdEncoding.EncodeToString)...)
+	}
+	return append(all, inside(secret, 3, 4, base64.URLEncoding.EncodeToString)...)
+}
+
+// base32Forms are those in base32, in capitals, which RFC 4648 has, and in small letters.
+func base32Forms(secret string) []string {
+	all := inside(secret, 5, 8, base32.StdEncoding.EncodeToString)
+	for _, s := range all {
+		all = append(all, strings.ToLower(s))
+	}
+	return all
+}
+
+// backwards is a secret from its last character to the first, as rev has it, where that
+// is nothing that texts have anyway.
+func backwards(secret string) []string {
+	all := []rune(secret)
+	slices.Reverse(all)
+	if s := string(all); !Commonplace(s) {
+		return []string{s}
+	}
+	return nil
 }

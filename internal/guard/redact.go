@@ -22,6 +22,7 @@ const MinSecret = 8
 type Redactor struct {
 	adding  sync.Mutex      // held while a new set is built
 	secrets map[string]int  // how many want each hidden
+	spelt   map[string]int  // how many of them have each form
 	kept    map[string]bool // those that Add was told
 	lately  []remembered    // those that Remember was told, the latest last
 	known   atomic.Pointer[needles]
@@ -42,7 +43,7 @@ type remembered struct {
 }
 
 // How long a secret that nothing used is remembered, how many are, and of how many
-// bytes together: each takes some forty times its length, in all its spellings.
+// bytes together: each takes sixty times its length in all its spellings, a short one some two hundred.
 const (
 	Remembered         = 30 * 24 * time.Hour
 	maxRemembered      = 1000
@@ -120,33 +121,40 @@ func (r *Redactor) takes(values []string) (all []string) {
 // held.
 func (r *Redactor) count(more, less []string) {
 	if r.secrets == nil {
-		r.secrets = map[string]int{}
+		r.secrets, r.spelt = map[string]int{}, map[string]int{}
 	}
 	var fresh, gone, spelt []string
 	for _, s := range more {
-		if r.secrets[s]++; r.secrets[s] == 1 {
-			fresh = append(fresh, s)
-			spelt = append(spelt, forms(s)...)
+		if r.secrets[s]++; r.secrets[s] > 1 {
+			continue
+		}
+		fresh = append(fresh, s)
+		for _, form := range forms(s) {
+			if r.spelt[form]++; r.spelt[form] == 1 {
+				spelt = append(spelt, form)
+			}
 		}
 	}
 	for _, s := range less {
-		if r.secrets[s]--; r.secrets[s] == 0 {
-			delete(r.secrets, s)
-			gone = append(gone, s)
+		if r.secrets[s]--; r.secrets[s] > 0 {
+			continue
+		}
+		delete(r.secrets, s)
+		gone = append(gone, s)
+		for _, form := range forms(s) { // which may be that of another one too
+			if r.spelt[form]--; r.spelt[form] == 0 {
+				delete(r.spelt, form)
+			}
 		}
 	}
-	switch {
-	case len(gone) > 0: // a spelling may be that of another one too
-		spelt = nil
-		for s := range r.secrets {
-			spelt = append(spelt, forms(s)...)
-		}
-	case len(fresh) == 0:
+	if len(fresh)+len(gone) == 0 {
 		return
-	default:
-		if n := r.known.Load(); n != nil {
-			spelt = append(spelt, n.all...)
-		}
+	}
+	if n := r.known.Load(); n != nil {
+		spelt = append(spelt, n.all...)
+	}
+	if len(gone) > 0 {
+		spelt = slices.DeleteFunc(spelt, func(form string) bool { return r.spelt[form] == 0 })
 	}
 	var known *needles
 	if len(spelt) > 0 {

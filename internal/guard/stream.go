@@ -69,7 +69,8 @@ func (r *Redactor) text(s string) string {
 func (n *needles) unfinished(s string) int {
 	at := n.ending(s)
 	for _, v := range views(s) {
-		if begin := n.ending(v.text); begin < len(v.text) {
+		sure := v.text[:len(v.text)-v.open]
+		if begin := n.ending(sure); begin < len(sure) {
 			at = min(at, v.in(begin))
 		}
 		at = min(at, v.begun)

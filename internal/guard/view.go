@@ -2,21 +2,25 @@ package guard
 
 import (
 	"html"
+	"slices"
 	"sort"
 	"strconv"
 	"strings"
 )
 
 // A view is a text as it reads once what programs put between the characters of a
-// secret is taken out, with the way back. Four are looked at besides the text itself:
-// its lines joined, its percent-escapes undone, those of JSON and HTML undone, and the
-// hexadecimal digits in it without what separates bytes. A view is made only of a text that has something to take
+// secret is taken out, with the way back. Looked at besides the text itself are its lines
+// joined, the escapes of URLs, of mail, and of JSON and HTML undone, the hexadecimal
+// digits in it without what separates bytes, characters and decimal bytes that stand
+// apart, and the bytes of dumps. A view is made only of a text that has something to take
 // out, so most texts cost no more than a look for that.
 type view struct {
 	text  string
 	turns []turn // where the view leaves something out, in order
+	ends  []int  // of what the turns begin, where each is hidden as a whole; nil: none is
 	whole bool   // a character may stand for several bytes of the text
 	begun int    // where the text ends in what may be the beginning of something left out
+	open  int    // bytes at the end of the view that stand for what is begun, and may become others
 }
 
 // turn says that from a byte of the view on the text goes on elsewhere.
@@ -24,16 +28,27 @@ type turn struct{ view, text int }
 
 // in returns where in the text a byte of the view is.
 func (v *view) in(at int) int {
-	i := sort.Search(len(v.turns), func(i int) bool { return v.turns[i].view > at })
-	if i == 0 {
+	i := v.after(at)
+	switch {
+	case i == 0:
 		return at
+	case v.ends != nil:
+		return v.turns[i-1].text
 	}
 	return v.turns[i-1].text + at - v.turns[i-1].view
 }
 
+// after is how many turns there are up to a byte of the view.
+func (v *view) after(at int) int {
+	return sort.Search(len(v.turns), func(i int) bool { return v.turns[i].view > at })
+}
+
 // end returns where in the text a piece ends that ends before a byte of the view.
 func (v *view) end(at int) int {
-	if v.whole {
+	switch {
+	case v.ends != nil:
+		return v.ends[v.after(at-1)-1]
+	case v.whole:
 		return v.in(at)
 	}
 	return v.in(at-1) + 1
@@ -72,17 +87,17 @@ func (b *builder) from(at int) {
 // view is what was taken of a text, up to where something is begun.
 func (b *builder) view(begun int, whole bool) *view {
 	b.from(begun)
-	return &view{b.b.String(), b.turns, whole, begun}
+	return &view{text: b.b.String(), turns: b.turns, whole: whole, begun: begun}
 }
 
 // views are the other ways to read a text.
-func views(s string) (all []*view) {
-	for _, v := range []*view{joinedLines(s), unescaped(s), unquoted(s), bareDigits(s)} {
-		if v != nil {
-			all = append(all, v)
-		}
+func views(s string) []*view {
+	dump := dumped(s, false)
+	all := []*view{joinedLines(s), unescaped(s), ofMail(s), unquoted(s), bareDigits(s), spaced(s), decimals(s), dump}
+	if dump != nil {
+		all = append(all, dumped(s, true))
 	}
-	return all
+	return slices.DeleteFunc(all, func(v *view) bool { return v == nil })
 }
 
 // joinedLines leaves out the ends of lines, also where they are written \n, and what the
@@ -162,6 +177,41 @@ func unescaped(s string) *view {
 	}
 	b.copy(s, from, to)
 	return b.view(to, true)
+}
+
+// ofMail has the escapes of quoted-printable undone (RFC 2045, 6.7): =2F, and = at the
+// end of a line, which goes on in the next one.
+func ofMail(s string) *view {
+	at := strings.IndexByte(s, '=')
+	if at < 0 {
+		return nil
+	}
+	var b builder
+	from, to := 0, len(strings.TrimSuffix(s, `\`))
+	if i := strings.LastIndexByte(s[:to], '='); i >= 0 && i+2 >= to && (i+1 == to || digit(s[i+1]) >= 0) {
+		to = i
+	}
+	for i := at; i < to; i++ {
+		if s[i] != '=' {
+			continue
+		}
+		if n := lineEnd(s[i+1:]); n > 0 {
+			b.copy(s, from, i)
+			from = i + 1 + n
+		} else if i+2 < to && digit(s[i+1]) >= 0 && digit(s[i+2]) >= 0 {
+			b.copy(s, from, i)
+			b.add(string([]byte{byte(digit(s[i+1])<<4 | digit(s[i+2]))}), i, 3)
+			from = i + 3
+		} else {
+			continue
+		}
+		i = from - 1
+	}
+	if len(b.turns) == 0 && from == 0 && to == len(s) {
+		return nil
+	}
+	b.copy(s, from, to)
+	return b.view(max(from, to), true)
 }
 
 // unquoted has the escapes of JSON, of languages like it and of HTML undone, once:

@@ -1,10 +1,15 @@
 package guard_test
 
 import (
+	"encoding/base32"
 	"encoding/base64"
 	"encoding/hex"
 	"encoding/json"
 	"fmt"
+	"io"
+	"mime/quotedprintable"
+	"regexp"
+	"slices"
 	"strings"
 	"testing"
 
@@ -53,7 +58,37 @@ var spelt = map[string]func(string) string{
 	"entities of PHP":               func(s string) string { return partly(s, "&#%03d;") },
 	"names of entities":             func(s string) string { return strings.NewReplacer("/", "&sol;", "+", "&plus;").Replace(s) },
 	"for a shell":                   func(s string) string { return strings.NewReplacer("/", `\/`, "+", `\+`, "-", `\-`).Replace(s) },
-	"base64 in a query":             func(s string) string { return partly(base64.StdEncoding.EncodeToString([]byte(s)), "%%%02X") },
+	"base64 twice": func(s string) string {
+		return wrapped(base64.StdEncoding.EncodeToString([]byte(base64.StdEncoding.EncodeToString([]byte(s)))), 76, "\n")
+	},
+	"base32": func(s string) string { return wrapped(base32.StdEncoding.EncodeToString([]byte(s)), 76, "\n") },
+	"base32, no padding": func(s string) string {
+		return base32.StdEncoding.WithPadding(base32.NoPadding).EncodeToString([]byte(s))
+	},
+	"base32, lower":         func(s string) string { return strings.ToLower(base32.StdEncoding.EncodeToString([]byte(s))) },
+	"quoted-printable":      quotedPrintable,
+	"quoted-printable, all": func(s string) string { return "=" + wrapped(strings.ToUpper(hex.EncodeToString([]byte(s))), 2, "=") },
+	"backwards":             backwards,
+	"apart":                 func(s string) string { return wrapped(s, 1, " ") },
+	"apart, in quotes":      func(s string) string { return fmt.Sprintf("%q", wrapped(s, 1, " ")) },
+	"a list of Go":          func(s string) string { return fmt.Sprint([]byte(s)) },
+	"a list of Rust":        func(s string) string { return "vec!" + strings.ReplaceAll(fmt.Sprint([]byte(s)), " ", ", ") },
+	"decimal bytes of od":   func(s string) string { return wrapped(strings.Trim(fmt.Sprintf("%4d", []byte(s)), "[]"), 5*16, "\n") },
+	"base64 in a query":     func(s string) string { return partly(base64.StdEncoding.EncodeToString([]byte(s)), "%%%02X") },
+}
+
+func quotedPrintable(s string) string {
+	var b strings.Builder
+	w := quotedprintable.NewWriter(&b)
+	io.WriteString(w, s)
+	w.Close()
+	return b.String()
+}
+
+func backwards(s string) string {
+	all := []rune(s)
+	slices.Reverse(all)
+	return string(all)
 }
 
 func partly(s, escape string) string {
@@ -94,14 +129,93 @@ func TestSpellings(t *testing.T) {
 					t.Errorf("%s: it is still in %q", name, out)
 				}
 			}
-			for at := range in {
+			want := r.String(in)
+			for at := 0; at < len(in); at += 1 + len(before)/16 {
 				var got strings.Builder
 				s := r.Stream(func(piece string) { got.WriteString(piece) })
 				s.Write(in[:at])
 				s.Write(in[at:])
 				s.Close()
-				if got.String() != r.String(in) {
-					t.Errorf("%s, cut at %d: %q, want %q", name, at, got.String(), r.String(in))
+				if got.String() != want {
+					t.Errorf("%s, cut at %d: %q, want %q", name, at, got.String(), want)
+				}
+			}
+		}
+	}
+}
+
+// dumps are what programs print of the bytes of a text, with where they stand.
+var dumps = map[string]func([]byte) string{
+	"hexdump -C":   hex.Dump,
+	"xxd":          func(b []byte) string { return dump(b, "%08x:", " %02x%02x", "  %s") },
+	"xxd -g 4":     func(b []byte) string { return dump(b, "%08x:", " %02x%02x%02x%02x", "  %s") },
+	"xxd -u":       func(b []byte) string { return dump(b, "%08X:", " %02X%02X", "  %s") },
+	"od -tx1":      func(b []byte) string { return dump(b, "%07o", " %02x", "") },
+	"od -tx1z":     func(b []byte) string { return dump(b, "%07o", " %02x", "  >%s<") },
+	"curl --trace": func(b []byte) string { return dump(b, "%04x:", " %02x", " %s") },
+	"tcpdump -X":   func(b []byte) string { return dump(b, "\t0x%04x: ", " %02x%02x", "  %s") },
+	"hexdump":      func(b []byte) string { return swapped(dump(b, "%07x", " %02x%02x", "")) },
+	"od -x":        func(b []byte) string { return swapped(dump(b, "%07o", " %02x%02x", "")) },
+}
+
+// dump has lines of 16 bytes.
+func dump(b []byte, offset, group, shown string) string {
+	var out strings.Builder
+	for len(b)%16 != 0 {
+		b = append(b, '.')
+	}
+	n := strings.Count(group, "%")
+	for at := 0; at < len(b); at += 16 {
+		fmt.Fprintf(&out, offset, at)
+		for i := at; i < at+16; i += n {
+			var bytes []any
+			for _, c := range b[i : i+n] {
+				bytes = append(bytes, c)
+			}
+			fmt.Fprintf(&out, group, bytes...)
+		}
+		if shown != "" {
+			fmt.Fprintf(&out, shown, b[at:at+16])
+		}
+		out.WriteString("\n")
+	}
+	return out.String()
+}
+
+// swapped has the two bytes of each group in the other order.
+func swapped(dump string) string {
+	return regexp.MustCompile(` (..)(..)\b`).ReplaceAllString(dump, " $2$1")
+}
+
+// TestDumps finds a secret in what programs print of bytes, wherever it begins, and
+// nothing that is left has a part of it.
+func TestDumps(t *testing.T) {
+	t.Parallel()
+	r := guard.NewRedactor(canarySecret)
+	for name, dump := range dumps {
+		for before := range 17 {
+			last := strings.TrimSuffix(dump([]byte(strings.Repeat("u", before)+canarySecret)), "\n")
+			if out := r.String(last); !strings.Contains(out, guard.Mask) || strings.Contains(out, "tack") {
+				t.Errorf("%s, up to the end, after %d bytes: %q", name, before, out)
+			}
+			in := "BEFORE\n" + dump([]byte(strings.Repeat("u", before+16)+canarySecret+strings.Repeat("v", 40))) + "AFTER"
+			out := r.String(in)
+			if strings.Count(out, guard.Mask) != 1 || !strings.HasPrefix(out, "BEFORE\n") || !strings.HasSuffix(out, "\nAFTER") || r.Holds(out) {
+				t.Errorf("%s, after %d bytes: %q", name, before, out)
+			}
+			for i := range len(canarySecret) - 3 {
+				if strings.Contains(out, canarySecret[i:i+4]) {
+					t.Errorf("%s, after %d bytes: %s is left in %q", name, before, canarySecret[i:i+4], out)
+				}
+			}
+			for at := before; at < len(in); at += 17 {
+				var got strings.Builder
+				s := r.Stream(func(piece string) { got.WriteString(piece) })
+				s.Write(in[:at])
+				s.Write(in[at:])
+				s.Close()
+				if got.String() != out {
+					t.Fatalf("%s, cut at %d: %q, want %q", name, at, got.String(), out)
 				}
 			}
 		}
@@ -156,11 +270,12 @@ func TestWhatIsNotRecognised(t *testing.T) {
 	r := guard.NewRedactor(canarySecret)
 	digits := hex.EncodeToString([]byte(canarySecret))
 	for name, in := range map[string]string{
-		"offsets between lines": "00000000: " + digits[:32] + "  whsec-5e3d9a7c1f\n00000010: " + digits[32:],
-		"twice base64":          base64.StdEncoding.EncodeToString([]byte(base64.StdEncoding.EncodeToString([]byte("x" + canarySecret)))),
-		"backwards":             "qZ+kcatta/f1c7a9d3e5-ceshw",
-		"two values":            `["whsec-5e3d9a", "7c1f/attack+Zq"]`,
-		"decimal bytes":         strings.Trim(strings.ReplaceAll(fmt.Sprint([]byte(canarySecret)), " ", ", "), "[]"),
+		"xxd -b":             "00000000: " + strings.Trim(fmt.Sprintf("%08b", []byte(canarySecret)[:6]), "[]"),
+		"octal bytes":        strings.Trim(fmt.Sprintf("%03o", []byte(canarySecret)), "[]"),
+		"three times base64": base64.StdEncoding.EncodeToString([]byte(base64.StdEncoding.EncodeToString([]byte(base64.StdEncoding.EncodeToString([]byte(canarySecret)))))),
+		"base64 of digits":   base64.StdEncoding.EncodeToString([]byte(digits)),
+		"base64 backwards":   backwards(base64.StdEncoding.EncodeToString([]byte(canarySecret))),
+		"two values":         `["whsec-5e3d9a", "7c1f/attack+Zq"]`,
 	} {
 		if got := r.String(in); got != in {
 			t.Errorf("%s is recognised, and docs/injection.md says that it is not: %q", name, got)
