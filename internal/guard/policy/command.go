@@ -98,6 +98,26 @@ func tokens(words []Word) []Word {
 	return out
 }
 
+// substituted are the words of what sed runs by a flag of its substitutions, as in
+// s/x/git push/e, where any sign may stand for the slashes.
+func substituted(words []Word) (out []Word) {
+	for _, w := range words {
+		for i := 0; i+2 < len(w.Text); i++ {
+			if w.Text[i] != 's' {
+				continue
+			}
+			parts := strings.SplitN(w.Text[i+2:], w.Text[i+1:i+2], 3)
+			if len(parts) < 3 {
+				continue
+			}
+			if flags := parts[2]; strings.Contains(flags[:len(flags)-len(strings.TrimLeft(flags, "gpiImMe0123456789"))], "e") {
+				out = append(out, tokens([]Word{{Text: parts[1]}})...)
+			}
+		}
+	}
+	return out
+}
+
 // spelt reports whether words have those of a pattern among them, in their order. A
 // dynamic one may be any that follow the one before it.
 func spelt(words []Word, want []string) bool {

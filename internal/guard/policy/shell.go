@@ -72,6 +72,9 @@ func (r *shellReader) add(c Command) {
 		return
 	}
 	c.said = tokens(c.Words)
+	if proper := c.Words[c.Bare:]; len(proper) > 0 && strings.HasSuffix(path.Base(proper[0].Text), "sed") {
+		c.said = append(c.said, substituted(proper[1:])...)
+	}
 	if c.Quiet {
 		c.said = tokens(c.Words[:c.Bare])
 	}
@@ -272,9 +275,11 @@ func ofSystem(w Word) bool {
 
 // wrappers run programs that their words name, or text that they are given.
 var wrappers = []string{
-	".", "busybox", "builtin", "chroot", "chrt", "command", "doas", "env", "eval", "exec", "flock", "ionice", "nice", "nohup", "nsenter",
-	"parallel", "runuser", "script", "setarch", "setpriv", "setsid", "source", "stdbuf", "strace", "su", "sudo", "taskset", "time", "timeout",
-	"toybox", "trap", "unshare", "watch", "xargs", "alias", "enable", "hash", "mapfile", "readarray",
+	".", "busybox", "builtin", "choom", "chronic", "chroot", "chrt", "command", "coreutils", "doas", "env", "eval", "exec", "fakeroot", "flock",
+	"i386", "ionice", "linux32", "linux64", "ltrace", "nice", "nohup", "nsenter", "numactl", "parallel", "pkexec", "prlimit", "run-parts", "runcon",
+	"runuser", "script", "setarch", "setpriv", "setsid", "sg", "source", "start-stop-daemon", "stdbuf", "strace", "su", "sudo", "systemd-run",
+	"taskset", "time", "timeout", "toybox", "trap", "uclampset", "uname26", "unbuffer", "unshare", "watch", "x86_64", "xargs", "alias", "enable",
+	"hash", "mapfile", "readarray",
 }
 
 // interpreters run text that may hold the words of a command. To forbid, their
