@@ -18,6 +18,7 @@ func (s *session) tunnel(c *client, h *head, private bool) {
 	}
 	defer s.closing(server)()
 	if _, err := c.Write([]byte("HTTP/1.1 200 Connection established\r\n\r\n")); err != nil {
+		s.hangUp(c, h, err)
 		return
 	}
 	c.SetDeadline(time.Now().Add(s.times.head))
@@ -51,7 +52,7 @@ func (s *session) connect(h *head, private bool) (net.Conn, error) {
 // hangUp refuses in the middle of a tunnel, where only TLS is understood.
 func (s *session) hangUp(c *client, h *head, err error) {
 	r, ok := errors.AsType[*refusal](err)
-	if !ok { // it connected, and then said nothing
+	if !ok { // it connected, and then said nothing, or was gone
 		s.visits.add(sandbox.Visit{Host: h.host, Port: h.port, Allowed: true})
 		return
 	}

@@ -159,6 +159,34 @@ func TestAbandonedTunnels(t *testing.T) {
 	<-gone
 }
 
+// Who asks for a tunnel and is gone before it is there has reached the host all the same:
+// that is told.
+func TestTunnelThatNobodyWaitsFor(t *testing.T) {
+	t.Parallel()
+	host, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer host.Close()
+	to := host.Addr().(*net.TCPAddr).Port
+	l := newLab(t, egress.Options{}, fmt.Sprintf("a.test:%d+private", to)).serve()
+	client := l.dial().(*net.TCPConn)
+	client.SetLinger(0) // closed, it is reset
+	l.names.lead(func(string, int) []netip.Addr {
+		client.Close()
+		return []netip.Addr{netip.MustParseAddr("127.0.0.1")}
+	})
+	fmt.Fprintf(client, "CONNECT a.test:%d HTTP/1.1\r\nHost: a.test:%d\r\n\r\n", to, to)
+	reached, err := host.Accept()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if heard, err := io.ReadAll(reached); err != nil || len(heard) > 0 {
+		t.Errorf("%q, %v", heard, err)
+	}
+	l.visited(sandbox.Visit{Host: "a.test", Port: to, Allowed: true, Times: 1})
+}
+
 // operator is the proxy of a site.
 func operator(t *testing.T, names map[string]string) (at string, asked func() []string) {
 	t.Helper()
