@@ -73,6 +73,9 @@ type listening struct {
 }
 
 func (c *listening) Read(p []byte) (int, error) {
+	if c.heard.Len() > maxHead { // in records of a byte, six times the message
+		return 0, errTooLong
+	}
 	n, err := c.from.Read(p)
 	c.heard.Write(p[:n])
 	c.failed = err

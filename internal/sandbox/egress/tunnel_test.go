@@ -85,6 +85,7 @@ func TestNotTLS(t *testing.T) {
 		"http": "GET / HTTP/1.1\r\nHost: a.test\r\n\r\n", "ssh": "SSH-2.0-x\r\n", "SSL 2": "\x80\x2e\x01\x00\x02" + strings.Repeat("\x00", 60),
 		"an alert": "\x15\x03\x01\x00\x02\x02\x28", "a record of another kind": "\x17\x03\x03\x00\x10" + strings.Repeat("x", 16),
 		"too large": "\x16\x03\x01\xff\xff" + strings.Repeat("x", 70_000), "another message": "\x16\x03\x01\x00\x06\x02\x00\x00\x02\x03\x03",
+		"more records than a hello has": "\x16\x03\x01\x00\x04\x01\x00\xff\xff" + strings.Repeat("\x16\x03\x01\x00\x01x", 12_000),
 	} {
 		l := newLab(t, egress.Options{}, s.rule("a.test", "+private")).serve()
 		conn := l.tunnel(fmt.Sprintf("a.test:%d", s.port))
