@@ -19,6 +19,7 @@ func TestMain(m *testing.M) {
 	playRole()
 	playChain()
 	playBuffers()
+	playModules()
 	os.Exit(m.Run())
 }
 

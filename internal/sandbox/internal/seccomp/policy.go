@@ -92,6 +92,14 @@ var subvolumes = []uint32{
 	0x4008941a, // BTRFS_IOC_SUBVOL_SETFLAGS
 }
 
+// loading are controls for which the kernel loads a module, of whoever asks: of lines
+// (n_gsm, slip, ppp) for any terminal, of bridges and of VLANs for any socket.
+var loading = []uint32{
+	unix.TIOCSETD,
+	0x8940, 0x8941, 0x89a0, 0x89a1, // SIOCGIFBR, SIOCSIFBR, SIOCBRADDBR, SIOCBRDELBR
+	0x8982, 0x8983, // SIOCGIFVLAN, SIOCSIFVLAN
+}
+
 // Box is what the policy has to know of where a command runs.
 type Box struct {
 	// Shared boxes have no namespaces: processes, what they communicate by, and the
@@ -104,7 +112,7 @@ type Box struct {
 // Commands is the policy for what runs in a box.
 func Commands(b Box) Policy {
 	p := Policy{Arch: auditArch, Newest: newest}
-	controls := append([]uint32{unix.TIOCSTI, tioclinux, unix.TIOCCONS, unix.TIOCSETD}, subvolumes...)
+	controls := slices.Concat([]uint32{unix.TIOCSTI, tioclinux, unix.TIOCCONS}, subvolumes, loading)
 	if b.Shared {
 		controls = append(controls, unix.FS_IOC_SETFLAGS, fsIocSetXattr)
 	}
@@ -135,6 +143,10 @@ func Commands(b Box) Policy {
 		Rule{Call: unix.SYS_MEMFD_CREATE, Else: Allow, Cases: append([]Case{
 			{When: []Cond{{Arg: 1, Value: ^uint32(memfdFlags), Mask: true}}, Then: Fail(unix.EINVAL)},
 		}, huge(1, unix.MFD_HUGETLB)...)},
+		// Who asks that nobody else runs beside it on a core takes what the others of that
+		// core have of it, and no share of the processor counts that. It looks as if the
+		// kernel could not.
+		Rule{Call: unix.SYS_PRCTL, Else: Allow, Cases: each(0, Fail(unix.EINVAL), unix.PR_SCHED_CORE)},
 		// Linux itself, 32-bit uname, Linux 2.6 in uname, fixed addresses (which the
 		// thread sanitizer asks for), and the question which it is.
 		Rule{Call: unix.SYS_PERSONALITY, Else: Fail(unix.EPERM), Cases: each(0, Allow, 0, 8, 0x20000, 0x20008, 0x40000, 0x40008, 0xffffffff)},
@@ -239,9 +251,10 @@ func creates(flags, mode int) []Case {
 	return append(c, tmpfile...)
 }
 
-// socketRule allows the families that programs use among themselves. Netlink is
-// how they list the interfaces of the box, which is one; its other protocols
-// are large parts of the kernel.
+// socketRule allows the families that programs use among themselves, and the protocols:
+// for any other the kernel looks for a module to load, such as those of SCTP, L2TP and
+// SMC. Netlink is how they list the interfaces of the box, which is one; its other
+// protocols are large parts of the kernel.
 //
 // Without a network of its own a box has no sockets but pairs.
 func socketRule(sockets bool) Rule {
@@ -252,7 +265,16 @@ func socketRule(sockets bool) Rule {
 	}
 	const obsoletePacket = 10 // SOCK_PACKET makes an AF_PACKET socket of an AF_INET one
 	r.Cases = append(r.Cases, ofKind(unix.AF_INET, obsoletePacket, Fail(unix.EPERM))...)
-	r.Cases = append(r.Cases, each(0, Allow, unix.AF_UNIX, unix.AF_INET, unix.AF_INET6)...)
+	const otherKinds = 0xc // bits that streams, datagrams and raw sockets do not have
+	for _, family := range []uint32{unix.AF_INET, unix.AF_INET6} {
+		of := Cond{Arg: 0, Value: family}
+		r.Cases = append(r.Cases, Case{[]Cond{of, {Arg: 1, Value: otherKinds, Mask: true}}, Fail(unix.ESOCKTNOSUPPORT)})
+		for _, protocol := range []uint32{0, unix.IPPROTO_TCP, unix.IPPROTO_UDP, unix.IPPROTO_ICMP, unix.IPPROTO_ICMPV6, unix.IPPROTO_MPTCP} {
+			r.Cases = append(r.Cases, Case{[]Cond{of, {Arg: 2, Value: protocol}}, Allow})
+		}
+		r.Cases = append(r.Cases, Case{[]Cond{of}, Fail(unix.EPROTONOSUPPORT)})
+	}
+	r.Cases = append(r.Cases, each(0, Allow, unix.AF_UNIX)...)
 	r.Cases = append(r.Cases, Case{[]Cond{{Arg: 0, Value: unix.AF_NETLINK}, {Arg: 2, Value: unix.NETLINK_ROUTE}}, Allow})
 	return r
 }
