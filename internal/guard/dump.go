@@ -7,6 +7,7 @@ const (
 	leastOffset = 4  // digits, of curl; others have 7 or 8
 	mostOffset  = 16 // of 64 bits
 	mostInLine  = 16 // bytes, as all programs have them unless they are told another number
+	longestLine = 200
 )
 
 // dumped has the bytes of the lines of dumps: an offset, bytes in hexadecimal, alone or
@@ -43,6 +44,9 @@ func dumped(s string, swapped bool) *view {
 // dumpLine are the bytes of a line of a dump, none if it is not one; and whether it may
 // be, or is, one to which more is still to come.
 func dumpLine(line string, swapped bool) (bytes []byte, more bool) {
+	if len(line) > longestLine {
+		return nil, false
+	}
 	rest := strings.TrimPrefix(strings.TrimLeft(line, " \t"), "0x")
 	offset := strings.TrimLeft(rest, "0123456789abcdefABCDEF")
 	switch n := len(rest) - len(offset); {

@@ -58,6 +58,14 @@ func TestStreamHoldsNoMoreThanItMust(t *testing.T) {
 	if out != "hello tokyo again [redacted]!" {
 		t.Errorf("in the end: %q", out)
 	}
+	out = ""
+	s.Write("0000 11 22 33 44")
+	if out != "" {
+		t.Errorf("of a line that may be one of a dump came: %q", out)
+	}
+	if s.Write(strings.Repeat(" 55", 100)); len(out) < 300 {
+		t.Errorf("of a line that is too long for one of a dump came: %q", out)
+	}
 	none := (*guard.Redactor)(nil).Stream(func(piece string) { out = piece })
 	if none.Write("token-123456789"); out != "token-123456789" {
 		t.Errorf("without a redactor: %q", out)
