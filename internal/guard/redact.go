@@ -150,15 +150,18 @@ func (r *Redactor) count(more, less []string) {
 	if len(fresh)+len(gone) == 0 {
 		return
 	}
+	var all []string
 	if n := r.known.Load(); n != nil {
-		spelt = append(spelt, n.all...)
+		all = n.all
 	}
+	slices.SortFunc(spelt, longestFirst)
+	all = merged(all, spelt) // to sort thousands again takes longer
 	if len(gone) > 0 {
-		spelt = slices.DeleteFunc(spelt, func(form string) bool { return r.spelt[form] == 0 })
+		all = slices.DeleteFunc(all, func(form string) bool { return r.spelt[form] == 0 })
 	}
 	var known *needles
-	if len(spelt) > 0 {
-		known = newNeedles(spelt)
+	if len(all) > 0 {
+		known = newNeedles(all)
 	}
 	r.known.Store(known)
 	if r.tells != nil {
@@ -280,9 +283,7 @@ type needles struct {
 }
 
 func newNeedles(all []string) *needles {
-	slices.SortFunc(all, func(a, b string) int {
-		return cmp.Or(cmp.Compare(len(b), len(a)), strings.Compare(a, b))
-	})
+	slices.SortFunc(all, longestFirst)
 	n := &needles{all: slices.Compact(all), heads: map[[MinSecret]byte][]string{}}
 	n.longest = len(n.all[0])
 	for _, s := range n.all {
@@ -292,6 +293,23 @@ func newNeedles(all []string) *needles {
 		n.heads[head] = append(n.heads[head], s)
 	}
 	return n
+}
+
+// merged has what two lists have, which begin with the longest.
+func merged(a, b []string) []string {
+	all := make([]string, 0, len(a)+len(b))
+	for len(a) > 0 && len(b) > 0 {
+		if longestFirst(a[0], b[0]) < 0 {
+			all, a = append(all, a[0]), a[1:]
+		} else {
+			all, b = append(all, b[0]), b[1:]
+		}
+	}
+	return append(append(all, a...), b...)
+}
+
+func longestFirst(a, b string) int {
+	return cmp.Or(cmp.Compare(len(b), len(a)), strings.Compare(a, b))
 }
 
 func pair(s string) uint16 { return uint16(s[0])<<8 | uint16(s[1]) }
