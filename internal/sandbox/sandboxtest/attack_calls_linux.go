@@ -39,7 +39,11 @@ var calls = map[string]func() error{
 	"unshare files": func() error { return unix.Unshare(unix.CLONE_FILES) },
 	"clone3":        func() error { return raw(unix.SYS_CLONE3, uintptr(unsafe.Pointer(&[11]uint64{})), 88) },
 	"kexec":         func() error { return raw(unix.SYS_KEXEC_LOAD, 0, 0, 0) },
-	"personality":   func() error { return raw(unix.SYS_PERSONALITY, 0x0400000) },
+	"huge pages": func() error {
+		_, err := unix.Mmap(-1, 0, 2<<20, unix.PROT_READ, unix.MAP_PRIVATE|unix.MAP_ANON|unix.MAP_HUGETLB)
+		return err
+	},
+	"personality": func() error { return raw(unix.SYS_PERSONALITY, 0x0400000) },
 	"setuid file by chmod": func() error {
 		return then(os.WriteFile("setuid", nil, 0o755), func() error { return syscall.Chmod("setuid", 0o4755) })
 	},

@@ -7,6 +7,7 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"strconv"
 	"strings"
 	"testing"
 
@@ -115,12 +116,21 @@ func provenBy(name string, args []string, refusal string) Outcome {
 	switch {
 	case isCall && absentHere(call, refusal), lackedCall(name):
 		return Lacking
+	case call == "huge pages" && hugePages() == 0:
+		return Missing
 	case at > 0 && slices.Contains([]string{"openread", "openwrite", "dial"}, args[0]) && !strings.HasPrefix(args[at], "/proc/1/"):
 		if _, err := os.Lstat(args[at]); errors.Is(err, fs.ErrNotExist) {
 			return Missing
 		}
 	}
 	return Stopped
+}
+
+// hugePages is how many the machine keeps.
+func hugePages() int {
+	text, _ := os.ReadFile("/proc/sys/vm/nr_hugepages")
+	n, _ := strconv.Atoi(strings.TrimSpace(string(text)))
+	return n
 }
 
 // score makes every attack in one box.
