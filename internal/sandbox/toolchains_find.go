@@ -204,8 +204,12 @@ func findRuby(f *finder) {
 // called, by a shim. They look for those where a variable says, or else below the home,
 // which in a box is another.
 var managers = []struct{ variable, dir string }{
-	{"ASDF_DATA_DIR", ".asdf"}, {"GOENV_ROOT", ".goenv"}, {"JENV_ROOT", ".jenv"}, {"NODENV_ROOT", ".nodenv"},
-	{"PYENV_ROOT", ".pyenv"}, {"RBENV_ROOT", ".rbenv"},
+	{"ASDF_DATA_DIR", ".asdf"},
+	{"GOENV_ROOT", ".goenv"},
+	{"JENV_ROOT", ".jenv"},
+	{"NODENV_ROOT", ".nodenv"},
+	{"PYENV_ROOT", ".pyenv"},
+	{"RBENV_ROOT", ".rbenv"},
 }
 
 func findManagers(f *finder) {

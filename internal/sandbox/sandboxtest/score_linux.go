@@ -114,10 +114,10 @@ func provenBy(name string, args []string, refusal string) Outcome {
 	call, isCall := strings.CutPrefix(name, "call ")
 	at := slices.IndexFunc(args, filepath.IsAbs)
 	switch {
-	case isCall && absentHere(call, refusal), lackedCall(name):
-		return Lacking
 	case call == "huge pages" && hugePages() == 0:
 		return Missing
+	case isCall && absentHere(call, refusal), lackedCall(name):
+		return Lacking
 	case at > 0 && slices.Contains([]string{"openread", "openwrite", "dial"}, args[0]) && !strings.HasPrefix(args[at], "/proc/1/"):
 		if _, err := os.Lstat(args[at]); errors.Is(err, fs.ErrNotExist) {
 			return Missing
