@@ -24,7 +24,7 @@ export CGO_ENABLED=0
 (cd "$here" && go test -c -o "$root/tests/native" ./internal/sandbox/native && go test -c -o "$root/tests/cgroup" ./internal/sandbox/internal/cgroup)
 
 # What the tests have run in boxes, with the libraries of each.
-programs="sh chroot chown chgrp cat ls id env true false sleep head tail yes mkdir mkfifo mknod insmod kmod ln mv cp rm rmdir touch chmod echo printf seq wc sort tr cut test dd mount umount setsid setpriv grep sed find ulimit stat readlink dirname basename sync tee truncate kill pwd ip"
+programs="sh chroot chown chgrp cat ls id env true false sleep head tail yes mkdir mkfifo mknod insmod kmod ln mv cp rm rmdir touch chmod echo printf seq wc sort tr cut test dd mount umount setsid setpriv grep sed find ulimit stat readlink dirname basename sync tee truncate kill pwd ip script tty stty"
 for p in $programs; do
 	file=$(command -v "$p") || continue
 	case $file in /*) ;; *) file=$(PATH=/usr/bin:/bin:/usr/sbin command -p which "$p" 2>/dev/null) || continue ;; esac
