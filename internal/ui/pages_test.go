@@ -200,7 +200,7 @@ func TestRunsTable(t *testing.T) {
 	now := run.CreatedAt.Add(3 * time.Minute)
 
 	var out bytes.Buffer
-	RunsTable(&out, []mgx.Run{run, waiting}, now)
+	runsTable(&out, []mgx.Run{run, waiting}, now, style{width: 80})
 	contains(t, out.String(),
 		"✓ done      run_01JTESTTESTTESTTESTTESTTE   3 min ago   $0.25",
 		"\n  add a /healthz endpoint  mgx/add-healthz/run-1\n",
@@ -210,6 +210,12 @@ func TestRunsTable(t *testing.T) {
 	runsTable(&out, []mgx.Run{run, waiting}, now, style{width: 160})
 	if n := strings.Count(out.String(), "\n"); n != 2 {
 		t.Errorf("%d lines on a wide terminal, want 2:\n%s", n, out.String())
+	}
+
+	out.Reset()
+	RunsTable(&out, []mgx.Run{run, waiting}, now) // to no terminal
+	if lines := strings.Split(out.String(), "\n"); len(lines) != 3 || !strings.HasSuffix(lines[1], waiting.Task.Title[:len(waiting.Task.Title)-1]) {
+		t.Errorf("where nothing sets the width:\n%s", out.String())
 	}
 
 	out.Reset()

@@ -10,9 +10,10 @@ import (
 // wideTable is the width from which a run takes one line instead of two.
 const wideTable = 140
 
-// RunsTable prints a list of runs: id, status, age and cost, title and branch.
+// RunsTable prints a list of runs: id, status, age and cost, title and branch; each on a
+// line of its own, and whole, where no terminal is too narrow for that.
 func RunsTable(w io.Writer, runs []mgx.Run, now time.Time) error {
-	return runsTable(w, runs, now, styleOf(w, Auto, 0))
+	return runsTable(w, runs, now, reportOn(w))
 }
 
 func runsTable(w io.Writer, runs []mgx.Run, now time.Time, s style) error {
@@ -21,7 +22,7 @@ func runsTable(w io.Writer, runs []mgx.Run, now time.Time, s style) error {
 		p.say(span{text: "No runs yet. Start one with: mgx run \"what you want\", or see one with: mgx demo"})
 	}
 	for _, r := range runs {
-		head, rest := runHead(r, now), runRest(r)
+		head, rest := runHead(r, now), runRest(r, max(44, p.width-wideTable))
 		if p.width >= wideTable {
 			p.say(append(append(head, span{text: "  "}), rest...)...)
 			continue
@@ -53,10 +54,11 @@ func shortCost(r mgx.Run) string {
 	return r.Cost.String()
 }
 
-func runRest(r mgx.Run) []span {
+// runRest is a run's title, and its branch in so many columns.
+func runRest(r mgx.Run, branch int) []span {
 	spans := []span{{text: firstLine(r.Task.Title), tint: bold, flex: true}}
 	if r.Branch != "" {
-		spans = append(spans, span{text: "  " + cut(clean(r.Branch), 44), tint: cyan})
+		spans = append(spans, span{text: "  " + cut(clean(r.Branch), branch), tint: cyan})
 	}
 	return spans
 }
