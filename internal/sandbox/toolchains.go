@@ -39,7 +39,7 @@ func Toolchains(getenv func(string) string, home, data string) (mounts []Mount, 
 }
 
 // toolchainFinders in the order in which they look.
-var toolchainFinders = []func(*finder){findGo, findNode, findPython, findRust, findJava, findRuby, findBrowsers, findSingles, findManagers}
+var toolchainFinders = []func(*finder){findManagers, findGo, findNode, findPython, findRust, findJava, findRuby, findBrowsers, findSingles}
 
 // guestHome is the home directory of commands. Caches hang there, where programs
 // look when nothing else is said.

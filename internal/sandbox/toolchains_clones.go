@@ -13,9 +13,12 @@ import (
 // what they fetched. What was fetched from a private repository can have left the
 // password there.
 func clonesOf(f *finder) (dirs []string) {
-	cargos, uvs := []string{f.dir("CARGO_HOME", "")}, []string{f.dir("UV_CACHE_DIR", ""), f.cacheDir("uv")}
-	for _, home := range f.homes {
-		cargos, uvs = append(cargos, filepath.Join(home, ".cargo")), append(uvs, filepath.Join(home, ".cache", "uv"))
+	at := func(variable, below string) []string {
+		roots := []string{f.dir(variable, "")}
+		for _, home := range f.homes {
+			roots = append(roots, filepath.Join(home, below))
+		}
+		return roots
 	}
 	add := func(roots []string, patterns ...string) {
 		for _, root := range roots {
@@ -32,15 +35,11 @@ func clonesOf(f *finder) (dirs []string) {
 			}
 		}
 	}
-	add(cargos, "git/db/*", "git/checkouts/*/*/.git", "registry/index/*/.git")
+	add(at("CARGO_HOME", ".cargo"), "git/db/*", "git/checkouts/*/*/.git", "registry/index/*/.git")
 	for _, m := range managers {
-		roots := []string{f.dir(m.variable, "")}
-		for _, home := range f.homes {
-			roots = append(roots, filepath.Join(home, m.dir))
-		}
-		add(roots, ".git", "plugins/*/.git")
+		add(at(m.variable, m.dir), ".git", "plugins/*/.git")
 	}
-	add(uvs, "git-v*/db/*", "git-v*/checkouts/*/*/.git")
+	add(append(at("UV_CACHE_DIR", ".cache/uv"), f.cacheDir("uv")), "git-v*/db/*", "git-v*/checkouts/*/*/.git")
 	slices.Sort(dirs)
 	return slices.Compact(dirs)
 }

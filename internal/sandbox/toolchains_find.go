@@ -95,7 +95,6 @@ func findPython(f *finder) {
 	}
 	version := strings.TrimPrefix(filepath.Base(file), "python")
 	if pyenv := f.dir("PYENV_ROOT", f.below(".pyenv")); within(at, filepath.Join(pyenv, "shims")) {
-		f.show(pyenv)
 		version = firstLine(filepath.Join(pyenv, "version"))
 	}
 	if !f.show(parent(file)) || !f.reach(at, file) {
