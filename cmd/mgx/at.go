@@ -144,6 +144,17 @@ func (c *cli) printf(format string, args ...any) { fmt.Fprintf(c.out, format, ha
 
 func (c *cli) tell(format string, args ...any) { fmt.Fprintf(c.err, format, harmless(args)...) }
 
+// showOnce prints a secret that is not shown again, as what the API answers or after a
+// word on it.
+func (c *cli) showOnce(secret string, answer map[string]any, format string, args ...any) error {
+	if c.json {
+		return printJSON(c, answer)
+	}
+	c.tell(format+"\n", args...)
+	c.printf("%s\n", secret)
+	return nil
+}
+
 func harmless(args []any) []any {
 	list := make([]any, len(args))
 	for i, v := range args {

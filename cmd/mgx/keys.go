@@ -115,12 +115,7 @@ an action such as runs:read, or * for all that you may do.`,
 				if err != nil {
 					return err
 				}
-				if c.json {
-					return printJSON(c, map[string]any{"key": made, "secret": secret})
-				}
-				c.tell("Made %s. The key, shown only now:\n", made.ID)
-				c.printf("%s\n", secret)
-				return nil
+				return c.showOnce(secret, map[string]any{"key": made, "secret": secret}, "Made %s. The key, shown only now:", made.ID)
 			})
 		},
 	}
@@ -234,12 +229,7 @@ after --overlap.`,
 				if err != nil {
 					return err
 				}
-				if c.json {
-					return printJSON(c, map[string]string{"secret": secret})
-				}
-				c.tell("Rotated %s. The key, shown only now:\n", k.ID)
-				c.printf("%s\n", secret)
-				return nil
+				return c.showOnce(secret, map[string]any{"secret": secret}, "Rotated %s. The key, shown only now:", k.ID)
 			})
 		},
 	}

@@ -75,12 +75,8 @@ mgx login --invitation TOKEN; with ADDRESS only with that address.`,
 }
 
 func (c *cli) showInvitation(i mgx.Invitation, token string) error {
-	if c.json {
-		return printJSON(c, map[string]any{"invitation": i, "token": token})
-	}
-	c.tell("Made %s, good once until %s UTC. The token, shown only now:\n", i.ID, i.ExpiresAt.UTC().Format(time.DateTime))
-	c.printf("%s\n", token)
-	return nil
+	return c.showOnce(token, map[string]any{"invitation": i, "token": token},
+		"Made %s, good once until %s UTC. The token, shown only now:", i.ID, i.ExpiresAt.UTC().Format(time.DateTime))
 }
 
 func (c *cli) memberRoleCommand() *cobra.Command {
@@ -147,12 +143,7 @@ workspace; for the others, and for the owner, it takes the machine that has the 
 				if err != nil {
 					return err
 				}
-				if c.json {
-					return c.showInvitation(i, token)
-				}
-				c.tell("With this %s can set a password, once, within a day:\n", m.User)
-				c.printf("%s\n", token)
-				return nil
+				return c.showOnce(token, map[string]any{"invitation": i, "token": token}, "With this %s can set a password, once, within a day:", m.User)
 			})
 		},
 	}

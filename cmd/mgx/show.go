@@ -173,6 +173,12 @@ func (c *cli) events(ctx context.Context, n *node, q event.FollowQuery, in func(
 	if err != nil {
 		return err
 	}
+	print := func(e mgx.Event) error {
+		if !in(&e) {
+			return nil
+		}
+		return c.printEvent(e)
+	}
 	for {
 		page, err := n.store.EventsAfter(ctx, q.Workspace, q.Stream, q.Run, q.Types, q.After, 500)
 		if err != nil {
@@ -183,10 +189,7 @@ func (c *cli) events(ctx context.Context, n *node, q event.FollowQuery, in func(
 				return nil
 			}
 			q.After = e.Position
-			if !in(&e) {
-				continue
-			}
-			if err := c.printEvent(e); err != nil {
+			if err := print(e); err != nil {
 				return err
 			}
 		}
@@ -201,10 +204,7 @@ func (c *cli) events(ctx context.Context, n *node, q event.FollowQuery, in func(
 		if err != nil {
 			return followError(ctx, err)
 		}
-		if !in(&e) {
-			continue
-		}
-		if err := c.printEvent(e); err != nil {
+		if err := print(e); err != nil {
 			return err
 		}
 	}

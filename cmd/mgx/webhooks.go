@@ -205,12 +205,7 @@ may allow others with --webhook-allow.`,
 				if err != nil {
 					return err
 				}
-				if c.json {
-					return printJSON(c, map[string]any{"webhook": w, "secret": secret})
-				}
-				c.tell("Added %s. Its secret, shown only now:\n", w.ID)
-				c.printf("%s\n", secret)
-				return nil
+				return c.showOnce(secret, map[string]any{"webhook": w, "secret": secret}, "Added %s. Its secret, shown only now:", w.ID)
 			})
 		},
 	}
@@ -288,16 +283,11 @@ func (c *cli) webhookRotateCommand() *cobra.Command {
 				if err != nil {
 					return err
 				}
-				if c.json {
-					return printJSON(c, map[string]string{"secret": secret})
-				}
 				old := "the old one signs beside it for 24 hours"
 				if revoke {
 					old = "the old one is revoked"
 				}
-				c.tell("The new secret of %s, shown only now; %s:\n", w.ID, old)
-				c.printf("%s\n", secret)
-				return nil
+				return c.showOnce(secret, map[string]any{"secret": secret}, "The new secret of %s, shown only now; %s:", w.ID, old)
 			})
 		},
 	}
