@@ -9,6 +9,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"sync/atomic"
 	"testing"
 
 	"mgx"
@@ -35,10 +36,10 @@ func TestUpload(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer f.Close()
-	tries := 0
+	var tries atomic.Int32
 	runs := runsAt(t, func(w http.ResponseWriter, r *http.Request) {
 		got, _ := io.ReadAll(r.Body)
-		if tries++; tries == 1 {
+		if tries.Add(1) == 1 {
 			panic(http.ErrAbortHandler)
 		}
 		if r.Method != http.MethodPut || r.URL.Path != "/api/v1/uploads/"+want || !bytes.Equal(got, content) || r.Header.Get("Content-Type") != "application/x-git-bundle" || r.Header.Get("Authorization") == "" {
@@ -48,8 +49,8 @@ func TestUpload(t *testing.T) {
 		io.WriteString(w, "{}")
 	})
 	digest, err := runs.Upload(t.Context(), f)
-	if err != nil || digest != want || tries != 2 {
-		t.Errorf("%s %v after %d tries", digest, err, tries)
+	if err != nil || digest != want || tries.Load() != 2 {
+		t.Errorf("%s %v after %d tries", digest, err, tries.Load())
 	}
 }
 

@@ -76,6 +76,9 @@ func (c *wire) ask(path, token string) (status int, closes bool) {
 	if _, err := io.Copy(io.Discard, resp.Body); err != nil {
 		c.t.Fatal(err)
 	}
+	if resp.Close { // it counts until the server has closed it
+		io.Copy(io.Discard, c.in)
+	}
 	return resp.StatusCode, resp.Close
 }
 

@@ -6,6 +6,7 @@ import (
 	"io"
 	"net/http"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -78,10 +79,10 @@ func TestPassedStream(t *testing.T) {
 // answer is that of the next.
 func TestFallsBackBeforeContent(t *testing.T) {
 	t.Parallel()
-	n := 0
+	var n atomic.Int32
 	up := http.HandlerFunc(func(w http.ResponseWriter, req *http.Request) {
 		io.Copy(io.Discard, req.Body)
-		if n++; n == 1 {
+		if n.Add(1) == 1 {
 			io.WriteString(w, "data: {\"id\":\"first\",\"choices\":[{\"index\":0,\"delta\":{\"role\":\"assistant\"}}]}\n\n")
 			panic(http.ErrAbortHandler)
 		}
