@@ -8,6 +8,7 @@ import (
 	"os"
 	"os/exec"
 	"runtime"
+	"slices"
 	"strings"
 	"text/tabwriter"
 
@@ -32,18 +33,20 @@ func (c *cli) doctorCommand() *cobra.Command {
 // doctor tries each thing a run needs. Its exit is 3 when a run could not work.
 func (c *cli) doctor(ctx context.Context) error {
 	host, walls := c.doctorHost(ctx), c.doctorWalls(ctx)
-	reports := append([]sandbox.Report{host}, walls...)
-	reports = append(reports, c.doctorToolchains(), c.doctorRedis(ctx, c.doctorModels()))
-	reports = append(reports, c.doctorNATS(ctx)...)
-	reports = append(reports, c.doctorVault(ctx)...)
-	reports = append(reports, c.doctorTenants(ctx)...)
+	wanted := slices.Concat(c.doctorRedis(ctx), c.doctorNATS(ctx), c.doctorVault(ctx), c.doctorTenants(ctx))
+	there := append(walls[1:], c.doctorToolchains(), c.doctorModels())
 	if c.json {
-		if err := printJSON(c, reports...); err != nil {
+		if err := printJSON(c, slices.Concat([]sandbox.Report{host, walls[0]}, there, wanted)...); err != nil {
 			return err
 		}
 	} else {
-		for _, r := range reports {
-			c.report(r)
+		c.report(host, ui.MarkFail)
+		c.report(walls[0], ui.MarkFail)
+		for _, r := range there {
+			c.report(r, ui.MarkNo)
+		}
+		for _, r := range wanted {
+			c.report(r, ui.MarkFail)
 		}
 	}
 	if !allOK(host) || !allOK(walls[0]) {
@@ -52,14 +55,19 @@ func (c *cli) doctor(ctx context.Context) error {
 	return nil
 }
 
-func (c *cli) report(r sandbox.Report) {
+// report prints a report; lacking marks what is not as it should be.
+func (c *cli) report(r sandbox.Report, lacking ui.Mark) {
 	title := r.Driver
 	if r.Level != "" {
 		title += ": level " + string(r.Level)
 	}
 	var rows []ui.Row
 	for _, check := range r.Checks {
-		rows = append(rows, ui.Row{Name: check.Name, Text: cmp.Or(check.Detail, "as it should be"), Bad: !check.OK})
+		mark := ui.MarkOK
+		if !check.OK {
+			mark = lacking
+		}
+		rows = append(rows, ui.Row{Name: check.Name, Text: cmp.Or(check.Detail, "as it should be"), Mark: mark})
 	}
 	ui.Section(c.out, title, rows)
 }

@@ -36,9 +36,9 @@ func (m *models) share(address string, log *slog.Logger) (end func(), err error)
 
 // doctorRedis says whether the Redis of the configuration answers. Nothing needs
 // it to.
-func (c *cli) doctorRedis(ctx context.Context, r sandbox.Report) sandbox.Report {
+func (c *cli) doctorRedis(ctx context.Context) []sandbox.Report {
 	if c.cfg.Redis == "" {
-		return r
+		return nil
 	}
 	s, err := redis.Open(redis.Options{URL: c.cfg.Redis})
 	if err == nil {
@@ -49,6 +49,5 @@ func (c *cli) doctorRedis(ctx context.Context, r sandbox.Report) sandbox.Report 
 	if err != nil {
 		check.Detail = mgx.AsError(err).Message
 	}
-	r.Checks = append(r.Checks, check)
-	return r
+	return []sandbox.Report{{Driver: "shared by processes", Checks: []sandbox.Check{check}}}
 }

@@ -301,11 +301,12 @@ func TestSection(t *testing.T) {
 	t.Parallel()
 	var out bytes.Buffer
 	Section(&out, "native: level basic", []Row{
-		{Name: "user namespaces", Text: "as it should be"},
-		{Name: "overlay", Text: strings.Repeat("needs a newer kernel ", 6) + "\x1b[2J", Bad: true},
+		{Name: "user namespaces", Text: "as it should be", Mark: MarkOK},
+		{Name: "overlay", Text: strings.Repeat("needs a newer kernel ", 6) + "\x1b[2J", Mark: MarkFail},
+		{Name: "engine", Text: "install one", Mark: MarkNo},
 	})
 	want := "native: level basic\n  ok   user namespaces        as it should be\n  FAIL overlay                " +
-		strings.TrimRight(strings.Repeat("needs a newer kernel ", 6), " ") + "\n"
+		strings.TrimRight(strings.Repeat("needs a newer kernel ", 6), " ") + "\n  no   engine                 install one\n"
 	if out.String() != want {
 		t.Errorf("got %q, want %q", out.String(), want)
 	}
