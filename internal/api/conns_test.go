@@ -76,8 +76,11 @@ func (c *wire) ask(path, token string) (status int, closes bool) {
 	if _, err := io.Copy(io.Discard, resp.Body); err != nil {
 		c.t.Fatal(err)
 	}
-	if resp.Close { // it counts until the server has closed it
+	if resp.Close { // it counts until the server has closed it, which TLS says before
 		io.Copy(io.Discard, c.in)
+		if secure, is := c.Conn.(*tls.Conn); is {
+			io.Copy(io.Discard, secure.NetConn())
+		}
 	}
 	return resp.StatusCode, resp.Close
 }
