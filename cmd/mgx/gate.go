@@ -11,8 +11,10 @@ import (
 	"os"
 	"strconv"
 	"strings"
+	"sync"
 
 	"github.com/spf13/pflag"
+	"golang.org/x/sys/unix"
 
 	"mgx"
 	"mgx/internal/sandbox"
@@ -53,8 +55,18 @@ func gateTo(hosts []string) (sandbox.Gate, []sandbox.Mount, error) {
 		return nil, nil, err
 	}
 	env, mounts := egress.Environment(os.Getenv)
-	return egress.New(list, egress.Options{Environ: env, Upstream: ownProxy}), mounts, nil
+	return egress.New(list, egress.Options{Environ: env, Upstream: ownProxy, Places: gatePlaces()}), mounts, nil
 }
+
+// gatePlaces are those of all commands: an eighth of the files that this process may
+// have open, of which a connection takes two.
+var gatePlaces = sync.OnceValue(func() *egress.Places {
+	var files unix.Rlimit
+	if unix.Getrlimit(unix.RLIMIT_NOFILE, &files) != nil {
+		return nil
+	}
+	return egress.NewPlaces(int(min(files.Cur, 1<<24) / 16))
+})
 
 // ownProxy is the proxy that the operator's environment names for an address.
 func ownProxy(u *url.URL) (*url.URL, error) {

@@ -38,7 +38,7 @@ import (
 
 // Bounds of the gate of one command.
 const (
-	maxConnections = 128              // at once; more wait
+	maxConnections = 128              // at once, where [Places] leave as many; more wait
 	maxHead        = 64 << 10         // bytes of a request's line and headers, and of what the first message of TLS comes in
 	maxHeaders     = 200              // lines
 	maxVisits      = 64               // that are told apart, of those that were allowed and of the others

@@ -22,6 +22,7 @@ type Options struct {
 	Resolver *net.Resolver // of names; nil: that of this process
 	Sent     int64         // most bytes that one command may send; 0: any number
 	Received int64
+	Places   *Places // that it shares with other gates
 }
 
 // Gate serves the boxes of one list.
@@ -37,7 +38,7 @@ type times struct{ head, dial, idle, linger time.Duration }
 
 // New returns the gate to what is on the list.
 func New(list *List, o Options) *Gate {
-	return &Gate{list: list, o: o, times: times{headTime, dialTime, idleTime, lingerTime}, most: maxConnections}
+	return &Gate{list: list, o: o, times: times{headTime, dialTime, idleTime, lingerTime}, most: o.Places.most()}
 }
 
 func (g *Gate) Environ() []string { return slices.Concat(g.o.Environ, g.list.direct()) }
@@ -66,7 +67,7 @@ type session struct {
 }
 
 // accept takes no more connections than there are slots: the others wait, in the
-// box.
+// box. One that is taken may have to wait for a place.
 func (s *session) accept(l net.Listener) {
 	for {
 		select {
@@ -82,8 +83,13 @@ func (s *session) accept(l net.Listener) {
 			}
 			continue
 		}
+		if !s.o.Places.enter(s.ctx) {
+			conn.Close()
+			return
+		}
 		s.work.Go(func() {
 			defer func() { <-s.slots }()
+			defer s.o.Places.leave()
 			s.serve(conn)
 		})
 	}

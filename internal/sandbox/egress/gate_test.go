@@ -307,6 +307,44 @@ func TestManyConnections(t *testing.T) {
 	}
 }
 
+// Nor do all commands of a process have more connections than it has places, and none
+// has most of them. Who waits for a place ends with its command all the same.
+func TestConnectionsOfAllCommands(t *testing.T) {
+	t.Parallel()
+	stay := make(chan struct{})
+	s := newServer(t, false, func(_ http.ResponseWriter, r *http.Request) {
+		select {
+		case <-stay:
+		case <-r.Context().Done():
+		}
+	})
+	t.Cleanup(func() { close(stay) })
+	places := egress.NewPlaces(8)
+	to := fmt.Sprintf("a.test:%d", s.port)
+	reached := func(n int64) {
+		for s.accepted.Load() < n {
+			time.Sleep(time.Millisecond)
+		}
+	}
+	var labs []*lab
+	for i := range int64(6) {
+		l := newLab(t, egress.Options{Places: places}, s.rule("a.test", "+private")).serve()
+		labs = append(labs, l)
+		for range 3 { // two of which get a place
+			io.WriteString(l.dial(), "GET http://"+to+"/ HTTP/1.1\r\nHost: "+to+"\r\n\r\n")
+		}
+		reached(min(2*(i+1), 8))
+	}
+	labs[5].end()
+	if n := s.accepted.Load(); n != 8 {
+		t.Errorf("%d connections at once", n)
+	}
+	if v := labs[3].end(); len(v) == 0 || v[0].Times != 2 {
+		t.Fatalf("the fourth command had %+v", v)
+	}
+	reached(10)
+}
+
 // With the command everything ends: tunnels that are in use, clients that have not
 // asked yet, and the listener.
 func TestEnd(t *testing.T) {
