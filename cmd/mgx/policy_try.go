@@ -204,23 +204,15 @@ func triedThere(said client.TriedCalls) app.TriedCalls {
 
 // readCall reads one line.
 func readCall(line []byte) (call client.TryCall, err error) {
-	var in struct {
-		policy.Facts
-		Arguments json.RawMessage `json:"arguments"`
-		Expect    string          `json:"expect"`
-	}
 	d := json.NewDecoder(bytes.NewReader(line))
 	d.DisallowUnknownFields()
-	if err := d.Decode(&in); err != nil {
-		return call, err
+	if err := d.Decode(&call); err != nil {
+		return call, mgx.JSONFault(err)
 	}
 	if _, err := d.Token(); !errors.Is(err, io.EOF) {
 		return call, errors.New("there is more than one JSON object")
 	}
-	return client.TryCall{
-		Tool: in.Tool, Effect: string(in.Effect), Role: in.Role, Paths: in.Paths, Command: in.Command, Hosts: in.Hosts, Label: in.Label,
-		Outside: in.Outside, Vague: in.Vague, PlanOpen: in.PlanOpen, Own: in.Own, Arguments: in.Arguments, Expect: in.Expect,
-	}, nil
+	return call, nil
 }
 
 // factsOf adds what is known of a built-in tool.

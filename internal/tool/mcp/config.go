@@ -92,7 +92,7 @@ func strict(data []byte, into any) error {
 	d := json.NewDecoder(bytes.NewReader(data))
 	d.DisallowUnknownFields()
 	if err := d.Decode(into); err != nil {
-		return errors.New(tool.Visible(cut(strings.TrimPrefix(err.Error(), "json: "))))
+		return errors.New(tool.Visible(cut(mgx.JSONFault(err).Error())))
 	}
 	if d.More() {
 		return errors.New("something follows it")
@@ -162,7 +162,9 @@ func checkBounds(s mgx.MCPServer) error {
 
 func checkTransport(s mgx.MCPServer) error {
 	switch {
-	case (s.Command == "") == (s.URL == ""):
+	case s.Command == "" && s.URL == "":
+		return errors.New("give a command or a url")
+	case s.Command != "" && s.URL != "":
 		return errors.New("give a command or a url, not both")
 	case s.URL != "":
 		return checkRemote(s)
