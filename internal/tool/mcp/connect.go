@@ -4,9 +4,11 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"net"
 	"strings"
 	"sync"
 	"sync/atomic"
+	"syscall"
 	"time"
 
 	"github.com/modelcontextprotocol/go-sdk/jsonrpc"
@@ -184,7 +186,22 @@ func (c *connector) why(ctx context.Context, l *connection, err error) string {
 			return how
 		}
 	}
-	return tool.Clean(cut(err.Error()))
+	return tool.Clean(cut(plainly(err)))
+}
+
+// plainly is an error without the words of the SDK and of the network's packages.
+func plainly(err error) string {
+	if name, ok := errors.AsType[*net.DNSError](err); ok {
+		return "there is no address for the name " + name.Name
+	}
+	if number, ok := errors.AsType[syscall.Errno](err); ok {
+		return number.Error()
+	}
+	text := err.Error()
+	if _, said, ok := strings.Cut(text, "rejected by transport: "); ok {
+		text = said
+	}
+	return text
 }
 
 func (c *connector) drop() {

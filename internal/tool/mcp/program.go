@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"io"
+	"os"
 	"slices"
 	"strconv"
 	"strings"
@@ -12,6 +13,7 @@ import (
 
 	sdk "github.com/modelcontextprotocol/go-sdk/mcp"
 
+	"mgx"
 	"mgx/internal/sandbox"
 	"mgx/internal/tool"
 )
@@ -71,6 +73,9 @@ func (c *connector) start() (*program, error) {
 	slices.Sort(env)
 	var mounts []sandbox.Mount
 	for _, p := range c.server.Show {
+		if _, err := os.Stat(p); err != nil {
+			return nil, mgx.Errorf(mgx.KindConfig, CodeUnavailable, "the MCP server %s cannot be set up: show names %s, which is not there or may not be read", c.server.Name, tool.Visible(cut(p)))
+		}
 		mounts = append(mounts, sandbox.Mount{Host: p, Guest: p, Mode: sandbox.ReadOnly})
 	}
 	ctx, stop := context.WithCancelCause(context.Background())

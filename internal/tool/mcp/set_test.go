@@ -508,6 +508,16 @@ func TestAddress(t *testing.T) {
 	}
 }
 
+func TestWhatIsShownHasToBeThere(t *testing.T) {
+	t.Parallel()
+	s := stdio(t, "docs", "good")
+	s.Show = append(s.Show, "/nowhere/at/all")
+	_, err := newLab(t).open(s).Offer(t.Context())
+	if !mgx.IsCode(err, CodeUnavailable) || !strings.Contains(err.Error(), "show names /nowhere/at/all, which is not there") {
+		t.Errorf("got %v", err)
+	}
+}
+
 func TestAddressesThatAreRefused(t *testing.T) {
 	t.Parallel()
 	web := newSite(t)
@@ -521,6 +531,8 @@ func TestAddressesThatAreRefused(t *testing.T) {
 		"redirect":     {"redirect", errRedirect.Error(), nil},
 		"unauthorized": {"unauthorized", "Unauthorized", nil},
 		"flood":        {"flood", errFlood.Error(), nil},
+		"nobody":       {"good", "cannot be reached: connection refused", func(s *mgx.MCPServer) { s.URL = "http://127.0.0.1:1/mcp" }},
+		"no such name": {"good", "cannot be reached: there is no address for the name nowhere.invalid", func(s *mgx.MCPServer) { s.URL = "https://nowhere.invalid/mcp" }},
 	} {
 		t.Run(name, func(t *testing.T) {
 			web := web
@@ -533,7 +545,7 @@ func TestAddressesThatAreRefused(t *testing.T) {
 				c.change(&s)
 			}
 			_, err := newLab(t).open(s).Offer(t.Context())
-			if !mgx.IsCode(err, CodeUnavailable) || !strings.Contains(err.Error(), c.says) {
+			if !mgx.IsCode(err, CodeUnavailable) || !strings.Contains(err.Error(), c.says) || strings.Contains(err.Error(), "transport") {
 				t.Errorf("got %v", err)
 			}
 		})
