@@ -138,7 +138,7 @@ effect class that you gave it (network where you gave none), and whether it is p
 since, new, barred by your list of tools, or unfit to be used at all.`,
 		Args: optionalArg("a file of servers"),
 		RunE: func(cmd *cobra.Command, args []string) error {
-			return c.mcpEach(cmd.Context(), args, func(_ mgx.MCPServer, _ mcp.Lock, all []mcp.Described) error { return c.mcpList(all) })
+			return c.mcpEach(cmd.Context(), args, "", func(_ mgx.MCPServer, _ mcp.Lock, all []mcp.Described) error { return c.mcpList(all) })
 		},
 	}
 	addMinimum(cmd.Flags())
@@ -170,18 +170,18 @@ Exit codes: 0 pinned; 2 usage; 3 configuration; 6 not confirmed.`,
 
 // mcpFile is the file that a command is about.
 func (c *cli) mcpFile(args []string) (string, error) {
-	if len(args) == 1 {
+	if len(args) == 1 && args[0] != "" {
 		return args[0], nil
 	}
-	if c.cfg.MCP == "" {
+	if len(args) == 1 || c.cfg.MCP == "" {
 		return "", usage("no_mcp_file", "name the file of servers, or set MGX_MCP; docs/mcp.md says what it looks like")
 	}
 	return c.cfg.MCP, nil
 }
 
-// mcpEach connects the servers in a file one after the other, in a sandbox with an
-// empty workspace.
-func (c *cli) mcpEach(ctx context.Context, args []string, f func(mgx.MCPServer, mcp.Lock, []mcp.Described) error) (err error) {
+// mcpEach connects the servers in a file one after the other, or only one of them, in a
+// sandbox with an empty workspace.
+func (c *cli) mcpEach(ctx context.Context, args []string, only string, f func(mgx.MCPServer, mcp.Lock, []mcp.Described) error) (err error) {
 	file, err := c.mcpFile(args)
 	if err != nil {
 		return err
@@ -211,6 +211,9 @@ func (c *cli) mcpEach(ctx context.Context, args []string, f func(mgx.MCPServer, 
 	set := outsideSet{mcp.Open(servers, mcp.Options{Box: box, Getenv: os.Getenv, Secret: redactors().Own().Add, Version: version, Lifetime: c.cfg.Timeout}), box}
 	defer func() { err = errors.Join(err, set.Close()) }()
 	for _, s := range servers {
+		if only != "" && s.Name != only {
+			continue
+		}
 		all, err := set.Describe(ctx, s.Name)
 		if err != nil {
 			return err
@@ -250,12 +253,8 @@ func (c *cli) mcpPin(ctx context.Context, args []string, only string, yes bool) 
 	}
 	var lock mcp.Lock
 	asked, found := 0, false
-	err = c.mcpEach(ctx, args, func(s mgx.MCPServer, now mcp.Lock, all []mcp.Described) error {
-		lock = now
-		if only != "" && s.Name != only {
-			return nil
-		}
-		found = true
+	err = c.mcpEach(ctx, args, only, func(s mgx.MCPServer, now mcp.Lock, all []mcp.Described) error {
+		lock, found = now, true
 		asked += c.showPins(all, now[s.Name])
 		now[s.Name] = pinsOf(all)
 		return nil

@@ -27,15 +27,15 @@ func (c *cli) showPins(all []mcp.Described, seen map[string]mcp.Pinned) int {
 			c.tell("%s cannot be used: %s.\n", toolTitle(d), d.Why)
 		case mcp.IsNew:
 			asked++
-			c.tell("%s is new.\n%s", toolTitle(d), saying(d.Description, d.Schema))
+			c.tell("%s is new.\n%s\n", toolTitle(d), saying(d.Description, d.Schema))
 		case mcp.IsChanged:
 			asked++
 			if old, ok := seen[d.Tool]; ok {
-				c.tell("%s HAS CHANGED. It was pinned as:\n%s%s", toolTitle(d), saying(old.Description, old.Schema), promised(old.Hints, d.Hints))
+				c.tell("%s HAS CHANGED. It was pinned as:\n%s\n", toolTitle(d), saying(old.Description, old.Schema)+promised(old.Hints, d.Hints))
 			} else {
 				c.tell("%s HAS CHANGED since it was pinned.\n", toolTitle(d))
 			}
-			c.tell("It says now:\n%s", saying(d.Description, d.Schema))
+			c.tell("It says now:\n%s\n", saying(d.Description, d.Schema))
 		}
 	}
 	return asked
@@ -54,7 +54,7 @@ func promised(before, now []string) string {
 	if slices.Equal(before, now) {
 		return ""
 	}
-	return "  | (the server promised: " + tool.Visible(cmp.Or(strings.Join(before, ", "), "nothing")) + ")\n"
+	return "\n  | (the server promised: " + tool.Visible(cmp.Or(strings.Join(before, ", "), "nothing")) + ")"
 }
 
 // saying is what models would read, between bars, with everything hidden in sight.
@@ -76,7 +76,7 @@ func saying(description string, schema json.RawMessage) string {
 			b.WriteString("  | " + line)
 		}
 	}
-	return b.String()
+	return strings.TrimSuffix(b.String(), "\n")
 }
 
 func (c *cli) confirmPins(ctx context.Context, n int) error {

@@ -177,6 +177,20 @@ func TestServersAreListedWithinTheQuotas(t *testing.T) {
 	}
 }
 
+// One server is pinned whatever becomes of the others.
+func TestOneServerIsPinned(t *testing.T) {
+	t.Parallel()
+	l := newLab(t, askingScript)
+	server := l.file("docs-server", docsServer)
+	config := l.file("two.json", `{"mcpServers": {"absent": {"command": "/nowhere"}, "docs": {"command": "`+server+`", "show": ["`+server+`"]}}}`)
+	l.must("mcp", "pin", config, "--server", "docs", "--yes")
+	for _, args := range [][]string{{"mcp", "pin", config, "--server", "other"}, {"mcp", "pin", ""}, {"mcp", "list", ""}} {
+		if _, errs, code := l.run(args...); code != 2 {
+			t.Errorf("%v: exit %d\n%s", args, code, errs)
+		}
+	}
+}
+
 func TestToolOutsideThatChanged(t *testing.T) {
 	l := newLab(t, strings.Replace(askingScript, "TOOL", "mcp__docs__search", 1))
 	l.must("mcp", "pin", l.docs("Searches the docs."), "--yes")
@@ -191,7 +205,7 @@ func TestToolOutsideThatChanged(t *testing.T) {
 		t.Errorf("suspicions: %v", events[mgx.SuspiciousActivity])
 	}
 	_, errs, _ := l.run("mcp", "pin", config)
-	if !strings.Contains(errs, "HAS CHANGED. It was pinned as:") || !strings.Contains(errs, "id_ed25519") {
+	if !strings.Contains(errs, "HAS CHANGED. It was pinned as:") || !strings.Contains(errs, "\nIt says now:\n") || !strings.Contains(errs, "id_ed25519") || !strings.Contains(errs, "\nmgx: ") {
 		t.Errorf("pin shows: %s", errs)
 	}
 }

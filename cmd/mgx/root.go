@@ -175,7 +175,7 @@ func noArgs(cmd *cobra.Command, args []string) error {
 	if cmd.HasSubCommands() {
 		hint := ""
 		cmd.SuggestionsMinimumDistance = 2 // letters that are wrong
-		if near := cmd.SuggestionsFor(args[0]); len(near) > 0 {
+		if near := cmd.SuggestionsFor(args[0]); len(near) > 0 && args[0] != "" {
 			hint = ", but there is " + strings.Join(near, " and ")
 		}
 		return usage("unknown_command", "there is no command %q%s; see: %s --help", args[0], hint, cmd.CommandPath())

@@ -56,7 +56,7 @@ cannot be had as asked.`,
   mgx sandbox run --level full --timeout 10s -- curl https://example.com
   mgx sandbox run --allow-host example.com:443 -- curl https://example.com`,
 		Args: func(cmd *cobra.Command, args []string) error {
-			if len(args) == 0 {
+			if len(args) == 0 || len(args) == 1 && strings.TrimSpace(args[0]) == "" {
 				return usage("bad_arguments", "%s needs a command, such as: mgx sandbox run -- ls", cmd.CommandPath())
 			}
 			return nil

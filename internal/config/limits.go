@@ -16,8 +16,8 @@ type Limits map[string]int64
 
 // limitNames says how each limit is written.
 var limitNames = map[string]amount{
-	"memory": byteSize, "disk": byteSize, "tmp": byteSize, "file-size": byteSize,
-	"processes": count, "files": count, "open-files": count,
+	"memory": memorySize, "disk": byteSize, "tmp": byteSize, "file-size": byteSize,
+	"processes": processes, "files": count, "open-files": count,
 	"cpus": thousandths, "cpu-time": seconds,
 }
 
@@ -74,7 +74,9 @@ func showLimits(c *Config) string {
 
 var (
 	byteSize    = amount{ParseSize, ShowSize}
+	memorySize  = amount{parseMemory, ShowSize}
 	count       = amount{parseCount, showCount}
+	processes   = amount{parseProcesses, showCount}
 	thousandths = amount{parseThousandths, func(n int64) string { return strconv.FormatFloat(float64(n)/1000, 'f', -1, 64) }}
 	seconds     = amount{parseSeconds, func(n int64) string { return time.Duration(n).String() }}
 )
@@ -130,6 +132,26 @@ func parseCount(v string) (int64, error) {
 	n, err := strconv.ParseInt(v, 10, 32)
 	if err != nil || n < 1 {
 		return 0, errors.New("must be a whole number from 1")
+	}
+	return n, nil
+}
+
+// leastMemory is what a command can begin with. Less is a size whose unit was forgotten.
+const leastMemory = 1 << 20
+
+func parseMemory(v string) (int64, error) {
+	n, err := ParseSize(v)
+	if err == nil && n < leastMemory {
+		return 0, errors.New("must be at least 1MB, and have its unit, as in 4GB")
+	}
+	return n, err
+}
+
+// parseProcesses takes as many as a command needs to begin: itself and what waits for it.
+func parseProcesses(v string) (int64, error) {
+	n, err := parseCount(v)
+	if err != nil || n < 2 {
+		return 0, errors.New("must be a whole number from 2")
 	}
 	return n, nil
 }

@@ -15,6 +15,7 @@ import (
 	"testing"
 	"time"
 
+	"mgx"
 	"mgx/internal/sandbox"
 	"mgx/internal/sandbox/docker"
 	"mgx/internal/sandbox/sandboxtest"
@@ -157,6 +158,13 @@ func (b *buffer) String() string {
 func lastLines(s string) string {
 	lines := strings.Split(strings.TrimSpace(s), "\n")
 	return strings.Join(lines[max(0, len(lines)-3):], "; ")
+}
+
+func TestNoEngine(t *testing.T) {
+	_, err := docker.New("no-docker", "no-podman").Open(t.Context(), sandbox.Spec{Work: t.TempDir(), State: t.TempDir()})
+	if !mgx.IsCode(err, "sandbox_unavailable") || !strings.Contains(err.Error(), "no-docker: it is not installed; no-podman: it is not installed)") {
+		t.Errorf("got %v", err)
+	}
 }
 
 func TestProbe(t *testing.T) {

@@ -109,7 +109,7 @@ func (d *driver) Probe(ctx context.Context) sandbox.Report {
 	r := sandbox.Report{Driver: d.Name()}
 	e, err := d.engine()
 	if err != nil {
-		r.Checks = []sandbox.Check{{Name: "engine", Detail: "install and start Docker or Podman, and let this user command it (" + strings.ReplaceAll(err.Error(), "\n", "; ") + ")"}}
+		r.Checks = []sandbox.Check{{Name: "engine", Detail: "install and start Docker or Podman, and let this user command it (" + oneLine(err) + ")"}}
 		return r
 	}
 	r.Checks = []sandbox.Check{{Name: "engine", OK: true, Detail: e.name() + " " + e.version}}
@@ -154,6 +154,9 @@ func unavailable(stage string, err error) error {
 	}
 	return &mgx.Error{
 		Kind: mgx.KindConfig, Code: "sandbox_unavailable", Err: err,
-		Message: fmt.Sprintf("commands cannot be confined by Docker or Podman here (%s: %v). mgx doctor tells more; --sandbox=auto needs neither", stage, err),
+		Message: fmt.Sprintf("commands cannot be confined by Docker or Podman here (%s: %v). mgx doctor tells more; --sandbox=auto needs neither", stage, oneLine(err)),
 	}
 }
+
+// oneLine is what engines said of themselves, with those of several in one line.
+func oneLine(err error) string { return strings.ReplaceAll(err.Error(), "\n", "; ") }

@@ -86,7 +86,7 @@ func TestLock(t *testing.T) {
 		t.Errorf("applied: %+v", got)
 	}
 	for _, file := range []string{`{"pins":{"docs":{"search":{"pin":"md5:1"}}}}`, `{"pins":{},"more":1}`, `nonsense`} {
-		if _, err := ParseLock([]byte(file)); !mgx.IsCode(err, CodeBadConfig) {
+		if _, err := ParseLock([]byte(file)); !mgx.IsCode(err, CodeBadConfig) || !strings.Contains(err.Error(), "delete the file") {
 			t.Errorf("%s: %v", file, err)
 		}
 	}

@@ -61,7 +61,7 @@ func ParseLock(file []byte) (Lock, error) {
 }
 
 func badLock(format string, args ...any) error {
-	return mgx.Errorf(mgx.KindConfig, CodeBadConfig, "the pins of MCP tools cannot be read: "+format+"; write them again with mgx mcp pin", args...)
+	return mgx.Errorf(mgx.KindConfig, CodeBadConfig, "the pins of MCP tools cannot be read: "+format+"; delete the file and pin anew with mgx mcp pin", args...)
 }
 
 // Encode is the lock as a file.
