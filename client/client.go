@@ -6,11 +6,14 @@ import (
 	"crypto/tls"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"io"
+	"net"
 	"net/http"
 	"net/url"
 	"strconv"
 	"strings"
+	"syscall"
 	"time"
 
 	"mgx"
@@ -242,7 +245,21 @@ func (c *Client) unreachable(ctx context.Context, err error) error {
 	if _, plain := errors.AsType[tls.RecordHeaderError](err); plain || strings.Contains(err.Error(), "HTTP response to HTTPS client") {
 		return mgx.Errorf(mgx.KindConfig, CodeBadServer, "the server at %s does not speak https: begin its address with http:// (%w)", c.base.Host, err)
 	}
-	return mgx.Errorf(mgx.KindConfig, CodeUnreachable, "the server at %s cannot be reached; is mgx serve running there? (%w)", c.base.Host, err)
+	return mgx.Errorf(mgx.KindConfig, CodeUnreachable, "the server at %s cannot be reached; is mgx serve running there? (%w)", c.base.Host, reason(err))
+}
+
+// reason is why a connection failed, without the request and the words of Go around it.
+func reason(err error) error {
+	if name, ok := errors.AsType[*net.DNSError](err); ok {
+		return fmt.Errorf("there is no address for the name %s", name.Name)
+	}
+	if number, ok := errors.AsType[syscall.Errno](err); ok {
+		return number
+	}
+	if asked, ok := errors.AsType[*url.Error](err); ok {
+		return asked.Err
+	}
+	return err
 }
 
 // problem turns a body of RFC 9457 into an error.

@@ -538,3 +538,20 @@ func heap() uint64 {
 	runtime.ReadMemStats(&m)
 	return m.HeapAlloc
 }
+
+// Whoever types an address wrongly reads why, and nothing of the request.
+func TestAnUnreachableServerIsSaidInWords(t *testing.T) {
+	t.Parallel()
+	for address, want := range map[string]string{
+		"http://127.0.0.1:1":    "the server at 127.0.0.1:1 cannot be reached; is mgx serve running there? (connection refused)",
+		"https://mgx.invalid:1": "the server at mgx.invalid:1 cannot be reached; is mgx serve running there? (there is no address for the name mgx.invalid)",
+	} {
+		remote, err := client.New(address, "token")
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, err = remote.Me(t.Context()); err == nil || err.Error() != want {
+			t.Errorf("%s: got %v", address, err)
+		}
+	}
+}
