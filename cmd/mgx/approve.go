@@ -45,6 +45,10 @@ delivers is said with: mgx review RUN --request "words". mgx resume goes on.`,
 			if len(args) == 2 {
 				d.Approval = args[1]
 			}
+			// An empty name or hash is one that a script failed to fill in, and no word for whatever waits.
+			if d.Approval == "" && len(args) == 2 || d.Hash == "" && cmd.Flags().Changed("hash") {
+				return usage("bad_arguments", "the approval that was named, or its --hash, is empty; see: mgx show %s", args[0])
+			}
 			return c.withRunOf(cmd.Context(), args[0], func(ctx context.Context, r runs, run mgx.Run) error {
 				return c.decide(ctx, r, run, d)
 			})
