@@ -42,3 +42,16 @@ func TestWhatIsMissing(t *testing.T) {
 type nameless struct{ strongest }
 
 func (nameless) Name() string { return "" }
+
+// Each sandbox that the documents name can be chosen for a run; what the machine lacks for
+// it is said by the run, and is no mistake of whoever typed it.
+func TestRunsGetTheChosenSandbox(t *testing.T) {
+	t.Parallel()
+	for _, name := range []string{"docker", "gvisor"} {
+		l := newLab(t, askingScript)
+		_, errs, code := l.run("run", "what is greeted?", "--sandbox", name)
+		if run := l.only(l.store()); run.Settings.Sandbox != name || code == 2 {
+			t.Errorf("%s: in %q, exit %d: %s", name, run.Settings.Sandbox, code, errs)
+		}
+	}
+}

@@ -6,6 +6,7 @@ package app
 import (
 	"encoding/json"
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
@@ -31,8 +32,8 @@ func validate(s mgx.RunSettings) error {
 	switch {
 	case s.Approve != "auto" && s.Approve != "ask" && s.Approve != "never":
 		return bad("bad_approve", "--approve takes auto, ask or never, not %q", s.Approve)
-	case s.Sandbox != "auto" && s.Sandbox != "off":
-		return bad("bad_sandbox", "--sandbox takes auto or off, not %q", s.Sandbox)
+	case !slices.Contains([]string{"auto", "docker", "gvisor", "off"}, s.Sandbox):
+		return bad("bad_sandbox", "--sandbox takes auto, docker, gvisor or off, not %q", s.Sandbox)
 	case s.MaxTurns < 1 || s.MaxTurns > 10_000:
 		return bad("bad_max_turns", "--max-turns takes 1 to 10000, not %d", s.MaxTurns)
 	case s.MaxTokens < 0:
