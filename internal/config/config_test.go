@@ -205,7 +205,7 @@ func TestRefusedFlags(t *testing.T) {
 		"redis":           {"cache:6379", "redis://", "redis:///0", "http://cache", "redis://me:hunter22@cache/x", "redis://me:hunter22@cache/0?skip_verify=true", "redis://cache/0?timeout=0s", "redis://cache/0?timeout=1s&db=2", "redis://me:hunter22@ca che"},
 		"model":           {"/m", "p/", "p/m m", "p/" + strings.Repeat("m", 200), "P Q/m"},
 		"approve":         {"", "yes", "AUTO"},
-		"budget":          {"0", "-1", "NaN", "1e10", "lots"},
+		"budget":          {"", "0", "-1", "NaN", "1e10", "lots"},
 		"max-turns":       {"", "0", "-3", "1.5", "10001", "99999999999999999999"},
 		"timeout":         {"", "0s", "10", "-1h", "721h"},
 		"sandbox":         {"", "none", "Off"},

@@ -306,7 +306,7 @@ func setModel(c *Config, v string, _ origin) error {
 }
 
 func setBudget(c *Config, v string, _ origin) error {
-	if v == "none" || v == "" {
+	if v == "none" { // and nothing that a script may have left empty
 		c.Budget = nil
 		return nil
 	}
