@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"path"
 	"slices"
+	"strconv"
 	"strings"
 
 	"mgx"
@@ -42,7 +43,7 @@ var conditions = map[string]condition{
 		return nil
 	}},
 	"host": {set: func(r *Rule, v string) error {
-		if strings.ContainsAny(v, "/ @") || v == "" {
+		if strings.ContainsAny(v, "/ @") || v == "" || !portLike(v) {
 			return errors.New("host takes HOST:PORT or HOST, such as example.org:443 or *.example.org")
 		}
 		r.Hosts = append(r.Hosts, strings.ToLower(v))
@@ -68,6 +69,17 @@ var conditions = map[string]condition{
 		}
 		return nil
 	}},
+}
+
+// portLike reports whether what follows a name is a port, or a pattern of one: a rule with
+// anything else would hold for nothing, and nobody would notice.
+func portLike(v string) bool {
+	_, port, named := cutPort(v)
+	if !named {
+		return true
+	}
+	n, err := strconv.Atoi(port)
+	return err == nil && n > 0 && n <= 65535 || strings.Trim(port, "0123456789*?") == "" && strings.ContainsAny(port, "*?")
 }
 
 func name(what, v string) error {

@@ -208,6 +208,10 @@ func TestErrorsSayWhereAndWhatWasExpected(t *testing.T) {
 		`allow command "a\n"`:                     `a backslash stands before`,
 		`allow command " "`:                       `column 15: command takes words`,
 		"allow host http://x":                     `column 12: host takes`,
+		"deny host a.test:https":                  `column 11: host takes`,
+		"deny host a.test:":                       `column 11: host takes`,
+		"deny host a.test:99999":                  `column 11: host takes`,
+		"deny host [::1]:x":                       `column 11: host takes`,
 		"allow provenance mail":                   `column 18: provenance takes`,
 		"allow provenance web:":                   `column 18: provenance takes`,
 		"allow provenance web:*.example":          `column 18: provenance takes the whole name`,
@@ -592,6 +596,16 @@ func TestAnApprovalIsOfOneCall(t *testing.T) {
 	} {
 		if other == one {
 			t.Errorf("another %s has the same hash", what)
+		}
+	}
+}
+
+// A host is written with a port, a pattern of one, or none, also as an address.
+func TestHostsThatAreTaken(t *testing.T) {
+	t.Parallel()
+	for _, host := range []string{"a.test", "*.a.test:443", "a.test:*", "a.test:80??", "[::1]:443", "[::1]", "::1", "10.0.0.1:80"} {
+		if _, err := policy.Parse("deny host " + host); err != nil {
+			t.Errorf("%s: %v", host, err)
 		}
 	}
 }
