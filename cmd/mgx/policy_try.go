@@ -310,7 +310,7 @@ func (c *cli) sayKept(tried app.TriedCalls) {
 		if k.Write {
 			how = "read-only for programs"
 		}
-		c.tell("%s: %s, in a sandbox of level basic or full; at other levels no program runs\n", k.Path, how)
+		c.tell("%s: %s, in a sandbox of level basic or better; below it no program runs\n", k.Path, how)
 	}
 	if tried.AllowsPaths {
 		c.tell("Rules that allow paths are about the tools for files; programs are kept from a path by a rule that denies it or asks.\n")

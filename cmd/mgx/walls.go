@@ -133,6 +133,9 @@ func tooWeak(ctx context.Context, d sandbox.Driver, level, least sandbox.Level) 
 	if len(missing) > 0 {
 		why = " Missing: " + strings.Join(missing, "; ") + "."
 	}
+	if least == sandbox.LevelGVisor && level != "" { // which auto never takes
+		why = " Choose it with --sandbox=gvisor (mgx sandbox run: --level gvisor), or demand less." + why
+	}
 	return mgx.Errorf(mgx.KindConfig, "sandbox_below_minimum",
 		"nothing runs: the sandbox %s %s, and at least %s is demanded.%s mgx doctor tells more", r.Driver, reached, least, why)
 }

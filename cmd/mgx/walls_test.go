@@ -38,6 +38,15 @@ func TestWhatIsMissing(t *testing.T) {
 	}
 }
 
+// Nothing that is missing makes the default gVisor: it has to be chosen.
+func TestGVisorIsDemandedAndNotChosen(t *testing.T) {
+	t.Parallel()
+	native := probed{report: sandbox.Report{Driver: "native", Level: sandbox.LevelFull}}
+	if err := tooWeak(t.Context(), native, sandbox.LevelFull, sandbox.LevelGVisor); !strings.Contains(err.Error(), "Choose it with --sandbox=gvisor") {
+		t.Error(err)
+	}
+}
+
 // nameless are drivers that are not asked who they are.
 type nameless struct{ strongest }
 
