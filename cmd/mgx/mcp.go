@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"io/fs"
@@ -138,7 +139,17 @@ effect class that you gave it (network where you gave none), and whether it is p
 since, new, barred by your list of tools, or unfit to be used at all.`,
 		Args: optionalArg("a file of servers"),
 		RunE: func(cmd *cobra.Command, args []string) error {
-			return c.mcpEach(cmd.Context(), args, "", func(_ mgx.MCPServer, _ mcp.Lock, all []mcp.Described) error { return c.mcpList(all) })
+			var failed error
+			err := c.mcpEach(cmd.Context(), args, "", func(_ mgx.MCPServer, _ mcp.Lock, all []mcp.Described, err error) error {
+				if err != nil && failed != nil {
+					c.tell("mgx: %s\n", mgx.AsError(err).Message)
+				}
+				if failed = cmp.Or(failed, err); err != nil { // the others are listed all the same
+					return cmd.Context().Err()
+				}
+				return c.mcpList(all)
+			})
+			return cmp.Or(err, failed)
 		},
 	}
 	addMinimum(cmd.Flags())
@@ -181,7 +192,7 @@ func (c *cli) mcpFile(args []string) (string, error) {
 
 // mcpEach connects the servers in a file one after the other, or only one of them, in a
 // sandbox with an empty workspace.
-func (c *cli) mcpEach(ctx context.Context, args []string, only string, f func(mgx.MCPServer, mcp.Lock, []mcp.Described) error) (err error) {
+func (c *cli) mcpEach(ctx context.Context, args []string, only string, f func(mgx.MCPServer, mcp.Lock, []mcp.Described, error) error) (err error) {
 	file, err := c.mcpFile(args)
 	if err != nil {
 		return err
@@ -215,10 +226,7 @@ func (c *cli) mcpEach(ctx context.Context, args []string, only string, f func(mg
 			continue
 		}
 		all, err := set.Describe(ctx, s.Name)
-		if err != nil {
-			return err
-		}
-		if err := f(s, lock, all); err != nil {
+		if err := f(s, lock, all, err); err != nil {
 			return err
 		}
 	}
@@ -253,7 +261,10 @@ func (c *cli) mcpPin(ctx context.Context, args []string, only string, yes bool) 
 	}
 	var lock mcp.Lock
 	asked, found := 0, false
-	err = c.mcpEach(ctx, args, only, func(s mgx.MCPServer, now mcp.Lock, all []mcp.Described) error {
+	err = c.mcpEach(ctx, args, only, func(s mgx.MCPServer, now mcp.Lock, all []mcp.Described, err error) error {
+		if err != nil {
+			return err
+		}
 		lock, found = now, true
 		asked += c.showPins(all, now[s.Name])
 		now[s.Name] = pinsOf(all)

@@ -177,12 +177,16 @@ func TestServersAreListedWithinTheQuotas(t *testing.T) {
 	}
 }
 
-// One server is pinned whatever becomes of the others.
+// One server is listed, and pinned, whatever becomes of the others.
 func TestOneServerIsPinned(t *testing.T) {
 	t.Parallel()
 	l := newLab(t, askingScript)
 	server := l.file("docs-server", docsServer)
 	config := l.file("two.json", `{"mcpServers": {"absent": {"command": "/nowhere"}, "docs": {"command": "`+server+`", "show": ["`+server+`"]}}}`)
+	out, errs, code := l.run("mcp", "list", config)
+	if code != 3 || !strings.Contains(out, "docs/search") || !strings.Contains(errs, "server absent cannot be reached") {
+		t.Errorf("listed with exit %d: %s%s", code, out, errs)
+	}
 	l.must("mcp", "pin", config, "--server", "docs", "--yes")
 	for _, args := range [][]string{{"mcp", "pin", config, "--server", "other"}, {"mcp", "pin", ""}, {"mcp", "list", ""}} {
 		if _, errs, code := l.run(args...); code != 2 {
