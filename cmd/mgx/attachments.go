@@ -34,9 +34,9 @@ func (n *node) start(ctx context.Context, r app.NewRun, attach []string) (mgx.Ru
 	r.ID = mgx.NewRunID()
 	var all []given
 	for _, path := range attach {
-		abs, err := filepath.Abs(path)
+		abs, err := attachedPath(path)
 		if err != nil {
-			return mgx.Run{}, attachError(path, err)
+			return mgx.Run{}, err
 		}
 		all = append(all, given{abs, filepath.Base(abs), path})
 	}
@@ -103,6 +103,18 @@ func fewEnough(attachments int) error {
 		return usage("too_many_attachments", "a run takes at most %d attachments; put them into one directory or archive", app.MaxAttachments)
 	}
 	return nil
+}
+
+// attachedPath is where what is named lies. An empty name is one that a script failed to
+// fill in, and not the directory that the command is given in.
+func attachedPath(path string) (abs string, err error) {
+	if path == "" {
+		return "", usage("bad_attachment", "--attach is empty; name a file, a directory or an archive")
+	}
+	if abs, err = filepath.Abs(path); err != nil {
+		return "", attachError(path, err)
+	}
+	return abs, nil
 }
 
 // attachable is what is at a path, a file or a directory.

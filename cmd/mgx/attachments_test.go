@@ -115,6 +115,7 @@ func TestAttachmentsThatAreRefused(t *testing.T) {
 		{l.archive("slip.tar", "../out", "x"), "leads out"},
 		{filepath.Join(l.home, "missing"), "no such file"},
 		{os.DevNull, "neither a file nor a directory"},
+		{"", "--attach is empty"},
 	} {
 		if _, errs, code := l.run("run", "hm?", "--attach", c.path); code != 2 || !strings.Contains(errs, c.says) {
 			t.Errorf("%s: exit %d\n%s", c.path, code, errs)
@@ -142,6 +143,7 @@ func TestAttachmentsAtAServer(t *testing.T) {
 		{l.archive("slip.tar", "../out", "x"), "leads out"},
 		{filepath.Join(l.home, "missing"), "no such file"},
 		{os.DevNull, "neither a file nor a directory"},
+		{"", "--attach is empty"},
 	} {
 		if _, errs, code := l.run(append(there, "--attach", c.path)...); code != 2 || !strings.Contains(errs, c.says) || strings.Contains(errs, l.data()) {
 			t.Errorf("%s: exit %d\n%s", c.path, code, errs)

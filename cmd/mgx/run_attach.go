@@ -29,9 +29,9 @@ func sendFiles(ctx context.Context, r client.Runs, paths []string) (all []client
 }
 
 func sendFile(ctx context.Context, r client.Runs, path string) (a client.Attached, err error) {
-	abs, err := filepath.Abs(path)
+	abs, err := attachedPath(path)
 	if err != nil {
-		return a, attachError(path, err)
+		return a, err
 	}
 	a.Name = filepath.Base(abs)
 	info, err := attachable(abs)
