@@ -39,8 +39,21 @@ func (f *repeatFlags) add(flags *pflag.FlagSet) {
 }
 
 func (f *repeatFlags) addTapes(flags *pflag.FlagSet) {
-	flags.StringVar(&f.record, "record", "", "record every call to a model in this `file`, without secrets")
-	flags.StringVar(&f.replay, "replay", "", "answer every call to a model from this `file`; needs no network and no key")
+	flags.Var((*fileFlag)(&f.record), "record", "record every call to a model in this `file`, without secrets")
+	flags.Var((*fileFlag)(&f.replay), "replay", "answer every call to a model from this `file`; needs no network and no key")
+}
+
+// fileFlag is the name of a file. It is not empty where it is given: a script that failed to
+// fill it in would call models, and pay, in place of a replay.
+type fileFlag string
+
+func (f *fileFlag) String() string { return string(*f) }
+func (*fileFlag) Type() string     { return "file" }
+func (f *fileFlag) Set(name string) error {
+	if *f = fileFlag(name); name == "" {
+		return errors.New("a name is missing")
+	}
+	return nil
 }
 
 // refuse adds the flags to a command for which they make no sense, to say why.

@@ -120,6 +120,8 @@ func flagTrouble(err error) string {
 			return fmt.Sprintf("--%s takes a time such as 90s, 45m or 2h, not %q", f.Name, bad.GetValue())
 		case "bool":
 			return fmt.Sprintf("--%s takes true or false, not %q", f.Name, bad.GetValue())
+		case "file":
+			return fmt.Sprintf("--%s takes the name of a file, not %q", f.Name, bad.GetValue())
 		}
 	}
 	if none, ok := errors.AsType[*pflag.ValueRequiredError](err); ok {
