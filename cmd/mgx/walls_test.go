@@ -52,15 +52,22 @@ type nameless struct{ strongest }
 
 func (nameless) Name() string { return "" }
 
-// Each sandbox that the documents name can be chosen for a run; what the machine lacks for
-// it is said by the run, and is no mistake of whoever typed it.
+// A run works in the sandbox that was chosen for it, through to its branch, where the
+// machine has it; where it lacks something, the run says so, and that it was no mistake.
 func TestRunsGetTheChosenSandbox(t *testing.T) {
 	t.Parallel()
 	for _, name := range []string{"docker", "gvisor"} {
-		l := newLab(t, askingScript)
-		_, errs, code := l.run("run", "what is greeted?", "--sandbox", name)
-		if run := l.only(l.store()); run.Settings.Sandbox != name || code == 2 {
-			t.Errorf("%s: in %q, exit %d: %s", name, run.Settings.Sandbox, code, errs)
-		}
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			want, branch := 0, "mgx/say-hello/run-1"
+			if driver(name).Probe(t.Context()).Level == "" {
+				want, branch = 3, ""
+			}
+			l := newLab(t, labScript)
+			_, errs, code := l.run("run", "say hello", "--model", "openai/lab", "--check", "sh check.sh", "--sandbox", name)
+			if run := l.only(l.store()); code != want || run.Settings.Sandbox != name || run.Branch != branch {
+				t.Errorf("exit %d, in %q, branch %q: %s", code, run.Settings.Sandbox, run.Branch, errs)
+			}
+		})
 	}
 }
