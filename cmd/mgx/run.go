@@ -146,6 +146,9 @@ func (c *cli) run(ctx context.Context, text string, f runFlags, r repeatFlags, a
 		if err := git.ValidBranch(f.branch); err != nil {
 			return err
 		}
+		if err := src.CanDeliver(ctx, f.branch); err != nil && r.replay == "" { // which may make the same commit once more
+			return err
+		}
 	}
 	m := newModels(tape.getenv(c.getenv), tape)
 	model, err := m.choose(ctx, cmp.Or(c.cfg.Model, tape.run().Model))

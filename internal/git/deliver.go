@@ -53,6 +53,16 @@ func Deliver(ctx context.Context, src *Source, bundle, commit, branch string) (s
 	return branch, src.add(ctx, pack, commit, branch)
 }
 
+// CanDeliver refuses at once the name of a branch that [Deliver] would refuse when all the
+// work is done, since there is one.
+func (s *Source) CanDeliver(ctx context.Context, branch string) error {
+	at, err := s.branchAt(ctx, branch)
+	if err == nil && at != "" && !generated.MatchString(branch) {
+		err = branchExists(branch)
+	}
+	return err
+}
+
 var generated = regexp.MustCompile(`^(mgx/.+/run-)([1-9][0-9]{0,8})$`)
 
 // place settles the branch's name, and reports whether it is there already.
