@@ -42,16 +42,17 @@ review, the revision and the branch.`,
 			if r.record != "" || r.replay != "" {
 				return usage("nothing_to_record", "the answers of mgx demo ship with mgx and are the same every time, so there is nothing to record or play; record a run of your own with: mgx run \"TASK\" --record FILE")
 			}
-			return c.demo(cmd.Context(), keep)
+			return c.demo(cmd.Context(), keep, cmd.Flags().Changed("approve"))
 		},
 	}
 	cmd.Flags().StringVar(&keep, "dir", "", "`directory` for the sample repository, which must not exist (default: in the data directory)")
 	addLimits(cmd.Flags())
+	cmd.Flags().Lookup("approve").DefValue = "auto"
 	r.refuse(cmd.Flags(), "record", "replay")
 	return cmd
 }
 
-func (c *cli) demo(ctx context.Context, dir string) error {
+func (c *cli) demo(ctx context.Context, dir string, approveTyped bool) error {
 	if c.cfg.Model != "" && c.cfg.Model != demoModel {
 		return usage("demo_model", "mgx demo always uses its scripted model; to use %s, give mgx run a task", c.cfg.Model)
 	}
@@ -87,7 +88,7 @@ machine. The sandbox, the tools, the checks, git and the log are the real ones.
 	if err := n.models.use(settings); err != nil {
 		return err
 	}
-	if c.cfg.Approve == "ask" {
+	if c.cfg.Approve == "ask" && !approveTyped {
 		settings.Approve = "auto" // nobody should have to answer to see a demo
 	}
 	run, err := n.app.StartRun(ctx, n.me(), app.NewRun{Text: demoTask, Repo: src.RepoInfo, Settings: settings, Source: "cli"})
