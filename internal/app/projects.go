@@ -248,10 +248,6 @@ func (w *Work) SetProject(ctx context.Context, actor access.Actor, s Setting) er
 		s.Repo = p.Path
 	case !actor.Owner:
 		return err
-	case s.Repo == "":
-		if err := w.hasBeen(ctx, actor.Workspace, s.Project); err != nil {
-			return err
-		}
 	}
 	if !mgx.IsText(s.Name, s.Value) {
 		return mgx.Errorf(mgx.KindUsage, "bad_setting", "the value is no text")
@@ -261,16 +257,6 @@ func (w *Work) SetProject(ctx context.Context, actor access.Actor, s Setting) er
 		return err
 	}
 	return w.o.Store.ChangeProject(ctx, actor.Doer(), s.Project, s.Name, &value)
-}
-
-// hasBeen is nil for a project that something is set for, or that a run worked on: one
-// that is only named by an id may be mistyped, and what is set for it would hold nowhere.
-func (w *Work) hasBeen(ctx context.Context, ws mgx.WorkspaceID, id mgx.ProjectID) error {
-	set, err := w.o.Store.ProjectSettings(ctx, ws, id)
-	if err != nil || len(set) > 0 {
-		return err
-	}
-	return knownProject(ctx, w.o.Store, ws, id)
 }
 
 // UnsetProject takes a setting back (CodeNotFound).

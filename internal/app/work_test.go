@@ -348,13 +348,6 @@ func TestOnlyTheOwnerNamesDirectories(t *testing.T) {
 	}
 	_, _, err = o.work.Start(ctx, as("admin", here), app.NewTask{Text: "x", Project: p.ID, Policy: "/etc/passwd"})
 	wantCode(t, err, "no_such_policy")
-	// An id alone, which may be mistyped, names only what has been there.
-	other := mgx.ProjectOf("/somewhere/else")
-	wantCode(t, o.work.SetProject(ctx, owner(here), app.Setting{Project: other, Name: "policy", Value: "never"}), mgx.CodeNotFound)
-	must(t, o.work.SetProject(ctx, owner(here), app.Setting{Project: other, Repo: "/somewhere/else", Name: "policy", Value: "never"}))
-	must(t, o.work.SetProject(ctx, owner(here), app.Setting{Project: other, Name: "policy", Value: "ask"}))
-	worked := o.start(owner(here), p, "x").Repo.Path
-	must(t, o.work.SetProject(ctx, owner(here), app.Setting{Project: mgx.ProjectOf(worked), Name: "policy", Value: "ask"}))
 	_, _, err = o.work.Start(ctx, as("admin", here), app.NewTask{Text: "x", Project: p.ID, Branch: "--upload-pack=x"})
 	wantCode(t, err, "bad_branch")
 }
