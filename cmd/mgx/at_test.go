@@ -33,7 +33,7 @@ func (p spot) run(line string) (said string) {
 
 // changing are the parts of what commands say that differ from one call to the
 // next: identifiers, secrets, and how long ago something was.
-var changing = regexp.MustCompile(`(evt|whk|key|inv|ws)_[0-9A-Z]{26}|whsec_\S+|mgx[ik]?_\S+|"(id|key|secret|created_at|updated_at|expires_at)":"[^"]*"|([0-9]+ (s|min|h) ago|just now) *|[0-9.]+ ?(µs|ms|s)\b|"(first_token|duration)_n?m?s":[0-9]+|"tokens_per_second":[0-9.e+]+|[0-9]+ tokens/s|last day: [0-9]+ calls|"calls":[0-9]+| +$`)
+var changing = regexp.MustCompile(`(evt|whk|key|inv|ws)_[0-9A-Z]{26}|whsec_\S+|mgx[ik]?_\S+|"(id|key|secret|created_at|updated_at|expires_at)":"[^"]*"|` + age.String() + `|[0-9.]+ ?(µs|ms|s)\b|"(first_token|duration)_n?m?s":[0-9]+|"tokens_per_second":[0-9.e+]+|[0-9]+ tokens/s|last day: [0-9]+ calls|"calls":[0-9]+| +$`)
 
 // where is what a place of work adds to hints.
 var where = regexp.MustCompile(` --server http://\S+`)

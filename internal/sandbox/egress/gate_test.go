@@ -311,14 +311,7 @@ func TestManyConnections(t *testing.T) {
 // has most of them. Who waits for a place ends with its command all the same.
 func TestConnectionsOfAllCommands(t *testing.T) {
 	t.Parallel()
-	stay := make(chan struct{})
-	s := newServer(t, false, func(_ http.ResponseWriter, r *http.Request) {
-		select {
-		case <-stay:
-		case <-r.Context().Done():
-		}
-	})
-	t.Cleanup(func() { close(stay) })
+	s := newSilentServer(t)
 	places := egress.NewPlaces(8)
 	to := fmt.Sprintf("a.test:%d", s.port)
 	reached := func(n int64) {
@@ -349,14 +342,7 @@ func TestConnectionsOfAllCommands(t *testing.T) {
 // asked yet, and the listener.
 func TestEnd(t *testing.T) {
 	t.Parallel()
-	stay := make(chan struct{})
-	s := newServer(t, false, func(_ http.ResponseWriter, r *http.Request) {
-		select {
-		case <-stay:
-		case <-r.Context().Done():
-		}
-	})
-	t.Cleanup(func() { close(stay) })
+	s := newSilentServer(t)
 	l := newLab(t, egress.Options{}, s.rule("a.test", "+private")).serve()
 	to := fmt.Sprintf("a.test:%d", s.port)
 	silent, tunnel, waiting := l.dial(), l.tunnel(to), l.dial()

@@ -85,6 +85,20 @@ func newServer(t testing.TB, secure bool, h http.HandlerFunc) *server {
 	return s
 }
 
+// newSilentServer is one that takes requests and answers none.
+func newSilentServer(t testing.TB) *server {
+	t.Helper()
+	stay := make(chan struct{})
+	s := newServer(t, false, func(_ http.ResponseWriter, r *http.Request) {
+		select {
+		case <-stay:
+		case <-r.Context().Done():
+		}
+	})
+	t.Cleanup(func() { close(stay) })
+	return s
+}
+
 type counting struct {
 	net.Listener
 	n *atomic.Int64
